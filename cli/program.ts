@@ -50,6 +50,8 @@ export async function assemble(
   const program = new Command('dinf')
     .description(packageJson.description)
     .version(packageJson.version)
+    // An option after the name of a subcommand belongs to that subcommand.
+    .enablePositionalOptions()
     .showSuggestionAfterError()
     .showHelpAfterError('(dinf --help lists all commands)')
     .addHelpText('after', EXIT_CODES)

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { loadHardening } from '#native';
-import { startAgent } from './agent/agent.ts';
+import { type AgentObserver, startAgent } from './agent/agent.ts';
 import type { Engine } from './engine/engine.ts';
 import { enrolment, type FirstToken } from './identity.ts';
 import { startLeaf } from './leaf/leaf.ts';
@@ -17,10 +17,17 @@ export interface DaemonOptions {
   readonly natsServer: string;
   readonly engine: Engine;
   readonly log: Logger;
+  readonly observer?: AgentObserver;
 }
 
 export interface Daemon extends AsyncDisposable {
   readonly provider: string;
+  /** Number of jobs that run or whose last frames are not acknowledged yet. */
+  readonly running: number;
+  /** Why the leaf has no link to a hub; undefined while it has one. */
+  readonly linkFault: string | undefined;
+  /** While it drains, the machine completes its jobs and accepts no new ones. */
+  setDraining(draining: boolean): void;
   /** Accepts no new jobs and waits until the running ones have ended, `timeoutMs` at most. */
   drain(timeoutMs: number): Promise<void>;
 }
@@ -37,6 +44,7 @@ export async function startDaemon({
   natsServer,
   engine,
   log,
+  observer,
 }: DaemonOptions): Promise<Daemon> {
   const denied = harden(log);
   await using started = new AsyncDisposableStack();
@@ -62,11 +70,19 @@ export async function startDaemon({
       log,
       identity,
       receiptsFile: join(home, 'receipts.json'),
+      ...(observer && { observer }),
     }),
   );
   const running = started.move();
   return {
     provider: own.provider,
+    get running() {
+      return agent.running;
+    },
+    get linkFault() {
+      return leaf.link.fault;
+    },
+    setDraining: agent.setDraining,
     drain: (timeoutMs) => agent.drain(timeoutMs),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };

@@ -33,7 +33,12 @@ interface EnrolAnswer {
   readonly leaf_urls: string[];
 }
 
-export type EnrolErrorCode = 'refused' | 'unreachable' | 'enrolled_already' | 'insecure';
+export type EnrolErrorCode =
+  | 'not_enrolled'
+  | 'refused'
+  | 'unreachable'
+  | 'enrolled_already'
+  | 'insecure';
 
 export class EnrolError extends Error {
   readonly code: EnrolErrorCode;
@@ -91,7 +96,7 @@ async function firstEnrolment({
 }: EnrolmentOptions): Promise<Enrolment> {
   if (token === undefined)
     throw new EnrolError(
-      'refused',
+      'not_enrolled',
       'This machine is not enrolled yet: start it with --link, or give it a token (dinf enrol-token makes one).',
     );
   await mkdir(home, { recursive: true, mode: 0o700 });

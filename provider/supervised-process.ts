@@ -24,6 +24,8 @@ export type SupervisedOptions = {
   isReady: (line: string) => boolean;
   readyTimeoutMs?: number;
   onLine?: (line: string) => void;
+  /** Opens a channel for messages of a child that is a Node program, and receives them. */
+  onMessage?: (message: unknown) => void;
   stopSignal?: 'SIGTERM' | 'SIGINT';
   /** Time from the stop signal to a SIGKILL, in milliseconds; 10 s if not given. */
   stopTimeoutMs?: number;
@@ -40,6 +42,8 @@ export type SupervisedProcess = AsyncDisposable & {
   /** Resolves with the first line of this run, past or future, that passes the test. */
   whenLine(test: (line: string) => boolean, timeoutMs: number): Promise<string>;
   signal(name: NodeJS.Signals): void;
+  /** Sends a message to the child; does nothing without `onMessage` or after its end. */
+  send(message: object): void;
   stop(): Promise<Exit>;
   kill(): Promise<Exit>;
 };
@@ -88,8 +92,9 @@ function launch(options: SupervisedOptions): SupervisedProcess {
     cwd: options.cwd,
     env: options.env ?? process.env,
     detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', ...(options.onMessage ? (['ipc'] as const) : [])],
   });
+  if (options.onMessage !== undefined) child.on('message', options.onMessage);
   if (child.pid !== undefined) watcher?.watch(child.pid);
 
   const output = new OutputLines(child, options.onLine);
@@ -129,6 +134,9 @@ function launch(options: SupervisedOptions): SupervisedProcess {
     logs: () => output.kept,
     whenLine: (test, timeoutMs) => output.when(test, timeoutMs, name),
     signal: (signal) => void child.kill(signal),
+    send: (message) => {
+      if (child.connected) child.send(message, () => undefined);
+    },
     stop,
     kill: () => end('SIGKILL'),
     [Symbol.asyncDispose]: async () => void (await stop()),

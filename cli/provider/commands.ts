@@ -1,32 +1,21 @@
 import { hostname } from 'node:os';
-import { delimiter, join, resolve } from 'node:path';
-import { type Command, Option } from 'commander';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
 import { lockFolder } from '#bin/folder-lock.ts';
 import { CommandError, EXIT, type ExitCode } from '#bus-schemas/exit-codes.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
-import { coordinatorUrl, homeFolder } from '#bus-schemas/running-network.ts';
 import type { EnrolErrorCode } from '#provider/identity.ts';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
-import { wholeNumber } from '../option-parsers.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { doctor } from './doctor.ts';
-import { AUTO, type Engines, engines } from './engines.ts';
+import { type Engines, engines } from './engines.ts';
 import { firstToken } from './first-token.ts';
-
-interface ProviderOptions {
-  readonly coordinator: string;
-  readonly token?: string;
-  readonly tokenFile?: string;
-  readonly link?: boolean;
-  readonly home: string;
-  readonly engine: string;
-  readonly model: readonly string[];
-  readonly concurrency: number;
-  readonly idleMinutes: number;
-}
+import { addServeOptions, type ServeOptions } from './serve-options.ts';
+import { addServiceCommands } from './service-commands.ts';
 
 const DRAIN_MS = 60_000;
 const EXIT_OF: { readonly [code in EnrolErrorCode]: ExitCode } = {
+  not_enrolled: EXIT.usage,
   unreachable: EXIT.unavailable,
   refused: EXIT.failure,
   enrolled_already: EXIT.usage,
@@ -38,49 +27,11 @@ const EXIT_OF: { readonly [code in EnrolErrorCode]: ExitCode } = {
  * imports what is slow to load by itself.
  */
 export function addCommands(program: Command): void {
-  const provider = program.command('provider');
-  provider
-    .description('serve models on this machine')
-    .option('--coordinator <url>', 'URL of the API', coordinatorUrl(process.env))
-    .option(
-      '--token <token>',
-      'a one-time token, for the first start (dinf enrol-token); other users can read it in the list of processes',
-    )
-    .option(
-      '--token-file <path>',
-      'a file that holds the token; - reads it from standard input. DINF_ENROL_TOKEN holds it too',
-    )
-    .option('--link', 'for the first start: show a code that the owner of the machine approves')
-    .option(
-      '--home <folder>',
-      'folder of the identity, keys and credentials of this machine',
-      join(homeFolder(process.env), 'provider'),
-    )
-    .addOption(
-      new Option('--engine <name>', 'engine that runs the models; auto is the best that runs here')
-        .choices(Object.keys(engines))
-        .env('DINF_ENGINE')
-        .default(AUTO),
-    )
-    .option(
-      '--model <model>',
-      'a model folder, or a name in the cache of Hugging Face; may be given again',
-      (one: string, all: string[]) => [...all, one],
-      envList('DINF_MODELS'),
-    )
-    .option(
-      '--concurrency <n>',
-      'requests that are answered at the same time',
-      wholeNumber,
-      wholeNumber(process.env['DINF_CONCURRENCY'] || '16'),
-    )
-    .option(
-      '--idle-minutes <n>',
-      'minutes without a request after which a model is unloaded; 0 keeps it loaded',
-      wholeNumber,
-      wholeNumber(process.env['DINF_IDLE_MINUTES'] || '0'),
-    )
-    .action((options: ProviderOptions) => provide(options));
+  const provider = program.command('provider').enablePositionalOptions();
+  addServeOptions(provider)
+    .description('serve models on this machine, until Ctrl-C')
+    .action((options: ServeOptions) => provide(options));
+  addServiceCommands(provider);
   program
     .command('weights')
     .argument('<model>', "a model folder, or a name in Hugging Face's cache")
@@ -109,9 +60,6 @@ async function printWeights(name: string): Promise<void> {
   console.log(`${hex(await weightsDigest(await ModelFolder.open(path)))}  ${build}`);
 }
 
-const envList = (name: string): string[] =>
-  (process.env[name] ?? '').split(delimiter).filter((entry) => entry !== '');
-
 async function provide({
   coordinator,
   token,
@@ -122,13 +70,15 @@ async function provide({
   model,
   concurrency,
   idleMinutes,
-}: ProviderOptions): Promise<void> {
+}: ServeOptions): Promise<void> {
   // Two providers in one folder would share one identity.
   await using _lock = lockFolder({
     folder: resolve(home),
     command: 'provider',
     remedy: 'give this one another folder with --home',
   });
+  const { WorkerChannel } = await import('./worker-channel.ts');
+  const channel = new WorkerChannel();
   const { startDaemon } = await import('#provider/daemon.ts');
   const { EnrolError } = await import('#provider/identity.ts');
   const { cacheFolder } = await import('#bus-schemas/program-folders.mjs');
@@ -155,7 +105,15 @@ async function provide({
     natsServer,
     engine,
     log,
-    token: firstToken({ coordinator, token, tokenFile, link, log }),
+    observer: channel.observer,
+    token: firstToken({
+      coordinator,
+      token,
+      tokenFile,
+      link,
+      log,
+      onCode: (shown) => channel.report({ t: 'link_code', ...shown }),
+    }),
   }).catch((error: unknown) => {
     if (error instanceof EnrolError)
       throw new CommandError(EXIT_OF[error.code], error.message, { cause: error });
@@ -167,6 +125,8 @@ async function provide({
       .map(({ build }) => build)
       .join(', ')} with ${engine.name}`,
   );
+  channel.report({ t: 'serving', provider: daemon.provider, engine: engine.name, coordinator });
+  using _reports = channel.serve(daemon, engine);
   await stopSignal();
   await daemon.drain(DRAIN_MS);
 }

@@ -9,6 +9,8 @@ interface FirstTokenOptions {
   readonly tokenFile: string | undefined;
   readonly link: boolean;
   readonly log: Pick<Logger, 'warn'>;
+  /** Also receives the code that the owner must approve. */
+  readonly onCode: (shown: { readonly code: string; readonly page: string }) => void;
 }
 
 /**
@@ -21,6 +23,7 @@ export function firstToken({
   tokenFile,
   link,
   log,
+  onCode,
 }: FirstTokenOptions): FirstToken | undefined {
   if (token !== undefined) {
     // Another user of this machine could take the token from the list of processes and enrol a
@@ -40,16 +43,17 @@ export function firstToken({
     isDemanded: true,
     get: async () => {
       const { linkMachine } = await import('#provider/link.ts');
-      return linkMachine(coordinator, ({ code, page }) =>
+      return linkMachine(coordinator, ({ code, page }) => {
+        onCode({ code, page });
         console.log(
           `To make this machine yours, sign in, go to ${page}\nand enter ${code}   (on a network of your own: dinf approve ${code})`,
-        ),
-      );
+        );
+      });
     },
   };
 }
 
-async function readToken(file: string): Promise<string> {
+export async function readToken(file: string): Promise<string> {
   const { readFile } = await import('node:fs/promises');
   const text = await readFile(file === '-' ? '/dev/stdin' : file, 'utf8').catch(
     (cause: unknown) => {

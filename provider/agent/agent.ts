@@ -32,7 +32,14 @@ export interface AgentOptions {
   readonly log: Logger;
   /** The file in which receipts without an acknowledgement survive a restart. */
   readonly receiptsFile?: string;
+  readonly observer?: AgentObserver;
   readonly random?: () => number;
+}
+
+/** Receives what the owner of the machine wants to see. */
+export interface AgentObserver {
+  judged(judgement: Judgement): void;
+  answered(receipt: Receipt, durationMs: number): void;
 }
 
 export interface Agent extends AsyncDisposable {
@@ -58,6 +65,7 @@ export async function startAgent({
   identity,
   log,
   receiptsFile,
+  observer,
   random = Math.random,
 }: AgentOptions): Promise<Agent> {
   const clock = () => performance.now();
@@ -78,7 +86,10 @@ export async function startAgent({
     clock,
     send: (ingress, job, out) => publish(providerSubjects.frames(ingress, job), Out.encode(out)),
     sign: (receipt) => signed(receipt, signer, log),
-    onReceipt: (receipt) => receipts.add(receipt, clock()),
+    onReceipt: (receipt, durationMs) => {
+      receipts.add(receipt, clock());
+      observer?.answered(receipt, durationMs);
+    },
   });
   let draining = false;
   const announcer = new Announcer({
@@ -124,9 +135,10 @@ export async function startAgent({
             ),
           ),
     ),
-    [providerSubjects.down('judgement')]: reader(Judgement, (judgement) =>
-      attester.judged(judgement),
-    ),
+    [providerSubjects.down('judgement')]: reader(Judgement, (judgement) => {
+      attester.judged(judgement);
+      observer?.judged(judgement);
+    }),
     [providerSubjects.down('load')]: reader(Load, ({ build }) => engine.load(build)),
   };
   const subscription = connection.subscribe(providerSubjects.everyDown, {

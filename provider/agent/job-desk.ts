@@ -29,7 +29,8 @@ export interface JobDeskOptions {
   readonly send: (ingress: string, job: string, out: Out) => void;
   /** Signs a receipt with the key that the network identifies this machine by. */
   readonly sign: (receipt: Receipt) => Receipt;
-  readonly onReceipt: (receipt: Receipt) => void;
+  /** `durationMs` is the time since the attempt was accepted. */
+  readonly onReceipt: (receipt: Receipt, durationMs: number) => void;
   readonly log: Logger;
   readonly clock: () => number;
 }
@@ -173,12 +174,13 @@ export class JobDesk {
     const name = nameOf(order);
     // The job was cancelled, or a copy of the order started it, while the request was opened.
     if (this.#jobs.has(name) || this.#tombstones.has(name)) return;
+    const startedAt = clock();
     const options = {
       ...opened,
       order,
       engine,
       sign,
-      onEnd: onReceipt,
+      onEnd: (receipt: Receipt) => onReceipt(receipt, clock() - startedAt),
       onRefused: (refusal: RequestRefused) => {
         this.#jobs.delete(name);
         this.#refuse(order, refusedWith(refusal, opened.seals));

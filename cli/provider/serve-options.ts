@@ -1,0 +1,66 @@
+import { delimiter, join } from 'node:path';
+import { type Command, Option } from 'commander';
+import { coordinatorUrl, homeFolder } from '#bus-schemas/running-network.ts';
+import { wholeNumber } from '../option-parsers.ts';
+import { AUTO, engines } from './engines.ts';
+
+/** Options of a machine that serves, in the foreground (`dinf provider`) and in the background. */
+export interface ServeOptions {
+  readonly coordinator: string;
+  readonly token?: string;
+  readonly tokenFile?: string;
+  readonly link?: boolean;
+  readonly home: string;
+  readonly engine: string;
+  readonly model: readonly string[];
+  readonly concurrency: number;
+  readonly idleMinutes: number;
+}
+
+const envList = (name: string): string[] =>
+  (process.env[name] ?? '').split(delimiter).filter((entry) => entry !== '');
+
+export const homeOption = (): Option =>
+  new Option(
+    '--home <folder>',
+    'folder of the identity, keys and credentials of this machine',
+  ).default(join(homeFolder(process.env), 'provider'));
+
+export function addServeOptions(command: Command): Command {
+  return command
+    .option('--coordinator <url>', 'URL of the API', coordinatorUrl(process.env))
+    .option(
+      '--token <token>',
+      'a one-time token, for the first start (dinf enrol-token); other users can read it in the list of processes',
+    )
+    .option(
+      '--token-file <path>',
+      'a file that holds the token; - reads it from standard input. DINF_ENROL_TOKEN holds it too',
+    )
+    .option('--link', 'for the first start: show a code that the owner of the machine approves')
+    .addOption(homeOption())
+    .addOption(
+      new Option('--engine <name>', 'engine that runs the models; auto is the best that runs here')
+        .choices(Object.keys(engines))
+        .env('DINF_ENGINE')
+        .default(AUTO),
+    )
+    .option(
+      '--model <model>',
+      'a model folder, or a name in the cache of Hugging Face; may be given again',
+      (one: string, all: string[]) => [...all, one],
+      envList('DINF_MODELS'),
+    )
+    .option(
+      '--concurrency <n>',
+      'requests that are answered at the same time',
+      wholeNumber,
+      wholeNumber(process.env['DINF_CONCURRENCY'] || '16'),
+    )
+    .option(
+      '--idle-minutes <n>',
+      'minutes without a request after which a model is unloaded; 0 keeps it loaded',
+      wholeNumber,
+      wholeNumber(process.env['DINF_IDLE_MINUTES'] || '0'),
+    );
+}

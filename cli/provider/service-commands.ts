@@ -1,0 +1,254 @@
+import { resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { lockFolder } from '#bin/folder-lock.ts';
+import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import packageJson from '../../package.json' with { type: 'json' };
+import { wholeNumber } from '../option-parsers.ts';
+import { stopSignal } from '../stop-signal.ts';
+import { addServeOptions, homeOption, type ServeOptions } from './serve-options.ts';
+
+/** Time in which a new service must open its socket, in milliseconds. */
+const OPEN_MS = 60_000;
+const LOOK_MS = 100;
+
+interface Home {
+  readonly home: string;
+}
+
+/** Adds the commands for a machine that serves in the background. */
+export function addServiceCommands(provider: Command): void {
+  addServeOptions(provider.command('start'))
+    .description('serve models in the background; options are saved and hold for later starts')
+    .action((options: ServeOptions, command: Command) => start(options, command));
+  const add = (name: string, description: string) =>
+    provider.command(name).description(description).addOption(homeOption());
+  add('stop', 'complete the running requests, and end the service').action(({ home }: Home) =>
+    stop(resolve(home)),
+  );
+  add('restart', 'complete the running requests, and start the service again').action(
+    ({ home }: Home) => restart(resolve(home)),
+  );
+  add('pause', 'accept no new requests, until "dinf provider resume"').action(({ home }: Home) =>
+    setPaused(resolve(home), true),
+  );
+  add('resume', 'accept requests again').action(({ home }: Home) =>
+    setPaused(resolve(home), false),
+  );
+  add('status', 'show what the machine is doing, and why')
+    .option('--json', 'print the state as JSON')
+    .option('--watch', 'go on, and show each change')
+    .action(async (options: Home & { json?: boolean; watch?: boolean }) => {
+      const { showStatus } = await import('./status-screen.ts');
+      await showStatus({ ...options, home: resolve(options.home) });
+    });
+  add('logs', 'show the log of the service')
+    .option('-n, --lines <n>', 'number of lines', wholeNumber, 50)
+    .option('-f, --follow', 'go on, and show each new line')
+    .action(async (options: Home & { lines: number; follow?: boolean }) => {
+      const { showLogs } = await import('./log-view.ts');
+      await showLogs({ ...options, home: resolve(options.home) });
+    });
+  add(
+    'install',
+    'let this computer start the service by itself (systemd or launchd), also after a restart',
+  ).action(({ home }: Home) => installService(resolve(home)));
+  add('uninstall', 'end the service, and let the computer no longer start it').action(
+    ({ home }: Home) => uninstallService(resolve(home)),
+  );
+  provider
+    .command('supervise', { hidden: true })
+    .description('run the service in the foreground; the background service is this command')
+    .addOption(homeOption())
+    .action(({ home }: Home) => supervise(resolve(home)));
+}
+
+async function clientOf(home: string) {
+  const { ControlClient } = await import('#provider/service/control-client.ts');
+  return new ControlClient(home);
+}
+
+async function runningClient(home: string) {
+  const client = await clientOf(home);
+  if ((await client.hello()) === undefined)
+    throw new CommandError(
+      EXIT.unavailable,
+      `No service runs in ${home}. "dinf provider start" starts it.`,
+    );
+  return client;
+}
+
+async function start(options: ServeOptions, command: Command): Promise<void> {
+  const home = resolve(options.home);
+  const { readSettings, saveSettings } = await import('#provider/service/settings.ts');
+  const { mkdir } = await import('node:fs/promises');
+  await mkdir(home, { recursive: true, mode: 0o700 });
+  const saved = await readSettings(home);
+  const isGiven = (name: string) => command.getOptionValueSource(name) === 'cli';
+  const chosen = {
+    coordinator: options.coordinator,
+    engine: options.engine,
+    models: options.model.map((name) => (name.startsWith('.') ? resolve(name) : name)),
+    concurrency: options.concurrency,
+    idleMinutes: options.idleMinutes,
+    link: options.link ?? false,
+  };
+  const names = { models: 'model' } as Readonly<Record<string, string>>;
+  const changes = Object.fromEntries(
+    Object.entries(chosen).filter(([name]) => isGiven(names[name] ?? name)),
+  );
+  await saveSettings(home, { ...chosen, isPaused: false, ...saved, ...changes });
+  const client = await clientOf(home);
+  if ((await client.hello()) === undefined) await launch(home, await tokenOf(options));
+  else if (Object.keys(changes).length > 0) await client.begin('restart');
+  await followStart(home);
+}
+
+/** The token for the first enrolment; it is passed on in the environment and saved nowhere. */
+async function tokenOf({ token, tokenFile }: ServeOptions): Promise<Record<string, string>> {
+  if (token !== undefined) return { DINF_ENROL_TOKEN: token };
+  if (tokenFile === undefined) return {};
+  const { readToken } = await import('./first-token.ts');
+  return { DINF_ENROL_TOKEN: await readToken(tokenFile) };
+}
+
+async function launch(home: string, env: Record<string, string>): Promise<void> {
+  const { isInstalled, startDetached, startInstalled } = await import(
+    '#provider/service/background.ts'
+  );
+  // A token cannot be passed through the service manager, so the first start is a process of its own.
+  if (isInstalled(home) && Object.keys(env).length === 0) await startInstalled(home);
+  else startDetached(backgroundService(home, env));
+  await untilOpen(home);
+}
+
+function backgroundService(home: string, env: Record<string, string> = {}) {
+  const kept = ['PATH', 'DINF_HOME', 'DINF_CACHE', 'DINF_LOG', 'HF_HOME', 'HF_HUB_CACHE'];
+  return {
+    home,
+    command: [
+      process.execPath,
+      process.argv[1] ?? '',
+      'provider',
+      'supervise',
+      '--home',
+      home,
+    ] as const,
+    env: {
+      ...Object.fromEntries(
+        kept.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
+      ),
+      ...env,
+    },
+  };
+}
+
+async function untilOpen(home: string): Promise<void> {
+  const client = await clientOf(home);
+  const giveUpAt = performance.now() + OPEN_MS;
+  while ((await client.hello()) === undefined) {
+    if (performance.now() > giveUpAt)
+      throw new CommandError(
+        EXIT.failure,
+        'The service did not start within a minute. "dinf provider logs" shows why.',
+      );
+    await delay(LOOK_MS);
+  }
+}
+
+/** Prints what happens until the machine serves, or cannot serve. */
+async function followStart(home: string): Promise<void> {
+  const client = await clientOf(home);
+  let after = 0;
+  let shown = '';
+  for (;;) {
+    const { phase, sentence } = await client.state();
+    if (sentence !== shown) console.log(sentence);
+    shown = sentence;
+    if (phase === 'failed' || phase === 'crash_loop')
+      throw new CommandError(EXIT.failure, sentence);
+    if (!['starting', 'waiting_for_approval', 'restarting'].includes(phase)) return;
+    after = (await client.events(after)).next;
+  }
+}
+
+async function stop(home: string): Promise<void> {
+  const client = await clientOf(home);
+  if ((await client.hello()) === undefined) return console.log('No service runs here.');
+  const { sentence } = await client.state();
+  console.log(`Stopping. Until now: ${sentence}`);
+  await client.begin('stop');
+  while ((await client.hello()) !== undefined) await delay(LOOK_MS);
+  console.log('Stopped.');
+}
+
+async function restart(home: string): Promise<void> {
+  const client = await runningClient(home);
+  const { id } = await client.begin('restart');
+  while ((await client.operation(id)).status === 'running') await delay(LOOK_MS);
+  await followStart(home);
+}
+
+async function setPaused(home: string, isPaused: boolean): Promise<void> {
+  const client = await runningClient(home);
+  console.log((await client.setPaused(isPaused)).sentence);
+}
+
+async function installService(home: string): Promise<void> {
+  const { install } = await import('#provider/service/background.ts');
+  const { readSettings } = await import('#provider/service/settings.ts');
+  if ((await readSettings(home)) === undefined)
+    throw new CommandError(
+      EXIT.usage,
+      'Start the machine once with "dinf provider start" and its options, which are then saved.',
+    );
+  if ((await (await clientOf(home)).hello()) !== undefined) await stop(home);
+  for (const warning of await install(backgroundService(home))) console.log(warning);
+  await untilOpen(home);
+  await followStart(home);
+}
+
+async function uninstallService(home: string): Promise<void> {
+  const { isInstalled, uninstall } = await import('#provider/service/background.ts');
+  if (!isInstalled(home))
+    throw new CommandError(EXIT.usage, 'The service of this home is not installed.');
+  await uninstall(home);
+  console.log('The service ended, and this computer no longer starts it.');
+}
+
+async function supervise(home: string): Promise<void> {
+  await using _lock = lockFolder({
+    folder: home,
+    command: 'provider supervise',
+    remedy: 'use another folder with --home',
+  });
+  const { readSettings } = await import('#provider/service/settings.ts');
+  const settings = await readSettings(home);
+  if (settings === undefined)
+    throw new CommandError(EXIT.usage, `${home} holds no settings. Use "dinf provider start".`);
+  const { LogFile } = await import('#provider/service/log-file.ts');
+  const { Supervisor } = await import('#provider/service/supervisor.ts');
+  const { serveMachine } = await import('#provider/service/service.ts');
+  const { pino } = await import('pino');
+  const file = new LogFile(home);
+  const log = pino({ base: { name: 'supervisor' } }, { write: (line) => file.add(line.trimEnd()) });
+  const { coordinator, engine, models, concurrency, idleMinutes, link, isPaused } = settings;
+  const supervisor = new Supervisor({
+    command: [
+      process.execPath,
+      process.argv[1] ?? '',
+      'provider',
+      ...['--home', home, '--coordinator', coordinator, '--engine', engine],
+      ...['--concurrency', String(concurrency), '--idle-minutes', String(idleMinutes)],
+      ...models.flatMap((model) => ['--model', model]),
+      ...(link ? ['--link'] : []),
+    ],
+    env: process.env,
+    isPaused,
+    log,
+    onLine: (line) => file.add(line),
+  });
+  await using _control = await serveMachine({ home, version: packageJson.version, supervisor });
+  void stopSignal().then(() => supervisor.stop());
+  await supervisor.over;
+}

@@ -1,0 +1,73 @@
+import type { AgentObserver } from '#provider/agent/agent.ts';
+import type { Daemon } from '#provider/daemon.ts';
+import type { Engine } from '#provider/engine/engine.ts';
+import { lineOf } from '#provider/service/event-log.ts';
+import { WORKER_READY } from '#provider/service/supervisor.ts';
+import { isWorkerOrder, type WorkerReport } from '#provider/service/worker-report.ts';
+
+const PULSE_MS = 1_000;
+
+/**
+ * What `dinf provider` reports while it serves: to its supervisor, if one started it, and otherwise
+ * as lines on the terminal.
+ */
+export class WorkerChannel {
+  readonly #isSupervised = process.send !== undefined;
+
+  constructor() {
+    if (this.#isSupervised) console.log(WORKER_READY);
+  }
+
+  readonly observer: AgentObserver = {
+    judged: ({ standing, level, fault }) =>
+      this.report({ t: 'trust', standing, level, ...(fault !== undefined && { fault }) }),
+    answered: ({ build, finish, usage }, durationMs) => {
+      const { promptTokens, completionTokens } = usage;
+      const ms = Math.round(durationMs);
+      const answered = {
+        t: 'answered',
+        build,
+        finish,
+        promptTokens,
+        completionTokens,
+        ms,
+      } as const;
+      if (this.#isSupervised) this.report(answered);
+      else console.log(lineOf(answered));
+    },
+  };
+
+  report(report: WorkerReport): void {
+    process.send?.(report);
+  }
+
+  /** Reports the state every second, and carries out the orders of the supervisor. */
+  serve(daemon: Daemon, engine: Engine): Disposable {
+    if (process.env['DINF_PAUSED'] === '1') daemon.setDraining(true);
+    const pulse = setInterval(() => this.#pulse(daemon, engine), PULSE_MS);
+    const receive = (order: unknown) => {
+      if (isWorkerOrder(order)) daemon.setDraining(order.t === 'pause');
+    };
+    process.on('message', receive);
+    return {
+      [Symbol.dispose]: () => {
+        clearInterval(pulse);
+        process.off('message', receive);
+      },
+    };
+  }
+
+  #pulse({ running, linkFault }: Daemon, engine: Engine): void {
+    this.report({
+      t: 'pulse',
+      running,
+      models: engine.slots().map(({ build, state, running: answering, waiting }) => ({
+        build,
+        state,
+        running: answering,
+        waiting,
+      })),
+      ...(linkFault !== undefined && { linkFault }),
+    });
+  }
+}

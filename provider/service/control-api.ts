@@ -1,0 +1,81 @@
+import { type Static, Type } from 'typebox';
+
+/**
+ * The control API of a machine: HTTP with JSON over the unix socket `control.sock` in its home. The
+ * command line uses it, and so may a menu-bar application. Only the user who runs the service can
+ * open the socket (mode 0600).
+ */
+
+export const API_VERSION = 1;
+export const SOCKET_NAME = 'control.sock';
+
+const optional = Type.Optional;
+const count = Type.Integer({ minimum: 0 });
+const time = Type.String({ description: 'Time in ISO 8601.' });
+
+export const Hello = Type.Object({
+  api: Type.Literal(API_VERSION),
+  version: Type.String(),
+  pid: count,
+  home: Type.String(),
+  started_at: time,
+});
+export type Hello = Static<typeof Hello>;
+
+export const State = Type.Object({
+  phase: Type.String({
+    description:
+      'starting, waiting_for_approval, serving, disconnected, unverified, untrusted, restarting, crash_loop, failed, paused or stopping.',
+  }),
+  sentence: Type.String({ description: 'What the machine is doing and why, for its owner.' }),
+  since: time,
+  provider: optional(Type.String({ description: 'Id of this machine in the network.' })),
+  coordinator: optional(Type.String()),
+  engine: optional(Type.String()),
+  running: Type.Integer({ description: 'Requests that are being answered.' }),
+  models: Type.Array(
+    Type.Object({ build: Type.String(), state: Type.String(), running: count, waiting: count }),
+  ),
+  trust: optional(
+    Type.Object({
+      standing: Type.String(),
+      level: Type.String(),
+      fault: optional(Type.String()),
+    }),
+  ),
+  link: optional(Type.Object({ fault: optional(Type.String()), since: time })),
+  approval: optional(Type.Object({ code: Type.String(), page: Type.String() })),
+  answers: Type.Object({ total: count, tokens: count, last_at: optional(time) }),
+  failures: Type.Integer({ description: 'Failures of the worker in a row.' }),
+  next_start_at: optional(time),
+});
+export type State = Static<typeof State>;
+
+export const Events = Type.Object({
+  events: Type.Array(
+    Type.Object({ id: count, at: time, kind: Type.String(), text: Type.String() }),
+  ),
+  next: Type.Integer({ description: 'Pass it as `after` to continue without a gap.' }),
+});
+export type Events = Static<typeof Events>;
+
+export const OPERATIONS = ['restart', 'stop'] as const;
+export type OperationKind = (typeof OPERATIONS)[number];
+
+export const Operation = Type.Object({
+  id: Type.String(),
+  kind: Type.Enum(OPERATIONS),
+  status: Type.Enum(['running', 'done']),
+  waiting_for: Type.Integer({ description: 'Requests that are still being answered.' }),
+});
+export type Operation = Static<typeof Operation>;
+
+/** Paths of the API, below the socket. */
+export const paths = {
+  hello: '/v1/hello',
+  state: '/v1/state',
+  events: '/v1/events',
+  pause: '/v1/pause',
+  resume: '/v1/resume',
+  operations: '/v1/operations',
+} as const;

@@ -1,0 +1,91 @@
+import { request } from 'node:http';
+import { join } from 'node:path';
+import type { Static, TSchema } from 'typebox';
+import { Value } from 'typebox/value';
+import {
+  Events,
+  Hello,
+  Operation,
+  type OperationKind,
+  paths,
+  SOCKET_NAME,
+  State,
+} from './control-api.ts';
+
+const TIMEOUT_MS = 10_000;
+const EVENT_WAIT_MS = 25_000;
+
+/** Calls the control API of the service that runs in a home. */
+export class ControlClient {
+  readonly #socketPath: string;
+
+  constructor(home: string) {
+    this.#socketPath = join(home, SOCKET_NAME);
+  }
+
+  /** Undefined if no service runs in this home. */
+  async hello(): Promise<Hello | undefined> {
+    try {
+      return await this.#call(Hello, 'GET', paths.hello);
+    } catch (error) {
+      if (isNotRunning(error)) return undefined;
+      throw error;
+    }
+  }
+
+  state(): Promise<State> {
+    return this.#call(State, 'GET', paths.state);
+  }
+
+  /** Waits for events after the number `after`, 25 s at most. */
+  events(after: number, waitMs = EVENT_WAIT_MS): Promise<Events> {
+    return this.#call(Events, 'GET', `${paths.events}?after=${after}&wait_ms=${waitMs}`);
+  }
+
+  setPaused(isPaused: boolean): Promise<State> {
+    return this.#call(State, 'POST', isPaused ? paths.pause : paths.resume);
+  }
+
+  begin(kind: OperationKind): Promise<Operation> {
+    return this.#call(Operation, 'POST', `${paths.operations}?kind=${kind}`);
+  }
+
+  operation(id: string): Promise<Operation> {
+    return this.#call(Operation, 'GET', `${paths.operations}/${id}`);
+  }
+
+  async #call<Schema extends TSchema>(
+    schema: Schema,
+    method: 'GET' | 'POST',
+    path: string,
+  ): Promise<Static<Schema>> {
+    const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();
+    const call = request(
+      { socketPath: this.#socketPath, method, path, timeout: EVENT_WAIT_MS + TIMEOUT_MS },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.once('error', reject);
+        response.once('end', () =>
+          resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }),
+        );
+      },
+    );
+    call.once('error', reject);
+    call.once('timeout', () => call.destroy(new Error('The service does not answer.')));
+    call.end();
+    const { status, text } = await promise;
+    const body: unknown = JSON.parse(text);
+    if (status !== 200) throw new Error(`The service answered ${status}: ${text}`);
+    return Value.Parse(schema, body);
+  }
+}
+
+/** Errors of a socket without a listener, or whose process ends during the call. */
+const ENDED: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
+
+/** Whether no process listens at the socket. */
+function isNotRunning(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return ENDED.has(String(code));
+}

@@ -1,0 +1,192 @@
+import { describe, expect, test } from 'vitest';
+import { trustFaultTexts } from '#bus-schemas';
+import { atStart, type MachineEvent, next } from './machine-state.ts';
+import { ago, sentenceOf, span } from './sentence.ts';
+
+const START = 1_000_000;
+const stateAfter = (...events: MachineEvent[]) =>
+  events.reduce((state, event, index) => next(state, event, START + index), atStart(START, false));
+const told = (...events: MachineEvent[]) => {
+  const state = stateAfter(...events);
+  return [state.phase, sentenceOf(state, START + 60_000)];
+};
+
+const started: MachineEvent = { t: 'worker_started' };
+const serving: MachineEvent = {
+  t: 'serving',
+  provider: 'P',
+  engine: 'cpu',
+  coordinator: 'https://net',
+};
+const pulse = (running = 0, linkFault?: string): MachineEvent => ({
+  t: 'pulse',
+  running,
+  models: [],
+  ...(linkFault !== undefined && { linkFault }),
+});
+const trust = (standing: string, fault?: string): MachineEvent => ({
+  t: 'trust',
+  standing,
+  level: 'self_signed',
+  ...(fault !== undefined && { fault }),
+});
+const ended = (failures: number, nextStartAt: number | undefined): MachineEvent => ({
+  t: 'worker_ended',
+  reason: 'no memory.',
+  failures,
+  nextStartAt,
+});
+const answered: MachineEvent = {
+  t: 'answered',
+  build: 'b',
+  finish: 'stop',
+  promptTokens: 3,
+  completionTokens: 4,
+  ms: 500,
+};
+
+describe('a machine', () => {
+  test.each<[string, MachineEvent[], [string, string]]>([
+    [
+      'that begins',
+      [started],
+      ['starting', 'Starting: the models are opened, and the machine connects to the network.'],
+    ],
+    [
+      'that is not approved yet',
+      [started, { t: 'link_code', code: 'ABCD-EFGH', page: 'https://net/link' }],
+      [
+        'waiting_for_approval',
+        'Waiting for you: sign in at https://net/link and enter ABCD-EFGH to make this machine yours.',
+      ],
+    ],
+    ['that serves', [started, serving, pulse(2)], ['serving', 'Serving: 2 requests now.']],
+    [
+      'without a request',
+      [started, serving, pulse()],
+      ['serving', 'Ready: no request has come yet.'],
+    ],
+    [
+      'with a last request',
+      [started, serving, pulse(1), answered, pulse()],
+      ['serving', 'Ready: the last request ended 60 s ago.'],
+    ],
+    [
+      'without a link',
+      [started, serving, pulse(), pulse(0, 'hubs_unreachable')],
+      [
+        'disconnected',
+        'Not connected for 60 s: no hub of the network can be reached; check the internet connection. It is tried again without end.',
+      ],
+    ],
+    [
+      'whose leaf hangs',
+      [started, serving, pulse(0, 'leaf_silent')],
+      [
+        'disconnected',
+        'Not connected for 60 s: the leaf node of this machine does not answer. It is tried again without end.',
+      ],
+    ],
+    [
+      'that a hub does not accept',
+      [started, serving, pulse(0, 'no_link')],
+      [
+        'disconnected',
+        'Not connected for 60 s: a hub is reachable but does not accept this machine. It is tried again without end.',
+      ],
+    ],
+    [
+      'that is being checked',
+      [started, serving, trust('pending')],
+      ['unverified', 'Connected: the network checks this machine before it sends requests.'],
+    ],
+    [
+      'of an unknown release',
+      [started, serving, trust('pending', 'unknown_code')],
+      [
+        'unverified',
+        `Connected, but not verified, so no requests come: ${trustFaultTexts.unknown_code}`,
+      ],
+    ],
+    [
+      'that was caught cheating',
+      [started, serving, trust('untrusted', 'overbilled')],
+      [
+        'untrusted',
+        `Not trusted by the network, so no requests come: ${trustFaultTexts.overbilled} Only its operator can change this.`,
+      ],
+    ],
+    [
+      'whose worker ended',
+      [started, serving, ended(1, START + 65_000)],
+      ['restarting', 'Starting again in 5 s: no memory.'],
+    ],
+    [
+      'that fails again and again',
+      [started, ended(5, START + 360_000)],
+      [
+        'crash_loop',
+        'Failed 5 times in a row: no memory. The next try is in 5 min. "dinf provider logs" shows more.',
+      ],
+    ],
+    [
+      'that is set up wrongly',
+      [started, ended(1, undefined)],
+      [
+        'failed',
+        'Stopped, because it cannot work as it is set up: no memory. Correct it with "dinf provider start" and other options.',
+      ],
+    ],
+    [
+      'that its owner paused',
+      [started, serving, { t: 'paused' }],
+      ['paused', 'Paused by you. "dinf provider resume" serves again.'],
+    ],
+    [
+      'that its owner paused while it answers',
+      [started, serving, pulse(1), { t: 'paused' }],
+      [
+        'paused',
+        'Paused by you: 1 running request will be completed. "dinf provider resume" serves again.',
+      ],
+    ],
+    [
+      'that is stopped while it answers',
+      [started, serving, pulse(3), { t: 'stop_wanted' }],
+      ['stopping', 'Stopping: 3 running requests will be completed first.'],
+    ],
+    ['that is stopped', [started, { t: 'stop_wanted' }], ['stopping', 'Stopping.']],
+  ])('%s says so, with the reason and what helps', (_what, events, expected) => {
+    expect(told(...events)).toEqual(expected);
+  });
+
+  test('serves again after a failure, and keeps its count of answers', () => {
+    const state = stateAfter(
+      started,
+      serving,
+      answered,
+      ended(1, START),
+      started,
+      serving,
+      pulse(),
+    );
+    expect(state).toMatchObject({ phase: 'serving', reason: undefined, answers: { total: 1 } });
+  });
+
+  test('stays paused over a restart of its worker', () => {
+    expect(stateAfter(started, { t: 'paused' }, ended(1, START), started, serving).phase).toBe(
+      'paused',
+    );
+    expect(stateAfter(started, serving, { t: 'paused' }, { t: 'resumed' }).phase).toBe('serving');
+  });
+});
+
+test('time spans have one unit', () => {
+  expect([90_000, 600_000, 3 * 3_600_000, 5 * 86_400_000].map(span)).toEqual([
+    '90 s',
+    '10 min',
+    '3 h',
+    '5 days',
+  ]);
+  expect(ago(10)).toBe('just now');
+});

@@ -1,0 +1,166 @@
+import type { ReportedModel, WorkerReport } from './worker-report.ts';
+
+/**
+ * The state of this machine as its owner sees it. It is a pure function of the events so far.
+ *
+ *   starting → waiting_for_approval → serving ⇄ disconnected, unverified, untrusted
+ *      ↑                                 ↓ the worker ends or freezes
+ *      └── restarting, crash_loop ───────┘        (failed: only the owner can help)
+ *
+ * `paused` and `stopping` come from orders of the owner and cover the others.
+ */
+type Phase =
+  | 'starting'
+  | 'waiting_for_approval'
+  | 'serving'
+  | 'disconnected'
+  | 'unverified'
+  | 'untrusted'
+  | 'restarting'
+  | 'crash_loop'
+  | 'failed'
+  | 'paused'
+  | 'stopping';
+
+export interface MachineState {
+  readonly phase: Phase;
+  /** Start of the phase, in milliseconds since 1970. */
+  readonly since: number;
+  /** Why the machine does not serve, for phases in which it does not. */
+  readonly reason: string | undefined;
+  readonly isPaused: boolean;
+  readonly isStopping: boolean;
+  /** Undefined while the worker runs. */
+  readonly down: WorkerDown | undefined;
+  readonly provider: string | undefined;
+  readonly coordinator: string | undefined;
+  readonly engine: string | undefined;
+  readonly models: readonly ReportedModel[];
+  readonly running: number;
+  readonly link: { readonly fault: string | undefined; readonly since: number } | undefined;
+  readonly trust:
+    | { readonly standing: string; readonly level: string; readonly fault: string | undefined }
+    | undefined;
+  readonly approval: { readonly code: string; readonly page: string } | undefined;
+  readonly answers: Answers;
+}
+
+interface WorkerDown {
+  readonly reason: string;
+  /** Number of ends of the worker in a row, each less than a minute after its start. */
+  readonly failures: number;
+  /** Time of the next start; undefined if only the owner can help. */
+  readonly nextStartAt: number | undefined;
+}
+
+interface Answers {
+  readonly total: number;
+  readonly tokens: number;
+  readonly lastAt: number | undefined;
+}
+
+export type MachineEvent =
+  | WorkerReport
+  | { readonly t: 'worker_started' }
+  | ({ readonly t: 'worker_ended' } & WorkerDown)
+  | { readonly t: 'paused' | 'resumed' | 'stop_wanted' };
+
+/** Number of failures in a row from which the machine is in a crash loop. */
+const CRASH_LOOP = 5;
+
+export const atStart = (now: number, isPaused: boolean): MachineState => ({
+  phase: 'starting',
+  since: now,
+  reason: undefined,
+  isPaused,
+  isStopping: false,
+  down: undefined,
+  provider: undefined,
+  coordinator: undefined,
+  engine: undefined,
+  models: [],
+  running: 0,
+  link: undefined,
+  trust: undefined,
+  approval: undefined,
+  answers: { total: 0, tokens: 0, lastAt: undefined },
+});
+
+export function next(before: MachineState, event: MachineEvent, now: number): MachineState {
+  const after = { ...before, ...changeOf(before, event, now) };
+  const { phase, reason } = phaseOf(after);
+  return { ...after, phase, reason, since: phase === before.phase ? before.since : now };
+}
+
+function changeOf(before: MachineState, event: MachineEvent, now: number): Partial<MachineState> {
+  switch (event.t) {
+    case 'worker_started':
+      return { down: undefined };
+    case 'worker_ended':
+      return {
+        down: {
+          reason: event.reason,
+          failures: event.failures,
+          nextStartAt: event.nextStartAt,
+        },
+        provider: undefined,
+        models: [],
+        running: 0,
+        link: undefined,
+        approval: undefined,
+      };
+    case 'link_code':
+      return { approval: { code: event.code, page: event.page } };
+    case 'serving':
+      return {
+        provider: event.provider,
+        engine: event.engine,
+        coordinator: event.coordinator,
+        approval: undefined,
+      };
+    case 'pulse':
+      return {
+        running: event.running,
+        models: event.models,
+        link:
+          before.link !== undefined && before.link.fault === event.linkFault
+            ? before.link
+            : { fault: event.linkFault, since: now },
+      };
+    case 'trust':
+      return { trust: { standing: event.standing, level: event.level, fault: event.fault } };
+    case 'answered':
+      return {
+        answers: {
+          total: before.answers.total + 1,
+          tokens: before.answers.tokens + event.completionTokens,
+          lastAt: now,
+        },
+      };
+    case 'paused':
+      return { isPaused: true };
+    case 'resumed':
+      return { isPaused: false };
+    case 'stop_wanted':
+      return { isStopping: true };
+  }
+}
+
+function phaseOf(state: MachineState): Pick<MachineState, 'phase' | 'reason'> {
+  const { down, link, trust } = state;
+  if (state.isStopping) return { phase: 'stopping', reason: undefined };
+  if (down !== undefined) return { phase: downPhase(down), reason: down.reason };
+  if (state.approval !== undefined) return { phase: 'waiting_for_approval', reason: undefined };
+  if (state.provider === undefined) return { phase: 'starting', reason: undefined };
+  if (state.isPaused) return { phase: 'paused', reason: undefined };
+  if (link?.fault !== undefined) return { phase: 'disconnected', reason: link.fault };
+  if (trust?.standing === 'untrusted') return { phase: 'untrusted', reason: trust.fault };
+  if (trust !== undefined && trust.standing !== 'verified')
+    return { phase: 'unverified', reason: trust.fault };
+  return { phase: 'serving', reason: undefined };
+}
+
+function downPhase({ failures, nextStartAt }: WorkerDown): Phase {
+  if (nextStartAt === undefined) return 'failed';
+  return failures >= CRASH_LOOP ? 'crash_loop' : 'restarting';
+}

@@ -1,0 +1,28 @@
+import { join } from 'node:path';
+import { type Static, Type } from 'typebox';
+import { Value } from 'typebox/value';
+import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
+
+/** What the owner chose with `dinf provider start`; saved, so that it holds after a reboot. */
+const Settings = Type.Object({
+  coordinator: Type.String(),
+  engine: Type.String(),
+  models: Type.Array(Type.String()),
+  concurrency: Type.Integer({ minimum: 1 }),
+  idleMinutes: Type.Integer({ minimum: 0 }),
+  /** Whether a machine that is not enrolled yet shows a code for its owner to approve. */
+  link: Type.Boolean(),
+  isPaused: Type.Boolean(),
+});
+export type Settings = Static<typeof Settings>;
+
+const pathIn = (home: string): string => join(home, 'settings.json');
+
+export async function readSettings(home: string): Promise<Settings | undefined> {
+  const text = await readIfThere(pathIn(home));
+  return text === undefined ? undefined : Value.Parse(Settings, JSON.parse(text));
+}
+
+export async function saveSettings(home: string, settings: Settings): Promise<void> {
+  await replace(pathIn(home), `${JSON.stringify(settings, null, 2)}\n`);
+}

@@ -1,0 +1,121 @@
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { EXIT } from '#bus-schemas/exit-codes.ts';
+import { ControlClient } from './control-client.ts';
+import { serveMachine } from './service.ts';
+import { Supervisor, WORKER_READY } from './supervisor.ts';
+
+/**
+ * A worker that speaks the protocol of the real one and serves no model. It reports its process id as
+ * its machine id, and prints the orders that it receives.
+ */
+const WORKER = `
+  console.log(${JSON.stringify(WORKER_READY)});
+  const serving = { t: 'serving', provider: String(process.pid), engine: 'cpu', coordinator: 'x' };
+  process.send(serving);
+  setInterval(() => process.send({ t: 'pulse', running: 0, models: [] }), 20);
+  process.on('message', ({ t }) => console.log('order ' + t));
+  process.on('SIGTERM', () => process.exit(0));
+`;
+
+let home: string;
+let lines: string[];
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'dinf-service-'));
+  lines = [];
+});
+afterEach(() => rm(home, { recursive: true }));
+
+const supervise = (program: string, options: { silenceMs?: number; isPaused?: boolean } = {}) =>
+  new Supervisor({
+    command: [process.execPath, '-e', program],
+    env: process.env,
+    isPaused: false,
+    log: pino({ level: 'silent' }),
+    onLine: (line) => void lines.push(line),
+    pausesMs: [1],
+    ...options,
+  });
+const phaseOf = (supervisor: Supervisor) => () => supervisor.state.phase;
+
+describe('the worker of a machine', () => {
+  test('is started again when it is killed', async () => {
+    await using supervisor = supervise(WORKER);
+    await expect.poll(phaseOf(supervisor)).toBe('serving');
+    const before = supervisor.state.provider;
+    process.kill(Number(before), 'SIGKILL');
+    await expect.poll(() => supervisor.state.provider).not.toBe(before);
+    await expect.poll(phaseOf(supervisor)).toBe('serving');
+    expect(supervisor.events.after(0).map(({ text }) => text)).toContainEqual(
+      expect.stringContaining('was ended by SIGKILL'),
+    );
+  });
+
+  test('is ended and started again when it is frozen', async () => {
+    await using supervisor = supervise(WORKER, { silenceMs: 2_000 });
+    await expect.poll(phaseOf(supervisor)).toBe('serving');
+    const before = supervisor.state.provider;
+    process.kill(Number(before), 'SIGSTOP');
+    await expect.poll(() => supervisor.state.provider).not.toBe(before);
+    await expect.poll(phaseOf(supervisor)).toBe('serving');
+    expect(supervisor.events.after(0).map(({ text }) => text)).toContainEqual(
+      expect.stringContaining('was frozen'),
+    );
+  });
+
+  test('that fails at each start becomes a crash loop with its last error as the reason', async () => {
+    const failing = `console.log(${JSON.stringify(WORKER_READY)}); console.error('dinf: the disk is full'); process.exit(1)`;
+    await using supervisor = supervise(failing);
+    await expect.poll(phaseOf(supervisor)).toBe('crash_loop');
+    expect(supervisor.state.reason).toBe('the disk is full');
+  });
+
+  test('that is set up wrongly is not started again, until its owner orders it', async () => {
+    const marker = join(home, 'corrected');
+    const wrong = `
+      if (!require('node:fs').existsSync(${JSON.stringify(marker)})) {
+        console.log(${JSON.stringify(WORKER_READY)});
+        console.error('dinf: there is no such model');
+        process.exit(${EXIT.usage});
+      }
+      ${WORKER}`;
+    await using supervisor = supervise(wrong);
+    await expect.poll(phaseOf(supervisor)).toBe('failed');
+    expect(supervisor.state.down).toMatchObject({ failures: 1, nextStartAt: undefined });
+    await writeFile(marker, '');
+    await supervisor.restart();
+    await expect.poll(phaseOf(supervisor)).toBe('serving');
+  });
+
+  test('receives the pause of its owner, also after it was started again', async () => {
+    await using supervisor = supervise(WORKER);
+    await expect.poll(phaseOf(supervisor)).toBe('serving');
+    supervisor.setPaused(true);
+    await expect.poll(() => lines).toContain('order pause');
+    lines.length = 0;
+    await supervisor.restart();
+    await expect.poll(() => lines).toContain('order pause');
+    expect(supervisor.state.phase).toBe('paused');
+  });
+});
+
+describe('the control socket', () => {
+  test('can be opened only by its owner, and replays events without a gap', async () => {
+    await using supervisor = supervise(WORKER);
+    await using _control = await serveMachine({ home, version: '1', supervisor });
+    const client = new ControlClient(home);
+    expect(await client.hello()).toMatchObject({ api: 1, home, pid: process.pid });
+    await expect.poll(async () => (await client.state()).phase).toBe('serving');
+    const first = await client.events(0);
+    const waiting = client.events(first.next);
+    await client.setPaused(true);
+    expect((await waiting).events).toMatchObject([
+      { id: first.next + 1, kind: 'state', text: expect.stringContaining('Paused by you') },
+    ]);
+    const { mode } = await stat(join(home, 'control.sock'));
+    expect(mode & 0o777).toBe(0o600);
+  });
+});

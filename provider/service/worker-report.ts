@@ -1,0 +1,63 @@
+import { type Static, Type } from 'typebox';
+import { Value } from 'typebox/value';
+
+/**
+ * Messages between the worker, which serves the models, and the supervisor, which starts the worker
+ * and answers the owner. They are sent over the IPC channel of the child process.
+ */
+
+const count = Type.Integer({ minimum: 0 });
+
+const Model = Type.Object({
+  build: Type.String(),
+  /** For example `resident` for a model in memory, or `on_disk`. */
+  state: Type.String(),
+  running: count,
+  waiting: count,
+});
+export type ReportedModel = Static<typeof Model>;
+
+export const WorkerReport = Type.Union([
+  /** The owner must approve a code before the machine can serve. */
+  Type.Object({ t: Type.Literal('link_code'), code: Type.String(), page: Type.String() }),
+  /** The machine is enrolled, and its models are open. */
+  Type.Object({
+    t: Type.Literal('serving'),
+    provider: Type.String(),
+    engine: Type.String(),
+    coordinator: Type.String(),
+  }),
+  /** Sent every second; without it the worker counts as frozen. */
+  Type.Object({
+    t: Type.Literal('pulse'),
+    running: count,
+    models: Type.Array(Model),
+    /** Why the leaf has no link to a hub; absent while it has one. */
+    linkFault: Type.Optional(Type.String()),
+  }),
+  /** The network has judged this machine. */
+  Type.Object({
+    t: Type.Literal('trust'),
+    standing: Type.String(),
+    level: Type.String(),
+    fault: Type.Optional(Type.String()),
+  }),
+  /** An answer has ended. */
+  Type.Object({
+    t: Type.Literal('answered'),
+    build: Type.String(),
+    finish: Type.String(),
+    promptTokens: count,
+    completionTokens: count,
+    ms: count,
+  }),
+]);
+export type WorkerReport = Static<typeof WorkerReport>;
+
+export const WorkerOrder = Type.Object({ t: Type.Enum(['pause', 'resume']) });
+export type WorkerOrder = Static<typeof WorkerOrder>;
+
+export const isWorkerReport = (value: unknown): value is WorkerReport =>
+  Value.Check(WorkerReport, value);
+export const isWorkerOrder = (value: unknown): value is WorkerOrder =>
+  Value.Check(WorkerOrder, value);
