@@ -13,8 +13,10 @@ import {
   type MessageKind,
   type ServiceMethod,
 } from '#bus-schemas';
+import packageJson from '../package.json' with { type: 'json' };
 import { EventPublisher, type FailingStream } from './event-publisher.ts';
 import { RequestError, RequestMux } from './request-mux.ts';
+import { VERSION_FIELD } from './running-versions.ts';
 
 export type BusErrorCode = 'unavailable' | 'timeout' | 'failed' | 'closed';
 
@@ -161,6 +163,7 @@ export class Bus {
       name: component,
       version: '1.0.0',
       queue: component,
+      metadata: { [VERSION_FIELD]: packageJson.version },
     });
     for (const { method, handle } of endpoints) {
       service.addEndpoint(method.method, {

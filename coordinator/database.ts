@@ -1,5 +1,5 @@
 import { type EventEmitter, errorMonitor } from 'node:events';
-import { DatabaseError, Pool } from 'pg';
+import { type ClientBase, DatabaseError, Pool } from 'pg';
 import { checkConnection } from './database/check-connection.ts';
 import { isServerGone } from './database/errors.ts';
 import { Primary } from './database/primary.ts';
@@ -12,17 +12,23 @@ import { clientOf } from './database/primary-client.ts';
 const CONNECT_MS = 3_000;
 const STATEMENT_MS = 10_000;
 
+export interface DatabaseOptions {
+  readonly max: number;
+  /** Called with every new connection; throws to refuse it. */
+  readonly check?: (client: ClientBase) => Promise<void>;
+}
+
 /**
  * Returns a pool of connections to the primary. A connection that was lost, or whose server has
  * become read-only, is discarded, and the next one goes to the server that accepts writes then. No
  * statement is repeated here: only its caller can decide whether that is safe.
  */
-export function connectDatabase(url: string, options: { max: number }): Pool {
+export function connectDatabase(url: string, { max, check }: DatabaseOptions): Pool {
   const primary = new Primary(url);
   const pool = new Pool({
     // A client may connect to another host than this one, but with the same settings.
     connectionString: primary.current.url,
-    max: options.max,
+    max,
     connectionTimeoutMillis: CONNECT_MS,
     query_timeout: STATEMENT_MS,
     keepAlive: true,
@@ -30,11 +36,13 @@ export function connectDatabase(url: string, options: { max: number }): Pool {
     // This role cannot change what may only be added, even if a statement tries to.
     options: '-c role=dinf_service',
     Client: clientOf(primary, CONNECT_MS),
-    onConnect: (client) =>
-      checkConnection(client).catch((error: unknown) => {
+    onConnect: async (client) => {
+      await checkConnection(client).catch((error: unknown) => {
         primary.doubt();
         throw error;
-      }),
+      });
+      await check?.(client);
+    },
   });
   // Called when an idle connection was lost. `errorMonitor` does not count as a handler of the
   // error, so the owner of the pool still needs one.

@@ -7,11 +7,13 @@ import { reportBus } from './bus-report.ts';
 import type { Component, StartComponent } from './component.ts';
 import type { Config } from './config.ts';
 import { connectToHub, leaveHub } from './connect-bus.ts';
+import { schemaCheck } from './database/check-schema.ts';
 import { DatabaseRefused } from './database/errors.ts';
 import { connectDatabase } from './database.ts';
 import { endAll } from './end-all.ts';
 import { measureFacts } from './fact-metrics.ts';
 import { createLogger } from './logger.ts';
+import { announceVersion } from './running-versions.ts';
 
 /**
  * A component is imported only in the process that runs it, so that a process with one component
@@ -61,7 +63,7 @@ export async function startCoordinator({
   });
   const metrics = new Registry();
   const bus = new Bus(connection, reportBus({ log, metrics, clock: () => performance.now() }));
-  const database = connectDatabase(config.databaseUrl, { max: POOL_SIZE });
+  const database = connectDatabase(config.databaseUrl, { max: POOL_SIZE, check: schemaCheck() });
   // A database that restarts ends idle connections. The pool opens new ones; without this handler
   // the process would end.
   let isStopping = false;
@@ -84,6 +86,9 @@ export async function startCoordinator({
     ]);
   };
   try {
+    // Before the first connection to the database: `dinf migrate --contract` asks on the bus first,
+    // and then lets new connections check the schema.
+    await announceVersion(connection, named);
     if (config.databaseUrl !== '') await refuseMisconfigured(database);
     for (const name of componentNames.filter((candidate) => named.includes(candidate))) {
       const start = await components[name]();
@@ -116,8 +121,8 @@ export async function startCoordinator({
 }
 
 /**
- * Ends the start if a connection pooler would give the components wrong permissions or mix up their
- * statements. A database that is unreachable, or still a standby, does not prevent the start.
+ * Ends the start if the schema does not fit this version, or if a connection pooler would give the
+ * components wrong permissions or mix up their statements. A database that is unreachable, or still a standby, does not prevent the start.
  */
 async function refuseMisconfigured(database: Pool): Promise<void> {
   try {

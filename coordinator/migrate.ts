@@ -1,13 +1,11 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Client } from 'pg';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { isPooled } from './database/check-connection.ts';
 import { DatabaseRefused, DatabaseUnreachable } from './database/errors.ts';
+import { type Migration, readMigrations } from './database/migration-files.ts';
 import { Primary } from './database/primary.ts';
 
-const FOLDER = join(import.meta.dirname, 'migrations');
 /**
  * Key of the advisory lock with which two migrations at the same time wait for each other. The
  * number is arbitrary.
@@ -17,11 +15,25 @@ const LOCK = 4_711_001;
 const CREATE_TABLE = `
   CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`;
 
+export interface MigrateOptions {
+  /** Folder of the migrations; by default that of this version. */
+  readonly folder?: string;
+  /**
+   * Called before each contract migration with its name, and throws to prevent it. New connections
+   * of coordinators wait meanwhile, so that none can start unseen. Without this function contract
+   * migrations stay pending, except in a database that is empty.
+   */
+  readonly beforeContract?: (name: string) => Promise<void>;
+}
+
 /**
- * Applies all migrations that this database lacks, and returns their names. Throws if a migration
- * was changed after it had been applied.
+ * Applies the migrations that this database lacks, in order, and returns their names. Throws if a
+ * migration was changed after it had been applied.
  */
-export async function migrate(databaseUrl: string): Promise<readonly string[]> {
+export async function migrate(
+  databaseUrl: string,
+  { folder, beforeContract }: MigrateOptions = {},
+): Promise<readonly string[]> {
   const client = await connectOwner(databaseUrl).catch((cause: Error) => {
     throw new DatabaseUnreachable(databaseUrl, cause);
   });
@@ -33,9 +45,14 @@ export async function migrate(databaseUrl: string): Promise<readonly string[]> {
       'SELECT name, sha256 FROM migrations',
     );
     const done = new Map(rows.map(({ name, sha256 }) => [name, sha256]));
+    const allow = done.size === 0 ? async () => undefined : beforeContract;
     const applied: string[] = [];
-    for (const name of await migrationFiles()) {
-      if (await apply(client, name, done.get(name))) applied.push(name);
+    for (const migration of await readMigrations(folder)) {
+      const digest = createHash('sha256').update(migration.text).digest('hex');
+      if (isApplied(migration, digest, done)) continue;
+      if (migration.kind === 'contract' && allow === undefined) continue;
+      await apply(client, migration, { digest, ...(allow && { beforeContract: allow }) });
+      applied.push(migration.name);
     }
     return applied;
   } finally {
@@ -43,8 +60,11 @@ export async function migrate(databaseUrl: string): Promise<readonly string[]> {
   }
 }
 
-/** Names of the migrations of this version that the database lacks. */
-export async function pendingMigrations(databaseUrl: string): Promise<readonly string[]> {
+/** The migrations of this version that the database lacks. */
+export async function pendingMigrations(
+  databaseUrl: string,
+  folder?: string,
+): Promise<readonly Migration[]> {
   const client = await connectOwner(databaseUrl);
   try {
     const { rows: tables } = await client.query<{ known: boolean }>(
@@ -54,14 +74,11 @@ export async function pendingMigrations(databaseUrl: string): Promise<readonly s
       ? await client.query<{ name: string }>('SELECT name FROM migrations')
       : { rows: [] };
     const done = new Set(rows.map(({ name }) => name));
-    return (await migrationFiles()).filter((name) => !done.has(name));
+    return (await readMigrations(folder)).filter(({ name }) => !done.has(name));
   } finally {
     await client.end();
   }
 }
-
-const migrationFiles = async (): Promise<string[]> =>
-  (await readdir(FOLDER)).filter((file) => file.endsWith('.sql')).toSorted();
 
 async function connectOwner(databaseUrl: string): Promise<Client> {
   const { url } = await new Primary(databaseUrl).find();
@@ -81,26 +98,41 @@ async function refusePooler(client: Client): Promise<void> {
     throw new DatabaseRefused('pooler_in_between');
 }
 
+function isApplied(
+  { name }: Migration,
+  digest: string,
+  done: ReadonlyMap<string, string>,
+): boolean {
+  const applied = done.get(name);
+  if (applied !== undefined && applied !== digest)
+    throw new Error(`${name} was changed after it had been applied; write a new migration instead`);
+  return applied !== undefined;
+}
+
 async function apply(
   client: Client,
-  name: string,
-  appliedDigest: string | undefined,
-): Promise<boolean> {
-  const text = await readFile(join(FOLDER, name), 'utf8');
-  const digest = createHash('sha256').update(text).digest('hex');
-  if (appliedDigest === digest) return false;
-  if (appliedDigest !== undefined)
-    throw new Error(`${name} was changed after it had been applied; write a new migration instead`);
+  { name, kind, text }: Migration,
+  { digest, beforeContract }: { digest: string } & Pick<MigrateOptions, 'beforeContract'>,
+): Promise<void> {
   await client.query('BEGIN');
   try {
-    await client.query(text);
+    if (kind === 'contract') {
+      // `schemaCheck` reads this table with every new connection of a coordinator.
+      await client.query('LOCK TABLE migrations IN ACCESS EXCLUSIVE MODE');
+      await beforeContract?.(name);
+    }
+    await execute(client, name, text);
     await client.query('INSERT INTO migrations (name, sha256) VALUES ($1, $2)', [name, digest]);
+    if (kind === 'contract')
+      await client.query('UPDATE migrations SET contract = true WHERE name = $1', [name]);
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK');
-    throw new Error(`migration ${name}: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw error;
   }
-  return true;
 }
+
+const execute = (client: Client, name: string, text: string): Promise<unknown> =>
+  client.query(text).catch((cause: unknown) => {
+    throw new Error(`migration ${name}: ${messageOf(cause)}`, { cause });
+  });

@@ -159,7 +159,8 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   const databaseUrl = options.databaseUrl ?? (await postgres?.createDatabase(DATABASE)) ?? '';
 
   say('database schema');
-  await migrate(databaseUrl);
+  // No other version can use a Postgres that this process has started.
+  await migrate(databaseUrl, postgres && { beforeContract: async () => undefined });
   const issuer =
     settings.oidc === undefined
       ? started.use(

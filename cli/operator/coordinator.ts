@@ -14,7 +14,11 @@ export function addCoordinatorCommands(program: Command): void {
   program
     .command('migrate')
     .description('bring the database and the streams to this version')
-    .action(runMigrations);
+    .option(
+      '--contract',
+      'also remove what only older versions use; refused while one of them runs',
+    )
+    .action(({ contract = false }: { contract?: boolean }) => runMigrations(contract));
 }
 
 async function runCoordinator(wanted: readonly string[] | undefined): Promise<void> {
@@ -43,15 +47,17 @@ async function explainDatabase(cause: unknown): Promise<never> {
   throw cause;
 }
 
-async function runMigrations(): Promise<void> {
+async function runMigrations(contract: boolean): Promise<void> {
   const config = await settings();
   if (config.databaseUrl === '')
     throw new CommandError(
       EXIT.usage,
       'DATABASE_URL is not set, and no network runs out of this home.',
     );
-  const { migrate } = await import('#coordinator/migrate.ts');
-  const applied = await migrate(config.databaseUrl).catch(explainDatabase);
+  const { migrate, pendingMigrations } = await import('#coordinator/migrate.ts');
+  const applied = await migrate(config.databaseUrl, {
+    ...(contract && { beforeContract: refuseOlderVersions }),
+  }).catch(explainDatabase);
   const { ensureStreams, StreamReplicasError, StreamStorageError } = await import(
     '#coordinator/streams.ts'
   );
@@ -70,4 +76,19 @@ async function runMigrations(): Promise<void> {
     throw new CommandError(EXIT.unavailable, await explainStorage(cause, config), { cause });
   });
   console.log(applied.length === 0 ? 'nothing to apply' : `applied ${applied.join(', ')}`);
+  const pending = (await pendingMigrations(config.databaseUrl)).map(({ name }) => name);
+  if (pending.length > 0)
+    console.log(
+      `not applied: ${pending.join(', ')}. When every part of the coordinator has this version, run "dinf migrate --contract".`,
+    );
+}
+
+async function refuseOlderVersions(migration: string): Promise<void> {
+  const { processesWithout } = await import('#coordinator/running-versions.ts');
+  const older = await withBus(({ connection }) => processesWithout(connection, migration));
+  if (older.length > 0)
+    throw new CommandError(
+      EXIT.usage,
+      `${migration} removes what running processes still use: ${older.join('; ')}. Replace them by this version first (docs/operating/upgrade.md).`,
+    );
 }

@@ -2,7 +2,8 @@ import type { ClientBase } from 'pg';
 import { DatabaseRefused } from './errors.ts';
 
 const CHECK_MS = 3_000;
-const SERVICE_ROLE = 'dinf_service';
+/** The role of the components in the database. */
+export const SERVICE_ROLE = 'dinf_service';
 const PROBE_NAME = 'dinf.pooler-probe';
 
 interface Checked {

@@ -28,6 +28,10 @@ const REFUSALS = {
     'a connection pooler does not translate prepared statements. Use pgbouncer 1.21 or later with pool_mode = transaction and max_prepared_statements above 0, or connect to Postgres directly (docs/operating/postgres.md)',
   pooler_in_between:
     'dinf migrate needs a direct connection to Postgres, and a connection pooler is in between. Name the host and port of Postgres itself in DATABASE_URL',
+  migrations_pending:
+    'the database does not have the schema of this version yet. Run "dinf migrate" with this version (docs/operating/upgrade.md)',
+  version_too_old:
+    'this version is too old for the database, because a newer version has removed parts of the schema. Start the newer version (docs/operating/upgrade.md)',
 } as const;
 
 export type Refusal = keyof typeof REFUSALS;
@@ -37,8 +41,13 @@ export class DatabaseRefused extends Error {
   override readonly name = 'DatabaseRefused';
   readonly code: Refusal;
 
-  constructor(code: Refusal, cause?: unknown) {
-    super(REFUSALS[code], { cause });
+  constructor(
+    code: Refusal,
+    { cause, details = [] }: { cause?: unknown; details?: readonly string[] } = {},
+  ) {
+    super(details.length === 0 ? REFUSALS[code] : `${REFUSALS[code]}: ${details.join(', ')}`, {
+      cause,
+    });
     this.code = code;
   }
 }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, type ClientBase, DatabaseError } from 'pg';
+import { SERVICE_ROLE } from './check-connection.ts';
 import { DatabaseRefused } from './errors.ts';
 import type { Primary } from './primary.ts';
 
@@ -34,7 +35,9 @@ export function clientOf(primary: Primary, limitMs: number): new () => ClientBas
         return await super.connect();
       } catch (error) {
         primary.doubt();
-        throw isOptionsRefusal(error) ? new DatabaseRefused('startup_options', error) : error;
+        if (isOptionsRefusal(error)) throw new DatabaseRefused('startup_options', { cause: error });
+        if (isUnknownRole(error)) throw new DatabaseRefused('migrations_pending', { cause: error });
+        throw error;
       }
     }
   };
@@ -57,5 +60,12 @@ async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
 function isOptionsRefusal(error: unknown): boolean {
   return (
     error instanceof DatabaseError && /unsupported startup parameter.*options/.test(error.message)
+  );
+}
+
+/** The role is created by the first migration. The code 22023 is that of every wrong parameter. */
+function isUnknownRole(error: unknown): boolean {
+  return (
+    error instanceof DatabaseError && error.code === '22023' && error.message.includes(SERVICE_ROLE)
   );
 }

@@ -1,0 +1,56 @@
+import { Svcm } from '@nats-io/services';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { connectToServer, services } from '#bus-schemas';
+import type { NatsNode } from '#network';
+import { startNatsHub } from '#testcontainers';
+import { Bus, endpoint } from './bus.ts';
+import { announceVersion, processesWithout } from './running-versions.ts';
+
+const MIGRATION = '0200-drop-a-column.sql';
+
+let hub: NatsNode;
+let bus: Bus;
+
+beforeEach(async () => {
+  hub = await startNatsHub({
+    runtime: 'local',
+    config: ({ host, ports }) => `host: "${host}"\nport: ${ports.client}\n`,
+  });
+  bus = new Bus(await connectToServer({ servers: hub.clientUrl }));
+});
+afterEach(async () => {
+  await bus.connection.close();
+  await hub[Symbol.asyncDispose]();
+});
+
+const older = () => processesWithout(bus.connection, MIGRATION, 500);
+/** Announces a process as another version would. */
+const announce = (version: string, contracts: string) =>
+  new Svcm(bus.connection).add({
+    name: 'coordinator',
+    version,
+    metadata: { components: 'routing', contracts },
+  });
+
+test('without a process no version is too old for a contract migration', async () => {
+  expect(await older()).toEqual([]);
+});
+
+test('every process whose version does not contain a contract migration is named', async () => {
+  await announceVersion(bus.connection, ['settlement', 'ingress']);
+  await announce('0.3.0', '0150-another.sql');
+  await announce('0.4.0', `0150-another.sql ${MIGRATION}`);
+  expect((await older()).toSorted()).toEqual([
+    'routing of version 0.3.0',
+    expect.stringMatching(/^settlement ingress of version \d+\.\d+\.\d+$/),
+  ]);
+});
+
+test('a component of a version without announcements is named, and other services are not', async () => {
+  for (const name of ['accounts', 'backup'])
+    await new Svcm(bus.connection).add({ name, version: '1.0.0' });
+  await bus.serve('catalog', [
+    endpoint(services.catalog.snapshot, () => ({ models: [], aliases: [], revision: 1 })),
+  ]);
+  expect(await older()).toEqual(['accounts of an unknown version']);
+});

@@ -1,0 +1,72 @@
+import { type NatsConnection, NoRespondersError } from '@nats-io/nats-core';
+import { type ServiceIdentity, Svcm } from '@nats-io/services';
+import { type ComponentName, services } from '#bus-schemas';
+import packageJson from '../package.json' with { type: 'json' };
+import { readMigrations } from './database/migration-files.ts';
+
+/** Name of the service with which every process of the coordinator announces its version. */
+const SERVICE = 'coordinator';
+/** Field in the metadata of a component's service: the version of its process. */
+export const VERSION_FIELD = 'process_version';
+/** Names of the components that serve methods. */
+const COMPONENTS: ReadonlySet<string> = new Set(
+  Object.values(services).flatMap((methods) =>
+    Object.values(methods).map(({ component }) => component),
+  ),
+);
+/** How long answers of processes are collected, in milliseconds. */
+const COLLECT_MS = 1_000;
+
+/**
+ * Announces the version of this process, and the contract migrations that it contains, as a service
+ * on the bus. The subscription is the announcement: it ends with the process, and nothing is stored.
+ */
+export async function announceVersion(
+  connection: NatsConnection,
+  components: readonly ComponentName[],
+): Promise<void> {
+  const migrations = await readMigrations();
+  const contracts = migrations.filter(({ kind }) => kind === 'contract').map(({ name }) => name);
+  await new Svcm(connection).add({
+    name: SERVICE,
+    version: packageJson.version,
+    description: 'a process of the coordinator and its version',
+    metadata: { components: components.join(' '), contracts: contracts.join(' ') },
+  });
+  await connection.flush();
+}
+
+/**
+ * Returns a description of each running process whose version does not contain the contract
+ * migration, and of each component whose version is older than these announcements.
+ */
+export async function processesWithout(
+  connection: NatsConnection,
+  migration: string,
+  collectMs = COLLECT_MS,
+): Promise<readonly string[]> {
+  const older: string[] = [];
+  for (const { name, version, metadata = {} } of await runningServices(connection, collectMs)) {
+    const { components = '', contracts = '' } = metadata;
+    if (name === SERVICE) {
+      if (!contracts.split(' ').includes(migration))
+        older.push(`${components} of version ${version}`);
+    } else if (COMPONENTS.has(name) && !(VERSION_FIELD in metadata))
+      older.push(`${name} of an unknown version`);
+  }
+  return older;
+}
+
+async function runningServices(
+  connection: NatsConnection,
+  collectMs: number,
+): Promise<readonly ServiceIdentity[]> {
+  const client = new Svcm(connection).client({ strategy: 'timer', maxWait: collectMs });
+  const found: ServiceIdentity[] = [];
+  try {
+    for await (const service of await client.ping()) found.push(service);
+  } catch (error) {
+    if (!(error instanceof NoRespondersError)) throw error;
+  }
+  return found;
+}
