@@ -17,7 +17,8 @@ import { runNpm, SetupError } from './npm.mjs';
 
 const NEEDED = 24;
 const OLDEST_LAUNCHER = [20, 19];
-const PINNED = '24.21.0';
+/** The version that is downloaded, and that the container images have. */
+export const PINNED = '24.21.0';
 
 /** @type {Record<string, { name: string, integrity: string }>} */
 const packages = {

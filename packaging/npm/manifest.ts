@@ -8,6 +8,7 @@ export interface RepositoryManifest {
   readonly dependencies: Readonly<Record<string, string>>;
   readonly optionalDependencies: Readonly<Record<string, string>>;
   readonly imports: Readonly<Record<string, string>>;
+  readonly overrides: Readonly<Record<string, unknown>>;
 }
 
 interface LockedPackage {
@@ -31,6 +32,7 @@ export function packageManifest(
     engines,
     dependencies,
     optionalDependencies,
+    overrides,
   }: RepositoryManifest,
   client: string,
 ) {
@@ -47,6 +49,8 @@ export function packageManifest(
     },
     dependencies,
     optionalDependencies,
+    // Without them "npm ci" in the unpacked package refuses npm-shrinkwrap.json, which follows them.
+    overrides,
   };
 }
 

@@ -90,6 +90,7 @@ test('package.json has neither scripts nor dependencies for development', () => 
     'license',
     'name',
     'optionalDependencies',
+    'overrides',
     'type',
     'version',
   ]);

@@ -7,7 +7,8 @@ import { promisify } from 'node:util';
 import { LaunchError } from '../launch-error.ts';
 
 const run = promisify(execFile);
-const RELEASE = '2.14.5';
+/** The version that is downloaded, and that the container images have. */
+export const RELEASE = '2.14.5';
 const RELEASES = 'https://github.com/nats-io/nats-server/releases/download';
 const MAX_BYTES = 64 * 1024 * 1024;
 const DOWNLOAD_TIMEOUT_MS = 120_000;
