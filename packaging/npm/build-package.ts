@@ -22,6 +22,8 @@ export interface BuiltPackage {
   readonly path: string;
   readonly files: number;
   readonly sha256: string;
+  readonly version: string;
+  readonly license: string;
 }
 
 /** Packs the program as an npm package, as `<name>-<version>.tgz` in the folder `output`. */
@@ -42,10 +44,10 @@ export async function buildPackage(root: string, output: string): Promise<BuiltP
       cwd: staging,
       what: 'the package',
     });
-    const { name, version } = readJson<RepositoryManifest>(root, 'package.json');
+    const { name, version, license } = readJson<RepositoryManifest>(root, 'package.json');
     const path = join(output, `${name}-${version}.tgz`);
     const sha256 = createHash('sha256').update(readFileSync(path)).digest('hex');
-    return { path, files: files.size, sha256 };
+    return { path, files: files.size, sha256, version, license };
   } finally {
     rmSync(staging, { recursive: true, force: true });
   }
