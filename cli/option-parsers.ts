@@ -41,6 +41,18 @@ export function date(text: string): number {
 /** Parses names that are separated by commas; an empty name stays, so that it can be refused. */
 export const names = (text: string): string[] => text.split(',');
 
+/** Longest name of a Helm release for which every name that follows from it is a label in DNS. */
+const MAX_RELEASE = 40;
+
+/** Parses the name of a Helm release, which becomes a part of names in DNS. */
+export function releaseName(text: string): string {
+  if (!/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(text) || text.length > MAX_RELEASE)
+    throw new InvalidArgumentError(
+      `must have at most ${MAX_RELEASE} small letters, digits and hyphens, as in dinf`,
+    );
+  return text;
+}
+
 const integerFrom = (least: number, text: string, otherwise: string): number =>
   numberThat((value) => Number.isSafeInteger(value) && value >= least, text, otherwise);
 

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
-import type { FoundedFile } from '#coordinator/founding/found-network.ts';
+import type { FoundedFile } from '#coordinator/founding/founded-file.ts';
 import { DEFAULT_HUB_PORTS } from '#coordinator/founding/hub-ports.ts';
-import { port } from '../option-parsers.ts';
+import { port, releaseName } from '../option-parsers.ts';
 import { settings } from './with-bus.ts';
 
 interface InitOptions {
@@ -10,6 +10,7 @@ interface InitOptions {
   readonly clientPort: number;
   readonly leafPort: number;
   readonly clusterPort: number;
+  readonly helm?: string;
 }
 
 export function addNetworkCommands(program: Command): void {
@@ -38,6 +39,11 @@ export function addNetworkCommands(program: Command): void {
       port,
       DEFAULT_HUB_PORTS.cluster,
     )
+    .option(
+      '--helm <release>',
+      'the hubs are three pods of this Helm release, and --hub is the name of their load balancer; writes values and secrets for the charts d-inference and nats',
+      releaseName,
+    )
     .addHelpText(
       'after',
       '\nDINF_HOME names the folder of the network (default .dinf), DINF_KEYS another folder for its keys.',
@@ -54,7 +60,7 @@ export function addNetworkCommands(program: Command): void {
     .action((options: { json?: boolean }) => check(options));
 }
 
-async function init({ hub, clientPort, leafPort, clusterPort }: InitOptions): Promise<void> {
+async function init({ hub, clientPort, leafPort, clusterPort, helm }: InitOptions): Promise<void> {
   const [{ foundNetwork, hubFolder }, { PlanError, planWith, readPlan }, { NotFoundedError }] =
     await Promise.all([
       import('#coordinator/founding/found-network.ts'),
@@ -64,27 +70,48 @@ async function init({ hub, clientPort, leafPort, clusterPort }: InitOptions): Pr
   const { home, keysFolder } = await settings();
   const ports = { client: clientPort, leaf: leafPort, cluster: clusterPort };
   try {
-    const plan = planWith(readPlan(home), { hubs: hub, ports });
-    if (plan.hubs.length === 0)
-      throw new PlanError('Name at least one hub, for example --hub hub1.example.org@10.0.0.1');
-    report(await foundNetwork({ home, keysFolder, plan, now: Date.now() }));
+    const hubs = helm === undefined ? hub : await podsOf(helm, hub);
+    const plan = planWith(readPlan(home), { hubs, ports });
     const [first] = plan.hubs;
-    if (first === undefined) return;
+    if (first === undefined)
+      throw new PlanError('Name at least one hub, for example --hub hub1.example.org@10.0.0.1');
+    report(await foundNetwork({ home, keysFolder, plan, release: helm, now: Date.now() }));
     console.log(`
 The keys are in ${keysFolder}. Store operator.nk offline: the network does not need it to run.
 
 Next:
-  1. Copy each folder of ${home}/hubs to the machine of its hub, and start the hub there:
-       dinf network hub ${hubFolder(home, first)}
-  2. On the machine of the coordinator, with DATABASE_URL set:
-       dinf migrate && dinf coordinator
-  3. dinf network check`);
+${helm === undefined ? stepsOnMachines(home, hubFolder(home, first)) : stepsInKubernetes(home, helm)}`);
   } catch (error) {
     if (error instanceof PlanError) throw new CommandError(EXIT.usage, error.message);
     if (error instanceof NotFoundedError) throw new CommandError(EXIT.failure, error.message);
     throw error;
   }
 }
+
+/** Returns the hubs of a Helm release; none if they are in the plan already. */
+async function podsOf(release: string, hub: readonly string[]): Promise<readonly string[]> {
+  const { hubsOfRelease } = await import('#coordinator/founding/helm-values.ts');
+  const [name, ...others] = hub;
+  if (others.length > 0 || name?.includes('@'))
+    throw new CommandError(
+      EXIT.usage,
+      'With --helm, give one --hub HOST: the name at which machines reach the load balancer of the hubs.',
+    );
+  return name === undefined ? [] : hubsOfRelease(release, name);
+}
+
+const stepsOnMachines = (home: string, firstHub: string) => `\
+  1. Copy each folder of ${home}/hubs to the machine of its hub, and start the hub there:
+       dinf network hub ${firstHub}
+  2. On the machine of the coordinator, with DATABASE_URL set:
+       dinf migrate && dinf coordinator
+  3. dinf network check`;
+
+const stepsInKubernetes = (home: string, release: string) => `\
+  1. kubectl apply -f ${home}/helm/secrets.yaml
+  2. With the chart of packaging/helm in the repository, in the same namespace:
+       helm install ${release} packaging/helm/d-inference -f ${home}/helm/values.yaml
+  3. Let the name of the hubs lead to the service ${release}-leaf.`;
 
 function report(files: readonly FoundedFile[]): void {
   for (const { path, change } of files) {

@@ -1,9 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { decode } from '@nats-io/jwt';
 import { isLoopback } from '#bus-schemas';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
+import { type FoundedFile, keepOrMake } from './founded-file.ts';
+import { foundInKubernetes } from './helm-files.ts';
 import { type HubAuthority, prepareAuthority, prepareHubCertificate } from './hub-certificates.ts';
 import { type HubTls, hubConfig } from './hub-config.ts';
 import { type HubPlan, type NetworkPlan, PLAN_FILE, readPlan, routeUrlOf } from './network-plan.ts';
@@ -14,16 +15,9 @@ export interface FoundingOptions {
   /** Folder of the keys: `keys` in the home, or a folder on a protected device. */
   readonly keysFolder: string;
   readonly plan: NetworkPlan;
+  /** Name of the Helm release whose pods are the hubs; undefined if hubs run on machines. */
+  readonly release?: string | undefined;
   readonly now: number;
-}
-
-/**
- * What happened to a file: `made`, `kept` as it was, or `differs`: it was kept although this
- * version would write another text, which is in the file with `.new` at its end.
- */
-export interface FoundedFile {
-  readonly path: string;
-  readonly change: 'made' | 'kept' | 'differs';
 }
 
 /**
@@ -37,6 +31,7 @@ export async function foundNetwork({
   home,
   keysFolder,
   plan,
+  release,
   now,
 }: FoundingOptions): Promise<FoundedFile[]> {
   await mkdir(home, { recursive: true, mode: 0o700 });
@@ -44,15 +39,20 @@ export async function foundNetwork({
   if (readPlan(home) !== undefined) await openOperatorHome(keysFolder);
   const operator = await prepareOperatorHome(keysFolder);
   const authority = await prepareAuthority(keysFolder, now);
-  const hubs: FoundedFile[] = [];
-  for (const hub of plan.hubs)
-    hubs.push(...(await prepareHub({ home, operator, authority, plan, hub, now })));
+  const files: FoundedFile[] = [];
+  if (release !== undefined)
+    files.push(
+      ...(await foundInKubernetes({ home, keysFolder, operator, authority, plan, release, now })),
+    );
+  else
+    for (const hub of plan.hubs)
+      files.push(...(await prepareHub({ home, operator, authority, plan, hub, now })));
   const planFile = join(home, PLAN_FILE);
   const planText = `${JSON.stringify(plan, null, 2)}\n`;
   const isKnown = (await readIfThere(planFile)) === planText;
   // Written last: commands take the plan as the sign that the network is complete.
   if (!isKnown) await replace(planFile, planText);
-  return [...hubs, { path: planFile, change: isKnown ? 'kept' : 'made' }];
+  return [...files, { path: planFile, change: isKnown ? 'kept' : 'made' }];
 }
 
 /** Names in the folder of a hub, relative to the folder, because it is copied to other machines. */
@@ -121,23 +121,3 @@ function listenAddress(host: string): string {
   if (isIP(host) !== 0) return host;
   return isLoopback(host) ? '127.0.0.1' : '0.0.0.0';
 }
-
-async function keepOrMake(path: string, text: string): Promise<FoundedFile> {
-  const known = await readIfThere(path);
-  if (known === undefined) {
-    await replace(path, text);
-    return { path, change: 'made' };
-  }
-  if (withoutTimes(known) === withoutTimes(text)) return { path, change: 'kept' };
-  await replace(`${path}.new`, text);
-  return { path, change: 'differs' };
-}
-
-const TOKEN = /\beyJ[\w-]+\.[\w-]+\.[\w-]+/g;
-
-/** Replaces tokens by their claims without time and id, which are new in every token. */
-const withoutTimes = (config: string) =>
-  config.replace(TOKEN, (token) => {
-    const { iat: _iat, jti: _jti, ...claims } = decode(token);
-    return JSON.stringify(claims);
-  });

@@ -38,10 +38,23 @@ export interface HubOptions {
 
 /** Name of the file with the certificate of the hubs' authority. It is not secret. */
 export const HUB_CA_FILE = 'hub-ca.pem';
-const MAX_PAYLOAD_BYTES = 1024 * 1024;
-/** Most provider accounts that a hub stores. The default of nats-server is 1,000. */
-const MAX_ACCOUNTS = 1_000_000;
-const TLS_TIMEOUT_S = 5;
+/** Settings that every hub has, as a program on a machine and as a pod of Kubernetes. */
+export const HUB_SETTINGS = {
+  max_payload: 1024 * 1024,
+  write_deadline: '10s',
+  ping_interval: '4s',
+  ping_max: 2,
+  lame_duck_grace_period: '1s',
+  lame_duck_duration: '30s',
+};
+export const RESOLVER_SETTINGS = {
+  type: 'full',
+  allow_delete: true,
+  interval: '2m',
+  /** Most provider accounts that a hub stores. The default of nats-server is 1,000. */
+  limit: 1_000_000,
+};
+export const TLS_TIMEOUT_S = 5;
 const quoted = (value: string) => JSON.stringify(value);
 
 /**
@@ -55,29 +68,27 @@ const quoted = (value: string) => JSON.stringify(value);
  */
 export function hubConfig(
   { host, leafHost = host, home, ports }: HubPlace,
-  { operator: { keys, jwts }, cluster, tls }: HubOptions,
+  { operator, cluster, tls }: HubOptions,
 ): string {
+  const { type, allow_delete, interval, limit } = RESOLVER_SETTINGS;
   return `
 server_name: ${cluster === undefined ? 'hub' : quoted(cluster.server)}
 host: ${quoted(host)}
 port: ${ports.client}
-max_payload: ${MAX_PAYLOAD_BYTES}
-write_deadline: "10s"
-ping_interval: "4s"
-ping_max: 2
-lame_duck_grace_period: "1s"
-lame_duck_duration: "30s"
+${Object.entries(HUB_SETTINGS)
+  .map(([name, value]) => `${name}: ${JSON.stringify(value)}`)
+  .join('\n')}
 ${listenerTls(host, tls)}
-operator: ${jwts.operator}
-system_account: ${keys.system.getPublicKey()}
+operator: ${operator.jwts.operator}
+system_account: ${operator.keys.system.getPublicKey()}
 resolver: {
-  type: full, dir: ${quoted(`${home}/accounts`)}, allow_delete: true, interval: "2m"
-  limit: ${MAX_ACCOUNTS}
+  type: ${type}, dir: ${quoted(`${home}/accounts`)}, allow_delete: ${allow_delete}, interval: ${quoted(interval)}
+  limit: ${limit}
 }
 resolver_preload: {
-  ${keys.system.getPublicKey()}: ${jwts.system}
-  ${keys.core.getPublicKey()}: ${jwts.core}
-  ${keys.ops.getPublicKey()}: ${jwts.ops}
+${Object.entries(preloadedAccounts(operator))
+  .map(([account, jwt]) => `  ${account}: ${jwt}`)
+  .join('\n')}
 }
 jetstream { store_dir: ${quoted(`${home}/jetstream`)} }
 leafnodes {
@@ -86,6 +97,13 @@ leafnodes {
 }
 ${cluster === undefined ? '' : clusterBlock(host, cluster, tls)}`;
 }
+
+/** Accounts that a hub has from the start, by public key: those of the network itself. */
+export const preloadedAccounts = ({ keys, jwts }: HubOptions['operator']) => ({
+  [keys.system.getPublicKey()]: jwts.system,
+  [keys.core.getPublicKey()]: jwts.core,
+  [keys.ops.getPublicKey()]: jwts.ops,
+});
 
 const listenerTls = (host: string, tls: HubTls | undefined): string =>
   tls === undefined || isLoopback(host) ? '' : `tls { ${certificateSettings(tls)} }`;

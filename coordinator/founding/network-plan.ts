@@ -110,6 +110,7 @@ export function planSettings(home: string): NodeJS.ProcessEnv {
   if (plan === undefined) return {};
   return {
     DINF_NATS_URL: plan.hubs.map(clientUrlOf).join(','),
-    DINF_LEAF_URL: plan.hubs.map(leafUrlOf).join(','),
+    // The hubs of a cluster in Kubernetes share the address of a load balancer.
+    DINF_LEAF_URL: [...new Set(plan.hubs.map(leafUrlOf))].join(','),
   };
 }

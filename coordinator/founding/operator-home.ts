@@ -7,6 +7,7 @@ import {
   mintOperator,
   mintOwnAccounts,
   Nkey,
+  newEd25519Key,
   type OperatorJwts,
   type OperatorKeys,
 } from '#bus-schemas';
@@ -30,6 +31,16 @@ const IDENTITY = 'operator.nk';
 const SIGNING = 'operator-signing.nk';
 const OPERATOR_JWT = 'operator.jwt';
 const MASTER = 'provider-accounts.secret';
+/** Files of the folder of the keys that trust reads, besides those that every component reads. */
+export const trustFiles: readonly string[] = [
+  SIGNING,
+  OPERATOR_JWT,
+  MASTER,
+  'system.nk',
+  'core.nk',
+  'ops.nk',
+  'sys.creds',
+];
 
 /**
  * Makes the keys of a network in `folder`. Existing files are kept, so the call can be repeated at
@@ -43,6 +54,9 @@ export async function prepareOperatorHome(folder: string): Promise<OperatorHome>
     Nkey.fromSeed(await readOrCreate(join(folder, file), async () => Nkey.create(kind).seed));
   const signing = await make(SIGNING, 'operator');
   const system = await make('system.nk', 'account');
+  const isNew = (await readIfThere(join(folder, OPERATOR_JWT))) === undefined;
+  // Only in a new network: another folder may already have the keys of an old one.
+  if (isNew) await prepareSigningKeys(folder);
   await readOrCreate(join(folder, OPERATOR_JWT), async () =>
     mintOperator(await make(IDENTITY, 'operator'), { signing, system }),
   );
@@ -55,6 +69,23 @@ export async function prepareOperatorHome(folder: string): Promise<OperatorHome>
     randomBytes(MASTER_BYTES).toString('base64url'),
   );
   return openOperatorHome(folder);
+}
+
+/** File in the folder of the keys with the key that signs the transparency log. */
+export const LOG_KEY = 'log.pem';
+/** Folder in the folder of the keys with the keys that sign receipts. */
+export const RECEIPT_KEYS = 'receipts';
+export const FIRST_RECEIPT_KEY = '0001.pem';
+
+/**
+ * Makes the keys of trust and settlement, so that several processes can share them and can read
+ * them from a place where they cannot write.
+ */
+async function prepareSigningKeys(folder: string): Promise<void> {
+  await readOrCreate(join(folder, LOG_KEY), async () => newEd25519Key());
+  const receipts = join(folder, RECEIPT_KEYS);
+  await mkdir(receipts, { recursive: true, mode: 0o700 });
+  await readOrCreate(join(receipts, FIRST_RECEIPT_KEY), async () => newEd25519Key());
 }
 
 /**

@@ -15,7 +15,7 @@ import { endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import { connectToHub } from '#coordinator/connect-bus.ts';
 import type { Context } from '#coordinator/context.ts';
-import { openOperatorHome } from '#coordinator/founding/operator-home.ts';
+import { LOG_KEY, openOperatorHome } from '#coordinator/founding/operator-home.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { AccountResolver } from './account-resolver.ts';
 import { appleVouching } from './apple-attestation/apple-vouching.ts';
@@ -48,7 +48,7 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
   const { bus, database, config, log, metrics } = context;
   const { keys, masterSecret } = await openOperatorHome(config.keysFolder);
   const signer = ed25519Signer(
-    await readOrCreate(join(config.keysFolder, 'log.pem'), async () => newEd25519Key()),
+    await readOrCreate(join(config.keysFolder, LOG_KEY), async () => newEd25519Key()),
   );
   const system = await connectToHub({
     ...config,

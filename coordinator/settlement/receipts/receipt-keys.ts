@@ -2,8 +2,7 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ed25519Signer, hex, newEd25519Key, type Signer } from '#bus-schemas';
 import { readOrCreate } from '#bus-schemas/saved-file.ts';
-
-const FIRST = '0001.pem';
+import { FIRST_RECEIPT_KEY, RECEIPT_KEYS } from '#coordinator/founding/operator-home.ts';
 
 /**
  * All keys that ever signed receipts, from the operator's folder. The key whose file name sorts
@@ -17,10 +16,10 @@ export class ReceiptKeys {
   }
 
   static async open(keysFolder: string): Promise<ReceiptKeys> {
-    const folder = join(keysFolder, 'receipts');
+    const folder = join(keysFolder, RECEIPT_KEYS);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     if ((await names(folder)).length === 0)
-      await readOrCreate(join(folder, FIRST), async () => newEd25519Key());
+      await readOrCreate(join(folder, FIRST_RECEIPT_KEY), async () => newEd25519Key());
     const signers = await Promise.all(
       (await names(folder)).map(async (name) =>
         ed25519Signer(await readFile(join(folder, name), 'utf8')),
