@@ -22,7 +22,13 @@ export interface BusPlace extends HubAddress {
 
 const RECONNECT_MS = 100;
 const RECONNECT_JITTER_MS = 100;
-const PING_MS = 10_000;
+/**
+ * A hub that is frozen or unreachable is left after two pings without an answer, 6 to 9 s. Streams
+ * bear a silence of 15 s.
+ */
+const PING_MS = 3_000;
+/** Time that a hub has to accept a connection, before the next one is tried, in milliseconds. */
+const CONNECT_MS = 5_000;
 const DRAIN_MS = 2_000;
 
 /**
@@ -55,6 +61,7 @@ export async function connectToHub({
     reconnectTimeWait: RECONNECT_MS,
     reconnectJitter: RECONNECT_JITTER_MS,
     pingInterval: PING_MS,
+    timeout: CONNECT_MS,
     ignoreAuthErrorAbort: true,
   });
   void reportChanges(connection, log);

@@ -63,8 +63,9 @@ const quoted = (value: string) => JSON.stringify(value);
  * a port shows all connections to every program on the machine. The system account offers the same
  * information, but only to holders of its key. With certificates, every listener that other
  * machines can reach requires TLS; between hubs both sides show their certificates. A dead peer is
- * noticed after two pings, 4 s apart, without an answer. A hub that is asked to end by SIGUSR2 first
- * hands over its streams and then closes its clients one by one, within 30 s.
+ * noticed after two pings, 4 s apart, without an answer. Other hubs notice it after 4 to 6 s, before
+ * its machines do, so that they do not count its connections any more when its machines come. A hub
+ * that gets SIGUSR2 hands over its streams, closes its clients one by one within 30 s, and ends.
  */
 export function hubConfig(
   { host, leafHost = host, home, ports }: HubPlace,
@@ -123,6 +124,7 @@ function clusterBlock(
   return `cluster {
   name: hubs, host: ${quoted(host)}, port: ${port}
   routes: ${JSON.stringify(routes)}
+  ping_interval: "2s", ping_max: 2
   ${advertise === undefined ? '' : `advertise: ${quoted(advertise)}`}
   ${mutual}
 }
