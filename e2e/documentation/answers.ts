@@ -9,6 +9,7 @@ import type { Operation } from './operations.ts';
 const CONTAINS: Readonly<Record<string, readonly string[]>> = {
   'POST /v1/chat/completions': ['"object":"chat.completion', '"choices":['],
   'POST /v1/responses': ['"object":"response"', '"output":['],
+  'POST /v1/responses/compact': ['"object":"response.compaction"', '"encrypted_content":'],
   'POST /v1/completions': ['"object":"text_completion"', '"choices":['],
   'POST /v1/messages': ['"type":"message"', '"content":['],
   'POST /v1/sealed/jobs/{job}': ['data: {"seq":0', '"sealed":"'],

@@ -15,6 +15,14 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   'CONTRIBUTING.md: npm run fuzz': 'runs for ten minutes; the tests run it for seconds',
   'CONTRIBUTING.md: DINF_WRITE_API=1 npm test -- api-document commands-page decisions-index troubleshooting-page':
     'writes documents',
+  ...Object.fromEntries(
+    [
+      'export ANTHROPIC_BASE_URL=http://127.0.0.1:8080',
+      'export ANTHROPIC_API_KEY=sk-db-…',
+      'claude --model sim',
+    ].map((line) => [`docs/clients/claude-code.md: ${line}`, 'needs Claude Code']),
+  ),
+  'docs/serving.md: Ready: the last request ended 4 min ago.': 'an example of what is printed',
   'docs/ARCHITECTURE.md: bus-schemas/     messages and their codec, subjects, sealing, receipts, accounts and permissions, streams':
     'a list of folders',
 };

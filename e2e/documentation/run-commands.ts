@@ -29,6 +29,8 @@ const NOT_RUN: Readonly<Record<string, string>> = {
       'coordinator',
       'coordinator --components ingress',
       'network hub ./hub-2',
+      'network hub ./hub-4',
+      'network init --hub … --hub …',
       'provider --link --coordinator https://api.example.org',
       'up --public',
       'up --public api.example.org --tls-cert api.pem --tls-key api.key',
@@ -43,6 +45,15 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   'models add Qwen3-4B-4bit': 'needs a machine that serves this build (e2e/own-models.test.ts)',
   'provider --link --model mlx-community/Qwen3-4B-4bit':
     'needs a model that is not in this repository (e2e/provider-daemon.test.ts)',
+  ...Object.fromEntries(
+    [
+      'provider start',
+      'provider start --link --model mlx-community/Qwen3-4B-4bit',
+      'provider pause',
+      'provider logs --follow',
+      'provider install',
+    ].map((line) => [line, 'needs a machine in the background (e2e/provider-service.test.ts)']),
+  ),
   'provider --link': 'waits for its owner (e2e/provider-daemon.test.ts)',
   provider: 'runs until it is stopped (e2e/provider-daemon.test.ts)',
   simulate: 'runs until it is stopped (e2e/up.test.ts)',
