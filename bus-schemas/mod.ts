@@ -48,12 +48,16 @@ export { isSafeHub, MINIMUM_NATS_SERVER } from './hub-version.ts';
 export * from './ids.ts';
 export * from './key-limits.ts';
 export { LruMap } from './lru-map.ts';
+export {
+  type AccountRecord,
+  type AccountRecordReply,
+  MAX_FOUND_ACCOUNTS,
+} from './messages/account-records.ts';
 export type {
   Authenticated,
   Claimed,
   KeyRecord,
   KeySettings,
-  RateLimits,
   Take,
   Taken,
 } from './messages/accounts.ts';
@@ -70,6 +74,7 @@ export {
   type RefusalContext,
 } from './messages/outcomes.ts';
 export * from './messages/provider.ts';
+export type { RateLimits } from './messages/rate-limits.ts';
 export { inCell, type ServiceMethod } from './messages/service-method.ts';
 export type {
   Candidate,
@@ -82,6 +87,7 @@ export type {
   Reserve,
   Reserved,
   RoutingRefusal,
+  RoutingSwitches,
   TokenPrice,
 } from './messages/services.ts';
 export * as services from './messages/services.ts';

@@ -49,6 +49,7 @@ export const events = {
   routingDecision: 'evt.routing.decision',
   routingFleet: 'evt.routing.fleet',
   routingLed: 'evt.routing.led',
+  routingSwitched: 'evt.routing.switched',
   settlementSettled: 'evt.settlement.settled',
   settlementPosted: 'evt.settlement.posted',
   settlementTermsChanged: 'evt.settlement.terms-changed',
@@ -60,6 +61,7 @@ export const events = {
   trustVerdict: 'evt.trust.verdict',
   trustHead: 'evt.trust.head',
   accountsKeyChanged: 'evt.accounts.key-changed',
+  accountsAccountChanged: 'evt.accounts.account-changed',
   catalogChanged: 'evt.catalog.changed',
   telemetryViolation: 'evt.telemetry.violation',
 } as const;

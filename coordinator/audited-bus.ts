@@ -8,6 +8,10 @@ const CHANGES: ReadonlySet<string> = new Set(
   [
     services.accounts.createKey,
     services.accounts.revokeKey,
+    services.accounts.findAccounts,
+    services.accounts.suspendAccount,
+    services.accounts.resumeAccount,
+    services.accounts.setAccountLimits,
     services.accounts.createOperator,
     services.accounts.revokeOperator,
     services.catalog.putModel,
@@ -15,12 +19,15 @@ const CHANGES: ReadonlySet<string> = new Set(
     services.catalog.putAlias,
     services.catalog.dropAlias,
     services.settlement.credit,
+    services.settlement.reward,
+    services.settlement.setAccountCap,
     services.settlement.setKeyCaps,
     services.settlement.setTerms,
     services.settlement.setProviderPrice,
     services.settlement.replay,
     services.trust.createToken,
     services.trust.revoke,
+    services.trust.drain,
     services.trust.pardon,
     services.trust.assignDevice,
     services.trust.accuse,
@@ -29,6 +36,7 @@ const CHANGES: ReadonlySet<string> = new Set(
     services.releases.withdraw,
     services.releases.restore,
     services.routing.drain,
+    services.routing.setSwitch,
   ].map(({ subject }) => subject),
 );
 /** Fields that can name the changed thing, most specific first. */
@@ -41,6 +49,7 @@ const SUBJECT_FIELDS = [
   'model',
   'version',
   'account',
+  'email',
 ] as const;
 
 /**

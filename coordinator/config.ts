@@ -1,5 +1,12 @@
 import { join, resolve } from 'node:path';
-import { FIRST_CELL, isLoopback, MAX_CELLS, type RateLimits } from '#bus-schemas';
+import {
+  FIRST_CELL,
+  isLoopback,
+  MAX_CELLS,
+  type RateLimits,
+  TRUST_LEVELS,
+  type TrustLevel,
+} from '#bus-schemas';
 import { homeFolder } from '#bus-schemas/running-network.ts';
 import { DatabaseUrlError, databaseAddresses } from './database/addresses.ts';
 import { HUB_CA_FILE } from './founding/hub-config.ts';
@@ -38,6 +45,8 @@ export interface Config {
   readonly cell: number;
   readonly queueDepth: number;
   readonly queuePatienceMs: number;
+  /** Minimum trust level of machines that serve paid requests; undefined means every machine. */
+  readonly minimumTrust: TrustLevel | undefined;
   /** Maximum silence before a provider gets no more work, in milliseconds. */
   readonly beatTimeoutMs: number;
   /**
@@ -162,6 +171,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     cell: integer(env, 'DINF_CELL', FIRST_CELL, 0, MAX_CELLS - 1),
     queueDepth: integer(env, 'DINF_QUEUE_DEPTH', 128, 0, 100_000),
     queuePatienceMs: integer(env, 'DINF_QUEUE_PATIENCE_MS', 30_000, 0, 600_000),
+    minimumTrust: minimumTrust(env),
     beatTimeoutMs: integer(env, 'DINF_BEAT_TIMEOUT_MS', 15_000, 500, 600_000),
     receiptGraceMs: integer(env, 'DINF_RECEIPT_GRACE_MS', 30_000, 100, 600_000),
     heartbeatMs: integer(env, 'DINF_HEARTBEAT_MS', 15_000, 0, 600_000),
@@ -213,6 +223,14 @@ function databaseUrl(url: string): string {
   } catch (error) {
     throw error instanceof DatabaseUrlError ? new ConfigError(error.message) : error;
   }
+}
+
+function minimumTrust(env: NodeJS.ProcessEnv): TrustLevel | undefined {
+  const text = env['DINF_MIN_TRUST'] || 'none';
+  const level = TRUST_LEVELS.find((known) => known === text);
+  if (level === undefined)
+    throw new ConfigError(`DINF_MIN_TRUST must be one of ${TRUST_LEVELS.join(', ')}`);
+  return level === 'none' ? undefined : level;
 }
 
 /** The limit 0 means no limit. */

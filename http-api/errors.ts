@@ -77,6 +77,13 @@ const table = {
     retryable: false,
     message: 'This API key may not use this model.',
   },
+  account_suspended: {
+    status: 403,
+    type: 'forbidden',
+    retryable: false,
+    message:
+      'An operator has suspended this account. Ask the operator of the network for the reason.',
+  },
   forbidden: {
     status: 403,
     type: 'forbidden',
@@ -159,6 +166,13 @@ const table = {
     retryable: false,
     message:
       'The request may cost more than the daily, weekly, monthly or lifetime limit of this key has left. Raise the limit, or lower max_tokens.',
+  },
+  account_limit_reached: {
+    status: 402,
+    type: 'insufficient_funds',
+    retryable: false,
+    message:
+      'The request may cost more than the account may still spend today (UTC). The operator of the network has set this limit.',
   },
   model_not_found: {
     status: 404,

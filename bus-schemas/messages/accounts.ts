@@ -4,6 +4,16 @@ import { Bytes } from '../codec.ts';
 import { AccountId, JobId, KeyId, ModelName } from '../ids.ts';
 import { byName, COUNTED_AMOUNTS, RATE_LIMIT_NAMES } from '../key-limits.ts';
 import { At, count, nothing, optional, positive } from '../schema-parts.ts';
+import {
+  accountRecord,
+  accountsFound,
+  accountsSuspended,
+  findAccounts,
+  setAccountLimits,
+  suspendAccount,
+  suspendedAccounts,
+} from './account-records.ts';
+import { RateLimits } from './rate-limits.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 
 /**
@@ -22,15 +32,17 @@ const signIn = Type.Object({
   email: optional(Type.String({ maxLength: 320 })),
 });
 /** The first sign-in of a person creates their account. */
-const signedIn = Type.Object({ user: Type.String({ maxLength: 64 }), account: AccountId });
+const signedIn = Type.Object({
+  user: Type.String({ maxLength: 64 }),
+  account: AccountId,
+  /** An operator has suspended the account; absent otherwise. */
+  isSuspended: optional(Type.Boolean()),
+});
 const createAccount = Type.Object({ name: Type.String({ minLength: 1, maxLength: 120 }) });
 const accountCreated = Type.Object({ account: AccountId });
 
 // keys
 
-/** Limits of a key or an account; a missing field means no limit. */
-const RateLimits = Type.Object(byName(RATE_LIMIT_NAMES, () => optional(positive)));
-export type RateLimits = Static<typeof RateLimits>;
 const settings = {
   name: Name,
   disabled: Type.Boolean(),
@@ -62,8 +74,10 @@ const authenticated = Type.Union([
     limits: optional(RateLimits),
     allowedModels: optional(Type.Array(ModelName, { maxItems: 256 })),
     selfRouteOnly: optional(Type.Boolean()),
+    /** Limits of the account that replace those of the network; absent without any. */
+    accountLimits: optional(RateLimits),
   }),
-  refused(['unknown', 'disabled', 'expired']),
+  refused(['unknown', 'disabled', 'expired', 'suspended']),
 ]);
 export type Authenticated = Static<typeof authenticated>;
 /** A missing field has the value of a key without restrictions. */
@@ -266,6 +280,12 @@ const define = methodsOf('accounts');
 export const accounts = {
   signIn: define('sign-in', signIn, signedIn),
   createAccount: define('create-account', createAccount, accountCreated),
+  findAccounts: define('find-accounts', findAccounts, accountsFound),
+  accountRecord: define('account-record', ofAccount, accountRecord),
+  suspendAccount: define('suspend-account', suspendAccount, accountRecord),
+  resumeAccount: define('resume-account', ofAccount, accountRecord),
+  setAccountLimits: define('set-account-limits', setAccountLimits, accountRecord),
+  suspendedAccounts: define('suspended-accounts', suspendedAccounts, accountsSuspended),
   authenticate: define('authenticate', authenticate, authenticated),
   createKey: define('create-key', createKey, keyCreated),
   findKey: define('find-key', ofKey, found),

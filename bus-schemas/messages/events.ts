@@ -14,7 +14,15 @@ import { P256_KEY_BYTES } from '../receipts/signatures.ts';
 import { At, count, optional } from '../schema-parts.ts';
 import { CellNumber } from './cells.ts';
 import { REFUSAL_ABOUTS } from './outcomes.ts';
-import { AttemptFailure, Finish, JobResult, Refusal, TrustLevel, Usage } from './vocabulary.ts';
+import {
+  AttemptFailure,
+  Finish,
+  JobResult,
+  Refusal,
+  RoutingSwitch,
+  TrustLevel,
+  Usage,
+} from './vocabulary.ts';
 
 /**
  * Facts on `evt.>`: stored in JetStream, read by components and operators' tools. No fact contains
@@ -132,6 +140,11 @@ const routingLed = Type.Object({
 export type RoutingLed = Static<typeof routingLed>;
 export const RoutingLed = defineMessage('evt.routing.led', routingLed);
 
+const routingSwitched = Type.Object({ name: RoutingSwitch, isOn: Type.Boolean(), at: At });
+export type RoutingSwitched = Static<typeof routingSwitched>;
+/** Published when an operator switched a part of routing: every router reads the switches again. */
+export const RoutingSwitched = defineMessage('evt.routing.switched', routingSwitched);
+
 const settlementSettled = Type.Object({
   job: JobId,
   account: AccountId,
@@ -205,6 +218,14 @@ export type KeyChanged = Static<typeof keyChanged>;
  * Published when a key was created, changed or revoked: receivers must drop their cached copies.
  */
 export const KeyChanged = defineMessage('evt.accounts.key-changed', keyChanged);
+
+const accountChanged = Type.Object({ account: AccountId, at: At, isSuspended: Type.Boolean() });
+export type AccountChanged = Static<typeof accountChanged>;
+/**
+ * Published when an operator suspended, resumed or limited an account: receivers must drop their
+ * cached copies of its keys and people, and trust pauses or resumes its machines.
+ */
+export const AccountChanged = defineMessage('evt.accounts.account-changed', accountChanged);
 
 const catalogChanged = Type.Object({ revision: count, at: At });
 export type CatalogChanged = Static<typeof catalogChanged>;

@@ -3,7 +3,7 @@ import { HASH_BYTES, Hex, X25519Key } from '../bytes.ts';
 import { AccountId, BuildId, JobId, ModelName, ProviderId } from '../ids.ts';
 import { At, count, nothing, optional } from '../schema-parts.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
-import { Quantization, Traits, TrustLevel } from './vocabulary.ts';
+import { Quantization, RoutingSwitch, Traits, TrustLevel } from './vocabulary.ts';
 
 export { accounts } from './accounts.ts';
 export { releases } from './releases.ts';
@@ -267,6 +267,11 @@ const machineRecord = Type.Object({
 });
 const recordsReply = Type.Object({ records: Type.Array(machineRecord, { maxItems: MAX_RECORDS }) });
 
+const switches = Type.Object({ affinity: Type.Boolean(), warm_pool: Type.Boolean() });
+/** For each part of routing, whether it is on. */
+export type RoutingSwitches = Static<typeof switches>;
+const setSwitch = Type.Object({ name: RoutingSwitch, isOn: Type.Boolean() });
+
 const defineRouting = methodsOf('routing');
 /** `reserve` and `drain` are sent to one cell; the other requests go to all cells or to one. */
 export const routing = {
@@ -276,6 +281,8 @@ export const routing = {
   fleet: defineRouting('fleet', nothing, fleetReply),
   drain: defineRouting('drain', drain, drain),
   records: defineRouting('records', recordsOf, recordsReply),
+  switches: defineRouting('switches', nothing, switches),
+  setSwitch: defineRouting('set-switch', setSwitch, switches),
 } as const;
 
 // catalog

@@ -45,6 +45,7 @@ export type Hold = Static<typeof hold>;
 const HOLD_REFUSALS = [
   'insufficient_funds',
   'key_limit',
+  'account_limit',
   'unknown_account',
   'unpriced_model',
   'price_above_limit',
@@ -79,6 +80,7 @@ const topped = Type.Union([
   refused([
     'insufficient_funds',
     'key_limit',
+    'account_limit',
     'unknown_job',
     'unpriced_model',
     'price_above_limit',
@@ -112,8 +114,23 @@ const credit = Type.Object({
   amountMicroUsd: positive,
   /** Unique name of the credit. A repeated call with the same name credits nothing more. */
   operation: Type.String({ minLength: 1, maxLength: 128 }),
+  /** For the audit log of commands; settlement does not store it. */
+  reason: optional(Type.String({ minLength: 1, maxLength: 200 })),
 });
 const credited = Type.Union([ok({ availableMicroUsd: count }), refused(['operation_conflict'])]);
+
+/**
+ * Pays the account earned money, which it may withdraw, out of the platform's fees. Refused if the
+ * fees do not cover it.
+ */
+const rewarded = Type.Union([
+  ok({ availableMicroUsd: count }),
+  refused(['operation_conflict', 'insufficient_funds']),
+]);
+
+/** Most that the account may spend in a UTC day over all its keys; absent means no limit. */
+const setAccountCap = Type.Object({ account: AccountId, dayMicroUsd: optional(count) });
+const accountSpending = Type.Object({ dayMicroUsd: optional(count), usedMicroUsd: count });
 
 const setTerms = Type.Object({
   account: AccountId,
@@ -417,6 +434,9 @@ export const settlement = {
   topUp: define('top-up', topUp, topped),
   balance: define('balance', ofAccount, balance),
   credit: define('credit', credit, credited),
+  reward: define('reward', credit, rewarded),
+  setAccountCap: define('set-account-cap', setAccountCap, accountSpending),
+  accountSpending: define('account-spending', ofAccount, accountSpending),
   setTerms: define('set-terms', setTerms, termsSet),
   setProviderPrice: define('set-provider-price', setProviderPrice, providerPriceSet),
   announcedPrices: define('announced-prices', nothing, announcedPrices),

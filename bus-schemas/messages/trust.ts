@@ -6,7 +6,7 @@ import { AccountId, ProviderId } from '../ids.ts';
 import { P256_KEY_BYTES } from '../receipts/signatures.ts';
 import { At, count, nothing, optional } from '../schema-parts.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
-import { Standing, TrustFault, TrustLevel } from './vocabulary.ts';
+import { MACHINE_PAUSES, MachinePause, Standing, TrustFault, TrustLevel } from './vocabulary.ts';
 
 /** Messages about membership in the network, and about the evidence and standing of machines. */
 
@@ -59,6 +59,8 @@ const Verdict = Type.Object({
    * requests.
    */
   probation: optional(Type.Boolean()),
+  /** Why the machine gets no jobs although it is verified; absent if nothing keeps it from them. */
+  pauses: optional(Type.Array(MachinePause, { maxItems: MACHINE_PAUSES.length })),
   /** The verdict is valid until this time, by the clock of trust. */
   freshUntil: At,
   at: At,
@@ -166,6 +168,8 @@ const attestation = Type.Object({
   }),
 });
 const pardoned = Type.Object({ pardoned: Type.Boolean() });
+const drain = Type.Object({ provider: ProviderId, isDrained: Type.Boolean() });
+const drained = Type.Object({ known: Type.Boolean() });
 const accused = Type.Object({ accused: Type.Boolean() });
 const proven = Type.Object({ proven: Type.Boolean() });
 
@@ -241,6 +245,11 @@ export const trust = {
    * counts against the owner.
    */
   pardon: define('pardon', ofProvider, pardoned),
+  /**
+   * Keeps jobs away from a machine, or ends this. The jobs that it has are finished. `known` is
+   * false if there is no such machine or if it was removed.
+   */
+  drain: define('drain', drain, drained),
   /** Reports that the machine served another model than it announced. */
   accuse: define('accuse', ofProvider, accused),
   /** Ends the probation of a machine, because its canaries have passed. */

@@ -148,3 +148,23 @@ export const TRUST_FAULTS = [
 ] as const;
 export const TrustFault = Type.Enum(TRUST_FAULTS);
 export type TrustFault = Static<typeof TrustFault>;
+
+/**
+ * Parts of routing that an operator can switch off while it runs.
+ *
+ * - `affinity`: a conversation prefers the machine that has read its beginning.
+ * - `warm_pool`: machines are ordered to load models by demand.
+ */
+export const ROUTING_SWITCHES = ['affinity', 'warm_pool'] as const;
+export const RoutingSwitch = Type.Enum(ROUTING_SWITCHES);
+export type RoutingSwitch = Static<typeof RoutingSwitch>;
+
+/**
+ * Reasons why a machine gets no jobs although trust has verified it.
+ *
+ * - `drained`: an operator drained it.
+ * - `owner_suspended`: an operator suspended the account of its owner.
+ */
+export const MACHINE_PAUSES = ['drained', 'owner_suspended'] as const;
+export const MachinePause = Type.Enum(MACHINE_PAUSES);
+export type MachinePause = Static<typeof MachinePause>;

@@ -6,6 +6,7 @@ import { addKeyCommands } from './keys.ts';
 import { addLedgerCommands } from './ledger.ts';
 import { addModelCommands } from './models.ts';
 import { addNetworkCommands } from './network.ts';
+import { addPeopleCommands } from './people.ts';
 import { addProviderCommands } from './providers.ts';
 import { addRoutingCommands } from './routing.ts';
 import { addTopCommand } from './top.ts';
@@ -21,6 +22,7 @@ export function addCommands(program: Command): void {
   addKeyCommands(program);
   addProviderCommands(program);
   addAccountCommands(program);
+  addPeopleCommands(program);
   addModelCommands(program);
   addRoutingCommands(program);
   addTrustCommands(program);

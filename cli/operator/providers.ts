@@ -18,6 +18,15 @@ export function addProviderCommands(program: Command): void {
     .command('revoke <provider>')
     .description('end a provider’s access, and its connection')
     .action((provider: string) => revokeProvider(provider));
+  const machines = program.command('machines').description('single machines of the fleet');
+  machines
+    .command('drain <provider>')
+    .description('give it no new requests; it finishes those that it has')
+    .action((provider: string) => drain(provider, true));
+  machines
+    .command('resume <provider>')
+    .description('give it requests again')
+    .action((provider: string) => drain(provider, false));
   program
     .command('fleet')
     .description('the providers that routing knows')
@@ -43,6 +52,14 @@ async function revokeProvider(provider: string): Promise<void> {
   const { revoked } = await withBus((bus) => bus.call(services.trust.revoke, { provider }, CALL));
   if (!revoked) throw new CommandError(EXIT.failure, `${provider} is not enrolled here.`);
   console.log(`${provider} is revoked and disconnected`);
+}
+
+async function drain(provider: string, isDrained: boolean): Promise<void> {
+  const { services } = await import('#bus-schemas');
+  const request = { provider, isDrained };
+  const { known } = await withBus((bus) => bus.call(services.trust.drain, request, CALL));
+  if (!known) throw new CommandError(EXIT.failure, `${provider} is not enrolled here.`);
+  console.log(isDrained ? `${provider} gets no new requests` : `${provider} gets requests again`);
 }
 
 async function showFleet({ json }: { json?: boolean }): Promise<void> {

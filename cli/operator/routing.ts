@@ -1,9 +1,11 @@
-import type { Command } from 'commander';
+import { Argument, type Command } from 'commander';
 import type {
   Arrival,
   services as allServices,
   CatalogSnapshot,
   MessageOf,
+  RoutingSwitch,
+  RoutingSwitches,
   Trait,
 } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
@@ -71,6 +73,34 @@ export function addRoutingCommands(program: Command): void {
     .argument('<cell>', 'its number', wholeNumber)
     .description('it serves again')
     .action((cell: number) => withBus((bus) => drain(bus, cell, false)));
+  routing
+    .command('switches')
+    .description('the parts of routing that can be switched off, and whether each is on')
+    .action(() => withBus(showSwitches));
+  routing
+    .command('switch')
+    .addArgument(new Argument('<part>', 'the part of routing').choices(['affinity', 'warm_pool']))
+    .addArgument(new Argument('<state>', 'what it should be').choices(['on', 'off']))
+    .description('switch a part of routing on or off, on all routers and over restarts')
+    .action((name: RoutingSwitch, state: 'on' | 'off') =>
+      withBus((bus) => setSwitch(bus, name, state === 'on')),
+    );
+}
+
+async function showSwitches(bus: Bus): Promise<void> {
+  const { services } = await import('#bus-schemas');
+  await printSwitches(await bus.call(services.routing.switches, {}, CALL));
+}
+
+async function setSwitch(bus: Bus, name: RoutingSwitch, isOn: boolean): Promise<void> {
+  const { services } = await import('#bus-schemas');
+  await printSwitches(await bus.call(services.routing.setSwitch, { name, isOn }, CALL));
+}
+
+async function printSwitches(switches: RoutingSwitches): Promise<void> {
+  const { ROUTING_SWITCHES } = await import('#bus-schemas');
+  for (const name of ROUTING_SWITCHES)
+    console.log(`${name.padEnd(9)}  ${switches[name] ? 'on' : 'off'}`);
 }
 
 /** Every cell has spoken twice by then. */

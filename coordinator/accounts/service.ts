@@ -1,4 +1,4 @@
-import { services } from '#bus-schemas';
+import { type AccountRecord, type AccountRecordReply, services } from '#bus-schemas';
 import { endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
@@ -8,11 +8,14 @@ import { Keys } from './keys/keys.ts';
 import { Limits } from './limits/limits.ts';
 import { Links } from './links/links.ts';
 import { Operators } from './operators/operators.ts';
+import { AccountRecords } from './people/account-records.ts';
 import { People } from './people/people.ts';
 
 const DELETE_EVERY_MS = 60_000;
 
 const unknown = { ok: false as const, code: 'unknown' as const };
+const recordReply = (record: AccountRecord | undefined): AccountRecordReply =>
+  record === undefined ? unknown : { ok: true, record };
 const resultOf = <Code extends string>(isOk: boolean, code: Code) =>
   isOk ? { ok: true as const } : { ok: false as const, code };
 
@@ -22,6 +25,7 @@ const resultOf = <Code extends string>(isOk: boolean, code: Code) =>
  */
 export async function startAccounts({ bus, database, log, now }: Context): Promise<Component> {
   const people = new People(database);
+  const accountRecords = new AccountRecords({ bus, database, now });
   const keys = new Keys({ bus, database, now });
   const limits = new Limits(database);
   const claims = new Claims(database);
@@ -36,6 +40,24 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
   const service = await bus.serve('accounts', [
     endpoint(services.accounts.signIn, (person) => people.signIn(person)),
     endpoint(services.accounts.createAccount, ({ name }) => people.createAccount(name)),
+    endpoint(services.accounts.findAccounts, async (asked) => ({
+      accounts: await accountRecords.find(asked),
+    })),
+    endpoint(services.accounts.accountRecord, async ({ account }) =>
+      recordReply(await accountRecords.one(account)),
+    ),
+    endpoint(services.accounts.suspendAccount, async ({ account, reason }) =>
+      recordReply(await accountRecords.suspend(account, reason)),
+    ),
+    endpoint(services.accounts.resumeAccount, async ({ account }) =>
+      recordReply(await accountRecords.resume(account)),
+    ),
+    endpoint(services.accounts.setAccountLimits, async ({ account, limits: wanted }) =>
+      recordReply(await accountRecords.setLimits(account, wanted)),
+    ),
+    endpoint(services.accounts.suspendedAccounts, async ({ after = '', limit }) => ({
+      accounts: await accountRecords.suspended(after, limit),
+    })),
     endpoint(services.accounts.authenticate, ({ keyHash }) => keys.authenticate(keyHash)),
     endpoint(services.accounts.createKey, async (request) => {
       const made = await keys.create(request);

@@ -70,7 +70,8 @@ export class KeyPolicy {
     key: KeyCaller,
     amounts: KeyAmounts,
   ): Promise<{ headers: Record<string, string>; refusal: ApiError | undefined }> {
-    const { accountLimits, limits } = this.#deps;
+    const { limits } = this.#deps;
+    const accountLimits = { ...this.#deps.accountLimits, ...key.accountLimits };
     const subjects = [
       ...(key.limits === undefined ? [] : [{ subject: key.key, limits: key.limits }]),
       ...(Object.keys(accountLimits).length === 0

@@ -199,6 +199,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     flow[Symbol.dispose]();
     catalog[Symbol.dispose]();
     keys[Symbol.dispose]();
+    users[Symbol.dispose]();
     cells[Symbol.dispose]();
     await counter[Symbol.asyncDispose]();
   };

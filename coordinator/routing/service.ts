@@ -35,6 +35,7 @@ import { Lease } from './lease.ts';
 import { OwnCell } from './own-cell.ts';
 import { PriceReader } from './price-reader.ts';
 import { MachineRecords } from './records/machine-records.ts';
+import { Switches } from './switches.ts';
 import { TrustReader } from './trust-reader.ts';
 import { capacityByBuild, describeDecision, explainFleet, listFleet, recordsNow } from './views.ts';
 import { wholeFleet } from './whole-fleet.ts';
@@ -82,6 +83,7 @@ export async function startRouting(context: Context): Promise<Component> {
   const router = new Router({
     suite: SUITE_ID,
     queueDepth: config.queueDepth,
+    minimumTrust: config.minimumTrust,
     graceMs: GRACE_MS,
     startedAt: clock(),
     random: Math.random,
@@ -202,8 +204,20 @@ export async function startRouting(context: Context): Promise<Component> {
     log,
     onVerdict: (verdict) => {
       const { provider } = verdict;
-      if (trusted.record(verdict) && !trusted.isGood(provider, now()))
-        reportChange(provider, router.fleet.remove(provider));
+      if (!trusted.record(verdict)) return;
+      if (trusted.isGood(provider, now()))
+        router.fleet.setVerified(provider, trusted.verifiedOf(provider));
+      else reportChange(provider, router.fleet.remove(provider));
+      drainSoon();
+    },
+  });
+  const switches = new Switches({
+    bus,
+    database,
+    log,
+    now,
+    onRead: (wanted) => {
+      router.switches = wanted;
     },
   });
   const prices = new PriceReader({ bus, log, onPrices: (all) => router.prices.replace(all) });
@@ -337,6 +351,8 @@ export async function startRouting(context: Context): Promise<Component> {
         restoredAgeMs: (provider) => records.restoredAgeMs(provider),
       }),
     })),
+    endpoint(services.routing.switches, () => switches.read()),
+    endpoint(services.routing.setSwitch, ({ name: part, isOn }) => switches.set(part, isOn)),
     ...wholeFleet({ bus, cells, database }),
   ];
   let serving: Promise<AsyncDisposable> | undefined;
@@ -371,6 +387,7 @@ export async function startRouting(context: Context): Promise<Component> {
   });
   await lease.decidedOrTimedOut;
   await verdicts.firstRead;
+  await switches.firstRead;
   await serving;
   // The start is complete when the hub has received the subscriptions. A hello that arrived earlier
   // would be missed until the next beat.
@@ -382,6 +399,7 @@ export async function startRouting(context: Context): Promise<Component> {
     await records[Symbol.asyncDispose]();
     verdicts[Symbol.dispose]();
     prices[Symbol.dispose]();
+    switches[Symbol.dispose]();
     for (const subscription of subscriptions) subscription.unsubscribe();
     clearInterval(tick);
     clearInterval(sweep);

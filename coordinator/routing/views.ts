@@ -1,6 +1,6 @@
 import type { MessageOf, RoutingDecision, services } from '#bus-schemas';
 import { explain, type SlotExplanation } from './core/explanation.ts';
-import type { Choice } from './core/placement.ts';
+import { type Choice, isBelow } from './core/placement.ts';
 import { areNewcomersLimited } from './core/probation.ts';
 import type { PendingRequest, Router } from './core/router.ts';
 import type { Serving } from './core/serving.ts';
@@ -39,9 +39,10 @@ export function describeDecision(
 }
 
 /** Counts only slots that a job could go to: never more than a reservation would find. */
-export function capacityByBuild({ fleet }: Router) {
+export function capacityByBuild(router: Router) {
+  const { fleet } = router;
   const rows = [...fleet.builds()].map((build) => {
-    const open = fleet.serving(build).filter(({ closed }) => closed === undefined);
+    const open = fleet.serving(build).filter((serving) => isOpen(router, serving));
     const sum = (pick: (serving: Serving) => number) =>
       open.reduce((total, serving) => total + pick(serving), 0);
     return {
@@ -58,16 +59,21 @@ export function capacityByBuild({ fleet }: Router) {
 }
 
 /** The free slots of each build, which the cell publishes twice a second. */
-export function freeSlotsByBuild({ fleet }: Router): { build: string; freeSlots: number }[] {
+export function freeSlotsByBuild(router: Router): { build: string; freeSlots: number }[] {
+  const { fleet } = router;
   const rows: { build: string; freeSlots: number }[] = [];
   for (const build of fleet.builds()) {
     let freeSlots = 0;
     for (const serving of fleet.serving(build))
-      if (serving.closed === undefined) freeSlots += freePlaces(serving);
+      if (isOpen(router, serving)) freeSlots += freePlaces(serving);
     if (rows.length < MAX_LISTED) rows.push({ build, freeSlots });
   }
   return rows;
 }
+
+/** Whether paid requests may go to the slot. */
+const isOpen = ({ minimumTrust }: Router, serving: Serving): boolean =>
+  serving.closed === undefined && !isBelow(serving, minimumTrust);
 
 const freePlaces = ({ load, maxConcurrency }: Serving) => Math.max(0, maxConcurrency - load);
 
@@ -85,6 +91,7 @@ export function explainFleet(
     promptTokens,
     maxOutputTokens,
     exclude: [],
+    minimumTrust: router.minimumTrust,
     ...(requires && { requires }),
     ...(weights && { weights }),
   };
@@ -106,11 +113,11 @@ export function explainFleet(
 }
 
 export function listFleet({ fleet, reservations }: Router) {
-  const rows = [...fleet.all()].flatMap(({ id, machine, silent, draining, slots }) =>
+  const rows = [...fleet.all()].flatMap(({ id, machine, silent, draining, isPaused, slots }) =>
     [...slots.values()].map(({ build, state, running }) => ({
       provider: id,
       build,
-      state: silent ? 'silent' : draining ? 'draining' : state,
+      state: silent ? 'silent' : draining ? 'draining' : isPaused ? 'paused' : state,
       chip: machine.chip,
       simulated: machine.simulated,
       running,

@@ -11,6 +11,7 @@ import { OpenJobs } from './jobs/open-jobs.ts';
 import { Receipts } from './jobs/receipts.ts';
 import { Settler } from './jobs/settler.ts';
 import { Sweeper } from './jobs/sweeper.ts';
+import { AccountCaps } from './ledger/account-caps.ts';
 import { Books } from './ledger/books.ts';
 import { LedgerStore } from './ledger/ledger-store.ts';
 import { Prover } from './ledger/prover.ts';
@@ -104,6 +105,7 @@ export async function startSettlement(context: Context): Promise<Component> {
   const prover = stack.use(
     new Prover({ ledger, payments, alerts, log, everyMs: config.verifyEveryMs }),
   );
+  const accountCaps = new AccountCaps(database);
   const books = new Books({ ledger, outboxStore, outbox, alerts });
   const receiptKeys = await ReceiptKeys.open(config.keysFolder);
   const settledReceipts = new SettledReceipts({
@@ -127,6 +129,11 @@ export async function startSettlement(context: Context): Promise<Component> {
       endpoint(services.settlement.topUp, (request) => holds.topUp(request)),
       endpoint(services.settlement.balance, ({ account }) => books.balance(account)),
       endpoint(services.settlement.credit, (request) => books.credit(request)),
+      endpoint(services.settlement.reward, (request) => books.reward(request)),
+      endpoint(services.settlement.setAccountCap, ({ account, dayMicroUsd }) =>
+        accountCaps.put(account, dayMicroUsd),
+      ),
+      endpoint(services.settlement.accountSpending, ({ account }) => accountCaps.spending(account)),
       endpoint(services.settlement.statement, (request) => ledger.statement(request)),
       endpoint(services.settlement.earnings, ({ account, from, until }) =>
         ledger.earnings(`consumer:${account}`, from, until),

@@ -21,6 +21,7 @@ import { AccountResolver } from './account-resolver.ts';
 import { appleVouching } from './apple-attestation/apple-vouching.ts';
 import { attestationEndpoints } from './attestation/attestation-endpoints.ts';
 import { Attestor } from './attestation/attestor.ts';
+import { SuspendedOwners } from './attestation/suspended-owners.ts';
 import { Overbilling } from './billing/overbilling.ts';
 import { watchConnections } from './connection-watch.ts';
 import { DeviceAttestations } from './device-management/device-attestations.ts';
@@ -77,6 +78,7 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
   });
   const attestor = new Attestor({ bus, database, transparency, vouched, log, metrics, clock });
   const overbilling = new Overbilling({ bus, database, attestor, log, now });
+  const suspendedOwners = new SuspendedOwners({ bus, database, attestor, log });
   const mdm = config.mdm && new MicroMdm(config.mdm);
   const devices = new DeviceAttestations({
     database,
@@ -179,6 +181,7 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
     second[Symbol.dispose]();
     await devices[Symbol.asyncDispose]();
     await overbilling[Symbol.asyncDispose]();
+    await suspendedOwners[Symbol.asyncDispose]();
     await attestor[Symbol.asyncDispose]();
     clock[Symbol.dispose]();
     await system.close();

@@ -1,6 +1,7 @@
 import { vi } from 'vitest';
 import { leafHash, Nkey, renewalText } from '#bus-schemas';
 import {
+  earnFees,
   earnMoney,
   endedJob,
   newKey,
@@ -26,10 +27,15 @@ const EXAMPLE_JOB = 'job_0123456789abcdefghijkl';
 const EXAMPLE_INVITE = 'welcome-2026';
 const EXAMPLE_REFERRAL = 'my-studio';
 const WITHDRAWN_MICRO_USD = 25_000_000;
+const REWARD_MICRO_USD = 5_000_000;
 
 const key: Fill = async (world) => ({ variables: { ID: await newKey(world) } });
 const machine: Fill = async (world) => ({ variables: { ID: (await newMachine(world)).id } });
 const account: Fill = ({ person }) => ({ variables: { ID: person.account } });
+/** An account that no other call needs, so that it may be suspended or limited. */
+const otherAccount: Fill = async ({ network }) => ({
+  variables: { ID: (await network.createKey({ creditMicroUsd: 1 })).account },
+});
 
 /** By operation; a call that is not here is run as it stands. */
 export const fillings: Readonly<Record<string, Fill>> = {
@@ -41,6 +47,16 @@ export const fillings: Readonly<Record<string, Fill>> = {
   'DELETE /v1/me/providers/{id}': machine,
   'PUT /v1/me/providers/{id}/prices': machine,
   'DELETE /admin/providers/{id}': machine,
+  'POST /admin/providers/{id}/drain': machine,
+  'POST /admin/providers/{id}/resume': machine,
+  'GET /admin/accounts/{id}': account,
+  'POST /admin/accounts/{id}/suspend': otherAccount,
+  'POST /admin/accounts/{id}/resume': otherAccount,
+  'PUT /admin/accounts/{id}/limits': otherAccount,
+  'POST /admin/accounts/{id}/reward': async (world) => {
+    await earnFees(world, REWARD_MICRO_USD);
+    return otherAccount(world);
+  },
   'POST /admin/accounts/{id}/credit': account,
   'PUT /admin/accounts/{id}/terms': account,
 

@@ -20,6 +20,24 @@ const NOT_RUN: Readonly<Record<string, string>> = {
       NAMES_A_GROUP,
     ]),
   ),
+  ...Object.fromEntries(
+    [
+      'accounts suspend ACCOUNT --reason "stolen card"',
+      'accounts resume ACCOUNT',
+      'accounts credit ACCOUNT 5 --reason "outage of 3 May"',
+      'accounts reward ACCOUNT 50 --reason "reported a bug"',
+      'accounts limits ACCOUNT --rpm 60 --per-day 20',
+      'accounts limits ACCOUNT --per-day 20',
+      'machines drain PROVIDER',
+      'machines resume PROVIDER',
+      'revoke PROVIDER',
+      'routing switch affinity off',
+      'routing switch warm_pool on',
+    ].map((line) => [
+      line,
+      'changes what other commands of this test need (e2e/operator-tools.test.ts)',
+    ]),
+  ),
   'approve WDJB-MJHT':
     'needs the code that a machine shows (e2e/provider-daemon.test.ts, e2e/api/machines.test.ts)',
   ...Object.fromEntries(
@@ -84,6 +102,7 @@ const environment = (network: TestNetwork) => ({
 function argumentsOf(network: TestNetwork, line: string): string[] {
   const real = line
     .replace('NAME', 'olga')
+    .replace('ACCOUNT', network.account)
     .replace('<provider>', String(network.providers[1]?.id))
     .replace('https://the.network', network.url);
   const words = real.split(/\s+/);

@@ -103,11 +103,32 @@ export async function earnMoney({ network, stripe, person }: World, amount: numb
   });
   for (const id of stripe.bank.accounts.keys())
     await deliver(network, stripe.sign(stripe.bank.onboard(id)));
-  const entries = [
+  await post(network, `earned:${account}`, [
     { account: `consumer:${account}`, kind: 'consumer', amount, earned: amount },
     { account: 'external:stripe', kind: 'external', amount: -amount, earned: 0 },
-  ];
-  const operation = `earned:${account}`;
+  ]);
+}
+
+/** Gives the platform fees from money that customers paid in. */
+export async function earnFees({ network }: World, amount: number): Promise<void> {
+  await post(network, 'fees:of-the-documentation', [
+    { account: 'platform:fees', kind: 'platform', amount, earned: 0 },
+    { account: 'external:stripe', kind: 'external', amount: -amount, earned: 0 },
+  ]);
+}
+
+interface PostedEntry {
+  readonly account: string;
+  readonly kind: string;
+  readonly amount: number;
+  readonly earned: number;
+}
+
+async function post(
+  network: TestNetwork,
+  operation: string,
+  entries: readonly PostedEntry[],
+): Promise<void> {
   const fact = SettlementPosted.encode({
     operation,
     kind: 'credit',

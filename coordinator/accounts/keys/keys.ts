@@ -57,13 +57,15 @@ export class Keys {
 
   async authenticate(keyHash: Uint8Array): Promise<Authenticated> {
     const [row] = await query<
-      SettingsRow & { id: string; account: string; revokedAt: Date | null }
+      SettingsRow & AccountColumns & { id: string; account: string; revokedAt: Date | null }
     >(this.#options.database, KEY_BY_HASH, [Buffer.from(keyHash)]);
     if (row === undefined) return { ok: false, code: 'unknown' };
     if (row.revokedAt !== null || row.disabled) return { ok: false, code: 'disabled' };
     const { limits, allowedModels, selfRouteOnly, expiresAt } = settingsOf(row);
     if (expiresAt !== undefined && expiresAt <= this.#options.now())
       return { ok: false, code: 'expired' };
+    if (row.isSuspended) return { ok: false, code: 'suspended' };
+    const { accountLimits } = row;
     this.#lastUses.note(row.id, this.#options.now());
     return {
       ok: true,
@@ -73,6 +75,7 @@ export class Keys {
       ...(Object.keys(limits).length > 0 && { limits }),
       ...(allowedModels && { allowedModels }),
       ...(selfRouteOnly && { selfRouteOnly }),
+      ...(Object.keys(accountLimits).length > 0 && { accountLimits }),
     };
   }
 
@@ -173,6 +176,12 @@ interface SettingsRow {
   readonly limits: RateLimits;
   readonly allowedModels: string[] | null;
   readonly selfRouteOnly: boolean;
+}
+
+/** Columns of the account that a key belongs to. */
+interface AccountColumns {
+  readonly isSuspended: boolean;
+  readonly accountLimits: RateLimits;
 }
 
 interface KeyRow extends SettingsRow {

@@ -14,6 +14,8 @@ const ID_LENGTH = 16;
 interface User {
   readonly id: string;
   readonly account: string;
+  /** Absent for a user who was added just now. */
+  readonly isSuspended?: boolean;
 }
 
 /** Accounts, and the people who own them. */
@@ -39,9 +41,9 @@ export class People {
     issuer: string;
     subject: string;
     email?: string | undefined;
-  }): Promise<{ user: string; account: string }> {
-    const { id, account } = (await this.#known(person)) ?? (await this.#add(person));
-    return { user: id, account };
+  }): Promise<{ user: string; account: string; isSuspended?: boolean }> {
+    const { id, account, isSuspended } = (await this.#known(person)) ?? (await this.#add(person));
+    return { user: id, account, ...(isSuspended && { isSuspended }) };
   }
 
   async #known({

@@ -2,8 +2,10 @@ import type { Registry } from 'prom-client';
 import { Type } from 'typebox';
 import { services } from '#bus-schemas';
 import { asTime, LIST, listOf, optional, strict, timeOf, When } from '../http/api.ts';
+import { addAccountRoutes } from './account-routes.ts';
 import type { AdminApi } from './admin-api.ts';
 import { addCatalogRoutes } from './catalog-routes.ts';
+import { addFleetRoutes } from './fleet-routes.ts';
 import { addPeopleRoutes } from './people-routes.ts';
 
 interface AdminDeps {
@@ -42,25 +44,6 @@ export function addAdminRoutes({ admin, setDraining, metrics, now }: AdminDeps):
       });
       return { object: LIST, data: rows.map(({ at, ...row }) => ({ ...row, at: asTime(at) })) };
     },
-  });
-  admin.read({
-    url: '/admin/fleet',
-    summary: 'All providers in the fleet of routing',
-    reply: listOf(
-      Type.Object({
-        provider: Type.String(),
-        build: Type.String(),
-        state: Type.String(),
-        chip: Type.String(),
-        simulated: Type.Boolean(),
-        running: Type.Integer(),
-        pending: Type.Integer(),
-      }),
-    ),
-    handle: async () => ({
-      object: LIST,
-      data: (await admin.ask(services.routing.fleet, {})).providers,
-    }),
   });
   admin.read({
     url: '/admin/books',
@@ -107,6 +90,8 @@ export function addAdminRoutes({ admin, setDraining, metrics, now }: AdminDeps):
       return { done: true };
     },
   });
+  addFleetRoutes(admin);
   addCatalogRoutes(admin);
+  addAccountRoutes(admin);
   addPeopleRoutes(admin, now);
 }

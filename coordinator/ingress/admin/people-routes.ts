@@ -1,11 +1,10 @@
 import { Type } from 'typebox';
-import { AccountId, KeyId, ProviderId, randomToken, services } from '#bus-schemas';
+import { AccountId, KeyId, randomToken, services } from '#bus-schemas';
 import { ApiError } from '#http-api/errors.ts';
-import { futureTimeOf, MicroUsd, optional, strict, When } from '../http/api.ts';
+import { futureTimeOf, optional, strict, When } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';
 
 const Account = Type.Object({ id: AccountId });
-const Provider = Type.Object({ id: ProviderId });
 const Done = Type.Object({ done: Type.Boolean() });
 const DONE = { done: true };
 /**
@@ -16,36 +15,8 @@ const LEAST_INVITE_LENGTH = 8;
 /** Characters of a generated code: 82 bits. */
 const MADE_INVITE_LENGTH = 16;
 
-/** Routes for credit, terms and invites, and for removing keys and machines. */
+/** Routes for terms and invites, and for removing keys. */
 export function addPeopleRoutes(admin: AdminApi, now: () => number): void {
-  admin.change('credit', {
-    method: 'POST',
-    url: '/admin/accounts/:id/credit',
-    summary: 'Give an account credit',
-    description: 'Two calls with the same `operation` give one credit.',
-    params: Account,
-    body: Type.Object(
-      {
-        amount_micro_usd: Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }),
-        operation: Type.String({ minLength: 8, maxLength: 100 }),
-      },
-      strict,
-    ),
-    reply: Type.Object({ available_micro_usd: MicroUsd }),
-    example: { body: { amount_micro_usd: 5_000_000, operation: 'support-ticket-42' } },
-    handle: async ({ params, body }) => {
-      const credited = await admin.ask(services.settlement.credit, {
-        account: params.id,
-        amountMicroUsd: body.amount_micro_usd,
-        operation: `admin:${body.operation}`,
-      });
-      if (!credited.ok)
-        throw new ApiError('conflict', 'This operation id was used with other values.', {
-          param: 'operation',
-        });
-      return { available_micro_usd: credited.availableMicroUsd };
-    },
-  });
   admin.change('set-terms', {
     method: 'PUT',
     url: '/admin/accounts/:id/terms',
@@ -123,18 +94,6 @@ export function addPeopleRoutes(admin: AdminApi, now: () => number): void {
     handle: async ({ params }) => {
       const { revoked } = await admin.ask(services.accounts.revokeKey, { key: params.id });
       if (!revoked) throw new ApiError('not_found', 'There is no such key.');
-      return DONE;
-    },
-  });
-  admin.change('revoke-provider', {
-    method: 'DELETE',
-    url: '/admin/providers/:id',
-    summary: 'Remove a machine from the network permanently',
-    params: Provider,
-    reply: Done,
-    handle: async ({ params }) => {
-      const { revoked } = await admin.ask(services.trust.revoke, { provider: params.id });
-      if (!revoked) throw new ApiError('not_found', 'There is no such provider.');
       return DONE;
     },
   });

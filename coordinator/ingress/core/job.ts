@@ -166,7 +166,7 @@ function holdRefused(
 }
 
 const isUnaffordable = (code: HoldRefusal | 'unavailable'): boolean =>
-  code === 'insufficient_funds' || code === 'key_limit';
+  code === 'insufficient_funds' || code === 'key_limit' || code === 'account_limit';
 const costOf = (candidate: Candidate | undefined): number => candidate?.costMicroUsd ?? 0;
 
 /**

@@ -48,6 +48,12 @@ export function unservedBecause(
         message:
           'No machine that serves this model has the trust level that the request requires (provider.trust_level).',
       };
+    case 'minimum_trust':
+      return {
+        code,
+        message:
+          'No machine that serves this model has the trust level that this network requires.',
+      };
     case 'traits':
       return {
         code,
@@ -98,6 +104,8 @@ export function holdError(code: HoldRefusal | 'unavailable'): ApiErrorCode {
       return 'insufficient_quota';
     case 'key_limit':
       return 'key_limit_reached';
+    case 'account_limit':
+      return 'account_limit_reached';
     case 'unpriced_model':
       return 'model_not_found';
     case 'price_above_limit':

@@ -130,7 +130,8 @@ export class Api {
     if (action === undefined) return handle(asked);
     const { operator, caller } = asked.request;
     const subject = Object.values((asked.params ?? {}) as Record<string, string>).join(' ');
-    const detail = isBodySecret ? {} : ((asked.body as object | undefined) ?? {});
+    const query = asked.query as object | undefined;
+    const detail = isBodySecret ? {} : ((asked.body as object | undefined) ?? query ?? {});
     return audited(
       (method, row) => this.ask(method, row),
       { actor: operator ?? caller?.account ?? '', action, subject, detail },

@@ -1,4 +1,5 @@
 import {
+  AccountChanged,
   type Authenticated,
   events,
   KeyChanged,
@@ -15,6 +16,8 @@ export interface KeyCaller {
   readonly account: string;
   readonly key: string;
   readonly limits?: RateLimits;
+  /** Limits of the account that replace those of the network. */
+  readonly accountLimits?: RateLimits;
   readonly allowedModels?: readonly string[];
   readonly selfRouteOnly?: boolean;
 }
@@ -34,7 +37,7 @@ const MAX_ENTRIES = 50_000;
 const MAX_KEY_LENGTH = 256;
 
 /**
- * The owners of API keys. An event tells every ingress of a revoked key; the lifetime of an entry
+ * The owners of API keys. An event tells every ingress of a revoked key or a suspended account; the lifetime of an entry
  * limits how long a revoked key works if that event is lost.
  */
 export class KeyCache implements Disposable {
@@ -43,18 +46,25 @@ export class KeyCache implements Disposable {
   readonly #now: () => number;
   readonly #entries = new LruMap<string, Entry>(MAX_ENTRIES);
   readonly #asking = new Map<string, Promise<Authenticated>>();
-  readonly #subscription: { unsubscribe(): void };
+  readonly #subscriptions: readonly { unsubscribe(): void }[];
   #changes = 0;
 
   constructor(bus: Bus, { clock, now }: { clock: () => number; now: () => number }) {
     this.#bus = bus;
     this.#now = now;
     this.#clock = clock;
-    this.#subscription = bus.subscribe({
-      subject: events.accountsKeyChanged,
-      kind: KeyChanged,
-      handle: ({ key }) => this.#forget(key),
-    });
+    this.#subscriptions = [
+      bus.subscribe({
+        subject: events.accountsKeyChanged,
+        kind: KeyChanged,
+        handle: (changed) => this.#forget((caller) => caller.key === changed.key),
+      }),
+      bus.subscribe({
+        subject: events.accountsAccountChanged,
+        kind: AccountChanged,
+        handle: (changed) => this.#forget((caller) => caller.account === changed.account),
+      }),
+    ];
   }
 
   /** The caller from the cache; undefined if accounts must be asked. */
@@ -101,19 +111,19 @@ export class KeyCache implements Disposable {
       : Math.max(0, Math.min(KNOWN_MS, answer.expiresAt - this.#now()));
   }
 
-  #forget(key: string): void {
+  #forget(isChanged: (caller: KeyCaller) => boolean): void {
     this.#changes += 1;
     for (const [text, { answer }] of this.#entries) {
-      if (!answer.ok || answer.key === key) this.#entries.delete(text);
+      if (!answer.ok || isChanged(answer)) this.#entries.delete(text);
     }
   }
 
   [Symbol.dispose](): void {
-    this.#subscription.unsubscribe();
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
   }
 }
 
 function callerOf(answer: Authenticated): KeyCaller {
   if (answer.ok) return answer;
-  throw new ApiError('invalid_api_key');
+  throw new ApiError(answer.code === 'suspended' ? 'account_suspended' : 'invalid_api_key');
 }

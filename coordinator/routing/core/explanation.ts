@@ -13,12 +13,16 @@ const REASONS: Readonly<Record<GateName, string>> = {
   flooding:
     'It sends far more messages about itself than the router reads. It gets requests again when it has sent fewer for a minute. Check its log and its version.',
   draining: 'It was drained: it finishes its requests and takes no new ones.',
+  paused:
+    'An operator has drained it, or has suspended the account of its owner. It finishes its requests and takes no new ones.',
   suite: 'It uses a sealing suite that the coordinator does not support. Update it.',
   slot_failed: 'It could not load the model. Its log has the reason.',
   traits:
     'It does not offer an ability of this model that the request needs (tools, vision, reasoning). Update it.',
   weights: 'Its model files are not the ones that the catalog lists. Download the model again.',
   level: 'Its trust level is lower than the request requires (provider.trust_level).',
+  minimum_trust:
+    'Its trust level is lower than this network requires for paid requests (DINF_MIN_TRUST). Its owner can use it.',
   price:
     'Its price is higher than the listed one. It gets requests only from callers who accept its price (provider.max_price).',
   context: 'The request is longer than the context length that it offers.',

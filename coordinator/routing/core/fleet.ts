@@ -16,6 +16,8 @@ export interface VerifiedProperties {
   readonly weights: ReadonlyMap<string, string> | undefined;
   /** The machine has not passed a canary yet. */
   readonly isOnProbation: boolean;
+  /** An operator keeps jobs away from the machine, or has suspended its owner. */
+  readonly isPaused: boolean;
 }
 
 export interface ProviderView extends VerifiedProperties {
@@ -62,6 +64,7 @@ export const NOT_VERIFIED: VerifiedProperties = {
   level: 'none',
   weights: undefined,
   isOnProbation: false,
+  isPaused: false,
 };
 
 export class Fleet {
@@ -176,6 +179,12 @@ export class Fleet {
   setFlooding(id: string, flooding: boolean): void {
     const view = this.#providers.get(id);
     if (view !== undefined && view.flooding !== flooding) this.#put({ ...view, flooding });
+  }
+
+  /** Applies a new verdict of trust before the next message of the provider. */
+  setVerified(id: string, verified: VerifiedProperties): void {
+    const view = this.#providers.get(id);
+    if (view !== undefined) this.#put({ ...view, ...verified });
   }
 
   /** Removes the provider, and ignores its messages that are still in flight. */

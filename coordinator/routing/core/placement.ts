@@ -1,4 +1,4 @@
-import { type Candidate, type Reserve, TRUST_LEVELS } from '#bus-schemas';
+import { type Candidate, type Reserve, TRUST_LEVELS, type TrustLevel } from '#bus-schemas';
 import { isTooExpensive, type Pricing, priceMs } from './price-book.ts';
 import type { ClosedReason, Serving } from './serving.ts';
 
@@ -21,6 +21,10 @@ export type PlacementRequest = Pick<
   | 'level'
 > & {
   readonly pricing?: Pricing | undefined;
+  /** Minimum trust level of the network for paid requests; absent for requests that are free. */
+  readonly minimumTrust?: TrustLevel | undefined;
+  /** Machines of the caller, which are free for the caller. */
+  readonly exempt?: readonly string[] | undefined;
   /** Machines that cool after a refusal may serve too, because no other machine can. */
   readonly despiteCooling?: boolean;
   /**
@@ -43,6 +47,7 @@ export type GateName =
   | 'traits'
   | 'weights'
   | 'level'
+  | 'minimum_trust'
   | 'price'
   | 'context'
   | 'probation'
@@ -72,11 +77,9 @@ export function failedGate(
   )
     return 'traits';
   if (ask.weights !== undefined && !hasWeights(serving, ask.weights)) return 'weights';
-  if (
-    ask.level !== undefined &&
-    TRUST_LEVELS.indexOf(serving.provider.level) < TRUST_LEVELS.indexOf(ask.level)
-  )
-    return 'level';
+  if (isBelow(serving, ask.level)) return 'level';
+  if (isBelow(serving, ask.minimumTrust) && ask.exempt?.includes(serving.id) !== true)
+    return 'minimum_trust';
   if (ask.pricing !== undefined && isTooExpensive(serving.id, ask.pricing)) return 'price';
   if (ask.promptTokens + ask.maxOutputTokens > serving.contextTokens) return 'context';
   if (serving.isOnProbation && ask.newcomers !== true) return 'probation';
@@ -85,6 +88,9 @@ export function failedGate(
   if (serving.isBroken(now)) return 'breaker';
   return capacityGate(serving, ask, now);
 }
+
+export const isBelow = ({ provider }: Serving, level: TrustLevel | undefined): boolean =>
+  level !== undefined && TRUST_LEVELS.indexOf(provider.level) < TRUST_LEVELS.indexOf(level);
 
 /**
  * A build without a digest in the catalog is not checked; a build with a digest needs a slot whose

@@ -20,6 +20,7 @@ const add = (
     level: 'self_signed',
     weights: undefined,
     isOnProbation,
+    isPaused: false,
   });
 
 let jobs = 0;

@@ -7,6 +7,8 @@ import {
   type Reserve,
   type Reserved,
   type RoutingRefusal,
+  type RoutingSwitches,
+  type TrustLevel,
 } from '#bus-schemas';
 import { queueWaitMs } from '#http-api/retry-after.ts';
 import { Calibration } from './calibration.ts';
@@ -44,6 +46,8 @@ export interface PendingRequest {
 export interface RouterOptions {
   readonly suite: string;
   readonly queueDepth: number;
+  /** Minimum trust level of machines for paid requests; absent without one. */
+  readonly minimumTrust?: TrustLevel | undefined;
   /**
    * How long after the start an empty fleet means "no beats yet" instead of "no providers", in
    * milliseconds.
@@ -86,11 +90,13 @@ const PERMANENT = new Set<GateName>([
   'not_wanted',
   'excluded',
   'flooding',
+  'paused',
   'suite',
   'slot_failed',
   'traits',
   'weights',
   'level',
+  'minimum_trust',
   'price',
   'context',
   'slow',
@@ -108,6 +114,8 @@ export class Router {
   readonly #warmPool = new WarmPool();
   readonly #probationTurns = new ProbationTurns();
   readonly prices = new PriceBook();
+  /** Parts that an operator has switched on or off. */
+  switches: RoutingSwitches = { affinity: true, warm_pool: true };
   readonly #releases = new RecentCount(RATE_WINDOW_MS);
   /** Value of `#changes` at the last drain of the queue. */
   #drained = 0;
@@ -125,6 +133,10 @@ export class Router {
       measured: (provider, build) => this.#speeds.of(provider, build),
     });
     this.#queue = new Queue(options.queueDepth);
+  }
+
+  get minimumTrust(): TrustLevel | undefined {
+    return this.#options.minimumTrust;
   }
 
   get queued(): number {
@@ -267,7 +279,8 @@ export class Router {
     for (const waiting of this.#queue.inTurn((account) => this.reservations.heldBy(account))) {
       const { request } = waiting;
       const despiteCooling = now - waiting.requestedAt >= COOLING_PATIENCE_MS;
-      const kind = `${request.builds.join(' ')} ${despiteCooling}`;
+      const isFree = request.price === undefined;
+      const kind = `${request.builds.join(' ')} ${despiteCooling} ${isFree}`;
       const known = unplaceable.get(kind);
       const isNoEasier = known !== undefined && needsAtLeast(request, known.request);
       const choice = isNoEasier ? known.choice : this.#choose(request, now, despiteCooling);
@@ -324,6 +337,7 @@ export class Router {
    * memory.
    */
   loadOrders(now: number): LoadOrder[] {
+    if (!this.switches.warm_pool) return [];
     return this.#warmPool.orders((build) => this.fleet.serving(build), now);
   }
 
@@ -362,11 +376,23 @@ export class Router {
   }
 
   #chooseMachine(request: Reserve, now: number, despiteCooling: boolean): Choice {
-    const warm = request.prefixes && this.#prefixes.find(request.prefixes, now);
+    const warm =
+      request.prefixes && this.switches.affinity
+        ? this.#prefixes.find(request.prefixes, now)
+        : undefined;
     const pricing = this.prices.pricingFor(request.model, request.price);
     const newcomers =
       request.only !== undefined || this.#probationTurns.isOpen(wantedBuild(request));
-    const ask = { ...request, warm, pricing, newcomers };
+    const ask = {
+      ...request,
+      warm,
+      pricing,
+      newcomers,
+      ...(request.price !== undefined && {
+        minimumTrust: this.minimumTrust,
+        exempt: request.price.exempt,
+      }),
+    };
     const choice = this.#chooseAmong(ask, now, despiteCooling);
     return isLeftToNewcomers(choice)
       ? this.#chooseAmong({ ...ask, newcomers: true }, now, despiteCooling)

@@ -22,7 +22,7 @@ export interface ProviderRecords {
 }
 
 /** Why a slot gets no job at all, whatever the request is. */
-export type ClosedReason = 'silent' | 'flooding' | 'draining' | 'suite' | 'slot_failed';
+export type ClosedReason = 'silent' | 'flooding' | 'draining' | 'paused' | 'suite' | 'slot_failed';
 
 const AS_MEASURED: Readonly<Pace> = { slowdown: 1 };
 
@@ -125,6 +125,7 @@ function closedBy(provider: ProviderView, slot: Slot, suite: string): ClosedReas
   if (provider.silent) return 'silent';
   if (provider.flooding) return 'flooding';
   if (provider.draining) return 'draining';
+  if (provider.isPaused) return 'paused';
   if (provider.suite !== suite) return 'suite';
   return slot.state === 'failed' ? 'slot_failed' : undefined;
 }

@@ -25,7 +25,12 @@ export class TrustedMachines {
       verdict.weights && new Map(verdict.weights.map(({ build, digest }) => [build, hex(digest)]));
     this.#known.set(verdict.provider, {
       verdict,
-      verified: { level: verdict.level, weights, isOnProbation: verdict.probation === true },
+      verified: {
+        level: verdict.level,
+        weights,
+        isOnProbation: verdict.probation === true,
+        isPaused: verdict.pauses !== undefined,
+      },
     });
     return true;
   }

@@ -13,6 +13,7 @@ import {
   type MessageOf,
   newJobId,
   type Reserve,
+  type RoutingSwitch,
   randomToken,
   SUITE_ID,
   services,
@@ -118,7 +119,7 @@ export async function startRoutersUnderTest(machines: number) {
     );
   };
   /** Asks for a slot; `only` names the machine that is wanted. */
-  const reserve = (only?: string) => {
+  const reserve = (only?: string, changes: Partial<Reserve> = {}) => {
     const request: Reserve = {
       job: newJobId(),
       account: `acct_${randomToken(12)}`,
@@ -129,6 +130,7 @@ export async function startRoutersUnderTest(machines: number) {
       patienceMs: 0,
       exclude: [],
       ...(only && { only: [only] }),
+      ...changes,
     };
     return bus
       .call(inCell(services.routing.reserve, 0), request, CALL)
@@ -141,6 +143,9 @@ export async function startRoutersUnderTest(machines: number) {
     start,
     hello,
     reserve,
+    setSwitch: (name: RoutingSwitch, isOn: boolean) =>
+      bus.call(services.routing.setSwitch, { name, isOn }, CALL),
+    switches: () => bus.call(services.routing.switches, {}, CALL),
     explain,
     slotOf: async (id: string) => (await explain()).find(({ provider }) => provider === id),
     /** The machine ends a job with the speed that is given. */
@@ -152,8 +157,9 @@ export async function startRoutersUnderTest(machines: number) {
       const timing = { routeUs: 0, holdUs: 0, firstContentUs, totalUs };
       bus.publish(events.jobEnded, JobEnded, { ...end(id), job: request.job, timing });
     },
-    /** A job ended at the machine that this router did not place there. */
-    end: (id: string) => bus.publish(events.jobEnded, JobEnded, end(id)),
+    /** A job ended at the machine; without `job` one that this router did not place there. */
+    end: (id: string, job = newJobId()) =>
+      bus.publish(events.jobEnded, JobEnded, { ...end(id), job }),
     fail: (id: string) =>
       bus.publish(events.jobAttempt, JobAttempt, {
         job: newJobId(),

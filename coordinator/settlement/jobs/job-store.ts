@@ -51,6 +51,7 @@ export interface HoldResult {
     | 'held'
     | 'insufficient_funds'
     | 'key_limit'
+    | 'account_limit'
     | 'unknown_account'
     | 'operation_conflict'
     | 'ended';
@@ -58,7 +59,7 @@ export interface HoldResult {
 }
 
 export interface TopUpResult {
-  readonly result: 'held' | 'insufficient_funds' | 'key_limit' | 'unknown_job';
+  readonly result: 'held' | 'insufficient_funds' | 'key_limit' | 'account_limit' | 'unknown_job';
   readonly held: number;
 }
 

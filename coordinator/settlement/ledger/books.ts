@@ -3,10 +3,16 @@ import type { Alerts } from '../alerts.ts';
 import { digestOf } from '../core/digest.ts';
 import type { OutboxStore } from '../outbox/outbox-store.ts';
 import type { OutboxRelay } from '../outbox/relay.ts';
-import type { LedgerStore } from './ledger-store.ts';
+import {
+  type Entry,
+  InsufficientFundsError,
+  type LedgerStore,
+  type Posting,
+} from './ledger-store.ts';
 
 type Methods = typeof services.settlement;
 type Credited = MessageOf<Methods['credit']['reply']>;
+type Rewarded = MessageOf<Methods['reward']['reply']>;
 
 export interface BooksOptions {
   readonly ledger: LedgerStore;
@@ -15,7 +21,7 @@ export interface BooksOptions {
   readonly alerts: Pick<Alerts, 'raise'>;
 }
 
-/** The balance, credits and replays that operators and other components request. */
+/** The balance, credits, rewards and replays that operators and other components request. */
 export class Books {
   readonly #options: BooksOptions;
 
@@ -45,25 +51,53 @@ export class Books {
     amountMicroUsd,
     operation,
   }: MessageOf<Methods['credit']['request']>): Promise<Credited> {
+    return this.#post({
+      operation: `credit:${operation}`,
+      kind: 'credit',
+      digest: digestOf([account, amountMicroUsd]),
+      entries: [
+        { account: `consumer:${account}`, kind: 'consumer', amount: amountMicroUsd },
+        { account: 'external:promotions', kind: 'external', amount: -amountMicroUsd },
+      ],
+    });
+  }
+
+  /**
+   * Pays earned money, which the account may withdraw. It comes from the fees that the platform has
+   * earned, without their promotional part: otherwise a reward would turn promotional credit into
+   * money.
+   */
+  async reward({
+    account,
+    amountMicroUsd: amount,
+    operation,
+  }: MessageOf<Methods['reward']['request']>): Promise<Rewarded> {
+    try {
+      return await this.#post({
+        operation: `reward:${operation}`,
+        kind: 'reward',
+        digest: digestOf([account, amount]),
+        entries: [
+          { account: `consumer:${account}`, kind: 'consumer', amount, earned: amount },
+          { account: 'platform:fees', kind: 'platform', amount: -amount },
+        ],
+      });
+    } catch (error) {
+      if (error instanceof InsufficientFundsError) return { ok: false, code: 'insufficient_funds' };
+      throw error;
+    }
+  }
+
+  async #post(posting: Posting): Promise<Credited> {
     const { ledger, alerts, outbox } = this.#options;
-    const name = `credit:${operation}`;
-    const entries = [
-      { account: `consumer:${account}`, kind: 'consumer', amount: amountMicroUsd },
-      { account: 'external:promotions', kind: 'external', amount: -amountMicroUsd },
-    ] as const;
-    if (
-      !(await ledger.post({
-        operation: name,
-        kind: 'credit',
-        digest: digestOf([account, amountMicroUsd]),
-        entries,
-      }))
-    ) {
-      alerts.raise('operation_conflict', name);
+    const { account } = posting.entries[0] as Entry;
+    if (!(await ledger.post(posting))) {
+      alerts.raise('operation_conflict', posting.operation);
       return { ok: false, code: 'operation_conflict' };
     }
     outbox.nudge();
-    return { ok: true, availableMicroUsd: (await ledger.balance(account)).available };
+    const { available } = await ledger.balance(account.slice('consumer:'.length));
+    return { ok: true, availableMicroUsd: available };
   }
 
   async replay(ids: readonly string[] | undefined): Promise<{ rows: number }> {

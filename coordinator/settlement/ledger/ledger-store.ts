@@ -45,7 +45,8 @@ export type PostingKind =
   | 'withdrawal_fee_returned'
   | 'payment_reversed'
   | 'payment_restored'
-  | 'debt_paid';
+  | 'debt_paid'
+  | 'reward';
 
 export interface Entry {
   readonly account: string;

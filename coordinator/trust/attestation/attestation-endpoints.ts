@@ -54,6 +54,9 @@ export function attestationEndpoints({
     endpoint(services.trust.prove, async ({ provider }) => ({
       proven: await attestor.prove(provider),
     })),
+    endpoint(services.trust.drain, async ({ provider, isDrained }) => ({
+      known: await attestor.pause(provider, 'drained', isDrained),
+    })),
     endpoint(services.trust.pardon, async ({ provider }) => {
       await overbilling.forget(provider);
       return { pardoned: await attestor.pardon(provider) };

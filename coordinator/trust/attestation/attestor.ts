@@ -10,6 +10,7 @@ import {
   hex,
   isSame,
   Judgement,
+  type MachinePause,
   NONCE_BYTES,
   providerOf,
   TrustMessage,
@@ -36,6 +37,7 @@ import {
   lockMachine,
   machinesWithCode,
   pardonRemoved,
+  savePauses,
   saveProven,
   saveVerdict,
   verdictOf,
@@ -127,6 +129,11 @@ export class Attestor implements AsyncDisposable {
       return { type: 'proved' };
     });
     return isTrusted;
+  }
+
+  /** Pauses or resumes a machine. Returns false if there is no such machine. */
+  pause(provider: string, pause: MachinePause, isOn: boolean): Promise<boolean> {
+    return this.#applyEvent(provider, () => ({ type: 'paused', pause, isOn }));
   }
 
   /** A statement of Apple about the machine has arrived: the machine is challenged at once. */
@@ -255,6 +262,8 @@ export class Attestor implements AsyncDisposable {
       const revision = changed ? await saveVerdict(client, provider, step.state) : known.revision;
       if (step.state.proven !== known.state.proven)
         await saveProven(client, provider, step.state.proven);
+      if (step.state.pauses !== known.state.pauses)
+        await savePauses(client, provider, step.state.pauses);
       if (isLogged(known.state, step.state)) {
         const { standing, level, evidence } = step.state;
         await transparency.append(

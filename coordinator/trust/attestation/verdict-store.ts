@@ -2,13 +2,14 @@ import { join } from 'node:path';
 import type { ClientBase, Pool } from 'pg';
 import {
   type Evidence,
+  type MachinePause,
   type Standing,
   type TrustFault,
   type TrustLevel,
   TrustMessage,
   type Verdict,
 } from '#bus-schemas';
-import { loadStatements, query } from '#coordinator/sql.ts';
+import { loadStatements, query, type Statement } from '#coordinator/sql.ts';
 import { NEW_MACHINE, type TrustState } from '../core/standing.ts';
 
 /** Stores verdicts. Evidence is stored as the message in which it arrived. */
@@ -37,6 +38,7 @@ interface VerdictColumns {
 interface MachineRow extends Omit<VerdictColumns, 'standing'> {
   readonly busKey: string;
   readonly proven: boolean;
+  readonly pauses: readonly MachinePause[];
   readonly revision: number;
   readonly standing: Standing | null;
   readonly misses: number;
@@ -64,13 +66,15 @@ export async function lockMachine(
 ): Promise<KnownMachine | undefined> {
   const [row] = await query<MachineRow>(client, sql['lock-machine'], [provider]);
   if (row === undefined) return undefined;
-  const { busKey, proven, revision, standing, level, freshUntil, misses, nonceAt } = row;
+  const { busKey, proven, pauses, revision, standing, level, freshUntil, misses, nonceAt } = row;
   const chain = row.chain ?? undefined;
-  if (standing === null) return { busKey, revision, state: { ...NEW_MACHINE, proven }, chain };
+  if (standing === null)
+    return { busKey, revision, state: { ...NEW_MACHINE, proven, pauses }, chain };
   const state: TrustState = {
     standing,
     level,
     proven,
+    pauses,
     freshUntil,
     misses,
     nonceAt,
@@ -113,6 +117,34 @@ export const saveProven = async (
   proven: boolean,
 ): Promise<void> => void (await query(client, sql['set-proven'], [provider, proven]));
 
+const SET_PAUSES: Statement = {
+  name: 'trust.set-pauses',
+  text: 'UPDATE providers SET pauses = $2 WHERE id = $1',
+};
+export const savePauses = async (
+  client: ClientBase,
+  provider: string,
+  pauses: readonly MachinePause[],
+): Promise<void> => void (await query(client, SET_PAUSES, [provider, pauses]));
+
+const PAUSED_OWNERS: Statement = {
+  name: 'trust.paused-owners',
+  text: `SELECT DISTINCT account FROM providers
+    WHERE account IS NOT NULL AND revoked_at IS NULL AND 'owner_suspended' = ANY(pauses)`,
+};
+/** The accounts that have machines which are paused because the account is suspended. */
+export async function pausedOwners(database: Pool): Promise<string[]> {
+  const rows = await query<{ account: string }>(database, PAUSED_OWNERS);
+  return rows.map(({ account }) => account);
+}
+
+const MACHINES_OF: Statement = {
+  name: 'trust.machines-of-owner',
+  text: 'SELECT id AS provider FROM providers WHERE account = $1 AND revoked_at IS NULL',
+};
+export const machinesOfOwner = async (database: Pool, account: string): Promise<string[]> =>
+  idsOf(await query(database, MACHINES_OF, [account]));
+
 const idsOf = (rows: readonly { provider: string }[]): string[] =>
   rows.map(({ provider }) => provider);
 
@@ -134,7 +166,7 @@ export async function readVerdicts(
   { after, limit, now }: { after: string; limit: number; now: number },
 ): Promise<Verdict[]> {
   const rows = await query<
-    VerdictColumns & { provider: string; revision: number; proven: boolean }
+    VerdictColumns & Pick<MachineRow, 'revision' | 'proven' | 'pauses'> & { provider: string }
   >(database, sql.verdicts, [after, limit]);
   return rows.map(({ provider, revision, ...row }) =>
     verdictOf({
@@ -150,12 +182,15 @@ export async function readVerdicts(
 export function verdictOf({
   provider,
   revision,
-  state: { standing, level, proven, fault, evidence, freshUntil },
+  state: { standing, level, proven, pauses, fault, evidence, freshUntil },
   now,
 }: {
   provider: string;
   revision: number;
-  state: Pick<TrustState, 'standing' | 'level' | 'proven' | 'fault' | 'evidence' | 'freshUntil'>;
+  state: Pick<
+    TrustState,
+    'standing' | 'level' | 'proven' | 'pauses' | 'fault' | 'evidence' | 'freshUntil'
+  >;
   now: number;
 }): Verdict {
   const keys = evidence && {
@@ -173,6 +208,7 @@ export function verdictOf({
     at: now,
     ...(fault && { fault }),
     ...(!proven && { probation: true }),
+    ...(pauses.length > 0 && { pauses: [...pauses] }),
     ...keys,
   };
 }

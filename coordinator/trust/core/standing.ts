@@ -2,6 +2,7 @@ import {
   type Evidence,
   isSame,
   type Judgement,
+  type MachinePause,
   type Standing,
   type TrustFault,
   type TrustLevel,
@@ -25,6 +26,8 @@ export interface TrustState {
    * The machine has passed canaries, or the operator enrolled it. Until then it is on probation.
    */
   readonly proven: boolean;
+  /** Why the machine gets no jobs although it may be verified. */
+  readonly pauses: readonly MachinePause[];
   readonly fault: TrustFault | undefined;
   /**
    * The evidence of the last verification. Its keys stay known when the machine is no longer
@@ -62,7 +65,9 @@ export type TrustEvent =
   | { readonly type: 'proved' }
   /** Apple has vouched for the machine since its last evidence, so it may reach a higher level. */
   | { readonly type: 'vouched' }
-  | { readonly type: 'pardoned' };
+  | { readonly type: 'pardoned' }
+  /** An operator has paused the machine or its owner, or has ended this. */
+  | { readonly type: 'paused'; readonly pause: MachinePause; readonly isOn: boolean };
 
 export interface TrustStep {
   readonly state: TrustState;
@@ -87,6 +92,7 @@ export const NEW_MACHINE: TrustState = {
   standing: 'pending',
   level: 'none',
   proven: false,
+  pauses: [],
   fault: undefined,
   evidence: undefined,
   freshUntil: 0,
@@ -135,7 +141,13 @@ export function trustStep(
     case 'vouched':
       return isVerified(state, now) ? challenged(state, now, chances) : stay(state);
     case 'pardoned':
-      return { state: { ...NEW_MACHINE, wakeAt: now }, challenge: false, publish: true };
+      return {
+        state: { ...NEW_MACHINE, pauses: state.pauses, wakeAt: now },
+        challenge: false,
+        publish: true,
+      };
+    case 'paused':
+      return paused(state, event);
   }
 }
 
@@ -234,6 +246,19 @@ function refused(state: TrustState, { is, fault }: Exclude<Finding, { is: 'shown
   };
   return {
     state: { ...refusal, wakeAt: caught ? undefined : state.wakeAt },
+    challenge: false,
+    publish: true,
+  };
+}
+
+function paused(
+  state: TrustState,
+  { pause, isOn }: Extract<TrustEvent, { type: 'paused' }>,
+): TrustStep {
+  if (state.pauses.includes(pause) === isOn) return stay(state);
+  const others = state.pauses.filter((other) => other !== pause);
+  return {
+    state: { ...state, pauses: isOn ? [...others, pause] : others },
     challenge: false,
     publish: true,
   };

@@ -1,1 +1,3 @@
-UPDATE users SET email = coalesce($3, email) WHERE issuer = $1 AND subject = $2 RETURNING id, account
+UPDATE users u SET email = coalesce($3, u.email) FROM accounts a
+WHERE u.issuer = $1 AND u.subject = $2 AND a.id = u.account
+RETURNING u.id, u.account, a.suspended_at IS NOT NULL AS "isSuspended"

@@ -1,0 +1,202 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { services } from '#bus-schemas';
+import { type Fleet, startFleet } from '#simulator';
+import { DINF, operatorSettings } from './dinf-program.ts';
+import { type Person, startTestNetwork, type TestNetwork } from './test-network.ts';
+
+const CALL = { timeoutMs: 5_000 };
+const KEY = 'op-db-for-the-tools';
+/** A change reaches every ingress and router within this time, in milliseconds. */
+const SOON = { timeout: 10_000, interval: 50 };
+let network: TestNetwork;
+let owner: Person;
+/** The machine of `owner`. */
+let owned: Fleet;
+beforeAll(async () => {
+  network = await startTestNetwork({
+    providers: 1,
+    tokenMs: 0,
+    config: { admin: { host: '127.0.0.1', port: 0 } },
+  });
+  const { bus } = network.network.coordinator;
+  await bus.call(
+    services.accounts.createOperator,
+    { name: 'olga', keyHash: createHash('sha256').update(KEY).digest() },
+    CALL,
+  );
+  owner = await network.person('owner');
+  const { account } = owner;
+  owned = await startFleet({
+    coordinatorUrl: network.url,
+    token: async () =>
+      (await bus.call(services.trust.createToken, { account, lifetimeMs: 60_000 }, CALL)).token,
+    count: 1,
+    natsServer: network.network.natsServer,
+    home: `${network.network.home}/owned`,
+    leaves: 'own',
+    log: network.log,
+    profile: () => ({ chip: 'm4-max', tokenMs: 0, endless: true }),
+  });
+  // A machine that a person linked would otherwise get few requests at first.
+  await bus.call(services.trust.prove, { provider: idOf(owned) }, CALL);
+}, 60_000);
+afterAll(async () => {
+  await owned[Symbol.asyncDispose]();
+  await network[Symbol.asyncDispose]();
+});
+
+const admin = (method: string, path: string, body?: unknown) =>
+  network.ask(method, `${network.network.coordinator.adminUrl}${path}`, { token: KEY, body });
+const run = promisify(execFile);
+const dinf = async (...args: string[]): Promise<string> =>
+  (
+    await run(process.execPath, [DINF, ...args], {
+      env: { ...process.env, ...operatorSettings(network.network), NO_COLOR: '1' },
+      timeout: 30_000,
+    })
+  ).stdout;
+const lastAudit = async () => (await admin('GET', '/admin/audit?limit=1')).json.data[0];
+const ask = (token: string, fields: object = {}) =>
+  network.ask('POST', '/v1/chat/completions', {
+    token,
+    body: {
+      model: 'sim',
+      messages: [{ role: 'user', content: 'Hi' }],
+      max_tokens: 2,
+      ...fields,
+    },
+  });
+const idOf = ({ providers }: Fleet): string => providers[0]?.id ?? '';
+/** The gate that keeps a machine from serving; undefined if it would serve. */
+const gateOf = async (provider: string): Promise<string | undefined> => {
+  const { slots } = await network.network.coordinator.bus.call(
+    services.routing.explain,
+    { providers: [provider], promptTokens: 1, maxOutputTokens: 1 },
+    CALL,
+  );
+  expect(slots.length).toBeGreaterThan(0);
+  return slots[0]?.gate;
+};
+
+describe('people', () => {
+  test('are found by e-mail address, and the search is in the audit log', async () => {
+    const { account } = await network.person('fiona');
+    const [found] = (await admin('GET', '/admin/accounts?email_prefix=FION')).json.data;
+    expect(found).toMatchObject({ id: account, suspended: null });
+    expect(await lastAudit()).toMatchObject({
+      action: 'find-accounts',
+      detail: '{"email_prefix":"FION"}',
+    });
+    expect(await dinf('accounts', 'find', found.email)).toContain(account);
+    expect(await lastAudit()).toMatchObject({ action: 'find-accounts', subject: found.email });
+    expect((await admin('GET', '/admin/accounts')).status).toBe(400);
+    expect((await admin('GET', '/admin/accounts/acct_0000')).status).toBe(404);
+  });
+
+  test('lose their keys, their sign-in and the work of their machines with a suspension, until it ends', async () => {
+    const { apiKey } = await network.createKey({ creditMicroUsd: 1e6, account: owner.account });
+    const machine = idOf(owned);
+    await vi.waitFor(async () => expect(await gateOf(machine)).toBeUndefined(), SOON);
+    expect((await ask(apiKey)).status).toBe(200);
+    const suspended = await admin('POST', `/admin/accounts/${owner.account}/suspend`, {
+      reason: 'stolen card',
+    });
+    expect(suspended.json.suspended.reason).toBe('stolen card');
+    await vi.waitFor(async () => {
+      const refused = await ask(apiKey);
+      expect([refused.status, refused.json.error.code]).toEqual([403, 'account_suspended']);
+      const balance = await owner.ask('GET', '/v1/balance');
+      expect([balance.status, balance.json.error?.code]).toEqual([403, 'account_suspended']);
+      expect(await gateOf(machine)).toBe('paused');
+    }, SOON);
+    expect((await ask(network.apiKey, { provider: { only: [machine] } })).status).toBe(503);
+
+    expect(await dinf('accounts', 'resume', owner.account)).toContain('is active');
+    await vi.waitFor(async () => {
+      expect((await ask(apiKey)).status).toBe(200);
+      expect(await gateOf(machine)).toBeUndefined();
+    }, SOON);
+    expect((await owner.ask('GET', '/v1/me/changes')).status).toBe(200);
+    expect(await lastAudit()).toMatchObject({
+      operator: expect.stringMatching(/^cli:/),
+      action: 'resume-account',
+      subject: owner.account,
+      outcome: 'done',
+    });
+  });
+
+  test('have limits by the minute and by the day, whichever key they use', async () => {
+    const { account, apiKey } = await network.createKey({ creditMicroUsd: 1e9 });
+    const { apiKey: second } = await network.createKey({ creditMicroUsd: 1, account });
+    await dinf('accounts', 'limits', account, '--rpm', '1');
+    await vi.waitFor(async () => expect((await ask(apiKey)).status).toBe(429), SOON);
+    expect((await ask(second)).json.error.code).toBe('rate_limit_exceeded');
+    const limits = {
+      rpm_limit: null,
+      itpm_limit: null,
+      otpm_limit: null,
+      daily_limit_micro_usd: 0,
+    };
+    const set = await admin('PUT', `/admin/accounts/${account}/limits`, limits);
+    expect(set.json.limits).toEqual(limits);
+    await vi.waitFor(async () => {
+      const refused = await ask(second);
+      expect([refused.status, refused.json.error.code]).toEqual([402, 'account_limit_reached']);
+    }, SOON);
+    expect(await dinf('accounts', 'limits', account)).toContain('no limit');
+    await vi.waitFor(async () => expect((await ask(second)).status).toBe(200), SOON);
+  });
+
+  test('get credit and rewards with a reason that the audit log keeps', async () => {
+    const { account } = await network.person('carl');
+    expect(
+      await dinf('accounts', 'credit', account, '2.5', '--reason', 'outage of 3 May'),
+    ).toContain('$2.50');
+    expect(JSON.parse((await lastAudit()).detail)).toMatchObject({ reason: 'outage of 3 May' });
+    const reward = (amount: number) =>
+      admin('POST', `/admin/accounts/${account}/reward`, {
+        amount_micro_usd: amount,
+        operation: 'bounty-1',
+        reason: 'found a bug',
+      });
+    // The fees of this network come from promotional credit, which must not become money.
+    expect((await reward(1)).json.error).toMatchObject({
+      code: 'conflict',
+      param: 'amount_micro_usd',
+    });
+    expect(await lastAudit()).toMatchObject({ action: 'reward', outcome: 'conflict' });
+    await network.expectMoneyBalances();
+  });
+});
+
+describe('the fleet', () => {
+  test('has a machine that is drained by a command and resumed by a route', async () => {
+    const machine = idOf(owned);
+    await vi.waitFor(async () => expect(await gateOf(machine)).toBeUndefined(), SOON);
+    expect(await dinf('machines', 'drain', machine)).toContain('gets no new requests');
+    await vi.waitFor(async () => expect(await gateOf(machine)).toBe('paused'), SOON);
+    expect((await ask(network.apiKey, { provider: { only: [machine] } })).status).toBe(503);
+    const { data } = (await admin('GET', '/admin/fleet')).json;
+    expect(data.find((row: { provider: string }) => row.provider === machine).state).toBe('paused');
+    expect((await admin('POST', `/admin/providers/${machine}/resume`)).status).toBe(200);
+    await vi.waitFor(async () => expect(await gateOf(machine)).toBeUndefined(), SOON);
+    expect(await lastAudit()).toMatchObject({ action: 'resume-provider', subject: machine });
+    const stranger = `A${'B'.repeat(55)}`;
+    expect((await admin('POST', `/admin/providers/${stranger}/drain`)).status).toBe(404);
+  });
+
+  test('has parts of routing that an operator switches', async () => {
+    expect(await dinf('routing', 'switch', 'warm_pool', 'off')).toMatch(/^warm_pool +off$/m);
+    expect((await admin('GET', '/admin/routing/switches')).json).toEqual({
+      affinity: true,
+      warm_pool: false,
+    });
+    const switched = await admin('PUT', '/admin/routing/switches/warm_pool', { on: true });
+    expect(switched.json).toEqual({ affinity: true, warm_pool: true });
+    expect(await lastAudit()).toMatchObject({ action: 'set-switch', subject: 'warm_pool' });
+    expect((await admin('PUT', '/admin/routing/switches/nothing', { on: true })).status).toBe(400);
+  });
+});
