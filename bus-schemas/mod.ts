@@ -61,6 +61,7 @@ export type {
   Take,
   Taken,
 } from './messages/accounts.ts';
+export type { CatalogModel, CatalogSnapshot, ModelPrice, NewModel } from './messages/catalog.ts';
 export { CellDigest, FIRST_CELL, LeaseMessage, MAX_CELLS } from './messages/cells.ts';
 export * from './messages/events.ts';
 export * from './messages/inference.ts';
@@ -78,9 +79,6 @@ export type { RateLimits } from './messages/rate-limits.ts';
 export { inCell, type ServiceMethod } from './messages/service-method.ts';
 export type {
   Candidate,
-  CatalogModel,
-  CatalogSnapshot,
-  NewModel,
   Preferences,
   Prefix,
   PriceTerms,

@@ -200,3 +200,121 @@ describe('the fleet', () => {
     expect((await admin('PUT', '/admin/routing/switches/nothing', { on: true })).status).toBe(400);
   });
 });
+
+describe('models', () => {
+  const MODEL = 'tools/model';
+  const BUILD = 'sim-llama-8b-q4';
+  const offered = {
+    display_name: 'Tools',
+    description: 'A model for the tools of operators.',
+    hugging_face_id: 'org/tools',
+    minimum_memory_gb: 16,
+    context_length: 8_192,
+    max_output_length: 1_024,
+    builds: [BUILD],
+    input: 10,
+    output: 20,
+  };
+  const put = (fields: object = {}) =>
+    admin('PUT', `/admin/models/${MODEL}`, { ...offered, ...fields });
+  const listed = async (token = network.apiKey) =>
+    (await network.ask('GET', '/v1/models', { token })).json.data.find(
+      ({ id }: { id: string }) => id === 'tools',
+    );
+  const askFor = (token = network.apiKey) => ask(token, { model: 'tools' });
+  beforeAll(async () => {
+    await put();
+    await admin('PUT', '/admin/aliases/tools', { model: MODEL });
+    await vi.waitFor(async () => expect((await askFor()).status).toBe(200), SOON);
+  });
+
+  test('have a description and a history of their prices', async () => {
+    expect(await listed()).toMatchObject({
+      description: 'A model for the tools of operators.',
+      hugging_face_id: 'org/tools',
+      minimum_memory_gb: 16,
+      beta: false,
+      deprecation: null,
+      expiration_date: null,
+    });
+    await put({ input: 30 });
+    // The same price again is no change.
+    await put({ input: 30 });
+    const { data } = (await admin('GET', '/admin/price-history/tools')).json;
+    expect(data.map(({ input, output }: Record<string, number>) => [input, output])).toEqual([
+      [30, 20],
+      [10, 20],
+    ]);
+    expect(await dinf('models', 'prices', MODEL)).toMatch(/\$0\.00003 in.*\n.*\$0\.00001 in/);
+  });
+
+  test('are refused with the reason while they are shed', async () => {
+    expect(
+      await dinf('models', 'shed', 'tools', '--minutes', '5', '--reason', 'new disks'),
+    ).toMatch(/refused until/);
+    await vi.waitFor(async () => {
+      const refused = await askFor();
+      expect([refused.status, refused.json.error.code]).toEqual([429, 'model_shed']);
+      expect(refused.json.error.message).toContain('new disks');
+      expect(refused.headers.get('retry-after')).toBe('60');
+    }, SOON);
+    expect((await ask(network.apiKey)).status).toBe(200);
+    expect((await admin('DELETE', '/admin/sheds/tools')).status).toBe(200);
+    await vi.waitFor(async () => expect((await askFor()).status).toBe(200), SOON);
+    expect((await admin('DELETE', '/admin/sheds/no-such-model')).status).toBe(404);
+  });
+
+  test('in a beta test exist only for the accounts and keys that are allowed', async () => {
+    const tester = await network.createKey({ creditMicroUsd: 1e9 });
+    const { account, apiKey } = tester;
+    await admin('PUT', '/admin/betas/tools', { allowed: [account] });
+    await vi.waitFor(async () => expect((await askFor()).status).toBe(404), SOON);
+    expect((await askFor(apiKey)).status).toBe(200);
+    expect(await listed()).toBeUndefined();
+    expect(await listed(apiKey)).toMatchObject({ beta: true });
+    const everybody = (await network.ask('GET', '/v1/models/catalog')).json.data;
+    expect(everybody.map(({ id }: { id: string }) => id)).not.toContain(MODEL);
+    expect(await dinf('models', 'beta', 'tools', '--end')).toContain('open to everybody');
+    await vi.waitFor(async () => expect((await askFor()).status).toBe(200), SOON);
+  });
+
+  test('that are deprecated say so in every answer and in the list', async () => {
+    expect(
+      await dinf('models', 'deprecate', 'tools', '--sunset', '2099-01-31', '--replacement', 'sim'),
+    ).toContain('is deprecated');
+    await vi.waitFor(async () => {
+      const { headers } = await askFor();
+      expect(headers.get('deprecation')).toMatch(/^@[0-9]{10}$/);
+      expect(headers.get('sunset')).toBe('Sat, 31 Jan 2099 00:00:00 GMT');
+    }, SOON);
+    expect(await listed()).toMatchObject({
+      deprecation: { sunset_at: '2099-01-31T00:00:00.000Z', replacement: 'sim' },
+      expiration_date: '2099-01-31',
+    });
+    await admin('DELETE', '/admin/deprecations/tools');
+    await vi.waitFor(async () => {
+      expect((await askFor()).headers.get('deprecation')).toBeNull();
+    }, SOON);
+  });
+
+  test('move to another build and back under the same name', async () => {
+    const next = 'tools-next';
+    const refused = await admin('POST', '/admin/rollouts/tools', { build: next });
+    expect(refused.json.error).toMatchObject({ code: 'conflict', param: 'build' });
+    expect(await dinf('models', 'rollout', 'tools', next, '--force')).toContain(
+      `is served by ${next}; alternatives: ${BUILD}`,
+    );
+    // No machine has the new build yet: the one before serves.
+    expect((await askFor()).status).toBe(200);
+    const reverted = await admin('POST', '/admin/reverts/tools');
+    expect(reverted.json).toEqual({
+      model: MODEL,
+      builds: [BUILD, next],
+      previous_build: next,
+    });
+    await put({ builds: [BUILD], weights: { [BUILD]: 'ab'.repeat(32) } });
+    const unpinned = await admin('POST', '/admin/rollouts/tools', { build: next, force: true });
+    expect(unpinned.json.error).toMatchObject({ code: 'conflict', param: 'weights' });
+    expect(await lastAudit()).toMatchObject({ action: 'roll-out', subject: 'tools' });
+  });
+});

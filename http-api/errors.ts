@@ -211,6 +211,12 @@ const table = {
     retryable: true,
     message: 'Every provider of this model is busy.',
   },
+  model_shed: {
+    status: 429,
+    type: 'rate_limit_exceeded',
+    retryable: true,
+    message: 'The operator has paused requests for this model.',
+  },
   first_content_timeout: {
     status: 429,
     type: 'rate_limit_exceeded',

@@ -1,11 +1,13 @@
 import { type Static, Type } from 'typebox';
-import { HASH_BYTES, Hex, X25519Key } from '../bytes.ts';
+import { X25519Key } from '../bytes.ts';
 import { AccountId, BuildId, JobId, ModelName, ProviderId } from '../ids.ts';
 import { At, count, nothing, optional } from '../schema-parts.ts';
+import { WeightsHex } from './catalog.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
-import { Quantization, RoutingSwitch, Traits, TrustLevel } from './vocabulary.ts';
+import { RoutingSwitch, Traits, TrustLevel } from './vocabulary.ts';
 
 export { accounts } from './accounts.ts';
+export { catalog } from './catalog.ts';
 export { releases } from './releases.ts';
 export { settlement } from './settlement.ts';
 export { telemetry } from './telemetry.ts';
@@ -16,8 +18,6 @@ export { trust } from './trust.ts';
  * Requests between components, and their replies. A refusal that callers must handle is a part of
  * the reply's type.
  */
-
-const WeightsHex = Hex(HASH_BYTES);
 
 // routing
 
@@ -283,71 +283,4 @@ export const routing = {
   records: defineRouting('records', recordsOf, recordsReply),
   switches: defineRouting('switches', nothing, switches),
   setSwitch: defineRouting('set-switch', setSwitch, switches),
-} as const;
-
-// catalog
-
-export const CatalogModel = Type.Object({
-  /** The public name. */
-  id: ModelName,
-  displayName: Type.String({ maxLength: 120 }),
-  contextTokens: Type.Integer({ minimum: 1, maximum: 10_000_000 }),
-  maxOutputTokens: Type.Integer({ minimum: 1, maximum: 10_000_000 }),
-  /** Builds that may serve the model; the preferred build comes first. */
-  builds: Type.Array(BuildId, { minItems: 1, maxItems: 8 }),
-  inputMicroUsdPerMillion: count,
-  /**
-   * Price of prompt tokens that a provider had in its cache; never higher than the price of input.
-   */
-  cacheReadMicroUsdPerMillion: count,
-  outputMicroUsdPerMillion: count,
-  createdAt: At,
-  traits: optional(Traits),
-  /** Absent for builds whose quantization is not recorded. */
-  quantizations: optional(Type.Record(BuildId, Quantization)),
-  /**
-   * SHA-256 of each build's files, in hexadecimal. A machine that attested another digest does not
-   * serve the build.
-   */
-  weights: optional(Type.Record(BuildId, WeightsHex)),
-  /**
-   * SHA-256 of the model's `tokenizer.json`, in hexadecimal: ingresses that have this file recount
-   * samples of the answers.
-   */
-  tokenizer: optional(WeightsHex),
-});
-export type CatalogModel = Static<typeof CatalogModel>;
-/** Another public name of a model. */
-const Alias = Type.Object({ alias: ModelName, model: ModelName });
-const snapshot = Type.Object({
-  revision: count,
-  models: Type.Array(CatalogModel, { maxItems: 2000 }),
-  aliases: optional(Type.Array(Alias, { maxItems: 2000 })),
-});
-export type CatalogSnapshot = Static<typeof snapshot>;
-
-/**
- * A price that is absent is the platform's default; for cached tokens it is half of the input's
- * price.
- */
-const NewModel = Type.Object({
-  ...CatalogModel.properties,
-  inputMicroUsdPerMillion: optional(count),
-  cacheReadMicroUsdPerMillion: optional(count),
-  outputMicroUsdPerMillion: optional(count),
-});
-export type NewModel = Static<typeof NewModel>;
-const putModel = Type.Object({ model: NewModel });
-const changed = Type.Object({ revision: count });
-const named = Type.Object({ id: ModelName });
-const maybeChanged = Type.Union([ok({ revision: count }), refused(['unknown', 'taken', 'in_use'])]);
-
-const defineCatalog = methodsOf('catalog');
-export const catalog = {
-  snapshot: defineCatalog('snapshot', nothing, snapshot),
-  putModel: defineCatalog('put-model', putModel, changed),
-  /** Refused while the model has aliases. */
-  dropModel: defineCatalog('drop-model', named, maybeChanged),
-  putAlias: defineCatalog('put-alias', Alias, maybeChanged),
-  dropAlias: defineCatalog('drop-alias', named, maybeChanged),
 } as const;

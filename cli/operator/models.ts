@@ -3,6 +3,7 @@ import type { CatalogModel, NewModel, Trait } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import { microUsd, names, positiveWholeNumber } from '../option-parsers.ts';
+import { addModelLifeCommands } from './model-life.ts';
 import { withBus } from './with-bus.ts';
 
 interface ModelOptions {
@@ -16,6 +17,9 @@ interface ModelOptions {
   readonly outputPrice?: number;
   readonly weights?: Record<string, string>;
   readonly tokenizer?: string;
+  readonly description?: string;
+  readonly huggingFace?: string;
+  readonly minMemory?: number;
 }
 
 const CALL = { timeoutMs: 5_000 };
@@ -52,6 +56,7 @@ export function addModelCommands(program: Command): void {
     .argument('<model>', 'the model that it stands for')
     .description('give a model another name, or move a name to another model')
     .action((alias: string, model: string) => withBus((bus) => setAlias(bus, alias, model)));
+  addModelLifeCommands(models);
 }
 
 function withModelOptions(command: Command): Command {
@@ -81,6 +86,9 @@ function withModelOptions(command: Command): Command {
       pinned,
       {},
     )
+    .option('--description <text>', 'a description for people')
+    .option('--hugging-face <id>', 'the repository of the weights, such as Qwen/Qwen3-4B')
+    .option('--min-memory <gib>', 'memory that a machine needs for it', positiveWholeNumber)
     .option(
       '--tokenizer <path>',
       "the model's tokenizer.json, or its folder: samples of the answers are recounted with it. It is copied into DINF_HOME, where each ingress needs it",
@@ -225,9 +233,15 @@ async function changesOf(options: ModelOptions): Promise<Partial<NewModel>> {
     outputPrice,
     weights = {},
     tokenizer,
+    description,
+    huggingFace,
+    minMemory,
   } = options;
   return {
     ...(tokenizer !== undefined && { tokenizer: await digestOf(tokenizer) }),
+    ...(description !== undefined && { description }),
+    ...(huggingFace !== undefined && { huggingFaceId: huggingFace }),
+    ...(minMemory !== undefined && { minimumMemoryGb: minMemory }),
     ...(build && { builds: build }),
     ...(title !== undefined && { displayName: title }),
     ...(context !== undefined && { contextTokens: context }),

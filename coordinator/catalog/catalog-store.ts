@@ -36,6 +36,7 @@ export class CatalogStore {
   async putModel(model: NewModel): Promise<number> {
     const { id, displayName, contextTokens, maxOutputTokens, builds } = model;
     const { traits = [], quantizations = {}, weights = {}, tokenizer = null } = model;
+    const { description = null, huggingFaceId = null, minimumMemoryGb = null } = model;
     const prices = [
       model.inputMicroUsdPerMillion ?? null,
       model.cacheReadMicroUsdPerMillion ?? null,
@@ -52,6 +53,9 @@ export class CatalogStore {
       quantizations,
       weights,
       tokenizer,
+      description,
+      huggingFaceId,
+      minimumMemoryGb,
     ];
     return (await this.#change(sql['put-model'], values)) ?? 0;
   }
@@ -73,6 +77,13 @@ export class CatalogStore {
 
   async hasAliases(model: string): Promise<boolean> {
     return (await this.#aliases()).some((alias) => alias.model === model);
+  }
+
+  /** The model with this id or alias. */
+  async model(name: string): Promise<CatalogModel | undefined> {
+    const { models, aliases = [] } = await this.snapshot();
+    const id = aliases.find(({ alias }) => alias === name)?.model ?? name;
+    return models.find((model) => model.id === id);
   }
 
   async isModel(id: string): Promise<boolean> {
@@ -104,6 +115,16 @@ interface SnapshotRow {
   readonly cacheReadPerMillion: string;
   readonly outputPerMillion: string;
   readonly createdAt: Date;
+  readonly description: string | null;
+  readonly huggingFaceId: string | null;
+  readonly minimumMemoryGb: number | null;
+  readonly betaFor: string[] | null;
+  readonly deprecatedAt: Date | null;
+  readonly sunsetAt: Date | null;
+  readonly replacement: string | null;
+  readonly shedUntil: Date | null;
+  readonly shedReason: string | null;
+  readonly previousBuild: string | null;
 }
 
 function modelOf(id: string, row: Omit<SnapshotRow, 'id'>): CatalogModel {
@@ -121,5 +142,20 @@ function modelOf(id: string, row: Omit<SnapshotRow, 'id'>): CatalogModel {
     cacheReadMicroUsdPerMillion: Number(row.cacheReadPerMillion),
     outputMicroUsdPerMillion: Number(row.outputPerMillion),
     createdAt: row.createdAt.getTime(),
+    ...(row.description !== null && { description: row.description }),
+    ...(row.huggingFaceId !== null && { huggingFaceId: row.huggingFaceId }),
+    ...(row.minimumMemoryGb !== null && { minimumMemoryGb: row.minimumMemoryGb }),
+    ...(row.betaFor !== null && { betaFor: row.betaFor }),
+    ...(row.deprecatedAt !== null && {
+      deprecation: {
+        at: row.deprecatedAt.getTime(),
+        ...(row.sunsetAt !== null && { sunsetAt: row.sunsetAt.getTime() }),
+        ...(row.replacement !== null && { replacement: row.replacement }),
+      },
+    }),
+    ...(row.shedUntil !== null && {
+      shed: { until: row.shedUntil.getTime(), reason: row.shedReason ?? '' },
+    }),
+    ...(row.previousBuild !== null && { previousBuild: row.previousBuild }),
   };
 }

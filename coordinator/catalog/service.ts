@@ -3,12 +3,16 @@ import { endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import { CatalogStore } from './catalog-store.ts';
+import { ModelLife } from './model-life.ts';
+import { Rollouts } from './rollouts.ts';
 
-/** Starts the catalog: models, their aliases, their builds and prices. */
+/** Starts the catalog: models, their aliases, builds, prices, and where each is in its life. */
 export async function startCatalog({ bus, database, config, now }: Context): Promise<Component> {
   const store = new CatalogStore(database, config.defaultPrice);
+  const life = new ModelLife(database, config.defaultPrice);
   const changed = (revision: number) =>
     bus.emit(events.catalogChanged, CatalogChanged, { revision, at: now() }, `catalog:${revision}`);
+  const rollouts = new Rollouts({ bus, store, life, onChanged: changed });
   const answer = <Code extends string>(revision: number | undefined, code: Code) => {
     if (revision === undefined) return { ok: false as const, code };
     changed(revision);
@@ -36,6 +40,18 @@ export async function startCatalog({ bus, database, config, now }: Context): Pro
     endpoint(services.catalog.dropAlias, async ({ id }) =>
       answer(await store.dropAlias(id), 'unknown'),
     ),
+    endpoint(services.catalog.shed, async ({ id, shed }) =>
+      answer(await life.shed(id, shed), 'unknown'),
+    ),
+    endpoint(services.catalog.setBeta, async ({ id, allowed }) =>
+      answer(await life.setBeta(id, allowed), 'unknown'),
+    ),
+    endpoint(services.catalog.deprecate, async ({ id, deprecation }) =>
+      answer(await life.deprecate(id, deprecation), 'unknown'),
+    ),
+    endpoint(services.catalog.rollOut, (request) => rollouts.rollOut(request)),
+    endpoint(services.catalog.revert, (request) => rollouts.revert(request)),
+    endpoint(services.catalog.prices, async ({ id }) => ({ prices: await life.prices(id) })),
   ]);
   return { name: 'catalog', [Symbol.asyncDispose]: () => face[Symbol.asyncDispose]() };
 }

@@ -6,6 +6,7 @@ import { addAccountRoutes } from './account-routes.ts';
 import type { AdminApi } from './admin-api.ts';
 import { addCatalogRoutes } from './catalog-routes.ts';
 import { addFleetRoutes } from './fleet-routes.ts';
+import { addModelLifeRoutes } from './model-life-routes.ts';
 import { addPeopleRoutes } from './people-routes.ts';
 
 interface AdminDeps {
@@ -92,6 +93,7 @@ export function addAdminRoutes({ admin, setDraining, metrics, now }: AdminDeps):
   });
   addFleetRoutes(admin);
   addCatalogRoutes(admin);
+  addModelLifeRoutes(admin, now);
   addAccountRoutes(admin);
   addPeopleRoutes(admin, now);
 }

@@ -12,13 +12,13 @@ import { ApiError } from '#http-api/errors.ts';
 import { optional, strict } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';
 
-const ByName = Type.Object({ '*': ModelName });
+export const ByName = Type.Object({ '*': ModelName });
 const Price = Type.Integer({
   minimum: 0,
   maximum: 1_000_000_000_000,
   description: 'Millionths of a US dollar for a million tokens.',
 });
-const Changed = Type.Object({ revision: Type.Integer() });
+export const Changed = Type.Object({ revision: Type.Integer() });
 
 /** Routes for the models of the catalog. */
 export function addCatalogRoutes(admin: AdminApi): void {
@@ -47,6 +47,17 @@ export function addCatalogRoutes(admin: AdminApi): void {
           pattern: '^[0-9a-f]{64}$',
           description: 'SHA-256 of tokenizer.json, as `dinf models set --tokenizer` stores it.',
         }),
+      ),
+      description: optional(Type.String({ minLength: 1, maxLength: 2_000 })),
+      hugging_face_id: optional(
+        Type.String({
+          minLength: 1,
+          maxLength: 128,
+          description: 'The repository of the weights.',
+        }),
+      ),
+      minimum_memory_gb: optional(
+        Type.Integer({ minimum: 1, maximum: 4_096, description: 'Memory that a machine needs.' }),
       ),
       features: optional(Type.Array(Type.Enum(TRAITS), { maxItems: TRAITS.length })),
       input: optional(Price),
@@ -118,6 +129,9 @@ function modelOf(
     quantizations?: NewModel['quantizations'];
     weights?: NewModel['weights'];
     tokenizer?: string;
+    description?: string;
+    hugging_face_id?: string;
+    minimum_memory_gb?: number;
     input?: number;
     cache_read?: number;
     output?: number;
@@ -139,13 +153,16 @@ function modelOf(
     ...(body.quantizations && { quantizations: body.quantizations }),
     ...(body.weights && { weights: body.weights }),
     ...(body.tokenizer && { tokenizer: body.tokenizer }),
+    ...(body.description !== undefined && { description: body.description }),
+    ...(body.hugging_face_id !== undefined && { huggingFaceId: body.hugging_face_id }),
+    ...(body.minimum_memory_gb !== undefined && { minimumMemoryGb: body.minimum_memory_gb }),
     ...(body.input !== undefined && { inputMicroUsdPerMillion: body.input }),
     ...(body.cache_read !== undefined && { cacheReadMicroUsdPerMillion: body.cache_read }),
     ...(body.output !== undefined && { outputMicroUsdPerMillion: body.output }),
   };
 }
 
-function revisionOf(
+export function revisionOf(
   answer: { ok: true; revision: number } | { ok: false; code: 'unknown' | 'taken' | 'in_use' },
 ): Static<typeof Changed> {
   if (answer.ok) return { revision: answer.revision };

@@ -4,6 +4,7 @@ import type { ChatIntent } from '#http-api/core/introspect.ts';
 import { priceTerms, withQuantizations } from '#http-api/core/provider-preferences.ts';
 import { ApiError } from '#http-api/errors.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
+import { checkNotShed, deprecationHeaders, mayUse } from '../core/model-access.ts';
 import type { JobSpec } from '../job-run.ts';
 import type { KeyPolicy, WantedMachines } from '../key-policy.ts';
 import type { OwnMachines } from '../own-machines.ts';
@@ -14,6 +15,7 @@ export interface AdmissionDeps {
   readonly catalog: CatalogCache;
   readonly ownMachines: OwnMachines;
   readonly isDraining: () => boolean;
+  readonly now: () => number;
 }
 
 /** The properties of a request that admission needs, in relay mode as in blind mode. */
@@ -32,7 +34,7 @@ type AdmittedJob = Omit<
 >;
 
 export interface Admission {
-  /** Headers with what is left of the limits of key and account. */
+  /** What is left of the limits of key and account, and the deprecation of the model. */
   readonly headers: Readonly<Record<string, string>>;
   /** The error of a request above its limits; it has been counted all the same. */
   readonly refusal: ApiError | undefined;
@@ -44,18 +46,19 @@ export function checkOpen({ isDraining }: AdmissionDeps): void {
 }
 
 /**
- * Applies the rules for a new job, in a fixed order: model, traits, length, machines, rate limits,
- * price.
+ * Applies the rules for a new job, in a fixed order: model, traits, length, machines, shedding,
+ * rate limits, price.
  */
 export async function admitJob(
   wish: JobWish,
   request: FastifyRequest,
-  { catalog, ownMachines, policy }: AdmissionDeps,
+  { catalog, ownMachines, policy, now }: AdmissionDeps,
 ): Promise<Admission> {
   const caller = keyOf(request);
   const inCatalog = await catalog.model(wish.model);
   const offered = inCatalog ?? (await ownMachines.model(caller.account, wish.model));
-  if (offered === undefined) throw new ApiError('model_not_found', undefined, { param: 'model' });
+  if (offered === undefined || !mayUse(offered, caller))
+    throw new ApiError('model_not_found', undefined, { param: 'model' });
   policy.checkModel(caller, wish.model, offered);
   checkCapable(wish, offered);
   const model = withQuantizations(offered, wish.quantizations);
@@ -66,6 +69,7 @@ export async function admitJob(
     wish,
     inCatalog === undefined ? 'self' : request.headers['x-dinf-route'],
   );
+  if (machines.areOwn !== true) checkNotShed(offered, now());
   const { promptEstimate, promptBound, requires, level, amounts } = wish;
   const { headers, refusal } = await policy.take(caller, {
     ...amounts,
@@ -82,7 +86,7 @@ export async function admitJob(
     maxOutputTokens,
     ...whoServes(wish, model, machines),
   };
-  return { headers, refusal, job };
+  return { headers: { ...headers, ...deprecationHeaders(offered) }, refusal, job };
 }
 
 /** The field of a request that asks for each trait, for the error message. */

@@ -3,8 +3,9 @@ import { type CatalogModel, type MessageOf, services, TRAITS } from '#bus-schema
 import { ApiError } from '#http-api/errors.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { minimumChargeOf } from '../core/minimum-charge.ts';
+import { deprecationHeaders, mayUse } from '../core/model-access.ts';
 import type { OwnMachines } from '../own-machines.ts';
-import { type Api, LIST, listOf, optional, strict } from './api.ts';
+import { type Api, asTime, LIST, listOf, optional, orNull, strict } from './api.ts';
 import { keyOf } from './authenticate.ts';
 
 const Traits = Type.Array(Type.Enum(TRAITS));
@@ -21,6 +22,20 @@ const Model = Type.Object({
   max_output_length: Type.Integer(),
   max_input_tokens: Type.Integer({ description: "Anthropic's name of `context_length`." }),
   max_tokens: Type.Integer({ description: "Anthropic's name of `max_output_length`." }),
+  description: orNull(Type.String()),
+  hugging_face_id: orNull(Type.String({ description: 'The repository of the weights.' })),
+  minimum_memory_gb: orNull(Type.Integer({ description: 'Memory that a machine needs, in GiB.' })),
+  beta: Type.Boolean({ description: 'Only some accounts and keys may use the model.' }),
+  deprecation: orNull(
+    Type.Object({
+      at: Type.String(),
+      sunset_at: orNull(Type.String({ description: 'It may be removed from then on.' })),
+      replacement: orNull(Type.String({ description: 'The model to use instead.' })),
+    }),
+  ),
+  expiration_date: orNull(
+    Type.String({ description: 'The day on which it may be removed (YYYY-MM-DD).' }),
+  ),
   features: Traits,
   input_modalities: Type.Array(Type.String()),
   output_modalities: Type.Array(Type.String()),
@@ -56,6 +71,8 @@ export function addModelsRoutes(
 ): void {
   const describe = (name: string, model: CatalogModel) =>
     describeModel(name, model, minimumChargeMicroUsd);
+  /** The models that everybody may use. */
+  const open = async () => (await catalog.all()).filter(([, { betaFor }]) => betaFor === undefined);
   let known: { capacity: Capacity; at: number } | undefined;
   const capacity = async (): Promise<Capacity> => {
     if (known === undefined || clock() - known.at >= CAPACITY_GOOD_MS)
@@ -73,7 +90,8 @@ export function addModelsRoutes(
     query: Type.Object({ all: optional(Type.Boolean()) }, strict),
     reply: listOf(Model),
     handle: async ({ request, query }) => {
-      const { account, allowedModels } = keyOf(request);
+      const caller = keyOf(request);
+      const { account, allowedModels } = caller;
       const [offered, { builds: served }, own] = await Promise.all([
         catalog.all(),
         capacity(),
@@ -82,7 +100,9 @@ export function addModelsRoutes(
       const inCatalog = new Set(offered.map(([name]) => name));
       const isServed = ({ builds }: CatalogModel) =>
         served.some(({ build, providers }) => providers > 0 && builds.includes(build));
-      const listed = offered.filter(([, model]) => query.all === true || isServed(model));
+      const listed = offered.filter(
+        ([, model]) => mayUse(model, caller) && (query.all === true || isServed(model)),
+      );
       const ownBuilds = own.flatMap((model) =>
         inCatalog.has(model.id) ? [] : [[model.id, model] as const],
       );
@@ -104,10 +124,12 @@ export function addModelsRoutes(
     params: Type.Object({ '*': Type.String() }),
     reply: Model,
     example: { path: '/v1/models/sim-llama-8b' },
-    handle: async ({ params: { '*': name }, request }) => {
-      const model =
-        (await catalog.model(name)) ?? (await ownMachines.model(keyOf(request).account, name));
-      if (model === undefined) throw new ApiError('model_not_found', undefined, { param: 'model' });
+    handle: async ({ params: { '*': name }, request, reply }) => {
+      const caller = keyOf(request);
+      const model = (await catalog.model(name)) ?? (await ownMachines.model(caller.account, name));
+      if (model === undefined || !mayUse(model, caller))
+        throw new ApiError('model_not_found', undefined, { param: 'model' });
+      reply.headers(deprecationHeaders(model));
       return describe(name, model);
     },
   });
@@ -116,11 +138,11 @@ export function addModelsRoutes(
     url: '/v1/models/catalog',
     group: 'Models',
     who: 'anybody',
-    summary: 'All models of the catalog',
+    summary: 'All models of the catalog, without those in a beta test',
     reply: listOf(Model),
     handle: async () => ({
       object: LIST,
-      data: (await catalog.all()).map(([name, model]) => describe(name, model)),
+      data: (await open()).map(([name, model]) => describe(name, model)),
     }),
   });
   const Room = Type.Object({
@@ -149,7 +171,7 @@ export function addModelsRoutes(
       const now = await capacity();
       return {
         object: LIST,
-        data: (await catalog.all()).map(([name, model]) => roomFor(name, model, now)),
+        data: (await open()).map(([name, model]) => roomFor(name, model, now)),
       };
     },
   });
@@ -172,7 +194,7 @@ export function addModelsRoutes(
     }),
     handle: async () => {
       const now = await capacity();
-      const models = (await catalog.all()).filter(([name, { id }]) => name === id);
+      const models = (await open()).filter(([name, { id }]) => name === id);
       return {
         data: models.map(([name, model]) => ({
           ...describe(name, model),
@@ -196,7 +218,7 @@ const dollars = (microUsdPerMillion: number): string =>
   (microUsdPerMillion / PER_MILLION / PER_MILLION).toFixed(12).replace(/\.?0+$/, '');
 
 function describeModel(name: string, model: CatalogModel, minimumChargeMicroUsd: number) {
-  const traits = model.traits ?? [];
+  const { traits = [], deprecation } = model;
   return {
     id: name,
     object: 'model' as const,
@@ -210,6 +232,20 @@ function describeModel(name: string, model: CatalogModel, minimumChargeMicroUsd:
     max_output_length: model.maxOutputTokens,
     max_input_tokens: model.contextTokens,
     max_tokens: model.maxOutputTokens,
+    description: model.description ?? null,
+    hugging_face_id: model.huggingFaceId ?? null,
+    minimum_memory_gb: model.minimumMemoryGb ?? null,
+    beta: model.betaFor !== undefined,
+    deprecation:
+      deprecation === undefined
+        ? null
+        : {
+            at: asTime(deprecation.at),
+            sunset_at: deprecation.sunsetAt === undefined ? null : asTime(deprecation.sunsetAt),
+            replacement: deprecation.replacement ?? null,
+          },
+    expiration_date:
+      deprecation?.sunsetAt === undefined ? null : asTime(deprecation.sunsetAt).slice(0, 10),
     features: traits,
     input_modalities: traits.includes('vision') ? ['text', 'image'] : ['text'],
     output_modalities: ['text'],
