@@ -14,6 +14,7 @@ export {
   type OperatorKeys,
   providerCredentials,
   renewalText,
+  signingKeysOf,
 } from './accounts/jwts.ts';
 export { isNkeySigned, Nkey } from './accounts/nkey.ts';
 export { demandTls, isLoopback } from './addresses.ts';
@@ -186,6 +187,12 @@ export {
   TreeHead,
   verdictEntry,
 } from './transparency/log-entries.ts';
+export {
+  isSuccessionSigned,
+  LogKeySuccession,
+  signSuccession,
+  successionEntry,
+} from './transparency/log-keys.ts';
 export {
   EMPTY_ROOT,
   isConsistent,

@@ -9,16 +9,19 @@ import {
   isConsistent,
   isHeadSigned,
   isSame,
+  isSuccessionSigned,
+  type LogKeySuccession,
   leafHash,
   rootOfInclusion,
+  successionEntry,
   type TreeHead,
 } from '#bus-schemas';
 import { SealedError } from './sealed-error.ts';
 
 /**
  * The transparency log as one client has seen it grow. Each head must extend the head before it,
- * and all must be signed with one key: the one that the user gave, or else the key of the first
- * head.
+ * and must be signed with the key of the head before it, or with one that this key has named as its
+ * successor in the log. The first key is the one that the user gave, or else that of the first head.
  *
  * The attack: a coordinator that shows this client another log than everyone else (a fork), for
  * example to hide a revoked machine or to add a release that only this client sees. The client
@@ -38,6 +41,14 @@ export type PrintedHead = Static<typeof PrintedHead>;
 const headShape = Compile(PrintedHead);
 const inclusionShape = Compile(
   Type.Object({ index: count, proof: Type.Array(hash, { maxItems: 128 }) }),
+);
+const keysShape = Compile(
+  Type.Object({
+    data: Type.Array(
+      Type.Object({ previous: hash, key: hash, signature: Hex(ED25519_SIGNATURE_BYTES) }),
+      { maxItems: 1_000 },
+    ),
+  }),
 );
 const consistencyShape = Compile(Type.Object({ proof: Type.Array(hash, { maxItems: 128 }) }));
 
@@ -93,11 +104,8 @@ export class LogView {
       throw new SealedError('unreadable_answer', 'The head of the log has an unknown format.');
     const head = readHead(printed);
     this.#key ??= printed.key;
-    if (printed.key !== this.#key)
-      throw new SealedError(
-        'log_key_changed',
-        `The log is signed with the key ${printed.key}, and this client expects ${this.#key}. Ask the operator of the network whether they changed the key.`,
-      );
+    const successions =
+      printed.key === this.#key ? [] : await this.#successions(this.#key, printed.key);
     if (!isHeadSigned(head))
       throw new SealedError('log_forked', 'The head of the log is not signed with its key.');
     if (this.#options.now() - head.at > OLDEST_HEAD_MS)
@@ -110,11 +118,40 @@ export class LogView {
     // this client has.
     if (before !== undefined)
       await this.#prove(before.size <= head.size ? [before, head] : [head, before]);
+    for (const succession of successions)
+      if (!(await this.#isIn(head, successionEntry(succession)))) throw keyChanged(printed.key);
+    this.#key = printed.key;
     if (before === undefined || head.size >= before.size) {
       this.#head = head;
       this.#options.onHead?.(printed);
     }
     return this.#head as TreeHead;
+  }
+
+  /**
+   * The statements by which the known key, and each key after it, named the next one, up to the key
+   * that signs now.
+   */
+  async #successions(known: string, current: string): Promise<LogKeySuccession[]> {
+    const answer = await this.#options
+      .get('/v1/transparency/keys')
+      .catch((error: unknown) => undefinedIfNotFound(error));
+    if (!keysShape.Check(answer)) throw keyChanged(current);
+    const chain: LogKeySuccession[] = [];
+    for (let key = known; key !== current; ) {
+      const next = answer.data.find(({ previous }) => previous === key);
+      // A circle of keys ends here: no chain is longer than the list.
+      if (next === undefined || chain.length >= answer.data.length) throw keyChanged(current);
+      const succession = {
+        previous: fromHex(next.previous),
+        key: fromHex(next.key),
+        signature: fromHex(next.signature),
+      };
+      if (!isSuccessionSigned(succession)) throw keyChanged(current);
+      chain.push(succession);
+      key = next.key;
+    }
+    return chain;
   }
 
   /** Whether the entry is in the log. */
@@ -149,6 +186,12 @@ export class LogView {
     );
   }
 }
+
+const keyChanged = (key: string) =>
+  new SealedError(
+    'log_key_changed',
+    `The log is signed with the key ${key}, and the key that this client expects has not named it as its successor. Ask the operator of the network whether they changed the key.`,
+  );
 
 /** A 404 means that the entry is not in the log. Any other error proves nothing, and is thrown. */
 function undefinedIfNotFound(error: unknown): undefined {

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { loadHardening } from '#native';
 import { type AgentObserver, startAgent } from './agent/agent.ts';
 import type { Engine } from './engine/engine.ts';
+import { HubAuthority } from './hub-authority.ts';
 import { enrolment, type FirstToken } from './identity.ts';
 import { startLeaf } from './leaf/leaf.ts';
 import { LeafCredentials } from './leaf-credentials.ts';
@@ -55,6 +56,16 @@ export async function startDaemon({
   const leaf = started.use(
     await startLeaf({ binary: natsServer, home: join(home, 'leaf'), enrolments: [own], log }),
   );
+  const { hubCaFile } = own;
+  if (hubCaFile !== undefined)
+    started.use(
+      new HubAuthority({
+        coordinatorUrl: own.coordinatorUrl ?? coordinatorUrl,
+        hubCaFile,
+        reload: () => leaf.server.signal('SIGHUP'),
+        log,
+      }),
+    );
   const connection = await leaf.connect(own);
   started.defer(() => connection.close());
   const identity = await ownIdentity(home, own.provider, () => postureOf(denied));

@@ -8,6 +8,7 @@ import {
   mintProviderAccount,
   mintProviderUser,
   type OperatorKeys,
+  signingKeysOf,
 } from './jwts.ts';
 import { isNkeySigned, Nkey } from './nkey.ts';
 
@@ -153,7 +154,9 @@ describe('the operator', () => {
 
   test('lets the identity key of the operator name one signing key', async () => {
     const identity = Nkey.create('operator');
-    const jwt = await mintOperator(identity, keys);
+    const signingKeys = [keys.signing.getPublicKey()];
+    const jwt = await mintOperator(identity, { signingKeys, system: keys.system });
+    expect(signingKeysOf(jwt)).toEqual(signingKeys);
     expect(isSigningKey(jwt, keys.signing)).toBe(true);
     expect(isSigningKey(jwt, identity)).toBe(true);
     expect(isSigningKey(jwt, Nkey.create('operator'))).toBe(false);

@@ -110,22 +110,26 @@ export interface OperatorJwts {
   readonly ops: string;
 }
 
-/** Makes the operator's own token, which names the keys that may sign accounts. */
+/** Makes the operator's own token, which names the public keys that may sign accounts. */
 export function mintOperator(
   identity: Nkey,
-  { signing, system }: Pick<OperatorKeys, 'signing' | 'system'>,
+  { signingKeys, system }: { readonly signingKeys: readonly string[]; readonly system: Nkey },
 ): Promise<string> {
   return encodeOperator('d-inference', identity, {
     system_account: system.getPublicKey(),
-    signing_keys: [signing.getPublicKey()],
+    signing_keys: [...signingKeys],
   });
+}
+
+/** The public keys that the operator's token allows to sign accounts, without the identity key. */
+export function signingKeysOf(operatorJwt: string): readonly string[] {
+  return decode<{ signing_keys?: string[] }>(operatorJwt).nats.signing_keys ?? [];
 }
 
 /** Whether the operator's token allows this key to sign accounts. */
 export function isSigningKey(operatorJwt: string, key: Nkey): boolean {
-  const { sub, nats } = decode<{ signing_keys?: string[] }>(operatorJwt);
   const publicKey = key.getPublicKey();
-  return sub === publicKey || (nats.signing_keys?.includes(publicKey) ?? false);
+  return decode(operatorJwt).sub === publicKey || signingKeysOf(operatorJwt).includes(publicKey);
 }
 
 /** Makes the tokens of the accounts that belong to the operator. */

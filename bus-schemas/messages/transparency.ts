@@ -3,6 +3,7 @@ import { Hash } from '../bytes.ts';
 import { Bytes, defineMessage } from '../codec.ts';
 import { count, nothing } from '../schema-parts.ts';
 import { TreeHead } from '../transparency/log-entries.ts';
+import { LogKeySuccession } from '../transparency/log-keys.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 
 /** Requests to the transparency log. */
@@ -27,6 +28,12 @@ export const transparency = {
     'log-consistency',
     Type.Object({ earlier: count, later: count }),
     Type.Union([ok({ proof: Proof }), refused(['no_such_size'])]),
+  ),
+  /** How the keys of the log followed each other, oldest first; empty if the first one signs. */
+  keys: define(
+    'log-keys',
+    nothing,
+    Type.Object({ successions: Type.Array(LogKeySuccession, { maxItems: 1_000 }) }),
   ),
   entries: define(
     'log-entries',

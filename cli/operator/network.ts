@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
-import type { FoundedFile } from '#coordinator/founding/founded-file.ts';
 import { DEFAULT_HUB_PORTS } from '#coordinator/founding/hub-ports.ts';
 import { port, releaseName } from '../option-parsers.ts';
+import { report } from './founded-files.ts';
+import { addRotateCommand } from './rotate.ts';
 import { settings } from './with-bus.ts';
 
 interface InitOptions {
@@ -58,6 +59,7 @@ export function addNetworkCommands(program: Command): void {
     .description('check hubs, certificates, clocks, accounts, database and API, each by name')
     .option('--json', 'for programs')
     .action((options: { json?: boolean }) => check(options));
+  addRotateCommand(network);
 }
 
 async function init({ hub, clientPort, leafPort, clusterPort, helm }: InitOptions): Promise<void> {
@@ -112,14 +114,6 @@ const stepsInKubernetes = (home: string, release: string) => `\
   2. With the chart of packaging/helm in the repository, in the same namespace:
        helm install ${release} packaging/helm/d-inference -f ${home}/helm/values.yaml
   3. Let the name of the hubs lead to the service ${release}-leaf.`;
-
-function report(files: readonly FoundedFile[]): void {
-  for (const { path, change } of files) {
-    console.log(`${change === 'made' ? 'made' : 'kept'}   ${path}`);
-    if (change === 'differs')
-      console.log(`       This version would write other settings: compare it with ${path}.new`);
-  }
-}
 
 /**
  * Runs nats-server in the folder of a hub. It gets the signals of this process: SIGHUP to reload,

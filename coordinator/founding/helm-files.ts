@@ -1,12 +1,14 @@
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
 import { type FoundedFile, keepOrMake } from './founded-file.ts';
 import { namesIn, natsChartValues } from './helm-values.ts';
 import { type HubAuthority, prepareHubCertificate } from './hub-certificates.ts';
 import { HUB_CA_FILE, type HubTls } from './hub-config.ts';
+import { logKeyFiles } from './log-keys.ts';
 import { type NetworkPlan, PlanError } from './network-plan.ts';
-import { LOG_KEY, type OperatorHome, RECEIPT_KEYS, trustFiles } from './operator-home.ts';
+import { type OperatorHome, RECEIPT_KEYS, trustFiles } from './operator-home.ts';
+import { receiptKeyFiles } from './receipt-key-files.ts';
 
 export interface KubernetesFounding {
   readonly home: string;
@@ -85,11 +87,8 @@ async function secretFiles(
       'ca.crt': await readFile(caFile, 'utf8'),
     },
     core: await filesOf(keysFolder, ['core.creds', HUB_CA_FILE]),
-    trust: await filesOf(keysFolder, [...trustFiles, LOG_KEY]),
-    receipts: await filesOf(
-      receipts,
-      (await readdir(receipts)).filter((name) => name.endsWith('.pem')),
-    ),
+    trust: await filesOf(keysFolder, [...trustFiles, ...(await logKeyFiles(keysFolder))]),
+    receipts: await filesOf(receipts, await receiptKeyFiles(receipts)),
   };
 }
 

@@ -1,4 +1,9 @@
-import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
+import {
+  createPrivateKey,
+  generateKeyPairSync,
+  type KeyObject,
+  X509Certificate,
+} from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
@@ -32,33 +37,54 @@ const CERTIFICATE_DAYS = 397;
 const RENEW_DAYS = 60;
 /** Certificates are valid from an hour ago, because the clocks of other machines may be behind. */
 const CLOCK_ERROR_MS = 3_600_000;
+export const HUB_CA_KEY_FILE = 'hub-ca.key';
 const NAME = 'd-inference hubs';
 /** File mode of the authority's certificate, which is not secret. */
 const EVERY_USER_READS = 0o644;
 
 export interface HubAuthority {
   readonly certificateFile: string;
+  /**
+   * The certificates that machines and components accept. The first one signs the certificates of
+   * hubs; during a rotation there is a second one.
+   */
   readonly pem: string;
+  readonly name: string;
   readonly key: IssuedCertificate['key'];
 }
 
 /** Reads the authority in `folder`, or makes it. The folder must be private. */
 export async function prepareAuthority(folder: string, now: number): Promise<HubAuthority> {
   const certificateFile = join(folder, HUB_CA_FILE);
-  const newKey = async () => keyPem(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey);
-  const key = createPrivateKey(await readOrCreate(join(folder, 'hub-ca.key'), newKey));
-  const pem = await readOrCreate(certificateFile, async () => {
-    const { der } = issueCertificate({
-      name: NAME,
-      ...validity(now, AUTHORITY_DAYS),
-      key,
-      hash: 'sha256',
-      authority: { pathLength: 0 },
-    });
-    return pemOf(der);
-  });
-  return { certificateFile, pem, key };
+  const key = createPrivateKey(await readOrCreate(join(folder, HUB_CA_KEY_FILE), newAuthorityKey));
+  const pem = await readOrCreate(certificateFile, async () => authorityCertificate(NAME, key, now));
+  const certificate = new X509Certificate(pem);
+  if (!certificate.checkPrivateKey(key))
+    throw new Error(
+      `${certificateFile} does not begin with the certificate of ${HUB_CA_KEY_FILE}. If a rotation was interrupted, repeat "dinf network rotate hub-ca --step switch"; otherwise restore the two files from the same backup.`,
+    );
+  return { certificateFile, pem, key, name: nameIn(certificate) };
 }
+
+/** Makes the private key of an authority, in PEM. */
+export const newAuthorityKey = async (): Promise<string> =>
+  keyPem(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey);
+
+/** Makes the certificate of an authority for this key, in PEM. */
+export function authorityCertificate(name: string, key: KeyObject, now: number): string {
+  const { der } = issueCertificate({
+    name,
+    ...validity(now, AUTHORITY_DAYS),
+    key,
+    hash: 'sha256',
+    authority: { pathLength: 0 },
+  });
+  return pemOf(der);
+}
+
+/** The common name in the subject of a certificate. */
+export const nameIn = ({ subject }: X509Certificate): string =>
+  /^CN=(.*)$/m.exec(subject)?.[1] ?? NAME;
 
 /** Names at which leaves and components on the machine of a hub reach it. */
 const OWN_MACHINE = ['localhost', '127.0.0.1'];
@@ -93,7 +119,7 @@ export async function prepareHubCertificate({
   const { der, key } = issueCertificate({
     name: names[0] ?? NAME,
     ...validity(now, CERTIFICATE_DAYS),
-    issuer: { name: NAME, key: authority.key },
+    issuer: { name: authority.name, key: authority.key },
     keys: 'P-256',
     hash: 'sha256',
     extensions: [subjectNames(all), usage()],

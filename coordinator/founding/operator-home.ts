@@ -10,6 +10,7 @@ import {
   newEd25519Key,
   type OperatorJwts,
   type OperatorKeys,
+  signingKeysOf,
 } from '#bus-schemas';
 import { readIfThere, readOrCreate } from '#bus-schemas/saved-file.ts';
 
@@ -19,6 +20,8 @@ export interface OperatorHome {
   readonly jwts: OperatorJwts;
   /** The account key of each provider is derived from this secret and a salt. */
   readonly masterSecret: Uint8Array;
+  /** Hubs still accept accounts that the signing key before the present one has signed. */
+  readonly isRotating: boolean;
 }
 
 export class NotFoundedError extends Error {
@@ -27,9 +30,9 @@ export class NotFoundedError extends Error {
 }
 
 const MASTER_BYTES = 32;
-const IDENTITY = 'operator.nk';
-const SIGNING = 'operator-signing.nk';
-const OPERATOR_JWT = 'operator.jwt';
+export const IDENTITY = 'operator.nk';
+export const SIGNING = 'operator-signing.nk';
+export const OPERATOR_JWT = 'operator.jwt';
 const MASTER = 'provider-accounts.secret';
 /** Files of the folder of the keys that trust reads, besides those that every component reads. */
 export const trustFiles: readonly string[] = [
@@ -58,7 +61,10 @@ export async function prepareOperatorHome(folder: string): Promise<OperatorHome>
   // Only in a new network: another folder may already have the keys of an old one.
   if (isNew) await prepareSigningKeys(folder);
   await readOrCreate(join(folder, OPERATOR_JWT), async () =>
-    mintOperator(await make(IDENTITY, 'operator'), { signing, system }),
+    mintOperator(await make(IDENTITY, 'operator'), {
+      signingKeys: [signing.getPublicKey()],
+      system,
+    }),
   );
   const core = await make('core.nk', 'account');
   const ops = await make('ops.nk', 'account');
@@ -115,6 +121,7 @@ export async function openOperatorHome(folder: string): Promise<OperatorHome> {
   return {
     keys,
     jwts: { operator, ...(await mintOwnAccounts(keys)) },
+    isRotating: signingKeysOf(operator).length > 1,
     masterSecret: Buffer.from(await read(MASTER), 'base64url'),
   };
 }

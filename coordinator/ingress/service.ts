@@ -145,7 +145,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     askedPrices: new AskedPrices({ bus, log, clock }),
     heartbeatMs: config.heartbeatMs,
     linkUrl: config.linkUrl,
-    hubs: { leafUrls: config.leafUrls, hubCa: await hubCaOf(config) },
+    hubs: { leafUrls: config.leafUrls, hubCa: () => hubCaOf(config) },
     minimumChargeMicroUsd: config.minimumChargeMicroUsd,
     strangers,
     guesses: new GuessLimiter({ addresses: strangers, limit: config.addressLimit, clock }),

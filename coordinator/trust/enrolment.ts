@@ -230,12 +230,17 @@ async function ownerRefusal(
 
 /**
  * Corrects the accounts of the hub by those of the database, after a hub has lost its folder or a
- * crash between database and hub.
+ * crash between database and hub. While the signing key is being rotated, all accounts are signed
+ * again.
  */
-export async function reconcileAccounts(database: Pool, resolver: AccountResolver): Promise<void> {
+export async function reconcileAccounts(
+  database: Pool,
+  resolver: AccountResolver,
+  { isRotating }: { readonly isRotating: boolean },
+): Promise<void> {
   const known = await resolver.known();
   const active = await query<{ id: string }>(database, sql['active-providers']);
-  for (const { id } of active) if (!known.has(id)) await resolver.admit(id);
+  for (const { id } of active) if (isRotating || !known.has(id)) await resolver.admit(id);
   const revoked = await query<{ id: string }>(database, sql['revoked-providers']);
   const stillThere = revoked.filter(({ id }) => known.has(id)).map(({ id }) => id);
   if (stillThere.length > 0) await resolver.expel(stillThere);

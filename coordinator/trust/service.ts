@@ -1,21 +1,19 @@
-import { join } from 'node:path';
 import {
   codeHash,
-  ed25519Signer,
   events,
   fromHex,
   keyEntry,
-  newEd25519Key,
   services,
+  successionEntry,
   TrustConnected,
   TrustDisconnected,
 } from '#bus-schemas';
-import { readOrCreate } from '#bus-schemas/saved-file.ts';
 import { endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import { connectToHub } from '#coordinator/connect-bus.ts';
 import type { Context } from '#coordinator/context.ts';
-import { LOG_KEY, openOperatorHome } from '#coordinator/founding/operator-home.ts';
+import { openLogKeys } from '#coordinator/founding/log-keys.ts';
+import { openOperatorHome } from '#coordinator/founding/operator-home.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { AccountResolver } from './account-resolver.ts';
 import { appleVouching } from './apple-attestation/apple-vouching.ts';
@@ -47,10 +45,8 @@ const KEYS_EVERY_MS = 60_000;
  */
 export async function startTrust(context: Context, otherClocks = realClocks): Promise<Component> {
   const { bus, database, config, log, metrics } = context;
-  const { keys, masterSecret } = await openOperatorHome(config.keysFolder);
-  const signer = ed25519Signer(
-    await readOrCreate(join(config.keysFolder, LOG_KEY), async () => newEd25519Key()),
-  );
+  const { keys, masterSecret, isRotating } = await openOperatorHome(config.keysFolder);
+  const { signer, successions } = await openLogKeys(config.keysFolder);
   const system = await connectToHub({
     ...config,
     credentialsFile: config.systemCredentials,
@@ -67,6 +63,7 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
   await clock.check();
   const resolver = new AccountResolver(system, keys);
   const transparency = new TransparencyLog({ database, signer, now });
+  for (const succession of successions) await transparency.appendOnce(successionEntry(succession));
   const releases = new Releases({ database, transparency, signer });
   // The operator trusts the code that this coordinator was started from, and machines run the same
   // code.
@@ -112,7 +109,7 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
 
   const reconcile = async (): Promise<void> => {
     try {
-      await reconcileAccounts(database, resolver);
+      await reconcileAccounts(database, resolver, { isRotating });
     } catch (error) {
       log.warn({ err: error }, 'the accounts of the hub could not be compared with the database');
     }
@@ -141,7 +138,7 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
     ...attestationEndpoints({ database, attestor, overbilling, now }),
     endpoint(services.trust.clocks, () => ({ problems: clock.problems() })),
     ...releaseEndpoints({ releases, attestor }),
-    ...logEndpoints(transparency),
+    ...logEndpoints(transparency, successions),
     ...mdmEndpoints({ devices, secret: config.mdm?.webhookSecret }),
   ]);
 

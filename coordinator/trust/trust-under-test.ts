@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
 import { type Logger, pino } from 'pino';
 import { Registry } from 'prom-client';
@@ -11,7 +12,7 @@ import { type Config, readConfig } from '#coordinator/config.ts';
 import { connectToHub } from '#coordinator/connect-bus.ts';
 import { connectDatabase } from '#coordinator/database.ts';
 import { hubConfig } from '#coordinator/founding/hub-config.ts';
-import { prepareOperatorHome } from '#coordinator/founding/operator-home.ts';
+import { openOperatorHome, prepareOperatorHome } from '#coordinator/founding/operator-home.ts';
 import { migrate } from '#coordinator/migrate.ts';
 import { ensureStreams } from '#coordinator/streams.ts';
 import { cacheFolder, findNatsServer, type NatsServer, startNatsServer } from '#provider';
@@ -28,6 +29,8 @@ export interface Trust extends AsyncDisposable {
   /** The clock of trust: the real time plus the time that the test has advanced it. */
   now(): number;
   advance(ms: number): void;
+  /** Starts the hub again with a configuration that follows from the present keys. */
+  restartHub(): Promise<void>;
   /** Kills the hub, deletes its accounts, and starts it again. */
   loseAccounts(): Promise<void>;
   stop(): Promise<void>;
@@ -44,7 +47,7 @@ export async function startTrustUnderTest(settings: Partial<Config> = {}): Promi
   await using stack = new AsyncDisposableStack();
   const home = await mkdtemp(join(tmpdir(), 'dinf-trust-'));
   stack.defer(() => rm(home, { recursive: true, force: true, maxRetries: 3 }));
-  const operator = await prepareOperatorHome(join(home, 'keys'));
+  let operator = await prepareOperatorHome(join(home, 'keys'));
   const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
   const hubHome = join(home, 'hub');
   const hub = stack.use(
@@ -122,6 +125,12 @@ export async function startTrustUnderTest(settings: Partial<Config> = {}): Promi
     setClockOff: (ms) => {
       offMs = ms;
     },
+    restartHub: async () => {
+      operator = await openOperatorHome(join(home, 'keys'));
+      const reconnected = nextReconnect(connection);
+      await hub.restart();
+      await reconnected;
+    },
     loseAccounts: async () => {
       await hub.kill();
       await rm(join(hubHome, 'accounts'), { recursive: true });
@@ -129,6 +138,10 @@ export async function startTrustUnderTest(settings: Partial<Config> = {}): Promi
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+async function nextReconnect(connection: NatsConnection): Promise<void> {
+  for await (const { type } of connection.status()) if (type === 'reconnect') return;
 }
 
 export interface EnrolledMachine {

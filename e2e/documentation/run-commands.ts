@@ -36,7 +36,6 @@ const NOT_RUN: Readonly<Record<string, string>> = {
       'models deprecate MODEL --sunset 2099-01-31 --replacement sim',
       'models remove MODEL',
       'models set MODEL --description "small and fast" --hugging-face Qwen/Qwen3-4B --min-memory 16',
-      'models set MODEL --build BUILD',
       'models rollout MODEL BUILD',
       'models revert MODEL',
       'routing switch affinity off',
@@ -44,6 +43,24 @@ const NOT_RUN: Readonly<Record<string, string>> = {
     ].map((line) => [
       line,
       'changes what other commands of this test need (e2e/operator-tools.test.ts)',
+    ]),
+  ),
+  ...Object.fromEntries(
+    [
+      'network init',
+      'network rotate',
+      'network rotate signing',
+      'network rotate signing --step begin',
+      'network rotate signing --step finish',
+      'network rotate log',
+      'network rotate receipts',
+      'network rotate hub-ca',
+      'network rotate hub-ca --step begin',
+      'network rotate hub-ca --step switch',
+      'network rotate hub-ca --step finish',
+    ].map((line) => [
+      line,
+      'changes the keys of a founded network (e2e/machines/rotate-commands.test.ts, coordinator/trust/signing-key-rotation.test.ts, e2e/machines/hub-authority.test.ts, e2e/sealed/log-key-rotation.test.ts)',
     ]),
   ),
   'approve WDJB-MJHT':

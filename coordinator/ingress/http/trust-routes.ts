@@ -35,7 +35,7 @@ const Machine = Type.Object({
 type Machine = Static<typeof Machine>;
 
 export function addTrustRoutes(api: Api): void {
-  const { head, inclusion, consistency, entries } = services.transparency;
+  const { head, inclusion, consistency, entries, keys } = services.transparency;
 
   api.route({
     method: 'GET',
@@ -111,6 +111,28 @@ export function addTrustRoutes(api: Api): void {
     handle: async () => {
       const { size, root, at, key, signature } = await api.ask(head, {});
       return { size, at, root: hex(root), key: hex(key), signature: hex(signature) };
+    },
+  });
+
+  api.route({
+    method: 'GET',
+    url: '/v1/transparency/keys',
+    group: 'Trust',
+    who: 'anybody',
+    summary: 'The keys that signed the log one after the other',
+    description:
+      'Each key signs the statement that names the next one, and each statement is an entry of the log. The list is empty if the log still has its first key.',
+    reply: listOf(
+      Type.Object({ previous: Type.String(), key: Type.String(), signature: Type.String() }),
+    ),
+    handle: async () => {
+      const { successions } = await api.ask(keys, {});
+      const data = successions.map(({ previous, key, signature }) => ({
+        previous: hex(previous),
+        key: hex(key),
+        signature: hex(signature),
+      }));
+      return { object: LIST, data };
     },
   });
 

@@ -37,8 +37,8 @@ const MAX_ENTRIES = 50_000;
 const MAX_KEY_LENGTH = 256;
 
 /**
- * The owners of API keys. An event tells every ingress of a revoked key or a suspended account; the lifetime of an entry
- * limits how long a revoked key works if that event is lost.
+ * The owners of API keys. An event tells every ingress of a revoked key or a suspended account; the
+ * lifetime of an entry limits how long such a key works if that event is lost.
  */
 export class KeyCache implements Disposable {
   readonly #bus: Bus;

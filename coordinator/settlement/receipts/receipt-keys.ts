@@ -1,12 +1,13 @@
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ed25519Signer, hex, newEd25519Key, type Signer } from '#bus-schemas';
 import { readOrCreate } from '#bus-schemas/saved-file.ts';
 import { FIRST_RECEIPT_KEY, RECEIPT_KEYS } from '#coordinator/founding/operator-home.ts';
+import { receiptKeyFiles } from '#coordinator/founding/receipt-key-files.ts';
 
 /**
  * All keys that ever signed receipts, from the operator's folder. The key whose file name sorts
- * last signs. An operator changes the key by adding a file and restarting the coordinator.
+ * last signs. `dinf network rotate receipts` adds a key; settlement uses it from its next start.
  */
 export class ReceiptKeys {
   readonly #signers: readonly [Signer, ...Signer[]];
@@ -18,10 +19,10 @@ export class ReceiptKeys {
   static async open(keysFolder: string): Promise<ReceiptKeys> {
     const folder = join(keysFolder, RECEIPT_KEYS);
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    if ((await names(folder)).length === 0)
+    if ((await receiptKeyFiles(folder)).length === 0)
       await readOrCreate(join(folder, FIRST_RECEIPT_KEY), async () => newEd25519Key());
     const signers = await Promise.all(
-      (await names(folder)).map(async (name) =>
+      (await receiptKeyFiles(folder)).map(async (name) =>
         ed25519Signer(await readFile(join(folder, name), 'utf8')),
       ),
     );
@@ -37,9 +38,3 @@ export class ReceiptKeys {
     return this.#signers.map(({ publicKey }) => hex(publicKey));
   }
 }
-
-const names = async (folder: string): Promise<string[]> =>
-  (await readdir(folder))
-    .filter((name) => name.endsWith('.pem'))
-    .toSorted()
-    .reverse();

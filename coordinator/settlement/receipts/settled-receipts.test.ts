@@ -1,10 +1,8 @@
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import {
   core,
   faultOfReceipt,
-  newEd25519Key,
   newJobId,
   newP256Key,
   p256Signer,
@@ -12,6 +10,7 @@ import {
   Receipts,
   services,
 } from '#bus-schemas';
+import { rotateReceiptKey } from '#coordinator/founding/receipt-key-files.ts';
 import { ended, jobsOf, receiptOf } from '../jobs-under-test.ts';
 import {
   KEY,
@@ -65,9 +64,7 @@ test('a signed and paid job is countersigned, with the newest key in the operato
     receipt: { job, provider: PROVIDER, charged_micro_usd: 70, coordinator_key: firstKey },
   });
   expect(first.ok && faultOfReceipt(first.receipt)).toBeUndefined();
-  await writeFile(join(settlement.home, 'keys', 'receipts', '0002.pem'), newEd25519Key(), {
-    mode: 0o600,
-  });
+  await rotateReceiptKey(join(settlement.home, 'keys'));
   await settlement.restart();
   const { keys } = await settlement.bus.call(services.settlement.receiptKeys, {}, { timeoutMs });
   expect([keys.length, keys[1]]).toEqual([2, firstKey]);

@@ -1,9 +1,12 @@
-import { type MessageOf, services } from '#bus-schemas';
+import { type LogKeySuccession, type MessageOf, services } from '#bus-schemas';
 import { type Endpoint, endpoint } from '#coordinator/bus.ts';
 import type { TransparencyLog } from './transparency-log.ts';
 
-export function logEndpoints(log: TransparencyLog): Endpoint[] {
-  const { head, inclusion, consistency, entries } = services.transparency;
+export function logEndpoints(
+  log: TransparencyLog,
+  successions: readonly LogKeySuccession[],
+): Endpoint[] {
+  const { head, inclusion, consistency, entries, keys } = services.transparency;
   return [
     endpoint(head, () => log.head()),
     endpoint(inclusion, async ({ leaf, size }): Promise<MessageOf<typeof inclusion.reply>> => {
@@ -17,6 +20,7 @@ export function logEndpoints(log: TransparencyLog): Endpoint[] {
         return proof === undefined ? { ok: false, code: 'no_such_size' } : { ok: true, proof };
       },
     ),
+    endpoint(keys, () => ({ successions: [...successions] })),
     endpoint(entries, async ({ from, limit }) => ({ entries: await log.entries(from, limit) })),
   ];
 }
