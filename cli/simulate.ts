@@ -8,6 +8,7 @@ import { BACKENDS, type BackendName } from '#provider/engine/backend-names.ts';
 import { type AilmentName, ailmentNames, ailments } from '#simulator/ailment.ts';
 import { type ChipName, chipNames } from '#simulator/chips.ts';
 import type { Mac } from '#simulator/mix.ts';
+import { metricsSetting } from './metrics-setting.ts';
 import { nonNegativeNumber } from './option-parsers.ts';
 import { addReplayCommand } from './replay.ts';
 import { stopSignal } from './stop-signal.ts';
@@ -128,6 +129,7 @@ async function simulate(options: SimulateOptions): Promise<void> {
     natsServer,
     home: join(homeFolder(process.env), 'fleet'),
     leaves: options.leaves,
+    metrics: await metricsSetting(),
     log,
   }).catch((error: unknown) => {
     if (error instanceof EnrolError)

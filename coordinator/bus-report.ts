@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
-import { Counter, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { CodecError } from '#bus-schemas';
+import { counter } from '#observability';
 import type { BusErrorCode, BusReport } from './bus.ts';
 
 /**
@@ -8,6 +9,8 @@ import type { BusErrorCode, BusReport } from './bus.ts';
  * unreachable every request fails, and a line for each would fill the disk.
  */
 const QUIET_MS = 1_000;
+/** Each start of an ingress has a new id, and each value of a label is kept by Prometheus. */
+const INGRESS_ID = /\bin_\w+/;
 
 /**
  * Logs and counts failures of handlers and calls, by method or subject. The number of both is
@@ -22,23 +25,12 @@ export function reportBus({
   metrics: Registry;
   clock: () => number;
 }): BusReport {
-  const registers = [metrics];
-  const handlers = new Counter({
-    name: 'dinf_bus_handler_failures_total',
-    help: 'Messages whose handler threw an error, by method or subject',
-    labelNames: ['method'],
-    registers,
-  });
-  const calls = new Counter({
-    name: 'dinf_bus_failed_calls_total',
-    help: 'Calls to other components that got no reply',
-    labelNames: ['method', 'code'],
-    registers,
-  });
+  const handlers = counter(metrics, 'dinf_bus_handler_failures_total');
+  const calls = counter(metrics, 'dinf_bus_failed_calls_total');
   const quiet = new Map<string, { until: number; unlogged: number }>();
   return {
     handlerFailed(method, error) {
-      handlers.inc({ method });
+      handlers.inc({ method: method.replace(INGRESS_ID, '*') });
       const last = quiet.get(method);
       if (last !== undefined && clock() < last.until) {
         last.unlogged += 1;

@@ -8,6 +8,7 @@ import {
   type TrustLevel,
 } from '#bus-schemas';
 import { homeFolder } from '#bus-schemas/running-network.ts';
+import { type MetricsAddress, metricsAddress } from '#observability';
 import { DatabaseUrlError, databaseAddresses } from './database/addresses.ts';
 import { HUB_CA_FILE } from './founding/hub-config.ts';
 
@@ -95,6 +96,8 @@ export interface Config {
   readonly oidc: OidcConfig | undefined;
   /** Address of the operators' routes; undefined turns these routes off. */
   readonly admin: { readonly host: string; readonly port: number } | undefined;
+  /** Address of the figures for Prometheus; undefined if the process offers none. */
+  readonly metrics: MetricsAddress | undefined;
   /** URL of the page on which a person enters the code that a machine shows. */
   readonly linkUrl: string | undefined;
   /**
@@ -205,6 +208,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
           port: integer(env, 'DINF_ADMIN_PORT', 0, 0, 65_535),
         }
       : undefined,
+    metrics: metricsConfig(env),
     linkUrl: env['DINF_LINK_URL'] || (publicUrl && new URL('/link', publicUrl).href),
     appleRootFiles: list(env['DINF_APPLE_ROOTS'] ?? ''),
     revokedCertificates: list(env['DINF_REVOKED_CERTIFICATES'] ?? '').map((serial) =>
@@ -256,6 +260,14 @@ function loopbackOrInsecure(env: NodeJS.ProcessEnv, name: string): string {
   throw new ConfigError(
     `${name}=${host} would accept connections of other machines without TLS. Give a certificate (DINF_TLS_CERT and DINF_TLS_KEY), or set DINF_INSECURE=1 if a proxy in front terminates TLS.`,
   );
+}
+
+function metricsConfig(env: NodeJS.ProcessEnv): MetricsAddress | undefined {
+  try {
+    return metricsAddress(env);
+  } catch (error) {
+    throw error instanceof RangeError ? new ConfigError(error.message) : error;
+  }
 }
 
 function publicUrlOf(env: NodeJS.ProcessEnv): string | undefined {

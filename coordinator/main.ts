@@ -2,7 +2,9 @@ import type { Pool } from 'pg';
 import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
 import type { ComponentName } from '#bus-schemas';
+import { type MetricsListener, measured, offerMetrics } from '#observability';
 import { Bus } from './bus.ts';
+import { measureBus } from './bus-metrics.ts';
 import { reportBus } from './bus-report.ts';
 import type { Component, StartComponent } from './component.ts';
 import type { Config } from './config.ts';
@@ -10,10 +12,11 @@ import { connectToHub, leaveHub } from './connect-bus.ts';
 import { schemaCheck } from './database/check-schema.ts';
 import { DatabaseRefused } from './database/errors.ts';
 import { connectDatabase } from './database.ts';
+import { measureDatabase } from './database-metrics.ts';
 import { endAll } from './end-all.ts';
-import { measureFacts } from './fact-metrics.ts';
 import { createLogger } from './logger.ts';
 import { announceVersion } from './running-versions.ts';
+import { measureStreams } from './stream-metrics.ts';
 
 /**
  * A component is imported only in the process that runs it, so that a process with one component
@@ -41,12 +44,16 @@ export interface CoordinatorOptions {
 export interface Coordinator extends AsyncDisposable {
   readonly bus: Bus;
   readonly metrics: Registry;
+  /** URL at which Prometheus reads the figures of this process, if it offers them. */
+  readonly metricsUrl: string | undefined;
   /** URL of the API, if this process has the ingress. */
   readonly httpUrl: string | undefined;
   /** URL of the operators' routes, if this process has them. */
   readonly adminUrl: string | undefined;
 }
 
+/** Components that read facts of JetStream through durable consumers. */
+const FACT_READERS: readonly ComponentName[] = ['settlement', 'telemetry'];
 const POOL_SIZE = 8;
 const LAST_FACTS_MS = 5_000;
 
@@ -71,8 +78,13 @@ export async function startCoordinator({
     'error',
     (error) => isStopping || log.warn({ err: error }, 'a database connection was lost'),
   );
-  measureFacts(bus, metrics);
+  measureBus(bus, metrics);
+  measureDatabase(database, metrics);
+  if (named.some((name) => FACT_READERS.includes(name))) measureStreams(bus, metrics);
   const running: Component[] = [];
+  measured(metrics, 'dinf_component_running', () =>
+    running.map(({ name }) => ({ labels: { component: name }, value: 1 })),
+  );
   const stop = async (): Promise<void> => {
     isStopping = true;
     const components = running
@@ -80,15 +92,19 @@ export async function startCoordinator({
       .map((component) => ({ what: component.name, end: () => component[Symbol.asyncDispose]() }));
     await endAll([
       ...components,
+      { what: 'metrics', end: async () => offered?.[Symbol.asyncDispose]() },
       { what: 'facts', end: () => bus.flushEvents(LAST_FACTS_MS) },
       { what: 'hub', end: () => leaveHub(connection) },
       { what: 'database', end: () => database.end() },
     ]);
   };
+  let offered: MetricsListener | undefined;
   try {
     // Before the first connection to the database: `dinf migrate --contract` asks on the bus first,
     // and then lets new connections check the schema.
     await announceVersion(connection, named);
+    // From the beginning, so that Prometheus sees a component that waits for its database.
+    offered = config.metrics && (await offerMetrics(config.metrics, { metrics, log }));
     if (config.databaseUrl !== '') await refuseMisconfigured(database);
     for (const name of componentNames.filter((candidate) => named.includes(candidate))) {
       const start = await components[name]();
@@ -114,6 +130,7 @@ export async function startCoordinator({
   return {
     bus,
     metrics,
+    metricsUrl: offered?.url,
     httpUrl: door?.url,
     adminUrl: door?.adminUrl,
     [Symbol.asyncDispose]: stop,

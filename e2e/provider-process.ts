@@ -11,12 +11,18 @@ export const startProviderProcess = (
   { url, network }: TestNetwork,
   args: readonly string[],
   onLine: (line: string) => void = () => undefined,
+  settings: NodeJS.ProcessEnv = {},
 ): Promise<SupervisedProcess> =>
   startSupervised({
     name: 'provider',
     command: process.execPath,
     args: [DINF, 'provider', '--coordinator', url, ...args],
-    env: { ...process.env, DINF_HOME: join(network.home, 'elsewhere'), DINF_LOG: 'info' },
+    env: {
+      ...process.env,
+      DINF_HOME: join(network.home, 'elsewhere'),
+      DINF_LOG: 'info',
+      ...settings,
+    },
     isReady: (line) => {
       onLine(line);
       return /^provider \S+ serves/.test(line);

@@ -14,6 +14,7 @@ export const SOURCE_FOLDERS = [
   'http-api',
   'native',
   'network',
+  'observability',
   'packaging',
   'provider',
   'simulator',

@@ -39,12 +39,16 @@ export function sendJson(
   endWithin(response, body);
 }
 
+/** Event of a response that has an error instead of an answer; its argument is the code. */
+export const REJECTED = 'rejected';
+
 /** `body` defaults to the shape of OpenAI errors; other surfaces pass their own. */
 export function sendError(
   response: ServerResponse,
   error: ApiError,
   body: object = error.toBody(),
 ): void {
+  response.emit(REJECTED, error.code);
   sendJson(response, error.status, JSON.stringify(body), retryAfterHeader(error));
 }
 

@@ -8,8 +8,8 @@ import type { Logger } from 'pino';
 import { CodecError, MAX_REQUEST_BYTES, randomToken } from '#bus-schemas';
 import type { Surface } from './core/surfaces/surface.ts';
 import { allowReading } from './cross-origin.ts';
-import { ApiError } from './errors.ts';
-import { sendError } from './respond.ts';
+import { ApiError, type ApiErrorCode } from './errors.ts';
+import { REJECTED, sendError } from './respond.ts';
 import { retryAfterHeader } from './retry-after.ts';
 import { answerUnknownRoutes, surfaceOfPath } from './unknown-routes.ts';
 import { compileValidator } from './validation.ts';
@@ -43,6 +43,8 @@ declare module 'fastify' {
 
 export interface ServerOptions {
   readonly log: Logger;
+  /** Called with the code of each error that is sent instead of an answer. */
+  readonly onRejected?: (code: ApiErrorCode) => void;
   readonly trustedProxies: readonly string[];
   /**
    * Time that a client has to send its headers, and to send its whole request, in milliseconds. An
@@ -75,6 +77,7 @@ export function limitsOfNode({
  */
 export function createServer({
   log,
+  onRejected,
   trustedProxies,
   headersTimeoutMs,
   requestTimeoutMs,
@@ -91,6 +94,7 @@ export function createServer({
     // Handles URLs that the router cannot parse; no hook runs for them.
     frameworkErrors: (error, request, reply) => {
       setCommonHeaders(request, reply);
+      if (onRejected) reply.raw.once(REJECTED, onRejected);
       sendError(reply.raw, asApiError(error));
     },
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
@@ -104,12 +108,14 @@ export function createServer({
   if (trustedProxies.length === 0) server.addHook('onRequest', warnOfProxies(log));
   server.addHook('onRequest', (request, reply, done) => {
     setCommonHeaders(request, reply);
+    if (onRejected) reply.raw.once(REJECTED, onRejected);
     if (request.routeOptions.config.isForBrowsers === true) allowReading(reply.raw);
     done(encodingError(request));
   });
   answerUnknownRoutes(server);
   server.setErrorHandler<FastifyError | ApiError | CodecError>((error, request, reply) => {
     const known = asApiError(error);
+    reply.raw.emit(REJECTED, known.code);
     if (known.code === 'internal_error')
       log.error({ request: request.id, err: error }, 'a request failed');
     else if (known.status >= 500 && known.cause !== undefined)

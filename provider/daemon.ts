@@ -1,12 +1,15 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { Registry } from 'prom-client';
 import { loadHardening } from '#native';
 import { type AgentObserver, startAgent } from './agent/agent.ts';
+import { type MetricsAddress, offerMetrics } from '#observability';
 import type { Engine } from './engine/engine.ts';
 import { HubAuthority } from './hub-authority.ts';
 import { enrolment, type FirstToken } from './identity.ts';
 import { startLeaf } from './leaf/leaf.ts';
 import { LeafCredentials } from './leaf-credentials.ts';
+import { measureMachines } from './machine-metrics.ts';
 import { ownIdentity } from './own-identity.ts';
 import { postureOf } from './posture.ts';
 
@@ -17,6 +20,8 @@ export interface DaemonOptions {
   readonly name: string;
   readonly natsServer: string;
   readonly engine: Engine;
+  /** Where Prometheus reads the figures of this process; they are measured only with it. */
+  readonly metrics?: MetricsAddress | undefined;
   readonly log: Logger;
   readonly observer?: AgentObserver;
 }
@@ -44,6 +49,7 @@ export async function startDaemon({
   name,
   natsServer,
   engine,
+  metrics,
   log,
   observer,
 }: DaemonOptions): Promise<Daemon> {
@@ -84,6 +90,11 @@ export async function startDaemon({
       ...(observer && { observer }),
     }),
   );
+  if (metrics !== undefined) {
+    const registry = new Registry();
+    measureMachines(registry, { machines: [{ engine, agent }], leaves: [leaf] });
+    started.use(await offerMetrics(metrics, { metrics: registry, log }));
+  }
   const running = started.move();
   return {
     provider: own.provider,

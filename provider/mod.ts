@@ -28,6 +28,7 @@ export { startNatsServer } from './leaf/nats-server.ts';
 export type { NatsServerBinary, NatsServerSource } from './leaf/nats-server-binary.ts';
 export { findNatsServer } from './leaf/nats-server-binary.ts';
 export { LeafCredentials } from './leaf-credentials.ts';
+export { measureMachines } from './machine-metrics.ts';
 export { ownIdentity } from './own-identity.ts';
 export { startAgain } from './start-again.ts';
 export type { Exit, SupervisedOptions, SupervisedProcess } from './supervised-process.ts';

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
+import { Registry } from 'prom-client';
+import { type MetricsAddress, type MetricsListener, offerMetrics } from '#observability';
 import {
   type Agent,
   type Engine,
@@ -8,6 +10,7 @@ import {
   enrolment,
   type Leaf,
   LeafCredentials,
+  measureMachines,
   ownIdentity,
   startAgent,
   startLeaf,
@@ -40,6 +43,8 @@ export interface FleetOptions {
    * `own` starts one leaf node for each provider, as in production; `shared` starts one for all.
    */
   readonly leaves: 'own' | 'shared';
+  /** Where Prometheus reads the figures of this process; they are measured only with it. */
+  readonly metrics?: MetricsAddress | undefined;
   readonly log: Logger;
   /** Defects by the number of the provider, counted from 0. */
   readonly faults?: Readonly<Record<number, Fault>>;
@@ -95,6 +100,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       startProvider(one, index, leaves[kind === 'shared' ? 0 : index] as Leaf, options),
     ),
   );
+  const offered = await offerFigures(options, { machines: providers, leaves });
   log.info({ count }, 'the simulated fleet is running');
   return {
     providers,
@@ -102,6 +108,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     drain: async (timeoutMs) =>
       void (await Promise.all(providers.map(({ agent }) => agent.drain(timeoutMs)))),
     [Symbol.asyncDispose]: async () => {
+      await offered?.[Symbol.asyncDispose]();
       for (const kept of credentials) kept[Symbol.dispose]();
       for (const { agent, engine, connection } of providers) {
         await agent[Symbol.asyncDispose]();
@@ -111,6 +118,16 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       await Promise.all(leaves.map((leaf) => leaf[Symbol.asyncDispose]()));
     },
   };
+}
+
+async function offerFigures(
+  { metrics: address, log }: FleetOptions,
+  measured: Parameters<typeof measureMachines>[1],
+): Promise<MetricsListener | undefined> {
+  if (address === undefined) return undefined;
+  const metrics = new Registry();
+  measureMachines(metrics, measured);
+  return offerMetrics(address, { metrics, log });
 }
 
 async function enrolAll({

@@ -231,17 +231,19 @@ const catalogChanged = Type.Object({ revision: count, at: At });
 export type CatalogChanged = Static<typeof catalogChanged>;
 export const CatalogChanged = defineMessage('evt.catalog.changed', catalogChanged);
 
+/** Kinds of violations. */
+export const VIOLATIONS = [
+  'unopenable_frame',
+  'malformed_message',
+  /** The machine sent far more messages about itself than it may. */
+  'flood',
+  /** The machine billed more tokens than the model's tokenizer counts in the answer. */
+  'overbilled',
+] as const;
 const violation = Type.Object({
   provider: ProviderId,
   at: At,
-  violation: Type.Enum([
-    'unopenable_frame',
-    'malformed_message',
-    /** The machine sent far more messages about itself than it may. */
-    'flood',
-    /** The machine billed more tokens than the model's tokenizer counts in the answer. */
-    'overbilled',
-  ]),
+  violation: Type.Enum(VIOLATIONS),
   /** The job in which the violation occurred; always present with `overbilled`. */
   job: optional(JobId),
 });

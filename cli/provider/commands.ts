@@ -6,6 +6,7 @@ import { CommandError, EXIT, type ExitCode } from '#bus-schemas/exit-codes.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import type { EnrolErrorCode } from '#provider/identity.ts';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
+import { metricsSetting } from '../metrics-setting.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { doctor } from './doctor.ts';
 import { type Engines, engines } from './engines.ts';
@@ -104,6 +105,7 @@ async function provide({
     name: hostname(),
     natsServer,
     engine,
+    metrics: await metricsSetting(),
     log,
     observer: channel.observer,
     token: firstToken({

@@ -60,7 +60,11 @@ export async function startFleet({
       ...(concurrency === undefined ? [] : ['--concurrency', concurrency]),
       ...(endless ? ['--endless'] : []),
     ],
-    env: { ...childEnv({ home, network }), DINF_ENROL_TOKENS: tokens.join(',') },
+    env: {
+      ...childEnv({ home, network }),
+      ...metricsPort(FLEET_METRICS),
+      DINF_ENROL_TOKENS: tokens.join(','),
+    },
     isReady: (line) => line.includes('simulated providers are ready'),
     log,
   });
@@ -92,7 +96,11 @@ export async function startRealProvider({
       '--home',
       join(home, 'bundled-provider'),
     ],
-    env: { ...childEnv({ home, network }), DINF_ENROL_TOKEN: await network.enrolToken() },
+    env: {
+      ...childEnv({ home, network }),
+      ...metricsPort(REAL_METRICS),
+      DINF_ENROL_TOKEN: await network.enrolToken(),
+    },
     isReady: (line) => {
       if (!/^provider \S+ serves/.test(line)) return false;
       readyLine = line;
@@ -115,6 +123,17 @@ const childEnv = ({ home, network }: Pick<ProviderOptions, 'home' | 'network'>) 
   DINF_LOG: childLog,
   DINF_LEAF_URL: network.localLeafUrl,
 });
+
+/**
+ * Each process needs a metrics port of its own: the fleet uses the one after that of the network,
+ * and the provider with a real model the next one.
+ */
+const FLEET_METRICS = 1;
+const REAL_METRICS = 2;
+const metricsPort = (offset: number): NodeJS.ProcessEnv => {
+  const port = Number(process.env['DINF_METRICS_PORT']);
+  return port > 0 ? { DINF_METRICS_PORT: String(port + offset) } : {};
+};
 
 interface ProcessOptions {
   readonly name: string;

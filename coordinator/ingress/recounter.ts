@@ -1,10 +1,11 @@
 import { randomInt } from 'node:crypto';
 import type { Logger } from 'pino';
-import { Counter, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { CatalogModel } from '#bus-schemas';
 import type { TokenCounter } from '#coordinator/tokenizers/token-counter.ts';
 import { tokenizerPath } from '#coordinator/tokenizers/tokenizer-files.ts';
 import { MemoryBudget } from '#http-api/memory-budget.ts';
+import { type CounterOf, counter } from '#observability';
 import { isDense, isOverbilled, type RecountTerms } from './core/recount.ts';
 import { Transcript } from './transcript.ts';
 
@@ -34,7 +35,7 @@ export interface RecounterOptions {
 export class Recounter {
   readonly #options: RecounterOptions;
   readonly #memory = new MemoryBudget(TEXT_BYTES);
-  readonly #outcomes: Counter<'outcome'>;
+  readonly #outcomes: CounterOf<'dinf_recounts_total'>;
   /**
    * Times after which failed tokenizers are tried again, by their digest. The catalog bounds their
    * number.
@@ -43,13 +44,7 @@ export class Recounter {
 
   constructor(options: RecounterOptions) {
     this.#options = options;
-    const help = 'Answers that were to be recounted with the tokenizer of their model';
-    this.#outcomes = new Counter({
-      name: 'dinf_recounts_total',
-      help,
-      labelNames: ['outcome'],
-      registers: [options.metrics],
-    });
+    this.#outcomes = counter(options.metrics, 'dinf_recounts_total');
   }
 
   /** A transcript for a new attempt; undefined if its answer will not be recounted. */

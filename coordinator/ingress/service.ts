@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
+import type { Server } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import websocket from '@fastify/websocket';
 import type { NatsConnection } from '@nats-io/nats-core';
-import { Gauge } from 'prom-client';
 import { demandTls, MAX_REQUEST_BYTES, newIngressId, RelaySenders } from '#bus-schemas';
 import { Cells } from '#coordinator/cells/cells.ts';
 import type { Component } from '#coordinator/component.ts';
@@ -12,6 +13,7 @@ import { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
 import { TokenCounter } from '#coordinator/tokenizers/token-counter.ts';
 import { MemoryBudget } from '#http-api/memory-budget.ts';
 import { closeServer, createServer, limitsOfNode } from '#http-api/server.ts';
+import { counter, measured } from '#observability';
 import { AdminApi } from './admin/admin-api.ts';
 import { addAdminRoutes } from './admin/admin-routes.ts';
 import { addMdmRoute } from './admin/mdm-route.ts';
@@ -78,7 +80,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const ownMachines = new OwnMachines(bus, clock);
   const cells = new Cells(bus, clock);
   const places = new PlaceFinder(bus, cells);
-  const counter = new TokenCounter();
+  const tokenCounter = new TokenCounter();
   const jobs = new Jobs({
     ingress,
     bus,
@@ -86,7 +88,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     places,
     lateBudget: new LateBudget(),
     recounter: new Recounter({
-      counter,
+      counter: tokenCounter,
       home: config.home,
       every: config.recountEvery,
       waitMs: config.recountWaitMs,
@@ -99,14 +101,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     now,
     clock,
   });
-  new Gauge({
-    name: 'dinf_ingress_jobs_running',
-    help: 'Jobs that run on this ingress',
-    registers: [metrics],
-    collect: function () {
-      this.set(jobs.size);
-    },
-  });
+  measured(metrics, 'dinf_ingress_jobs_running', () => jobs.size);
 
   let draining = false;
   const setDraining = (wanted: boolean): void => {
@@ -118,7 +113,12 @@ export async function startIngress(context: Context): Promise<Ingress> {
     ...(catalog.isLoaded ? [] : ['catalog']),
   ];
   const degraded = () => degradations(bus);
-  const server = createServer({ log, ...config });
+  const rejected = counter(metrics, 'dinf_http_rejected_total');
+  const server = createServer({
+    log,
+    onRejected: (code) => rejected.inc({ code }),
+    ...config,
+  });
   await documentApi(server);
   await server.register(websocket, { options: { maxPayload: MAX_REQUEST_BYTES } });
   const addressLimiter = () => new AddressLimiter(config.addressLimit, clock);
@@ -127,7 +127,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     bus,
     catalog,
     ownMachines,
-    counter,
+    counter: tokenCounter,
     home: config.home,
     log,
     jobs,
@@ -178,6 +178,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
   if (tls !== undefined) log.info({ url: tls.url, ingress }, 'the API listens with TLS');
   const listeners = [server.server, ...(tls ? [tls.server] : [])];
   limitConnections(listeners, { log, metrics });
+  measured(metrics, 'dinf_http_connections', () => openConnections(listeners));
   const vanished = listeners.map((listener) => endVanishedClients({ server: listener, log }));
   const admin = config.admin && createServer({ log, ...config });
   if (admin !== undefined) {
@@ -201,9 +202,16 @@ export async function startIngress(context: Context): Promise<Ingress> {
     keys[Symbol.dispose]();
     users[Symbol.dispose]();
     cells[Symbol.dispose]();
-    await counter[Symbol.asyncDispose]();
+    await tokenCounter[Symbol.asyncDispose]();
   };
   return { name: 'ingress', url, adminUrl, [Symbol.asyncDispose]: stop };
+}
+
+async function openConnections(listeners: readonly Server[]): Promise<number> {
+  const counts = await Promise.all(
+    listeners.map((listener) => promisify(listener.getConnections.bind(listener))()),
+  );
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 async function answersWithin(connection: NatsConnection, timeoutMs: number): Promise<boolean> {

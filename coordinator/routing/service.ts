@@ -1,4 +1,3 @@
-import { Counter, Gauge } from 'prom-client';
 import {
   type Announcement,
   Beat,
@@ -27,11 +26,13 @@ import { endpoint, NotResponsible } from '#coordinator/bus.ts';
 import { Cells } from '#coordinator/cells/cells.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
+import { counter } from '#observability';
 import type { FleetChange } from './core/fleet.ts';
 import { type LimitedMessage, MessageRates } from './core/message-rates.ts';
 import { Router } from './core/router.ts';
 import { TrustedMachines } from './core/trusted-machines.ts';
 import { Lease } from './lease.ts';
+import { measureRouter } from './metrics.ts';
 import { OwnCell } from './own-cell.ts';
 import { PriceReader } from './price-reader.ts';
 import { MachineRecords } from './records/machine-records.ts';
@@ -66,19 +67,8 @@ export async function startRouting(context: Context): Promise<Component> {
   const trusted = new TrustedMachines();
   let decisionsLeft = MAX_DECISIONS_PER_SECOND;
 
-  const decisions = new Counter({
-    name: 'dinf_routing_decisions_total',
-    help: 'Jobs placed, queued and refused',
-    labelNames: ['outcome'],
-    registers: [metrics],
-  });
-
-  const rejectedMessages = new Counter({
-    name: 'dinf_routing_rejected_messages_total',
-    help: 'Messages of machines about themselves that were rejected: too many, or too large',
-    labelNames: ['kind'],
-    registers: [metrics],
-  });
+  const decisions = counter(metrics, 'dinf_routing_decisions_total');
+  const rejectedMessages = counter(metrics, 'dinf_routing_rejected_messages_total');
 
   const router = new Router({
     suite: SUITE_ID,
@@ -288,37 +278,10 @@ export async function startRouting(context: Context): Promise<Component> {
         bus.publish(core.down(provider, 'load'), Load, { build });
     drainSoon();
   }, SWEEP_MS);
-  new Gauge({
-    name: 'dinf_routing_providers',
-    help: 'Providers known to this router',
-    registers: [metrics],
-    collect() {
-      this.set(router.fleet.size);
-    },
-  });
-  new Gauge({
-    name: 'dinf_routing_reservations',
-    help: 'Slots promised to jobs',
-    registers: [metrics],
-    collect() {
-      this.set(router.reservations.size);
-    },
-  });
-  new Gauge({
-    name: 'dinf_routing_slots_kept',
-    help: 'Slots that are kept in memory: listed by a machine, or holding a job',
-    registers: [metrics],
-    collect() {
-      this.set(router.reservations.slotsKept);
-    },
-  });
-  new Gauge({
-    name: 'dinf_routing_queue',
-    help: 'Jobs that wait for a slot',
-    registers: [metrics],
-    collect() {
-      this.set(router.queued);
-    },
+  measureRouter(metrics, {
+    router,
+    queueDepth: config.queueDepth,
+    isLeading: () => lease.isHeld,
   });
 
   const endpoints = [

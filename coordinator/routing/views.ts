@@ -112,8 +112,11 @@ export function explainFleet(
   return { slots: slots.slice(0, MAX_EXPLAINED), tally, queued: router.queued };
 }
 
-export function listFleet({ fleet, reservations }: Router) {
-  const rows = [...fleet.all()].flatMap(({ id, machine, silent, draining, isPaused, slots }) =>
+export const listFleet = (router: Router) => listSlots(router).slice(0, MAX_LISTED);
+
+/** All slots of the fleet. A machine that is away, leaving or paused has no other state. */
+export function listSlots({ fleet, reservations }: Router) {
+  return [...fleet.all()].flatMap(({ id, machine, silent, draining, isPaused, slots }) =>
     [...slots.values()].map(({ build, state, running }) => ({
       provider: id,
       build,
@@ -124,7 +127,6 @@ export function listFleet({ fleet, reservations }: Router) {
       pending: reservations.count(id, build),
     })),
   );
-  return rows.slice(0, MAX_LISTED);
 }
 
 /** What is known of machines of this cell now; machines of other cells are left out. */

@@ -17,19 +17,24 @@ const MESSAGES: Readonly<Record<Alert, string>> = {
     'settlement: a withdrawal is open for more than 48 h; compare it with the transfers at Stripe',
 };
 
+type AlertContext = Pick<Context, 'bus' | 'log' | 'now'> & {
+  readonly count: (alert: Alert) => void;
+};
+
 /**
  * Reports conditions that need an operator: in the log each time, and on the bus once for each
  * subject.
  */
 export class Alerts {
-  readonly #context: Pick<Context, 'bus' | 'log' | 'now'>;
+  readonly #context: AlertContext;
 
-  constructor(context: Pick<Context, 'bus' | 'log' | 'now'>) {
+  constructor(context: AlertContext) {
     this.#context = context;
   }
 
   raise(alert: Alert, subject: string): void {
-    const { bus, log, now } = this.#context;
+    const { bus, log, now, count } = this.#context;
+    count(alert);
     log.error({ alert, subject }, MESSAGES[alert]);
     bus.emit(
       events.settlementAlert,

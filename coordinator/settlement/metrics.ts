@@ -1,39 +1,33 @@
-import { Counter, type Registry } from 'prom-client';
-import type { Held, SettlementSettled } from '#bus-schemas';
+import { join } from 'node:path';
+import type { Pool } from 'pg';
+import type { Registry } from 'prom-client';
+import type { Held, SettlementAlert, SettlementSettled } from '#bus-schemas';
+import { LoadingCache } from '#coordinator/loading-cache.ts';
+import { loadStatements, query } from '#coordinator/sql.ts';
+import { counter, measured } from '#observability';
+
+const sql = loadStatements(join(import.meta.dirname, 'store'), ['open-holds', 'unpublished-facts']);
+/** The figures of one scrape come from one statement for each table. */
+const SHARED_MS = 1_000;
 
 export interface SettlementMetrics {
   /** Counts the answer to a hold, and returns it. */
   countHold(held: Held): Held;
   countSettled(facts: readonly SettlementSettled[]): void;
   countUnsigned(): void;
+  countAlert(kind: SettlementAlert['alert']): void;
 }
 
-export function settlementMetrics(registry: Registry): SettlementMetrics {
-  const registers = [registry];
-  const holds = new Counter({
-    name: 'dinf_settlement_holds_total',
-    help: 'Requests for holds, by answer',
-    labelNames: ['answer'],
-    registers,
-  });
-  const ends = new Counter({
-    name: 'dinf_settlement_ended_total',
-    help: 'Settled and refunded jobs',
-    labelNames: ['outcome'],
-    registers,
-  });
-  const charged = new Counter({
-    name: 'dinf_settlement_charged_micro_usd_total',
-    help: 'Micro-dollars charged to consumers',
-    registers,
-  });
-  const unsigned = new Counter({
-    name: 'dinf_settlement_unsigned_total',
-    help: 'Served jobs without a signed receipt: neither charged nor paid',
-    registers,
-  });
+export function settlementMetrics(registry: Registry, database: Pool): SettlementMetrics {
+  const holds = counter(registry, 'dinf_settlement_holds_total');
+  const ends = counter(registry, 'dinf_settlement_ended_total');
+  const charged = counter(registry, 'dinf_settlement_charged_micro_usd_total');
+  const unsigned = counter(registry, 'dinf_settlement_unsigned_total');
+  const alerts = counter(registry, 'dinf_settlement_alerts_total');
+  measureTables(registry, database);
   return {
     countUnsigned: () => unsigned.inc(),
+    countAlert: (kind) => alerts.inc({ kind }),
     countHold(held) {
       holds.inc({ answer: held.ok ? 'held' : held.code });
       return held;
@@ -45,4 +39,23 @@ export function settlementMetrics(registry: Registry): SettlementMetrics {
       }
     },
   };
+}
+
+function measureTables(registry: Registry, database: Pool): void {
+  const first = <Row extends Record<string, number>>(statement: keyof typeof sql) => {
+    const cache = new LoadingCache<Row | undefined>({
+      load: async () => (await query<Row>(database, sql[statement]))[0],
+      ttlMs: SHARED_MS,
+      maximum: 1,
+      now: () => performance.now(),
+    });
+    return () => cache.get('');
+  };
+  const open = first<{ open: number; heldMicroUsd: number; overdue: number }>('open-holds');
+  measured(registry, 'dinf_settlement_holds_open', async () => (await open())?.open);
+  measured(registry, 'dinf_settlement_held_micro_usd', async () => (await open())?.heldMicroUsd);
+  measured(registry, 'dinf_settlement_holds_overdue', async () => (await open())?.overdue);
+  const facts = first<{ waiting: number; parked: number }>('unpublished-facts');
+  measured(registry, 'dinf_settlement_facts_waiting', async () => (await facts())?.waiting);
+  measured(registry, 'dinf_settlement_facts_parked', async () => (await facts())?.parked);
 }

@@ -35,8 +35,8 @@ const TRUST_MS = 2_000;
  */
 export async function startSettlement(context: Context): Promise<Component> {
   const { bus, database, config, log, now } = context;
-  const metrics = settlementMetrics(context.metrics);
-  const alerts = new Alerts(context);
+  const metrics = settlementMetrics(context.metrics, database);
+  const alerts = new Alerts({ ...context, count: (kind) => metrics.countAlert(kind) });
   const jobs = new JobStore(database);
   const ledger = new LedgerStore(database, now);
   const outboxStore = new OutboxStore(database);

@@ -1,8 +1,8 @@
-import { Counter, Histogram } from 'prom-client';
 import { consumers, services } from '#bus-schemas';
 import { endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
+import { counter, histogram } from '#observability';
 import { FactReader } from './fact-reader.ts';
 import { type Fact, factOf } from './facts.ts';
 import { addGenerations, forgetOld, generationOf } from './generations.ts';
@@ -13,7 +13,6 @@ const FORGET_EVERY_MS = 6 * 3_600_000;
 const MICROSECONDS = 1_000_000;
 /** Each model adds about 20 time series to the metrics. */
 const MAX_MODEL_LABELS = 1_000;
-const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 /**
  * Keeps a row for each job that ended, and counts facts for Prometheus. No request waits for it.
@@ -25,44 +24,12 @@ export async function startTelemetry({
   metrics,
   now,
 }: Context): Promise<Component> {
-  const jobs = new Counter({
-    name: 'dinf_jobs_total',
-    help: 'Jobs that ended',
-    labelNames: ['model', 'result'],
-    registers: [metrics],
-  });
-  const tokens = new Counter({
-    name: 'dinf_delivered_tokens_total',
-    help: 'Completion tokens that reached an ingress',
-    labelNames: ['model'],
-    registers: [metrics],
-  });
-  const attempts = new Counter({
-    name: 'dinf_attempts_failed_total',
-    help: 'Attempts that failed',
-    labelNames: ['failure'],
-    registers: [metrics],
-  });
-  const violations = new Counter({
-    name: 'dinf_violations_total',
-    help: 'Protocol violations by providers',
-    labelNames: ['violation'],
-    registers: [metrics],
-  });
-  const firstContent = new Histogram({
-    name: 'dinf_first_content_seconds',
-    help: 'Seconds from the receipt of a request to its first content',
-    labelNames: ['model'],
-    buckets: LATENCY_BUCKETS,
-    registers: [metrics],
-  });
-
-  const lost = new Counter({
-    name: 'dinf_telemetry_facts_lost_total',
-    help: 'Facts that JetStream removed before telemetry had read them',
-    labelNames: ['stream'],
-    registers: [metrics],
-  });
+  const jobs = counter(metrics, 'dinf_jobs_total');
+  const tokens = counter(metrics, 'dinf_delivered_tokens_total');
+  const attempts = counter(metrics, 'dinf_attempts_failed_total');
+  const violations = counter(metrics, 'dinf_violations_total');
+  const firstContent = histogram(metrics, 'dinf_first_content_seconds');
+  const lost = counter(metrics, 'dinf_telemetry_facts_lost_total');
 
   const losses = new RecentLosses();
 

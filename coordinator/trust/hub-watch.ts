@@ -1,6 +1,7 @@
 import { createInbox, type Msg, type NatsConnection } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
-import { Counter, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { type CounterOf, counter } from '#observability';
 import { type HubAnswer, hubRound, type KnownHub } from './core/lost-hubs.ts';
 
 export interface HubWatchOptions {
@@ -25,7 +26,7 @@ const ASK_ALL = '$SYS.REQ.SERVER.PING';
  */
 export class HubWatch implements Disposable {
   readonly #options: HubWatchOptions;
-  readonly #lost: Counter;
+  readonly #lost: CounterOf<'dinf_trust_lost_hubs_total'>;
   readonly #inbox = createInbox();
   readonly #subscription: { unsubscribe(): void };
   readonly #timer: NodeJS.Timeout;
@@ -34,11 +35,7 @@ export class HubWatch implements Disposable {
 
   constructor(options: HubWatchOptions) {
     this.#options = options;
-    this.#lost = new Counter({
-      name: 'dinf_trust_lost_hubs_total',
-      help: 'Hubs that ended without an announcement and were announced by trust',
-      registers: [options.metrics],
-    });
+    this.#lost = counter(options.metrics, 'dinf_trust_lost_hubs_total');
     this.#subscription = options.system.subscribe(this.#inbox, {
       callback: (error, message) => (error ? undefined : this.#take(message)),
     });

@@ -1,7 +1,8 @@
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
 import type { Logger } from 'pino';
-import { Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { measured } from '#observability';
 import {
   type ClockReading,
   type ClockVerdict,
@@ -71,15 +72,7 @@ export class NetworkClock implements Disposable {
   constructor(options: NetworkClockOptions) {
     this.#options = options;
     this.#timer = setInterval(() => void this.check(), CHECK_MS);
-    const correction = () => this.#correction();
-    new Gauge({
-      name: 'dinf_trust_clock_correction_ms',
-      help: 'Milliseconds that trust adds to its own clock, because two others agree against it',
-      registers: [options.metrics],
-      collect() {
-        this.set(correction());
-      },
-    });
+    measured(options.metrics, 'dinf_trust_clock_correction_ms', () => this.#correction());
   }
 
   readonly now = (): number => this.#options.own() + this.#correction();

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
-import { Counter, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { type CounterOf, counter } from '#observability';
 
 const FORGET_MS = 60_000;
 
@@ -9,18 +10,14 @@ const FORGET_MS = 60_000;
  */
 export class SecondConnections implements Disposable {
   readonly #log: Logger;
-  readonly #refused: Counter;
+  readonly #refused: CounterOf<'dinf_trust_second_connections_total'>;
   readonly #timer: NodeJS.Timeout;
   /** Machines that were logged since the last minute began; at most all enrolled ones. */
   readonly #logged = new Set<string>();
 
   constructor({ log, metrics }: { log: Logger; metrics: Registry }) {
     this.#log = log;
-    this.#refused = new Counter({
-      name: 'dinf_trust_second_connections_total',
-      help: 'Leaf connections that a hub refused or ended because another one has the same credentials',
-      registers: [metrics],
-    });
+    this.#refused = counter(metrics, 'dinf_trust_second_connections_total');
     this.#timer = setInterval(() => this.#logged.clear(), FORGET_MS);
   }
 

@@ -14,12 +14,14 @@ import { connectToHub } from '#coordinator/connect-bus.ts';
 import type { Context } from '#coordinator/context.ts';
 import { openLogKeys } from '#coordinator/founding/log-keys.ts';
 import { openOperatorHome } from '#coordinator/founding/operator-home.ts';
+import { measured } from '#observability';
 import packageJson from '../../package.json' with { type: 'json' };
 import { AccountResolver } from './account-resolver.ts';
 import { appleVouching } from './apple-attestation/apple-vouching.ts';
 import { attestationEndpoints } from './attestation/attestation-endpoints.ts';
 import { Attestor } from './attestation/attestor.ts';
 import { SuspendedOwners } from './attestation/suspended-owners.ts';
+import { countStandings } from './attestation/verdict-store.ts';
 import { Overbilling } from './billing/overbilling.ts';
 import { watchConnections } from './connection-watch.ts';
 import { DeviceAttestations } from './device-management/device-attestations.ts';
@@ -88,6 +90,12 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
     random: Math.random,
   });
 
+  measured(metrics, 'dinf_trust_machines', async () =>
+    (await countStandings(database)).map(({ standing, machines }) => ({
+      labels: { standing },
+      value: machines,
+    })),
+  );
   const hubs = new HubWatch({ system, log, metrics });
   const second = new SecondConnections({ log, metrics });
   const own = new Set([keys.core, keys.ops, keys.system].map((key) => key.getPublicKey()));

@@ -13,7 +13,7 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
     'e2e/installed-package.test.ts installs the package',
   'CONTRIBUTING.md: npm run bench': 'measures for minutes (cli/test.ts runs its small size)',
   'CONTRIBUTING.md: npm run fuzz': 'runs for ten minutes; the tests run it for seconds',
-  'CONTRIBUTING.md: DINF_WRITE_API=1 npm test -- api-document commands-page decisions-index troubleshooting-page':
+  'CONTRIBUTING.md: DINF_WRITE_API=1 npm test -- api-document commands-page decisions-index metrics-page troubleshooting-page':
     'writes documents',
   ...Object.fromEntries(
     [

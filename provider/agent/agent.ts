@@ -45,6 +45,8 @@ export interface AgentObserver {
 export interface Agent extends AsyncDisposable {
   /** Number of jobs that run or whose last frames are not acknowledged yet. */
   readonly running: number;
+  /** Number of receipts that settlement has not acknowledged yet. */
+  readonly receiptsWaiting: number;
   setDraining(draining: boolean): void;
   /** Makes a new sealing key, which replaces the current one as soon as the network trusts it. */
   rotateKeys(): Promise<void>;
@@ -157,6 +159,9 @@ export async function startAgent({
   return {
     get running() {
       return desk.running;
+    },
+    get receiptsWaiting() {
+      return receipts.size;
     },
     setDraining,
     rotateKeys: async () => {

@@ -5,6 +5,7 @@ import { connectToServer } from '#bus-schemas';
 import type { Enrolment } from '../identity.ts';
 import { keepRunning } from '../keep-running.ts';
 import { leafConfig } from './leaf-config.ts';
+import type { LeafLink } from './leaf-links.ts';
 import type { LinkHealth } from './link-health.ts';
 import { LinkWatch, WITHOUT_LINK_MS } from './link-watch.ts';
 import { type NatsServer, startNatsServer } from './nats-server.ts';
@@ -24,6 +25,8 @@ export interface Leaf extends AsyncDisposable {
   readonly server: NatsServer;
   /** Whether the leaf has a link to a hub, and if not, since when and why. */
   readonly link: LinkHealth;
+  /** The present links to hubs: one for each enrolment that is connected. */
+  links(): Promise<LeafLink[]>;
   /** Connects to the leaf in the account of one enrolment. */
   connect(enrolment: Enrolment): Promise<NatsConnection>;
   /** Ends the server with SIGKILL; it is not started again. */
@@ -68,6 +71,7 @@ export async function startLeaf({
     get link() {
       return watch.health;
     },
+    links: () => watch.links(),
     connect: ({ provider }) => {
       const remote = remotes.find(({ user }) => user === provider);
       return connectToServer({

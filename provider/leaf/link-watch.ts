@@ -3,6 +3,7 @@ import { connect as connectTcp } from 'node:net';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
 import { connectToServer } from '#bus-schemas';
+import { type LeafLink, readLinks } from './leaf-links.ts';
 import { judgeLink, type LinkHealth } from './link-health.ts';
 import type { NatsServer } from './nats-server.ts';
 
@@ -61,6 +62,11 @@ export class LinkWatch implements AsyncDisposable {
     return this.#health;
   }
 
+  /** The present links of the leaf; none if it does not answer. */
+  links(): Promise<LeafLink[]> {
+    return readLinks(this.#connection).catch(() => []);
+  }
+
   /** Starts a check, unless the last one has not ended. */
   #checkAgain(): void {
     if (this.#isChecking) return;
@@ -72,7 +78,7 @@ export class LinkWatch implements AsyncDisposable {
 
   async #check(): Promise<void> {
     const { server, limitMs, log } = this.#options;
-    const links = await this.#links();
+    const links = await this.#countLinks();
     const isHubReachable = links !== 0 || (await this.#isHubReachable());
     const before = this.#health;
     const now = performance.now();
@@ -94,7 +100,7 @@ export class LinkWatch implements AsyncDisposable {
   }
 
   /** Number of links that the leaf reports; undefined if it does not answer. */
-  async #links(): Promise<number | undefined> {
+  async #countLinks(): Promise<number | undefined> {
     try {
       const answer = await this.#connection.request('$SYS.REQ.SERVER.PING.VARZ', '', {
         timeout: ANSWER_MS,

@@ -1,6 +1,7 @@
 import type { Server } from 'node:net';
 import type { Logger } from 'pino';
-import { Counter, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { counter } from '#observability';
 
 /**
  * File descriptors that the process needs for everything but clients: hub, database, files, pipes
@@ -43,11 +44,7 @@ export function limitConnections(
       { openFiles, connections: limit },
       `only ${openFiles} open files are allowed (ulimit -n): at most ${limit} clients can be connected at once`,
     );
-  const refused = new Counter({
-    name: 'dinf_http_connections_refused_total',
-    help: 'Connections closed because too many were open',
-    registers: [metrics],
-  });
+  const refused = counter(metrics, 'dinf_http_connections_refused_total');
   let saidAt = Number.NEGATIVE_INFINITY;
   let unsaid = 0;
   const dropped = () => {

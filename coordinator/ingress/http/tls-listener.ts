@@ -6,10 +6,11 @@ import { createServer, type Server, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import { Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { HttpsConfig } from '#coordinator/config.ts';
 import { expiryOf } from '#coordinator/founding/certificate-expiry.ts';
 import { closeWithin } from '#http-api/server.ts';
+import { measured } from '#observability';
 
 /** Time between two checks whether the files of the certificate have changed, in milliseconds. */
 const CHECK_MS = 5_000;
@@ -49,14 +50,7 @@ export async function startTlsListener({
   const server = createServer({ ...limits, ...pair, minVersion: 'TLSv1.2' }, plain.routing);
   // WebSockets are opened by the listener without TLS, which has the handler for it.
   server.on('upgrade', (...upgrade) => plain.server.emit('upgrade', ...upgrade));
-  new Gauge({
-    name: 'dinf_https_certificate_expires_seconds',
-    help: 'Time at which the certificate of the API expires, in seconds since 1970',
-    registers: [metrics],
-    collect: function () {
-      this.set(expiryOf(pair.cert) / 1_000);
-    },
-  });
+  measured(metrics, 'dinf_https_certificate_expires_seconds', () => expiryOf(pair.cert) / 1_000);
   warnIfSoon(pair.cert, log);
   const reload = async (): Promise<void> => {
     try {

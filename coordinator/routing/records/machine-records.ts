@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import type { Logger } from 'pino';
-import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { type CounterOf, counter, measured } from '#observability';
 import { MAX_PROVIDERS } from '../core/fleet.ts';
 import { type MachineMemory, readMemory, type StoredAt } from '../core/machine-memory.ts';
 import { type MachineCounts, UnwrittenRecords } from '../core/unwritten-records.ts';
@@ -53,7 +54,7 @@ export class MachineRecords implements AsyncDisposable {
   readonly #unread = new Map<string, (() => void) | undefined>();
   readonly #read = new Map<string, ReadRecord>();
   readonly #unwritten = new UnwrittenRecords(MAX_PROVIDERS);
-  readonly #failures: Counter<'work'>;
+  readonly #failures: CounterOf<'dinf_routing_record_failures_total'>;
   readonly #timer: NodeJS.Timeout;
   #reading: Promise<void> | undefined;
   #writing: Promise<boolean> | undefined;
@@ -67,21 +68,8 @@ export class MachineRecords implements AsyncDisposable {
     this.#options = options;
     this.#writtenAt = options.clock();
     this.#deleteAt = options.clock() + DELETE_EVERY_MS;
-    this.#failures = new Counter({
-      name: 'dinf_routing_record_failures_total',
-      help: 'Statements for the records of machines that failed',
-      labelNames: ['work'],
-      registers: [options.metrics],
-    });
-    const unwritten = this.#unwritten;
-    new Gauge({
-      name: 'dinf_routing_records_unwritten',
-      help: 'Machines whose record has changed since it was written',
-      registers: [options.metrics],
-      collect() {
-        this.set(unwritten.size);
-      },
-    });
+    this.#failures = counter(options.metrics, 'dinf_routing_record_failures_total');
+    measured(options.metrics, 'dinf_routing_records_unwritten', () => this.#unwritten.size);
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Pool } from 'pg';
 import type { Logger } from 'pino';
-import { Counter, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import {
   Challenge,
   core,
@@ -19,6 +19,7 @@ import {
 } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { transaction } from '#coordinator/sql.ts';
+import { type CounterOf, counter } from '#observability';
 import { examine, reexamine } from '../core/examine.ts';
 import {
   isAwaited,
@@ -84,19 +85,14 @@ export class Attestor implements AsyncDisposable {
   readonly #options: AttestorOptions;
   readonly #timer: NodeJS.Timeout;
   readonly #subscription: { unsubscribe(): void };
-  readonly #outcomes: Counter<'standing'>;
+  readonly #outcomes: CounterOf<'dinf_trust_verdicts_total'>;
   readonly #messageCounts = new Map<string, number>();
   readonly #running = new Set<Promise<void>>();
   #waking = false;
 
   constructor(options: AttestorOptions) {
     this.#options = options;
-    this.#outcomes = new Counter({
-      name: 'dinf_trust_verdicts_total',
-      help: 'Verdicts on machines',
-      labelNames: ['standing'],
-      registers: [options.metrics],
-    });
+    this.#outcomes = counter(options.metrics, 'dinf_trust_verdicts_total');
     this.#subscription = options.bus.subscribe({
       subject: core.everyUp('trust'),
       kind: TrustMessage,

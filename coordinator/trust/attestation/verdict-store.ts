@@ -22,6 +22,7 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'save-verdict',
   'set-proven',
   'shown-evidence',
+  'standings',
   'verdicts',
   'verified',
   'verified-machine',
@@ -237,6 +238,13 @@ export async function readVerifiedMachine(
   return (await query<AttestedRow>(database, sql['verified-machine'], [now, provider])).flatMap(
     attestedIn,
   )[0];
+}
+
+/** The number of machines of each standing. */
+export function countStandings(
+  database: Pool,
+): Promise<{ standing: Standing; machines: number }[]> {
+  return query(database, sql.standings);
 }
 
 export async function readSigningKey(

@@ -2,8 +2,9 @@ import { createHash, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { Pool } from 'pg';
 import type { Logger } from 'pino';
-import { Counter, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
+import { type CounterOf, counter } from '#observability';
 import type { AppleAttestation } from '../apple-attestation/apple-chain.ts';
 import type { Attestor } from '../attestation/attestor.ts';
 import { decodeEvidence } from '../attestation/verdict-store.ts';
@@ -83,18 +84,13 @@ export class DeviceAttestations implements AsyncDisposable {
   readonly #options: DeviceAttestationsOptions;
   readonly #timer: NodeJS.Timeout | undefined;
   readonly #asking = new Set<Promise<void>>();
-  readonly #outcomes: Counter<'outcome'>;
+  readonly #outcomes: CounterOf<'dinf_trust_mdm_total'>;
   #waking: Promise<void> | undefined;
 
   constructor(options: DeviceAttestationsOptions) {
     this.#options = options;
     const { metrics: registry, mdm } = options;
-    this.#outcomes = new Counter({
-      name: 'dinf_trust_mdm_total',
-      help: 'Outcomes of the requests for attestations through MDM',
-      labelNames: ['outcome'],
-      registers: [registry],
-    });
+    this.#outcomes = counter(registry, 'dinf_trust_mdm_total');
     this.#timer = mdm && setInterval(() => void this.wake(), WAKE_MS);
   }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Pool } from 'pg';
 import type { Logger } from 'pino';
-import { Counter, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import {
   isNkeySigned,
   type MessageOf,
@@ -12,6 +12,7 @@ import {
 } from '#bus-schemas';
 import { type Endpoint, endpoint } from '#coordinator/bus.ts';
 import { loadStatements, query } from '#coordinator/sql.ts';
+import { counter } from '#observability';
 import { isRenewalNonce, newRenewalNonce } from '../core/renewal-nonce.ts';
 import { accountKey } from '../provider-account.ts';
 
@@ -46,12 +47,7 @@ export function renewalEndpoints({
   leafLifetimeMs,
   now,
 }: RenewalOptions): Endpoint[] {
-  const renewals = new Counter({
-    name: 'dinf_trust_renewals_total',
-    help: 'Requests of machines for new leaf credentials',
-    labelNames: ['outcome'],
-    registers: [metrics],
-  });
+  const renewals = counter(metrics, 'dinf_trust_renewals_total');
   const limit = new HourlyCount(now);
 
   const renew = async ({ provider, nonce, signature }: Renewal): Promise<Renewed> => {
