@@ -24,6 +24,7 @@ export const ASSETS: readonly Assets[] = [
   { folder: 'native', files: /\.(cc|h)$/ },
   { folder: 'tiny-model/dinf-tiny-4bit', files: /\.(json|jinja|safetensors)$/ },
   { folder: 'docs', files: /\.(md|json)$/ },
+  { folder: 'packaging/monitoring', files: /(?<!\.test)\.(yml|json)$/ },
 ];
 /** Files at the top of the repository. */
 export const TOP_FILES = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md'];
