@@ -82,6 +82,13 @@ export function defineMessage<S extends TSchema>(
   };
 }
 
+/**
+ * Decodes a message of any kind and version, without checking a schema: for tools that show
+ * messages to people.
+ */
+export const decodeUnchecked = (bytes: Uint8Array): Record<string, unknown> =>
+  decodeMap('message', bytes);
+
 function decodeMap(kind: string, bytes: Uint8Array): Record<string, unknown> {
   if (!isWholeValue(bytes))
     throw new CodecError('malformed', kind, 'not exactly one complete MessagePack value');

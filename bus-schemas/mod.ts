@@ -4,6 +4,7 @@
  */
 export {
   credentialsLifetime,
+  isReadOnly,
   isSigningKey,
   mintCredentials,
   mintOperator,
@@ -24,6 +25,7 @@ export {
   Bytes,
   CodecError,
   type CodecErrorCode,
+  decodeUnchecked,
   defineMessage,
   MAX_MESSAGE_BYTES,
   type MessageKind,

@@ -42,6 +42,17 @@ export class NotResponsible extends Error {}
 
 const NOT_RESPONSIBLE = 503;
 
+/** What `nats micro ls` shows of each component. */
+const DESCRIPTIONS: Readonly<Record<ComponentName, string>> = {
+  ingress: 'the HTTP API',
+  routing: 'decides which machine gets a job',
+  settlement: 'holds, charges, prices, receipts and payments',
+  accounts: 'people, API keys, operators, limits and links of machines',
+  catalog: 'models, aliases and their prices',
+  trust: 'enrolment and attestation of machines, releases, the transparency log',
+  telemetry: 'records and counts of jobs',
+};
+
 /** Receives failures that no caller can see. */
 export interface BusReport {
   /** Called when a handler threw. The caller of the method gets only the message of the error. */
@@ -161,7 +172,8 @@ export class Bus {
   async serve(component: ComponentName, endpoints: readonly Endpoint[]): Promise<AsyncDisposable> {
     const service = await new Svcm(this.connection).add({
       name: component,
-      version: '1.0.0',
+      version: packageJson.version,
+      description: DESCRIPTIONS[component],
       queue: component,
       metadata: { [VERSION_FIELD]: packageJson.version },
     });

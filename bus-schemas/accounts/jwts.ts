@@ -37,6 +37,20 @@ const jetstream = {
   consumer: UNLIMITED,
 };
 
+/**
+ * Requests with which the operators' tools read the state of streams and consumers. None of them
+ * returns a fact, and none changes anything.
+ */
+const JETSTREAM_STATE = [
+  '$JS.API.INFO',
+  '$JS.API.STREAM.NAMES',
+  '$JS.API.STREAM.LIST',
+  '$JS.API.STREAM.INFO.*',
+  '$JS.API.CONSUMER.NAMES.*',
+  '$JS.API.CONSUMER.LIST.*',
+  '$JS.API.CONSUMER.INFO.*.*',
+] as const;
+
 const systemAccount: Partial<Account> = { limits: { ...open, leaf: 0 } };
 
 const coreAccount: Partial<Account> = {
@@ -52,6 +66,7 @@ const coreAccount: Partial<Account> = {
     { name: 'down', subject: 'down.*.>', type: 'stream', account_token_position: ACCOUNT_POSITION },
     { name: 'facts', subject: 'evt.>', type: 'stream' },
     { name: 'discovery', subject: '$SRV.>', type: 'service', response_type: 'Stream' },
+    ...JETSTREAM_STATE.map((subject) => ({ name: subject, subject, type: 'service' as const })),
   ],
 };
 
@@ -60,6 +75,12 @@ const opsAccount = (core: string): Partial<Account> => ({
   imports: [
     { name: 'facts', account: core, subject: 'evt.>', type: 'stream' },
     { name: 'discovery', account: core, subject: '$SRV.>', type: 'service' },
+    ...JETSTREAM_STATE.map((subject) => ({
+      name: subject,
+      account: core,
+      subject,
+      type: 'service' as const,
+    })),
   ],
 });
 
@@ -170,6 +191,29 @@ export function mintProviderUser(
   return encodeUser('provider', userKey, account, rights, { exp: Math.floor(expiresAt / 1_000) });
 }
 
+const READ_ONLY = {
+  pub: { allow: ['$SRV.>', ...JETSTREAM_STATE] },
+  sub: { allow: ['evt.>', '_INBOX.>'] },
+};
+
+/**
+ * Whether a credentials file has exactly the rights that this version gives operators' tools. Files
+ * of older versions have fewer.
+ */
+export function isReadOnly(credentials: string): boolean {
+  const { nats } = decode<Partial<typeof READ_ONLY>>(userJwtIn(credentials));
+  return (
+    JSON.stringify(nats.pub?.allow) === JSON.stringify(READ_ONLY.pub.allow) &&
+    JSON.stringify(nats.sub?.allow) === JSON.stringify(READ_ONLY.sub.allow)
+  );
+}
+
+function userJwtIn(credentials: string): string {
+  const jwt = /-----BEGIN NATS USER JWT-----\s+(\S+)/.exec(credentials)?.[1];
+  if (jwt === undefined) throw new Error('the credentials file contains no token');
+  return jwt;
+}
+
 /** Makes a credentials file for a program of the coordinator or the operator. */
 export async function mintCredentials(
   name: string,
@@ -177,10 +221,9 @@ export async function mintCredentials(
   rights: 'all' | 'read-only',
 ): Promise<string> {
   const user = Nkey.create('user');
-  const readOnly = { pub: { allow: ['$SRV.>'] }, sub: { allow: ['evt.>', '_INBOX.>'] } };
   const jwt = await encodeUser(name, user, account, {
     allowed_connection_types: ['STANDARD'],
-    ...(rights === 'read-only' && readOnly),
+    ...(rights === 'read-only' && READ_ONLY),
   });
   return new TextDecoder().decode(fmtCreds(jwt, user));
 }
@@ -193,9 +236,7 @@ export function credentialsLifetime(credentials: string): {
   issuedAt: number;
   expiresAt: number | undefined;
 } {
-  const jwt = /-----BEGIN NATS USER JWT-----\s+(\S+)/.exec(credentials)?.[1];
-  if (jwt === undefined) throw new Error('the credentials file contains no token');
-  const { iat, exp } = decode(jwt);
+  const { iat, exp } = decode(userJwtIn(credentials));
   return { issuedAt: iat * 1_000, expiresAt: exp ? exp * 1_000 : undefined };
 }
 

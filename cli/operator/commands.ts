@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { addAccountCommands } from './accounts.ts';
 import { addCanaryCommand } from './canary.ts';
 import { addCoordinatorCommands } from './coordinator.ts';
+import { addDecodeCommand } from './decode.ts';
 import { addKeyCommands } from './keys.ts';
 import { addLedgerCommands } from './ledger.ts';
 import { addModelCommands } from './models.ts';
@@ -28,5 +29,6 @@ export function addCommands(program: Command): void {
   addTrustCommands(program);
   addCanaryCommand(program);
   addTopCommand(program);
+  addDecodeCommand(program);
   addLedgerCommands(program);
 }

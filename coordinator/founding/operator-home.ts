@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  isReadOnly,
   isSigningKey,
   mintCredentials,
   mintOperator,
@@ -12,7 +13,7 @@ import {
   type OperatorKeys,
   signingKeysOf,
 } from '#bus-schemas';
-import { readIfThere, readOrCreate } from '#bus-schemas/saved-file.ts';
+import { readIfThere, readOrCreate, replace } from '#bus-schemas/saved-file.ts';
 
 /** The keys of a network and the tokens that they sign. */
 export interface OperatorHome {
@@ -70,7 +71,10 @@ export async function prepareOperatorHome(folder: string): Promise<OperatorHome>
   const ops = await make('ops.nk', 'account');
   await readOrCreate(join(folder, 'core.creds'), () => mintCredentials('core', core, 'all'));
   await readOrCreate(join(folder, 'sys.creds'), () => mintCredentials('system', system, 'all'));
-  await readOrCreate(join(folder, 'ops.creds'), () => mintCredentials('ops', ops, 'read-only'));
+  const opsCredentials = join(folder, 'ops.creds');
+  const mintOps = () => mintCredentials('ops', ops, 'read-only');
+  if (!isReadOnly(await readOrCreate(opsCredentials, mintOps)))
+    await replace(opsCredentials, await mintOps());
   await readOrCreate(join(folder, MASTER), async () =>
     randomBytes(MASTER_BYTES).toString('base64url'),
   );

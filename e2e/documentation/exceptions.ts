@@ -13,7 +13,7 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
     'e2e/installed-package.test.ts installs the package',
   'CONTRIBUTING.md: npm run bench': 'measures for minutes (cli/test.ts runs its small size)',
   'CONTRIBUTING.md: npm run fuzz': 'runs for ten minutes; the tests run it for seconds',
-  'CONTRIBUTING.md: DINF_WRITE_API=1 npm test -- api-document commands-page decisions-index metrics-page troubleshooting-page':
+  'CONTRIBUTING.md: DINF_WRITE_API=1 npm test -- api-document commands-page dashboards decisions-index metrics-page troubleshooting-page':
     'writes documents',
   ...Object.fromEntries(
     [
@@ -23,6 +23,8 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
     ].map((line) => [`docs/clients/claude-code.md: ${line}`, 'needs Claude Code']),
   ),
   'docs/serving.md: Ready: the last request ended 4 min ago.': 'an example of what is printed',
+  'docs/operating/nats-tools.md: nats context save dinf --server nats://127.0.0.1:4222 --creds .dinf/keys/ops.creds --select':
+    'needs the nats command; e2e/monitoring/nats-tools.test.ts sends its requests',
   'docs/ARCHITECTURE.md: bus-schemas/     messages and their codec, subjects, sealing, receipts, accounts and permissions, streams':
     'a list of folders',
 };
