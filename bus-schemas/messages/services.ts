@@ -4,7 +4,7 @@ import { AccountId, BuildId, JobId, ModelName, ProviderId } from '../ids.ts';
 import { At, count, nothing, optional } from '../schema-parts.ts';
 import { WeightsHex } from './catalog.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
-import { RoutingSwitch, Traits, TrustLevel } from './vocabulary.ts';
+import { MACHINE_STATES, RoutingSwitch, Traits, TrustLevel } from './vocabulary.ts';
 
 export { accounts } from './accounts.ts';
 export { catalog } from './catalog.ts';
@@ -271,6 +271,19 @@ const switches = Type.Object({ affinity: Type.Boolean(), warm_pool: Type.Boolean
 /** For each part of routing, whether it is on. */
 export type RoutingSwitches = Static<typeof switches>;
 const setSwitch = Type.Object({ name: RoutingSwitch, isOn: Type.Boolean() });
+/** Chips of the table in chips.ts; all other names that machines report count as `other`. */
+const MAX_CENSUS = 1_000;
+const censusReply = Type.Object({
+  machines: Type.Array(
+    Type.Object({
+      chip: Type.String({ maxLength: 64 }),
+      simulated: Type.Boolean(),
+      state: Type.Enum(MACHINE_STATES),
+      machines: count,
+    }),
+    { maxItems: MAX_CENSUS },
+  ),
+});
 
 const defineRouting = methodsOf('routing');
 /** `reserve` and `drain` are sent to one cell; the other requests go to all cells or to one. */
@@ -278,6 +291,7 @@ export const routing = {
   reserve: defineRouting('reserve', reserve, reserved),
   capacity: defineRouting('capacity', nothing, capacityReply),
   explain: defineRouting('explain', explain, explained),
+  census: defineRouting('census', nothing, censusReply),
   fleet: defineRouting('fleet', nothing, fleetReply),
   drain: defineRouting('drain', drain, drain),
   records: defineRouting('records', recordsOf, recordsReply),

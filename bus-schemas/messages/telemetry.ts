@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { AccountId, BuildId, JobId, KeyId, ModelName, ProviderId } from '../ids.ts';
-import { count, nothing, optional } from '../schema-parts.ts';
+import { At, count, nothing, optional } from '../schema-parts.ts';
 import { methodsOf } from './service-method.ts';
 import { Finish, JobResult, TrustLevel } from './vocabulary.ts';
 
@@ -42,9 +42,46 @@ const LostFacts = Type.Object({
 export type LostFacts = Static<typeof LostFacts>;
 const losses = Type.Object({ streams: Type.Array(LostFacts, { maxItems: MAX_STREAMS }) });
 
+/** Hours of 30 days, the first and the last one incomplete. */
+const MAX_HOURS = 24 * 30 + 1;
+const MAX_MODELS = 1_000;
+const rate = Type.Number({ minimum: 0 });
+
+/** Counts of the last 30 days, of all accounts together. */
+const NetworkStats = Type.Object({
+  /** Hours in which a job ended; the oldest comes first. */
+  hours: Type.Array(
+    Type.Object({
+      /** Beginning of the hour. */
+      at: At,
+      requests: count,
+      /** Requests whose answer was complete. */
+      completed: count,
+      /** Answer tokens that reached an ingress. */
+      tokens: count,
+    }),
+    { maxItems: MAX_HOURS },
+  ),
+  /** The models with the most requests come first; own builds of machine owners are included. */
+  models: Type.Array(
+    Type.Object({
+      model: ModelName,
+      dayRequests: count,
+      dayTokens: count,
+      monthRequests: count,
+      monthTokens: count,
+      /** Speed of one answer after its first content, averaged over its tokens; 0 if unknown. */
+      tokensPerSecond: rate,
+    }),
+    { maxItems: MAX_MODELS },
+  ),
+});
+export type NetworkStats = Static<typeof NetworkStats>;
+
 const define = methodsOf('telemetry');
 export const telemetry = {
   generation: define('generation', generationRequest, generation),
   /** The losses of each stream whose last one is less than an hour old. */
   losses: define('losses', nothing, losses),
+  stats: define('stats', nothing, NetworkStats),
 } as const;

@@ -82,6 +82,9 @@ export const SLOT_STATES = ['resident', 'loading', 'cold', 'failed'] as const;
 export const SlotState = Type.Enum(SLOT_STATES);
 export type SlotState = Static<typeof SlotState>;
 
+/** State of a machine for people: the best state of its builds, unless it is away or leaving. */
+export const MACHINE_STATES = ['ready', 'loading', 'cold', 'draining', 'silent', 'paused'] as const;
+
 /** Abilities that a request may need and that not every model and machine has. */
 export const TRAITS = ['tools', 'vision', 'reasoning'] as const;
 export const Trait = Type.Enum(TRAITS);

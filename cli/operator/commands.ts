@@ -10,6 +10,7 @@ import { addNetworkCommands } from './network.ts';
 import { addPeopleCommands } from './people.ts';
 import { addProviderCommands } from './providers.ts';
 import { addRoutingCommands } from './routing.ts';
+import { addStatsCommand } from './stats.ts';
 import { addTopCommand } from './top.ts';
 import { addTrustCommands } from './trust.ts';
 
@@ -29,6 +30,7 @@ export function addCommands(program: Command): void {
   addTrustCommands(program);
   addCanaryCommand(program);
   addTopCommand(program);
+  addStatsCommand(program);
   addDecodeCommand(program);
   addLedgerCommands(program);
 }

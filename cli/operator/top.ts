@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { JobEnded } from '#bus-schemas';
 import { type Bus, BusError } from '#coordinator/bus.ts';
+import { table } from '../table.ts';
 import { withBus } from './with-bus.ts';
 
 const CALL = { timeoutMs: 5_000 };
@@ -76,20 +77,6 @@ async function screen(bus: Bus, recent: Recent): Promise<string> {
     if (!(error instanceof BusError)) throw error;
     return 'no router answers';
   }
-}
-
-function table(rows: readonly (readonly string[])[]): string {
-  const widths =
-    rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) =>
-          column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
-        )
-        .join('   '),
-    )
-    .join('\n');
 }
 
 /** What happened in the last seconds. */

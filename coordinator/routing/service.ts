@@ -38,7 +38,14 @@ import { PriceReader } from './price-reader.ts';
 import { MachineRecords } from './records/machine-records.ts';
 import { Switches } from './switches.ts';
 import { TrustReader } from './trust-reader.ts';
-import { capacityByBuild, describeDecision, explainFleet, listFleet, recordsNow } from './views.ts';
+import {
+  capacityByBuild,
+  censusOf,
+  describeDecision,
+  explainFleet,
+  listFleet,
+  recordsNow,
+} from './views.ts';
 import { wholeFleet } from './whole-fleet.ts';
 
 const GRACE_MS = 6_000;
@@ -303,6 +310,7 @@ export async function startRouting(context: Context): Promise<Component> {
     endpoint(inCell(services.routing.explain, cell), (request) =>
       explainFleet(router, request, clock()),
     ),
+    endpoint(inCell(services.routing.census, cell), () => ({ machines: censusOf(router) })),
     endpoint(inCell(services.routing.fleet, cell), () => ({ providers: listFleet(router) })),
     endpoint(inCell(services.routing.drain, cell), ({ draining }) => {
       own.drain(draining);

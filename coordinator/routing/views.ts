@@ -1,4 +1,4 @@
-import type { MessageOf, RoutingDecision, services } from '#bus-schemas';
+import { chipFigures, type MessageOf, type RoutingDecision, type services } from '#bus-schemas';
 import { explain, type SlotExplanation } from './core/explanation.ts';
 import { type Choice, isBelow } from './core/placement.ts';
 import { areNewcomersLimited } from './core/probation.ts';
@@ -127,6 +127,35 @@ export function listSlots({ fleet, reservations }: Router) {
       pending: reservations.count(id, build),
     })),
   );
+}
+
+type Census = MessageOf<typeof services.routing.census.reply>['machines'];
+
+/** Counts the machines by chip and state. */
+export function censusOf({ fleet }: Router): Census {
+  return addUp(
+    [...fleet.all()].map(({ machine, silent, draining, isPaused, slots }) => {
+      const states = new Set([...slots.values()].map(({ state }) => state));
+      const state = states.has('resident') ? 'ready' : states.has('loading') ? 'loading' : 'cold';
+      return {
+        chip: chipFigures(machine.chip) === undefined ? OTHER_CHIP : machine.chip,
+        simulated: machine.simulated,
+        state: silent ? 'silent' : draining ? 'draining' : isPaused ? 'paused' : state,
+        machines: 1,
+      };
+    }),
+  );
+}
+
+const OTHER_CHIP = 'other';
+
+/** Adds up rows of the same chip and state, for example those of several cells. */
+export function addUp(rows: Census): Census {
+  const groups = Map.groupBy(rows, ({ chip, simulated, state }) => `${chip} ${simulated} ${state}`);
+  return [...groups.values()].map(([first, ...others]) => ({
+    ...(first as Census[number]),
+    machines: others.reduce((sum, { machines }) => sum + machines, first?.machines ?? 0),
+  }));
 }
 
 /** What is known of machines of this cell now; machines of other cells are left out. */

@@ -3,7 +3,7 @@ import { inCell, type MessageOf, type ServiceMethod, services } from '#bus-schem
 import { type Bus, BusError, type Endpoint, endpoint } from '#coordinator/bus.ts';
 import type { Cells } from '#coordinator/cells/cells.ts';
 import { type Lifetime, readLifetimes } from './records/record-store.ts';
-import { MAX_EXPLAINED, MAX_LISTED } from './views.ts';
+import { addUp, MAX_EXPLAINED, MAX_LISTED } from './views.ts';
 
 type Capacity = MessageOf<typeof services.routing.capacity.reply>;
 type Explained = MessageOf<typeof services.routing.explain.reply>;
@@ -25,10 +25,13 @@ export interface WholeFleetOptions {
 export function wholeFleet({ bus, cells, database }: WholeFleetOptions): Endpoint[] {
   const every = <Request, Reply>(method: ServiceMethod<Request, Reply>, request: Request) =>
     askEvery(bus, cells, method, request);
-  const { capacity, explain, fleet, records } = services.routing;
+  const { capacity, census, explain, fleet, records } = services.routing;
   return [
     endpoint(capacity, async (request) => capacityOf(await every(capacity, request))),
     endpoint(explain, async (request) => explanationOf(await every(explain, request))),
+    endpoint(census, async (request) => ({
+      machines: addUp((await every(census, request)).flatMap(({ machines }) => machines)),
+    })),
     endpoint(fleet, async (request) => ({
       providers: (await every(fleet, request))
         .flatMap(({ providers }) => providers)

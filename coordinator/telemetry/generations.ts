@@ -1,17 +1,27 @@
 import { join } from 'node:path';
 import type { Pool } from 'pg';
-import type { Finish, Generation, JobEnded, JobResult, TrustLevel } from '#bus-schemas';
+import type {
+  Finish,
+  Generation,
+  JobEnded,
+  JobResult,
+  NetworkStats,
+  TrustLevel,
+} from '#bus-schemas';
 import { loadStatements, query } from '#coordinator/sql.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'add-generations',
   'forget',
+  'forget-stats',
   'generation',
+  'hours',
+  'models',
 ]);
 
 /**
- * Stores a row for each ended job, which the account of the job can read for 90 days. Returns the
- * jobs that had no row before.
+ * Stores a row for each ended job, which the account of the job can read for 90 days, and counts
+ * the new rows by hour and model. Returns the jobs that had no row before.
  */
 export async function addGenerations(
   database: Pool,
@@ -40,6 +50,16 @@ export async function addGenerations(
 
 export async function forgetOld(database: Pool): Promise<void> {
   await query(database, sql.forget);
+  await query(database, sql['forget-stats']);
+}
+
+/** The counts of the last 30 days until `now`, in milliseconds since 1970. */
+export async function readStats(database: Pool, now: number): Promise<NetworkStats> {
+  const [hours, models] = await Promise.all([
+    query<NetworkStats['hours'][number]>(database, sql.hours, [now]),
+    query<NetworkStats['models'][number]>(database, sql.models, [now]),
+  ]);
+  return { hours, models };
 }
 
 interface Row {

@@ -5,7 +5,7 @@ import type { Context } from '#coordinator/context.ts';
 import { counter, histogram } from '#observability';
 import { FactReader } from './fact-reader.ts';
 import { type Fact, factOf } from './facts.ts';
-import { addGenerations, forgetOld, generationOf } from './generations.ts';
+import { addGenerations, forgetOld, generationOf, readStats } from './generations.ts';
 import { LabelValues } from './label-values.ts';
 import { RecentLosses } from './lost-facts.ts';
 
@@ -76,6 +76,7 @@ export async function startTelemetry({
       const generation = await generationOf(database, request);
       return { ...(generation && { generation }) };
     }),
+    endpoint(services.telemetry.stats, () => readStats(database, now())),
     endpoint(services.telemetry.losses, () => ({ streams: losses.recent(now()) })),
   ]);
   const forget = setInterval(() => {

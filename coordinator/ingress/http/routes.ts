@@ -19,6 +19,7 @@ import { addModelsRoutes } from './models-routes.ts';
 import { addMoneyRoutes } from './money-routes.ts';
 import { addReceiptRoutes } from './receipt-routes.ts';
 import { addSealedRoutes, type SealedRoutesDeps } from './sealed-routes.ts';
+import { addStatsRoute } from './stats-route.ts';
 import { addStripeRoute } from './stripe-route.ts';
 import { type CountDeps, countTokens } from './token-counts.ts';
 import { addTrustRoutes } from './trust-routes.ts';
@@ -58,6 +59,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addAccountRoutes(api, deps);
   addMachinesRoutes({ ...deps, api, server });
   addHubsRoute(api, deps);
+  addStatsRoute(api, deps);
   addStripeRoute(server, deps.bus);
   server.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) =>
     reply.type('application/json; charset=utf-8').send(JSON.stringify(server.swagger())),

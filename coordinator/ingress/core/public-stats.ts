@@ -1,0 +1,66 @@
+import type { NetworkStats } from '#bus-schemas';
+
+/**
+ * Fewer requests than this in an hour, a day or 30 days are not shown. Otherwise the volume of a
+ * single customer of a quiet model could be read.
+ */
+const FEWEST_REQUESTS = 10;
+const DIGITS = 2;
+
+interface Volume {
+  readonly requests: number;
+  readonly tokens: number;
+}
+
+interface PublicModel extends Volume {
+  readonly model: string;
+  readonly last30Days: Volume;
+  readonly tokensPerSecond: number;
+}
+
+export interface PublicStats {
+  readonly hours: readonly (Volume & { readonly at: number })[];
+  readonly last24Hours: Volume;
+  readonly last30Days: Volume;
+  readonly models: readonly PublicModel[];
+}
+
+const DAY_MS = 86_400_000;
+
+/**
+ * Reduces exact counts to those that everyone may see: counts are rounded to two digits, so that two
+ * calls do not show a single request, small counts are 0, and models outside the catalog are left
+ * out: they are builds that only their owner calls.
+ */
+export function publicStats(
+  { hours, models }: NetworkStats,
+  { now, inCatalog }: { now: number; inCatalog: ReadonlySet<string> },
+): PublicStats {
+  const total = (rows: readonly Volume[]) =>
+    shown({
+      requests: rows.reduce((sum, { requests }) => sum + requests, 0),
+      tokens: rows.reduce((sum, { tokens }) => sum + tokens, 0),
+    });
+  return {
+    hours: hours.map((hour) => ({ at: hour.at, ...shown(hour) })),
+    last24Hours: total(hours.filter(({ at }) => at > now - DAY_MS)),
+    last30Days: total(hours),
+    models: models
+      .filter(({ model, monthRequests }) => inCatalog.has(model) && isShown(monthRequests))
+      .map((row) => ({
+        model: row.model,
+        ...shown({ requests: row.dayRequests, tokens: row.dayTokens }),
+        last30Days: shown({ requests: row.monthRequests, tokens: row.monthTokens }),
+        tokensPerSecond: rounded(row.tokensPerSecond),
+      })),
+  };
+}
+
+const isShown = (requests: number) => requests >= FEWEST_REQUESTS;
+
+const shown = ({ requests, tokens }: Volume): Volume =>
+  isShown(requests)
+    ? { requests: rounded(requests), tokens: rounded(tokens) }
+    : { requests: 0, tokens: 0 };
+
+const rounded = (value: number): number => Number(value.toPrecision(DIGITS));
