@@ -8,7 +8,7 @@ import { BACKENDS, type BackendName } from '#provider/engine/backend-names.ts';
 import { type AilmentName, ailmentNames, ailments } from '#simulator/ailment.ts';
 import { type ChipName, chipNames } from '#simulator/chips.ts';
 import type { Mac } from '#simulator/mix.ts';
-import { metricsSetting } from './metrics-setting.ts';
+import { observability } from './observability.ts';
 import { nonNegativeNumber } from './option-parsers.ts';
 import { addReplayCommand } from './replay.ts';
 import { stopSignal } from './stop-signal.ts';
@@ -105,6 +105,7 @@ async function simulate(options: SimulateOptions): Promise<void> {
     destination({ dest: 2, sync: false }),
   );
   const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
+  await using observed = await observability('dinf-provider', log);
   await using fleet = await startFleet({
     coordinatorUrl: options.coordinator,
     token: async () => {
@@ -129,7 +130,8 @@ async function simulate(options: SimulateOptions): Promise<void> {
     natsServer,
     home: join(homeFolder(process.env), 'fleet'),
     leaves: options.leaves,
-    metrics: await metricsSetting(),
+    metrics: observed.metrics,
+    otel: observed.otel,
     log,
   }).catch((error: unknown) => {
     if (error instanceof EnrolError)

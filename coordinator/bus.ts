@@ -4,7 +4,13 @@ import {
   jetstream,
   jetstreamManager,
 } from '@nats-io/jetstream';
-import type { Msg, NatsConnection, Subscription } from '@nats-io/nats-core';
+import {
+  headers,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+  type Subscription,
+} from '@nats-io/nats-core';
 import { Svcm } from '@nats-io/services';
 import {
   CodecError,
@@ -13,6 +19,8 @@ import {
   type MessageKind,
   type ServiceMethod,
 } from '#bus-schemas';
+import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
+import { headerOf, TRACE_HEADER, type TraceContext } from '#observability/otel/trace-context.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import { EventPublisher, type FailingStream } from './event-publisher.ts';
 import { RequestError, RequestMux } from './request-mux.ts';
@@ -62,6 +70,19 @@ export interface BusReport {
 
 const UNREPORTED: BusReport = { handlerFailed: () => undefined, callFailed: () => undefined };
 
+export interface CallOptions {
+  readonly timeoutMs: number;
+  /** The trace that the called component continues. */
+  readonly trace?: TraceContext | undefined;
+}
+
+/** Headers of a message that belongs to a trace. */
+export function traceHeaders(trace: TraceContext): MsgHdrs {
+  const made = headers();
+  made.set(TRACE_HEADER, headerOf(trace));
+  return made;
+}
+
 export type Handler<Request, Reply> = (request: Request) => Promise<Reply> | Reply;
 export interface Endpoint {
   readonly method: ServiceMethod<unknown, unknown>;
@@ -98,10 +119,16 @@ export class Bus {
   readonly #requests: RequestMux;
   readonly #events: EventPublisher;
   readonly #report: BusReport;
+  readonly #otel: OpenTelemetry | undefined;
 
-  constructor(connection: NatsConnection, report: BusReport = UNREPORTED) {
+  constructor(
+    connection: NatsConnection,
+    report: BusReport = UNREPORTED,
+    otel: OpenTelemetry | undefined = undefined,
+  ) {
     this.connection = connection;
     this.#report = report;
+    this.#otel = otel;
     this.#jetstream = jetstream(connection, { timeout: 5_000 });
     this.#requests = new RequestMux(connection);
     this.#events = new EventPublisher(this.#requests);
@@ -118,10 +145,10 @@ export class Bus {
   async call<Request, Reply>(
     method: ServiceMethod<Request, Reply>,
     request: Request,
-    { timeoutMs }: { timeoutMs: number },
+    options: CallOptions,
   ): Promise<Reply> {
     try {
-      return await this.#call(method, request, timeoutMs);
+      return await this.#call(method, request, options);
     } catch (error) {
       if (error instanceof BusError) this.#report.callFailed(method.subject, error.code);
       throw error;
@@ -131,12 +158,13 @@ export class Bus {
   async #call<Request, Reply>(
     method: ServiceMethod<Request, Reply>,
     request: Request,
-    timeoutMs: number,
+    { timeoutMs, trace }: CallOptions,
   ): Promise<Reply> {
     let message: Msg;
     try {
       message = await this.#requests.request(method.subject, method.request.encode(request), {
         timeoutMs,
+        ...(trace && { headers: traceHeaders(trace) }),
       });
     } catch (cause) {
       if (cause instanceof RequestError)
@@ -192,15 +220,22 @@ export class Bus {
   async #answer(
     message: {
       data: Uint8Array;
+      headers?: MsgHdrs;
       respond(data: Uint8Array): boolean;
       respondError(code: number, description: string): boolean;
     },
     method: ServiceMethod<unknown, unknown>,
     handle: Handler<unknown, unknown>,
   ): Promise<void> {
+    const span = this.#otel?.continue(message.headers?.get(TRACE_HEADER), {
+      name: `${method.component}.${method.method}`,
+      kind: 'server',
+    });
     try {
       message.respond(method.reply.encode(await handle(method.request.decode(message.data))));
+      span?.end();
     } catch (error) {
+      span?.end({ error: error instanceof NotResponsible ? 'not_responsible' : 'failed' });
       // This copy is stopping, and the caller will repeat its call to another copy.
       if (this.connection.isClosed()) return;
       if (!(error instanceof NotResponsible)) this.#report.handlerFailed(method.subject, error);

@@ -9,6 +9,7 @@ import {
 } from '#bus-schemas';
 import { homeFolder } from '#bus-schemas/running-network.ts';
 import { type MetricsAddress, metricsAddress } from '#observability';
+import { type OtelSettings, otelSettings } from '#observability/otel/settings.ts';
 import { DatabaseUrlError, databaseAddresses } from './database/addresses.ts';
 import { HUB_CA_FILE } from './founding/hub-config.ts';
 
@@ -98,6 +99,8 @@ export interface Config {
   readonly admin: { readonly host: string; readonly port: number } | undefined;
   /** Address of the figures for Prometheus; undefined if the process offers none. */
   readonly metrics: MetricsAddress | undefined;
+  /** The collector for OpenTelemetry; undefined if it is off. */
+  readonly otel: OtelSettings | undefined;
   /** URL of the page on which a person enters the code that a machine shows. */
   readonly linkUrl: string | undefined;
   /**
@@ -208,7 +211,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
           port: integer(env, 'DINF_ADMIN_PORT', 0, 0, 65_535),
         }
       : undefined,
-    metrics: metricsConfig(env),
+    metrics: orConfigError(() => metricsAddress(env)),
+    otel: orConfigError(() => otelSettings(env)),
     linkUrl: env['DINF_LINK_URL'] || (publicUrl && new URL('/link', publicUrl).href),
     appleRootFiles: list(env['DINF_APPLE_ROOTS'] ?? ''),
     revokedCertificates: list(env['DINF_REVOKED_CERTIFICATES'] ?? '').map((serial) =>
@@ -262,9 +266,9 @@ function loopbackOrInsecure(env: NodeJS.ProcessEnv, name: string): string {
   );
 }
 
-function metricsConfig(env: NodeJS.ProcessEnv): MetricsAddress | undefined {
+function orConfigError<Value>(read: () => Value): Value {
   try {
-    return metricsAddress(env);
+    return read();
   } catch (error) {
     throw error instanceof RangeError ? new ConfigError(error.message) : error;
   }

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
 import type { Bus } from './bus.ts';
 import type { Config } from './config.ts';
 
@@ -11,6 +12,8 @@ export interface Context {
   readonly config: Config;
   readonly log: Logger;
   readonly metrics: Registry;
+  /** Traces and figures for OpenTelemetry; undefined if it is off. */
+  readonly otel?: OpenTelemetry | undefined;
   /** Returns the time in milliseconds since 1970. */
   readonly now: () => number;
 }

@@ -3,6 +3,8 @@ import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
 import type { ComponentName } from '#bus-schemas';
 import { type MetricsListener, measured, offerMetrics } from '#observability';
+import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
+import type { OtelSettings } from '#observability/otel/settings.ts';
 import { Bus } from './bus.ts';
 import { measureBus } from './bus-metrics.ts';
 import { reportBus } from './bus-report.ts';
@@ -69,7 +71,9 @@ export async function startCoordinator({
     log,
   });
   const metrics = new Registry();
-  const bus = new Bus(connection, reportBus({ log, metrics, clock: () => performance.now() }));
+  const otel = config.otel && (await startOtel(config.otel, log));
+  const report = reportBus({ log, metrics, clock: () => performance.now() });
+  const bus = new Bus(connection, report, otel);
   const database = connectDatabase(config.databaseUrl, { max: POOL_SIZE, check: schemaCheck() });
   // A database that restarts ends idle connections. The pool opens new ones; without this handler
   // the process would end.
@@ -94,6 +98,7 @@ export async function startCoordinator({
       ...components,
       { what: 'metrics', end: async () => offered?.[Symbol.asyncDispose]() },
       { what: 'facts', end: () => bus.flushEvents(LAST_FACTS_MS) },
+      { what: 'traces', end: async () => otel?.[Symbol.asyncDispose]() },
       { what: 'hub', end: () => leaveHub(connection) },
       { what: 'database', end: () => database.end() },
     ]);
@@ -114,6 +119,7 @@ export async function startCoordinator({
           database,
           config,
           metrics,
+          otel,
           log: log.child({ component: name }),
           now: Date.now,
         }),
@@ -135,6 +141,12 @@ export async function startCoordinator({
     adminUrl: door?.adminUrl,
     [Symbol.asyncDispose]: stop,
   };
+}
+
+/** Loads the code for OpenTelemetry only if it is turned on. */
+async function startOtel(settings: OtelSettings, log: Logger): Promise<OpenTelemetry> {
+  const { OpenTelemetry } = await import('#observability/otel/open-telemetry.ts');
+  return new OpenTelemetry({ settings, service: 'dinf-coordinator', log });
 }
 
 /**

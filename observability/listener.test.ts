@@ -1,8 +1,9 @@
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
-import { metricsAddress, offerMetrics } from './listener.ts';
+import { offerMetrics } from './listener.ts';
 import { measured } from './metrics.ts';
+import { metricsAddress } from './metrics-address.ts';
 
 const log = pino({ level: 'silent' });
 const LOCAL = { host: '127.0.0.1', port: 0 };

@@ -2,13 +2,8 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import type { MetricsAddress } from './metrics-address.ts';
 import { measureProcess } from './process-metrics.ts';
-
-export interface MetricsAddress {
-  readonly host: string;
-  /** 0 for any free port. */
-  readonly port: number;
-}
 
 export interface MetricsListener extends AsyncDisposable {
   readonly url: string;
@@ -17,19 +12,6 @@ export interface MetricsListener extends AsyncDisposable {
 const REQUEST_TIMEOUT_MS = 10_000;
 /** Prometheus uses one connection; this leaves room for a second server and for people. */
 const MAX_CONNECTIONS = 32;
-
-/**
- * Reads `DINF_METRICS_HOST` and `DINF_METRICS_PORT`. Undefined if no port is set: the process then
- * measures and offers nothing. Throws a `RangeError` for a port that is none.
- */
-export function metricsAddress(env: NodeJS.ProcessEnv): MetricsAddress | undefined {
-  const text = env['DINF_METRICS_PORT'] ?? '';
-  if (text === '') return undefined;
-  const port = Number(text);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw new RangeError('DINF_METRICS_PORT must be a whole number from 0 to 65535');
-  return { host: env['DINF_METRICS_HOST'] || '127.0.0.1', port };
-}
 
 /**
  * Offers the figures of this process to Prometheus on a port of their own, without a key. They show

@@ -2,8 +2,9 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
 import { loadHardening } from '#native';
-import { type AgentObserver, startAgent } from './agent/agent.ts';
 import { type MetricsAddress, offerMetrics } from '#observability';
+import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
+import { type AgentObserver, startAgent } from './agent/agent.ts';
 import type { Engine } from './engine/engine.ts';
 import { HubAuthority } from './hub-authority.ts';
 import { enrolment, type FirstToken } from './identity.ts';
@@ -22,6 +23,8 @@ export interface DaemonOptions {
   readonly engine: Engine;
   /** Where Prometheus reads the figures of this process; they are measured only with it. */
   readonly metrics?: MetricsAddress | undefined;
+  /** Traces and figures for OpenTelemetry; undefined if it is off. */
+  readonly otel?: OpenTelemetry | undefined;
   readonly log: Logger;
   readonly observer?: AgentObserver;
 }
@@ -50,6 +53,7 @@ export async function startDaemon({
   natsServer,
   engine,
   metrics,
+  otel,
   log,
   observer,
 }: DaemonOptions): Promise<Daemon> {
@@ -86,6 +90,7 @@ export async function startDaemon({
       engine,
       log,
       identity,
+      otel,
       receiptsFile: join(home, 'receipts.json'),
       ...(observer && { observer }),
     }),

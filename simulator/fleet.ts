@@ -3,6 +3,7 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
 import { type MetricsAddress, type MetricsListener, offerMetrics } from '#observability';
+import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
 import {
   type Agent,
   type Engine,
@@ -45,6 +46,8 @@ export interface FleetOptions {
   readonly leaves: 'own' | 'shared';
   /** Where Prometheus reads the figures of this process; they are measured only with it. */
   readonly metrics?: MetricsAddress | undefined;
+  /** Traces and figures for OpenTelemetry; undefined if it is off. */
+  readonly otel?: OpenTelemetry | undefined;
   readonly log: Logger;
   /** Defects by the number of the provider, counted from 0. */
   readonly faults?: Readonly<Record<number, Fault>>;
@@ -162,7 +165,7 @@ async function startProvider(
   own: Enrolment,
   index: number,
   leaf: Leaf,
-  { profile: profileOf, realEngine, faults, home, leaves, log }: FleetOptions,
+  { profile: profileOf, realEngine, faults, home, leaves, otel, log }: FleetOptions,
 ): Promise<SimulatedProvider> {
   const fault = faults?.[index];
   const profile = profileOf(index);
@@ -184,6 +187,7 @@ async function startProvider(
           ? tripling(engine)
           : engine,
     log: log.child({ provider: index }),
+    otel,
     identity: await ownIdentity(join(home, `provider-${index}`), own.provider),
     receiptsFile: join(home, `provider-${index}`, 'receipts.json'),
   });

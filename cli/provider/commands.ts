@@ -6,7 +6,7 @@ import { CommandError, EXIT, type ExitCode } from '#bus-schemas/exit-codes.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import type { EnrolErrorCode } from '#provider/identity.ts';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
-import { metricsSetting } from '../metrics-setting.ts';
+import { observability } from '../observability.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { doctor } from './doctor.ts';
 import { type Engines, engines } from './engines.ts';
@@ -99,13 +99,15 @@ async function provide({
   }).catch((error: unknown) => {
     throw new CommandError(EXIT.unavailable, `no engine: ${messageOf(error)}`, { cause: error });
   });
+  await using observed = await observability('dinf-provider', log);
   await using daemon = await startDaemon({
     home: resolve(home),
     coordinatorUrl: coordinator,
     name: hostname(),
     natsServer,
     engine,
-    metrics: await metricsSetting(),
+    metrics: observed.metrics,
+    otel: observed.otel,
     log,
     observer: channel.observer,
     token: firstToken({

@@ -2,10 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ServiceMethod } from '#bus-schemas';
 import { type Bus, BusError } from '#coordinator/bus.ts';
 import { ApiError } from '#http-api/errors.ts';
+import type { TraceContext } from '#observability/otel/trace-context.ts';
 
-interface Limits {
+export interface Limits {
   readonly eachMs: number;
   readonly totalMs: number;
+  /** The trace that the called component continues. */
+  readonly trace?: TraceContext | undefined;
 }
 
 const PAUSE_MS = 100;
@@ -41,7 +44,8 @@ export function callUntil<Request, Reply>(
   request: Request,
   limits: Limits,
 ): Promise<Reply> {
-  return askUntil((timeoutMs) => bus.call(method, request, { timeoutMs }), limits);
+  const { trace } = limits;
+  return askUntil((timeoutMs) => bus.call(method, request, { timeoutMs, trace }), limits);
 }
 
 /**

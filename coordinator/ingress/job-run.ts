@@ -19,7 +19,7 @@ import {
   type TrustLevel,
   Violation,
 } from '#bus-schemas';
-import type { Bus } from '#coordinator/bus.ts';
+import { type Bus, traceHeaders } from '#coordinator/bus.ts';
 import type { Answer, ServingDetails } from '#http-api/answer.ts';
 import type { Piece } from '#http-api/core/piece.ts';
 import { ApiError } from '#http-api/errors.ts';
@@ -41,6 +41,7 @@ import {
 import type { LateBudget } from './core/late-budget.ts';
 import type { RecountTerms } from './core/recount.ts';
 import type { FlowSender } from './flow-sender.ts';
+import type { JobTrace } from './job-trace.ts';
 import type { WantedMachines } from './key-policy.ts';
 import type { PlaceFinder } from './place-finder.ts';
 import type { Recounter } from './recounter.ts';
@@ -89,6 +90,8 @@ export interface JobDeps {
   readonly lateBudget: LateBudget;
   readonly recounter: Recounter;
   readonly log: Logger;
+  /** Returns the trace of a new job; undefined if OpenTelemetry is off. */
+  readonly traceOf: ((spec: JobSpec) => JobTrace) | undefined;
   readonly times: JobTimes;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -120,6 +123,7 @@ export class JobRun {
   readonly #deps: JobDeps;
   readonly #answer: Answer;
   readonly #marks: JobMarks;
+  readonly #trace: JobTrace | undefined;
   #state: JobState;
   #stream: AttemptStream | undefined;
   /** Text of the current attempt, if it may be recounted. */
@@ -140,6 +144,7 @@ export class JobRun {
     this.#answer = answer;
     const startedAt = deps.clock();
     this.#marks = { startedAt };
+    this.#trace = deps.traceOf?.(spec);
     const first = newJob({
       streamed: spec.streamed,
       clientSeals: spec.clientSeals,
@@ -332,7 +337,11 @@ export class JobRun {
       ...(clientSeals && { clientSeals }),
       ...(prefixes.length > 0 && { prefixes: [...prefixes] }),
     };
-    const limits = { eachMs: RESERVE_EACH_MS, totalMs: patienceMs + RESERVE_EACH_MS };
+    const limits = {
+      eachMs: RESERVE_EACH_MS,
+      totalMs: patienceMs + RESERVE_EACH_MS,
+      trace: this.#trace?.context,
+    };
     return this.#ask(() => this.#deps.places.reserve(request, this.spec.conversation, limits));
   }
 
@@ -354,6 +363,7 @@ export class JobRun {
       callUntil(bus, services.settlement.hold, request, {
         eachMs: HOLD_EACH_MS,
         totalMs: HOLD_TOTAL_MS,
+        trace: this.#trace?.context,
       }),
     );
     this.#marks.heldAt = clock();
@@ -384,6 +394,8 @@ export class JobRun {
     if (topUpFailure !== undefined)
       return this.#happen({ type: 'attempt_failed', attempt: number, failure: topUpFailure });
     const { id, seal, streamed, promptEstimate, maxOutputTokens } = this.spec;
+    const trace = this.#trace?.beginAttempt(number);
+    const publishing = trace && { headers: traceHeaders(trace) };
     const sealing = await this.#ask(() => seal(attempt));
     if (sealing === undefined)
       return this.#happen({
@@ -400,7 +412,8 @@ export class JobRun {
       attempt: this.#state.attempt,
       sealing,
       flow,
-      publish: (subject: string, payload: Uint8Array) => bus.connection.publish(subject, payload),
+      publish: (subject: string, payload: Uint8Array) =>
+        bus.connection.publish(subject, payload, publishing),
       transcript: this.#newTranscript(),
       on: (event: JobEvent) => this.#onStreamEvent(event, attempt),
     };
@@ -465,6 +478,7 @@ export class JobRun {
       callUntil(this.#deps.bus, services.settlement.topUp, request, {
         eachMs: HOLD_EACH_MS,
         totalMs: HOLD_TOTAL_MS,
+        trace: this.#trace?.context,
       }),
     );
     if (reply === undefined) return 'no_answer';
@@ -488,6 +502,7 @@ export class JobRun {
   }: Extract<JobCommand, { do: 'report_attempt' }>): void {
     const { bus, now, clock, lateBudget } = this.#deps;
     const { provider, build } = attempt.candidate;
+    this.#trace?.attemptFailed(failure);
     if (failure === 'first_content_late') lateBudget.cut(provider, clock());
     const { id: job, account, clientSeals: clientSealed } = this.spec;
     const fact = {
@@ -588,5 +603,6 @@ export class JobRun {
       now: clock(),
     });
     bus.emit(events.jobEnded, JobEnded, fact, `ended:${this.spec.id}`);
+    this.#trace?.end(fact);
   }
 }

@@ -1,7 +1,7 @@
 import { inCell, type Reserve, type Reserved, services } from '#bus-schemas';
-import { type Bus, BusError } from '#coordinator/bus.ts';
+import { type Bus, BusError, type CallOptions } from '#coordinator/bus.ts';
 import type { Cells } from '#coordinator/cells/cells.ts';
-import { askUntil } from './call-until.ts';
+import { askUntil, type Limits } from './call-until.ts';
 
 /**
  * Reserves a slot for a job: it asks the better of two cells, then the other one, and waits in the
@@ -20,23 +20,20 @@ export class PlaceFinder {
    * Reserves a slot. While no cell replies, it chooses again and repeats the call. Throws the last
    * BusError when the time is up.
    */
-  reserve(
-    request: Reserve,
-    conversation: string,
-    limits: { eachMs: number; totalMs: number },
-  ): Promise<Reserved> {
-    return askUntil((timeoutMs) => this.#ask(request, conversation, timeoutMs), limits);
+  reserve(request: Reserve, conversation: string, limits: Limits): Promise<Reserved> {
+    const { trace } = limits;
+    return askUntil((timeoutMs) => this.#ask(request, conversation, { timeoutMs, trace }), limits);
   }
 
-  async #ask(request: Reserve, conversation: string, timeoutMs: number): Promise<Reserved> {
+  async #ask(request: Reserve, conversation: string, options: CallOptions): Promise<Reserved> {
     const cells = this.#cellsFor(request, conversation);
     const [only] = cells as [number];
-    if (cells.length === 1) return this.#askCell(only, request, timeoutMs);
+    if (cells.length === 1) return this.#askCell(only, request, options);
     const refusals = new Map<number, Reserved>();
     let unanswered: unknown;
     for (const cell of cells) {
       try {
-        const reply = await this.#askCell(cell, { ...request, patienceMs: 0 }, timeoutMs);
+        const reply = await this.#askCell(cell, { ...request, patienceMs: 0 }, options);
         if (reply.ok) return reply;
         refusals.set(cell, reply);
       } catch (error) {
@@ -49,7 +46,7 @@ export class PlaceFinder {
     );
     const [shortest] = full.toSorted((one, other) => this.#queued(one) - this.#queued(other));
     if (shortest !== undefined && request.patienceMs > 0)
-      return this.#askCell(shortest, request, timeoutMs);
+      return this.#askCell(shortest, request, options);
     // A cell without a machine for the job proves nothing about the cell that did not reply.
     if (shortest === undefined && unanswered !== undefined) throw unanswered;
     return refusals.get(shortest ?? only) as Reserved;
@@ -69,8 +66,8 @@ export class PlaceFinder {
       : [...new Set([...this.#cells.ownersOf(preferred), ...choice])];
   }
 
-  #askCell(cell: number, request: Reserve, timeoutMs: number): Promise<Reserved> {
-    return this.#bus.call(inCell(services.routing.reserve, cell), request, { timeoutMs });
+  #askCell(cell: number, request: Reserve, options: CallOptions): Promise<Reserved> {
+    return this.#bus.call(inCell(services.routing.reserve, cell), request, options);
   }
 
   #queued(cell: number): number {

@@ -14,6 +14,7 @@ import { TokenCounter } from '#coordinator/tokenizers/token-counter.ts';
 import { MemoryBudget } from '#http-api/memory-budget.ts';
 import { closeServer, createServer, limitsOfNode } from '#http-api/server.ts';
 import { counter, measured } from '#observability';
+import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
 import { AdminApi } from './admin/admin-api.ts';
 import { addAdminRoutes } from './admin/admin-routes.ts';
 import { addMdmRoute } from './admin/mdm-route.ts';
@@ -34,6 +35,8 @@ import { IdempotentAnswers } from './idempotent-answers.ts';
 import { KeyCache } from './identity/key-cache.ts';
 import { TokenVerifier } from './identity/token-verifier.ts';
 import { Users } from './identity/users.ts';
+import type { JobSpec } from './job-run.ts';
+import type { JobTrace } from './job-trace.ts';
 import { Jobs } from './jobs.ts';
 import { KeyPolicy } from './key-policy.ts';
 import { AddressLimiter } from './limits/address-limiter.ts';
@@ -63,7 +66,7 @@ export interface Ingress extends Component {
 
 /** Starts the HTTP API: the only part of the coordinator that can read requests and answers. */
 export async function startIngress(context: Context): Promise<Ingress> {
-  const { bus, config, log, metrics, now } = context;
+  const { bus, config, log, metrics, otel, now } = context;
   const clock = () => performance.now();
   const ingress = newIngressId();
   const publish = (subject: string, payload: Uint8Array) =>
@@ -97,6 +100,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
       clock,
     }),
     log,
+    traceOf: otel && (await tracing(otel)),
     times: config,
     now,
     clock,
@@ -205,6 +209,12 @@ export async function startIngress(context: Context): Promise<Ingress> {
     await tokenCounter[Symbol.asyncDispose]();
   };
   return { name: 'ingress', url, adminUrl, [Symbol.asyncDispose]: stop };
+}
+
+/** Loads the code for traces only if it is needed. */
+async function tracing(otel: OpenTelemetry): Promise<(spec: JobSpec) => JobTrace> {
+  const { JobTrace } = await import('./job-trace.ts');
+  return (spec) => new JobTrace(otel, spec);
 }
 
 async function openConnections(listeners: readonly Server[]): Promise<number> {

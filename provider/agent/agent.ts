@@ -16,11 +16,13 @@ import {
   type Signer,
   workText,
 } from '#bus-schemas';
+import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
+import { TRACE_HEADER } from '#observability/otel/trace-context.ts';
 import type { Engine } from '../engine/engine.ts';
 import { errorPlace } from '../error-place.ts';
 import { Announcer } from './announcer.ts';
 import { Attester, type Identity } from './attester.ts';
-import { JobDesk } from './job-desk.ts';
+import { JobDesk, type JobDeskOptions } from './job-desk.ts';
 import { ReceiptKeeper } from './receipts.ts';
 import { SealingKeys } from './sealing-keys.ts';
 
@@ -33,6 +35,8 @@ export interface AgentOptions {
   /** The file in which receipts without an acknowledgement survive a restart. */
   readonly receiptsFile?: string;
   readonly observer?: AgentObserver;
+  /** Traces and figures for OpenTelemetry; undefined if it is off. */
+  readonly otel?: OpenTelemetry | undefined;
   readonly random?: () => number;
 }
 
@@ -68,6 +72,7 @@ export async function startAgent({
   log,
   receiptsFile,
   observer,
+  otel,
   random = Math.random,
 }: AgentOptions): Promise<Agent> {
   const clock = () => performance.now();
@@ -86,6 +91,7 @@ export async function startAgent({
     recipients: () => keys.recipients,
     log,
     clock,
+    traceOf: otel && (await tracing(otel)),
     send: (ingress, job, out) => publish(providerSubjects.frames(ingress, job), Out.encode(out)),
     sign: (receipt) => signed(receipt, signer, log),
     onReceipt: (receipt, durationMs) => {
@@ -120,8 +126,10 @@ export async function startAgent({
     announcer.changed();
   };
 
-  const handlers: Record<string, (data: Uint8Array) => void> = {
-    [providerSubjects.down('job')]: reader(JobOrder, (order) => desk.order(order)),
+  const handlers: Record<string, Reader> = {
+    [providerSubjects.down('job')]: reader(JobOrder, (order, headers) =>
+      desk.order(order, headers?.get(TRACE_HEADER)),
+    ),
     [providerSubjects.down('flow')]: reader(Flow, (flow) => desk.flow(flow)),
     [providerSubjects.down('cancel')]: reader(Cancel, (cancel) => desk.cancel(cancel)),
     [providerSubjects.down('ack')]: reader(Ack, (ack) => receipts.acknowledged(ack.receipts)),
@@ -197,21 +205,28 @@ function signed(receipt: Receipt, signer: Signer, log: Logger): Receipt {
   }
 }
 
-function reader<T>(kind: MessageKind<T>, handle: (value: T) => void): (data: Uint8Array) => void {
-  return (data) => handle(kind.decode(data));
+/** Loads the code for traces only if it is needed. */
+async function tracing(otel: OpenTelemetry): Promise<JobDeskOptions['traceOf']> {
+  const { AttemptTrace } = await import('./attempt-trace.ts');
+  return (order, header) => new AttemptTrace(otel, order, header);
+}
+
+type Reader = (message: Pick<Msg, 'data' | 'headers'>) => void;
+
+function reader<T>(
+  kind: MessageKind<T>,
+  handle: (value: T, headers: Msg['headers']) => void,
+): Reader {
+  return ({ data, headers }) => handle(kind.decode(data), headers);
 }
 
 /**
  * Passes a message to its handler. Messages of an unknown subject, which a newer coordinator may
  * send, are ignored.
  */
-function dispatch(
-  handlers: Record<string, (data: Uint8Array) => void>,
-  message: Msg,
-  log: Logger,
-): void {
+function dispatch(handlers: Record<string, Reader>, message: Msg, log: Logger): void {
   try {
-    handlers[message.subject]?.(message.data);
+    handlers[message.subject]?.(message);
   } catch (error) {
     if (error instanceof CodecError)
       log.warn(

@@ -18,6 +18,7 @@ import {
 import { type Engine, RequestRefused } from '../engine/engine.ts';
 import { errorPlace } from '../error-place.ts';
 import { admit, BUSY_RETRY_MS } from './admission.ts';
+import type { AttemptTrace } from './attempt-trace.ts';
 import type { SealedFrame } from './frame-sender.ts';
 import { ProviderJob, type ProviderJobOptions } from './provider-job.ts';
 import { RequestAssembly } from './request-assembly.ts';
@@ -31,6 +32,11 @@ export interface JobDeskOptions {
   readonly sign: (receipt: Receipt) => Receipt;
   /** `durationMs` is the time since the attempt was accepted. */
   readonly onReceipt: (receipt: Receipt, durationMs: number) => void;
+  /**
+   * Begins the trace of an attempt, whose order may name a trace in its header; undefined if
+   * OpenTelemetry is off.
+   */
+  readonly traceOf?: ((order: JobOrder, header: string | undefined) => AttemptTrace) | undefined;
   readonly log: Logger;
   readonly clock: () => number;
 }
@@ -85,7 +91,7 @@ export class JobDesk {
     this.#draining = draining;
   }
 
-  order(order: JobOrder): void {
+  order(order: JobOrder, traceHeader?: string): void {
     const name = nameOf(order);
     const before = this.#jobs.has(name) ? ({ t: 'accept' } as const) : this.#tombstones.get(name);
     if (before !== undefined) return this.#answer(order, before);
@@ -95,7 +101,8 @@ export class JobDesk {
     if (!assembly.add(order)) return this.#refuse(order, { reason: 'invalid_request' });
     if (!assembly.isWhole) return;
     this.#assemblies.delete(name);
-    void this.#start(assembly).catch((error: unknown) => {
+    const trace = this.#options.traceOf?.(order, traceHeader);
+    void this.#start(assembly, trace).catch((error: unknown) => {
       // An uncaught exception would end the process: one hostile request could end all other jobs.
       this.#options.log.error(
         { job: order.job, err: errorPlace(error) },
@@ -159,18 +166,22 @@ export class JobDesk {
     return assembly;
   }
 
-  async #start(assembly: RequestAssembly): Promise<void> {
+  async #start(assembly: RequestAssembly, trace: AttemptTrace | undefined): Promise<void> {
     const { order } = assembly;
     const { engine, recipients, clock, sign, onReceipt, send } = this.#options;
-    if (order.suite !== SUITE_ID) return this.#refuse(order, { reason: 'unsupported_suite' });
+    const refuse = (refused: Refused) => {
+      trace?.refused(refused.reason);
+      this.#refuse(order, refused);
+    };
+    if (order.suite !== SUITE_ID) return refuse({ reason: 'unsupported_suite' });
     const slot = engine.slots().find(({ build }) => build === order.build);
     const admission = admit(order, slot, {
       draining: this.#draining,
       admitted: this.generating(order.build).length,
     });
-    if (!admission.ok) return this.#refuse(order, admission);
+    if (!admission.ok) return refuse(admission);
     const opened = await this.#open(assembly, recipients());
-    if ('reason' in opened) return this.#refuse(order, opened);
+    if ('reason' in opened) return refuse(opened);
     const name = nameOf(order);
     // The job was cancelled, or a copy of the order started it, while the request was opened.
     if (this.#jobs.has(name) || this.#tombstones.has(name)) return;
@@ -180,19 +191,24 @@ export class JobDesk {
       order,
       engine,
       sign,
-      onEnd: (receipt: Receipt) => onReceipt(receipt, clock() - startedAt),
+      onEnd: (receipt: Receipt) => {
+        trace?.ended(receipt);
+        onReceipt(receipt, clock() - startedAt);
+      },
       onRefused: (refusal: RequestRefused) => {
         this.#jobs.delete(name);
-        this.#refuse(order, refusedWith(refusal, opened.seals));
+        refuse(refusedWith(refusal, opened.seals));
       },
-      sendFrame: (frame: SealedFrame) =>
-        send(order.ingress, order.job, { t: 'frame', attempt: order.attempt, ...frame }),
+      sendFrame: (frame: SealedFrame) => {
+        trace?.firstContent();
+        send(order.ingress, order.job, { t: 'frame', attempt: order.attempt, ...frame });
+      },
     };
     try {
       this.#jobs.set(name, new ProviderJob(options, clock));
     } catch (error) {
       if (!(error instanceof RequestRefused)) throw error;
-      this.#refuse(order, refusedWith(error, opened.seals));
+      refuse(refusedWith(error, opened.seals));
     }
   }
 
