@@ -2,7 +2,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { Pool } from 'pg';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { consumers, events, JobEnded, newJobId, randomToken, services } from '#bus-schemas';
 import { Bus } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
@@ -16,6 +16,8 @@ import { startTelemetry } from './service.ts';
 
 const stack = new AsyncDisposableStack();
 const { stream, name } = consumers.telemetryJobs;
+/** Tokens of each published job. */
+const TOKENS = 5;
 const poll = { timeout: 20_000, interval: 50 };
 
 let hub: NatsNode;
@@ -40,6 +42,17 @@ beforeAll(async () => {
   await shortenAckWait();
 }, 60_000);
 afterAll(() => stack.disposeAsync());
+afterEach(async () => {
+  const { rows } = await database.query<{ rows: string; counted: string; tokens: string }>(
+    `SELECT (SELECT count(*) FROM generations) AS rows,
+       (SELECT coalesce(sum(jobs), 0) FROM hourly_stats) AS counted,
+       (SELECT coalesce(sum(delivered_tokens), 0) FROM hourly_stats) AS tokens`,
+  );
+  const jobs = rows[0]?.rows;
+  expect(rows, 'each job is counted once in the statistics by hour').toEqual([
+    { rows: jobs, counted: jobs, tokens: String(TOKENS * Number(jobs)) },
+  ]);
+});
 
 /**
  * Shortens the wait after which the hub delivers the facts of a killed process again, from ten
@@ -114,7 +127,7 @@ async function publishEnds(count: number): Promise<string[]> {
       result: 'completed',
       at: Date.now(),
       streamed: true,
-      deliveredTokens: 5,
+      deliveredTokens: TOKENS,
       promptBound: 100,
       timing: { routeUs: 0, holdUs: 0, totalUs: 0 },
     };
