@@ -97,6 +97,12 @@ const NOT_RUN: Readonly<Record<string, string>> = {
       'provider install',
     ].map((line) => [line, 'needs a machine in the background (e2e/provider-service.test.ts)']),
   ),
+  ...Object.fromEntries(
+    ['search qwen3', 'show', 'pull', 'verify'].map((action) => [
+      `provider models ${action}${action.includes(' ') ? '' : ' mlx-community/Qwen3-4B-4bit'}`,
+      'needs the hub of Hugging Face (provider/downloads/pull-model.test.ts)',
+    ]),
+  ),
   'provider --link': 'waits for its owner (e2e/provider-daemon.test.ts)',
   provider: 'runs until it is stopped (e2e/provider-daemon.test.ts)',
   simulate: 'runs until it is stopped (e2e/up.test.ts)',

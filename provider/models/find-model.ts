@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
+import { hubCache } from '../downloads/hub-cache.ts';
 import { ModelError } from './model-error.ts';
 
 /**
@@ -13,14 +13,13 @@ export async function findModel(
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<{ path: string; build: string }> {
   if (existsSync(join(name, 'config.json'))) return { path: name, build: basename(name) };
-  const cache =
-    env['HF_HUB_CACHE'] ?? join(env['HF_HOME'] ?? join(homedir(), '.cache', 'huggingface'), 'hub');
+  const cache = hubCache(env);
   const repository = join(cache, `models--${name.replaceAll('/', '--')}`);
   const commit = await readFile(join(repository, 'refs', 'main'), 'utf8').catch(() => undefined);
   if (commit === undefined || !/^[0-9a-f]{40}\s*$/.test(commit))
     throw new ModelError(
       'missing_file',
-      `${name} is neither a folder with a config.json nor a repository in ${cache}`,
+      `${name} is neither a folder with a config.json nor a repository in ${cache}. "dinf provider models pull ${name}" downloads it`,
     );
   return { path: join(repository, 'snapshots', commit.trim()), build: basename(name) };
 }
