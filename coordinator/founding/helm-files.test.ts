@@ -16,12 +16,12 @@ beforeEach(async () => {
 afterEach(() => rm(home, { recursive: true }));
 
 const keysFolder = () => join(home, 'keys');
-const found = (release = 'dinf') =>
+const found = (release = 'dinf', publicName = 'hub.example.org') =>
   foundNetwork({
     home,
     keysFolder: keysFolder(),
     plan: planWith(readPlan(home), {
-      hubs: hubsOfRelease('dinf', 'hub.example.org'),
+      hubs: hubsOfRelease('dinf', publicName),
       ports: DEFAULT_HUB_PORTS,
     }),
     release,
@@ -103,13 +103,20 @@ describe('founding a network in Kubernetes', () => {
     await writeFile(join(keysFolder(), 'receipts/0002.pem'), newEd25519Key());
     const changes = await found();
     expect(changes).toContainEqual({ path: join(home, 'helm/secrets.yaml'), change: 'made' });
-    expect(Object.keys((await secrets())['dinf-receipts'] ?? {})).toEqual(['0001.pem', '0002.pem']);
+    const receipts = Object.keys((await secrets())['dinf-receipts'] ?? {});
+    expect(receipts.toSorted()).toEqual(['0001.pem', '0002.pem']);
     // The chart mounts the files by their names, so the operator has to take over the new values.
     expect(changes).toContainEqual({ path: join(home, 'helm/values.yaml'), change: 'differs' });
   });
 
-  test('refuses hubs that are not pods of the release', async () => {
+  test.each([
+    ['another release', 'other', 'hub.example.org'],
+    ['a second public name', 'dinf', 'hubs.example.org'],
+  ])('refuses %s', async (_, release, publicName) => {
     await found();
-    await expect(found('other')).rejects.toThrow('not pods of the Helm release other');
+    await expect(found(release, publicName)).rejects.toThrow(
+      `not the pods of the Helm release ${release} under one name`,
+    );
+    expect(readPlan(home)?.hubs).toHaveLength(3);
   });
 });

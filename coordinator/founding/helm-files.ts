@@ -2,7 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
 import { type FoundedFile, keepOrMake } from './founded-file.ts';
-import { namesIn, natsChartValues } from './helm-values.ts';
+import { hubsOfRelease, namesIn, natsChartValues } from './helm-values.ts';
 import { type HubAuthority, prepareHubCertificate } from './hub-certificates.ts';
 import { HUB_CA_FILE, type HubTls } from './hub-config.ts';
 import { logKeyFiles } from './log-keys.ts';
@@ -28,17 +28,16 @@ export interface KubernetesFounding {
  */
 export async function foundInKubernetes(founding: KubernetesFounding): Promise<FoundedFile[]> {
   const { home, authority, plan, release, now } = founding;
-  const { hubs } = namesIn(release);
-  if (!plan.hubs.every(({ privateHost }) => privateHost.endsWith(`.${hubs}-headless`)))
-    throw new PlanError(
-      `The network in ${home} has hubs that are not pods of the Helm release ${release}. Give its own release, or another home with DINF_HOME.`,
-    );
+  refuseOtherHubs(founding);
   const folder = join(home, 'helm');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const certificate = await prepareHubCertificate({
     authority,
     folder: join(folder, 'tls'),
-    names: [...new Set(plan.hubs.flatMap(({ host, privateHost }) => [host, privateHost])), hubs],
+    names: [
+      ...new Set(plan.hubs.flatMap(({ host, privateHost }) => [host, privateHost])),
+      namesIn(release).hubs,
+    ],
     now,
   });
   const secrets = await secretFiles(founding, certificate);
@@ -54,6 +53,16 @@ export async function foundInKubernetes(founding: KubernetesFounding): Promise<F
     await keepOrMake(join(folder, 'values.yaml'), json(values)),
     await derive(join(folder, 'secrets.yaml'), json(secretList(release, secrets))),
   ];
+}
+
+/** The chart gives all hubs of a release one certificate and one load balancer. */
+function refuseOtherHubs({ home, plan, release }: KubernetesFounding): void {
+  const wanted = hubsOfRelease(release, plan.hubs[0]?.host ?? '');
+  const planned = plan.hubs.map(({ host, privateHost }) => `${host}@${privateHost}`);
+  if (planned.join() !== wanted.join())
+    throw new PlanError(
+      `The hubs of the network in ${home} are not the pods of the Helm release ${release} under one name. Give the release and the name with which the network was founded, or another home with DINF_HOME.`,
+    );
 }
 
 /** JSON is also YAML, and no value can be read as something else. */
