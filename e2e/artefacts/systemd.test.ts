@@ -51,7 +51,9 @@ const analyze = (args: readonly string[]) =>
 describe.each(UNITS)('%s', (unit) => {
   test('is accepted by systemd, without an unknown setting', ({ skip }) => {
     skip(analyze(['--version']).error !== undefined, 'systemd is not installed');
-    expect(analyze(['verify', checkable(unit)])).toMatchObject({ status: 0, stderr: '' });
+    // It also reports on units of this machine that the unit names.
+    const { stderr } = analyze(['verify', checkable(unit)]);
+    expect(stderr.split('\n').filter((line) => line.includes(unit))).toEqual([]);
   });
 
   test('is isolated as far as its program permits', ({ skip }) => {

@@ -25,8 +25,9 @@ class Dinf < Formula
   def caveats
     <<~EOS
       To let this Mac serve models, start it once with the address of a network, and approve the
-      code that it shows:
-        dinf provider --link --coordinator https://api.example.org
+      code that it shows. The second command lets launchd start it with the computer:
+        dinf provider start --link --coordinator https://api.example.org
+        dinf provider install
     EOS
   end
 
