@@ -1,13 +1,15 @@
 import type { Command } from 'commander';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { artefactCommands } from '#e2e/artefacts/commands.ts';
 import { documentedCommands } from '#e2e/documentation/commands.ts';
 import { assemble, parts } from './program.ts';
 
 /**
- * Every command that README and docs name must exist, with the options and as many arguments as
- * they show.
+ * Every command that README and docs name, or that an image, a unit, compose or the chart runs,
+ * must exist, with the options and as many arguments as they show.
  */
 const documented = documentedCommands();
+const run = artefactCommands();
 
 let program: Command;
 beforeAll(async () => {
@@ -56,6 +58,15 @@ describe('a command in the documentation', () => {
   test.each(documented)('$line ($file) exists as it is shown', ({ line }) => {
     expect(faultOf(line)).toBeUndefined();
   });
+});
+
+test.each(run)('$line, which $file runs, exists', ({ line }) => {
+  expect(faultOf(line)).toBeUndefined();
+});
+
+test('artefacts run the coordinator, the migration and a provider', () => {
+  for (const start of ['coordinator', 'migrate', 'provider', 'network init', 'keys create'])
+    expect(run.filter(({ line }) => line.startsWith(start))).not.toEqual([]);
 });
 
 test('no argument has a name of several words, because commander would read <folder or name> as three', () => {
