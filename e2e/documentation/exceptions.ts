@@ -8,9 +8,15 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   "README.md: OpenAI SDK                    operator's tools": 'a drawing',
   'CONTRIBUTING.md: npm test': 'runs all tests, this one too',
   'CONTRIBUTING.md: npm test -- e2e/money.test.ts': 'runs a test that runs anyway',
-  'docs/operating.md: npm run package': 'e2e/installed-package.test.ts builds the package',
-  'docs/operating.md: npm install --global --ignore-scripts dist/d-inference-*.tgz':
+  'docs/operating/install.md: npm run package': 'e2e/installed-package.test.ts builds the package',
+  'docs/operating/install.md: npm install --global --ignore-scripts dist/d-inference-*.tgz':
     'e2e/installed-package.test.ts installs the package',
+  'docs/operating/install.md: npm run package && cp dist/d-inference-*.tgz packaging/containers/d-inference.tgz':
+    'needs a container engine (packaging/containers/containers.test.ts)',
+  'docs/operating/install.md: kubectl apply -f .dinf/helm/secrets.yaml':
+    'needs a cluster (e2e/artefacts/chart.test.ts)',
+  'docs/operating/install.md: cp packaging/systemd/*.service /etc/systemd/system/':
+    'needs systemd (e2e/artefacts/systemd.test.ts)',
   'CONTRIBUTING.md: npm run bench': 'measures for minutes (cli/test.ts runs its small size)',
   'CONTRIBUTING.md: npm run fuzz': 'runs for ten minutes; the tests run it for seconds',
   'CONTRIBUTING.md: DINF_WRITE_API=1 npm test -- api-document commands-page dashboards decisions-index metrics-page troubleshooting-page':

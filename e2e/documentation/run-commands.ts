@@ -82,6 +82,12 @@ const NOT_RUN: Readonly<Record<string, string>> = {
       'needs several machines (e2e/machines/founded-network.test.ts, cli/up/public-access.test.ts)',
     ]),
   ),
+  ...Object.fromEntries(
+    ['network init --helm dinf --hub hub.example.org', 'network init --helm dinf'].map((line) => [
+      line,
+      'needs a home without another network (coordinator/founding/helm-files.test.ts)',
+    ]),
+  ),
   'canary --file canaries.json --accuse --prove --every 3600':
     'runs until it is stopped (e2e/model-squatting.test.ts)',
   'trust pardon <provider>': 'needs a machine that was excluded (e2e/recounts.test.ts)',
