@@ -5,7 +5,7 @@ import { ROOT, SOURCE_FOLDERS, sourceFiles } from './source-folders.ts';
 
 const FOLDERS = [...SOURCE_FOLDERS, 'e2e'];
 /** Variables that a process sets for its own child processes; users never set them. */
-const INTERNAL = ['DINF_PARENT'];
+const INTERNAL = ['DINF_PARENT', 'DINF_PAUSED'];
 
 test('docs/configuration.md lists exactly the settings that the code reads', () => {
   const documented = new Set(
