@@ -12,9 +12,9 @@ export interface HubWatchOptions {
 
 /**
  * Interval of the rounds, in milliseconds. With two silent rounds, other hubs accept the machines
- * of a killed hub 0.5 to 1 s after its end.
+ * of a killed hub 0.5 to 0.75 s after its end.
  */
-const ROUND_MS = 500;
+const ROUND_MS = 250;
 const ASK_ALL = '$SYS.REQ.SERVER.PING';
 
 /**

@@ -5,23 +5,31 @@ const TOKENS = 5;
 const messages = [{ role: 'user', content: 'Are you there?' }];
 const chat = { model: 'sim-llama-8b', messages, max_tokens: TOKENS };
 
+/** Time between two looks at the clock, in milliseconds; each begins the requests that are due. */
+const TICK_MS = 10;
+
 /** Short requests at a fixed rate, however slowly they are answered. */
 export class SteadyLoad {
   readonly #network: TestNetwork;
+  readonly #perSecond: number;
+  readonly #since = performance.now();
   readonly #failures: unknown[] = [];
   readonly #open = new Set<Promise<void>>();
   readonly #timer: NodeJS.Timeout;
   #requests = 0;
 
-  constructor(network: TestNetwork, requestsPerSecond: number) {
+  constructor(network: TestNetwork, perSecond: number) {
     this.#network = network;
-    this.#timer = setInterval(() => this.#begin(), 1_000 / requestsPerSecond);
+    this.#perSecond = perSecond;
+    this.#timer = setInterval(() => this.#beginDue(), TICK_MS);
   }
 
-  #begin(): void {
-    this.#requests += 1;
-    const request = this.#ask().finally(() => this.#open.delete(request));
-    this.#open.add(request);
+  #beginDue(): void {
+    const due = ((performance.now() - this.#since) / 1_000) * this.#perSecond;
+    for (; this.#requests < due; this.#requests += 1) {
+      const request = this.#ask().finally(() => this.#open.delete(request));
+      this.#open.add(request);
+    }
   }
 
   async #ask(): Promise<void> {

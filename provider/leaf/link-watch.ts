@@ -52,6 +52,7 @@ export class LinkWatch implements AsyncDisposable {
       user,
       pass,
       name: 'link watch',
+      waitOnFirstConnect: true,
       maxReconnectAttempts: -1,
       reconnectTimeWait: RECONNECT_MS,
     });
