@@ -14,7 +14,7 @@ export async function runUnder(node, args) {
     stdio: 'inherit',
     env: { ...process.env, DINF_PARENT: String(process.pid) },
   });
-  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2']))
     process.on(signal, () => child.kill(signal));
   const watch = startedByNpm() ? watchParent(process.ppid, () => child.kill('SIGTERM')) : undefined;
   const [code, signal] = await new Promise((resolve, reject) => {

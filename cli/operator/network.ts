@@ -137,6 +137,8 @@ async function runHub(name: string): Promise<void> {
     log: (line) => process.stderr.write(`dinf: ${line}\n`),
   });
   const child = spawn(path, ['-c', 'nats-server.conf'], { cwd: folder, stdio: 'inherit' });
+  // In other commands a second SIGHUP ends the process (bin/signals.ts). A hub reloads at each one.
+  process.removeAllListeners('SIGHUP');
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'] as const)
     process.on(signal, () => child.kill(signal));
   const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>(
