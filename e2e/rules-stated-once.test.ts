@@ -11,6 +11,9 @@ const READ = /headers(?:\.get\(['"]retry-after['"]\)|\[['"]retry-after['"]\](?!\
 const NAME = /['"]retry-after['"]/i;
 const FIXED_WAIT = /retryAfterMs(?::|\s*\?\?)\s*[\d_]+/;
 
+/** Doubles the quotes of a text, as only a writer of CSV does. */
+const QUOTED_CELL = /replace(?:All)?\([^)]*'""'\)/;
+
 const isTest = (file: string) => file.endsWith('.test.ts');
 const filesWith = (pattern: RegExp, folders: readonly string[] = SOURCE_FOLDERS) =>
   folders
@@ -27,7 +30,12 @@ test('no other file of the API has a fixed wait of its own', () => {
   expect(filesWith(FIXED_WAIT, ['http-api', 'client', 'coordinator'])).toEqual([]);
 });
 
+test('only one file writes cells of CSV', () => {
+  expect(filesWith(QUOTED_CELL)).toEqual(['coordinator/csv.ts']);
+});
+
 test.each([
+  [`text.replaceAll('"', '""')`, QUOTED_CELL],
   ["reply.header('retry-after', 3)", NAME],
   ["headers['retry-after'] = '3'", NAME],
   ['{ "Retry-After": 3 }', NAME],

@@ -21,8 +21,15 @@ export async function statement(
   { from, until, csv, json }: StatementOptions,
 ): Promise<void> {
   const { services } = await import('#bus-schemas');
-  const asText = csv ? csvLine : json ? (line: Line) => JSON.stringify(line) : plainLine;
-  if (csv) console.log(CSV_COLUMNS.join(','));
+  const { csvLine } = await import('#coordinator/csv.ts');
+  const cellsOf = (line: Line) =>
+    CSV_COLUMNS.map((column) => (column === 'at' ? iso(line.at) : line[column]));
+  const asText = csv
+    ? (line: Line) => csvLine(cellsOf(line))
+    : json
+      ? (line: Line) => JSON.stringify(line)
+      : plainLine;
+  if (csv) console.log(csvLine(CSV_COLUMNS));
   await withBus(async (bus) => {
     let after: string | undefined;
     do {
@@ -51,21 +58,6 @@ const CSV_COLUMNS = [
   'completionTokens',
   'promotionalMicroUsd',
 ] as const;
-
-function csvLine(line: Line): string {
-  return CSV_COLUMNS.map((column) =>
-    csvField(column === 'at' ? iso(line.at) : String(line[column] ?? '')),
-  ).join(',');
-}
-
-/**
- * Quotes a field if CSV requires it. A quote before `=`, `+`, `@` or `-` stops a spreadsheet from
- * running text of an account as a formula.
- */
-function csvField(value: string): string {
-  const text = /^[=+@\t\r]|^-(?!\d)/.test(value) ? `'${value}` : value;
-  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
 
 function plainLine({
   at,

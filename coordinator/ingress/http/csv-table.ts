@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
+import { csvLine } from '#coordinator/csv.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -32,7 +33,7 @@ export async function sendCsv<Of extends Row>(
   const first = await pageAfter(after, limit ?? ROWS_PER_PAGE);
   if (limit !== undefined && first.next !== undefined) reply.header(NEXT_HEADER, first.next);
   async function* lines(): AsyncGenerator<string> {
-    yield `${columns.join(',')}\n`;
+    yield `${csvLine(columns)}\n`;
     let page = first;
     yield linesOf(page.data, columns);
     while (limit === undefined && page.next !== undefined) {
@@ -44,10 +45,5 @@ export async function sendCsv<Of extends Row>(
 }
 
 function linesOf(rows: readonly Row[], columns: readonly string[]): string {
-  return rows.map((row) => `${columns.map((column) => cellOf(row[column])).join(',')}\n`).join('');
-}
-
-function cellOf(value: unknown): string {
-  const text = String(value ?? '');
-  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return rows.map((row) => `${csvLine(columns.map((column) => row[column]))}\n`).join('');
 }
