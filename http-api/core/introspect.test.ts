@@ -74,6 +74,30 @@ describe('a chat request', () => {
   });
 
   test.each([
+    [{ temperature: 3 }, 'The field `temperature` must be at most 2.'],
+    [{ n: 2 }, 'The field `n` must be 1: a request has one answer.'],
+    [
+      { messages: [...messages, { role: 'assistant' }, { role: 'user' }] },
+      'The field `messages[2]` needs content; only a message of the assistant may consist of tool calls.',
+    ],
+    [
+      { messages: [{ role: 'user', content: [{ type: 'text' }] }] },
+      'The field `messages[0].content[0]` must be {"type": "text", "text": …} or {"type": "image_url", "image_url": {"url": …}}.',
+    ],
+    [
+      {
+        messages: [
+          { role: 'user', content: [{ type: 'image_url', image_url: { url: 'https://a/b.png' } }] },
+        ],
+      },
+      'The field `messages[0].content[0].image_url.url` must be an inline data: URI with the base64 of a png, jpeg, webp or gif; "https://a/b.png" is not fetched.',
+    ],
+    [{ stop: ['a', ''] }, 'The field `stop[1]` must have 1 to 1024 characters.'],
+  ])('%j is refused with a sentence that says what is allowed', (fields, message) => {
+    expect(() => chat(fields)).toThrow(expect.objectContaining({ message }));
+  });
+
+  test.each([
     [{ temperature: 3 }, 'temperature'],
     [{ top_p: 'x' }, 'top_p'],
     [{ seed: 0.5 }, 'seed'],

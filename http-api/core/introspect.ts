@@ -1,7 +1,8 @@
 import type { InferenceRequest, KeyAmounts, Trait } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
-import { checkChat, checkFlag, checkStop } from './chat-request.ts';
-import { invalid, isGiven, isObject, type JsonObject } from './json.ts';
+import { checkChat } from './chat-request.ts';
+import type { ChatRequest } from './chat-schema.ts';
+import { invalid, isGiven, type JsonObject } from './json.ts';
 import { type ProviderPreferences, providerPreferences } from './provider-preferences.ts';
 
 /**
@@ -36,7 +37,7 @@ export const TOOLS_PREAMBLE_TOKENS = 512;
 const LIMIT_FIELDS = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'] as const;
 const MAX_SHOWN_NAME = 64;
 /** Fields that hold the prompt: their size is part of the bound by which money is held. */
-const BILLED_FIELDS = ['messages', 'tools', 'response_format'];
+const BILLED_FIELDS: readonly ChatField[] = ['messages', 'tools', 'response_format'];
 /**
  * Most bytes of JSON in all other fields together. The largest fields that the contract allows are
  * stop strings and biases, of about 16 KiB each.
@@ -46,7 +47,7 @@ const MAX_UNBILLED_BYTES = 64 * 1024;
  * Fields that a provider receives. All other fields stay here: fields that identify the caller, and
  * unknown fields, which a customer could use to send data to a machine without paying for it.
  */
-const FORWARDED_FIELDS = [
+const FORWARDED_FIELDS: readonly ChatField[] = [
   ...BILLED_FIELDS,
   'tool_choice',
   'parallel_tool_calls',
@@ -65,30 +66,33 @@ const FORWARDED_FIELDS = [
   'frequency_penalty',
   'presence_penalty',
 ];
+type ChatField = keyof ChatRequest;
 
 export function introspectChat(body: JsonObject): ChatIntent {
   checkUnbilled(body);
-  const { messages, images, hasTools } = checkChat(body);
+  const { chat, images, hasTools } = checkChat(body);
+  const { messages } = chat;
   const promptBytes = sizeOf(messages);
-  const schemaBytes = sizeOf(body['tools']) + sizeOf(body['response_format']);
+  const schemaBytes = sizeOf(chat.tools) + sizeOf(chat.response_format);
   const textBytes = images === 0 ? promptBytes : promptBytes - imageBytes(messages);
-  const effort = body['reasoning_effort'];
   const promptEstimate =
     Math.max(1, Math.floor((textBytes + schemaBytes) / BYTES_PER_TOKEN)) +
     MESSAGE_FRAMING_TOKENS * messages.length +
     TOKENS_PER_IMAGE * images;
   return {
-    model: checkModel(body['model']),
-    streamed: checkFlag(body, 'stream'),
-    includeUsage: wantsUsage(body['stream_options']),
+    model: checkModel(chat.model),
+    streamed: chat.stream === true,
+    includeUsage: chat.stream_options?.include_usage === true,
     promptEstimate,
     amounts: { inputTokens: promptEstimate },
     promptBound: promptBytes + schemaBytes + (hasTools ? TOOLS_PREAMBLE_TOKENS : 0),
-    maxOutputTokens: outputLimit(body),
+    maxOutputTokens: outputLimit(chat),
     requires: [
       ...(hasTools ? (['tools'] as const) : []),
       ...(images > 0 ? (['vision'] as const) : []),
-      ...(isGiven(effort) && effort !== 'none' && !checkFlag(body, 'reasoning_optional')
+      ...(isGiven(chat.reasoning_effort) &&
+      chat.reasoning_effort !== 'none' &&
+      chat.reasoning_optional !== true
         ? (['reasoning'] as const)
         : []),
     ],
@@ -109,15 +113,14 @@ export function forwardedRequest(
   for (const field of FORWARDED_FIELDS)
     if (isGiven(intent.body[field])) chat[field] = intent.body[field];
   chat['max_tokens'] = maxOutputTokens;
-  const stop = checkStop(chat['stop']);
-  if (stop !== undefined) chat['stop'] = stop;
+  if (typeof chat['stop'] === 'string') chat['stop'] = [chat['stop']];
   return { chat, cacheScope } as InferenceRequest;
 }
 
 function checkUnbilled(body: JsonObject): void {
   let total = 0;
   for (const [field, value] of Object.entries(body)) {
-    if (BILLED_FIELDS.includes(field)) continue;
+    if (BILLED_FIELDS.includes(field as ChatField)) continue;
     total += Buffer.byteLength(field) + sizeOf(value);
     if (total <= MAX_UNBILLED_BYTES) continue;
     const param = field.slice(0, MAX_SHOWN_NAME);
@@ -132,35 +135,18 @@ function sizeOf(value: unknown): number {
   return isGiven(value) ? Buffer.byteLength(JSON.stringify(value)) : 0;
 }
 
-function imageBytes(messages: readonly JsonObject[]): number {
-  const parts = messages.flatMap(({ content }) =>
-    Array.isArray(content) ? (content as JsonObject[]) : [],
-  );
-  return parts.reduce((sum, part) => sum + (part['type'] === 'image_url' ? sizeOf(part) : 0), 0);
+function imageBytes(messages: ChatRequest['messages']): number {
+  const parts = messages.flatMap(({ content }) => (Array.isArray(content) ? content : []));
+  return parts.reduce((sum, part) => sum + (part.type === 'image_url' ? sizeOf(part) : 0), 0);
 }
 
-function checkModel(model: unknown): string {
-  if (typeof model !== 'string' || model === '')
-    throw invalid('model', 'model is required and must be a string.');
+/** A name that no model can have is answered like the name of a model that does not exist. */
+function checkModel(model: string): string {
   if (model.length > 128)
     throw new ApiError('model_not_found', 'There is no such model.', { param: 'model' });
   return model;
 }
 
-function wantsUsage(options: unknown): boolean {
-  if (!isGiven(options)) return false;
-  if (!isObject(options)) throw invalid('stream_options', 'stream_options must be an object.');
-  return checkFlag(options, 'include_usage');
-}
-
-function outputLimit(body: JsonObject): number | undefined {
-  let limit: number | undefined;
-  for (const field of LIMIT_FIELDS) {
-    const value = body[field];
-    if (!isGiven(value)) continue;
-    if (typeof value !== 'number' || !Number.isInteger(value) || value < 1)
-      throw invalid(field, `${field} must be a positive whole number.`);
-    limit ??= value;
-  }
-  return limit;
+function outputLimit(chat: ChatRequest): number | undefined {
+  return LIMIT_FIELDS.map((field) => chat[field]).find(isGiven) ?? undefined;
 }

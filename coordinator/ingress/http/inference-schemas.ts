@@ -1,10 +1,11 @@
 import { Type } from 'typebox';
 import { QUANTIZATIONS, TRUST_LEVELS } from '#bus-schemas';
+import { chatFields } from '#http-api/core/chat-schema.ts';
 import { SORTS } from '#http-api/core/provider-preferences.ts';
 
 /**
- * Schemas that document the four surfaces. The rules themselves are in core/chat-request.ts and
- * core/surfaces/.
+ * Schemas that document the four surfaces. That of chat completions is the one that checks its
+ * requests; the rules of the others, which are lowered to it, are in http-api/core/surfaces/.
  */
 
 const optional = Type.Optional;
@@ -74,14 +75,16 @@ export const providerWishes = Type.Object(
   },
   { description: 'Which providers may serve the request.' },
 );
+const provider = optional(providerWishes);
+const { model, stream, temperature, top_p } = chatFields;
 const shared = {
-  model: Type.String({ description: 'A model or an alias.' }),
-  stream: optional(Type.Boolean()),
-  temperature: optional(Type.Number({ minimum: 0, maximum: 2 })),
-  top_p: optional(Type.Number({ minimum: 0, maximum: 1 })),
+  model,
+  stream,
+  temperature,
+  top_p,
   tools: optional(Type.Array(any)),
   tool_choice: optional(any),
-  provider: optional(providerWishes),
+  provider,
 };
 
 interface Described {
@@ -93,20 +96,7 @@ interface Described {
 const described: Readonly<Record<string, Described>> = {
   '/v1/chat/completions': {
     summary: "Answer a conversation (OpenAI's chat completions)",
-    body: Type.Object({
-      ...shared,
-      messages: Messages,
-      max_tokens: optional(Type.Integer()),
-      max_completion_tokens: optional(Type.Integer()),
-      stop: optional(any),
-      seed: optional(Type.Integer()),
-      response_format: optional(any),
-      logprobs: optional(Type.Boolean()),
-      top_logprobs: optional(Type.Integer({ minimum: 0, maximum: 20 })),
-      reasoning_effort: optional(Type.String()),
-      parallel_tool_calls: optional(Type.Boolean()),
-      stream_options: optional(Type.Object({ include_usage: optional(Type.Boolean()) })),
-    }),
+    body: Type.Object({ ...chatFields, provider }),
     example: { model: 'sim', messages: [{ role: 'user', content: 'Hello' }], stream: true },
   },
   '/v1/responses': {
