@@ -13,6 +13,15 @@ export const RELEASE = 'dinf';
 /** The lowest version that the chart accepts, and a recent one. */
 export const KUBERNETES = ['1.25.0', '1.33.0'];
 
+/** The secrets of each group of components, without the name of the release. */
+export const GROUP_SECRETS: Readonly<Record<string, readonly string[]>> = {
+  routing: ['core'],
+  books: ['core', 'receipts'],
+  trust: ['core', 'trust'],
+  // Last, because it is ready only when the others answer.
+  ingress: ['core'],
+};
+
 export interface Resource {
   readonly kind: string;
   readonly metadata: {

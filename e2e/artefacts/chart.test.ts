@@ -7,6 +7,7 @@ import { cacheFolder, findNatsServer } from '#provider';
 import { RELEASE as NATS_VERSION } from '#provider/leaf/release-archive.ts';
 import {
   type Chart,
+  GROUP_SECRETS,
   helm,
   KUBERNETES,
   prepareChart,
@@ -101,13 +102,7 @@ describe('the rendered chart', () => {
         .flatMap(({ projected }: Resource['spec']) => projected?.sources ?? [])
         .map(({ secret }: Resource['spec']) => secret.name.slice(RELEASE.length + 1));
     const found = Object.fromEntries(ours().map((each) => [each.name, secretsOf(each)]));
-    expect(found).toEqual({
-      ingress: ['core'],
-      routing: ['core'],
-      books: ['core', 'receipts'],
-      trust: ['core', 'trust'],
-      'migration-1': ['core'],
-    });
+    expect(found).toEqual({ ...GROUP_SECRETS, 'migration-1': ['core'] });
     for (const { name, container } of ours()) {
       const variables = container.env.map((variable: { name: string }) => variable.name);
       expect(variables.includes('DATABASE_URL'), name).toBe(name !== 'ingress');
