@@ -88,6 +88,13 @@ export interface Config {
   readonly linksPerDay: number;
   /** Lifetime of the credentials of a leaf, in milliseconds. */
   readonly leafLifetimeMs: number;
+  /**
+   * Time from the moment at which `/readyz` reports 503 until new requests are refused, in
+   * milliseconds. A proxy in front has to notice it in this time.
+   */
+  readonly drainNoticeMs: number;
+  /** After that: maximum wait of a stopping ingress for running answers, in milliseconds. */
+  readonly drainMs: number;
   /** Time in which a client must send its headers, and its whole request, in milliseconds. */
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
@@ -201,6 +208,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     leafLifetimeMs: integer(env, 'DINF_LEAF_LIFETIME_HOURS', 720, 1, 87_600) * 3_600_000,
     linksPerDay: integer(env, 'DINF_LINKS_PER_DAY', 10, 1, 1_000_000),
     addressLimit: integer(env, 'DINF_ADDRESS_LIMIT', 60, 1, 1_000_000),
+    drainNoticeMs: integer(env, 'DINF_DRAIN_NOTICE_MS', 5_000, 0, 600_000),
+    drainMs: integer(env, 'DINF_DRAIN_MS', 30_000, 0, 3_600_000),
     headersTimeoutMs: integer(env, 'DINF_HEADERS_TIMEOUT_MS', 10_000, 100, 600_000),
     requestTimeoutMs: integer(env, 'DINF_REQUEST_TIMEOUT_MS', 120_000, 100, 3_600_000),
     trustedProxies: list(env['DINF_TRUSTED_PROXIES'] ?? ''),

@@ -17,9 +17,12 @@ export function startComponentProcess(
       ...process.env,
       ...operatorSettings(network),
       DINF_HTTP_PORT: '0',
+      DINF_DRAIN_NOTICE_MS: '0',
       DINF_LOG: 'info',
       ...settings,
     },
+    // A stopping ingress waits for running answers.
+    stopTimeoutMs: 60_000,
     isReady: (line) => line.includes('the coordinator runs'),
   });
 }

@@ -180,6 +180,8 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     }),
     // The only user of a local network needs no limits, except those that the environment sets.
     ...(limitsAreSet(env) ? {} : { accountLimits: {} }),
+    // No proxy is in front of a local network, unless the environment sets this time.
+    ...(env['DINF_DRAIN_NOTICE_MS'] ? {} : { drainNoticeMs: 0 }),
     ...options.config,
   };
   await prepareStreams(config, log);

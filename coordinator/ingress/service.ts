@@ -23,6 +23,7 @@ import { AskedPrices } from './asked-prices.ts';
 import { CatalogCache } from './catalog-cache.ts';
 import { LateBudget } from './core/late-budget.ts';
 import { degradations } from './degradations.ts';
+import { Drain } from './drain.ts';
 import { FlowSender } from './flow-sender.ts';
 import { Api } from './http/api.ts';
 import { documentApi } from './http/api-document.ts';
@@ -50,10 +51,6 @@ import { Recounter } from './recounter.ts';
 import { EvidenceCache } from './sealed/evidence-cache.ts';
 import { SealedSessions } from './sealed/sealed-sessions.ts';
 
-/**
- * Time that running answers have to finish after the ingress received its stop, in milliseconds.
- */
-const DRAIN_MS = 30_000;
 /** Memory for all answers that are collected whole before they are sent, in bytes. */
 const WHOLE_ANSWERS_BYTES = 256 * 1024 * 1024;
 
@@ -107,12 +104,9 @@ export async function startIngress(context: Context): Promise<Ingress> {
   });
   measured(metrics, 'dinf_ingress_jobs_running', () => jobs.size);
 
-  let draining = false;
-  const setDraining = (wanted: boolean): void => {
-    draining = wanted;
-  };
+  const drain = new Drain({ noticeMs: config.drainNoticeMs, clock });
   const missing = async () => [
-    ...(draining ? ['draining'] : []),
+    ...(drain.state === 'open' ? [] : ['draining']),
     ...((await answersWithin(bus.connection, 1_000)) ? [] : ['bus']),
     ...(catalog.isLoaded ? [] : ['catalog']),
   ];
@@ -122,6 +116,10 @@ export async function startIngress(context: Context): Promise<Ingress> {
     log,
     onRejected: (code) => rejected.inc({ code }),
     ...config,
+  });
+  // A proxy must not send its next request on a connection that is about to be closed.
+  server.addHook('onRequest', async (_request, reply) => {
+    if (drain.state !== 'open') reply.raw.setHeader('connection', 'close');
   });
   await documentApi(server);
   await server.register(websocket, { options: { maxPayload: MAX_REQUEST_BYTES } });
@@ -166,7 +164,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
       badlySealed: new MinuteCounts(clock),
       clock,
     }),
-    isDraining: () => draining,
+    isClosed: () => drain.state === 'closed',
   });
   const url = await server.listen({ host: config.http.host, port: config.http.port });
   log.info({ url, ingress }, 'the API listens');
@@ -188,15 +186,15 @@ export async function startIngress(context: Context): Promise<Ingress> {
   if (admin !== undefined) {
     await documentApi(admin);
     const operators = new Api(admin, { operator: operatorAuth(bus, addressLimiter()) }, bus);
-    addAdminRoutes({ admin: new AdminApi(operators), setDraining, metrics, now });
+    addAdminRoutes({ admin: new AdminApi(operators), drain, metrics, now });
     addMdmRoute(admin, bus);
   }
   const adminUrl = await admin?.listen(config.admin);
   if (adminUrl !== undefined) log.info({ url: adminUrl }, 'the routes for operators are listening');
 
   const stop = async (): Promise<void> => {
-    draining = true;
-    await jobs.whenIdle(DRAIN_MS);
+    await drain.close();
+    await jobs.whenIdle(config.drainMs);
     await jobs[Symbol.asyncDispose]();
     for (const watch of vanished) watch[Symbol.dispose]();
     await Promise.all([closeServer(server), tls?.[Symbol.asyncDispose]()]);

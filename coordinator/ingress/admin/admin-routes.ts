@@ -1,6 +1,7 @@
 import type { Registry } from 'prom-client';
 import { Type } from 'typebox';
 import { services } from '#bus-schemas';
+import type { Drain } from '../drain.ts';
 import { asTime, LIST, listOf, optional, strict, timeOf, When } from '../http/api.ts';
 import { addAccountRoutes } from './account-routes.ts';
 import type { AdminApi } from './admin-api.ts';
@@ -12,13 +13,13 @@ import { addPeopleRoutes } from './people-routes.ts';
 interface AdminDeps {
   readonly admin: AdminApi;
   /** Stops this ingress from accepting new requests, or resumes. */
-  readonly setDraining: (draining: boolean) => void;
+  readonly drain: Pick<Drain, 'begin' | 'cancel'>;
   readonly metrics: Registry;
   readonly now: () => number;
 }
 
 /** Registers all routes of the listener for operators. */
-export function addAdminRoutes({ admin, setDraining, metrics, now }: AdminDeps): void {
+export function addAdminRoutes({ admin, drain, metrics, now }: AdminDeps): void {
   admin.read({
     url: '/admin/audit',
     summary: 'Changes by operators, newest first',
@@ -87,7 +88,8 @@ export function addAdminRoutes({ admin, setDraining, metrics, now }: AdminDeps):
     reply: Type.Object({ done: Type.Boolean() }),
     example: { body: { draining: true } },
     handle: async ({ body }) => {
-      setDraining(body.draining);
+      if (body.draining) drain.begin();
+      else drain.cancel();
       return { done: true };
     },
   });

@@ -35,7 +35,7 @@ const everyone = await documentOf((server) =>
 const operators = await documentOf((server) =>
   addAdminRoutes({
     admin: new AdminApi(new Api(server, { operator: pass }, undefined as never)),
-    setDraining: () => undefined,
+    drain: { begin: () => undefined, cancel: () => undefined },
     metrics: new Registry(),
     now: Date.now,
   }),

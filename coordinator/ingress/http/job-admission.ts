@@ -14,7 +14,8 @@ export interface AdmissionDeps {
   readonly policy: KeyPolicy;
   readonly catalog: CatalogCache;
   readonly ownMachines: OwnMachines;
-  readonly isDraining: () => boolean;
+  /** True when an ingress that is about to stop refuses new requests. */
+  readonly isClosed: () => boolean;
   readonly now: () => number;
 }
 
@@ -41,8 +42,8 @@ export interface Admission {
   readonly job: AdmittedJob;
 }
 
-export function checkOpen({ isDraining }: AdmissionDeps): void {
-  if (isDraining()) throw new ApiError('draining');
+export function checkOpen({ isClosed }: AdmissionDeps): void {
+  if (isClosed()) throw new ApiError('draining');
 }
 
 /**
