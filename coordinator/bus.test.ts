@@ -6,6 +6,7 @@ import type { NatsNode } from '#network';
 import { startNatsHub } from '#testcontainers';
 import { Bus, endpoint } from './bus.ts';
 import { reportBus } from './bus-report.ts';
+import { leaveHub } from './connect-bus.ts';
 import { ensureStreams } from './streams.ts';
 
 const PROVIDER = `A${'B'.repeat(55)}`;
@@ -60,6 +61,29 @@ describe('a call', () => {
       code: 'unavailable',
     });
     expect(performance.now() - startedAt).toBeLessThan(1_000);
+  });
+
+  test('that a stopping component has received is answered before it leaves the bus', async () => {
+    const handling = Promise.withResolvers<void>();
+    const snapshot = Promise.withResolvers<{ revision: number; models: []; aliases: [] }>();
+    const connection = await connectToServer({ servers: hub.clientUrl });
+    const component = await new Bus(connection).serve('catalog', [
+      endpoint(services.catalog.snapshot, () => {
+        handling.resolve();
+        return snapshot.promise;
+      }),
+    ]);
+    await connection.flush();
+    const answer = bus.call(services.catalog.snapshot, {}, { timeoutMs: 60_000 });
+    await handling.promise;
+    const left = component[Symbol.asyncDispose]().then(() => leaveHub(connection));
+    // A second call finds no component: the first one takes no more calls.
+    await expect
+      .poll(() => bus.call(services.catalog.snapshot, {}, CALL).catch(({ code }) => code))
+      .toBe('unavailable');
+    snapshot.resolve({ revision: 7, models: [], aliases: [] });
+    expect(await answer).toMatchObject({ revision: 7 });
+    await left;
   });
 
   test('that takes too long fails with a timeout', async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   type JetStreamClient,
   type JetStreamManager,
@@ -49,6 +50,8 @@ export class BusError extends Error {
 export class NotResponsible extends Error {}
 
 const NOT_RESPONSIBLE = 503;
+/** How long a component that stops waits for its last answers, in milliseconds. */
+const LAST_ANSWERS_MS = 5_000;
 
 /** What `nats micro ls` shows of each component. */
 const DESCRIPTIONS: Readonly<Record<ComponentName, string>> = {
@@ -195,7 +198,8 @@ export class Bus {
 
   /**
    * Serves methods of one component. Several copies of a component share the calls. `nats micro ls`
-   * lists them.
+   * lists them. Its end takes no more calls, and waits until the received ones are answered: their
+   * callers would otherwise wait for their timeout before they call another copy.
    */
   async serve(component: ComponentName, endpoints: readonly Endpoint[]): Promise<AsyncDisposable> {
     const service = await new Svcm(this.connection).add({
@@ -205,16 +209,28 @@ export class Bus {
       queue: component,
       metadata: { [VERSION_FIELD]: packageJson.version },
     });
+    const answering = new Set<Promise<void>>();
     for (const { method, handle } of endpoints) {
       service.addEndpoint(method.method, {
         subject: method.subject,
         handler: (error, message) => {
           if (error) return this.#report.handlerFailed(method.subject, error);
-          void this.#answer(message, method, handle);
+          const answer = this.#answer(message, method, handle).finally(() =>
+            answering.delete(answer),
+          );
+          answering.add(answer);
         },
       });
     }
-    return { [Symbol.asyncDispose]: async () => void (await service.stop()) };
+    return {
+      [Symbol.asyncDispose]: async () => {
+        await service.stop();
+        await Promise.race([
+          Promise.all(answering),
+          delay(LAST_ANSWERS_MS, undefined, { ref: false }),
+        ]);
+      },
+    };
   }
 
   async #answer(
