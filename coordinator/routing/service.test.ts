@@ -77,6 +77,7 @@ async function startRoutingUnderTest() {
     metrics,
     known,
     fleet: async () => (await bus.call(services.routing.fleet, {}, CALL)).providers,
+    startStandby: start,
     stop: () => routing[Symbol.asyncDispose](),
     start: async () => {
       routing = await start();
@@ -179,6 +180,21 @@ test('after a restart of routing, a request waits only for the next beat', async
   );
   bus.publish(upSubject('beat'), Beat, announcement());
   expect(await waiting).toMatchObject({ ok: true, candidates: [{ provider: PROVIDER }] });
+});
+
+test('the start of a standby ends when it knows the machines of the leader', async () => {
+  await using network = await startRoutingUnderTest();
+  const { bus, connection, fleet, startStandby, metrics } = network;
+  const beat = () => bus.publish(upSubject('beat'), Beat, announcement());
+  beat();
+  await vi.waitFor(async () => expect(await fleet()).toHaveLength(1));
+  // The machine sends its next beat when the standby has asked the leader for its machines.
+  connection.subscribe(inCell(services.routing.fleet, 0).subject, { callback: beat });
+  await using _standby = await startStandby();
+  const { values } =
+    (await metrics.last.getMetricsAsJSON()).find(({ name }) => name === 'dinf_routing_providers') ??
+    {};
+  expect(values).toEqual([{ labels: {}, value: 1 }]);
 });
 
 test('a provider leaves when its connection ends, returns with a beat, and does not return once revoked', async () => {

@@ -36,6 +36,7 @@ import { measureRouter } from './metrics.ts';
 import { OwnCell } from './own-cell.ts';
 import { PriceReader } from './price-reader.ts';
 import { MachineRecords } from './records/machine-records.ts';
+import { untilFleetIsKnown } from './standby.ts';
 import { Switches } from './switches.ts';
 import { TrustReader } from './trust-reader.ts';
 import {
@@ -360,6 +361,14 @@ export async function startRouting(context: Context): Promise<Component> {
   await verdicts.firstRead;
   await switches.firstRead;
   await serving;
+  if (!lease.isHeld)
+    await untilFleetIsKnown({
+      bus,
+      cell,
+      isKnown: (provider) => router.fleet.provider(provider) !== undefined,
+      isLeading: () => lease.isHeld,
+      timeoutMs: GRACE_MS,
+    });
   // The start is complete when the hub has received the subscriptions. A hello that arrived earlier
   // would be missed until the next beat.
   await bus.connection.flush();
