@@ -1,5 +1,7 @@
+import { Client } from 'pg';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { services } from '#bus-schemas';
+import { startComponentProcess } from './component-process.ts';
 import { readStream } from './read-stream.ts';
 import { expectedText, startTestNetwork, type TestNetwork } from './test-network.ts';
 
@@ -54,6 +56,64 @@ describe('every process of the coordinator can be added or replaced', () => {
     });
     expect(network.tokensMade()).toBe(0);
     await network.apart.start('settlement');
+  });
+});
+
+describe('an ingress that stops', () => {
+  test('ends a stream that takes too long with an error, and its delivered part is charged', async () => {
+    network = await startTestNetwork({ providers: 1, tokenMs: 20, config: { drainMs: 100 } });
+    const ingress = await network.secondIngress();
+    const started = Promise.withResolvers<void>();
+    const target = { url: ingress.url, apiKey: network.apiKey };
+    const long = { ...chat, max_tokens: 5_000 };
+    const stream = readStream(target, long, { onContent: () => started.resolve() });
+    await started.promise;
+    await ingress[Symbol.asyncDispose]();
+    expect(await stream).toMatchObject({ errors: [{ code: 'draining' }], done: 0 });
+    const [charge, ...others] = await network.charges();
+    expect(others).toEqual([]);
+    expect(charge?.outcome).toBe('settled');
+    expect(charge?.completionTokens).toBeGreaterThan(0);
+    expect(charge?.completionTokens).toBeLessThan(1_000);
+  });
+
+  test('reports 503 on /readyz first, serves requests meanwhile and asks clients to close connections', async () => {
+    network = await startTestNetwork({ providers: 1, tokenMs: 2 });
+    const ingress = await startComponentProcess(network, 'ingress', {
+      DINF_DRAIN_NOTICE_MS: '600000',
+    });
+    const line = await ingress.whenLine((text) => text.includes('the API listens'), 1_000);
+    const target = { url: JSON.parse(line).url, apiKey: network.apiKey };
+    const ready = async () => (await fetch(`${target.url}/readyz`)).status;
+    await expect.poll(ready).toBe(200);
+    ingress.signal('SIGTERM');
+    await expect.poll(ready).toBe(503);
+    expect(await readStream(target, chat)).toMatchObject(good);
+    const { headers } = await fetch(`${target.url}/v1/models`, {
+      headers: { authorization: `Bearer ${network.apiKey}` },
+    });
+    await ingress.kill();
+    expect(headers.get('connection')).toBe('close');
+  });
+});
+
+describe('a version that does not fit the database', () => {
+  test('does not start, and its exit code is the one for a wrong configuration', async () => {
+    network = await startTestNetwork({ providers: 0, tokenMs: 2 });
+    const database = new Client({ connectionString: network.network.databaseUrl });
+    await database.connect();
+    const name = '9999-of-a-newer-version.sql';
+    await database.query("INSERT INTO migrations VALUES ($1, '', now(), true)", [name]);
+    await expect(startComponentProcess(network, 'catalog')).rejects.toThrow(
+      /\(code 64\).*this version is too old for the database.*9999-of-a-newer-version\.sql/s,
+    );
+    await database.query('DELETE FROM migrations WHERE name = ANY($1)', [
+      [name, '0104-kinds-of-migrations.sql'],
+    ]);
+    await expect(startComponentProcess(network, 'catalog')).rejects.toThrow(
+      /\(code 64\).*Run "dinf migrate".*0104-kinds-of-migrations\.sql/s,
+    );
+    await database.end();
   });
 });
 

@@ -176,6 +176,11 @@ export class JobRun {
     this.#happen({ type: 'client_gone' });
   }
 
+  /** Ends the answer with an error, because the ingress stops. */
+  ingressStops(): void {
+    this.#happen({ type: 'ingress_stops' });
+  }
+
   clientReady(): void {
     this.#happen({ type: 'client_ready' });
     this.#stream?.consumed();

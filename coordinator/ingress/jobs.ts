@@ -17,6 +17,7 @@ import {
   Violation,
 } from '#bus-schemas';
 import type { Answer } from '#http-api/answer.ts';
+import { DRAIN_MS } from './core/job.ts';
 import { type JobDeps, JobRun, type JobSpec } from './job-run.ts';
 
 const TICK_MS = 25;
@@ -26,6 +27,8 @@ const TICK_MS = 25;
  */
 const REPEAT_MS = 1_000;
 const MAX_REMEMBERED = 10_000;
+/** Longer than a cancelled job waits for the end of its provider, in milliseconds. */
+const LAST_ENDS_MS = DRAIN_MS + 500;
 
 /** The jobs of this ingress. It passes each message of the bus to the job that it concerns. */
 export class Jobs implements AsyncDisposable {
@@ -76,8 +79,18 @@ export class Jobs implements AsyncDisposable {
     return job;
   }
 
+  /**
+   * Waits at most `timeoutMs` for the running jobs. Then it ends their answers with an error, and
+   * waits shortly for the ends of the providers, so that the jobs are settled.
+   */
+  async end(timeoutMs: number): Promise<void> {
+    await this.#whenIdle(timeoutMs);
+    for (const job of this.#running.values()) job.ingressStops();
+    await this.#whenIdle(LAST_ENDS_MS);
+  }
+
   /** Resolves when no job is running, or after `timeoutMs`. */
-  async whenIdle(timeoutMs: number): Promise<void> {
+  async #whenIdle(timeoutMs: number): Promise<void> {
     if (this.#running.size === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, timeoutMs);

@@ -194,7 +194,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
 
   const stop = async (): Promise<void> => {
     await drain.close();
-    await jobs.whenIdle(config.drainMs);
+    await jobs.end(config.drainMs);
     await jobs[Symbol.asyncDispose]();
     for (const watch of vanished) watch[Symbol.dispose]();
     await Promise.all([closeServer(server), tls?.[Symbol.asyncDispose]()]);

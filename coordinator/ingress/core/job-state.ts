@@ -113,6 +113,8 @@ export type JobEvent =
   | { type: 'client_blocked' }
   | { type: 'client_ready' }
   | { type: 'client_gone' }
+  /** The ingress stops and cannot wait for the answer any longer. */
+  | { type: 'ingress_stops' }
   /** `isPatient` is true if the budget for late attempts does not allow one more cut. */
   | { type: 'timer'; isPatient?: boolean };
 

@@ -34,6 +34,7 @@ describe('after any sequence of events', () => {
     ),
     fc.constantFrom<JobEvent>(
       { type: 'client_gone' },
+      { type: 'ingress_stops' },
       { type: 'client_blocked' },
       { type: 'client_ready' },
       { type: 'timer' },

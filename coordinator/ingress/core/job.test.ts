@@ -202,6 +202,31 @@ describe('the life of a job', () => {
     ]);
   });
 
+  test('a stream that an ingress cannot finish ends with the reason, and its part is charged', () => {
+    const job = new Machine().serving('B');
+    job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 1 });
+    expect(job.happen({ type: 'ingress_stops' })).toMatchObject([
+      { do: 'cut', code: 'draining' },
+      { do: 'cancel' },
+    ]);
+    expect(job.happen({ type: 'end', attempt: 1, finish: 'cancelled', usage })).toMatchObject([
+      { do: 'ended', result: 'client_gone', served: expect.anything() },
+    ]);
+  });
+
+  test.each([true, false])(
+    'an answer without a part that reached its client is refused and not charged when the ingress stops (streamed: %s)',
+    (streamed) => {
+      const job = new Machine(streamed).serving('B');
+      if (!streamed) job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 1 });
+      expect(job.happen({ type: 'ingress_stops' })).toMatchObject([
+        { do: 'cancel' },
+        { do: 'reject', code: 'draining' },
+        { do: 'ended', result: 'failed', served: undefined },
+      ]);
+    },
+  );
+
   test('a client that leaves during a hold still ends the job, after the reply', () => {
     const job = new Machine();
     job.happen({ type: 'reserved', candidates: [candidate('B')] });

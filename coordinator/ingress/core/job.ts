@@ -242,11 +242,33 @@ function whileServing(state: JobState, event: JobEvent, now: number): Transition
         state: { ...state, phase: 'draining', drainBy: now + DRAIN_MS },
         commands: [{ do: 'cancel', attempt, reason: 'client_gone' }],
       };
+    case 'ingress_stops':
+      return ingressStops(state, attempt, now);
     case 'timer':
       return serveTimer(state, attempt, { now, isPatient: event.isPatient === true });
     default:
       return stay(state);
   }
+}
+
+/**
+ * A client that has received a part of its answer is told why it ends, and pays for this part. Any
+ * other client gets an error with which it repeats its request elsewhere, and pays nothing.
+ */
+function ingressStops(state: JobState, attempt: Attempt, now: number): Transition {
+  if (!state.committed)
+    return over(state, [
+      { do: 'cancel', attempt, reason: 'superseded' },
+      { do: 'reject', code: 'draining', retryAfterMs: state.retryAfterMs },
+      ended('failed', undefined),
+    ]);
+  return {
+    state: { ...state, phase: 'draining', drainBy: now + DRAIN_MS },
+    commands: [
+      { do: 'cut', code: 'draining' },
+      { do: 'cancel', attempt, reason: 'client_gone' },
+    ],
+  };
 }
 
 /**
