@@ -31,6 +31,8 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   'docs/serving.md: Ready: the last request ended 4 min ago.': 'an example of what is printed',
   'docs/operating/nats-tools.md: nats context save dinf --server nats://127.0.0.1:4222 --creds .dinf/keys/ops.creds --select':
     'needs the nats command; e2e/monitoring/nats-tools.test.ts sends its requests',
+  'docs/operating/upgrade.md: defaults':
+    'e2e/upgrade/rolling-upgrade.test.ts starts HAProxy with it',
   'docs/ARCHITECTURE.md: bus-schemas/     messages and their codec, subjects, sealing, receipts, accounts and permissions, streams':
     'a list of folders',
 };
