@@ -31,6 +31,8 @@ export interface TestNetworkOptions {
   readonly maxConcurrency?: number;
   readonly contextTokens?: number;
   readonly maxOutputTokens?: number;
+  /** Whether each answer goes on until `max_tokens`, which is the default. */
+  readonly endless?: boolean;
   readonly leaves?: 'own' | 'shared';
   /** Hubs of a cluster; one hub alone when left out. */
   readonly clusterOf?: number;
@@ -400,7 +402,7 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
     log,
     profile: () => ({
       chip: 'm3-ultra',
-      endless: true,
+      endless: options.endless ?? true,
       tokenMs: options.tokenMs,
       ...(options.firstTokenMs !== undefined && { firstTokenMs: options.firstTokenMs }),
       ...(options.startsCold && { startsCold: true }),

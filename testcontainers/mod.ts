@@ -10,6 +10,7 @@ export type { Dispute } from './fake-stripe/bank.ts';
 export { FakeStripe, type FaultKind } from './fake-stripe/fake-stripe.ts';
 export { HubRoutes } from './hub-routes.ts';
 export { nodeStarters, startNatsHub, startNatsLeaf, startPostgres, startTestHub } from './nodes.ts';
+export { npmPackages } from './npm-packages.ts';
 export {
   type ReplicatedPostgres,
   startReplicatedPostgres,
