@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   AckPolicy,
   DiscardPolicy,
@@ -26,6 +27,11 @@ const HOUR_MS = 3_600_000;
  */
 const ACK_WAIT_MS = 10_000;
 const MAX_ACK_PENDING = 8_192;
+/** Time that a hub has to start JetStream, in milliseconds. */
+const READY_MS = 10_000;
+const RETRY_MS = 100;
+/** Codes of JetStream: the cluster has no leader yet; the account has no JetStream yet. */
+const STARTING = new Set([10_008, 10_039]);
 
 const ONE_REPLICA: StreamReplicas = { count: 1, mayLower: false };
 
@@ -37,7 +43,7 @@ export async function ensureStreams(
   bus: Bus,
   replicas: StreamReplicas = ONE_REPLICA,
 ): Promise<void> {
-  const manager = await bus.manager();
+  const manager = await readyManager(bus);
   for (const stream of eventStreams)
     await ensureStream(manager, stream, replicas).catch((cause: unknown) => {
       if (isNoRoom(cause)) throw new StreamStorageError(stream, cause);
@@ -47,6 +53,19 @@ export async function ensureStreams(
   for (const { stream, name } of retiredConsumers)
     if ((await infoOrUndefined(manager.consumers.info(stream, name))) !== undefined)
       await manager.consumers.delete(stream, name);
+}
+
+/** Waits for a hub that has just started, and reports for a moment that JetStream is off. */
+async function readyManager(bus: Bus): Promise<JetStreamManager> {
+  for (const deadline = performance.now() + READY_MS; ; ) {
+    try {
+      return await bus.manager();
+    } catch (error) {
+      const mayStart = error instanceof JetStreamApiError && STARTING.has(error.code);
+      if (!mayStart || performance.now() > deadline) throw error;
+      await delay(RETRY_MS);
+    }
+  }
 }
 
 /**
