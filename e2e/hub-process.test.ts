@@ -35,7 +35,7 @@ test('a hub that runs as a command reloads at every SIGHUP, and ends in order at
     }),
   );
   const reloads = () => hub.logs().filter((line) => line.includes('Reloaded server configuration'));
-  for (const times of [1, 2, 3]) {
+  for (const times of [1, 2]) {
     hub.signal('SIGHUP');
     await vi.waitFor(() => expect(reloads()).toHaveLength(times));
     await delay(SAME_SIGNAL_MS + 100);

@@ -21,6 +21,7 @@ describe('streams in a cluster of three hubs', () => {
   let core: NatsConnection;
   let bus: Bus;
   let manager: JetStreamManager;
+  let home = '';
   let keys = '';
   const address = () => ({
     natsUrls: cluster.hubs.map(({ clientUrl }) => clientUrl),
@@ -30,7 +31,7 @@ describe('streams in a cluster of three hubs', () => {
   });
 
   beforeAll(async () => {
-    const home = await mkdtemp(join(tmpdir(), 'dinf-cluster-'));
+    home = await mkdtemp(join(tmpdir(), 'dinf-cluster-'));
     stack.defer(() => rm(home, { recursive: true, force: true, maxRetries: 3 }));
     keys = join(home, 'keys');
     cluster = stack.use(
@@ -107,6 +108,14 @@ describe('streams in a cluster of three hubs', () => {
     await ensureStreams(bus, { count: 1, mayLower: true });
     expect(new Set(await replicas())).toEqual(new Set([1]));
     await ensureStreams(bus, THREE);
+    await allAreOk();
+  });
+
+  test('are copied to a hub again that has lost its disk', async () => {
+    const [hub] = cluster.hubs;
+    await hub?.kill();
+    await rm(join(home, 'hub-0', 'jetstream'), { recursive: true });
+    await hub?.restart();
     await allAreOk();
   });
 

@@ -26,11 +26,11 @@ export async function checkHubs(
   return natsUrls.length === UNSAFE_CLUSTER ? [...hubs, twoHubs] : hubs;
 }
 
-/** JetStream needs more than half of the hubs: of two, both. */
+/** JetStream needs more than half of the hubs: of two, both. So streams have one replica. */
 const UNSAFE_CLUSTER = 2;
 const twoHubs = warning(
   'number of hubs',
-  'is two, and facts are stored only while both run',
+  'is two, and each fact is stored on only one of them',
   'add a third with "dinf network init --hub HOST"',
 );
 
