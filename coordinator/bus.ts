@@ -53,7 +53,7 @@ const NOT_RESPONSIBLE = 503;
 /** How long a component that stops waits for its last answers, in milliseconds. */
 const LAST_ANSWERS_MS = 5_000;
 
-/** What `nats micro ls` shows of each component. */
+/** Descriptions of the components in `nats micro ls`. */
 const DESCRIPTIONS: Readonly<Record<ComponentName, string>> = {
   ingress: 'the HTTP API',
   routing: 'decides which machine gets a job',

@@ -21,7 +21,7 @@ export interface DaemonOptions {
   readonly name: string;
   readonly natsServer: string;
   readonly engine: Engine;
-  /** Where Prometheus reads the figures of this process; they are measured only with it. */
+  /** Address at which Prometheus reads the figures of this process; without it none are measured. */
   readonly metrics?: MetricsAddress | undefined;
   /** Traces and figures for OpenTelemetry; undefined if it is off. */
   readonly otel?: OpenTelemetry | undefined;

@@ -44,7 +44,7 @@ export interface FleetOptions {
    * `own` starts one leaf node for each provider, as in production; `shared` starts one for all.
    */
   readonly leaves: 'own' | 'shared';
-  /** Where Prometheus reads the figures of this process; they are measured only with it. */
+  /** Address at which Prometheus reads the figures of this process; without it none are measured. */
   readonly metrics?: MetricsAddress | undefined;
   /** Traces and figures for OpenTelemetry; undefined if it is off. */
   readonly otel?: OpenTelemetry | undefined;

@@ -1,7 +1,7 @@
 import type { Attributes } from './attributes.ts';
 import type { TraceContext } from './trace-context.ts';
 
-/** How a span relates to the parts around it, with the numbers of the protocol. */
+/** Roles of a span, with the numbers of the protocol: `client` waits for another part's work. */
 export const SPAN_KINDS = { server: 2, client: 3 } as const;
 
 export interface FinishedSpan {
