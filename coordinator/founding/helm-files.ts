@@ -97,7 +97,7 @@ async function secretFiles(
     },
     core: await filesOf(keysFolder, ['core.creds', HUB_CA_FILE]),
     trust: await filesOf(keysFolder, [...trustFiles, ...(await logKeyFiles(keysFolder))]),
-    receipts: await filesOf(receipts, await receiptKeyFiles(receipts)),
+    receipts: await filesOf(receipts, (await receiptKeyFiles(receipts)).toReversed()),
   };
 }
 
