@@ -27,7 +27,7 @@ export async function routesOf(network: TestNetwork): Promise<Route[]> {
         path: operation['x-example']?.path ?? path.replace('{*}', 'sim'),
         who: whoMay(operation),
         body: operation['x-example']?.body,
-        isAnthropic: path === '/v1/messages',
+        isAnthropic: path.startsWith('/v1/messages'),
       })),
   );
 }
