@@ -52,7 +52,8 @@ export class StreamAnswer implements Answer {
     this.#options = options;
     this.#receipt = receipt;
     this.#stream = options.surface.stream(options.head);
-    this.#heartbeatMs = heartbeatMs;
+    // A heartbeat is a comment, which only server-sent events have.
+    this.#heartbeatMs = options.surface.streamType === undefined ? heartbeatMs : 0;
   }
 
   serving(evidence: ServingDetails): void {
@@ -96,7 +97,12 @@ export class StreamAnswer implements Answer {
   #begin(): void {
     const { response } = this.#options;
     if (response.headersSent) return;
-    response.writeHead(200, { ...EVENT_STREAM, ...this.#evidence });
+    const { streamType } = this.#options.surface;
+    response.writeHead(200, {
+      ...EVENT_STREAM,
+      ...(streamType && { 'content-type': streamType }),
+      ...this.#evidence,
+    });
     if (this.#heartbeatMs === 0) return;
     this.#heartbeat = setInterval(() => this.#beat(), this.#heartbeatMs).unref();
     response.once('close', () => clearInterval(this.#heartbeat));

@@ -71,7 +71,8 @@ export async function startProxy({
   addCountRoutes(server, { count: async ({ promptEstimate }) => promptEstimate });
   server.get('/health', async () => ({ status: 'ok' }));
   // The other routes are forwarded unsealed: models, balances and receipts contain no prompt.
-  server.get('/v1/*', (request, reply) => pass(client, request, reply, authorizationOf));
+  for (const url of ['/v1/*', '/api/*'])
+    server.get(url, (request, reply) => pass(client, request, reply, authorizationOf));
   return {
     url: await server.listen({ host, port }),
     [Symbol.asyncDispose]: () => closeServer(server),

@@ -12,6 +12,8 @@ const CONTAINS: Readonly<Record<string, readonly string[]>> = {
   'POST /v1/responses/compact': ['"object":"response.compaction"', '"encrypted_content":'],
   'POST /v1/completions': ['"object":"text_completion"', '"choices":['],
   'POST /v1/messages': ['"type":"message"', '"content":['],
+  'POST /api/chat': ['"message":{"role":"assistant"', '"done":true'],
+  'POST /api/generate': ['"response":"', '"done":true'],
   'POST /v1/sealed/jobs/{job}': ['data: {"seq":0', '"sealed":"'],
   'POST /v1/sealed/jobs': ['data: {"seq":0', '"sealed":"'],
   'POST /v1/device/code': ['"device_code":', '"user_code":', '"verification_uri":', '"interval":'],

@@ -129,7 +129,7 @@ function answerFor(
     return new WholeAnswer(options, deps.memory, claim && ((text) => claim.end(text)));
   const heartbeatMs = request.headers['x-dinf-heartbeat'] === 'off' ? 0 : deps.heartbeatMs;
   const receipt =
-    request.headers['x-dinf-receipt'] === 'on'
+    request.headers['x-dinf-receipt'] === 'on' && surface.streamType === undefined
       ? () => deps.receiptOf({ account: spec.account, job: spec.id })
       : undefined;
   return new StreamAnswer(options, heartbeatMs, receipt);

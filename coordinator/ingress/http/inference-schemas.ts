@@ -87,6 +87,15 @@ const shared = {
   provider,
 };
 
+/** Fields that both routes of Ollama have. */
+const ollama = {
+  model: shared.model,
+  stream: optional(Type.Boolean({ description: 'Absent means true. A stream is lines of JSON.' })),
+  format: optional(Type.Unknown({ description: '"json", or a JSON schema.' })),
+  options: optional(any),
+  think: optional(any),
+};
+
 interface Described {
   readonly summary: string;
   readonly body: ReturnType<typeof Type.Object>;
@@ -142,6 +151,16 @@ const described: Readonly<Record<string, Described>> = {
       thinking: optional(any),
     }),
     example: { model: 'sim', max_tokens: 100, messages: [{ role: 'user', content: 'Hello' }] },
+  },
+  '/api/chat': {
+    summary: 'Answer a conversation (Ollama)',
+    body: Type.Object({ ...ollama, messages: Messages, tools: optional(Type.Array(any)) }),
+    example: { model: 'sim', messages: [{ role: 'user', content: 'Hello' }] },
+  },
+  '/api/generate': {
+    summary: 'Complete a prompt (Ollama)',
+    body: Type.Object({ ...ollama, prompt: Type.String(), system: optional(Type.String()) }),
+    example: { model: 'sim', prompt: 'Hello' },
   },
 };
 

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { type CatalogModel, type MessageOf, services, TRAITS } from '#bus-schemas';
+import { type CatalogModel, TRAITS } from '#bus-schemas';
 import { ApiError } from '#http-api/errors.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { minimumChargeOf } from '../core/minimum-charge.ts';
@@ -7,6 +7,7 @@ import { deprecationHeaders, mayUse } from '../core/model-access.ts';
 import type { OwnMachines } from '../own-machines.ts';
 import { type Api, asTime, LIST, listOf, optional, orNull, strict } from './api.ts';
 import { keyOf } from './authenticate.ts';
+import type { Capacity, UsableModels } from './usable-models.ts';
 
 const Traits = Type.Array(Type.Enum(TRAITS));
 const Model = Type.Object({
@@ -52,13 +53,10 @@ const Model = Type.Object({
 export interface ModelsDeps {
   readonly catalog: CatalogCache;
   readonly ownMachines: OwnMachines;
+  readonly usable: UsableModels;
   readonly minimumChargeMicroUsd: number;
-  readonly clock: () => number;
 }
 
-type Capacity = MessageOf<typeof services.routing.capacity.reply>;
-
-const CAPACITY_GOOD_MS = 2_000;
 const PER_MILLION = 1_000_000;
 
 /**
@@ -67,18 +65,12 @@ const PER_MILLION = 1_000_000;
  */
 export function addModelsRoutes(
   api: Api,
-  { catalog, ownMachines, minimumChargeMicroUsd, clock }: ModelsDeps,
+  { catalog, ownMachines, usable, minimumChargeMicroUsd }: ModelsDeps,
 ): void {
   const describe = (name: string, model: CatalogModel) =>
     describeModel(name, model, minimumChargeMicroUsd);
   /** The models that everybody may use. */
   const open = async () => (await catalog.all()).filter(([, { betaFor }]) => betaFor === undefined);
-  let known: { capacity: Capacity; at: number } | undefined;
-  const capacity = async (): Promise<Capacity> => {
-    if (known === undefined || clock() - known.at >= CAPACITY_GOOD_MS)
-      known = { capacity: await api.ask(services.routing.capacity, {}), at: clock() };
-    return known.capacity;
-  };
   api.route({
     method: 'GET',
     url: '/v1/models',
@@ -90,27 +82,8 @@ export function addModelsRoutes(
     query: Type.Object({ all: optional(Type.Boolean()) }, strict),
     reply: listOf(Model),
     handle: async ({ request, query }) => {
-      const caller = keyOf(request);
-      const { account, allowedModels } = caller;
-      const [offered, { builds: served }, own] = await Promise.all([
-        catalog.all(),
-        capacity(),
-        ownMachines.models(account),
-      ]);
-      const inCatalog = new Set(offered.map(([name]) => name));
-      const isServed = ({ builds }: CatalogModel) =>
-        served.some(({ build, providers }) => providers > 0 && builds.includes(build));
-      const listed = offered.filter(
-        ([, model]) => mayUse(model, caller) && (query.all === true || isServed(model)),
-      );
-      const ownBuilds = own.flatMap((model) =>
-        inCatalog.has(model.id) ? [] : [[model.id, model] as const],
-      );
-      const allowed = [...listed, ...ownBuilds].filter(
-        ([name, { id }]) =>
-          allowedModels === undefined || allowedModels.includes(name) || allowedModels.includes(id),
-      );
-      return { object: LIST, data: allowed.map(([name, model]) => describe(name, model)) };
+      const models = await usable.of(keyOf(request), { all: query.all === true });
+      return { object: LIST, data: models.map(([name, model]) => describe(name, model)) };
     },
   });
   api.route({
@@ -168,7 +141,7 @@ export function addModelsRoutes(
     summary: 'Current capacity of the fleet',
     reply: listOf(Room),
     handle: async () => {
-      const now = await capacity();
+      const now = await usable.capacity();
       return {
         object: LIST,
         data: (await open()).map(([name, model]) => roomFor(name, model, now)),
@@ -193,7 +166,7 @@ export function addModelsRoutes(
       ),
     }),
     handle: async () => {
-      const now = await capacity();
+      const now = await usable.capacity();
       const models = (await open()).filter(([name, { id }]) => name === id);
       return {
         data: models.map(([name, model]) => ({

@@ -17,12 +17,14 @@ import { addKeysRoutes } from './keys-routes.ts';
 import { addMachinesRoutes } from './machines-routes.ts';
 import { addModelsRoutes } from './models-routes.ts';
 import { addMoneyRoutes } from './money-routes.ts';
+import { addOllamaRoutes } from './ollama-routes.ts';
 import { addReceiptRoutes } from './receipt-routes.ts';
 import { addSealedRoutes, type SealedRoutesDeps } from './sealed-routes.ts';
 import { addStatsRoute } from './stats-route.ts';
 import { addStripeRoute } from './stripe-route.ts';
 import { type CountDeps, countTokens } from './token-counts.ts';
 import { addTrustRoutes } from './trust-routes.ts';
+import { UsableModels } from './usable-models.ts';
 
 export interface RoutesDeps extends InferenceDeps, ResponseSocketDeps, SealedRoutesDeps, CountDeps {
   readonly bus: Bus;
@@ -49,7 +51,9 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
     count: (intent, request) => countTokens(intent, request, deps),
   });
   addSealedRoutes(api, server, deps);
-  addModelsRoutes(api, deps);
+  const usable = new UsableModels({ ...deps, api });
+  addModelsRoutes(api, { ...deps, usable });
+  addOllamaRoutes(server, { ...deps, usable });
   addKeysRoutes(api, deps.now);
   addMoneyRoutes(api, deps);
   addBillingRoutes(api);

@@ -4,12 +4,14 @@ import type { AttemptEnd } from '../attempt-end.ts';
 import type { JsonObject } from '../json.ts';
 
 /**
- * One API for asking: OpenAI's chat, Responses and completions, or Anthropic's Messages. Each
+ * One API for asking: OpenAI's chat, Responses and completions, Anthropic's Messages, or Ollama's. Each
  * surface lowers its request to the chat contract, and raises the pieces of an answer to the format
  * of its clients. Other code does not depend on the surface.
  */
 export interface Surface {
   readonly path: string;
+  /** Type of its streams; server-sent events if absent. */
+  readonly streamType?: string;
   /** Returns a new body; throws an ApiError if the request cannot be lowered. */
   lower(body: JsonObject): JsonObject;
   stream(head: AnswerHead): StreamWriter;
