@@ -1,8 +1,9 @@
-import { services } from '#bus-schemas';
+import { consumers, services } from '#bus-schemas';
 import { type Bus, BusError, endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
+import { FactMarker } from '#coordinator/fact-markers/fact-marker.ts';
 import { Alerts } from './alerts.ts';
 import { EndedJobs } from './jobs/ended-jobs.ts';
 import { Holds } from './jobs/holds.ts';
@@ -74,11 +75,22 @@ export async function startSettlement(context: Context): Promise<Component> {
       metrics.countSettled(facts);
     },
   });
+  const endedJobs = stack.use(new EndedJobs({ bus, settler, log, alerts }));
+  const facts = stack.use(
+    new FactMarker({
+      bus,
+      database,
+      log,
+      consumer: consumers.settlementJobs,
+      store: (lost) => endedJobs.settleAgain(lost),
+    }),
+  );
   const sweeper = stack.use(
     new Sweeper({
       store: jobs,
       settler,
       signingKeys,
+      facts,
       log,
       receiptGraceMs: config.receiptGraceMs,
       everyMs: Math.min(SWEEP_MS, config.receiptGraceMs),
@@ -89,7 +101,6 @@ export async function startSettlement(context: Context): Promise<Component> {
   const onConnectionLost = (): void => holds.requestAgain();
   database.on('remove', onConnectionLost);
   stack.defer(() => void database.off('remove', onConnectionLost));
-  stack.use(new EndedJobs({ bus, settler, log, alerts }));
   stack.use(
     new Receipts({
       bus,

@@ -1,7 +1,9 @@
+import type { JsMsg } from '@nats-io/jetstream';
 import { consumers, services } from '#bus-schemas';
 import { endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
+import { FactMarker } from '#coordinator/fact-markers/fact-marker.ts';
 import { counter, histogram } from '#observability';
 import { FactReader } from './fact-reader.ts';
 import { type Fact, factOf } from './facts.ts';
@@ -51,6 +53,15 @@ export async function startTelemetry({
         return violations.inc({ violation: fact.value.violation });
     }
   };
+  const storeEnded = async (facts: readonly Fact[]): Promise<void> => {
+    const ended = facts.flatMap((fact) => (fact.kind === 'ended' ? [fact.value] : []));
+    const added = ended.length === 0 ? new Set<string>() : await addGenerations(database, ended);
+    // A job whose row already exists was counted by the process that wrote the row.
+    for (const fact of facts)
+      if (fact.kind === 'ended' && added.delete(fact.value.job)) count(fact);
+  };
+  const factsOf = (messages: readonly JsMsg[]): Fact[] =>
+    messages.map(factOf).filter((fact) => fact !== undefined);
   const reader = (consumer: (typeof consumers)['telemetryJobs' | 'telemetryViolations']) =>
     new FactReader({
       bus,
@@ -61,16 +72,19 @@ export async function startTelemetry({
         losses.add(consumer.stream, facts, now());
       },
       store: async (messages) => {
-        const facts = messages.map(factOf).filter((fact) => fact !== undefined);
-        const ended = facts.flatMap((fact) => (fact.kind === 'ended' ? [fact.value] : []));
-        const added =
-          ended.length === 0 ? new Set<string>() : await addGenerations(database, ended);
-        // A job whose row already exists was counted by the process that wrote the row.
-        for (const fact of facts)
-          if (fact.kind !== 'ended' || added.delete(fact.value.job)) count(fact);
+        const facts = factsOf(messages);
+        await storeEnded(facts);
+        for (const fact of facts) if (fact.kind !== 'ended') count(fact);
       },
     });
   const readers = [reader(consumers.telemetryJobs), reader(consumers.telemetryViolations)];
+  const marker = new FactMarker({
+    bus,
+    database,
+    log,
+    consumer: consumers.telemetryJobs,
+    store: (lost) => storeEnded(factsOf(lost)),
+  });
   const endpoints = await bus.serve('telemetry', [
     endpoint(services.telemetry.generation, async (request) => {
       const generation = await generationOf(database, request);
@@ -90,6 +104,7 @@ export async function startTelemetry({
   const stop = async (): Promise<void> => {
     clearInterval(forget);
     await endpoints[Symbol.asyncDispose]();
+    await marker[Symbol.asyncDispose]();
     for (const running of readers) await running[Symbol.asyncDispose]();
   };
   return { name: 'telemetry', [Symbol.asyncDispose]: stop };

@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client } from 'pg';
 import { type PostgresServer, startLocalPostgres } from '#network';
 import { baseBackup, writeLike } from './base-backup.ts';
+import { run } from './run-statement.ts';
 
 export interface ReplicatedPostgres extends AsyncDisposable {
   readonly primary: PostgresServer;
@@ -55,14 +55,4 @@ export async function startReplicatedPostgres(): Promise<ReplicatedPostgres> {
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-async function run<Row extends object>(url: string, statement: string): Promise<Row[]> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  try {
-    return (await client.query<Row>(statement)).rows;
-  } finally {
-    await client.end();
-  }
 }

@@ -88,19 +88,34 @@ export class EndedJobs implements AsyncDisposable {
   }
 
   async #settle(message: JsMsg): Promise<void> {
-    const { alerts } = this.#options;
+    try {
+      if (await this.#isSettled(message)) message.ack();
+      else message.term('poison');
+    } catch {
+      message.nak(RETRY_MS);
+    }
+  }
+
+  /**
+   * Settles the jobs of facts that were acknowledged before and that this database may lack. A job
+   * that has ended does not change.
+   */
+  async settleAgain(facts: readonly JsMsg[]): Promise<void> {
+    await Promise.all(facts.map((fact) => this.#isSettled(fact)));
+  }
+
+  /**
+   * Returns false for a message that can never be settled, after raising an alert. The hold of its
+   * job ends by the provider's receipt or by expiry. Throws if another try may settle it.
+   */
+  async #isSettled(message: JsMsg): Promise<boolean> {
     try {
       await this.#batcher.add(JobEnded.decode(message.data));
-      message.ack();
+      return true;
     } catch (error) {
-      // A message that can never be settled is not delivered again and raises an alert. The hold of
-      // its job ends by the provider's receipt or by expiry.
-      if (error instanceof CodecError || isRowsFault(error)) {
-        message.term('poison');
-        alerts.raise('poison_event', `JOBS ${message.seq}`);
-        return;
-      }
-      message.nak(RETRY_MS);
+      if (!(error instanceof CodecError || isRowsFault(error))) throw error;
+      this.#options.alerts.raise('poison_event', `JOBS ${message.seq}`);
+      return false;
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { JobEnded, type Receipt } from '#bus-schemas';
+import type { FactMarker } from '#coordinator/fact-markers/fact-marker.ts';
 import type { SigningKeys } from '../receipts/signing-keys.ts';
 import type { AwaitedReceipt, JobStore, OverdueJob } from './job-store.ts';
 import { endOf, type JobEnd, type Settler } from './settler.ts';
@@ -15,6 +16,11 @@ export interface SweeperOptions {
   readonly store: JobStore;
   readonly settler: Settler;
   readonly signingKeys: SigningKeys;
+  /**
+   * Resolves when the database has every fact that JetStream stored before. Without this, a
+   * database that was restored from a backup would refund the jobs whose ends it lost.
+   */
+  readonly facts: Pick<FactMarker, 'complete'>;
   readonly log: Logger;
   readonly receiptGraceMs: number;
   readonly everyMs: number;
@@ -35,6 +41,7 @@ export class Sweeper implements AsyncDisposable {
   readonly #timer: NodeJS.Timeout;
   #soon: NodeJS.Timeout | undefined;
   #sweeping: Promise<void> | undefined;
+  #isStopped = false;
 
   constructor(options: SweeperOptions) {
     this.#options = options;
@@ -50,14 +57,16 @@ export class Sweeper implements AsyncDisposable {
   }
 
   #run(): void {
+    if (this.#isStopped) return;
     this.#sweeping ??= this.#sweep().finally(() => {
       this.#sweeping = undefined;
     });
   }
 
   async #sweep(): Promise<void> {
-    const { store, settler, log, receiptGraceMs } = this.#options;
+    const { store, settler, facts, log, receiptGraceMs } = this.#options;
     try {
+      await facts.complete();
       const overdue = await store.overdue(receiptGraceMs, BATCH);
       const awaited = await store.awaitedReceipts(BATCH);
       if (overdue.length + awaited.length === 0) return;
@@ -128,6 +137,7 @@ export class Sweeper implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isStopped = true;
     clearInterval(this.#timer);
     clearTimeout(this.#soon);
     await this.#sweeping;
