@@ -62,6 +62,15 @@ export function addCommands(program: Command): void {
       ),
     );
   bench
+    .command('archive')
+    .description('measure the size of a job in Postgres, and the archive of a month of the ledger')
+    .option('--smoke', 'the small size, which shows that it works')
+    .action(async (_: object, command: Command) =>
+      (await import('#e2e/bench/archive.ts')).benchArchive(
+        command.optsWithGlobals()['smoke'] ? 'smoke' : 'full',
+      ),
+    );
+  bench
     .command('ledger')
     .description(
       'measure settlements per second, a hold over the bus, and an outage of the database',

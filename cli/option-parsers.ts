@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { isMonth } from '#coordinator/months.ts';
 
 /** Parsers for the values of options. The message of an error completes the name of the option. */
 
@@ -36,6 +37,12 @@ export function date(text: string): number {
   const at = Date.parse(text);
   if (Number.isNaN(at)) throw new InvalidArgumentError('must be a date, such as 2026-11-01');
   return at;
+}
+
+/** Parses a month in UTC. */
+export function month(text: string): string {
+  if (!isMonth(text)) throw new InvalidArgumentError('must be a month, such as 2026-01');
+  return text;
 }
 
 /** Parses names that are separated by commas; an empty name stays, so that it can be refused. */

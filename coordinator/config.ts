@@ -78,6 +78,11 @@ export interface Config {
   readonly recountWaitMs: number;
   /** Interval at which settlement proves that the ledger balances, in milliseconds. */
   readonly verifyEveryMs: number;
+  /**
+   * Complete months for which charges and receipts stay in the database, besides the current one.
+   * `dinf ledger archive` removes only older ones.
+   */
+  readonly ledgerOnlineMonths: number;
   /** Limits of an account in a minute, over all its keys; a missing field means no limit. */
   readonly accountLimits: RateLimits;
   /**
@@ -204,6 +209,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     recountEvery: integer(env, 'DINF_RECOUNT_EVERY', 20, 0, 1_000_000),
     recountWaitMs: integer(env, 'DINF_RECOUNT_WAIT_MS', 250, 1, 60_000),
     verifyEveryMs: integer(env, 'DINF_VERIFY_EVERY_MS', 300_000, 1_000, 86_400_000),
+    ledgerOnlineMonths: integer(env, 'DINF_LEDGER_ONLINE_MONTHS', 13, 1, 1_200),
     accountLimits: accountLimits(env),
     leafLifetimeMs: integer(env, 'DINF_LEAF_LIFETIME_HOURS', 720, 1, 87_600) * 3_600_000,
     linksPerDay: integer(env, 'DINF_LINKS_PER_DAY', 10, 1, 1_000_000),

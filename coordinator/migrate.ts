@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import { messageOf } from '#bus-schemas/message-of.ts';
-import { isPooled } from './database/check-connection.ts';
-import { DatabaseRefused, DatabaseUnreachable } from './database/errors.ts';
+import { DatabaseUnreachable } from './database/errors.ts';
 import { type Migration, readMigrations } from './database/migration-files.ts';
-import { Primary } from './database/primary.ts';
+import { connectOwner, refusePooler } from './database/owner.ts';
 
 /**
  * Key of the advisory lock with which two migrations at the same time wait for each other. The
@@ -34,7 +33,7 @@ export async function migrate(
   databaseUrl: string,
   { folder, beforeContract }: MigrateOptions = {},
 ): Promise<readonly string[]> {
-  const client = await connectOwner(databaseUrl).catch((cause: Error) => {
+  const client = await connectOwner(databaseUrl, 'dinf migrate').catch((cause: Error) => {
     throw new DatabaseUnreachable(databaseUrl, cause);
   });
   try {
@@ -65,7 +64,7 @@ export async function pendingMigrations(
   databaseUrl: string,
   folder?: string,
 ): Promise<readonly Migration[]> {
-  const client = await connectOwner(databaseUrl);
+  const client = await connectOwner(databaseUrl, 'dinf migrate');
   try {
     const { rows: tables } = await client.query<{ known: boolean }>(
       "SELECT to_regclass('migrations') IS NOT NULL AS known",
@@ -78,24 +77,6 @@ export async function pendingMigrations(
   } finally {
     await client.end();
   }
-}
-
-async function connectOwner(databaseUrl: string): Promise<Client> {
-  const { url } = await new Primary(databaseUrl).find();
-  const client = new Client({ connectionString: url, application_name: 'dinf migrate' });
-  await client.connect();
-  return client;
-}
-
-/**
- * The advisory lock belongs to one connection of the server. In transaction mode a pooler would
- * take the lock on one connection and run migrations on others, and two migrations at once would
- * not wait.
- */
-async function refusePooler(client: Client): Promise<void> {
-  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
-  if (rows[0] === undefined || isPooled(client, rows[0].pid))
-    throw new DatabaseRefused('pooler_in_between');
 }
 
 function isApplied(

@@ -3,7 +3,12 @@ import { basename, join } from 'node:path';
 import { type ClientBase, DatabaseError, type Pool, type QueryResultRow } from 'pg';
 import { isServerGone } from './database/errors.ts';
 
-export type Statement = { readonly name: string; readonly text: string };
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+  /** Limit of this statement in milliseconds, in place of the limit of the pool. */
+  readonly query_timeout?: number;
+}
 
 /**
  * Loads the named files of a folder, with one statement in each. Each connection prepares a

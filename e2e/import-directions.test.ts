@@ -38,9 +38,11 @@ const isTest = (file: string) => /(\.test|-under-test)\.ts$/.test(file);
  * the benchmarks that measure them without a bus, and the replay in virtual time.
  */
 const COMPOSERS = [
+  'coordinator/archive-ledger.ts',
   'coordinator/main.ts',
   'coordinator/mod.ts',
   'coordinator/trust/device-management/mdm.test.ts',
+  'e2e/bench/archive.ts',
   'e2e/bench/ledger.ts',
   'e2e/bench/routing.ts',
   'simulator/replay/virtual-job.ts',

@@ -221,6 +221,12 @@ const Page = {
   limit: Type.Integer({ minimum: 1, maximum: 1_000 }),
 };
 
+/**
+ * Charges before this time are in archives and not in the database, in milliseconds since 1970.
+ * Absent if nothing was archived.
+ */
+const OnlineSince = At;
+
 const usageRequest = Type.Object({
   account: AccountId,
   job: optional(JobId),
@@ -251,6 +257,7 @@ const usage = Type.Object({
     }),
     { maxItems: 1_000 },
   ),
+  onlineSince: optional(OnlineSince),
   next: optional(Type.String({ maxLength: 200 })),
 });
 export type AccountUsage = Static<typeof usage>;
@@ -294,6 +301,7 @@ const statement = Type.Object({
     }),
     { maxItems: 1_000 },
   ),
+  onlineSince: optional(OnlineSince),
   next: optional(Type.String({ maxLength: 200 })),
 });
 export type AccountStatement = Static<typeof statement>;

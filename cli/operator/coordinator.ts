@@ -3,6 +3,7 @@ import type { ComponentName } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { names } from '../option-parsers.ts';
 import { stopSignal } from '../stop-signal.ts';
+import { explainDatabase, refuseWithoutDatabase } from './explain-database.ts';
 import { refuseWithoutNetwork, settings, withBus } from './with-bus.ts';
 
 export function addCoordinatorCommands(program: Command): void {
@@ -38,22 +39,9 @@ async function runCoordinator(wanted: readonly string[] | undefined): Promise<vo
   await stopSignal();
 }
 
-async function explainDatabase(cause: unknown): Promise<never> {
-  const { DatabaseRefused, DatabaseUnreachable } = await import('#coordinator/database/errors.ts');
-  if (cause instanceof DatabaseRefused)
-    throw new CommandError(EXIT.usage, `DATABASE_URL: ${cause.message}.`, { cause });
-  if (cause instanceof DatabaseUnreachable)
-    throw new CommandError(EXIT.unavailable, cause.message, { cause });
-  throw cause;
-}
-
 async function runMigrations(contract: boolean): Promise<void> {
   const config = await settings();
-  if (config.databaseUrl === '')
-    throw new CommandError(
-      EXIT.usage,
-      'DATABASE_URL is not set, and no network runs out of this home.',
-    );
+  refuseWithoutDatabase(config);
   const { migrate, pendingMigrations } = await import('#coordinator/migrate.ts');
   const applied = await migrate(config.databaseUrl, {
     ...(contract && { beforeContract: refuseOlderVersions }),

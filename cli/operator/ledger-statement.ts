@@ -40,7 +40,16 @@ export async function statement(
         ...(until !== undefined && { until }),
         ...(after !== undefined && { after }),
       };
-      const { lines, next } = await bus.call(services.settlement.statement, request, CALL);
+      const { lines, next, onlineSince } = await bus.call(
+        services.settlement.statement,
+        request,
+        CALL,
+      );
+      // Not on standard output, because a program may read the lines.
+      if (after === undefined && onlineSince !== undefined && (from ?? 0) < onlineSince)
+        console.error(
+          `Charges before ${iso(onlineSince)} are in the archives and not listed here.`,
+        );
       for (const line of lines) console.log(asText(line));
       after = next;
     } while (after !== undefined);

@@ -1,11 +1,14 @@
 import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
-import { date, microUsd } from '../option-parsers.ts';
+import { date, microUsd, month } from '../option-parsers.ts';
 import { iso, usd } from '../printed-values.ts';
+import { type ArchiveCommandOptions, archive } from './ledger-archive.ts';
 import { type StatementOptions, statement } from './ledger-statement.ts';
 import { withBus } from './with-bus.ts';
 
 const CALL = { timeoutMs: 30_000 };
+/** A full proof of a large ledger takes minutes. */
+const PROOF = { timeoutMs: 15 * 60_000 };
 
 /** `dinf ledger …`: the money, for the person who answers for it. */
 export function addLedgerCommands(program: Command): void {
@@ -17,6 +20,18 @@ export function addLedgerCommands(program: Command): void {
     .description('prove that the books balance, from the last proof on')
     .option('--full', 'from the first entry on')
     .action(async ({ full = false }: { full?: boolean }) => verify(full));
+  ledger
+    .command('archive')
+    .description(
+      'export the charges and receipts of old months to files, and delete them from the database',
+    )
+    .option(
+      '--before <month>',
+      'months before this one, such as 2026-01; DINF_LEDGER_ONLINE_MONTHS decides if absent',
+      month,
+    )
+    .requiredOption('--to <folder>', 'folder for the files; keep them as long as the law requires')
+    .action((options: ArchiveCommandOptions) => archive(options));
   ledger
     .command('balance <account>')
     .description('what an account has, holds and may withdraw')
@@ -175,7 +190,7 @@ export function addLedgerCommands(program: Command): void {
 async function verify(full: boolean): Promise<void> {
   const { services } = await import('#bus-schemas');
   const { ok, ...verified } = await withBus((bus) =>
-    bus.call(services.settlement.verify, { full }, CALL),
+    bus.call(services.settlement.verify, { full }, PROOF),
   );
   const counts = Object.entries(verified).filter(([name]) => name !== 'v');
   for (const [name, count] of counts) console.log(`${String(count).padStart(8)}  ${name}`);

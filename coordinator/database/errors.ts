@@ -27,7 +27,7 @@ const REFUSALS = {
   prepared_statements:
     'a connection pooler does not translate prepared statements. Use pgbouncer 1.21 or later with pool_mode = transaction and max_prepared_statements above 0, or connect to Postgres directly (docs/operating/postgres.md)',
   pooler_in_between:
-    'dinf migrate needs a direct connection to Postgres, and a connection pooler is in between. Name the host and port of Postgres itself in DATABASE_URL',
+    'this command needs a direct connection to Postgres, and a connection pooler is in between. Name the host and port of Postgres itself in DATABASE_URL',
   migrations_pending:
     'the database does not have the schema of this version yet. Run "dinf migrate" with this version (docs/operating/upgrade.md)',
   version_too_old:

@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import type { Pool } from 'pg';
 import { pino } from 'pino';
@@ -11,8 +8,7 @@ import { connectDatabase } from '#coordinator/database.ts';
 import { migrate } from '#coordinator/migrate.ts';
 import { ensureStreams } from '#coordinator/streams.ts';
 import type { PostgresNode } from '#network';
-import { cacheFolder, findNatsServer, startNatsServer } from '#provider';
-import { startPostgres } from '#testcontainers';
+import { startPostgres, startTestHub } from '#testcontainers';
 import { FactMarker } from './fact-marker.ts';
 
 const consumer = consumers.settlementJobs;
@@ -22,12 +18,7 @@ let database: Pool;
 let bus: Bus;
 
 beforeAll(async () => {
-  const home = await mkdtemp(join(tmpdir(), 'dinf-marker-'));
-  stack.defer(() => rm(home, { recursive: true, force: true }));
-  const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
-  const config = ({ host, ports }: { host: string; ports: { client: number } }) =>
-    `host: ${host}\nport: ${ports.client}\njetstream { store_dir: "${join(home, 'js')}" }\n`;
-  const hub = stack.use(await startNatsServer({ binary, home, config }));
+  const hub = stack.use(await startTestHub());
   postgres = stack.use(await startPostgres());
   const url = await postgres.createDatabase(`marker_${randomToken(8)}`);
   await migrate(url);

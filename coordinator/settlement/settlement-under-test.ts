@@ -57,6 +57,8 @@ export const MODEL: CatalogModel = {
 export interface Settlement extends AsyncDisposable {
   readonly bus: Bus;
   readonly database: Pool;
+  /** The user of this URL owns the tables. */
+  readonly databaseUrl: string;
   readonly hub: NatsNode;
   readonly postgres: PostgresNode;
   /** The signing key that trust returns for every machine. */
@@ -146,6 +148,7 @@ export async function startSettlementUnderTest({
   return {
     bus,
     database,
+    databaseUrl,
     hub,
     postgres,
     home,

@@ -33,6 +33,32 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
     'needs the nats command; e2e/monitoring/nats-tools.test.ts sends its requests',
   'docs/operating/upgrade.md: defaults':
     'e2e/upgrade/rolling-upgrade.test.ts starts HAProxy with it',
+  ...Object.fromEntries(
+    [
+      'cd ledger-archive && sha256sum -c ledger-2025-09.jsonl.gz.sha256',
+      'zcat ledger-2025-09.jsonl.gz | head -n 1',
+    ].map((line) => [
+      `docs/operating/postgres.md: ${line}`,
+      'needs an archive; coordinator/settlement/archive/archive.test.ts reads one',
+    ]),
+  ),
+  ...Object.fromEntries(
+    [
+      '[global]',
+      'wal_level = replica',
+      'pgbackrest --stanza=dinf stanza-create',
+      'pgbackrest --stanza=dinf check',
+      'pgbackrest --stanza=dinf --type=full backup',
+      '30 3 * * 0    postgres  pgbackrest --stanza=dinf --type=full backup',
+      'pgbackrest --stanza=dinf --type=time --target="2026-11-27 09:41:30+00" --target-action=promote restore',
+      "restore_command = 'cp /archive/%f %p'",
+      'facts after the marker in the database were read again {"stream":"JOBS","consumer":"settlement","from":24,"until":37,"facts":13}',
+      'npm test -- e2e/chaos/restore-drill.test.ts',
+    ].map((line) => [
+      `docs/operating/backup-and-restore.md: ${line}`,
+      'needs pgBackRest and a server of its own; e2e/chaos/restore-drill.test.ts does the same without the tool',
+    ]),
+  ),
   'docs/ARCHITECTURE.md: bus-schemas/     messages and their codec, subjects, sealing, receipts, accounts and permissions, streams':
     'a list of folders',
 };

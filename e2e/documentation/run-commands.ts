@@ -15,7 +15,7 @@ const run = promisify(execFile);
 const NAMES_A_GROUP = 'prose: without its subcommand or argument it prints its help';
 const NOT_RUN: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
-    ['ledger', 'models', 'models add', 'verify receipt', 'canary'].map((line) => [
+    ['ledger', 'ledger archive', 'models', 'models add', 'verify receipt', 'canary'].map((line) => [
       line,
       NAMES_A_GROUP,
     ]),

@@ -45,13 +45,32 @@ const Maturing = Type.Object(
   { description: 'Earned amounts, and the times at which they can be withdrawn.' },
 );
 const pageOf = <Row extends TSchema>(row: Row) =>
-  Type.Object({ object: Type.Literal(LIST), data: Type.Array(row), next: orNull(Type.String()) });
+  Type.Object({
+    object: Type.Literal(LIST),
+    data: Type.Array(row),
+    next: orNull(Type.String()),
+    online_since: orNull(
+      Type.String({
+        description:
+          'Charges of jobs before this time are in the archives of the operator and not in this list; null if nothing was archived.',
+      }),
+    ),
+  });
 /** Rows of a page of JSON if the request has no `limit`. */
 const ROWS = 100;
-const listPage = <Row extends Record<string, unknown>>({ data, next }: Page<Row>) => ({
+interface MoneyPage<Row extends Record<string, unknown>> extends Page<Row> {
+  /** Charges before this time are archived, in milliseconds since 1970. */
+  readonly onlineSince: number | undefined;
+}
+const listPage = <Row extends Record<string, unknown>>({
+  data,
+  next,
+  onlineSince,
+}: MoneyPage<Row>) => ({
   object: LIST,
   data: [...data],
   next: next ?? null,
+  online_since: onlineSince === undefined ? null : asTime(onlineSince),
 });
 /** Description of `format=csv` for the documentation. */
 const CSV =
@@ -113,7 +132,7 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
       const pageAfter = async (
         after: string | undefined,
         limit: number,
-      ): Promise<Page<Static<typeof UsageRow>>> => {
+      ): Promise<MoneyPage<Static<typeof UsageRow>>> => {
         const page = await api.ask(services.settlement.usage, {
           account,
           limit,
@@ -122,7 +141,8 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
           ...(key !== undefined && { key }),
           ...(model !== undefined && { model }),
         });
-        return { data: page.jobs.map(usageRow), next: page.next };
+        const { jobs, next, onlineSince } = page;
+        return { data: jobs.map(usageRow), next, onlineSince };
       };
       if (format === 'csv')
         return sendCsv(reply, {
@@ -149,15 +169,15 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
       const pageAfter = async (
         after: string | undefined,
         limit: number,
-      ): Promise<Page<Static<typeof StatementRow>>> => {
+      ): Promise<MoneyPage<Static<typeof StatementRow>>> => {
         const asked = {
           account,
           limit,
           ...window(from, until),
           ...(after !== undefined && { after: cursor(after) }),
         };
-        const { lines, next } = await api.ask(services.settlement.statement, asked);
-        return { data: lines.map(statementRow), next };
+        const { lines, next, onlineSince } = await api.ask(services.settlement.statement, asked);
+        return { data: lines.map(statementRow), next, onlineSince };
       };
       if (format === 'csv')
         return sendCsv(reply, {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Pool } from 'pg';
 import type { Receipt, Usage } from '#bus-schemas';
 import { loadStatements, query } from '#coordinator/sql.ts';
+import { onlineSince } from '../archive/online-since.ts';
 import type { Charge, Price, Terms } from '../core/charge.ts';
 import { column, numbered, packed, pluck } from '../database-work.ts';
 
@@ -188,6 +189,11 @@ export class JobStore {
       held: rows.filter(({ outcome }) => outcome === null).map(asHeld),
       ended: rows.filter(({ outcome }) => outcome !== null),
     };
+  }
+
+  /** See `onlineSince`. */
+  onlineSince(): Promise<number | undefined> {
+    return onlineSince(this.#database);
   }
 
   /** Returns the jobs that this call ended; the others had ended before. */

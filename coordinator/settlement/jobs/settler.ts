@@ -42,6 +42,8 @@ export interface SettlerOptions {
 }
 
 const HOUR_MS = 3_600_000;
+/** The clocks of an ingress and of the database differ by less than this, in milliseconds. */
+const CLOCK_MARGIN_MS = 24 * HOUR_MS;
 
 export function endOf(ended: JobEnded): JobEnd {
   return {
@@ -139,7 +141,9 @@ export class Settler {
    */
   async #makeHolds(ends: readonly JobEnd[]): Promise<HeldJob[]> {
     const { store } = this.#options;
-    const holds = (await Promise.all(ends.map((end) => this.#lateHold(end)))).filter(
+    const onlineSince = await store.onlineSince();
+    const unknown = ends.filter((end) => !isArchived(end, onlineSince));
+    const holds = (await Promise.all(unknown.map((end) => this.#lateHold(end)))).filter(
       (hold) => hold !== undefined,
     );
     if (holds.length === 0) return [];
@@ -242,6 +246,16 @@ interface PricedEnd {
   readonly charge: Charge;
   /** True when the job costs nothing, or when its receipt is proven or no longer awaited. */
   readonly isPayable: boolean;
+}
+
+/**
+ * Whether the job ended in a month whose charges were archived. It is then a repeated report of a
+ * job that was charged: streams keep reports for 14 days, and only older months are archived.
+ */
+function isArchived({ ended }: JobEnd, onlineSince: number | undefined): boolean {
+  return (
+    ended !== undefined && onlineSince !== undefined && ended.at < onlineSince + CLOCK_MARGIN_MS
+  );
 }
 
 /** Digest of an end reported by an ingress; null for ends from a receipt or timeout. */

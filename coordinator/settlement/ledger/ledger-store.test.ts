@@ -1,7 +1,9 @@
+import { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { newJobId, services } from '#bus-schemas';
 import { ended, jobsOf } from '../jobs-under-test.ts';
 import { type Settlement, startSettlementUnderTest } from '../settlement-under-test.ts';
+import { isBalanced, LedgerStore } from './ledger-store.ts';
 
 let settlement: Settlement;
 beforeAll(async () => {
@@ -10,6 +12,8 @@ beforeAll(async () => {
 afterAll(() => settlement[Symbol.asyncDispose]());
 
 const timeoutMs = 20_000;
+/** Key of the lock that only one proof has (`one-proof-at-a-time.sql`). */
+const PROOF_LOCK = 4_711_002;
 const { ask, fundedAccount, shows, tell } = jobsOf(() => settlement);
 const verify = (full: boolean) =>
   settlement.bus.call(services.settlement.verify, { full }, { timeoutMs });
@@ -63,6 +67,26 @@ describe('a proof', () => {
     expect(await verify(false)).toMatchObject({ ok: true, newEntries: 2 });
     expect((await verify(true)).newEntries).toBeGreaterThan(2);
     expect(await verify(true)).toMatchObject({ ok: true });
+  });
+
+  test('takes longer than other statements may take', async () => {
+    const limited = new Pool({
+      connectionString: settlement.databaseUrl,
+      max: 2,
+      query_timeout: 2_000,
+    });
+    const other = await settlement.database.connect();
+    try {
+      await other.query('BEGIN');
+      await other.query('SELECT pg_advisory_xact_lock($1)', [PROOF_LOCK]);
+      const proof = new LedgerStore(limited, Date.now).verify(true);
+      await expect(limited.query('SELECT pg_sleep(60)')).rejects.toThrow('timeout');
+      await other.query('ROLLBACK');
+      expect(isBalanced(await proof)).toBe(true);
+    } finally {
+      other.release();
+      await limited.end();
+    }
   });
 
   test('reads rows that were not committed yet during the last one', async () => {

@@ -13,6 +13,8 @@ WITH proof AS (
 ), sums AS (
   SELECT account, sum(amount) AS balance, sum(earned) AS earned, sum(promotional) AS promotional FROM (
     SELECT account, balance AS amount, earned, promotional FROM ledger_proven WHERE EXISTS (SELECT 1 FROM proof)
+    -- A proof from the first entry on begins with the sums of what was archived (decision 0107).
+    UNION ALL SELECT account, balance, earned, promotional FROM ledger_archived WHERE NOT EXISTS (SELECT 1 FROM proof)
     UNION ALL SELECT account, amount, earned, promotional FROM new_moves
   ) parts GROUP BY account
 ), held AS (
@@ -32,11 +34,12 @@ WITH proof AS (
   ) o ON o.id = a.id
   WHERE CASE WHEN a.id = 'external:debts' THEN -a.balance ELSE a.owed END <> coalesce(o.owed, 0)
   UNION ALL
-  -- The total spending of a key is the sum of its charges and holds. Only a full proof reads all
-  -- charges.
+  -- The total spending of a key is the sum of its charges, archived or not, and of its holds. Only
+  -- a full proof reads all charges.
   SELECT k.key FROM key_limits k FULL JOIN (
     SELECT key, sum(amount) AS spent FROM (
       SELECT key, charged AS amount FROM charges WHERE $1::boolean UNION ALL SELECT key, held FROM holds WHERE $1::boolean
+      UNION ALL SELECT key, spent FROM ledger_archived_keys WHERE $1::boolean
     ) parts GROUP BY key
   ) s ON s.key = k.key
   WHERE $1::boolean AND coalesce(k.total_used, 0) <> coalesce(s.spent, 0)
@@ -62,7 +65,8 @@ WITH proof AS (
   RETURNING 1
 ), kept AS (
   INSERT INTO ledger_proven (account, balance, earned, promotional)
-  SELECT account, balance, earned, promotional FROM sums WHERE EXISTS (SELECT 1 FROM proven) AND account IN (SELECT account FROM new_moves)
+  SELECT account, balance, earned, promotional FROM sums WHERE EXISTS (SELECT 1 FROM proven)
+    AND (account IN (SELECT account FROM new_moves) OR NOT EXISTS (SELECT 1 FROM proof))
   ON CONFLICT (account) DO UPDATE SET balance = excluded.balance, earned = excluded.earned, promotional = excluded.promotional
 )
 SELECT * FROM counts
