@@ -59,6 +59,14 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
       'needs pgBackRest and a server of its own; e2e/chaos/restore-drill.test.ts does the same without the tool',
     ]),
   ),
+  ...Object.fromEntries(
+    [
+      'disk for tables = jobs a day × (1,134 bytes × 30 × (online months + 1) + 371 bytes × 90)',
+      'max_connections ≥ 8 × processes + 3 (commands) + 4 (backup and standby) + 3 (superuser_reserved_connections)',
+      'days of facts = min(14, 1.7 million ÷ jobs a day)',
+      'hub    = 200 MB + 1.5 MB × machines',
+    ].map((line) => [`docs/operating/capacity-planning.md: ${line}`, 'a formula']),
+  ),
   'docs/ARCHITECTURE.md: bus-schemas/     messages and their codec, subjects, sealing, receipts, accounts and permissions, streams':
     'a list of folders',
 };
