@@ -12,13 +12,20 @@ const CONTRACT_STATEMENTS: readonly RegExp[] = [
   /\b(REVOKE|TRUNCATE)\b/i,
 ];
 
+const CREATED_TABLE = /\bCREATE TABLE (?:IF NOT EXISTS )?(\w+)/gi;
+const REVOKED = /\bREVOKE [\w ,]+ ON (\w+(?:, \w+)*) FROM\b/gi;
+
 /** The first statement that the previous version could not work with, or undefined. */
 function contractStatement(sql: string): string | undefined {
   const text = sql
     .replaceAll(/--.*$/gm, '')
     .replaceAll(/'[^']*'/g, "''")
     .replaceAll(/\s+/g, ' ');
-  return CONTRACT_STATEMENTS.map((pattern) => pattern.exec(text)?.[0]).find(
+  const created = new Set([...text.matchAll(CREATED_TABLE)].map(([, table = '']) => table));
+  const ofOldTables = text.replaceAll(REVOKED, (statement, tables: string) =>
+    tables.split(', ').every((table) => created.has(table)) ? '' : statement,
+  );
+  return CONTRACT_STATEMENTS.map((pattern) => pattern.exec(ofOldTables)?.[0]).find(
     (found) => found !== undefined,
   );
 }
@@ -49,6 +56,7 @@ describe('a migration of the kind expand', () => {
     'ALTER TABLE holds ADD COLUMN a text NOT NULL',
     "ALTER TABLE holds ADD COLUMN a text NOT NULL DEFAULT '', ADD COLUMN b text NOT NULL",
     'REVOKE UPDATE ON holds FROM dinf_service',
+    'CREATE TABLE a (b text); REVOKE UPDATE ON a, holds FROM dinf_service',
   ])('may not contain: %s', (statement) => {
     expect(contractStatement(`-- a comment\n${statement};`)).toBeDefined();
   });
@@ -58,6 +66,7 @@ describe('a migration of the kind expand', () => {
     'ALTER TABLE holds ADD COLUMN a text',
     "ALTER TABLE holds ADD COLUMN a text NOT NULL DEFAULT 'RENAME'",
     'ALTER TABLE holds ALTER COLUMN held DROP NOT NULL',
+    'CREATE TABLE a (b text); REVOKE UPDATE, DELETE ON a FROM dinf_service',
     'ALTER TABLE holds DROP CONSTRAINT a, ADD CONSTRAINT a CHECK (held IS NOT NULL)',
     'CREATE INDEX a ON holds (held)\n-- the previous one is dropped: DROP TABLE',
   ])('may contain: %s', (statement) => {
