@@ -218,7 +218,7 @@ export class TestNetwork implements AsyncDisposable {
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
-    const isJson = response.headers.get('content-type')?.includes('json') === true;
+    const isJson = response.headers.get('content-type')?.includes('application/json') === true;
     return {
       status: response.status,
       headers: response.headers,
