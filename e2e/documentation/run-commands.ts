@@ -120,6 +120,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   up: 'starts a network of its own (e2e/up.test.ts)',
   replay: 'plays a whole day, which takes a minute (simulator/replay/replay.test.ts)',
   'routing drain 1': 'needs a second cell (e2e/cells.test.ts)',
+  decode: 'reads a message from standard input (e2e/monitoring/nats-tools.test.ts)',
   migrate: 'was run when the network started (coordinator/migrate.test.ts)',
 };
 /** What makes a command end that would run on. */
