@@ -9,7 +9,8 @@ const CONTRACT_STATEMENTS: readonly RegExp[] = [
   /\bALTER (COLUMN )?\w+ (SET DATA )?TYPE\b/i,
   /\bSET NOT NULL\b/i,
   /\bADD (COLUMN )?(IF NOT EXISTS )?(?!CONSTRAINT\b|CHECK\b)\w+ (?![^,;]*\b(DEFAULT|GENERATED)\b)[^,;]*\bNOT NULL\b/i,
-  /\b(REVOKE|TRUNCATE)\b/i,
+  // `TRUNCATE ON` is a part of a trigger.
+  /\b(REVOKE|TRUNCATE(?! ON\b))\b/i,
 ];
 
 const CREATED_TABLE = /\bCREATE TABLE (?:IF NOT EXISTS )?(\w+)/gi;
@@ -67,6 +68,7 @@ describe('a migration of the kind expand', () => {
     "ALTER TABLE holds ADD COLUMN a text NOT NULL DEFAULT 'RENAME'",
     'ALTER TABLE holds ALTER COLUMN held DROP NOT NULL',
     'CREATE TABLE a (b text); REVOKE UPDATE, DELETE ON a FROM dinf_service',
+    'CREATE TRIGGER a BEFORE UPDATE OR TRUNCATE ON holds EXECUTE FUNCTION refuse_change()',
     'ALTER TABLE holds DROP CONSTRAINT a, ADD CONSTRAINT a CHECK (held IS NOT NULL)',
     'CREATE INDEX a ON holds (held)\n-- the previous one is dropped: DROP TABLE',
   ])('may contain: %s', (statement) => {
