@@ -36,7 +36,7 @@ interface CounterSet {
 }
 const COLUMNS = ['requests', 'input', 'output'] as const;
 
-/** The amounts of one request for the counters of one subject. */
+/** The amounts of one request for one set of counters of a subject, one of which has a limit. */
 interface Wanted {
   readonly take: number;
   readonly set: CounterSet;
@@ -91,7 +91,9 @@ const valueIn = (name: RateLimitName | undefined, values: RateLimits) =>
 
 function wantedBy({ subjects, ...amounts }: Take, take: number): Wanted[] {
   return subjects.flatMap(({ subject, limits }) =>
-    SETS.map((set) => ({ take, set, counter: subject + set.suffix, limits, amounts })),
+    SETS.filter((set) => COLUMNS.some((column) => valueIn(set[column], limits) !== undefined)).map(
+      (set) => ({ take, set, counter: subject + set.suffix, limits, amounts }),
+    ),
   );
 }
 
