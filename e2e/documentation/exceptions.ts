@@ -28,6 +28,7 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
       'claude --model sim',
     ].map((line) => [`docs/clients/claude-code.md: ${line}`, 'needs Claude Code']),
   ),
+  'docs/clients/ollama.md: from ollama import Client': 'Python (e2e/clients/ollama.test.ts)',
   'docs/serving.md: Ready: the last request ended 4 min ago.': 'an example of what is printed',
   'docs/operating/nats-tools.md: nats context save dinf --server nats://127.0.0.1:4222 --creds .dinf/keys/ops.creds --select':
     'needs the nats command; e2e/monitoring/nats-tools.test.ts sends its requests',
