@@ -21,9 +21,6 @@ const NOT_RUN: Readonly<Record<string, string>> = {
       'models',
       'models add',
       'network hub',
-      'models remove',
-      'revoke',
-      'trust pardon',
       'verify receipt',
       'canary',
     ].map((line) => [line, NAMES_A_GROUP]),
@@ -123,8 +120,6 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   'simulate --providers 20 --chip mixed --ailment hot --ailing 0.2':
     'needs twenty tokens (simulator/mix.test.ts, e2e/ailing-machines.test.ts)',
   'coordinator --components ingress,routing': 'runs until it is stopped (e2e/components.test.ts)',
-  'coordinator --components NAME': 'prose: NAME stands for a component',
-  decode: 'reads until its input ends (e2e/monitoring/nats-tools.test.ts)',
   'coordinator --components routing':
     'runs until it is stopped (e2e/chaos/router-failover.test.ts)',
   up: 'starts a network of its own (e2e/up.test.ts)',
