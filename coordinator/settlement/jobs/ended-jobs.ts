@@ -1,9 +1,9 @@
 import type { ConsumerMessages, JsMsg } from '@nats-io/jetstream';
 import type { Logger } from 'pino';
 import { CodecError, consumers, JobEnded } from '#bus-schemas';
+import { Batcher } from '#coordinator/batcher.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import type { Alerts } from '../alerts.ts';
-import { Batcher } from '../batcher.ts';
 import { isRowsFault } from '../database-work.ts';
 import { endOf, type Settler } from './settler.ts';
 

@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
 import type { Held, Hold, KeyShortage, KeySpending, MaxPrice, Topped, TopUp } from '#bus-schemas';
+import { Batcher } from '#coordinator/batcher.ts';
 import { LoadingCache } from '#coordinator/loading-cache.ts';
 import type { Alerts } from '../alerts.ts';
-import { Batcher } from '../batcher.ts';
 import { holdFor, type Price } from '../core/charge.ts';
 import { digestOf } from '../core/digest.ts';
 import { shortageOf } from '../core/key-shortage.ts';

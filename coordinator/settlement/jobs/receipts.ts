@@ -7,9 +7,9 @@ import {
   type Receipt,
   Receipts as ReceiptsMessage,
 } from '#bus-schemas';
+import { Batcher } from '#coordinator/batcher.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import type { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
-import { Batcher } from '../batcher.ts';
 import { isRowsFault } from '../database-work.ts';
 import type { JobStore, ReceiptRow } from './job-store.ts';
 import { ReceiptQuota } from './receipt-quota.ts';
