@@ -11,6 +11,11 @@ export interface BatcherOptions<Item, Result> {
   readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
   readonly maximum: number;
   /**
+   * Maximum number of batches that run at once, 2 by default: while the database works on one full
+   * batch, the next one is sent.
+   */
+  readonly lanes?: number;
+  /**
    * How long the first item waits for others, in milliseconds. For work that no request waits for.
    */
   readonly gatherMs?: number;
@@ -20,11 +25,10 @@ export interface BatcherOptions<Item, Result> {
   readonly isItemsFault?: (error: unknown) => boolean;
 }
 
-/** While the database works on one full batch, the next one is sent. */
-const MAX_LANES = 2;
+const DEFAULT_LANES = 2;
 
 /**
- * Runs one batch at a time, or two when batches are full. The first item runs at once; items that
+ * Runs one batch at a time, or several when batches are full. The first item runs at once; items that
  * arrive while it runs form the next batch. Without load an item does not wait, and under load
  * batches fill up.
  */
@@ -40,8 +44,8 @@ export class Batcher<Item, Result> {
   add(item: Item): Promise<Result> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, resolve, reject });
-      const { maximum } = this.#options;
-      if (this.#lanes === 0 || (this.#lanes < MAX_LANES && this.#waiting.length >= maximum))
+      const { maximum, lanes = DEFAULT_LANES } = this.#options;
+      if (this.#lanes === 0 || (this.#lanes < lanes && this.#waiting.length >= maximum))
         void this.#drain();
     });
   }

@@ -3,7 +3,7 @@ import type { Pool } from 'pg';
 import { pino } from 'pino';
 import { type JobEnded, newJobId, randomToken } from '#bus-schemas';
 import { connectDatabase, migrate } from '#coordinator';
-import { Batcher } from '#coordinator/settlement/batcher.ts';
+import { Batcher } from '#coordinator/batcher.ts';
 import { Holds } from '#coordinator/settlement/jobs/holds.ts';
 import { JobStore } from '#coordinator/settlement/jobs/job-store.ts';
 import { OpenJobs } from '#coordinator/settlement/jobs/open-jobs.ts';

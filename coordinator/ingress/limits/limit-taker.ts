@@ -8,17 +8,12 @@ import {
   type Take,
   type Taken,
 } from '#bus-schemas';
+import { Batcher } from '#coordinator/batcher.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { answerOf } from '../call-until.ts';
 
 const MAX_TAKES = 256;
-
-interface Waiting {
-  readonly take: Take;
-  readonly resolve: (taken: Taken) => void;
-  readonly reject: (error: unknown) => void;
-}
 
 /**
  * Counts requests against their limits. All requests that arrive during one call to accounts are
@@ -28,50 +23,38 @@ interface Waiting {
 export class LimitTaker {
   readonly #bus: Bus;
   readonly #log: Logger;
-  #waiting: Waiting[] = [];
-  #asking = false;
+  readonly #batcher: Batcher<Take, Taken>;
 
   constructor(bus: Bus, log: Logger) {
     this.#bus = bus;
     this.#log = log;
+    this.#batcher = new Batcher({ run: (takes) => this.#ask(takes), maximum: MAX_TAKES, lanes: 1 });
   }
 
   take(take: Take): Promise<Taken> {
-    const { promise, resolve, reject } = Promise.withResolvers<Taken>();
-    this.#waiting.push({ take, resolve, reject });
-    if (!this.#asking) void this.#askAll();
-    return promise;
+    return this.#batcher.add(take);
   }
 
-  async #askAll(): Promise<void> {
-    this.#asking = true;
-    while (this.#waiting.length > 0) await this.#ask(this.#waiting.splice(0, MAX_TAKES));
-    this.#asking = false;
-  }
-
-  async #ask(batch: readonly Waiting[]): Promise<void> {
+  async #ask(takes: readonly Take[]): Promise<readonly Taken[]> {
     try {
       // Called once, without retries: a call whose reply was lost may have counted already, and
       // counting a request twice is worse than a retry by the client.
-      const answer = await answerOf(
+      const { results } = await answerOf(
         this.#bus,
         services.accounts.take,
-        { takes: batch.map(({ take }) => take) },
+        { takes: [...takes] },
         { eachMs: 2_000, totalMs: 2_000 },
       );
-      for (const [index, { resolve, reject }] of batch.entries()) {
-        const taken = answer.results[index];
-        if (taken === undefined) reject(new ApiError('service_unavailable'));
-        else resolve(taken);
-      }
+      if (results.length !== takes.length)
+        throw new Error(`${takes.length} requests to count got ${results.length} results`);
+      return results;
     } catch (error) {
       if (!(error instanceof ApiError))
         this.#log.error(
           { err: error },
           'the call that counts requests against their limits failed',
         );
-      for (const { reject } of batch)
-        reject(new ApiError('service_unavailable', undefined, { cause: error }));
+      throw new ApiError('service_unavailable', undefined, { cause: error });
     }
   }
 }
