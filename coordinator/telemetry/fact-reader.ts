@@ -1,7 +1,8 @@
-import type { ConsumerMessages, JsMsg } from '@nats-io/jetstream';
+import type { JsMsg } from '@nats-io/jetstream';
 import type { Logger } from 'pino';
 import type { DurableConsumer } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
+import { DurableReader } from '#coordinator/durable-reader.ts';
 
 const BATCH = 512;
 const GATHER_MS = 500;
@@ -34,8 +35,7 @@ const MAX_REMEMBERED = 16_384;
  */
 export class FactReader implements AsyncDisposable {
   readonly #options: FactReaderOptions;
-  readonly #done: Promise<void>;
-  #messages: ConsumerMessages | undefined;
+  readonly #reader: DurableReader;
   #gathered: JsMsg[] = [];
   #timer: NodeJS.Timeout | undefined;
   #storing: Promise<void> = Promise.resolve();
@@ -48,26 +48,14 @@ export class FactReader implements AsyncDisposable {
   constructor(options: FactReaderOptions) {
     this.#options = options;
     this.#checker = setInterval(() => void this.#checkForGap(), CHECK_EVERY_MS);
-    this.#done = this.#read();
-  }
-
-  async #read(): Promise<void> {
-    const { bus, consumer, log } = this.#options;
-    while (!this.#stopped) {
-      try {
-        await this.#checkForGap();
-        const durable = await bus.jetstream.consumers.get(consumer.stream, consumer.name);
-        this.#messages = await durable.consume({ max_messages: BATCH * 2 });
-        for await (const message of this.#messages) this.#gather(message);
-      } catch (error) {
-        if (this.#stopped) return;
-        log.warn(
-          { err: error, consumer: consumer.name },
-          'facts cannot be read; telemetry tries again in two seconds',
-        );
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-      }
-    }
+    const { bus, consumer, log } = options;
+    this.#reader = new DurableReader({
+      bus,
+      consumer,
+      log,
+      handle: (message) => this.#gather(message),
+      onOpen: () => this.#checkForGap(),
+    });
   }
 
   /**
@@ -144,10 +132,9 @@ export class FactReader implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
     clearInterval(this.#checker);
-    this.#messages?.stop();
+    await this.#reader[Symbol.asyncDispose]();
     this.#flush();
     await this.#storing;
-    await Promise.race([this.#done, new Promise((resolve) => setTimeout(resolve, RETRY_MS))]);
   }
 }
 

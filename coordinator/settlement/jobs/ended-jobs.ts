@@ -1,8 +1,9 @@
-import type { ConsumerMessages, JsMsg } from '@nats-io/jetstream';
+import type { JsMsg } from '@nats-io/jetstream';
 import type { Logger } from 'pino';
 import { CodecError, consumers, JobEnded } from '#bus-schemas';
 import { Batcher } from '#coordinator/batcher.ts';
 import type { Bus } from '#coordinator/bus.ts';
+import { DurableReader } from '#coordinator/durable-reader.ts';
 import type { Alerts } from '../alerts.ts';
 import { isRowsFault } from '../database-work.ts';
 import { endOf, type Settler } from './settler.ts';
@@ -13,7 +14,7 @@ const MAX_BATCH = 256;
  * settlement, and fewer, larger transactions leave more processor time for requests.
  */
 const GATHER_MS = 25;
-const MAX_UNSETTLED = 1_024;
+/** Time after which the hub delivers an end again that could not be settled, in milliseconds. */
 const RETRY_MS = 1_000;
 
 export interface EndedJobsOptions {
@@ -31,9 +32,7 @@ export class EndedJobs implements AsyncDisposable {
   readonly #options: EndedJobsOptions;
   readonly #batcher: Batcher<JobEnded, undefined>;
   readonly #settling = new Set<Promise<void>>();
-  readonly #done: Promise<void>;
-  #messages: ConsumerMessages | undefined;
-  #stopped = false;
+  readonly #reader: DurableReader;
 
   constructor(options: EndedJobsOptions) {
     this.#options = options;
@@ -43,30 +42,13 @@ export class EndedJobs implements AsyncDisposable {
       gatherMs: GATHER_MS,
       isItemsFault: isRowsFault,
     });
-    this.#done = this.#read();
-  }
-
-  /** Opens the consumer again whenever reading ends, for example because the hub restarted. */
-  async #read(): Promise<void> {
-    const { bus, log } = this.#options;
-    const { stream, name } = consumers.settlementJobs;
-    while (!this.#stopped) {
-      try {
-        const consumer = await bus.jetstream.consumers.get(stream, name);
-        // This uses a callback and no iterator. A stop would discard the iterator's queue, and the
-        // hub would deliver the discarded messages again only after its acknowledgement timeout.
-        this.#messages = await consumer.consume({
-          max_messages: MAX_UNSETTLED,
-          callback: (message) => this.#take(message),
-        });
-        const failure = await this.#messages.closed();
-        if (failure) throw failure;
-      } catch (error) {
-        if (this.#stopped) return;
-        log.warn({ err: error }, 'ended jobs cannot be read; settlement tries again in a second');
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-      }
-    }
+    const { bus, log } = options;
+    this.#reader = new DurableReader({
+      bus,
+      log,
+      consumer: consumers.settlementJobs,
+      handle: (message) => this.#take(message),
+    });
   }
 
   async #settleAll(ended: readonly JobEnded[]): Promise<undefined[]> {
@@ -120,9 +102,7 @@ export class EndedJobs implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stopped = true;
-    await this.#messages?.close();
+    await this.#reader[Symbol.asyncDispose]();
     await Promise.all(this.#settling);
-    await Promise.race([this.#done, new Promise((resolve) => setTimeout(resolve, RETRY_MS))]);
   }
 }
