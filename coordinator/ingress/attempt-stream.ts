@@ -27,7 +27,7 @@ import type { Transcript } from './transcript.ts';
 const RESEND_ORDER_MS = 300;
 /**
  * Longest silence of the ingress, in milliseconds. A provider pauses its engine after twice that
- * time (provider/agent/job-run.ts).
+ * time (provider/agent/provider-job.ts).
  */
 const KEEP_ALIVE_MS = 1_000;
 /**

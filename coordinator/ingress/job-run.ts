@@ -3,20 +3,13 @@ import {
   type AttemptFailure,
   Cancel,
   type CancelReason,
-  type CatalogModel,
   core,
   events,
   JobAttempt,
   JobEnded,
-  type MaxPrice,
   type Out,
-  type Preferences,
-  type Prefix,
-  type PriceTerms,
   type Reserved,
   services,
-  type Trait,
-  type TrustLevel,
   Violation,
 } from '#bus-schemas';
 import { type Bus, traceHeaders } from '#coordinator/bus.ts';
@@ -24,7 +17,6 @@ import type { Answer, ServingDetails } from '#http-api/answer.ts';
 import type { Piece } from '#http-api/core/piece.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';
-import type { SealAttempt } from './attempt-sealing.ts';
 import { AttemptStream } from './attempt-stream.ts';
 import { callUntil } from './call-until.ts';
 import { type JobTimes, timesLeft } from './core/deadlines.ts';
@@ -39,48 +31,12 @@ import {
   type Transition,
 } from './core/job-state.ts';
 import type { LateBudget } from './core/late-budget.ts';
-import type { RecountTerms } from './core/recount.ts';
 import type { FlowSender } from './flow-sender.ts';
+import type { JobSpec } from './job-spec.ts';
 import type { JobTrace } from './job-trace.ts';
-import type { WantedMachines } from './key-policy.ts';
 import type { PlaceFinder } from './place-finder.ts';
 import type { Recounter } from './recounter.ts';
 import type { Transcript } from './transcript.ts';
-
-export interface JobSpec {
-  readonly id: string;
-  readonly account: string;
-  readonly key: string;
-  readonly model: CatalogModel;
-  readonly streamed: boolean;
-  /** Time at which the last byte of the request arrived, on the monotonic clock. */
-  readonly receivedAt: number;
-  /** Traits that model and machine must have. */
-  readonly requires: readonly Trait[];
-  /** Lowest trust level of the machine; undefined for any. */
-  readonly level: TrustLevel | undefined;
-  readonly machines: WantedMachines;
-  /** Providers that the caller excludes. */
-  readonly ignore: readonly string[];
-  readonly prefers: Preferences | undefined;
-  /** The price limit that the caller set, which settlement enforces; undefined without one. */
-  readonly maxPrice: MaxPrice | undefined;
-  /** Price limits by which routing selects machines; absent if the price does not matter. */
-  readonly price: PriceTerms | undefined;
-  /** A digest that all turns of a conversation have in common. */
-  readonly conversation: string;
-  readonly prefixes: readonly Prefix[];
-  readonly seal: SealAttempt;
-  /** True in blind mode: the client seals the request, and the ingress cannot read it. */
-  readonly clientSeals: boolean;
-  /** Estimated prompt tokens, for routing. */
-  readonly promptEstimate: number;
-  /** Most prompt tokens, for the hold. */
-  readonly promptBound: number;
-  readonly maxOutputTokens: number;
-  /** Tolerances of a recount; undefined if the answer cannot be recounted. */
-  readonly recount: RecountTerms | undefined;
-}
 
 export interface JobDeps {
   readonly ingress: string;

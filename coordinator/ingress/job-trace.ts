@@ -2,7 +2,7 @@ import type { JobEnded } from '#bus-schemas';
 import { GEN_AI, type OpenTelemetry, wallTime } from '#observability/otel/open-telemetry.ts';
 import type { TraceContext } from '#observability/otel/trace-context.ts';
 import type { Span } from '#observability/otel/tracer.ts';
-import type { JobSpec } from './job-run.ts';
+import type { JobSpec } from './job-spec.ts';
 
 const MICROSECONDS = 1_000_000;
 const MILLISECONDS = 1_000;

@@ -18,7 +18,8 @@ import {
 } from '#bus-schemas';
 import type { Answer } from '#http-api/answer.ts';
 import { DRAIN_MS } from './core/job.ts';
-import { type JobDeps, JobRun, type JobSpec } from './job-run.ts';
+import { type JobDeps, JobRun } from './job-run.ts';
+import type { JobSpec } from './job-spec.ts';
 
 const TICK_MS = 25;
 /**

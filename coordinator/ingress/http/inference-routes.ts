@@ -10,7 +10,7 @@ import { ApiError } from '#http-api/errors.ts';
 import type { MemoryBudget } from '#http-api/memory-budget.ts';
 import { takeOver } from '#http-api/respond.ts';
 import type { Claim, IdempotentAnswers } from '../idempotent-answers.ts';
-import type { JobSpec } from '../job-run.ts';
+import type { JobSpec } from '../job-spec.ts';
 import type { Jobs } from '../jobs.ts';
 import { type Auth, keyOf, secretOf } from './authenticate.ts';
 import { compactionFor } from './compaction.ts';

@@ -5,7 +5,7 @@ import { priceTerms, withQuantizations } from '#http-api/core/provider-preferenc
 import { ApiError } from '#http-api/errors.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { checkNotShed, deprecationHeaders, mayUse } from '../core/model-access.ts';
-import type { JobSpec } from '../job-run.ts';
+import type { JobSpec } from '../job-spec.ts';
 import type { KeyPolicy, WantedMachines } from '../key-policy.ts';
 import type { OwnMachines } from '../own-machines.ts';
 import { keyOf } from './authenticate.ts';

@@ -7,7 +7,7 @@ import { beginningsOf } from '#http-api/core/prefixes.ts';
 import type { AnswerHead, Surface } from '#http-api/core/surfaces/surface.ts';
 import type { ApiError } from '#http-api/errors.ts';
 import { recountTerms } from '../core/recount.ts';
-import type { JobSpec } from '../job-run.ts';
+import type { JobSpec } from '../job-spec.ts';
 import { relaySealing, type SealFor } from '../relay-sealing.ts';
 import { keyOf, secretOf } from './authenticate.ts';
 import { openCompactions } from './compaction.ts';

@@ -20,7 +20,7 @@ import { providerPreferences } from '#http-api/core/provider-preferences.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { takeOver } from '#http-api/respond.ts';
 import { SEAL_MS } from '../core/job-attempts.ts';
-import type { JobSpec } from '../job-run.ts';
+import type { JobSpec } from '../job-spec.ts';
 import { ClientSealing, sealedBytes } from '../sealed/client-sealing.ts';
 import { printOffer } from '../sealed/sealed-exchange.ts';
 import type { SealedSessions } from '../sealed/sealed-sessions.ts';

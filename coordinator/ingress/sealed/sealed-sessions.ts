@@ -1,6 +1,6 @@
 import { LruMap, newJobId } from '#bus-schemas';
 import { ApiError } from '#http-api/errors.ts';
-import type { JobSpec } from '../job-run.ts';
+import type { JobSpec } from '../job-spec.ts';
 import type { Jobs } from '../jobs.ts';
 import type { MinuteCounts } from '../limits/minute-counts.ts';
 import type { EvidenceCache } from './evidence-cache.ts';
