@@ -1,24 +1,11 @@
 import type { Logger } from 'pino';
-import {
-  type AttemptFailure,
-  Cancel,
-  type CancelReason,
-  core,
-  events,
-  JobAttempt,
-  JobEnded,
-  type Out,
-  type Reserved,
-  services,
-  Violation,
-} from '#bus-schemas';
+import { Cancel, type CancelReason, core, type Out, type Reserved } from '#bus-schemas';
 import { type Bus, traceHeaders } from '#coordinator/bus.ts';
 import type { Answer, ServingDetails } from '#http-api/answer.ts';
 import type { Piece } from '#http-api/core/piece.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';
 import { AttemptStream } from './attempt-stream.ts';
-import { callUntil } from './call-until.ts';
 import { type JobTimes, timesLeft } from './core/deadlines.ts';
 import { billable, endedFact, type JobMarks, microsecondsBetween } from './core/ended-fact.ts';
 import { step, wakeAt } from './core/job.ts';
@@ -32,11 +19,13 @@ import {
 } from './core/job-state.ts';
 import type { LateBudget } from './core/late-budget.ts';
 import type { FlowSender } from './flow-sender.ts';
+import { JobCalls, type WantedPlace } from './job-calls.ts';
+import { JobFacts } from './job-facts.ts';
+import { JobRecount } from './job-recount.ts';
 import type { JobSpec } from './job-spec.ts';
 import type { JobTrace } from './job-trace.ts';
 import type { PlaceFinder } from './place-finder.ts';
 import type { Recounter } from './recounter.ts';
-import type { Transcript } from './transcript.ts';
 
 export interface JobDeps {
   readonly ingress: string;
@@ -56,23 +45,11 @@ export interface JobDeps {
   readonly onOver: (job: JobRun) => void;
 }
 
-const HOLD_EACH_MS = 2_000;
-const HOLD_TOTAL_MS = 6_000;
-const RESERVE_EACH_MS = 5_000;
 /**
  * Time by which a hold outlives the job's own limit, so that the end can still be charged, in
  * milliseconds.
  */
 const HOLD_MARGIN_MS = 120_000;
-/**
- * Failures that are reported as violations of the protocol. Routing judges slowness and refusals
- * itself.
- */
-const VIOLATIONS: Partial<Record<AttemptFailure, Violation['violation']>> = {
-  unopenable_frame: 'unopenable_frame',
-  protocol_violation: 'malformed_message',
-};
-
 /** Runs one job: passes events to its state machine and executes the resulting commands. */
 export class JobRun {
   readonly spec: JobSpec;
@@ -80,15 +57,11 @@ export class JobRun {
   readonly #answer: Answer;
   readonly #marks: JobMarks;
   readonly #trace: JobTrace | undefined;
+  readonly #calls: JobCalls;
+  readonly #facts: JobFacts;
+  readonly #recount: JobRecount;
   #state: JobState;
   #stream: AttemptStream | undefined;
-  /** Text of the current attempt, if it may be recounted. */
-  #transcript: Transcript | undefined;
-  /**
-   * Most tokens that the client pays for, set after a recount that found fewer tokens than billed.
-   */
-  #recounted = Number.POSITIVE_INFINITY;
-  #recounting: Promise<void> | undefined;
   /** Resolves after the recount, when the end of the job has been reported. */
   #reportingEnd: Promise<void> | undefined;
   #queue: JobEvent[] = [];
@@ -98,9 +71,19 @@ export class JobRun {
     this.spec = spec;
     this.#deps = deps;
     this.#answer = answer;
+    this.#trace = deps.traceOf?.(spec);
+    this.#calls = new JobCalls(spec, deps, this.#trace);
+    this.#facts = new JobFacts(spec, deps.bus, deps.now);
+    this.#recount = new JobRecount({
+      recounter: deps.recounter,
+      model: spec.model,
+      terms: spec.recount,
+      deliveredBy: (attempt) =>
+        this.#state.attempts === attempt ? this.#state.deliveredTokens : undefined,
+      onOverbilled: (attempt, provider) => this.#facts.overbilled(attempt, provider),
+    });
     const startedAt = deps.clock();
     this.#marks = { startedAt };
-    this.#trace = deps.traceOf?.(spec);
     const first = newJob({
       streamed: spec.streamed,
       clientSeals: spec.clientSeals,
@@ -253,80 +236,24 @@ export class JobRun {
     return gate === 'price' && this.spec.maxPrice === undefined ? undefined : gate;
   }
 
+  /** Asks for a slot; `waits` means that the job may wait in the queue of routing. */
   #askForPlace({
-    exclude,
-    only,
     waits,
-  }: {
-    exclude: readonly string[];
-    only: readonly string[] | undefined;
-    waits: boolean;
-  }): Promise<Reserved | undefined> {
+    ...wanted
+  }: Pick<WantedPlace, 'exclude' | 'only'> & { waits: boolean }): Promise<Reserved | undefined> {
     const { clock, times } = this.#deps;
-    const left = timesLeft(this.#state, times, clock());
-    const patienceMs = waits ? left.patienceMs : 0;
-    const {
-      id,
-      account,
-      model,
-      promptEstimate,
-      maxOutputTokens,
-      ignore,
-      requires,
-      level,
-      prefers,
-      price,
-      prefixes,
-      clientSeals,
-    } = this.spec;
-    const request = {
-      job: id,
-      account,
-      model: model.id,
-      builds: model.builds,
-      promptTokens: promptEstimate,
-      maxOutputTokens,
-      patienceMs,
-      firstContentMs: left.firstContentMs,
-      exclude: [...ignore, ...exclude],
-      ...(only && { only: [...only] }),
-      ...(requires.length > 0 && { requires: [...requires] }),
-      ...(model.weights && { weights: model.weights }),
-      ...(level && { level }),
-      ...(prefers && { prefers }),
-      ...(price && { price }),
-      ...(clientSeals && { clientSeals }),
-      ...(prefixes.length > 0 && { prefixes: [...prefixes] }),
-    };
-    const limits = {
-      eachMs: RESERVE_EACH_MS,
-      totalMs: patienceMs + RESERVE_EACH_MS,
-      trace: this.#trace?.context,
-    };
-    return this.#ask(() => this.#deps.places.reserve(request, this.spec.conversation, limits));
+    const { patienceMs, firstContentMs } = timesLeft(this.#state, times, clock());
+    return this.#calls.reserve({
+      ...wanted,
+      patienceMs: waits ? patienceMs : 0,
+      firstContentMs,
+    });
   }
 
   async #hold(provider: string): Promise<void> {
-    const { bus, clock, times, now } = this.#deps;
-    const { id, account, key, model, promptBound, maxOutputTokens, maxPrice } = this.spec;
-    const request = {
-      job: id,
-      account,
-      key,
-      model: model.id,
-      provider,
-      promptBound,
-      outputBound: maxOutputTokens,
-      ...(maxPrice && { maxPrice }),
-      expiresAt: now() + times.jobTimeoutMs + HOLD_MARGIN_MS,
-    };
-    const reply = await this.#ask(() =>
-      callUntil(bus, services.settlement.hold, request, {
-        eachMs: HOLD_EACH_MS,
-        totalMs: HOLD_TOTAL_MS,
-        trace: this.#trace?.context,
-      }),
-    );
+    const { clock, times, now } = this.#deps;
+    const expiresAt = now() + times.jobTimeoutMs + HOLD_MARGIN_MS;
+    const reply = await this.#calls.hold(provider, expiresAt);
     this.#marks.heldAt = clock();
     if (reply === undefined) this.#happen({ type: 'hold_refused', code: 'unavailable' });
     else if (reply.ok) this.#happen({ type: 'held' });
@@ -336,28 +263,16 @@ export class JobRun {
     }
   }
 
-  /**
-   * Returns undefined for a call that failed, or whose reply is invalid: the job must still end.
-   */
-  async #ask<Reply>(call: () => Promise<Reply | undefined>): Promise<Reply | undefined> {
-    try {
-      return await call();
-    } catch (error) {
-      this.#deps.log.error({ job: this.spec.id, err: error }, 'a call of a job failed');
-      return undefined;
-    }
-  }
-
   async #dispatch(attempt: Attempt): Promise<void> {
     const { candidate, number } = attempt;
     const { bus, flow, clock, ingress, lateBudget } = this.#deps;
-    const topUpFailure = number > 1 ? await this.#topUpFailure(candidate.provider) : undefined;
+    const topUpFailure = number > 1 ? await this.#calls.topUp(candidate.provider) : undefined;
     if (topUpFailure !== undefined)
       return this.#happen({ type: 'attempt_failed', attempt: number, failure: topUpFailure });
     const { id, seal, streamed, promptEstimate, maxOutputTokens } = this.spec;
     const trace = this.#trace?.beginAttempt(number);
     const publishing = trace && { headers: traceHeaders(trace) };
-    const sealing = await this.#ask(() => seal(attempt));
+    const sealing = await this.#calls.ask(() => seal(attempt));
     if (sealing === undefined)
       return this.#happen({
         type: 'attempt_failed',
@@ -375,18 +290,10 @@ export class JobRun {
       flow,
       publish: (subject: string, payload: Uint8Array) =>
         bus.connection.publish(subject, payload, publishing),
-      transcript: this.#newTranscript(),
+      transcript: this.#recount.begin(),
       on: (event: JobEvent) => this.#onStreamEvent(event, attempt),
     };
     this.#stream = new AttemptStream(options, clock());
-  }
-
-  #newTranscript(): Transcript | undefined {
-    this.#transcript?.[Symbol.dispose]();
-    this.#recounting = undefined;
-    this.#recounted = Number.POSITIVE_INFINITY;
-    this.#transcript = this.#deps.recounter.transcriptFor(this.spec.model, this.spec.recount);
-    return this.#transcript;
   }
 
   /**
@@ -394,56 +301,13 @@ export class JobRun {
    * that the client sees the token count that it pays for.
    */
   #onStreamEvent(event: JobEvent, attempt: Attempt): void {
-    const recount = event.type === 'end' ? this.#recount(attempt) : undefined;
+    const recount = event.type === 'end' ? this.#recountOf(attempt) : undefined;
     if (recount === undefined) this.#happen(event);
     else void recount.then(() => this.#happen(event));
   }
 
-  /** Recounts an attempt at most once; undefined if there is no recount to wait for. */
-  #recount({ number, candidate }: Attempt): Promise<void> | undefined {
-    const transcript = this.#transcript;
-    this.#transcript = undefined;
-    if (transcript === undefined) return this.#recounting;
-    const recount = this.#deps.recounter.recount(transcript);
-    transcript[Symbol.dispose]();
-    this.#recounting = recount?.then((share) => {
-      if (share >= 1) return;
-      // Another provider may have taken over in the meantime.
-      if (this.#state.attempts === number)
-        this.#recounted = Math.ceil(this.#state.deliveredTokens * share);
-      const { bus, now } = this.#deps;
-      const fact = {
-        provider: candidate.provider,
-        at: now(),
-        violation: 'overbilled' as const,
-        job: this.spec.id,
-      };
-      bus.emit(
-        events.telemetryViolation,
-        Violation,
-        fact,
-        `violation:overbilled:${this.spec.id}:${number}`,
-      );
-    });
-    return this.#recounting;
-  }
-
-  /**
-   * Raises the hold for a further provider, which may have a higher price. The hold must also name
-   * the provider so that settlement accepts its receipt.
-   */
-  async #topUpFailure(provider: string): Promise<'unaffordable' | 'no_answer' | undefined> {
-    const { id, maxPrice } = this.spec;
-    const request = { job: id, provider, ...(maxPrice && { maxPrice }) };
-    const reply = await this.#ask(() =>
-      callUntil(this.#deps.bus, services.settlement.topUp, request, {
-        eachMs: HOLD_EACH_MS,
-        totalMs: HOLD_TOTAL_MS,
-        trace: this.#trace?.context,
-      }),
-    );
-    if (reply === undefined) return 'no_answer';
-    return reply.ok ? undefined : 'unaffordable';
+  #recountOf({ number, candidate }: Attempt): Promise<void> | undefined {
+    return this.#recount.of(number, candidate.provider);
   }
 
   #cancel(attempt: Attempt, reason: CancelReason): void {
@@ -454,43 +318,12 @@ export class JobRun {
     });
   }
 
-  #reportAttempt({
-    attempt,
-    failure,
-    refusal,
-    about,
-    next,
-  }: Extract<JobCommand, { do: 'report_attempt' }>): void {
-    const { bus, now, clock, lateBudget } = this.#deps;
-    const { provider, build } = attempt.candidate;
-    this.#trace?.attemptFailed(failure);
-    if (failure === 'first_content_late') lateBudget.cut(provider, clock());
-    const { id: job, account, clientSeals: clientSealed } = this.spec;
-    const fact = {
-      job,
-      account,
-      clientSealed,
-      attempt: attempt.number,
-      provider,
-      build,
-      at: now(),
-      failure,
-    };
-    const id = `attempt:${this.spec.id}:${attempt.number}`;
-    bus.emit(
-      events.jobAttempt,
-      JobAttempt,
-      { ...fact, ...(refusal && { refusal }), ...(about && { about }), ...(next && { next }) },
-      id,
-    );
-    const violation = VIOLATIONS[failure];
-    if (violation)
-      bus.emit(
-        events.telemetryViolation,
-        Violation,
-        { provider, at: now(), violation },
-        `violation:${id}`,
-      );
+  #reportAttempt(command: Extract<JobCommand, { do: 'report_attempt' }>): void {
+    const { clock, lateBudget } = this.#deps;
+    if (command.failure === 'first_content_late')
+      lateBudget.cut(command.attempt.candidate.provider, clock());
+    this.#trace?.attemptFailed(command.failure);
+    this.#facts.attemptFailed(command);
   }
 
   #write(pieces: readonly Piece[]): void {
@@ -516,7 +349,7 @@ export class JobRun {
   }
 
   get #deliveredTokens(): number {
-    return Math.min(this.#state.deliveredTokens, this.#recounted);
+    return Math.min(this.#state.deliveredTokens, this.#recount.mostTokens);
   }
 
   /** Records the time of the first content, and sends the client the details of the machine. */
@@ -550,20 +383,18 @@ export class JobRun {
    * the sample like any other.
    */
   #end(end: Extract<JobCommand, { do: 'ended' }>): void {
-    const recount = end.served && this.#recount(end.served);
-    this.#transcript?.[Symbol.dispose]();
+    const recount = end.served && this.#recountOf(end.served);
+    this.#recount[Symbol.dispose]();
     if (recount === undefined) this.#reportEnd(end);
     else this.#reportingEnd = recount.then(() => this.#reportEnd(end));
   }
 
   #reportEnd(end: Extract<JobCommand, { do: 'ended' }>): void {
-    const { bus, clock, now, ingress } = this.#deps;
+    const { clock, now, ingress } = this.#deps;
     const state = { ...this.#state, deliveredTokens: this.#deliveredTokens };
-    const fact = endedFact({ job: this.spec, ingress, state, marks: this.#marks }, end, {
-      at: now(),
-      now: clock(),
-    });
-    bus.emit(events.jobEnded, JobEnded, fact, `ended:${this.spec.id}`);
+    const ended = { job: this.spec, ingress, state, marks: this.#marks };
+    const fact = endedFact(ended, end, { at: now(), now: clock() });
+    this.#facts.ended(fact);
     this.#trace?.end(fact);
   }
 }

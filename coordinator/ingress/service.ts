@@ -36,7 +36,7 @@ import { IdempotentAnswers } from './idempotent-answers.ts';
 import { KeyCache } from './identity/key-cache.ts';
 import { TokenVerifier } from './identity/token-verifier.ts';
 import { Users } from './identity/users.ts';
-import type { JobSpec } from './job-run.ts';
+import type { JobSpec } from './job-spec.ts';
 import type { JobTrace } from './job-trace.ts';
 import { Jobs } from './jobs.ts';
 import { KeyPolicy } from './key-policy.ts';

@@ -1,0 +1,146 @@
+import type { Logger } from 'pino';
+import { type MessageOf, type Reserved, services } from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
+import { callUntil } from './call-until.ts';
+import type { JobSpec } from './job-spec.ts';
+import type { JobTrace } from './job-trace.ts';
+import type { PlaceFinder } from './place-finder.ts';
+
+const HOLD_EACH_MS = 2_000;
+const HOLD_TOTAL_MS = 6_000;
+const RESERVE_EACH_MS = 5_000;
+
+export interface JobCallsOptions {
+  readonly bus: Bus;
+  readonly places: PlaceFinder;
+  readonly log: Logger;
+}
+
+export interface WantedPlace {
+  readonly exclude: readonly string[];
+  /** The only machines that may serve the job; undefined for any. */
+  readonly only: readonly string[] | undefined;
+  /** Longest wait in the queue of routing, in milliseconds. */
+  readonly patienceMs: number;
+  /** Time that is left until the first content must arrive, in milliseconds. */
+  readonly firstContentMs: number;
+}
+
+/** The calls of one job to routing and settlement. */
+export class JobCalls {
+  readonly #spec: JobSpec;
+  readonly #bus: Bus;
+  readonly #places: PlaceFinder;
+  readonly #log: Logger;
+  readonly #trace: JobTrace | undefined;
+
+  constructor(spec: JobSpec, { bus, places, log }: JobCallsOptions, trace: JobTrace | undefined) {
+    this.#spec = spec;
+    this.#bus = bus;
+    this.#places = places;
+    this.#log = log;
+    this.#trace = trace;
+  }
+
+  reserve({
+    exclude,
+    only,
+    patienceMs,
+    firstContentMs,
+  }: WantedPlace): Promise<Reserved | undefined> {
+    const {
+      id,
+      account,
+      model,
+      promptEstimate,
+      maxOutputTokens,
+      ignore,
+      requires,
+      level,
+      prefers,
+      price,
+      prefixes,
+      clientSeals,
+    } = this.#spec;
+    const request = {
+      job: id,
+      account,
+      model: model.id,
+      builds: model.builds,
+      promptTokens: promptEstimate,
+      maxOutputTokens,
+      patienceMs,
+      firstContentMs,
+      exclude: [...ignore, ...exclude],
+      ...(only && { only: [...only] }),
+      ...(requires.length > 0 && { requires: [...requires] }),
+      ...(model.weights && { weights: model.weights }),
+      ...(level && { level }),
+      ...(prefers && { prefers }),
+      ...(price && { price }),
+      ...(clientSeals && { clientSeals }),
+      ...(prefixes.length > 0 && { prefixes: [...prefixes] }),
+    };
+    const limits = {
+      eachMs: RESERVE_EACH_MS,
+      totalMs: patienceMs + RESERVE_EACH_MS,
+      trace: this.#trace?.context,
+    };
+    return this.ask(() => this.#places.reserve(request, this.#spec.conversation, limits));
+  }
+
+  hold(
+    provider: string,
+    expiresAt: number,
+  ): Promise<MessageOf<typeof services.settlement.hold.reply> | undefined> {
+    const { id, account, key, model, promptBound, maxOutputTokens, maxPrice } = this.#spec;
+    const request = {
+      job: id,
+      account,
+      key,
+      model: model.id,
+      provider,
+      promptBound,
+      outputBound: maxOutputTokens,
+      ...(maxPrice && { maxPrice }),
+      expiresAt,
+    };
+    return this.ask(() =>
+      callUntil(this.#bus, services.settlement.hold, request, {
+        eachMs: HOLD_EACH_MS,
+        totalMs: HOLD_TOTAL_MS,
+        trace: this.#trace?.context,
+      }),
+    );
+  }
+
+  /**
+   * Raises the hold for a further provider, which may have a higher price. The hold must also name
+   * the provider so that settlement accepts its receipt. Returns the reason of a failure.
+   */
+  async topUp(provider: string): Promise<'unaffordable' | 'no_answer' | undefined> {
+    const { id, maxPrice } = this.#spec;
+    const request = { job: id, provider, ...(maxPrice && { maxPrice }) };
+    const reply = await this.ask(() =>
+      callUntil(this.#bus, services.settlement.topUp, request, {
+        eachMs: HOLD_EACH_MS,
+        totalMs: HOLD_TOTAL_MS,
+        trace: this.#trace?.context,
+      }),
+    );
+    if (reply === undefined) return 'no_answer';
+    return reply.ok ? undefined : 'unaffordable';
+  }
+
+  /**
+   * Returns undefined for a call that failed, or whose reply is invalid: the job must still end.
+   */
+  async ask<Reply>(call: () => Promise<Reply | undefined>): Promise<Reply | undefined> {
+    try {
+      return await call();
+    } catch (error) {
+      this.#log.error({ job: this.#spec.id, err: error }, 'a call of a job failed');
+      return undefined;
+    }
+  }
+}
