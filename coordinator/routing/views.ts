@@ -1,8 +1,9 @@
 import { chipFigures, type MessageOf, type RoutingDecision, type services } from '#bus-schemas';
 import { explain, type SlotExplanation } from './core/explanation.ts';
+import type { PendingRequest } from './core/pending-request.ts';
 import { type Choice, isBelow } from './core/placement.ts';
 import { areNewcomersLimited } from './core/probation.ts';
-import type { PendingRequest, Router } from './core/router.ts';
+import type { Router } from './core/router.ts';
 import type { Serving } from './core/serving.ts';
 
 /** The state of routing as ingresses, operators and subscribers to its decisions see it. */

@@ -1,4 +1,4 @@
-import type { PendingRequest } from './router.ts';
+import type { PendingRequest } from './pending-request.ts';
 
 export interface QueuedRequest extends PendingRequest {
   readonly deadline: number;

@@ -1,47 +1,26 @@
-import {
-  attemptOutcome,
-  type Candidate,
-  type JobAttempt,
-  type JobEnded,
-  type PriceTerms,
-  type Reserve,
-  type Reserved,
-  type RoutingRefusal,
-  type RoutingSwitches,
-  type TrustLevel,
-} from '#bus-schemas';
+import type { Candidate, Reserve, RoutingRefusal, RoutingSwitches, TrustLevel } from '#bus-schemas';
 import { queueWaitMs } from '#http-api/retry-after.ts';
-import { Calibration } from './calibration.ts';
-import { Faults } from './faults.ts';
+import type { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
+import { MachineChooser, NO_CHOICE } from './machine-chooser.ts';
 import type { MachineMemory, StoredAt } from './machine-memory.ts';
-import { MeasuredSpeeds } from './measured-speeds.ts';
-import type { Choice, GateName, PlacementRequest } from './placement.ts';
-import { choosePreferred } from './preferences.ts';
+import {
+  Measurements,
+  type ObservedEnd,
+  type ObservedFailure,
+  type OnObserved,
+} from './measurements.ts';
+import { answeringBoth, type PendingRequest } from './pending-request.ts';
+import type { Choice } from './placement.ts';
 import { PrefixMemory } from './prefix-memory.ts';
 import { PriceBook } from './price-book.ts';
-import { isLeftToNewcomers, ProbationTurns } from './probation.ts';
+import { ProbationTurns } from './probation.ts';
 import { Queue, type QueuedRequest } from './queue.ts';
 import { RecentCount } from './recent-count.ts';
+import { couldOpenByWaiting, mostCommonGate, refusalFor } from './refusals.ts';
+import { hasNoWishes, isUnordered, needsAtLeast, wantedBuild } from './request-properties.ts';
 import { Reservations } from './reservations.ts';
-import type { MachineCounts } from './unwritten-records.ts';
 import { type LoadOrder, WarmPool } from './warm-pool.ts';
-
-/**
- * Decides where jobs go. The class is pure: time and randomness are parameters, and answers are
- * returned through `PendingRequest`.
- *
- * Invariants: every request is answered exactly once, by its deadline. No decision promises more
- * jobs to a slot than its limited concurrency; only an ingress that has already moved a job there
- * may exceed it. A job holds at most one slot.
- */
-export interface PendingRequest {
-  readonly request: Reserve;
-  readonly requestedAt: number;
-  readonly answer: (reply: Reserved) => void;
-  /** Called instead of `answer` if another router may take over. */
-  readonly askAgain?: () => void;
-}
 
 export interface RouterOptions {
   readonly suite: string;
@@ -60,18 +39,8 @@ export interface RouterOptions {
     choice: Choice,
     outcome: 'placed' | 'queued' | 'refused',
   ) => void;
-  /** Called when a machine served, failed or refused a job, for its record. */
-  readonly onObserved?: (provider: string, counts: Partial<MachineCounts>) => void;
+  readonly onObserved?: OnObserved;
 }
-
-type Ended = Pick<
-  JobEnded,
-  'job' | 'provider' | 'result' | 'attempts' | 'timing' | 'deliveredTokens'
->;
-type FailedAttempt = Pick<
-  JobAttempt,
-  'job' | 'provider' | 'failure' | 'refusal' | 'about' | 'clientSealed' | 'account' | 'next'
->;
 
 const RATE_WINDOW_MS = 10_000;
 const MIN_RELEASES = 3;
@@ -80,34 +49,20 @@ const MIN_RELEASES = 3;
  * goes there only if no other machine can take it.
  */
 const COOLING_PATIENCE_MS = 1_000;
-/**
- * The share of the concurrency of a model that one account may hold for sealed jobs that are not
- * ordered yet. One slot is always allowed.
- */
-const UNORDERED_SHARE = 0.25;
-/** Gates that do not open by waiting. */
-const PERMANENT = new Set<GateName>([
-  'not_wanted',
-  'excluded',
-  'flooding',
-  'paused',
-  'suite',
-  'slot_failed',
-  'traits',
-  'weights',
-  'level',
-  'minimum_trust',
-  'price',
-  'context',
-  'slow',
-]);
 
+/**
+ * Decides where jobs go. The class is pure: time and randomness are parameters, and answers are
+ * returned through `PendingRequest`.
+ *
+ * Invariants: every request is answered exactly once, by its deadline. No decision promises more
+ * jobs to a slot than its limited concurrency; only an ingress that has already moved a job there
+ * may exceed it. A job holds at most one slot.
+ */
 export class Router {
   readonly fleet: Fleet;
   readonly reservations = new Reservations();
-  readonly faults = new Faults();
-  readonly #calibration = new Calibration();
-  readonly #speeds = new MeasuredSpeeds();
+  readonly #measurements: Measurements;
+  readonly #chooser: MachineChooser;
   readonly #options: RouterOptions;
   readonly #queue: Queue;
   readonly #prefixes = new PrefixMemory();
@@ -122,17 +77,32 @@ export class Router {
 
   constructor(options: RouterOptions) {
     this.#options = options;
+    this.#measurements = new Measurements(options.onObserved);
     this.fleet = new Fleet(options.suite, {
       promised: (provider, build) => this.reservations.promised(provider, build),
       unlist: (provider, build) => {
         this.reservations.unlist(provider, build);
-        this.#speeds.unlist(provider, build);
+        this.#measurements.speeds.unlist(provider, build);
       },
       fault: (provider) => this.faults.record(provider),
-      pace: (provider) => this.#calibration.of(provider),
-      measured: (provider, build) => this.#speeds.of(provider, build),
+      pace: (provider) => this.#measurements.paces.of(provider),
+      measured: (provider, build) => this.#measurements.speeds.of(provider, build),
     });
     this.#queue = new Queue(options.queueDepth);
+    this.#chooser = new MachineChooser({
+      fleet: this.fleet,
+      reservations: this.reservations,
+      prices: this.prices,
+      prefixes: this.#prefixes,
+      probationTurns: this.#probationTurns,
+      random: options.random,
+      minimumTrust: options.minimumTrust,
+      switches: () => this.switches,
+    });
+  }
+
+  get faults(): Faults {
+    return this.#measurements.faults;
   }
 
   get minimumTrust(): TrustLevel | undefined {
@@ -151,7 +121,7 @@ export class Router {
     const before = this.reservations.of(request.job);
     if (before !== undefined && !request.exclude.includes(before.provider))
       return this.#repeat(pending, before, now);
-    const choice = this.#choose(request, now, request.patienceMs === 0);
+    const choice = this.#chooser.choose(request, now, request.patienceMs === 0);
     const earlier = this.#queue.of(request.job);
     const [wanted] = request.builds;
     if (earlier === undefined && request.exclude.length === 0 && wanted !== undefined)
@@ -190,59 +160,19 @@ export class Router {
    * An attempt of a job failed. `next` is the alternate that the ingress has moved the job to, if
    * there is one; without it, the ingress asks for a new reservation.
    */
-  attemptFailed(attempt: FailedAttempt, now: number): void {
-    const { job, provider, failure, account, next } = attempt;
-    switch (attemptOutcome(failure, attempt).record) {
-      case 'none':
-        break;
-      case 'note':
-        this.faults.blamed(provider, account, now);
-        this.#options.onObserved?.(provider, { blamed: 1 });
-        break;
-      case 'cool':
-        this.faults.refused(provider, now);
-        this.#options.onObserved?.(provider, { refused: 1 });
-        break;
-      case 'fault':
-        this.faults.failed(provider, now);
-        this.#options.onObserved?.(provider, { failed: 1 });
-        break;
-    }
+  attemptFailed(attempt: ObservedFailure, now: number): void {
+    const { job, provider, next } = attempt;
+    this.#measurements.attemptFailed(attempt, now);
     if (this.reservations.of(job)?.provider === provider) this.#release(job, now, { next });
   }
 
-  jobEnded({ job, provider, result, attempts, timing, deliveredTokens }: Ended, now: number): void {
-    if (provider !== undefined && result === 'completed') this.faults.served(provider, now);
-    const reservation = this.reservations.of(job);
-    if (result === 'completed' && reservation !== undefined)
+  jobEnded(end: ObservedEnd, now: number): void {
+    const isCompleted = end.result === 'completed';
+    const reservation = this.reservations.of(end.job);
+    if (isCompleted && reservation !== undefined)
       this.#warmPool.served(reservation.build, now - reservation.at);
-    if (
-      result === 'completed' &&
-      provider !== undefined &&
-      reservation?.provider === provider &&
-      timing.firstContentUs !== undefined
-    ) {
-      const tookMs = (timing.totalUs - timing.firstContentUs) / 1_000;
-      this.#speeds.learn(
-        provider,
-        reservation.build,
-        { account: reservation.account, tokens: deliveredTokens, tookMs },
-        now,
-      );
-    }
-    const isFirst =
-      attempts === 1 && reservation !== undefined && reservation.provider === provider;
-    if (isFirst && reservation.expectedMs !== undefined && timing.firstContentUs !== undefined) {
-      const tookMs = (timing.firstContentUs - timing.routeUs - timing.holdUs) / 1_000;
-      const { expectedMs } = reservation;
-      this.#calibration.learn(reservation.provider, { expectedMs, tookMs }, now);
-    }
-    if (provider !== undefined)
-      this.#options.onObserved?.(provider, {
-        served: result === 'completed' ? 1 : 0,
-        tokens: deliveredTokens,
-      });
-    this.end(job, now, result === 'completed');
+    this.#measurements.jobEnded(end, reservation, now);
+    this.end(end.job, now, isCompleted);
   }
 
   /**
@@ -283,7 +213,7 @@ export class Router {
       const kind = `${request.builds.join(' ')} ${despiteCooling} ${isFree}`;
       const known = unplaceable.get(kind);
       const isNoEasier = known !== undefined && needsAtLeast(request, known.request);
-      const choice = isNoEasier ? known.choice : this.#choose(request, now, despiteCooling);
+      const choice = isNoEasier ? known.choice : this.#chooser.choose(request, now, despiteCooling);
       if (choice.candidates.length > 0) {
         this.#queue.remove(request.job);
         this.#place(waiting, choice, now);
@@ -298,21 +228,12 @@ export class Router {
 
   /** What was measured of a machine, in the form that a later router reads. */
   memoryOf(provider: string, now: number): MachineMemory {
-    const faults = this.faults.stored(provider, now);
-    const pace = this.#calibration.stored(provider, now);
-    const speeds = this.#speeds.stored(provider, now);
-    return {
-      ...(faults && { faults }),
-      ...(pace && { pace }),
-      ...(speeds.length > 0 && { speeds }),
-    };
+    return this.#measurements.memoryOf(provider, now);
   }
 
   /** Takes over what an earlier router, or the router of another cell, stored of a machine. */
-  restore(provider: string, { faults, pace, speeds = [] }: MachineMemory, stored: StoredAt): void {
-    if (faults !== undefined) this.faults.restore(provider, faults, stored);
-    if (pace !== undefined) this.#calibration.restore(provider, pace, stored);
-    for (const speed of speeds) this.#speeds.restore(provider, speed, stored);
+  restore(provider: string, memory: MachineMemory, stored: StoredAt): void {
+    this.#measurements.restore(provider, memory, stored);
     this.fleet.refresh(provider);
   }
 
@@ -321,15 +242,11 @@ export class Router {
    * `isKept` is true.
    */
   sweep(now: number, isKept: (provider: string) => boolean = () => false): void {
-    const isKnown = (provider: string) =>
-      this.fleet.provider(provider) !== undefined || isKept(provider);
-    this.faults.sweep(now, isKnown);
-    this.#calibration.sweep(now, isKnown);
+    this.#measurements.sweep(now, {
+      isKnown: (provider) => this.fleet.provider(provider) !== undefined || isKept(provider),
+      isListed: (provider, build) => this.fleet.provider(provider)?.slots.has(build) === true,
+    });
     this.#probationTurns.sweep((build) => this.fleet.serving(build).length > 0);
-    this.#speeds.sweep(
-      now,
-      (provider, build) => this.fleet.provider(provider)?.slots.has(build) === true,
-    );
   }
 
   /**
@@ -368,63 +285,6 @@ export class Router {
     else this.#queue.put({ ...waiting, onlyForGrace: false });
   }
 
-  #choose(request: Reserve, now: number, despiteCooling = false): Choice {
-    const choice = this.#chooseMachine(request, now, despiteCooling);
-    return this.#isOverShare(request, choice)
-      ? { ...NO_CHOICE, rejected: { unordered: 1 } }
-      : choice;
-  }
-
-  #chooseMachine(request: Reserve, now: number, despiteCooling: boolean): Choice {
-    const warm =
-      request.prefixes && this.switches.affinity
-        ? this.#prefixes.find(request.prefixes, now)
-        : undefined;
-    const pricing = this.prices.pricingFor(request.model, request.price);
-    const newcomers =
-      request.only !== undefined || this.#probationTurns.isOpen(wantedBuild(request));
-    const ask = {
-      ...request,
-      warm,
-      pricing,
-      newcomers,
-      ...(request.price !== undefined && {
-        minimumTrust: this.minimumTrust,
-        exempt: request.price.exempt,
-      }),
-    };
-    const choice = this.#chooseAmong(ask, now, despiteCooling);
-    return isLeftToNewcomers(choice)
-      ? this.#chooseAmong({ ...ask, newcomers: true }, now, despiteCooling)
-      : choice;
-  }
-
-  #chooseAmong(ask: PlacementRequest, now: number, despiteCooling: boolean): Choice {
-    const among = (wanted: PlacementRequest) =>
-      choosePreferred((build) => this.fleet.serving(build), wanted, now, this.#options.random);
-    const choice = among(ask);
-    if (!despiteCooling || choice.candidates.length > 0 || choice.rejected.cooling === undefined)
-      return choice;
-    const cooled = among({ ...ask, despiteCooling });
-    return cooled.candidates.length > 0 ? cooled : choice;
-  }
-
-  /**
-   * Prevents one account from blocking a model for all others with sealed sessions that it never
-   * orders.
-   */
-  #isOverShare(request: Reserve, { candidates: [winner] }: Choice): boolean {
-    if (winner === undefined || !isUnordered(request, winner)) return false;
-    const { account, builds } = request;
-    const held = this.reservations.unorderedBy(account, builds);
-    if (held === 0) return false;
-    let places = 0;
-    for (const build of builds)
-      for (const { closed, maxConcurrency } of this.fleet.serving(build))
-        if (closed === undefined) places += maxConcurrency;
-    return held >= Math.max(1, Math.floor(places * UNORDERED_SHARE));
-  }
-
   #place(pending: PendingRequest, choice: Choice, now: number): void {
     const { request, requestedAt, answer } = pending;
     const [winner] = choice.candidates as readonly [Candidate, ...Candidate[]];
@@ -448,30 +308,14 @@ export class Router {
       at: now,
       promptMs: choice.cost?.prefill ?? 0,
       isUnordered: isUnordered(request, winner),
-      ...(isLoaded && { expectedMs: this.#predictedByOwnFigures(winner, choice) }),
+      ...(isLoaded && { expectedMs: this.#measurements.predictedByOwnFigures(winner, choice) }),
     });
     this.#options.onDecision?.(pending, choice, 'placed');
     answer({
       ok: true,
-      candidates: this.#priced(choice.candidates, request),
+      candidates: this.#chooser.priced(choice.candidates, request),
       queuedMs: Math.max(0, Math.round(now - requestedAt)),
     });
-  }
-
-  /**
-   * The expected delay without the correction by the machine's pace. A measured decoding speed is
-   * not part of that correction.
-   */
-  #predictedByOwnFigures(
-    { provider, build, expectedFirstContentMs }: Candidate,
-    { cost }: Choice,
-  ): number {
-    const { slowdown } = this.#calibration.of(provider);
-    const decodeMs =
-      cost === undefined || this.#speeds.of(provider, build).tokenMs === 0
-        ? 0
-        : cost.queue + cost.decode;
-    return Math.max(0, expectedFirstContentMs - decodeMs) / slowdown + decodeMs;
   }
 
   /**
@@ -496,35 +340,18 @@ export class Router {
       expectedFirstContentMs: 0,
       level: view.level,
     };
-    const others = this.#choose(pending.request, now).candidates.filter(
-      (candidate) => candidate.provider !== provider,
-    );
+    const others = this.#chooser
+      .choose(pending.request, now)
+      .candidates.filter((candidate) => candidate.provider !== provider);
     pending.answer({
       ok: true,
-      candidates: this.#priced([same, ...others], pending.request),
+      candidates: this.#chooser.priced([same, ...others], pending.request),
       queuedMs: 0,
     });
   }
 
-  #priced(
-    candidates: readonly Candidate[],
-    { model, price, promptTokens, maxOutputTokens }: Reserve,
-  ): Candidate[] {
-    if (price === undefined) return [...candidates];
-    const bounds = { promptTokens, maxOutputTokens };
-    return candidates.map((candidate) => ({
-      ...candidate,
-      costMicroUsd: this.prices.costOf(model, price, { provider: candidate.provider, ...bounds }),
-    }));
-  }
-
   #refusalFor(request: Reserve, choice: Choice, now: number): RoutingRefusal | undefined {
-    const reasons = (Object.keys(choice.rejected) as GateName[]).filter(
-      (reason) => reason !== 'not_wanted',
-    );
-    if (reasons.length > 0 && reasons.every((reason) => reason === 'context')) return 'too_large';
-    if (couldOpenByWaiting(choice)) return undefined;
-    return now < this.#graceEndsAt && request.exclude.length === 0 ? undefined : 'no_provider';
+    return refusalFor(request, choice, now < this.#graceEndsAt);
   }
 
   #refuseWaiting(waiting: QueuedRequest, choice: Choice, code: RoutingRefusal, now: number): void {
@@ -553,67 +380,3 @@ export class Router {
     return queueWaitMs((this.#queue.length + 1) / (released / RATE_WINDOW_MS));
   }
 }
-
-function mostCommonGate({ rejected }: Choice): GateName | undefined {
-  const [first] = (Object.entries(rejected) as [GateName, number][]).toSorted(
-    ([, one], [, other]) => other - one,
-  );
-  return first?.[0];
-}
-
-const wantedBuild = ({ builds }: Reserve): string => builds[0] as string;
-
-const NO_CHOICE: Choice = { candidates: [], cost: undefined, rejected: {} };
-
-/**
- * Whether `one` needs at least as much as `other`, so that a slot which rejects `other` rejects
- * `one` too. Only the sizes are compared, because the time limit for the first content grows with
- * the prompt.
- */
-const needsAtLeast = (one: Reserve, other: Reserve) =>
-  one.promptTokens >= other.promptTokens &&
-  one.promptTokens + one.maxOutputTokens >= other.promptTokens + other.maxOutputTokens;
-
-/**
- * Whether the request has no special wishes. If it cannot be placed, similar requests cannot be
- * placed either.
- */
-const hasNoWishes = ({ exclude, only, requires, price, clientSeals }: Reserve) =>
-  exclude.length === 0 &&
-  only === undefined &&
-  requires === undefined &&
-  clientSeals !== true &&
-  (price === undefined || isListed(price));
-
-/** Whether the client has yet to seal the request for this machine. */
-const isUnordered = ({ clientSeals, prefers }: Reserve, { provider }: Candidate) =>
-  clientSeals === true && prefers?.sealedFor !== provider;
-
-/** Whether the caller accepts exactly the listed price. */
-const isListed = ({ list, max }: PriceTerms) =>
-  max.inputMicroUsdPerMillion === list.inputMicroUsdPerMillion &&
-  max.outputMicroUsdPerMillion === list.outputMicroUsdPerMillion;
-
-/** Whether waiting may help: a provider is there, and is only out of capacity now. */
-const couldOpenByWaiting = ({ rejected }: Choice) =>
-  (Object.keys(rejected) as GateName[]).some(
-    (reason) => !PERMANENT.has(reason) && reason !== 'silent',
-  );
-
-/**
- * A job that is requested again while it waits keeps its turn, and both requests get the one
- * answer.
- */
-const answeringBoth = (
-  one: PendingRequest,
-  other: PendingRequest,
-): Pick<PendingRequest, 'answer' | 'askAgain'> => ({
-  answer: (reply) => {
-    one.answer(reply);
-    other.answer(reply);
-  },
-  askAgain: () => {
-    one.askAgain?.();
-    other.askAgain?.();
-  },
-});

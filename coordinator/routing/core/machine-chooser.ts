@@ -1,0 +1,110 @@
+import type { Candidate, Reserve, RoutingSwitches, TrustLevel } from '#bus-schemas';
+import type { Fleet } from './fleet.ts';
+import type { Choice, PlacementRequest } from './placement.ts';
+import { choosePreferred } from './preferences.ts';
+import type { PrefixMemory } from './prefix-memory.ts';
+import type { PriceBook } from './price-book.ts';
+import { isLeftToNewcomers, type ProbationTurns } from './probation.ts';
+import { isUnordered, wantedBuild } from './request-properties.ts';
+import type { Reservations } from './reservations.ts';
+
+/**
+ * The share of the concurrency of a model that one account may hold for sealed jobs that are not
+ * ordered yet. One slot is always allowed.
+ */
+const UNORDERED_SHARE = 0.25;
+
+/** The choice for a request for which no machine was considered. */
+export const NO_CHOICE: Choice = { candidates: [], cost: undefined, rejected: {} };
+
+export interface MachineChooserParts {
+  readonly fleet: Fleet;
+  readonly reservations: Reservations;
+  readonly prices: PriceBook;
+  readonly prefixes: PrefixMemory;
+  readonly probationTurns: ProbationTurns;
+  readonly random: () => number;
+  /** Minimum trust level of machines for paid requests; undefined without one. */
+  readonly minimumTrust: TrustLevel | undefined;
+  readonly switches: () => RoutingSwitches;
+}
+
+/**
+ * Chooses machines for a request from the present state of the fleet. It reserves nothing: the
+ * router decides whether the choice is used.
+ */
+export class MachineChooser {
+  readonly #parts: MachineChooserParts;
+
+  constructor(parts: MachineChooserParts) {
+    this.#parts = parts;
+  }
+
+  choose(request: Reserve, now: number, despiteCooling = false): Choice {
+    const choice = this.#chooseMachine(request, now, despiteCooling);
+    return this.#isOverShare(request, choice)
+      ? { ...NO_CHOICE, rejected: { unordered: 1 } }
+      : choice;
+  }
+
+  #chooseMachine(request: Reserve, now: number, despiteCooling: boolean): Choice {
+    const { prefixes, prices, probationTurns, minimumTrust, switches } = this.#parts;
+    const warm =
+      request.prefixes && switches().affinity ? prefixes.find(request.prefixes, now) : undefined;
+    const pricing = prices.pricingFor(request.model, request.price);
+    const newcomers = request.only !== undefined || probationTurns.isOpen(wantedBuild(request));
+    const ask = {
+      ...request,
+      warm,
+      pricing,
+      newcomers,
+      ...(request.price !== undefined && { minimumTrust, exempt: request.price.exempt }),
+    };
+    const choice = this.#chooseAmong(ask, now, despiteCooling);
+    return isLeftToNewcomers(choice)
+      ? this.#chooseAmong({ ...ask, newcomers: true }, now, despiteCooling)
+      : choice;
+  }
+
+  #chooseAmong(ask: PlacementRequest, now: number, despiteCooling: boolean): Choice {
+    const among = (wanted: PlacementRequest) =>
+      choosePreferred((build) => this.#parts.fleet.serving(build), wanted, now, this.#parts.random);
+    const choice = among(ask);
+    if (!despiteCooling || choice.candidates.length > 0 || choice.rejected.cooling === undefined)
+      return choice;
+    const cooled = among({ ...ask, despiteCooling });
+    return cooled.candidates.length > 0 ? cooled : choice;
+  }
+
+  /**
+   * Prevents one account from blocking a model for all others with sealed sessions that it never
+   * orders.
+   */
+  #isOverShare(request: Reserve, { candidates: [winner] }: Choice): boolean {
+    if (winner === undefined || !isUnordered(request, winner)) return false;
+    const { account, builds } = request;
+    const held = this.#parts.reservations.unorderedBy(account, builds);
+    if (held === 0) return false;
+    let places = 0;
+    for (const build of builds)
+      for (const { closed, maxConcurrency } of this.#parts.fleet.serving(build))
+        if (closed === undefined) places += maxConcurrency;
+    return held >= Math.max(1, Math.floor(places * UNORDERED_SHARE));
+  }
+
+  /** Adds to each candidate what the job costs there at most, if the price matters. */
+  priced(
+    candidates: readonly Candidate[],
+    { model, price, promptTokens, maxOutputTokens }: Reserve,
+  ): Candidate[] {
+    if (price === undefined) return [...candidates];
+    const bounds = { promptTokens, maxOutputTokens };
+    return candidates.map((candidate) => ({
+      ...candidate,
+      costMicroUsd: this.#parts.prices.costOf(model, price, {
+        provider: candidate.provider,
+        ...bounds,
+      }),
+    }));
+  }
+}
