@@ -1,18 +1,10 @@
 import {
   type Announcement,
-  Beat,
-  Capacity,
   core,
   events,
-  Hello,
-  inCell,
   JobAttempt,
   JobEnded,
   Load,
-  type MessageKind,
-  providerOf,
-  type Reserved,
-  RoutingDecision,
   RoutingFleet,
   RoutingLed,
   randomToken,
@@ -20,18 +12,19 @@ import {
   services,
   TrustDisconnected,
   TrustRevoked,
-  Violation,
 } from '#bus-schemas';
-import { endpoint, NotResponsible } from '#coordinator/bus.ts';
+import { endpoint } from '#coordinator/bus.ts';
 import { Cells } from '#coordinator/cells/cells.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import { counter } from '#observability';
+import { cellEndpoints } from './cell-endpoints.ts';
 import type { FleetChange } from './core/fleet.ts';
-import { type LimitedMessage, MessageRates } from './core/message-rates.ts';
 import { Router } from './core/router.ts';
 import { TrustedMachines } from './core/trusted-machines.ts';
+import { DecisionReports } from './decision-reports.ts';
 import { Lease } from './lease.ts';
+import { MachineMessages } from './machine-messages.ts';
 import { measureRouter } from './metrics.ts';
 import { OwnCell } from './own-cell.ts';
 import { PriceReader } from './price-reader.ts';
@@ -39,25 +32,12 @@ import { MachineRecords } from './records/machine-records.ts';
 import { untilFleetIsKnown } from './standby.ts';
 import { Switches } from './switches.ts';
 import { TrustReader } from './trust-reader.ts';
-import {
-  capacityByBuild,
-  censusOf,
-  describeDecision,
-  explainFleet,
-  listFleet,
-  recordsNow,
-} from './views.ts';
 import { wholeFleet } from './whole-fleet.ts';
 
 const GRACE_MS = 6_000;
 const TICK_MS = 100;
 const SWEEP_MS = 1_000;
 const FORGET_AFTER_TIMEOUTS = 20;
-/**
- * Decisions are published for people to read. This many per second are enough; more would cost more
- * time than the decisions themselves.
- */
-const MAX_DECISIONS_PER_SECOND = 20;
 const RESERVATION_MARGIN_MS = 60_000;
 const NAME_LENGTH = 12;
 
@@ -73,11 +53,9 @@ export async function startRouting(context: Context): Promise<Component> {
   const name = `router_${randomToken(NAME_LENGTH)}`;
   const clock = () => performance.now();
   const trusted = new TrustedMachines();
-  let decisionsLeft = MAX_DECISIONS_PER_SECOND;
 
   const decisions = counter(metrics, 'dinf_routing_decisions_total');
-  const rejectedMessages = counter(metrics, 'dinf_routing_rejected_messages_total');
-
+  const reports = new DecisionReports({ bus, now, clock });
   const router = new Router({
     suite: SUITE_ID,
     queueDepth: config.queueDepth,
@@ -90,18 +68,7 @@ export async function startRouting(context: Context): Promise<Component> {
     },
     onDecision: (pending, choice, outcome) => {
       decisions.inc({ outcome });
-      if (decisionsLeft <= 0) return;
-      decisionsLeft -= 1;
-      bus.emit(
-        events.routingDecision,
-        RoutingDecision,
-        describeDecision(pending, choice, {
-          outcome,
-          at: now(),
-          queuedMs: clock() - pending.requestedAt,
-        }),
-        `decision:${pending.request.job}:${pending.request.exclude.length}:${outcome}`,
-      );
+      reports.report(pending, choice, outcome);
     },
   });
 
@@ -139,53 +106,6 @@ export async function startRouting(context: Context): Promise<Component> {
     });
   };
 
-  const onInvalid = (_error: Error, subject: string) => {
-    const provider = providerOf(subject);
-    bus.emit(
-      events.telemetryViolation,
-      Violation,
-      { provider, at: now(), violation: 'malformed_message' },
-      `violation:${provider}:${Math.floor(now() / SWEEP_MS)}`,
-    );
-  };
-  const rates = new MessageRates();
-  /**
-   * Checks before decoding that the machine belongs to this cell and has not exceeded its message
-   * limits.
-   */
-  const isRead = (kind: LimitedMessage) => (subject: string, bytes: number) => {
-    const provider = providerOf(subject);
-    if (!own.has(provider)) return false;
-    const admission = rates.admit(provider, { kind, bytes }, clock());
-    if (admission === 'taken') return true;
-    rejectedMessages.inc({ kind });
-    if (admission === 'flood') {
-      log.warn(
-        { provider, kind, bytes },
-        'a machine floods the router with messages; it gets no jobs until it has sent fewer for a minute',
-      );
-      const at = now();
-      bus.emit(
-        events.telemetryViolation,
-        Violation,
-        { provider, at, violation: 'flood' },
-        `violation:flood:${provider}:${at}`,
-      );
-    }
-    return false;
-  };
-  const announcements = (kind: MessageKind<Announcement>, type: 'hello' | 'beat') =>
-    bus.subscribe({
-      subject: core.everyUp(type),
-      kind,
-      wants: isRead('announcement'),
-      onInvalid,
-      handle: (announcement, subject) => {
-        const provider = providerOf(subject);
-        if (!trusted.admits(provider, announcement, now())) return;
-        records.whenRead(provider, () => join(provider, announcement));
-      },
-    });
   const join = (provider: string, announcement: Announcement) => {
     // The verdict may have changed while the record was read.
     if (!trusted.admits(provider, announcement, now())) return;
@@ -193,6 +113,23 @@ export async function startRouting(context: Context): Promise<Component> {
     reportChange(provider, router.fleet.announce(provider, announcement, clock(), verified));
     drainSoon();
   };
+  const messages = new MachineMessages({
+    bus,
+    log,
+    now,
+    clock,
+    rejected: counter(metrics, 'dinf_routing_rejected_messages_total'),
+    isOwn: (provider) => own.has(provider),
+    onAnnouncement: (provider, announcement) => {
+      if (!trusted.admits(provider, announcement, now())) return;
+      records.whenRead(provider, () => join(provider, announcement));
+    },
+    onCapacity: (provider, capacity) => {
+      const change = router.fleet.report(provider, capacity, clock());
+      if (change !== 'reported') reportChange(provider, change);
+      drainSoon();
+    },
+  });
   const onDisconnected = ({ provider }: { provider: string }) => {
     records.left(provider);
     reportChange(provider, router.fleet.lost(provider));
@@ -220,19 +157,6 @@ export async function startRouting(context: Context): Promise<Component> {
   });
   const prices = new PriceReader({ bus, log, onPrices: (all) => router.prices.replace(all) });
   const subscriptions = [
-    announcements(Hello, 'hello'),
-    announcements(Beat, 'beat'),
-    bus.subscribe({
-      subject: core.everyUp('capacity'),
-      kind: Capacity,
-      wants: isRead('capacity'),
-      onInvalid,
-      handle: (capacity, subject) => {
-        const change = router.fleet.report(providerOf(subject), capacity, clock());
-        if (change !== 'reported') reportChange(providerOf(subject), change);
-        drainSoon();
-      },
-    }),
     bus.subscribe({
       subject: events.trustDisconnected,
       kind: TrustDisconnected,
@@ -265,7 +189,7 @@ export async function startRouting(context: Context): Promise<Component> {
     if (clock() >= router.nextDeadline) router.drain(clock());
   }, TICK_MS);
   const sweep = setInterval(() => {
-    decisionsLeft = MAX_DECISIONS_PER_SECOND;
+    reports.refill();
     const silentMs = config.beatTimeoutMs;
     for (const provider of router.fleet.sweep(clock(), {
       silentMs,
@@ -275,9 +199,8 @@ export async function startRouting(context: Context): Promise<Component> {
     router.reservations.expire(clock() - config.jobTimeoutMs - RESERVATION_MARGIN_MS);
     router.sweep(clock(), (provider) => records.isUnwritten(provider));
     records.sweep((provider) => router.fleet.provider(provider) !== undefined);
-    rates.sweep(clock());
-    for (const { id } of router.fleet.all())
-      router.fleet.setFlooding(id, rates.isFlooding(id, clock()));
+    messages.sweep();
+    for (const { id } of router.fleet.all()) router.fleet.setFlooding(id, messages.isFlooding(id));
     for (const { id } of router.fleet.all())
       if (!trusted.isGood(id, now())) reportChange(id, router.fleet.remove(id));
     own.sweep(clock());
@@ -291,38 +214,16 @@ export async function startRouting(context: Context): Promise<Component> {
     queueDepth: config.queueDepth,
     isLeading: () => lease.isHeld,
   });
-
   const endpoints = [
-    endpoint(
-      inCell(services.routing.reserve, cell),
-      (request) =>
-        new Promise<Reserved>((answer, fail) => {
-          const askAgain = () => fail(new NotResponsible());
-          if (lease.isHeld)
-            router.reserve({ request, requestedAt: clock(), answer, askAgain }, clock());
-          else askAgain();
-        }),
-    ),
-    endpoint(inCell(services.routing.capacity, cell), () => ({
-      builds: capacityByBuild(router),
-      queued: router.queued,
+    ...cellEndpoints({
+      cell,
       queueDepth: config.queueDepth,
-    })),
-    endpoint(inCell(services.routing.explain, cell), (request) =>
-      explainFleet(router, request, clock()),
-    ),
-    endpoint(inCell(services.routing.census, cell), () => ({ machines: censusOf(router) })),
-    endpoint(inCell(services.routing.fleet, cell), () => ({ providers: listFleet(router) })),
-    endpoint(inCell(services.routing.drain, cell), ({ draining }) => {
-      own.drain(draining);
-      return { draining };
+      router,
+      own,
+      records,
+      clock,
+      isLeading: () => lease.isHeld,
     }),
-    endpoint(inCell(services.routing.records, cell), ({ providers }) => ({
-      records: recordsNow(router, providers, {
-        now: clock(),
-        restoredAgeMs: (provider) => records.restoredAgeMs(provider),
-      }),
-    })),
     endpoint(services.routing.switches, () => switches.read()),
     endpoint(services.routing.setSwitch, ({ name: part, isOn }) => switches.set(part, isOn)),
     ...wholeFleet({ bus, cells, database }),
@@ -380,6 +281,7 @@ export async function startRouting(context: Context): Promise<Component> {
     verdicts[Symbol.dispose]();
     prices[Symbol.dispose]();
     switches[Symbol.dispose]();
+    messages[Symbol.dispose]();
     for (const subscription of subscriptions) subscription.unsubscribe();
     clearInterval(tick);
     clearInterval(sweep);
