@@ -12,6 +12,7 @@ import { OpenJobs } from './jobs/open-jobs.ts';
 import { Receipts } from './jobs/receipts.ts';
 import { Settler } from './jobs/settler.ts';
 import { Sweeper } from './jobs/sweeper.ts';
+import { KeyCapStore } from './key-caps/key-cap-store.ts';
 import { AccountCaps } from './ledger/account-caps.ts';
 import { Books } from './ledger/books.ts';
 import { LedgerStore } from './ledger/ledger-store.ts';
@@ -26,6 +27,7 @@ import { PricingStore } from './pricing/pricing-store.ts';
 import { ReceiptKeys } from './receipts/receipt-keys.ts';
 import { SettledReceipts } from './receipts/settled-receipts.ts';
 import { SigningKeys } from './receipts/signing-keys.ts';
+import { StatementStore } from './statements/statement-store.ts';
 
 const SWEEP_MS = 5_000;
 const TRUST_MS = 2_000;
@@ -40,6 +42,8 @@ export async function startSettlement(context: Context): Promise<Component> {
   const alerts = new Alerts({ ...context, count: (kind) => metrics.countAlert(kind) });
   const jobs = new JobStore(database);
   const ledger = new LedgerStore(database, now);
+  const statements = new StatementStore(database);
+  const keyCaps = new KeyCapStore(database);
   const outboxStore = new OutboxStore(database);
   const pricingStore = new PricingStore(database);
   const openJobs = new OpenJobs();
@@ -97,7 +101,9 @@ export async function startSettlement(context: Context): Promise<Component> {
       onUnsigned: () => metrics.countUnsigned(),
     }),
   );
-  const holds = stack.use(new Holds({ store: jobs, ledger, pricing, openJobs, alerts, log, now }));
+  const holds = stack.use(
+    new Holds({ store: jobs, ledger, keyCaps, pricing, openJobs, alerts, log, now }),
+  );
   const onConnectionLost = (): void => holds.requestAgain();
   database.on('remove', onConnectionLost);
   stack.defer(() => void database.off('remove', onConnectionLost));
@@ -145,19 +151,19 @@ export async function startSettlement(context: Context): Promise<Component> {
         accountCaps.put(account, dayMicroUsd),
       ),
       endpoint(services.settlement.accountSpending, ({ account }) => accountCaps.spending(account)),
-      endpoint(services.settlement.statement, (request) => ledger.statement(request)),
+      endpoint(services.settlement.statement, (request) => statements.statement(request)),
       endpoint(services.settlement.earnings, ({ account, from, until }) =>
-        ledger.earnings(`consumer:${account}`, from, until),
+        statements.earnings(`consumer:${account}`, from, until),
       ),
       endpoint(services.settlement.setKeyCaps, async ({ key, account, caps }) => ({
-        used: await ledger.putKeyCaps(key, account, caps),
+        used: await keyCaps.put(key, account, caps),
       })),
       endpoint(services.settlement.keySpending, async ({ account, key }) => ({
-        keys: await ledger.keySpending(account, key),
+        keys: await keyCaps.spending(account, key),
       })),
       endpoint(services.settlement.receipt, (request) => settledReceipts.of(request)),
       endpoint(services.settlement.receiptKeys, () => ({ keys: receiptKeys.publicKeys() })),
-      endpoint(services.settlement.usage, (request) => ledger.usage(request)),
+      endpoint(services.settlement.usage, (request) => statements.usage(request)),
       endpoint(services.settlement.setReferrer, (request) => agreements.setReferrer(request)),
       endpoint(services.settlement.setTerms, (request) => agreements.setTerms(request)),
       endpoint(services.settlement.setProviderPrice, (request) =>

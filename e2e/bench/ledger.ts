@@ -211,7 +211,8 @@ function batchedBench(store: JobStore, priceVersion: string): Bench {
   };
   const holds = new Holds({
     store,
-    ledger: { keySpending: async () => [], owed: async () => 0 },
+    ledger: { owed: async () => 0 },
+    keyCaps: { spending: async () => [] },
     pricing,
     openJobs,
     alerts,

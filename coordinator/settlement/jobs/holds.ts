@@ -7,6 +7,7 @@ import { holdFor, type Price } from '../core/charge.ts';
 import { digestOf } from '../core/digest.ts';
 import { shortageOf } from '../core/key-shortage.ts';
 import { isRowsFault, retried } from '../database-work.ts';
+import type { KeyCapStore } from '../key-caps/key-cap-store.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
 import type { Pricing } from '../pricing/pricing.ts';
 import type { HoldResult, JobStore, NewHold } from './job-store.ts';
@@ -25,7 +26,8 @@ const LONGEST_MS = 24 * 3_600_000;
 
 export interface HoldsOptions {
   readonly store: JobStore;
-  readonly ledger: Pick<LedgerStore, 'keySpending' | 'owed'>;
+  readonly ledger: Pick<LedgerStore, 'owed'>;
+  readonly keyCaps: Pick<KeyCapStore, 'spending'>;
   readonly pricing: Pick<Pricing, 'quote'>;
   readonly openJobs: OpenJobs;
   readonly alerts: Pick<Alerts, 'raise'>;
@@ -52,7 +54,7 @@ export class Holds implements AsyncDisposable {
     });
     const load = async (key: string) => {
       const [account, id] = key.split(' ', 2) as [string, string];
-      return (await options.ledger.keySpending(account, id))[0];
+      return (await options.keyCaps.spending(account, id))[0];
     };
     this.#spending = new LoadingCache({
       load,

@@ -15,6 +15,7 @@ import type { PostgresNode } from '#network';
 import { startPostgres } from '#testcontainers';
 import { chargeFor, type End, holdFor, type Price, type Terms } from '../core/charge.ts';
 import { digestOf } from '../core/digest.ts';
+import { KeyCapStore } from '../key-caps/key-cap-store.ts';
 import { LedgerStore } from '../ledger/ledger-store.ts';
 import type { Quote } from '../pricing/pricing.ts';
 import { PricingStore } from '../pricing/pricing-store.ts';
@@ -182,6 +183,7 @@ class Life {
         holds: new Holds({
           store,
           ledger,
+          keyCaps: new KeyCapStore(crashing),
           pricing,
           openJobs,
           alerts,

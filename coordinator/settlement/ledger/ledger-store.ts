@@ -1,20 +1,7 @@
 import { join } from 'node:path';
 import { DatabaseError, type Pool } from 'pg';
-import {
-  type AccountStatement,
-  type AccountUsage,
-  byName,
-  definedByName,
-  type Earnings,
-  events,
-  type KeyCaps,
-  type KeySpending,
-  SettlementPosted,
-  SPENDING_WINDOWS,
-  type SpendingWindow,
-} from '#bus-schemas';
+import { events, SettlementPosted } from '#bus-schemas';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
-import { onlineSince } from '../archive/online-since.ts';
 import { MATURITY } from '../core/maturity.ts';
 import type { FreeMoney } from '../core/reversal.ts';
 import { pluck, retried } from '../database-work.ts';
@@ -22,17 +9,10 @@ import { pluck, retried } from '../database-work.ts';
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'add-owed',
   'balance',
-  'earnings',
-  'key-spending',
-  'lifetime-earnings',
-  'lock-account',
   'lock-free',
   'one-proof-at-a-time',
   'owed',
   'post',
-  'put-key-caps',
-  'statement',
-  'usage',
   'verify',
 ]);
 
@@ -114,10 +94,21 @@ const FUNDS_CONSTRAINTS = new Set([
  * busy machine.
  */
 const PROOF_MS = 15 * 60_000;
-const START = new Date(0);
-const FOREVER = new Date(8.64e15 / 4);
 
-/** Stores postings, reads balances and statements, and proves that both agree. */
+const LOCK_ACCOUNT = {
+  name: 'ledger.lock-account',
+  text: `SELECT 1 FROM ledger_accounts WHERE id = 'consumer:' || $1 FOR UPDATE`,
+};
+
+/** Locks the account until the end of the transaction of `client`. */
+export async function lockAccount(
+  client: Parameters<typeof query>[0],
+  account: string,
+): Promise<void> {
+  await query(client, LOCK_ACCOUNT, [account]);
+}
+
+/** Stores postings, reads balances, and proves that the ledger is consistent. */
 export class LedgerStore {
   readonly #database: Pool;
   readonly #now: () => number;
@@ -199,7 +190,7 @@ export class LedgerStore {
    * two withdrawals do not both count the same money.
    */
   async lockWithdrawable(account: string, client: Parameters<typeof query>[0]): Promise<number> {
-    await query(client, sql['lock-account'], [account]);
+    await lockAccount(client, account);
     return (await this.balance(account, client)).withdrawable;
   }
 
@@ -223,131 +214,6 @@ export class LedgerStore {
     if (amount !== 0) await query(client, sql['add-owed'], [account, amount]);
   }
 
-  /**
-   * Returns the earnings by source within the window, and the total of all time. `account` is a
-   * ledger account: a consumer's or a machine's.
-   */
-  async earnings(
-    account: string,
-    from: number | undefined,
-    until: number | undefined,
-  ): Promise<Earnings> {
-    type Row = Record<'source' | 'jobs' | 'promptTokens' | 'completionTokens' | 'amount', string>;
-    const window = [
-      from === undefined ? START : new Date(from),
-      until === undefined ? FOREVER : new Date(until),
-    ];
-    const rows = await query<Row>(this.#database, sql.earnings, [account, ...window]);
-    const [lifetime] = await query<{ amount: string }>(this.#database, sql['lifetime-earnings'], [
-      account,
-    ]);
-    return {
-      lifetimeMicroUsd: Number(lifetime?.amount ?? 0),
-      sources: rows.map(({ source, jobs, promptTokens, completionTokens, amount }) => ({
-        source,
-        jobs: Number(jobs),
-        promptTokens: Number(promptTokens),
-        completionTokens: Number(completionTokens),
-        amountMicroUsd: Number(amount),
-      })),
-    };
-  }
-
-  async statement(page: {
-    account: string;
-    from?: number;
-    until?: number;
-    after?: string;
-    limit: number;
-  }): Promise<AccountStatement> {
-    const { account, from, until, after, limit } = page;
-    const [at, reference] = after === undefined ? [START.toISOString(), ''] : parseCursor(after);
-    const window = [
-      from === undefined ? START : new Date(from),
-      until === undefined ? FOREVER : new Date(until),
-    ];
-    const rows = await query<StatementRow>(this.#database, sql.statement, [
-      account,
-      ...window,
-      at,
-      reference,
-      limit,
-    ]);
-    const last = rows.at(-1);
-    return {
-      lines: rows.map(asLine),
-      ...(await this.#onlineSince()),
-      // The text has microseconds, which a Date would lose. The database has written it and reads
-      // it again.
-      ...(rows.length === limit && last && { next: `${last.exactAt} ${last.reference}` }),
-    };
-  }
-
-  async usage(page: {
-    account: string;
-    job?: string;
-    key?: string;
-    model?: string;
-    from?: number;
-    until?: number;
-    after?: string;
-    limit: number;
-  }): Promise<AccountUsage> {
-    const { account, job, key, model, from, until, after, limit } = page;
-    const [at, reference] = after === undefined ? ['infinity', ''] : parseCursor(after);
-    const window = [
-      from === undefined ? START : new Date(from),
-      until === undefined ? FOREVER : new Date(until),
-    ];
-    const rows = await query<UsageRow>(this.#database, sql.usage, [
-      account,
-      key ?? null,
-      model ?? null,
-      ...window,
-      at,
-      reference,
-      job ?? null,
-      limit,
-    ]);
-    const last = rows.at(-1);
-    return {
-      jobs: rows.map(asUsage),
-      ...(await this.#onlineSince()),
-      ...(rows.length === limit && last && { next: `${last.exactAt} ${last.job}` }),
-    };
-  }
-
-  async #onlineSince(): Promise<{ onlineSince?: number }> {
-    const at = await onlineSince(this.#database);
-    return at === undefined ? {} : { onlineSince: at };
-  }
-
-  /**
-   * Returns the caps of keys and their spending in each window, the last used keys first. Keys that
-   * were never used are left out.
-   */
-  async keySpending(account: string, key: string | undefined): Promise<KeySpending[]> {
-    return (
-      await query<KeySpendingRow>(this.#database, sql['key-spending'], [account, key ?? null])
-    ).map(asKeySpending);
-  }
-
-  async putKeyCaps(
-    key: string,
-    account: string,
-    caps: KeyCaps,
-  ): Promise<Record<SpendingWindow, number>> {
-    type Row = Record<SpendingWindow, string>;
-    const values = [key, account, ...SPENDING_WINDOWS.map((window) => caps[window] ?? null)];
-    const [row] = await retried(() =>
-      transaction(this.#database, async (client) => {
-        await query(client, sql['lock-account'], [account]);
-        return query<Row>(client, sql['put-key-caps'], values);
-      }),
-    );
-    return byName(SPENDING_WINDOWS, (window) => Number(row?.[window]));
-  }
-
   /** Checks what was written since the last proof; with `full`, everything. */
   async verify(full: boolean): Promise<Proof> {
     const [row] = await transaction(this.#database, async (client) => {
@@ -361,102 +227,4 @@ export class LedgerStore {
     });
     return Object.fromEntries(PROOFS.map((name) => [name, Number(row?.[name])])) as Proof;
   }
-}
-
-interface StatementRow {
-  readonly at: Date;
-  readonly exactAt: string;
-  readonly kind: string;
-  readonly reference: string;
-  readonly amount: string;
-  readonly promotional: string;
-  readonly model: string | null;
-  readonly key: string | null;
-  readonly promptTokens: string | null;
-  readonly completionTokens: string | null;
-}
-
-function asLine(row: StatementRow): AccountStatement['lines'][number] {
-  const { at, kind, reference, amount, promotional, model, key, promptTokens, completionTokens } =
-    row;
-  return {
-    at: at.getTime(),
-    kind,
-    reference,
-    amountMicroUsd: Number(amount),
-    ...(Number(promotional) !== 0 && { promotionalMicroUsd: Number(promotional) }),
-    ...(model !== null && { model }),
-    ...(key !== null && { key }),
-    ...(promptTokens !== null && { promptTokens: Number(promptTokens) }),
-    ...(completionTokens !== null && { completionTokens: Number(completionTokens) }),
-  };
-}
-
-interface UsageRow {
-  readonly job: string;
-  readonly at: Date;
-  readonly exactAt: string;
-  readonly key: string;
-  readonly model: string;
-  readonly provider: string | null;
-  readonly outcome: 'settled' | 'refunded' | 'void';
-  readonly promptTokens: string;
-  readonly cachedTokens: string;
-  readonly completionTokens: string;
-  readonly held: string;
-  readonly charged: string;
-  readonly ingressLost: boolean;
-}
-
-function asUsage({
-  job,
-  at,
-  key,
-  model,
-  provider,
-  outcome,
-  promptTokens,
-  cachedTokens,
-  completionTokens,
-  held,
-  charged,
-  ingressLost,
-}: UsageRow): AccountUsage['jobs'][number] {
-  return {
-    job,
-    at: at.getTime(),
-    key,
-    model,
-    outcome,
-    heldMicroUsd: Number(held),
-    chargedMicroUsd: Number(charged),
-    promptTokens: Number(promptTokens),
-    cachedTokens: Number(cachedTokens),
-    completionTokens: Number(completionTokens),
-    ...(provider !== null && { provider }),
-    ...(ingressLost && { ingressLost }),
-  };
-}
-
-/**
- * Time and name of the last row of a page. A name may contain spaces, because operators choose the
- * names of their credits.
- */
-function parseCursor(after: string): [string, string] {
-  const end = after.indexOf(' ');
-  return [after.slice(0, end), after.slice(end + 1)];
-}
-
-type KeySpendingRow = { readonly key: string } & Readonly<Record<SpendingWindow, string>> &
-  Readonly<Record<`${SpendingWindow}Cap`, string | null>>;
-
-function asKeySpending(row: KeySpendingRow): KeySpending {
-  return {
-    key: row.key,
-    caps: definedByName(SPENDING_WINDOWS, (window) => {
-      const cap = row[`${window}Cap`];
-      return cap === null ? undefined : Number(cap);
-    }),
-    used: byName(SPENDING_WINDOWS, (window) => Number(row[window])),
-  };
 }

@@ -1,1 +1,0 @@
-SELECT 1 FROM ledger_accounts WHERE id = 'consumer:' || $1 FOR UPDATE

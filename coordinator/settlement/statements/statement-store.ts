@@ -1,0 +1,207 @@
+import { join } from 'node:path';
+import type { Pool } from 'pg';
+import type { AccountStatement, AccountUsage, Earnings } from '#bus-schemas';
+import { loadStatements, query } from '#coordinator/sql.ts';
+import { onlineSince } from '../archive/online-since.ts';
+
+const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'earnings',
+  'lifetime-earnings',
+  'statement',
+  'usage',
+]);
+
+const START = new Date(0);
+const FOREVER = new Date(8.64e15 / 4);
+
+/** Reads what accounts were charged, earned and used, in pages. */
+export class StatementStore {
+  readonly #database: Pool;
+
+  constructor(database: Pool) {
+    this.#database = database;
+  }
+
+  /**
+   * Returns the earnings by source within the window, and the total of all time. `account` is a
+   * ledger account: a consumer's or a machine's.
+   */
+  async earnings(
+    account: string,
+    from: number | undefined,
+    until: number | undefined,
+  ): Promise<Earnings> {
+    type Row = Record<'source' | 'jobs' | 'promptTokens' | 'completionTokens' | 'amount', string>;
+    const window = [
+      from === undefined ? START : new Date(from),
+      until === undefined ? FOREVER : new Date(until),
+    ];
+    const rows = await query<Row>(this.#database, sql.earnings, [account, ...window]);
+    const [lifetime] = await query<{ amount: string }>(this.#database, sql['lifetime-earnings'], [
+      account,
+    ]);
+    return {
+      lifetimeMicroUsd: Number(lifetime?.amount ?? 0),
+      sources: rows.map(({ source, jobs, promptTokens, completionTokens, amount }) => ({
+        source,
+        jobs: Number(jobs),
+        promptTokens: Number(promptTokens),
+        completionTokens: Number(completionTokens),
+        amountMicroUsd: Number(amount),
+      })),
+    };
+  }
+
+  async statement(page: {
+    account: string;
+    from?: number;
+    until?: number;
+    after?: string;
+    limit: number;
+  }): Promise<AccountStatement> {
+    const { account, from, until, after, limit } = page;
+    const [at, reference] = after === undefined ? [START.toISOString(), ''] : parseCursor(after);
+    const window = [
+      from === undefined ? START : new Date(from),
+      until === undefined ? FOREVER : new Date(until),
+    ];
+    const rows = await query<StatementRow>(this.#database, sql.statement, [
+      account,
+      ...window,
+      at,
+      reference,
+      limit,
+    ]);
+    const last = rows.at(-1);
+    return {
+      lines: rows.map(asLine),
+      ...(await this.#onlineSince()),
+      // The text has microseconds, which a Date would lose. The database has written it and reads
+      // it again.
+      ...(rows.length === limit && last && { next: `${last.exactAt} ${last.reference}` }),
+    };
+  }
+
+  async usage(page: {
+    account: string;
+    job?: string;
+    key?: string;
+    model?: string;
+    from?: number;
+    until?: number;
+    after?: string;
+    limit: number;
+  }): Promise<AccountUsage> {
+    const { account, job, key, model, from, until, after, limit } = page;
+    const [at, reference] = after === undefined ? ['infinity', ''] : parseCursor(after);
+    const window = [
+      from === undefined ? START : new Date(from),
+      until === undefined ? FOREVER : new Date(until),
+    ];
+    const rows = await query<UsageRow>(this.#database, sql.usage, [
+      account,
+      key ?? null,
+      model ?? null,
+      ...window,
+      at,
+      reference,
+      job ?? null,
+      limit,
+    ]);
+    const last = rows.at(-1);
+    return {
+      jobs: rows.map(asUsage),
+      ...(await this.#onlineSince()),
+      ...(rows.length === limit && last && { next: `${last.exactAt} ${last.job}` }),
+    };
+  }
+
+  async #onlineSince(): Promise<{ onlineSince?: number }> {
+    const at = await onlineSince(this.#database);
+    return at === undefined ? {} : { onlineSince: at };
+  }
+}
+
+/**
+ * Time and name of the last row of a page. A name may contain spaces, because operators choose the
+ * names of their credits.
+ */
+function parseCursor(after: string): [string, string] {
+  const end = after.indexOf(' ');
+  return [after.slice(0, end), after.slice(end + 1)];
+}
+
+interface StatementRow {
+  readonly at: Date;
+  readonly exactAt: string;
+  readonly kind: string;
+  readonly reference: string;
+  readonly amount: string;
+  readonly promotional: string;
+  readonly model: string | null;
+  readonly key: string | null;
+  readonly promptTokens: string | null;
+  readonly completionTokens: string | null;
+}
+
+function asLine(row: StatementRow): AccountStatement['lines'][number] {
+  const { at, kind, reference, amount, promotional, model, key, promptTokens, completionTokens } =
+    row;
+  return {
+    at: at.getTime(),
+    kind,
+    reference,
+    amountMicroUsd: Number(amount),
+    ...(Number(promotional) !== 0 && { promotionalMicroUsd: Number(promotional) }),
+    ...(model !== null && { model }),
+    ...(key !== null && { key }),
+    ...(promptTokens !== null && { promptTokens: Number(promptTokens) }),
+    ...(completionTokens !== null && { completionTokens: Number(completionTokens) }),
+  };
+}
+
+interface UsageRow {
+  readonly job: string;
+  readonly at: Date;
+  readonly exactAt: string;
+  readonly key: string;
+  readonly model: string;
+  readonly provider: string | null;
+  readonly outcome: 'settled' | 'refunded' | 'void';
+  readonly promptTokens: string;
+  readonly cachedTokens: string;
+  readonly completionTokens: string;
+  readonly held: string;
+  readonly charged: string;
+  readonly ingressLost: boolean;
+}
+
+function asUsage({
+  job,
+  at,
+  key,
+  model,
+  provider,
+  outcome,
+  promptTokens,
+  cachedTokens,
+  completionTokens,
+  held,
+  charged,
+  ingressLost,
+}: UsageRow): AccountUsage['jobs'][number] {
+  return {
+    job,
+    at: at.getTime(),
+    key,
+    model,
+    outcome,
+    heldMicroUsd: Number(held),
+    chargedMicroUsd: Number(charged),
+    promptTokens: Number(promptTokens),
+    cachedTokens: Number(cachedTokens),
+    completionTokens: Number(completionTokens),
+    ...(provider !== null && { provider }),
+    ...(ingressLost && { ingressLost }),
+  };
+}
