@@ -2,6 +2,7 @@ import { Decoder, Encoder } from '@msgpack/msgpack';
 import { type Static, type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { isWholeValue } from './codec-shape.ts';
+import { CodedError } from './coded-error.ts';
 
 /** Maximum size of a message on the bus. A larger sealed body is sent in several parts. */
 export const MAX_MESSAGE_BYTES = 512 * 1024;
@@ -12,14 +13,11 @@ export type CodecErrorCode = 'too_large' | 'malformed' | 'unsupported_version' |
  * An invalid message. The error states the kind of message and the field, never the content,
  * because messages can carry sealed content.
  */
-export class CodecError extends Error {
-  readonly code: CodecErrorCode;
+export class CodecError extends CodedError<CodecErrorCode> {
   readonly kind: string;
 
   constructor(code: CodecErrorCode, kind: string, detail: string, cause?: unknown) {
-    super(`${kind}: ${detail}`, { cause });
-    this.name = 'CodecError';
-    this.code = code;
+    super(code, `${kind}: ${detail}`, { cause });
     this.kind = kind;
   }
 }

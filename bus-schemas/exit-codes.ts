@@ -13,7 +13,10 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** An expected failure of a command: its message is printed unchanged and without a stack. */
+/**
+ * An expected failure of a command: its message is printed unchanged and without a stack. It has an
+ * exit code and no other code, because only the shell distinguishes it.
+ */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
   readonly exitCode: ExitCode;

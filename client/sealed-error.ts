@@ -1,3 +1,5 @@
+import { CodedError } from '#bus-schemas/coded-error.ts';
+
 /**
  * The reasons for which this client rejects an answer or an offer. An error that the coordinator
  * returned keeps the coordinator's own code instead.
@@ -19,8 +21,7 @@ export type RefusalReason =
   | 'stream_cut'
   | 'request_too_long';
 
-export class SealedError extends Error {
-  readonly code: string;
+export class SealedError extends CodedError {
   /** The HTTP status of the coordinator's answer, if there was one. */
   readonly status: number | undefined;
   readonly retryAfterMs: number | undefined;
@@ -35,11 +36,9 @@ export class SealedError extends Error {
     message: string,
     options?: ErrorOptions,
   ) {
-    super(message, options);
-    this.name = 'SealedError';
     const { code, status, retryAfterMs } =
       typeof why === 'string' ? { code: why, status: undefined, retryAfterMs: undefined } : why;
-    this.code = code;
+    super(code, message, options);
     this.status = status;
     this.retryAfterMs = retryAfterMs;
   }

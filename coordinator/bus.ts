@@ -20,6 +20,7 @@ import {
   type MessageKind,
   type ServiceMethod,
 } from '#bus-schemas';
+import { CodedError } from '#bus-schemas/coded-error.ts';
 import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
 import { headerOf, TRACE_HEADER, type TraceContext } from '#observability/otel/trace-context.ts';
 import packageJson from '../package.json' with { type: 'json' };
@@ -33,15 +34,7 @@ export type BusErrorCode = 'unavailable' | 'timeout' | 'failed' | 'closed';
  * A call to a component that got no reply. After `unavailable` and `timeout` it may be repeated,
  * because every method is idempotent.
  */
-export class BusError extends Error {
-  readonly code: BusErrorCode;
-
-  constructor(code: BusErrorCode, message: string, cause?: unknown) {
-    super(message, { cause });
-    this.name = 'BusError';
-    this.code = code;
-  }
-}
+export class BusError extends CodedError<BusErrorCode> {}
 
 /**
  * Thrown by a handler that may no longer answer. The caller sends its request again and reaches the
@@ -174,7 +167,7 @@ export class Bus {
         throw new BusError(
           cause.code === 'no_responders' ? 'unavailable' : cause.code,
           cause.message,
-          cause,
+          { cause },
         );
       throw cause;
     }

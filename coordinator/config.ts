@@ -7,6 +7,7 @@ import {
   TRUST_LEVELS,
   type TrustLevel,
 } from '#bus-schemas';
+import { CodedError } from '#bus-schemas/coded-error.ts';
 import { homeFolder } from '#bus-schemas/running-network.ts';
 import { type MetricsAddress, metricsAddress } from '#observability';
 import { type OtelSettings, otelSettings } from '#observability/otel/settings.ts';
@@ -158,8 +159,10 @@ export interface StripeConfig {
 /** JetStream stores at most this many copies of a stream. */
 const MAX_REPLICAS = 5;
 
-export class ConfigError extends Error {
-  readonly code = 'invalid_config';
+export class ConfigError extends CodedError<'invalid_config'> {
+  constructor(message: string, options?: ErrorOptions) {
+    super('invalid_config', message, options);
+  }
 }
 
 export function readConfig(env: NodeJS.ProcessEnv): Config {

@@ -1,5 +1,6 @@
 import { headers, type MsgHdrs } from '@nats-io/nats-core';
 import { streamOf } from '#bus-schemas';
+import { CodedError } from '#bus-schemas/coded-error.ts';
 import { RequestError, type RequestMux } from './request-mux.ts';
 
 interface PendingEvent {
@@ -30,13 +31,9 @@ type StoreOutcome = 'stored' | 'refused' | 'failed' | 'closed';
  * A fact that was not stored. `refused`: the stream rejected this fact. The other codes may
  * disappear when the fact is published again.
  */
-export class NotStoredError extends Error {
-  readonly code: Exclude<StoreOutcome, 'stored'>;
-
+export class NotStoredError extends CodedError<Exclude<StoreOutcome, 'stored'>> {
   constructor(code: Exclude<StoreOutcome, 'stored'>, subject: string) {
-    super(`${subject}: the fact was not stored (${code})`);
-    this.name = 'NotStoredError';
-    this.code = code;
+    super(code, `${subject}: the fact was not stored (${code})`);
   }
 }
 

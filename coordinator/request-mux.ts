@@ -1,5 +1,6 @@
 import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/nats-core';
 import { randomToken } from '#bus-schemas';
+import { CodedError } from '#bus-schemas/coded-error.ts';
 
 /**
  * `no_responders`: the hub reports that no process listens on the subject. `unavailable`: the
@@ -8,13 +9,9 @@ import { randomToken } from '#bus-schemas';
 export type RequestFailure = 'no_responders' | 'unavailable' | 'timeout' | 'closed';
 
 /** A request that got no answer. */
-export class RequestError extends Error {
-  readonly code: RequestFailure;
-
+export class RequestError extends CodedError<RequestFailure> {
   constructor(code: RequestFailure, subject: string) {
-    super(`${subject}: ${code}`);
-    this.name = 'RequestError';
-    this.code = code;
+    super(code, `${subject}: ${code}`);
   }
 }
 

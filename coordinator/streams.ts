@@ -15,6 +15,7 @@ import {
   eventStreams,
   retiredConsumers,
 } from '#bus-schemas';
+import { CodedError } from '#bus-schemas/coded-error.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import type { Bus } from './bus.ts';
 import type { StreamReplicas } from './stream-replicas.ts';
@@ -72,13 +73,11 @@ async function readyManager(bus: Bus): Promise<JetStreamManager> {
  * The hub has too little storage for a stream. JetStream reserves the maximum size of a stream when
  * it is created.
  */
-export class StreamStorageError extends Error {
-  override readonly name = 'StreamStorageError';
-  readonly code = 'no_stream_storage';
-
+export class StreamStorageError extends CodedError<'no_stream_storage'> {
   constructor({ name, maxBytes }: EventStream, cause: unknown) {
     const all = eventStreams.reduce((sum, stream) => sum + stream.maxBytes, 0);
     super(
+      'no_stream_storage',
       `JetStream has no room for the stream ${name}, which needs ${gigabytes(maxBytes)}; all streams together need ${gigabytes(all)}`,
       { cause },
     );

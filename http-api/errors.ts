@@ -1,3 +1,5 @@
+import { CodedError } from '#bus-schemas/coded-error.ts';
+
 /**
  * All errors that a caller can receive: HTTP status, OpenAI's type, whether the same request may
  * succeed later, and the message that is used if the code has no better one.
@@ -290,8 +292,7 @@ export const apiErrors: Readonly<
 > = table;
 export const isApiErrorCode = (code: string): code is ApiErrorCode => Object.hasOwn(table, code);
 
-export class ApiError extends Error {
-  readonly code: ApiErrorCode;
+export class ApiError extends CodedError<ApiErrorCode> {
   readonly param: string | null;
   /** Time after which a repetition makes sense; undefined if no component measured one. */
   readonly retryAfterMs: number | undefined;
@@ -308,9 +309,7 @@ export class ApiError extends Error {
       cause?: unknown;
     } = {},
   ) {
-    super(message ?? table[code].message, { cause: options.cause });
-    this.name = 'ApiError';
-    this.code = code;
+    super(code, message ?? table[code].message, { cause: options.cause });
     this.param = options.param ?? null;
     this.retryAfterMs = options.retryAfterMs;
     this.details = options.details;

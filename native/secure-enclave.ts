@@ -1,3 +1,4 @@
+import { CodedError } from '#bus-schemas/coded-error.ts';
 import { rawSignature } from './der-signature.ts';
 import { loadAddon } from './loaded-addon.ts';
 
@@ -18,19 +19,11 @@ export type EnclaveKeyOrReason =
   | EnclaveKey
   | { readonly available: false; readonly reason: string };
 
-export class SecureEnclaveError extends Error {
-  override readonly name = 'SecureEnclaveError';
-  /**
-   * `key_gone` means that the enclave no longer returns the key under which the machine is
-   * registered.
-   */
-  readonly code: 'signing_failed' | 'key_gone';
-
-  constructor(code: 'signing_failed' | 'key_gone', message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
-}
+/**
+ * `key_gone` means that the enclave no longer returns the key under which the machine is
+ * registered.
+ */
+export class SecureEnclaveError extends CodedError<'signing_failed' | 'key_gone'> {}
 
 interface Exports {
   openKey(label: string):

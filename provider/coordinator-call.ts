@@ -1,16 +1,16 @@
 import { isLoopback } from '#bus-schemas';
+import { CodedError } from '#bus-schemas/coded-error.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
 
 const TIMEOUT_MS = 15_000;
 
 /** The coordinator did not answer, or refused a request of this machine. */
-export class CoordinatorError extends Error {
-  override readonly name = 'CoordinatorError';
+export class CoordinatorError extends CodedError<'no_answer' | 'refused'> {
   /** HTTP status of the answer; undefined if there was none. */
   readonly status: number | undefined;
 
   constructor(status: number | undefined, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(status === undefined ? 'no_answer' : 'refused', message, options);
     this.status = status;
   }
 }

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Nkey, providerCredentials } from '#bus-schemas';
+import { CodedError } from '#bus-schemas/coded-error.ts';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
 import { CoordinatorError, callCoordinator, isReadableOnTheWay } from './coordinator-call.ts';
 import { withCurrentHubs } from './hub-addresses.ts';
@@ -40,15 +41,7 @@ export type EnrolErrorCode =
   | 'enrolled_already'
   | 'insecure';
 
-export class EnrolError extends Error {
-  readonly code: EnrolErrorCode;
-
-  constructor(code: EnrolErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'EnrolError';
-    this.code = code;
-  }
-}
+export class EnrolError extends CodedError<EnrolErrorCode> {}
 
 export interface FirstToken {
   readonly source: TokenSource;

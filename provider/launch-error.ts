@@ -1,3 +1,5 @@
+import { CodedError } from '#bus-schemas/coded-error.ts';
+
 /** The reasons why a program that the system needs (nats-server, Postgres) fails to start. */
 export const launchErrors = {
   binary_missing: { retryable: false, level: 'error' },
@@ -17,15 +19,7 @@ export const launchErrors = {
 
 export type LaunchErrorCode = keyof typeof launchErrors;
 
-export class LaunchError extends Error {
-  override readonly name = 'LaunchError';
-  readonly code: LaunchErrorCode;
-
-  constructor(code: LaunchErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
-
+export class LaunchError extends CodedError<LaunchErrorCode> {
   get retryable(): boolean {
     return launchErrors[this.code].retryable;
   }

@@ -1,20 +1,13 @@
 import { createHmac, type KeyObject, randomBytes } from 'node:crypto';
 import sodium from 'libsodium-wrappers';
 import { isSame } from '../bytes.ts';
+import { CodedError } from '../coded-error.ts';
 import { MAX_PART_BYTES } from '../messages/orders.ts';
 import { SUITE_ID } from './suite.ts';
 
 export type SealErrorCode = 'unopenable' | 'repeated_number' | 'number_out_of_range' | 'forgotten';
 
-export class SealError extends Error {
-  readonly code: SealErrorCode;
-
-  constructor(code: SealErrorCode, message: string) {
-    super(message);
-    this.name = 'SealError';
-    this.code = code;
-  }
-}
+export class SealError extends CodedError<SealErrorCode> {}
 
 type Direction = 'request' | 'response';
 

@@ -1,3 +1,5 @@
+import { CodedError } from '#bus-schemas/coded-error.ts';
+
 /** One server of a `DATABASE_URL`. */
 export interface DatabaseAddress {
   /** URL of this server alone, as node-postgres reads it. */
@@ -13,9 +15,10 @@ export interface DatabaseAddresses {
 }
 
 /** `DATABASE_URL` cannot be used. The message never contains the URL, which has a password. */
-export class DatabaseUrlError extends Error {
-  override readonly name = 'DatabaseUrlError';
-  readonly code = 'invalid_database_url';
+export class DatabaseUrlError extends CodedError<'invalid_database_url'> {
+  constructor(message: string, options?: ErrorOptions) {
+    super('invalid_database_url', message, options);
+  }
 }
 
 const MAX_HOSTS = 16;

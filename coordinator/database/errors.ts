@@ -1,16 +1,13 @@
 import { DatabaseError } from 'pg';
+import { CodedError } from '#bus-schemas/coded-error.ts';
 import { type DatabaseAddresses, databaseAddresses } from './addresses.ts';
 
 /** No server answers at the address of the database, or none that accepts these settings. */
-export class DatabaseUnreachable extends Error {
-  readonly code = 'database_unreachable';
-
+export class DatabaseUnreachable extends CodedError<'database_unreachable'> {
   constructor(url: string, cause: Error) {
     const { database, addresses } = databaseAddresses(url);
-    super(`The database ${database} at ${namesOf(addresses)} cannot be used: ${cause.message}`, {
-      cause,
-    });
-    this.name = 'DatabaseUnreachable';
+    const message = `The database ${database} at ${namesOf(addresses)} cannot be used: ${cause.message}`;
+    super('database_unreachable', message, { cause });
   }
 }
 
@@ -37,18 +34,13 @@ const REFUSALS = {
 export type Refusal = keyof typeof REFUSALS;
 
 /** The server answers, and the coordinator must not work with this connection. */
-export class DatabaseRefused extends Error {
-  override readonly name = 'DatabaseRefused';
-  readonly code: Refusal;
-
+export class DatabaseRefused extends CodedError<Refusal> {
   constructor(
     code: Refusal,
     { cause, details = [] }: { cause?: unknown; details?: readonly string[] } = {},
   ) {
-    super(details.length === 0 ? REFUSALS[code] : `${REFUSALS[code]}: ${details.join(', ')}`, {
-      cause,
-    });
-    this.code = code;
+    const message = REFUSALS[code];
+    super(code, details.length === 0 ? message : `${message}: ${details.join(', ')}`, { cause });
   }
 }
 

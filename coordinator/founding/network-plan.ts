@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { isLoopback } from '#bus-schemas';
+import { CodedError } from '#bus-schemas/coded-error.ts';
 import type { HubPorts } from './hub-ports.ts';
 
 /** A hub of a network that an operator has founded. */
@@ -40,9 +41,10 @@ const Plan = Type.Object({
   ),
 });
 
-export class PlanError extends Error {
-  override readonly name = 'PlanError';
-  readonly code = 'invalid_plan';
+export class PlanError extends CodedError<'invalid_plan'> {
+  constructor(message: string, options?: ErrorOptions) {
+    super('invalid_plan', message, options);
+  }
 }
 
 /** Reads the plan of the network in `home`; undefined if no network was founded there. */

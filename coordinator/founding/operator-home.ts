@@ -13,6 +13,7 @@ import {
   type OperatorKeys,
   signingKeysOf,
 } from '#bus-schemas';
+import { CodedError } from '#bus-schemas/coded-error.ts';
 import { readIfThere, readOrCreate, replace } from '#bus-schemas/saved-file.ts';
 
 /** The keys of a network and the tokens that they sign. */
@@ -25,9 +26,10 @@ export interface OperatorHome {
   readonly isRotating: boolean;
 }
 
-export class NotFoundedError extends Error {
-  override readonly name = 'NotFoundedError';
-  readonly code = 'not_founded';
+export class NotFoundedError extends CodedError<'not_founded'> {
+  constructor(message: string, options?: ErrorOptions) {
+    super('not_founded', message, options);
+  }
 }
 
 const MASTER_BYTES = 32;

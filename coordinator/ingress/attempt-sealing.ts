@@ -1,4 +1,5 @@
 import type { Outline, Receipt } from '#bus-schemas';
+import { CodedError } from '#bus-schemas/coded-error.ts';
 import type { AttemptEnd } from '#http-api/core/attempt-end.ts';
 import type { Piece } from '#http-api/core/piece.ts';
 import type { AnswerBounds } from './core/answer-bounds.ts';
@@ -53,6 +54,8 @@ export interface Reading {
 }
 
 /** A frame that can be opened, but whose content violates the protocol. */
-export class ProtocolViolation extends Error {
-  readonly code = 'protocol_violation';
+export class ProtocolViolation extends CodedError<'protocol_violation'> {
+  constructor(message: string, options?: ErrorOptions) {
+    super('protocol_violation', message, options);
+  }
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { Tokenizer } from '@huggingface/tokenizers';
+import { CodedError } from '#bus-schemas/coded-error.ts';
 
 /** Maximum size of a file. The largest published `tokenizer.json` (Gemma 3) has 33 MB. */
 const MAX_TOKENIZER_BYTES = 48 * 1024 * 1024;
@@ -12,14 +13,7 @@ const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** A file that cannot be the tokenizer of any model. The message is for the operator. */
-export class TokenizerError extends Error {
-  readonly code: 'missing' | 'too_large' | 'malformed';
-
-  constructor(code: TokenizerError['code'], message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
-}
+export class TokenizerError extends CodedError<'missing' | 'too_large' | 'malformed'> {}
 
 export interface CountingTokenizer {
   /** Size of its file, in bytes. */

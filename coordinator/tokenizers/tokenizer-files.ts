@@ -1,5 +1,6 @@
 import { copyFile, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { CodedError } from '#bus-schemas/coded-error.ts';
 import { replaceWith } from '#bus-schemas/saved-file.ts';
 import { TokenCounter } from './token-counter.ts';
 
@@ -13,8 +14,10 @@ export const tokenizerPath = (home: string, digest: string): string =>
   join(home, 'tokenizers', `${digest}.json`);
 
 /** A tokenizer that is refused, with the reason for the operator. */
-export class RefusedTokenizer extends Error {
-  readonly code = 'refused_tokenizer';
+export class RefusedTokenizer extends CodedError<'refused_tokenizer'> {
+  constructor(message: string, options?: ErrorOptions) {
+    super('refused_tokenizer', message, options);
+  }
 }
 
 /**

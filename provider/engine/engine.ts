@@ -10,6 +10,7 @@ import type {
   Usage,
   WeightsDigest,
 } from '#bus-schemas';
+import { CodedError } from '#bus-schemas/coded-error.ts';
 
 export interface GenerationRequest {
   readonly build: string;
@@ -29,22 +30,19 @@ export interface GenerationRequest {
 }
 
 /** The engine refuses this request. It may accept other requests. */
-export class RequestRefused extends Error {
-  readonly code: Refusal;
+export class RequestRefused extends CodedError<Refusal> {
   /** The part of an invalid request that cannot be used. */
   readonly about: RefusalAbout | undefined;
   /**
    * The reason in words. It may quote the request, so it is sent to the client and never logged.
    */
   readonly detail: string | undefined;
-  override name = 'RequestRefused';
 
   constructor(
     code: Refusal,
     { about, detail, ...options }: ErrorOptions & { about?: RefusalAbout; detail?: string } = {},
   ) {
-    super(code, options);
-    this.code = code;
+    super(code, code, options);
     this.about = about;
     this.detail = detail;
   }

@@ -1,3 +1,5 @@
+import { CodedError } from '#bus-schemas/coded-error.ts';
+
 /**
  * The reasons why a model cannot be served. The error's `detail` names the file or the field, and
  * is shown to the owner of the machine.
@@ -16,12 +18,8 @@ type ModelFault =
   | 'token_outside_vocabulary'
   | 'malformed_template';
 
-export class ModelError extends Error {
-  readonly code: ModelFault;
-
+export class ModelError extends CodedError<ModelFault> {
   constructor(code: ModelFault, detail: string, options?: ErrorOptions) {
-    super(`${code}: ${detail}`, options);
-    this.name = 'ModelError';
-    this.code = code;
+    super(code, `${code}: ${detail}`, options);
   }
 }

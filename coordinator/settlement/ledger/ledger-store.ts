@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { DatabaseError, type Pool } from 'pg';
 import { events, SettlementPosted } from '#bus-schemas';
+import { CodedError } from '#bus-schemas/coded-error.ts';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
 import { MATURITY } from '../core/maturity.ts';
 import type { FreeMoney } from '../core/reversal.ts';
@@ -58,8 +59,10 @@ export interface Balance {
 }
 
 /** The account, or its earned part, has less than the posting takes. */
-export class InsufficientFundsError extends Error {
-  readonly code = 'insufficient_funds';
+export class InsufficientFundsError extends CodedError<'insufficient_funds'> {
+  constructor(message: string, options?: ErrorOptions) {
+    super('insufficient_funds', message, options);
+  }
 }
 
 const PROOFS = [

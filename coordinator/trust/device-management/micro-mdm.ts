@@ -1,17 +1,11 @@
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { CodedError } from '#bus-schemas/coded-error.ts';
 import type { MdmConfig } from '#coordinator/config.ts';
 
 type MdmErrorCode = 'unreachable' | 'refused' | 'malformed_answer' | 'unknown_device';
 
-class MdmError extends Error {
-  readonly code: MdmErrorCode;
-
-  constructor(code: MdmErrorCode, message: string, cause?: unknown) {
-    super(message, { cause });
-    this.code = code;
-  }
-}
+class MdmError extends CodedError<MdmErrorCode> {}
 
 export interface Question {
   readonly udid: string;
@@ -108,7 +102,7 @@ export class MicroMdm {
       return answer;
     } catch (cause) {
       if (cause instanceof MdmError) throw cause;
-      throw new MdmError('unreachable', 'MDM does not answer', cause);
+      throw new MdmError('unreachable', 'MDM does not answer', { cause });
     }
   }
 }
@@ -158,6 +152,6 @@ function jsonIn(body: Uint8Array): unknown {
   try {
     return JSON.parse(Buffer.from(body).toString('utf8'));
   } catch (cause) {
-    throw new MdmError('malformed_answer', 'the answer of MDM is not JSON', cause);
+    throw new MdmError('malformed_answer', 'the answer of MDM is not JSON', { cause });
   }
 }

@@ -1,3 +1,5 @@
+import { CodedError } from '#bus-schemas/coded-error.ts';
+
 /**
  * Reads property lists in XML, as devices send them to MDM. Nothing is expanded: only the five
  * entities of XML and numeric characters are read. A document with its own declarations is refused,
@@ -6,8 +8,10 @@
  */
 export type Plist = string | boolean | Uint8Array | readonly Plist[] | ReadonlyMap<string, Plist>;
 
-export class PlistError extends Error {
-  readonly code = 'malformed_plist';
+export class PlistError extends CodedError<'malformed_plist'> {
+  constructor(message: string, options?: ErrorOptions) {
+    super('malformed_plist', message, options);
+  }
 }
 
 interface Tag {

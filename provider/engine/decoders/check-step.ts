@@ -1,11 +1,13 @@
+import { CodedError } from '#bus-schemas/coded-error.ts';
 import { PAGE_TOKENS, type Step } from './decoder.ts';
 
 /**
  * The step would read or write outside of the decoder's memory. It was rejected before it began.
  */
-export class InvalidStep extends Error {
-  readonly code = 'invalid_step';
-  override name = 'InvalidStep';
+export class InvalidStep extends CodedError<'invalid_step'> {
+  constructor(message: string, options?: ErrorOptions) {
+    super('invalid_step', message, options);
+  }
 }
 
 export interface StepLimits {

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { type InferenceRequest, MAX_SCHEMA_CHARACTERS } from '#bus-schemas';
+import { CodedError } from '#bus-schemas/coded-error.ts';
 import type { VocabularyFacts } from '../../models/tokenizer.ts';
 import type { ToolStyle } from '../../models/tool-style.ts';
 import type { GrammarAnswer, GrammarQuestion } from './grammar-thread.ts';
@@ -56,16 +57,20 @@ export function formatOf(
  * The schema cannot be made into a grammar, which is the client's fault. The message may quote the
  * schema, so it is sent only to the client and never logged.
  */
-export class GrammarError extends Error {
-  override name = 'GrammarError';
+export class GrammarError extends CodedError<'invalid_schema'> {
+  constructor(message: string, options?: ErrorOptions) {
+    super('invalid_schema', message, options);
+  }
 }
 
 /**
  * The grammar thread ended, perhaps because of another client's schema. It counts as this machine's
  * fault.
  */
-class GrammarThreadError extends Error {
-  override name = 'GrammarThreadError';
+class GrammarThreadError extends CodedError<'thread_ended'> {
+  constructor(message: string) {
+    super('thread_ended', message);
+  }
 }
 
 /** The grammar of one answer, advanced token by token. */
