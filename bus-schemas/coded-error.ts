@@ -1,9 +1,18 @@
 /**
+ * Who can remove the cause of an error. `user`: the person who typed the command or wrote the
+ * settings. `dependency`: a program that is missing or does not answer. `other`: everything else,
+ * for example a refusal by the coordinator.
+ */
+export type Fault = 'user' | 'dependency' | 'other';
+
+/**
  * Base class of all errors that a caller tells apart. Callers compare `code`, which is one word of
  * a closed list; the message is for people. An error that wraps another one has it as `cause`.
  */
 export abstract class CodedError<Code extends string = string> extends Error {
   readonly code: Code;
+  /** Decides the exit code of a command that ends with this error. */
+  readonly fault: Fault = 'other';
 
   constructor(code: Code, message: string, options?: ErrorOptions) {
     super(message, options);

@@ -1,7 +1,8 @@
 import { Command, CommanderError } from 'commander';
 import { closeHome } from '#bin/private-home.ts';
 import { ownSignals } from '#bin/signals.ts';
-import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { CodedError, type Fault } from '#bus-schemas/coded-error.ts';
+import { CommandError, EXIT, type ExitCode } from '#bus-schemas/exit-codes.ts';
 import { isCheckout } from '#bus-schemas/program-folders.mjs';
 import { homeFolder } from '#bus-schemas/running-network.ts';
 import packageJson from '../package.json' with { type: 'json' };
@@ -80,6 +81,12 @@ function throwInsteadOfExit(command: Command): void {
 /** Error codes of the operating system for files and disks that cannot be used. */
 const IO_CODES = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'ENOTDIR', 'EISDIR', 'EDQUOT']);
 
+const EXIT_OF = {
+  user: EXIT.usage,
+  dependency: EXIT.unavailable,
+  other: EXIT.failure,
+} as const satisfies Record<Fault, ExitCode>;
+
 const firstLine = (text: string) => text.split('\n', 1)[0] ?? '';
 
 /** Returns the exit code for an error that a command threw, and the line to print. */
@@ -89,6 +96,7 @@ function ending(error: unknown): { code: number; line?: string } {
     return { code: error.exitCode === 0 ? EXIT.ok : EXIT.usage };
   }
   if (error instanceof CommandError) return { code: error.exitCode, line: error.message };
+  if (error instanceof CodedError) return { code: EXIT_OF[error.fault], line: error.message };
   if (error instanceof Error && 'code' in error && IO_CODES.has(String(error.code)))
     return { code: EXIT.io, line: error.message };
   return {

@@ -85,7 +85,7 @@ export function addCommands(program: Command): void {
 }
 
 async function simulate(options: SimulateOptions): Promise<void> {
-  const { cacheFolder, EnrolError, findNatsServer } = await import('#provider');
+  const { cacheFolder, findNatsServer } = await import('#provider');
   const { startFleet } = await import('#simulator/fleet.ts');
   const { pino, destination } = await import('pino');
   const { tokenMs, concurrency, endless } = options;
@@ -133,14 +133,6 @@ async function simulate(options: SimulateOptions): Promise<void> {
     metrics: observed.metrics,
     otel: observed.otel,
     log,
-  }).catch((error: unknown) => {
-    if (error instanceof EnrolError)
-      throw new CommandError(
-        error.code === 'unreachable' ? EXIT.unavailable : EXIT.failure,
-        error.message,
-        { cause: error },
-      );
-    throw error;
   });
   console.log(`${fleet.providers.length} simulated providers are ready`);
   await stopSignal();

@@ -140,19 +140,16 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
 
 async function explain(error: unknown): Promise<never> {
   const { LaunchError } = await import('#provider');
-  const { ConfigError, DatabaseRefused, DatabaseUnreachable } = await import('#coordinator');
-  if (error instanceof ConfigError)
-    throw new CommandError(EXIT.usage, error.message, { cause: error });
+  const { DatabaseRefused } = await import('#coordinator');
   if (error instanceof DatabaseRefused)
     throw new CommandError(EXIT.usage, `DATABASE_URL: ${error.message}.`, { cause: error });
-  if (error instanceof DatabaseUnreachable)
-    throw new CommandError(EXIT.unavailable, error.message, { cause: error });
-  if (!(error instanceof LaunchError)) throw error;
-  const hint =
-    error.code === 'address_in_use'
-      ? '\nAnother program probably uses one of the ports of this network, which are in ports.json of its home.'
-      : '';
-  throw new CommandError(EXIT.unavailable, error.message + hint, { cause: error });
+  if (error instanceof LaunchError && error.code === 'address_in_use')
+    throw new CommandError(
+      EXIT.unavailable,
+      `${error.message}\nAnother program probably uses one of the ports of this network, which are in ports.json of its home.`,
+      { cause: error },
+    );
+  throw error;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { CodedError } from '#bus-schemas/coded-error.ts';
+import { CodedError, type Fault } from '#bus-schemas/coded-error.ts';
 
 /**
  * The reasons for which this client rejects an answer or an offer. An error that the coordinator
@@ -25,6 +25,7 @@ export class SealedError extends CodedError {
   /** The HTTP status of the coordinator's answer, if there was one. */
   readonly status: number | undefined;
   readonly retryAfterMs: number | undefined;
+  override readonly fault: Fault;
 
   constructor(code: RefusalReason, message: string, options?: ErrorOptions);
   constructor(
@@ -39,6 +40,7 @@ export class SealedError extends CodedError {
     const { code, status, retryAfterMs } =
       typeof why === 'string' ? { code: why, status: undefined, retryAfterMs: undefined } : why;
     super(code, message, options);
+    this.fault = code === 'unreachable' ? 'dependency' : 'other';
     this.status = status;
     this.retryAfterMs = retryAfterMs;
   }

@@ -160,6 +160,8 @@ export interface StripeConfig {
 const MAX_REPLICAS = 5;
 
 export class ConfigError extends CodedError<'invalid_config'> {
+  override readonly fault = 'user';
+
   constructor(message: string, options?: ErrorOptions) {
     super('invalid_config', message, options);
   }

@@ -74,6 +74,8 @@ async function readyManager(bus: Bus): Promise<JetStreamManager> {
  * it is created.
  */
 export class StreamStorageError extends CodedError<'no_stream_storage'> {
+  override readonly fault = 'dependency';
+
   constructor({ name, maxBytes }: EventStream, cause: unknown) {
     const all = eventStreams.reduce((sum, stream) => sum + stream.maxBytes, 0);
     super(

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Nkey, providerCredentials } from '#bus-schemas';
-import { CodedError } from '#bus-schemas/coded-error.ts';
+import { CodedError, type Fault } from '#bus-schemas/coded-error.ts';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
 import { CoordinatorError, callCoordinator, isReadableOnTheWay } from './coordinator-call.ts';
 import { withCurrentHubs } from './hub-addresses.ts';
@@ -34,14 +34,17 @@ interface EnrolAnswer {
   readonly leaf_urls: string[];
 }
 
-export type EnrolErrorCode =
-  | 'not_enrolled'
-  | 'refused'
-  | 'unreachable'
-  | 'enrolled_already'
-  | 'insecure';
+const enrolErrors = {
+  not_enrolled: 'user',
+  refused: 'other',
+  unreachable: 'dependency',
+  enrolled_already: 'user',
+  insecure: 'user',
+} as const satisfies Record<string, Fault>;
 
-export class EnrolError extends CodedError<EnrolErrorCode> {}
+export class EnrolError extends CodedError<keyof typeof enrolErrors> {
+  override readonly fault = enrolErrors[this.code];
+}
 
 export interface FirstToken {
   readonly source: TokenSource;

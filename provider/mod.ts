@@ -20,7 +20,7 @@ export {
   startRestartable,
 } from './keep-running.ts';
 export type { LaunchErrorCode } from './launch-error.ts';
-export { LaunchError, launchErrors } from './launch-error.ts';
+export { LaunchError } from './launch-error.ts';
 export { unpackDebian } from './leaf/debian-package.ts';
 export { type Leaf, startLeaf } from './leaf/leaf.ts';
 export type { NatsPlace, NatsPorts, NatsServer, NatsServerOptions } from './leaf/nats-server.ts';

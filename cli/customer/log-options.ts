@@ -21,17 +21,10 @@ export const LOG_KEY = [
 /** Turns an error of the client library into one with an exit code; a fault of the log is an alarm. */
 export async function explain(error: unknown): Promise<never> {
   const { SealedError } = await import('#client');
-  if (!(error instanceof SealedError)) throw error;
-  if (error.code === 'unreachable')
-    throw new CommandError(EXIT.unavailable, error.message, { cause: error });
-  const isAlarm = ALARMS.includes(error.code);
+  if (!(error instanceof SealedError) || !ALARMS.includes(error.code)) throw error;
   throw new CommandError(
     EXIT.failure,
-    isAlarm
-      ? `ALARM: ${error.message} Do not send anything to this network before you know why.`
-      : error.message,
-    {
-      cause: error,
-    },
+    `ALARM: ${error.message} Do not send anything to this network before you know why.`,
+    { cause: error },
   );
 }

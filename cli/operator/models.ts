@@ -260,14 +260,8 @@ async function changesOf(options: ModelOptions): Promise<Partial<NewModel>> {
 
 async function digestOf(tokenizer: string): Promise<string> {
   const { homeFolder } = await import('#bus-schemas/running-network.ts');
-  const { keepTokenizer, RefusedTokenizer } = await import(
-    '#coordinator/tokenizers/tokenizer-files.ts'
-  );
-  return keepTokenizer(homeFolder(process.env), tokenizer).catch((cause: unknown) => {
-    throw cause instanceof RefusedTokenizer
-      ? new CommandError(EXIT.failure, cause.message, { cause })
-      : cause;
-  });
+  const { keepTokenizer } = await import('#coordinator/tokenizers/tokenizer-files.ts');
+  return keepTokenizer(homeFolder(process.env), tokenizer);
 }
 
 async function put(bus: Bus, model: NewModel): Promise<void> {

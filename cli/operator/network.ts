@@ -63,31 +63,23 @@ export function addNetworkCommands(program: Command): void {
 }
 
 async function init({ hub, clientPort, leafPort, clusterPort, helm }: InitOptions): Promise<void> {
-  const [{ foundNetwork, hubFolder }, { PlanError, planWith, readPlan }, { NotFoundedError }] =
-    await Promise.all([
-      import('#coordinator/founding/found-network.ts'),
-      import('#coordinator/founding/network-plan.ts'),
-      import('#coordinator/founding/operator-home.ts'),
-    ]);
+  const [{ foundNetwork, hubFolder }, { PlanError, planWith, readPlan }] = await Promise.all([
+    import('#coordinator/founding/found-network.ts'),
+    import('#coordinator/founding/network-plan.ts'),
+  ]);
   const { home, keysFolder } = await settings();
   const ports = { client: clientPort, leaf: leafPort, cluster: clusterPort };
-  try {
-    const hubs = helm === undefined ? hub : await podsOf(helm, hub);
-    const plan = planWith(readPlan(home), { hubs, ports });
-    const [first] = plan.hubs;
-    if (first === undefined)
-      throw new PlanError('Name at least one hub, for example --hub hub1.example.org@10.0.0.1');
-    report(await foundNetwork({ home, keysFolder, plan, release: helm, now: Date.now() }));
-    console.log(`
+  const hubs = helm === undefined ? hub : await podsOf(helm, hub);
+  const plan = planWith(readPlan(home), { hubs, ports });
+  const [first] = plan.hubs;
+  if (first === undefined)
+    throw new PlanError('Name at least one hub, for example --hub hub1.example.org@10.0.0.1');
+  report(await foundNetwork({ home, keysFolder, plan, release: helm, now: Date.now() }));
+  console.log(`
 The keys are in ${keysFolder}. Store operator.nk offline: the network does not need it to run.
 
 Next:
 ${helm === undefined ? stepsOnMachines(home, hubFolder(home, first)) : stepsInKubernetes(home, helm)}`);
-  } catch (error) {
-    if (error instanceof PlanError) throw new CommandError(EXIT.usage, error.message);
-    if (error instanceof NotFoundedError) throw new CommandError(EXIT.failure, error.message);
-    throw error;
-  }
 }
 
 /** Returns the hubs of a Helm release; none if they are in the plan already. */

@@ -11,15 +11,11 @@ const HUB_TIMEOUT_MS = 5_000;
  * plan of a network that was founded in this home.
  */
 export async function settings(): Promise<Config> {
-  const { ConfigError, readConfig } = await import('#coordinator/config.ts');
+  const { readConfig } = await import('#coordinator/config.ts');
   const { planSettings } = await import('#coordinator/founding/network-plan.ts');
   const { homeFolder, runningSettings } = await import('#bus-schemas/running-network.ts');
-  try {
-    const home = homeFolder(process.env);
-    return readConfig({ ...planSettings(home), ...runningSettings(home), ...process.env });
-  } catch (error) {
-    throw error instanceof ConfigError ? new CommandError(EXIT.usage, error.message) : error;
-  }
+  const home = homeFolder(process.env);
+  return readConfig({ ...planSettings(home), ...runningSettings(home), ...process.env });
 }
 
 /** Ends the command with advice if the home has no network, instead of making new keys in it. */

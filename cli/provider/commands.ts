@@ -2,9 +2,8 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { lockFolder } from '#bin/folder-lock.ts';
-import { CommandError, EXIT, type ExitCode } from '#bus-schemas/exit-codes.ts';
+import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
-import type { EnrolErrorCode } from '#provider/identity.ts';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { observability } from '../observability.ts';
 import { stopSignal } from '../stop-signal.ts';
@@ -16,13 +15,6 @@ import { addServeOptions, type ServeOptions } from './serve-options.ts';
 import { addServiceCommands } from './service-commands.ts';
 
 const DRAIN_MS = 60_000;
-const EXIT_OF: { readonly [code in EnrolErrorCode]: ExitCode } = {
-  not_enrolled: EXIT.usage,
-  unreachable: EXIT.unavailable,
-  refused: EXIT.failure,
-  enrolled_already: EXIT.usage,
-  insecure: EXIT.usage,
-};
 
 /**
  * Adds the commands of the provider. This module is loaded for every `dinf` command, so each action
@@ -83,7 +75,6 @@ async function provide({
   const { WorkerChannel } = await import('./worker-channel.ts');
   const channel = new WorkerChannel();
   const { startDaemon } = await import('#provider/daemon.ts');
-  const { EnrolError } = await import('#provider/identity.ts');
   const { cacheFolder } = await import('#bus-schemas/program-folders.mjs');
   const { findNatsServer } = await import('#provider/leaf/nats-server-binary.ts');
   const { pino, destination } = await import('pino');
@@ -120,10 +111,6 @@ async function provide({
       log,
       onCode: (shown) => channel.report({ t: 'link_code', ...shown }),
     }),
-  }).catch((error: unknown) => {
-    if (error instanceof EnrolError)
-      throw new CommandError(EXIT_OF[error.code], error.message, { cause: error });
-    throw error;
   });
   console.log(
     `provider ${daemon.provider} serves ${engine

@@ -16,6 +16,8 @@ export interface DatabaseAddresses {
 
 /** `DATABASE_URL` cannot be used. The message never contains the URL, which has a password. */
 export class DatabaseUrlError extends CodedError<'invalid_database_url'> {
+  override readonly fault = 'user';
+
   constructor(message: string, options?: ErrorOptions) {
     super('invalid_database_url', message, options);
   }

@@ -4,6 +4,8 @@ import { type DatabaseAddresses, databaseAddresses } from './addresses.ts';
 
 /** No server answers at the address of the database, or none that accepts these settings. */
 export class DatabaseUnreachable extends CodedError<'database_unreachable'> {
+  override readonly fault = 'dependency';
+
   constructor(url: string, cause: Error) {
     const { database, addresses } = databaseAddresses(url);
     const message = `The database ${database} at ${namesOf(addresses)} cannot be used: ${cause.message}`;
@@ -35,6 +37,8 @@ export type Refusal = keyof typeof REFUSALS;
 
 /** The server answers, and the coordinator must not work with this connection. */
 export class DatabaseRefused extends CodedError<Refusal> {
+  override readonly fault = 'user';
+
   constructor(
     code: Refusal,
     { cause, details = [] }: { cause?: unknown; details?: readonly string[] } = {},

@@ -42,6 +42,8 @@ const Plan = Type.Object({
 });
 
 export class PlanError extends CodedError<'invalid_plan'> {
+  override readonly fault = 'user';
+
   constructor(message: string, options?: ErrorOptions) {
     super('invalid_plan', message, options);
   }

@@ -14,7 +14,7 @@ export const tokenizerPath = (home: string, digest: string): string =>
   join(home, 'tokenizers', `${digest}.json`);
 
 /** A tokenizer that is refused, with the reason for the operator. */
-export class RefusedTokenizer extends CodedError<'refused_tokenizer'> {
+class RefusedTokenizer extends CodedError<'refused_tokenizer'> {
   constructor(message: string, options?: ErrorOptions) {
     super('refused_tokenizer', message, options);
   }
