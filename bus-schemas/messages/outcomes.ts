@@ -8,10 +8,10 @@ import type { AttemptFailure, Finish, Refusal } from './vocabulary.ts';
  */
 
 /**
- * `client`: the request. `machine`: the provider. `network`: the coordinator or the bus. `nobody`:
+ * `client`: the request. `machine`: the provider. `network`: the coordinator or the bus. `none`:
  * a normal event, such as a full machine.
  */
-type Party = 'client' | 'machine' | 'network' | 'nobody';
+type Party = 'client' | 'machine' | 'network' | 'none';
 
 /**
  * The effect of an outcome on the fault record of the provider
@@ -55,11 +55,11 @@ type RefusalRow = Refusal | 'unsealable_by_client' | 'invalid_schema';
 const REFUSAL_OUTCOMES = {
   // A provider that refuses although it has just announced free capacity is tried again a moment
   // later.
-  queue_full: { party: 'nobody', retry: true, record: 'cool', error: 'saturated' },
-  token_budget_exhausted: { party: 'nobody', retry: true, record: 'cool', error: 'saturated' },
+  queue_full: { party: 'none', retry: true, record: 'cool', error: 'saturated' },
+  token_budget_exhausted: { party: 'none', retry: true, record: 'cool', error: 'saturated' },
   model_not_loaded: { party: 'machine', retry: true, record: 'cool', error: 'saturated' },
-  draining: { party: 'nobody', retry: true, record: 'cool', error: 'saturated' },
-  deadline_unreachable: { party: 'nobody', retry: true, record: 'none', error: 'saturated' },
+  draining: { party: 'none', retry: true, record: 'cool', error: 'saturated' },
+  deadline_unreachable: { party: 'none', retry: true, record: 'none', error: 'saturated' },
   request_exceeds_context: {
     party: 'client',
     retry: false,

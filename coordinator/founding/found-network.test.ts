@@ -122,6 +122,15 @@ describe('founding a network', () => {
     expect(planSettings(home)['DINF_NATS_URL']).toContain('tls://10.0.0.4:4222');
   });
 
+  test('gives no hub a monitoring port, which would show all connections to every program on its machine', async () => {
+    await found(THREE);
+    for (const name of ['hub-1', 'hub-2', 'hub-3']) {
+      const config = await readFile(join(hubFolder(home, { name }), 'nats-server.conf'), 'utf8');
+      expect(config).toMatch(/^port:/m);
+      expect(config).not.toMatch(/^\s*(https?|monitor_port|https?_port)\s*:/m);
+    }
+  });
+
   test('works on without the identity key of the operator, and not with new keys', async () => {
     await found(ONE);
     await rm(join(keysFolder(), 'operator.nk'));
