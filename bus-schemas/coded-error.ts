@@ -3,7 +3,7 @@
  * settings. `dependency`: a program that is missing or does not answer. `other`: everything else,
  * for example a refusal by the coordinator.
  */
-export type Fault = 'user' | 'dependency' | 'other';
+export type ErrorFault = 'user' | 'dependency' | 'other';
 
 /**
  * Base class of all errors that a caller tells apart. Callers compare `code`, which is one word of
@@ -12,7 +12,7 @@ export type Fault = 'user' | 'dependency' | 'other';
 export abstract class CodedError<Code extends string = string> extends Error {
   readonly code: Code;
   /** Decides the exit code of a command that ends with this error. */
-  readonly fault: Fault = 'other';
+  readonly fault: ErrorFault = 'other';
 
   constructor(code: Code, message: string, options?: ErrorOptions) {
     super(message, options);

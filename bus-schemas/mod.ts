@@ -111,7 +111,7 @@ export type {
   TopUp,
   Verified,
 } from './messages/settlement.ts';
-export type { Generation, LostFacts, NetworkStats } from './messages/telemetry.ts';
+export type { GenerationRecord, LostFacts, NetworkStats } from './messages/telemetry.ts';
 export { TrustHead } from './messages/transparency.ts';
 export {
   Challenge,

@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { closeHome } from '#bin/private-home.ts';
 import { ownSignals } from '#bin/signals.ts';
-import { CodedError, type Fault } from '#bus-schemas/coded-error.ts';
+import { CodedError, type ErrorFault } from '#bus-schemas/coded-error.ts';
 import { CommandError, EXIT, type ExitCode } from '#bus-schemas/exit-codes.ts';
 import { isCheckout } from '#bus-schemas/program-folders.mjs';
 import { homeFolder } from '#bus-schemas/running-network.ts';
@@ -85,7 +85,7 @@ const EXIT_OF = {
   user: EXIT.usage,
   dependency: EXIT.unavailable,
   other: EXIT.failure,
-} as const satisfies Record<Fault, ExitCode>;
+} as const satisfies Record<ErrorFault, ExitCode>;
 
 const firstLine = (text: string) => text.split('\n', 1)[0] ?? '';
 

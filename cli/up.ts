@@ -79,7 +79,7 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   const { keepRunning } = await import('#provider');
   const { careForHub } = await import('./up/hub-care.ts');
   const { apiPort, savePorts, savedPorts } = await import('./up/ports.ts');
-  const { startFleet, startRealProvider } = await import('./up/providers.ts');
+  const { startFleetProcess, startRealProvider } = await import('./up/providers.ts');
   const log = createLogger({ name: 'dinf', level: process.env['DINF_LOG'] ?? 'warn' });
 
   const http = { host: process.env['DINF_HTTP_HOST'] ?? '127.0.0.1', port: await apiPort(say) };
@@ -118,7 +118,8 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   await network.putModels([...simulatedModels, tiny], [...simulatedAliases, tinyAlias]);
   const apiKey = await firstKey(home, network);
   const common = { home, network, log, say };
-  await using _fleet = providers === 0 ? undefined : await startFleet({ ...common, ...options });
+  await using _fleet =
+    providers === 0 ? undefined : await startFleetProcess({ ...common, ...options });
   await using real =
     options.engine === 'none'
       ? undefined

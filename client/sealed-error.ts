@@ -1,4 +1,4 @@
-import { CodedError, type Fault } from '#bus-schemas/coded-error.ts';
+import { CodedError, type ErrorFault } from '#bus-schemas/coded-error.ts';
 
 /**
  * The reasons for which this client rejects an answer or an offer. An error that the coordinator
@@ -25,7 +25,7 @@ export class SealedError extends CodedError {
   /** The HTTP status of the coordinator's answer, if there was one. */
   readonly status: number | undefined;
   readonly retryAfterMs: number | undefined;
-  override readonly fault: Fault;
+  override readonly fault: ErrorFault;
 
   constructor(code: RefusalReason, message: string, options?: ErrorOptions);
   constructor(

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Delta, type Machine, type Slot, services } from '#bus-schemas';
 import type { Engine, GenerationRequest, Sequence, Sink } from '#provider';
-import { createSimulatedEngine, type Fleet, startFleet } from '#simulator';
+import { createSimulatedEngine, type SimulatedFleet, startFleet } from '#simulator';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
 
 // An attack with answers that are as large as messages can be: one hostile and one honest machine.
@@ -67,7 +67,7 @@ class HugeEngine implements Engine {
 }
 
 let network: TestNetwork;
-let fleet: Fleet;
+let fleet: SimulatedFleet;
 const engine = new HugeEngine();
 beforeAll(async () => {
   network = await startTestNetwork({ providers: 1, tokenMs: 1 });

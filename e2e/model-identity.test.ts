@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { services } from '#bus-schemas';
 import { openModelEngine } from '#provider/engine/open-model-engine.ts';
-import { type Fleet, startFleet } from '#simulator';
+import { type SimulatedFleet, startFleet } from '#simulator';
 import { TINY_MODEL_FOLDER, tinyModel } from '#tiny-model';
 import { DINF, operatorSettings } from './dinf-program.ts';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
@@ -16,7 +16,7 @@ const [BUILD] = tinyModel.builds;
 
 let network: TestNetwork;
 let home: string;
-let honest: Fleet;
+let honest: SimulatedFleet;
 beforeAll(async () => {
   network = await startTestNetwork({ providers: 0, tokenMs: 0 });
   home = network.network.home;
@@ -37,7 +37,7 @@ const fleetOptions = (name: string) => ({
   log: network.log,
 });
 
-function realFleet(name: string, folder: string): Promise<Fleet> {
+function realFleet(name: string, folder: string): Promise<SimulatedFleet> {
   const log = { info: () => undefined, error: () => undefined };
   const realEngine = () =>
     openModelEngine({ models: [folder], backend: 'reference', maxConcurrency: 2, idleMs: 0, log });
@@ -45,7 +45,7 @@ function realFleet(name: string, folder: string): Promise<Fleet> {
 }
 
 /** What routing says of the only slot of a fleet for a request that names these weights. */
-async function slotOf({ providers }: Fleet): Promise<{ gate?: string }> {
+async function slotOf({ providers }: SimulatedFleet): Promise<{ gate?: string }> {
   const [provider] = providers;
   return vi.waitFor(async () => {
     const { bus } = network.network.coordinator;
@@ -65,7 +65,7 @@ async function slotOf({ providers }: Fleet): Promise<{ gate?: string }> {
   }, 15_000);
 }
 
-const askOf = (fleet: Fleet, question: string) =>
+const askOf = (fleet: SimulatedFleet, question: string) =>
   network.ask('POST', '/v1/chat/completions', {
     token: network.apiKey,
     body: {
@@ -141,7 +141,7 @@ test('a machine that answers with another model is caught by questions whose ans
 });
 
 /** A machine that says that it has the build, and makes something up. */
-function pretender(name: string): Promise<Fleet> {
+function pretender(name: string): Promise<SimulatedFleet> {
   const build = {
     build: BUILD as string,
     weightsGb: 1,

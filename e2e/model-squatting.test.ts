@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { fromHex, services } from '#bus-schemas';
 import type { Engine } from '#provider';
 import { openModelEngine } from '#provider/engine/open-model-engine.ts';
-import { createSimulatedEngine, type Fleet, startFleet } from '#simulator';
+import { createSimulatedEngine, type SimulatedFleet, startFleet } from '#simulator';
 import { TINY_MODEL_FOLDER, tinyModel } from '#tiny-model';
 import { DINF, operatorSettings } from './dinf-program.ts';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
@@ -25,9 +25,9 @@ const ANSWERS = ['42', '15'];
 const REQUESTS = 40;
 
 let network: TestNetwork;
-let honest: Fleet;
-let squatter: Fleet;
-let newcomer: Fleet;
+let honest: SimulatedFleet;
+let squatter: SimulatedFleet;
+let newcomer: SimulatedFleet;
 beforeAll(async () => {
   network = await startTestNetwork({ providers: 0, tokenMs: 0 });
   await network.network.putModels([tinyModel]);
@@ -112,7 +112,7 @@ async function slotOf(provider: string): Promise<{ gate?: string }> {
 }
 const isKnown = (provider: string) =>
   vi.waitFor(() => slotOf(provider), { timeout: 30_000, interval: 100 });
-const idOf = ({ providers }: Fleet): string => providers[0]?.id ?? '';
+const idOf = ({ providers }: SimulatedFleet): string => providers[0]?.id ?? '';
 
 /** Who answered each of so many requests. */
 async function servedBy(requests: number): Promise<(string | null)[]> {

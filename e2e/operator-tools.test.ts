@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { services } from '#bus-schemas';
-import { type Fleet, startFleet } from '#simulator';
+import { type SimulatedFleet, startFleet } from '#simulator';
 import { DINF, operatorSettings } from './dinf-program.ts';
 import { type Person, startTestNetwork, type TestNetwork } from './test-network.ts';
 
@@ -14,7 +14,7 @@ const SOON = { timeout: 10_000, interval: 50 };
 let network: TestNetwork;
 let owner: Person;
 /** The machine of `owner`. */
-let owned: Fleet;
+let owned: SimulatedFleet;
 beforeAll(async () => {
   network = await startTestNetwork({
     providers: 1,
@@ -69,7 +69,7 @@ const ask = (token: string, fields: object = {}) =>
       ...fields,
     },
   });
-const idOf = ({ providers }: Fleet): string => providers[0]?.id ?? '';
+const idOf = ({ providers }: SimulatedFleet): string => providers[0]?.id ?? '';
 /** The gate that keeps a machine from serving; undefined if it would serve. */
 const gateOf = async (provider: string): Promise<string | undefined> => {
   const { slots } = await network.network.coordinator.bus.call(

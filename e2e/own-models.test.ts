@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { services } from '#bus-schemas';
-import { type Fleet, startFleet } from '#simulator';
+import { type SimulatedFleet, startFleet } from '#simulator';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { DINF, operatorSettings } from './dinf-program.ts';
 import { type Person, startTestNetwork, type TestNetwork } from './test-network.ts';
@@ -13,7 +13,7 @@ const run = promisify(execFile);
 
 let network: TestNetwork;
 let ann: Person;
-let fleet: Fleet;
+let fleet: SimulatedFleet;
 let annsKey: string;
 beforeAll(async () => {
   network = await startTestNetwork({ providers: 0, tokenMs: 1 });

@@ -5,7 +5,7 @@ import { services } from '#bus-schemas';
 import { keepTokenizer } from '#coordinator';
 import { cacheFolder, findNatsServer } from '#provider';
 import { openModelEngine } from '#provider/engine/open-model-engine.ts';
-import { type Fleet, startFleet } from '#simulator';
+import { type SimulatedFleet, startFleet } from '#simulator';
 import { TINY_MODEL_FOLDER, tinyAlias, tinyModel } from '#tiny-model';
 import { type ApiResponse, startTestNetwork, type TestNetwork } from './test-network.ts';
 
@@ -14,7 +14,7 @@ import { type ApiResponse, startTestNetwork, type TestNetwork } from './test-net
  * makes. All answers are recounted.
  */
 let network: TestNetwork;
-let fleet: Fleet;
+let fleet: SimulatedFleet;
 const CALL = { timeoutMs: 5_000 };
 
 beforeAll(async () => {

@@ -14,7 +14,7 @@ import {
 import { type Network, type RouteUrl, startNetwork } from '#network';
 import {
   type Fault,
-  type Fleet,
+  type SimulatedFleet,
   type SimulatedProvider,
   simulatedAliases,
   simulatedAnswer,
@@ -119,7 +119,7 @@ class SeparateComponents implements AsyncDisposable {
 export class TestNetwork implements AsyncDisposable {
   readonly network: Network;
   readonly apart: SeparateComponents;
-  readonly fleet: Fleet;
+  readonly fleet: SimulatedFleet;
   readonly apiKey: string;
   readonly account: string;
   readonly log: Logger;
@@ -129,7 +129,7 @@ export class TestNetwork implements AsyncDisposable {
   constructor(parts: {
     network: Network;
     apart: SeparateComponents;
-    fleet: Fleet;
+    fleet: SimulatedFleet;
     apiKey: string;
     account: string;
     database: Pool;

@@ -3,14 +3,14 @@ import { loadAddon } from './loaded-addon.ts';
 export type Measure = 'debugger_denied' | 'core_dumps_off';
 
 /** `error` is the operating system's error message. */
-export type Outcome =
+export type HardeningOutcome =
   | { readonly measure: Measure; readonly done: true }
   | { readonly measure: Measure; readonly done: false; readonly error: string };
 
 export interface Hardening {
   readonly available: true;
   /** Denies debuggers and core files for this process. It cannot be undone. */
-  hardenProcess(): readonly Outcome[];
+  hardenProcess(): readonly HardeningOutcome[];
 }
 
 export type HardeningOrReason = Hardening | { readonly available: false; readonly reason: string };

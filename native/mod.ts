@@ -11,9 +11,9 @@ export {
 export {
   type Hardening,
   type HardeningOrReason,
+  type HardeningOutcome,
   loadHardening,
   type Measure,
-  type Outcome,
 } from './hardening.ts';
 export {
   type EnclaveKey,

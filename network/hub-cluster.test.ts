@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { connectToServer, consumers, eventStreams } from '#bus-schemas';
 import { Bus, ensureStreams, prepareOperatorHome, wantedReplicas } from '#coordinator';
 import { hubConnection } from '#coordinator/connect-bus.ts';
-import type { Finding } from '#coordinator/founding/check/finding.ts';
+import type { CheckResult } from '#coordinator/founding/check/finding.ts';
 import { checkStreams } from '#coordinator/founding/check/stream-checks.ts';
 import { cacheFolder, findNatsServer } from '#provider';
 import { type HubCluster, startHubCluster } from './hub-cluster.ts';
@@ -57,7 +57,7 @@ describe('streams in a cluster of three hubs', () => {
     Promise.all(
       eventStreams.map(async ({ name }) => (await manager.streams.info(name)).config.num_replicas),
     );
-  const found = (findings: readonly Finding[]) =>
+  const found = (findings: readonly CheckResult[]) =>
     Object.fromEntries(findings.map(({ check, state, detail }) => [check, `${state}: ${detail}`]));
 
   /** Waits until every replica has every fact. */

@@ -15,7 +15,7 @@ type LabelOf<Name extends MetricName> = Table[Name] extends { labels: readonly (
 
 export type CounterOf<Name extends NameOf<'counter'>> = Counter<LabelOf<Name>>;
 
-export interface Reading<Label extends string> {
+export interface GaugeReading<Label extends string> {
   readonly labels: Readonly<Record<Label, string>>;
   readonly value: number;
 }
@@ -25,7 +25,7 @@ export interface Reading<Label extends string> {
  */
 type Values<Name extends MetricName> = [LabelOf<Name>] extends [never]
   ? number | undefined
-  : readonly Reading<LabelOf<Name>>[];
+  : readonly GaugeReading<LabelOf<Name>>[];
 
 export function counter<Name extends NameOf<'counter'>>(
   registry: Registry,
@@ -60,7 +60,7 @@ export function measured<Name extends NameOf<'gauge' | 'counter'>>(
   read: () => Values<Name> | Promise<Values<Name>>,
 ): void {
   const failures = failuresOf(registry);
-  const readings = async (): Promise<readonly Reading<string>[] | undefined> => {
+  const readings = async (): Promise<readonly GaugeReading<string>[] | undefined> => {
     try {
       const values = await read();
       return typeof values === 'number' ? [{ labels: {}, value: values }] : values;

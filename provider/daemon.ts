@@ -6,7 +6,7 @@ import { type MetricsAddress, offerMetrics } from '#observability';
 import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
 import { type AgentObserver, startAgent } from './agent/agent.ts';
 import type { Engine } from './engine/engine.ts';
-import { HubAuthority } from './hub-authority.ts';
+import { AuthorityUpdates } from './hub-authority.ts';
 import { enrolment, type FirstToken } from './identity.ts';
 import { startLeaf } from './leaf/leaf.ts';
 import { LeafCredentials } from './leaf-credentials.ts';
@@ -69,7 +69,7 @@ export async function startDaemon({
   const { hubCaFile } = own;
   if (hubCaFile !== undefined)
     started.use(
-      new HubAuthority({
+      new AuthorityUpdates({
         coordinatorUrl: own.coordinatorUrl ?? coordinatorUrl,
         hubCaFile,
         reload: () => leaf.server.signal('SIGHUP'),

@@ -22,7 +22,7 @@ export interface HubAuthorityOptions {
  * Keeps the certificates of the authorities of the hubs up to date while the machine runs. They come
  * over HTTPS, as at the start. If the coordinator does not answer, the present ones stay in use.
  */
-export class HubAuthority implements Disposable {
+export class AuthorityUpdates implements Disposable {
   readonly #options: HubAuthorityOptions;
   readonly #timer: NodeJS.Timeout;
 

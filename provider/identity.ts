@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Nkey, providerCredentials } from '#bus-schemas';
-import { CodedError, type Fault } from '#bus-schemas/coded-error.ts';
+import { CodedError, type ErrorFault } from '#bus-schemas/coded-error.ts';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
 import { CoordinatorError, callCoordinator, isReadableOnTheWay } from './coordinator-call.ts';
 import { withCurrentHubs } from './hub-addresses.ts';
@@ -40,7 +40,7 @@ const enrolErrors = {
   unreachable: 'dependency',
   enrolled_already: 'user',
   insecure: 'user',
-} as const satisfies Record<string, Fault>;
+} as const satisfies Record<string, ErrorFault>;
 
 export class EnrolError extends CodedError<keyof typeof enrolErrors> {
   override readonly fault = enrolErrors[this.code];
@@ -53,7 +53,7 @@ export interface FirstToken {
   readonly get: () => Promise<string>;
 }
 
-export interface EnrolmentOptions {
+export interface EnrolOptions {
   readonly home: string;
   readonly coordinatorUrl: string;
   /** The token for the first start; not used once the machine is enrolled. */
@@ -65,7 +65,7 @@ export interface EnrolmentOptions {
  * Returns the enrolment in `home`, with the present addresses of the hubs. Enrols the machine with
  * the token if there is none.
  */
-export async function enrolment(options: EnrolmentOptions): Promise<Enrolment> {
+export async function enrolment(options: EnrolOptions): Promise<Enrolment> {
   const { home, coordinatorUrl } = options;
   if (process.env['DINF_INSECURE'] !== '1' && isReadableOnTheWay(coordinatorUrl))
     throw new EnrolError(
@@ -89,7 +89,7 @@ async function firstEnrolment({
   coordinatorUrl,
   token,
   name,
-}: EnrolmentOptions): Promise<Enrolment> {
+}: EnrolOptions): Promise<Enrolment> {
   if (token === undefined)
     throw new EnrolError(
       'not_enrolled',
@@ -122,7 +122,7 @@ async function firstEnrolment({
  */
 function checkedEnrolment(
   known: Enrolment,
-  { home, coordinatorUrl, token }: Pick<EnrolmentOptions, 'home' | 'coordinatorUrl' | 'token'>,
+  { home, coordinatorUrl, token }: Pick<EnrolOptions, 'home' | 'coordinatorUrl' | 'token'>,
 ): Enrolment {
   const hint = 'Use another folder with --home, or delete that folder to enrol this machine again.';
   if (token?.isDemanded && known.enrolledBy !== token.source) {

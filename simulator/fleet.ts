@@ -65,7 +65,7 @@ export interface SimulatedProvider {
   kill(): Promise<void>;
 }
 
-export interface Fleet extends AsyncDisposable {
+export interface SimulatedFleet extends AsyncDisposable {
   readonly providers: readonly SimulatedProvider[];
   readonly leaves: readonly Leaf[];
   /** Stops accepting jobs, and waits up to `timeoutMs` milliseconds until the running ones end. */
@@ -75,7 +75,7 @@ export interface Fleet extends AsyncDisposable {
 /** Maximum number of enrolments in flight, so that a large fleet does not flood the coordinator. */
 const ENROL_AT_ONCE = 8;
 
-export async function startFleet(options: FleetOptions): Promise<Fleet> {
+export async function startFleet(options: FleetOptions): Promise<SimulatedFleet> {
   const { count, home, leaves: kind, natsServer: binary, log } = options;
   const enrolments = await enrolAll(options);
   const credentials = await Promise.all(

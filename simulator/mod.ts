@@ -3,8 +3,8 @@ export { type ChipName, chipNames } from './chips.ts';
 export { EmulatedMac } from './emulated-mac.ts';
 export {
   type Fault,
-  type Fleet,
   type FleetOptions,
+  type SimulatedFleet,
   type SimulatedProvider,
   startFleet,
 } from './fleet.ts';

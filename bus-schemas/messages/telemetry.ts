@@ -7,7 +7,7 @@ import { Finish, JobResult, TrustLevel } from './vocabulary.ts';
 /** Records of single jobs for the accounts that paid for them, and lost facts. */
 
 const generationRequest = Type.Object({ account: AccountId, job: JobId });
-const Generation = Type.Object({
+const GenerationRecord = Type.Object({
   job: JobId,
   at: count,
   key: KeyId,
@@ -24,8 +24,8 @@ const Generation = Type.Object({
   /** The trust level of the machine when it served. */
   trustLevel: optional(TrustLevel),
 });
-export type Generation = Static<typeof Generation>;
-const generation = Type.Object({ generation: optional(Generation) });
+export type GenerationRecord = Static<typeof GenerationRecord>;
+const generation = Type.Object({ generation: optional(GenerationRecord) });
 
 const MAX_STREAMS = 8;
 

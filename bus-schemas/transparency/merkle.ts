@@ -16,7 +16,7 @@ export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array =>
   createHash('sha256').update(NODE).update(left).update(right).digest();
 export const EMPTY_ROOT: Uint8Array = createHash('sha256').digest();
 
-export interface Place {
+export interface TreePlace {
   readonly index: number;
   /** Number of leaves in the tree. */
   readonly size: number;
@@ -28,7 +28,7 @@ export interface Place {
  */
 export function rootOfInclusion(
   leaf: Uint8Array,
-  { index, size }: Place,
+  { index, size }: TreePlace,
   proof: readonly Uint8Array[],
 ): Uint8Array | undefined {
   if (!isCount(index) || !isCount(size) || index >= size) return undefined;

@@ -19,7 +19,7 @@ export const LOG_KEY = [
 ] as const;
 
 /** Turns an error of the client library into one with an exit code; a fault of the log is an alarm. */
-export async function explain(error: unknown): Promise<never> {
+export async function explainSealedError(error: unknown): Promise<never> {
   const { SealedError } = await import('#client');
   if (!(error instanceof SealedError) || !ALARMS.includes(error.code)) throw error;
   throw new CommandError(

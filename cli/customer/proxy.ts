@@ -4,7 +4,7 @@ import type { TrustLevel } from '#bus-schemas';
 import { homeFolder } from '#bus-schemas/running-network.ts';
 import { wholeNumber } from '../option-parsers.ts';
 import { stopSignal } from '../stop-signal.ts';
-import { COORDINATOR, explain, LOG_KEY, type LogOptions } from './log-options.ts';
+import { COORDINATOR, explainSealedError, LOG_KEY, type LogOptions } from './log-options.ts';
 
 interface ProxyOptions extends LogOptions {
   readonly host: string;
@@ -71,7 +71,7 @@ async function runProxy({
     savedHead: await savedHead.read(),
     onHead,
   });
-  const { key, size } = await client.log.refresh().catch(explain);
+  const { key, size } = await client.log.refresh().catch(explainSealedError);
   const secret = Buffer.from(await proxySecret(), 'base64url');
   await using proxy = await startProxy({
     client,

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { wholeNumber } from '../option-parsers.ts';
 import { stopSignal } from '../stop-signal.ts';
-import { COORDINATOR, explain, LOG_KEY, type LogOptions } from './log-options.ts';
+import { COORDINATOR, explainSealedError, LOG_KEY, type LogOptions } from './log-options.ts';
 
 interface WitnessOptions extends LogOptions {
   readonly every: number;
@@ -38,7 +38,7 @@ async function runWitness({ coordinator, logKey, every, once }: WitnessOptions):
   });
   const stopped = stopSignal().then(() => true);
   for (let isOver = false; !isOver; ) {
-    const { size, root, at } = await client.log.refresh().catch(explain);
+    const { size, root, at } = await client.log.refresh().catch(explainSealedError);
     await Promise.all(writes);
     console.log(
       `${new Date(at).toISOString()} ${size} entries, ${hex(root)}: a continuation of what was seen before`,

@@ -11,10 +11,8 @@ export function refuseWithoutDatabase({ databaseUrl }: Config): void {
 
 /** Turns an error about the connection to the database into advice for the operator. */
 export async function explainDatabase(cause: unknown): Promise<never> {
-  const { DatabaseRefused, DatabaseUnreachable } = await import('#coordinator/database/errors.ts');
-  if (cause instanceof DatabaseRefused)
-    throw new CommandError(EXIT.usage, `DATABASE_URL: ${cause.message}.`, { cause });
-  if (cause instanceof DatabaseUnreachable)
-    throw new CommandError(EXIT.unavailable, cause.message, { cause });
-  throw cause;
+  const { DatabaseRefused } = await import('#coordinator/database/errors.ts');
+  throw cause instanceof DatabaseRefused
+    ? new CommandError(EXIT.usage, `DATABASE_URL: ${cause.message}.`, { cause })
+    : cause;
 }

@@ -1,7 +1,7 @@
 import type { FoundedFile } from '#coordinator/founding/founded-file.ts';
 
 /** Prints what happened to each file of a network. */
-export function report(files: readonly FoundedFile[]): void {
+export function printFoundedFiles(files: readonly FoundedFile[]): void {
   for (const { path, change } of files) {
     console.log(`${change === 'made' ? 'made' : 'kept'}   ${path}`);
     if (change === 'differs')

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { DEFAULT_HUB_PORTS } from '#coordinator/founding/hub-ports.ts';
 import { port, releaseName } from '../option-parsers.ts';
-import { report } from './founded-files.ts';
+import { printFoundedFiles } from './founded-files.ts';
 import { addRotateCommand } from './rotate.ts';
 import { settings } from './with-bus.ts';
 
@@ -74,7 +74,7 @@ async function init({ hub, clientPort, leafPort, clusterPort, helm }: InitOption
   const [first] = plan.hubs;
   if (first === undefined)
     throw new PlanError('Name at least one hub, for example --hub hub1.example.org@10.0.0.1');
-  report(await foundNetwork({ home, keysFolder, plan, release: helm, now: Date.now() }));
+  printFoundedFiles(await foundNetwork({ home, keysFolder, plan, release: helm, now: Date.now() }));
   console.log(`
 The keys are in ${keysFolder}. Store operator.nk offline: the network does not need it to run.
 

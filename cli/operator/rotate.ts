@@ -1,6 +1,6 @@
 import { Argument, type Command, Option } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
-import { report } from './founded-files.ts';
+import { printFoundedFiles } from './founded-files.ts';
 import { settings } from './with-bus.ts';
 
 const WHAT = ['receipts', 'log', 'signing', 'hub-ca'] as const;
@@ -123,5 +123,5 @@ async function foundAgain(): Promise<void> {
   const plan = readPlan(home);
   if (plan === undefined)
     return console.log('The hub of "dinf up" gets the new files when "dinf up" is started again.');
-  report(await foundNetwork({ home, keysFolder, plan, now: Date.now() }));
+  printFoundedFiles(await foundNetwork({ home, keysFolder, plan, now: Date.now() }));
 }

@@ -10,7 +10,7 @@ import { stopSignal } from '../stop-signal.ts';
 import { doctor } from './doctor.ts';
 import { type Engines, engines } from './engines.ts';
 import { firstToken } from './first-token.ts';
-import { addModelCommands } from './model-commands.ts';
+import { addOwnModelCommands } from './model-commands.ts';
 import { addServeOptions, type ServeOptions } from './serve-options.ts';
 import { addServiceCommands } from './service-commands.ts';
 
@@ -26,7 +26,7 @@ export function addCommands(program: Command): void {
     .description('serve models on this machine, until Ctrl-C')
     .action((options: ServeOptions) => provide(options));
   addServiceCommands(provider);
-  addModelCommands(provider);
+  addOwnModelCommands(provider);
   program
     .command('weights')
     .argument('<model>', "a model folder, or a name in Hugging Face's cache")

@@ -14,7 +14,7 @@ const EXIT_OF: { readonly [code in DownloadError['code']]: ExitCode } = {
 };
 
 /** Adds the commands for the models on this machine, which are in the cache of Hugging Face. */
-export function addModelCommands(provider: Command): void {
+export function addOwnModelCommands(provider: Command): void {
   const models = provider
     .command('models')
     .description('find, download and check the models of this machine');

@@ -21,7 +21,7 @@ export interface ProviderOptions {
   readonly say: (line: string) => void;
 }
 
-export interface FleetOptions extends ProviderOptions {
+export interface FleetProcessOptions extends ProviderOptions {
   readonly providers: number;
   readonly chip: string;
   readonly tokenMs?: string;
@@ -30,7 +30,7 @@ export interface FleetOptions extends ProviderOptions {
 }
 
 /** Starts the simulated providers in a process of their own, as in production. */
-export async function startFleet({
+export async function startFleetProcess({
   home,
   network,
   log,
@@ -40,7 +40,7 @@ export async function startFleet({
   tokenMs,
   concurrency,
   endless,
-}: FleetOptions): Promise<AsyncDisposable> {
+}: FleetProcessOptions): Promise<AsyncDisposable> {
   say(`starting ${providers} simulated provider${providers === 1 ? '' : 's'}`);
   const tokens = await Promise.all(Array.from({ length: providers }, () => network.enrolToken()));
   const leaves = providers <= MAX_OWN_LEAVES ? 'own' : 'shared';

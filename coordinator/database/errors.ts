@@ -33,14 +33,14 @@ const REFUSALS = {
     'this version is too old for the database, because a newer version has removed parts of the schema. Start the newer version (docs/operating/upgrade.md)',
 } as const;
 
-export type Refusal = keyof typeof REFUSALS;
+export type DatabaseRefusal = keyof typeof REFUSALS;
 
 /** The server answers, and the coordinator must not work with this connection. */
-export class DatabaseRefused extends CodedError<Refusal> {
+export class DatabaseRefused extends CodedError<DatabaseRefusal> {
   override readonly fault = 'user';
 
   constructor(
-    code: Refusal,
+    code: DatabaseRefusal,
     { cause, details = [] }: { cause?: unknown; details?: readonly string[] } = {},
   ) {
     const message = REFUSALS[code];

@@ -11,7 +11,7 @@ import {
   signSuccession,
 } from '#bus-schemas';
 import { readIfThere, readOrCreate, replace } from '#bus-schemas/saved-file.ts';
-import { LOG_KEY } from './operator-home.ts';
+import { LOG_KEY_FILE } from './operator-home.ts';
 import { RotationError } from './rotation-error.ts';
 
 const NEXT = 'log.next.pem';
@@ -28,7 +28,7 @@ export interface LogKeys {
 /** Reads the key of the log in the operator's folder, or makes the first one. */
 export async function openLogKeys(folder: string): Promise<LogKeys> {
   const signer = ed25519Signer(
-    await readOrCreate(join(folder, LOG_KEY), async () => newEd25519Key()),
+    await readOrCreate(join(folder, LOG_KEY_FILE), async () => newEd25519Key()),
   );
   const successions = await Promise.all(
     (await successionFiles(folder)).map(async (name) =>
@@ -38,7 +38,7 @@ export async function openLogKeys(folder: string): Promise<LogKeys> {
   const last = successions.at(-1);
   if (last !== undefined && !isSame(last.key, signer.publicKey))
     throw new Error(
-      `${join(folder, LOG_KEY)} is not the key that the last succession names. If a rotation was interrupted, repeat "dinf network rotate log"; otherwise restore the folder from a backup.`,
+      `${join(folder, LOG_KEY_FILE)} is not the key that the last succession names. If a rotation was interrupted, repeat "dinf network rotate log"; otherwise restore the folder from a backup.`,
     );
   return { signer, successions };
 }
@@ -49,10 +49,10 @@ export async function openLogKeys(folder: string): Promise<LogKeys> {
  * the new public key.
  */
 export async function rotateLogKey(folder: string): Promise<Uint8Array> {
-  const old = await readIfThere(join(folder, LOG_KEY));
+  const old = await readIfThere(join(folder, LOG_KEY_FILE));
   if (old === undefined)
     throw new RotationError(
-      `${join(folder, LOG_KEY)} is missing: trust makes it at its first start.`,
+      `${join(folder, LOG_KEY_FILE)} is missing: trust makes it at its first start.`,
     );
   const previous = ed25519Signer(old);
   const pem = await readOrCreate(join(folder, NEXT), async () => newEd25519Key());
@@ -66,14 +66,14 @@ export async function rotateLogKey(folder: string): Promise<Uint8Array> {
     const succession = signSuccession(previous, next.publicKey);
     await replace(join(folder, `log-key-${number}.json`), printed(succession));
   }
-  await replace(join(folder, LOG_KEY), pem);
+  await replace(join(folder, LOG_KEY_FILE), pem);
   await rm(join(folder, NEXT), { force: true });
   return next.publicKey;
 }
 
 /** Names of the files that trust needs to sign the log. */
 export const logKeyFiles = async (folder: string): Promise<string[]> => [
-  LOG_KEY,
+  LOG_KEY_FILE,
   ...(await successionFiles(folder)),
 ];
 

@@ -84,7 +84,7 @@ export async function prepareOperatorHome(folder: string): Promise<OperatorHome>
 }
 
 /** File in the folder of the keys with the key that signs the transparency log. */
-export const LOG_KEY = 'log.pem';
+export const LOG_KEY_FILE = 'log.pem';
 /** Folder in the folder of the keys with the keys that sign receipts. */
 export const RECEIPT_KEYS = 'receipts';
 export const FIRST_RECEIPT_KEY = '0001.pem';
@@ -94,7 +94,7 @@ export const FIRST_RECEIPT_KEY = '0001.pem';
  * them from a place where they cannot write.
  */
 async function prepareSigningKeys(folder: string): Promise<void> {
-  await readOrCreate(join(folder, LOG_KEY), async () => newEd25519Key());
+  await readOrCreate(join(folder, LOG_KEY_FILE), async () => newEd25519Key());
   const receipts = join(folder, RECEIPT_KEYS);
   await mkdir(receipts, { recursive: true, mode: 0o700 });
   await readOrCreate(join(receipts, FIRST_RECEIPT_KEY), async () => newEd25519Key());

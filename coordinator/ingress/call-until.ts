@@ -4,7 +4,7 @@ import { type Bus, BusError } from '#coordinator/bus.ts';
 import { ApiError } from '#http-api/errors.ts';
 import type { TraceContext } from '#observability/otel/trace-context.ts';
 
-export interface Limits {
+export interface CallLimits {
   readonly eachMs: number;
   readonly totalMs: number;
   /** The trace that the called component continues. */
@@ -19,7 +19,7 @@ const PAUSE_MS = 100;
  */
 export async function askUntil<Reply>(
   ask: (timeoutMs: number) => Promise<Reply>,
-  limits: Limits,
+  limits: CallLimits,
 ): Promise<Reply> {
   const giveUpAt = performance.now() + limits.totalMs;
   for (;;) {
@@ -42,7 +42,7 @@ export function callUntil<Request, Reply>(
   bus: Bus,
   method: ServiceMethod<Request, Reply>,
   request: Request,
-  limits: Limits,
+  limits: CallLimits,
 ): Promise<Reply> {
   const { trace } = limits;
   return askUntil((timeoutMs) => bus.call(method, request, { timeoutMs, trace }), limits);
@@ -56,7 +56,7 @@ export async function answerIfAny<Request, Reply>(
   bus: Bus,
   method: ServiceMethod<Request, Reply>,
   request: Request,
-  limits: Limits,
+  limits: CallLimits,
 ): Promise<Reply | undefined> {
   try {
     return await callUntil(bus, method, request, limits);
@@ -74,7 +74,7 @@ export async function answerOf<Request, Reply>(
   bus: Bus,
   method: ServiceMethod<Request, Reply>,
   request: Request,
-  limits: Limits,
+  limits: CallLimits,
 ): Promise<Reply> {
   try {
     return await callUntil(bus, method, request, limits);

@@ -1,7 +1,7 @@
 import { inCell, type Reserve, type Reserved, services } from '#bus-schemas';
 import { type Bus, BusError, type CallOptions } from '#coordinator/bus.ts';
 import type { Cells } from '#coordinator/cells/cells.ts';
-import { askUntil, type Limits } from './call-until.ts';
+import { askUntil, type CallLimits } from './call-until.ts';
 
 /**
  * Reserves a slot for a job: it asks the better of two cells, then the other one, and waits in the
@@ -20,7 +20,7 @@ export class PlaceFinder {
    * Reserves a slot. While no cell replies, it chooses again and repeats the call. Throws the last
    * BusError when the time is up.
    */
-  reserve(request: Reserve, conversation: string, limits: Limits): Promise<Reserved> {
+  reserve(request: Reserve, conversation: string, limits: CallLimits): Promise<Reserved> {
     const { trace } = limits;
     return askUntil((timeoutMs) => this.#ask(request, conversation, { timeoutMs, trace }), limits);
   }

@@ -1,7 +1,7 @@
 import { RequestError, type Subscription } from '@nats-io/nats-core';
 import { core, LeaseMessage } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import { Election, type Outcome } from './core/election.ts';
+import { Election, type ElectionOutcome } from './core/election.ts';
 
 const TICK_MS = 100;
 /**
@@ -80,7 +80,7 @@ export class Lease implements AsyncDisposable {
     if (this.#isConnected) this.#act(this.#election.tick(this.#options.clock()));
   }
 
-  #act({ send, askHub, became }: Outcome): void {
+  #act({ send, askHub, became }: ElectionOutcome): void {
     const { bus, onGained, onLost } = this.#options;
     if (bus.connection.isClosed() || bus.connection.isDraining()) return;
     this.#listenAsHolder();

@@ -9,7 +9,7 @@ import { EndedJobs } from './jobs/ended-jobs.ts';
 import { Holds } from './jobs/holds.ts';
 import { JobStore } from './jobs/job-store.ts';
 import { OpenJobs } from './jobs/open-jobs.ts';
-import { Receipts } from './jobs/receipts.ts';
+import { ReceiptReader } from './jobs/receipts.ts';
 import { Settler } from './jobs/settler.ts';
 import { Sweeper } from './jobs/sweeper.ts';
 import { KeyCapStore } from './key-caps/key-cap-store.ts';
@@ -108,7 +108,7 @@ export async function startSettlement(context: Context): Promise<Component> {
   database.on('remove', onConnectionLost);
   stack.defer(() => void database.off('remove', onConnectionLost));
   stack.use(
-    new Receipts({
+    new ReceiptReader({
       bus,
       store: jobs,
       proofs: await DeliveryProofs.open(config.coreCredentials),

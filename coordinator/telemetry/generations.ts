@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Pool } from 'pg';
 import type {
   Finish,
-  Generation,
+  GenerationRecord,
   JobEnded,
   JobResult,
   NetworkStats,
@@ -82,7 +82,7 @@ interface Row {
 export async function generationOf(
   database: Pool,
   { account, job }: { account: string; job: string },
-): Promise<Generation | undefined> {
+): Promise<GenerationRecord | undefined> {
   const [row] = await query<Row>(database, sql.generation, [job, account]);
   if (row === undefined) return undefined;
   const { at, provider, finish, deliveredTokens, firstContentUs, totalUs, trustLevel, ...rest } =

@@ -1,13 +1,11 @@
-import { globSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { SOURCE_FOLDERS } from '../source-folders.ts';
+import { ROOT, SOURCE_FOLDERS, sourceFiles } from '../source-folders.ts';
 
-const ROOT = join(import.meta.dirname, '..', '..');
-const TESTS = globSync(`{${[...SOURCE_FOLDERS, 'e2e'].join(',')}}/**/*.test.ts`, {
-  cwd: ROOT,
-  exclude: ['**/node_modules/**'],
-});
+const TESTS = [...SOURCE_FOLDERS, 'e2e']
+  .flatMap(sourceFiles)
+  .filter((path) => path.endsWith('.test.ts'));
 /** A test file in backticks, and the parts of test names in quotes that follow it. */
 const QUOTES = /`([^`\s]+\.test\.ts)`((?:,? (?:and )?"[^"]+")*)/g;
 

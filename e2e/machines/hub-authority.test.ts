@@ -9,7 +9,7 @@ import { mintCredentials, Nkey } from '#bus-schemas';
 import { prepareAuthority, prepareHubCertificate } from '#coordinator';
 import { rotateHubAuthority } from '#coordinator/founding/rotate-hub-authority.ts';
 import { cacheFolder, findNatsServer, type NatsServer, startNatsServer } from '#provider';
-import { HubAuthority } from '#provider/hub-authority.ts';
+import { AuthorityUpdates } from '#provider/hub-authority.ts';
 import { startLeaf } from '#provider/leaf/leaf.ts';
 
 const NOW = Date.now();
@@ -81,7 +81,7 @@ leafnodes {
     const reload = () => server.signal('SIGHUP');
     return {
       server,
-      authority: stack.use(new HubAuthority({ coordinatorUrl, hubCaFile, reload, log })),
+      authority: stack.use(new AuthorityUpdates({ coordinatorUrl, hubCaFile, reload, log })),
     };
   };
   const follower = await machine('follower');

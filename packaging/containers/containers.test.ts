@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { PINNED } from '#bin/choose-node.mjs';
-import { RELEASE } from '#provider/leaf/release-archive.ts';
+import { NATS_RELEASE } from '#provider/leaf/release-archive.ts';
 import { startNatsHub } from '#testcontainers';
 import { instructionsOf, parseContainerfile } from './containerfile.ts';
 
@@ -21,7 +21,7 @@ describe('the Containerfile', () => {
   test('pins every base image by digest, in the versions that the program pins', () => {
     const { NODE = '', NATS = '', DEBIAN = '' } = file.bases;
     expect(NODE).toMatch(new RegExp(`^node:${PINNED}-trixie-slim@sha256:[0-9a-f]{64}$`));
-    expect(NATS).toMatch(new RegExp(`^nats:${RELEASE}-alpine@sha256:[0-9a-f]{64}$`));
+    expect(NATS).toMatch(new RegExp(`^nats:${NATS_RELEASE}-alpine@sha256:[0-9a-f]{64}$`));
     expect(DEBIAN).toMatch(/^debian:13\.\d+-slim@sha256:[0-9a-f]{64}$/);
   });
 

@@ -14,7 +14,7 @@ interface Candidate {
   readonly runs: boolean;
 }
 
-export interface Choice {
+export interface BackendChoice {
   readonly backend: Backend;
   readonly candidates: readonly Candidate[];
 }
@@ -34,7 +34,7 @@ const isSoftware = (made: BackendOrReason): boolean => 'backend' in made && made
  * or MLX computing in software, then plain TypeScript. If only `wanted` is tried and does not run,
  * the error contains the reason.
  */
-export async function chooseBackend(wanted?: BackendName): Promise<Choice> {
+export async function chooseBackend(wanted?: BackendName): Promise<BackendChoice> {
   const candidates: Candidate[] = [];
   const ready: { backend: Backend; rank: number }[] = [];
   for (const name of BACKENDS) {

@@ -8,7 +8,7 @@ import { LaunchError } from '../launch-error.ts';
 
 const run = promisify(execFile);
 /** The version that is downloaded, and that the container images have. */
-export const RELEASE = '2.14.5';
+export const NATS_RELEASE = '2.14.5';
 const RELEASES = 'https://github.com/nats-io/nats-server/releases/download';
 const MAX_BYTES = 64 * 1024 * 1024;
 const DOWNLOAD_TIMEOUT_MS = 120_000;
@@ -39,9 +39,9 @@ export async function unpackReleaseArchive(
       'fetch_failed',
       `no release of nats-server with a known digest exists for ${target}`,
     );
-  const name = `nats-server-v${RELEASE}-${target}`;
+  const name = `nats-server-v${NATS_RELEASE}-${target}`;
   const archive = await download(
-    `${env['DINF_NATS_RELEASES'] || RELEASES}/v${RELEASE}/${name}.tar.gz`,
+    `${env['DINF_NATS_RELEASES'] || RELEASES}/v${NATS_RELEASE}/${name}.tar.gz`,
   );
   return await unpackVerified({ archive, sha256, name, folder, env });
 }

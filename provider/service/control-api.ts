@@ -13,14 +13,14 @@ const optional = Type.Optional;
 const count = Type.Integer({ minimum: 0 });
 const time = Type.String({ description: 'Time in ISO 8601.' });
 
-export const Hello = Type.Object({
+export const ControlHello = Type.Object({
   api: Type.Literal(API_VERSION),
   version: Type.String(),
   pid: count,
   home: Type.String(),
   started_at: time,
 });
-export type Hello = Static<typeof Hello>;
+export type ControlHello = Static<typeof ControlHello>;
 
 export const State = Type.Object({
   phase: Type.String({
@@ -62,13 +62,13 @@ export type Events = Static<typeof Events>;
 export const OPERATIONS = ['restart', 'stop'] as const;
 export type OperationKind = (typeof OPERATIONS)[number];
 
-export const Operation = Type.Object({
+export const ControlOperation = Type.Object({
   id: Type.String(),
   kind: Type.Enum(OPERATIONS),
   status: Type.Enum(['running', 'done']),
   waiting_for: Type.Integer({ description: 'Requests that are still being answered.' }),
 });
-export type Operation = Static<typeof Operation>;
+export type ControlOperation = Static<typeof ControlOperation>;
 
 /** Paths of the API, below the socket. */
 export const paths = {

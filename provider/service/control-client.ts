@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import type { Static, TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import {
+  ControlHello,
+  ControlOperation,
   Events,
-  Hello,
-  Operation,
   type OperationKind,
   paths,
   SOCKET_NAME,
@@ -24,9 +24,9 @@ export class ControlClient {
   }
 
   /** Undefined if no service runs in this home. */
-  async hello(): Promise<Hello | undefined> {
+  async hello(): Promise<ControlHello | undefined> {
     try {
-      return await this.#call(Hello, 'GET', paths.hello);
+      return await this.#call(ControlHello, 'GET', paths.hello);
     } catch (error) {
       if (isNotRunning(error)) return undefined;
       throw error;
@@ -46,12 +46,12 @@ export class ControlClient {
     return this.#call(State, 'POST', isPaused ? paths.pause : paths.resume);
   }
 
-  begin(kind: OperationKind): Promise<Operation> {
-    return this.#call(Operation, 'POST', `${paths.operations}?kind=${kind}`);
+  begin(kind: OperationKind): Promise<ControlOperation> {
+    return this.#call(ControlOperation, 'POST', `${paths.operations}?kind=${kind}`);
   }
 
-  operation(id: string): Promise<Operation> {
-    return this.#call(Operation, 'GET', `${paths.operations}/${id}`);
+  operation(id: string): Promise<ControlOperation> {
+    return this.#call(ControlOperation, 'GET', `${paths.operations}/${id}`);
   }
 
   async #call<Schema extends TSchema>(

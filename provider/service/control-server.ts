@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { messageOf } from '#bus-schemas/message-of.ts';
-import type { Operation } from './control-api.ts';
+import type { ControlOperation } from './control-api.ts';
 import {
+  type ControlHello,
   type Events,
-  type Hello,
   OPERATIONS,
   type OperationKind,
   paths,
@@ -14,12 +14,12 @@ import {
 import type { EventLog } from './event-log.ts';
 
 export interface Controlled {
-  readonly hello: Hello;
+  readonly hello: ControlHello;
   readonly state: () => State;
   readonly events: EventLog;
   setPaused(isPaused: boolean): Promise<void>;
-  begin(kind: OperationKind): Operation;
-  operation(id: string): Operation | undefined;
+  begin(kind: OperationKind): ControlOperation;
+  operation(id: string): ControlOperation | undefined;
 }
 
 const MAX_WAIT_MS = 60_000;

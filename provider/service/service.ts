@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import {
   API_VERSION,
-  type Operation,
+  type ControlOperation,
   type OperationKind,
   SOCKET_NAME,
   type State,
@@ -28,10 +28,10 @@ export function serveMachine({
   version,
   supervisor,
 }: ServiceOptions): Promise<AsyncDisposable> {
-  const operations = new Map<string, Operation>();
-  const begin = (kind: OperationKind): Operation => {
+  const operations = new Map<string, ControlOperation>();
+  const begin = (kind: OperationKind): ControlOperation => {
     const id = randomUUID();
-    const started: Operation = { id, kind, status: 'running', waiting_for: 0 };
+    const started: ControlOperation = { id, kind, status: 'running', waiting_for: 0 };
     operations.set(id, started);
     const [oldest] = operations.keys();
     if (operations.size > MAX_OPERATIONS && oldest !== undefined) operations.delete(oldest);

@@ -4,7 +4,7 @@ import { SeededRandom } from '#provider/engine/sampling/random.ts';
 import { FluidBound } from './fluid-bound.ts';
 import { type Demand, madeUpArrivals } from './made-up-arrivals.ts';
 import type { Clients, Incident, Scenario } from './scenarios.ts';
-import { type Outcome, VirtualJob } from './virtual-job.ts';
+import { type RequestOutcome, VirtualJob } from './virtual-job.ts';
 import { World, type WorldOptions } from './world.ts';
 
 export interface ReplayOptions extends WorldOptions {
@@ -135,7 +135,7 @@ export function replay(options: ReplayOptions): Report {
 
 function retryAfter(
   { retries, retryMs }: Clients,
-  { code, retryAfterMs }: Outcome,
+  { code, retryAfterMs }: RequestOutcome,
   tried: number,
 ): number | undefined {
   const mayRetry = tried < retries && code !== 'stream_cut';
@@ -171,7 +171,7 @@ class Fates {
   #line = '';
 
   add(
-    { served, code = 'served', firstContentMs, attempts }: Outcome,
+    { served, code = 'served', firstContentMs, attempts }: RequestOutcome,
     tookMs: number,
     tried: number,
   ): void {

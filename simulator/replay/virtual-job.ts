@@ -20,7 +20,7 @@ const REFUSED_FOR_MS = 1_000;
 const NO_PROGRESS = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
 
 /** How a request ended from the point of view of its client. */
-export interface Outcome {
+export interface RequestOutcome {
   readonly served: boolean;
   /** Code of the error that the client received; undefined if the request was served. */
   readonly code: string | undefined;
@@ -36,7 +36,7 @@ export class VirtualJob {
   readonly #world: World;
   readonly #id: string;
   readonly #arrival: Arrival;
-  readonly #onOver: (outcome: Outcome) => void;
+  readonly #onOver: (outcome: RequestOutcome) => void;
   readonly #startedAt: number;
   readonly #events: JobEvent[] = [];
   #state: JobState;
@@ -48,7 +48,12 @@ export class VirtualJob {
   #contentAt: number | undefined;
   #error: { code: string; retryAfterMs: number } | undefined;
 
-  constructor(world: World, id: string, arrival: Arrival, onOver: (outcome: Outcome) => void) {
+  constructor(
+    world: World,
+    id: string,
+    arrival: Arrival,
+    onOver: (outcome: RequestOutcome) => void,
+  ) {
     [this.#world, this.#id, this.#arrival, this.#onOver] = [world, id, arrival, onOver];
     this.#startedAt = world.timeline.now;
     const first = newJob({

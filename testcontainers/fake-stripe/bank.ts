@@ -1,6 +1,6 @@
 import { randomToken } from '#bus-schemas';
 import { type Form, field, strings } from './form-body.ts';
-import { invalid, missing } from './stripe-error.ts';
+import { invalidRequest, missing } from './stripe-error.ts';
 
 /**
  * The objects of Stripe that the coordinator uses, and the rules that keep their balances
@@ -95,7 +95,8 @@ interface BalanceTransaction {
 const now = () => Math.floor(Date.now() / 1_000);
 const positive = (form: Form, ...path: readonly string[]): number => {
   const value = Number(field(form, ...path));
-  if (!Number.isInteger(value) || value < 1) throw invalid(`Invalid integer: ${path.join('.')}`);
+  if (!Number.isInteger(value) || value < 1)
+    throw invalidRequest(`Invalid integer: ${path.join('.')}`);
   return value;
 };
 
@@ -242,7 +243,10 @@ export class Bank {
     const amount = positive(form, 'amount');
     const { id: destination } = get(this.accounts, field(form, 'destination'), 'destination');
     if (amount > this.balance)
-      throw invalid('You have insufficient funds in your Stripe account.', 'balance_insufficient');
+      throw invalidRequest(
+        'You have insufficient funds in your Stripe account.',
+        'balance_insufficient',
+      );
     const id = `tr_${randomToken(24)}`;
     const transfer: Transfer = {
       id,
@@ -280,7 +284,10 @@ export class Bank {
       arrived.reduce((sum, each) => sum + each.amount, 0) -
       gone.reduce((sum, each) => sum + each.amount, 0);
     if (amount > left)
-      throw invalid('You have insufficient funds in your Stripe account.', 'balance_insufficient');
+      throw invalidRequest(
+        'You have insufficient funds in your Stripe account.',
+        'balance_insufficient',
+      );
     const id = `po_${randomToken(24)}`;
     const payout = {
       id,

@@ -18,7 +18,7 @@ export class StripeFault extends Error {
   }
 }
 
-export const invalid = (message: string, code?: string) =>
+export const invalidRequest = (message: string, code?: string) =>
   new StripeFault(400, 'invalid_request_error', message, code);
 export const missing = (what: string) =>
   new StripeFault(404, 'invalid_request_error', `No such ${what}`, 'resource_missing');

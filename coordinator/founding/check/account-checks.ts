@@ -2,7 +2,7 @@ import { decode } from '@nats-io/jwt';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import type { OperatorHome } from '../operator-home.ts';
-import { type Finding, failed, ok, warning } from './finding.ts';
+import { type CheckResult, failed, passed, warning } from './finding.ts';
 
 const TIMEOUT_MS = 3_000;
 /** A clock that is further off makes hubs and machines refuse new tokens, in milliseconds. */
@@ -18,7 +18,7 @@ interface ServerReply {
 export async function checkAccounts(
   system: NatsConnection,
   { keys, jwts }: OperatorHome,
-): Promise<Finding[]> {
+): Promise<CheckResult[]> {
   return [
     await checkCore(system, keys.core.getPublicKey(), jwts.core),
     await checkNumber(system),
@@ -34,14 +34,14 @@ async function checkCore(
   system: NatsConnection,
   account: string,
   wanted: string,
-): Promise<Finding> {
+): Promise<CheckResult> {
   const check = 'exports of the coordinator';
   try {
     const stored = await system.request(`$SYS.REQ.ACCOUNT.${account}.CLAIMS.LOOKUP`, '', {
       timeout: TIMEOUT_MS,
     });
     return rightsOf(stored.string()) === rightsOf(wanted)
-      ? ok(check, 'are those of this version')
+      ? passed(check, 'are those of this version')
       : failed(
           check,
           'differ from those of this version',
@@ -57,13 +57,13 @@ const rightsOf = (jwt: string): string => {
   return JSON.stringify({ exports, limits });
 };
 
-async function checkNumber(system: NatsConnection): Promise<Finding> {
+async function checkNumber(system: NatsConnection): Promise<CheckResult> {
   const check = 'accounts of machines';
   const reply = await system.request('$SYS.REQ.CLAIMS.LIST', '', { timeout: TIMEOUT_MS });
   const { data } = reply.json<{ data?: unknown[] }>();
   const count = data?.length ?? 0;
   return count < DEFAULT_ACCOUNTS
-    ? ok(check, `${count} are stored`)
+    ? passed(check, `${count} are stored`)
     : warning(
         check,
         `${count} are stored`,
@@ -71,8 +71,8 @@ async function checkNumber(system: NatsConnection): Promise<Finding> {
       );
 }
 
-async function checkClocks(system: NatsConnection): Promise<Finding[]> {
-  const findings = new Map<string, Finding>();
+async function checkClocks(system: NatsConnection): Promise<CheckResult[]> {
+  const findings = new Map<string, CheckResult>();
   const askedAt = Date.now();
   // Every hub answers; the strategy ends the wait after the last answer instead of after the first.
   const replies = await system.requestMany('$SYS.REQ.SERVER.PING.STATSZ', '', {
@@ -86,7 +86,7 @@ async function checkClocks(system: NatsConnection): Promise<Finding[]> {
     findings.set(
       name,
       Math.abs(offset) <= MOST_OFFSET_MS
-        ? ok(check, 'agrees with the clock of this machine')
+        ? passed(check, 'agrees with the clock of this machine')
         : failed(
             check,
             `is ${offset} ms ahead of the clock of this machine`,

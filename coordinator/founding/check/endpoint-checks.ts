@@ -3,12 +3,12 @@ import { messageOf } from '#bus-schemas/message-of.ts';
 import type { Config } from '#coordinator/config.ts';
 import { pendingMigrations } from '#coordinator/migrate.ts';
 import { expiryOf } from '../certificate-expiry.ts';
-import { certificateFinding, type Finding, failed, ok, warning } from './finding.ts';
+import { type CheckResult, certificateFinding, failed, passed, warning } from './finding.ts';
 
 const TIMEOUT_MS = 3_000;
 const SOON_DAYS = 14;
 
-export async function checkDatabase(url: string): Promise<Finding[]> {
+export async function checkDatabase(url: string): Promise<CheckResult[]> {
   const check = 'database';
   if (url === '')
     return [failed(check, 'DATABASE_URL is not set', 'set it to a Postgres, version 15 or later')];
@@ -18,7 +18,7 @@ export async function checkDatabase(url: string): Promise<Finding[]> {
     if (expand > 0) return [failed(check, `lacks ${expand} migrations`, 'run "dinf migrate"')];
     return [
       pending.length === 0
-        ? ok(check, 'answers and has the schema of this version')
+        ? passed(check, 'answers and has the schema of this version')
         : warning(
             check,
             'has parts of its schema that only older versions use',
@@ -36,14 +36,14 @@ export async function checkDatabase(url: string): Promise<Finding[]> {
 export async function checkApi(
   { http, https }: Pick<Config, 'http' | 'https'>,
   now: number,
-): Promise<Finding[]> {
-  const findings: Finding[] = [];
+): Promise<CheckResult[]> {
+  const findings: CheckResult[] = [];
   const url = `http://${http.host}:${http.port}/readyz`;
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
     findings.push(
       response.ok
-        ? ok('API', `${url} is ready`)
+        ? passed('API', `${url} is ready`)
         : failed('API', `${url} is not ready: ${await response.text()}`, 'see the named parts'),
     );
   } catch (error) {

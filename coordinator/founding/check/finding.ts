@@ -1,5 +1,5 @@
 /** The result of one named check of a network. */
-export interface Finding {
+export interface CheckResult {
   readonly check: string;
   readonly state: 'ok' | 'warning' | 'failed';
   /** The result in words. It continues the name of the check. */
@@ -8,14 +8,18 @@ export interface Finding {
   readonly remedy?: string;
 }
 
-export const ok = (check: string, detail: string): Finding => ({ check, state: 'ok', detail });
-export const warning = (check: string, detail: string, remedy: string): Finding => ({
+export const passed = (check: string, detail: string): CheckResult => ({
+  check,
+  state: 'ok',
+  detail,
+});
+export const warning = (check: string, detail: string, remedy: string): CheckResult => ({
   check,
   state: 'warning',
   detail,
   remedy,
 });
-export const failed = (check: string, detail: string, remedy: string): Finding => ({
+export const failed = (check: string, detail: string, remedy: string): CheckResult => ({
   check,
   state: 'failed',
   detail,
@@ -38,8 +42,8 @@ export function certificateFinding({
   now: number;
   soonDays: number;
   remedy: string;
-}): Finding {
+}): CheckResult {
   const days = Math.floor((until - now) / DAY_MS);
   const detail = `is valid for ${days} more days`;
-  return days >= soonDays ? ok(check, detail) : warning(check, detail, remedy);
+  return days >= soonDays ? passed(check, detail) : warning(check, detail, remedy);
 }

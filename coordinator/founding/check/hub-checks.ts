@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { demandTls, isSafeHub, MINIMUM_NATS_SERVER } from '#bus-schemas';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import type { Config } from '#coordinator/config.ts';
-import { certificateFinding, type Finding, failed, ok, warning } from './finding.ts';
+import { type CheckResult, certificateFinding, failed, passed, warning } from './finding.ts';
 import { probeHub } from './hub-probe.ts';
 
 const SOON_DAYS = 30;
@@ -11,7 +11,7 @@ const SOON_DAYS = 30;
 export async function checkHubs(
   { natsUrls, hubCaFile }: Pick<Config, 'natsUrls' | 'hubCaFile'>,
   now: number,
-): Promise<Finding[]> {
+): Promise<CheckResult[]> {
   const needsTls = demandTls(natsUrls);
   const ca = needsTls ? await readFile(hubCaFile, 'utf8').catch(() => undefined) : undefined;
   if (needsTls && ca === undefined)
@@ -34,13 +34,13 @@ const twoHubs = warning(
   'add a third with "dinf network init --hub HOST"',
 );
 
-async function checkHub(url: string, ca: string | undefined, now: number): Promise<Finding[]> {
+async function checkHub(url: string, ca: string | undefined, now: number): Promise<CheckResult[]> {
   const check = `hub ${url}`;
   try {
     const greeting = await probeHub(url, ca);
     const findings = [
       isSafeHub(greeting.version)
-        ? ok(check, `answers as ${greeting.serverName}, nats-server ${greeting.version}`)
+        ? passed(check, `answers as ${greeting.serverName}, nats-server ${greeting.version}`)
         : failed(
             check,
             `runs nats-server ${greeting.version}, which lets a machine publish as any other machine`,

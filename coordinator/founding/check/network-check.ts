@@ -7,7 +7,7 @@ import { wantedReplicas } from '#coordinator/stream-replicas.ts';
 import { NotFoundedError, type OperatorHome, openOperatorHome } from '../operator-home.ts';
 import { checkAccounts } from './account-checks.ts';
 import { checkApi, checkDatabase } from './endpoint-checks.ts';
-import { type Finding, failed, ok } from './finding.ts';
+import { type CheckResult, failed, passed } from './finding.ts';
 import { checkHubs } from './hub-checks.ts';
 import { checkStreams } from './stream-checks.ts';
 
@@ -17,7 +17,7 @@ const TIMEOUT_MS = 3_000;
  * Checks every part of a network from this machine. Each finding has a name, and a remedy if
  * something is wrong. A check that depends on a part that failed is left out.
  */
-export async function checkNetwork(config: Config, now: number): Promise<Finding[]> {
+export async function checkNetwork(config: Config, now: number): Promise<CheckResult[]> {
   let operator: OperatorHome;
   try {
     operator = await openOperatorHome(config.keysFolder);
@@ -31,7 +31,7 @@ export async function checkNetwork(config: Config, now: number): Promise<Finding
   const hubs = await checkHubs(config, now);
   const anyHub = hubs.some(({ state }) => state !== 'failed');
   return [
-    ok('keys', `are in ${config.keysFolder}`),
+    passed('keys', `are in ${config.keysFolder}`),
     ...hubs,
     ...(anyHub ? await checkAs('system', config, (system) => checkAccounts(system, operator)) : []),
     ...(anyHub
@@ -47,8 +47,8 @@ export async function checkNetwork(config: Config, now: number): Promise<Finding
 async function checkAs(
   account: 'system' | 'coordinator',
   config: Config,
-  check: (connection: NatsConnection) => Promise<Finding[]>,
-): Promise<Finding[]> {
+  check: (connection: NatsConnection) => Promise<CheckResult[]>,
+): Promise<CheckResult[]> {
   const file = account === 'system' ? config.systemCredentials : config.coreCredentials;
   try {
     const connection = await connectToServer({

@@ -8,7 +8,7 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import { consumers, eventStreams } from '#bus-schemas';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import type { StreamReplicas } from '#coordinator/stream-replicas.ts';
-import { type Finding, failed, ok, warning } from './finding.ts';
+import { type CheckResult, failed, passed, warning } from './finding.ts';
 
 const TIMEOUT_MS = 3_000;
 
@@ -19,7 +19,7 @@ const TIMEOUT_MS = 3_000;
 export async function checkStreams(
   core: NatsConnection,
   replicas: StreamReplicas,
-): Promise<Finding[]> {
+): Promise<CheckResult[]> {
   // The check of the API is left out: it fails for as long as the cluster has no leader.
   const manager = await jetstreamManager(core, { timeout: TIMEOUT_MS, checkAPI: false });
   return Promise.all(eventStreams.map(({ name }) => checkStream(manager, name, replicas)));
@@ -29,7 +29,7 @@ async function checkStream(
   manager: JetStreamManager,
   name: string,
   { count: wanted }: StreamReplicas,
-): Promise<Finding> {
+): Promise<CheckResult> {
   const check = `stream ${name}`;
   try {
     const { config, cluster } = await manager.streams.info(name);
@@ -53,7 +53,7 @@ async function checkStream(
         'run "dinf migrate"; until then the stream pauses while its hub is away',
       );
     const unread = readers.reduce((sum, each) => sum + each.num_pending + each.num_ack_pending, 0);
-    return ok(
+    return passed(
       check,
       `${has}, ${unread === 0 ? 'every fact is read' : `${unread} facts wait for a reader`}`,
     );
@@ -82,7 +82,7 @@ const peersBehind = (group: ClusterInfo | undefined): string[] =>
 
 const isTimeout = (error: unknown) => error instanceof Error && error.name === 'TimeoutError';
 
-const leaderless = (check: string, because?: string): Finding =>
+const leaderless = (check: string, because?: string): CheckResult =>
   failed(
     check,
     `has no leader, so facts wait in the memory of the components${because === undefined ? '' : ` (${because})`}`,

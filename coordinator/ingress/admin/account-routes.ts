@@ -53,7 +53,7 @@ const Operation = Type.String({ minLength: 8, maxLength: 100 });
 const Available = Type.Object({ available_micro_usd: MicroUsd });
 
 /** Routes with which operators find, suspend, limit, credit and reward accounts. */
-export function addAccountRoutes(admin: AdminApi): void {
+export function addOperatorAccountRoutes(admin: AdminApi): void {
   const find = async (account: string) =>
     recordOf(await admin.ask(services.accounts.accountRecord, { account }));
   const describe = async (record: AccountRecord): Promise<Static<typeof Account>> => {

@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import { services } from '#bus-schemas';
 import type { Drain } from '../drain.ts';
 import { asTime, LIST, listOf, optional, strict, timeOf, When } from '../http/api.ts';
-import { addAccountRoutes } from './account-routes.ts';
+import { addOperatorAccountRoutes } from './account-routes.ts';
 import type { AdminApi } from './admin-api.ts';
 import { addCatalogRoutes } from './catalog-routes.ts';
 import { addFleetRoutes } from './fleet-routes.ts';
@@ -96,6 +96,6 @@ export function addAdminRoutes({ admin, drain, metrics, now }: AdminDeps): void 
   addFleetRoutes(admin);
   addCatalogRoutes(admin);
   addModelLifeRoutes(admin, now);
-  addAccountRoutes(admin);
+  addOperatorAccountRoutes(admin);
   addPeopleRoutes(admin, now);
 }

@@ -12,7 +12,7 @@ export interface JobMarks {
   contentAt?: number;
 }
 
-export interface EndedJob {
+export interface ReportedJob {
   readonly id: string;
   readonly account: string;
   readonly key: string;
@@ -40,7 +40,7 @@ export function endedFact(
     ingress,
     state,
     marks,
-  }: { job: EndedJob; ingress: string; state: JobState; marks: JobMarks },
+  }: { job: ReportedJob; ingress: string; state: JobState; marks: JobMarks },
   end: Extract<JobCommand, { do: 'ended' }>,
   { at, now }: { at: number; now: number },
 ): JobEnded {

@@ -1,5 +1,5 @@
 import { invalid, isObject, type JsonObject } from '#http-api/core/json.ts';
-import { usageOf } from '#http-api/core/surfaces/response-resource.ts';
+import { responseUsage } from '#http-api/core/surfaces/response-resource.ts';
 import { responses } from '#http-api/core/surfaces/responses.ts';
 import { itemsOfInput } from '#http-api/core/surfaces/responses-conversation.ts';
 import type { Surface } from '#http-api/core/surfaces/surface.ts';
@@ -51,7 +51,7 @@ export function compactionFor(owner: CompactionOwner): Surface {
           encrypted_content: sealForCaller({ ...owner, purpose: PURPOSE }, text).toString('base64'),
         },
       ],
-      usage: usageOf(end),
+      usage: responseUsage(end),
     }),
   };
 }

@@ -1,5 +1,11 @@
 import { type Static, Type } from 'typebox';
-import { type AccountUsage, type Generation, JOB_RESULTS, JobId, services } from '#bus-schemas';
+import {
+  type AccountUsage,
+  type GenerationRecord,
+  JOB_RESULTS,
+  JobId,
+  services,
+} from '#bus-schemas';
 import { ApiError } from '#http-api/errors.ts';
 import { type Api, asTime, MicroUsd, orNull } from './api.ts';
 import { callerOf } from './authenticate.ts';
@@ -93,7 +99,7 @@ function described({
   firstContentUs,
   totalUs,
   trustLevel,
-}: Generation): Description {
+}: GenerationRecord): Description {
   return {
     id: job,
     created_at: asTime(at - totalUs / MS),

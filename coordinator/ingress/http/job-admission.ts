@@ -34,7 +34,7 @@ type AdmittedJob = Omit<
   | 'recount'
 >;
 
-export interface Admission {
+export interface JobAdmission {
   /** What is left of the limits of key and account, and the deprecation of the model. */
   readonly headers: Readonly<Record<string, string>>;
   /** The error of a request above its limits; it has been counted all the same. */
@@ -54,7 +54,7 @@ export async function admitJob(
   wish: JobWish,
   request: FastifyRequest,
   { catalog, ownMachines, policy, now }: AdmissionDeps,
-): Promise<Admission> {
+): Promise<JobAdmission> {
   const caller = keyOf(request);
   const inCatalog = await catalog.model(wish.model);
   const offered = inCatalog ?? (await ownMachines.model(caller.account, wish.model));

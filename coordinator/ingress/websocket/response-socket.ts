@@ -11,7 +11,7 @@ import { checkOpen } from '../http/job-admission.ts';
 import { type PrepareDeps, prepareJob } from '../http/prepare-job.ts';
 import type { JobRun } from '../job-run.ts';
 import type { Jobs } from '../jobs.ts';
-import { SocketAnswer, sendError } from './socket-answer.ts';
+import { SocketAnswer, sendSocketError } from './socket-answer.ts';
 
 export interface ResponseSocketDeps extends PrepareDeps {
   readonly auth: Auth;
@@ -100,7 +100,7 @@ class ResponseSocket {
 
   async #receive(data: RawData): Promise<void> {
     if (this.#isBusy)
-      return sendError(
+      return sendSocketError(
         this.#socket,
         new ApiError('request_running', 'A response is still running on this connection.'),
       );
@@ -115,7 +115,7 @@ class ResponseSocket {
     } catch (error) {
       if (!(error instanceof ApiError))
         this.#deps.log.error({ request: this.#request.id, err: error }, 'a request failed');
-      sendError(
+      sendSocketError(
         this.#socket,
         error instanceof ApiError
           ? error

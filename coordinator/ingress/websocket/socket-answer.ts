@@ -47,7 +47,7 @@ export class SocketAnswer implements Answer {
   }
 
   reject(error: ApiError): void {
-    sendError(this.#options.socket, error);
+    sendSocketError(this.#options.socket, error);
     this.#options.onEnd(undefined);
   }
 
@@ -72,7 +72,7 @@ export class SocketAnswer implements Answer {
   }
 }
 
-export function sendError(socket: WebSocket, error: ApiError): void {
+export function sendSocketError(socket: WebSocket, error: ApiError): void {
   const { error: body } = error.toBody();
   socket.send(JSON.stringify({ type: 'error', status: error.status, error: body }));
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { LeaseMessage } from '#bus-schemas';
-import { Election, type Outcome } from './election.ts';
+import { Election, type ElectionOutcome } from './election.ts';
 
 /** A fault of one candidate: its process is paused, or its connection to the hub is cut. */
 interface Fault {
@@ -99,7 +99,7 @@ class World {
     this.#act(index, election.answered(answer.isAnotherHolding, this.now));
   }
 
-  #act(index: number, { send, askHub }: Outcome): void {
+  #act(index: number, { send, askHub }: ElectionOutcome): void {
     if (this.is('cut', index)) return;
     // A paused holder is still subscribed, because its connection exists.
     if (askHub)

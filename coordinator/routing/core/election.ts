@@ -16,7 +16,7 @@ const TAKE_OVER_MS = 1_000;
  */
 const CLAIM_MS = 100;
 
-export interface Outcome {
+export interface ElectionOutcome {
   /** The message to send now. */
   readonly send?: LeaseMessage;
   /**
@@ -97,7 +97,7 @@ export class Election {
    * holder's subject has no subscriber: a holder whose process is paused for a moment is still
    * subscribed.
    */
-  answered(isAnotherHolding: boolean, now: number): Outcome {
+  answered(isAnotherHolding: boolean, now: number): ElectionOutcome {
     if (this.#phase !== 'asking') return {};
     if (isAnotherHolding) return this.#standDown(now);
     // A holder keeps its epoch if no other candidate has replaced it.
@@ -108,7 +108,7 @@ export class Election {
   }
 
   /** To be called several times per lease while the connection to the hub is up. */
-  tick(now: number): Outcome {
+  tick(now: number): ElectionOutcome {
     switch (this.#phase) {
       case 'asking':
         return {};
@@ -130,14 +130,14 @@ export class Election {
    * now. A holder asks for another holder as well, because while it was disconnected the hub
    * answered new candidates that the holder's subject had no subscriber.
    */
-  connected(now: number): Outcome {
+  connected(now: number): ElectionOutcome {
     this.#lastMessageAt = now;
     if (this.#phase === 'waiting') return {};
     this.#phase = 'asking';
     return { askHub: true };
   }
 
-  receive(message: LeaseMessage, now: number): Outcome {
+  receive(message: LeaseMessage, now: number): ElectionOutcome {
     if (message.holder === this.#holder) return this.#receiveOwn(message, now);
     this.#othersEpoch = Math.max(this.#othersEpoch, message.epoch);
     switch (message.state) {
@@ -157,7 +157,7 @@ export class Election {
   }
 
   /** Gives the lease up, so that another candidate gets it without waiting for the silence. */
-  release(now: number): Outcome {
+  release(now: number): ElectionOutcome {
     const wasHolder = this.#isHolder;
     const outcome = this.#standDown(now);
     return wasHolder
@@ -173,7 +173,7 @@ export class Election {
       : outcome;
   }
 
-  #receiveOwn({ state, sentAt }: LeaseMessage, now: number): Outcome {
+  #receiveOwn({ state, sentAt }: LeaseMessage, now: number): ElectionOutcome {
     if (this.#phase === 'holding' && state === 'held')
       this.#heldUntil = Math.max(this.#heldUntil, sentAt + LEASE_MS);
     if (this.#phase !== 'claiming' || state !== 'claimed' || sentAt < this.#claimedAt + CLAIM_MS)
@@ -189,14 +189,14 @@ export class Election {
     return { send, became: 'holder' };
   }
 
-  #claim(now: number, epoch: number): Outcome {
+  #claim(now: number, epoch: number): ElectionOutcome {
     this.#phase = 'claiming';
     this.#epoch = epoch;
     this.#claimedAt = Math.floor(now);
     return { send: this.#message(now) };
   }
 
-  #standDown(now: number): Outcome {
+  #standDown(now: number): ElectionOutcome {
     this.#phase = 'waiting';
     this.#lastMessageAt = now;
     if (!this.#isHolder) return {};

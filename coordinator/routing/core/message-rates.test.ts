@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { idOf } from './fleet-under-test.ts';
-import { MAX_MESSAGE_BYTES, MessageRates } from './message-rates.ts';
+import { MAX_OWN_MESSAGE_BYTES, MessageRates } from './message-rates.ts';
 
 const PROVIDER = idOf('B');
 const beat = { kind: 'announcement', bytes: 500 } as const;
@@ -31,7 +31,7 @@ test('a flood is reported once, jobs return a minute after its end, and the mach
 
 test('a few messages over the limit, or a too large one, are rejected without other consequences', () => {
   const rates = new MessageRates();
-  expect(rates.admit(PROVIDER, { ...beat, bytes: MAX_MESSAGE_BYTES + 1 }, 0)).toBe('rejected');
+  expect(rates.admit(PROVIDER, { ...beat, bytes: MAX_OWN_MESSAGE_BYTES + 1 }, 0)).toBe('rejected');
   for (let message = 0; message < 100; message += 1) rates.admit(PROVIDER, beat, 0);
   expect(rates.isFlooding(PROVIDER, 0)).toBe(false);
   expect(rates.admit(PROVIDER, beat, 1_000)).toBe('taken');

@@ -13,7 +13,7 @@ const LIMITS = {
 export type LimitedMessage = keyof typeof LIMITS;
 
 /** Size limit of one message. A message with 64 slots and more than a thousand job ids fits. */
-export const MAX_MESSAGE_BYTES = 64 * 1_024;
+export const MAX_OWN_MESSAGE_BYTES = 64 * 1_024;
 
 /**
  * A machine floods if this many of its messages are rejected within `FLOOD_WINDOW_MS`; fewer may be
@@ -37,7 +37,7 @@ interface Sender {
 }
 
 /** Result for one message. `flood` is returned once, when a machine begins to flood. */
-export type Admission = 'taken' | 'rejected' | 'flood';
+export type MessageAdmission = 'taken' | 'rejected' | 'flood';
 
 export class MessageRates {
   readonly #senders = new Map<string, Sender>();
@@ -50,9 +50,10 @@ export class MessageRates {
     provider: string,
     { kind, bytes }: { kind: LimitedMessage; bytes: number },
     now: number,
-  ): Admission {
+  ): MessageAdmission {
     const sender = this.#sender(provider, now);
-    if (bytes <= MAX_MESSAGE_BYTES && take(sender.buckets[kind], LIMITS[kind], now)) return 'taken';
+    if (bytes <= MAX_OWN_MESSAGE_BYTES && take(sender.buckets[kind], LIMITS[kind], now))
+      return 'taken';
     if (now >= sender.windowEnds)
       Object.assign(sender, { rejected: 0, windowEnds: now + FLOOD_WINDOW_MS });
     sender.rejected += 1;

@@ -1,5 +1,5 @@
 import { type Candidate, type Reserve, TRUST_LEVELS, type TrustLevel } from '#bus-schemas';
-import { isTooExpensive, type Pricing, priceMs } from './price-book.ts';
+import { isTooExpensive, priceMs, type RequestPricing } from './price-book.ts';
 import type { ClosedReason, Serving } from './serving.ts';
 
 /**
@@ -20,7 +20,7 @@ export type PlacementRequest = Pick<
   | 'weights'
   | 'level'
 > & {
-  readonly pricing?: Pricing | undefined;
+  readonly pricing?: RequestPricing | undefined;
   /** Minimum trust level of the network for paid requests; absent for requests that are free. */
   readonly minimumTrust?: TrustLevel | undefined;
   /** Machines of the caller, which are free for the caller. */

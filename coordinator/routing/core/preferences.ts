@@ -7,7 +7,7 @@ import {
   type PlacementRequest,
   type ServedBy,
 } from './placement.ts';
-import { type Pricing, priceMs } from './price-book.ts';
+import { priceMs, type RequestPricing } from './price-book.ts';
 import type { Serving } from './serving.ts';
 
 const MUCH_SLOWER = 2;
@@ -76,7 +76,7 @@ function preferSealedMachine(choice: Choice, sealed: Choice): Choice {
 }
 
 /** A small difference in price outweighs any delay; the delay decides between equal prices. */
-const cheapestFirst = (pricing: Pricing) => ({
+const cheapestFirst = (pricing: RequestPricing) => ({
   costOf: (serving: Serving, promptTokens: number, now: number) =>
     PRICE_FIRST * priceMs(serving.id, pricing) + expectedMs(serving, promptTokens, now),
   nearShare: 0,

@@ -4,7 +4,7 @@ import type { PricedProvider, PriceTerms, TokenPrice } from '#bus-schemas';
  * The prices for one request, in the form that placement uses. Not needed if all machines have the
  * same price and may serve.
  */
-export interface Pricing {
+export interface RequestPricing {
   /** Indexed by provider. A provider that is missing here asks the listed price. */
   readonly own: ReadonlyMap<string, TokenPrice>;
   readonly list: TokenPrice;
@@ -39,7 +39,7 @@ export class PriceBook {
   }
 
   /** Undefined if the price makes no difference between machines. */
-  pricingFor(model: string, terms: PriceTerms | undefined): Pricing | undefined {
+  pricingFor(model: string, terms: PriceTerms | undefined): RequestPricing | undefined {
     if (terms === undefined) return undefined;
     const { list, max, exempt = [] } = terms;
     const own = this.#byModel.get(model) ?? NO_PRICES;
@@ -68,7 +68,10 @@ interface Bounds {
 }
 
 /** Prevents price gouging: a machine above the limit never gets the request, however fast it is. */
-export function isTooExpensive(provider: string, { own, list, max, exempt }: Pricing): boolean {
+export function isTooExpensive(
+  provider: string,
+  { own, list, max, exempt }: RequestPricing,
+): boolean {
   return !isWithin(own.get(provider) ?? list, max) && !exempt.includes(provider);
 }
 
@@ -76,7 +79,7 @@ export function isTooExpensive(provider: string, { own, list, max, exempt }: Pri
  * The price of the machine relative to the listed one, as a term of the routing cost in
  * milliseconds.
  */
-export function priceMs(provider: string, { own, list, exempt }: Pricing): number {
+export function priceMs(provider: string, { own, list, exempt }: RequestPricing): number {
   if (exempt.includes(provider)) return 0;
   const listed = sumOf(list);
   return listed === 0 ? 0 : (LISTED_PRICE_MS * sumOf(own.get(provider) ?? list)) / listed;

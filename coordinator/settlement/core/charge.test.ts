@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { JOB_RESULTS } from '#bus-schemas';
-import { chargeFor, costOf, type HeldJob, holdFor, type Price, type Terms } from './charge.ts';
+import {
+  type ChargeableJob,
+  chargeFor,
+  costOf,
+  holdFor,
+  type Price,
+  type Terms,
+} from './charge.ts';
 
 const price: Price = {
   inputPerMillion: 150_000,
@@ -56,7 +63,7 @@ describe('a cost', () => {
 });
 
 describe('a charge', () => {
-  const job: HeldJob = {
+  const job: ChargeableJob = {
     held: 1_000,
     promptBound: 100,
     terms: terms(),

@@ -75,7 +75,7 @@ export function holdFor(
   return atLeast(costOf(price, bounds), minimum);
 }
 
-export interface HeldJob {
+export interface ChargeableJob {
   readonly held: number;
   readonly price: Price;
   readonly promptBound: number;
@@ -119,7 +119,7 @@ const NOTHING: Charge = {
  * when the account uses its own machine. The fee and the referrer's part of it are rounded down;
  * the provider and the platform receive the remainders.
  */
-export function chargeFor(job: HeldJob, end: End): Charge {
+export function chargeFor(job: ChargeableJob, end: End): Charge {
   if (end.result === 'failed' || end.deliveredTokens === 0) return NOTHING;
   const promptTokens = Math.min(
     end.usage?.promptTokens ?? Math.ceil(job.promptBound / BYTES_PER_TOKEN),

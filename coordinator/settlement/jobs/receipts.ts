@@ -1,12 +1,5 @@
 import type { Logger } from 'pino';
-import {
-  Ack,
-  core,
-  type Delivered,
-  providerOf,
-  type Receipt,
-  Receipts as ReceiptsMessage,
-} from '#bus-schemas';
+import { Ack, core, type Delivered, providerOf, type Receipt, Receipts } from '#bus-schemas';
 import { Batcher } from '#coordinator/batcher.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import type { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
@@ -32,7 +25,7 @@ const MAX_WAITING = 10_000;
  * another one. A hostile provider can send any number of receipts: a quota per second bounds the
  * work, and only jobs that were ordered from it leave rows.
  */
-export class Receipts implements Disposable {
+export class ReceiptReader implements Disposable {
   readonly #bus: Bus;
   readonly #proofs: DeliveryProofs;
   readonly #log: Logger;
@@ -64,7 +57,7 @@ export class Receipts implements Disposable {
     });
     this.#subscription = bus.subscribe({
       subject: core.everyUp('receipt'),
-      kind: ReceiptsMessage,
+      kind: Receipts,
       queue: 'settlement',
       wants: (subject) => !this.#quota.isSpent(providerOf(subject)),
       handle: ({ receipts }, subject) => {

@@ -77,14 +77,14 @@ const PROOFS = [
   'parked',
   'newEntries',
 ] as const;
-export type Proof = Record<(typeof PROOFS)[number], number>;
+export type LedgerProof = Record<(typeof PROOFS)[number], number>;
 
 /** Whether all balances are the sums of their movements. Only then may a proof continue. */
 export const isBalanced = ({
   unbalancedTransactions,
   driftedBalances,
   negativeBalances,
-}: Proof): boolean => unbalancedTransactions + driftedBalances + negativeBalances === 0;
+}: LedgerProof): boolean => unbalancedTransactions + driftedBalances + negativeBalances === 0;
 
 const FUNDS_CONSTRAINTS = new Set([
   'never_negative',
@@ -218,16 +218,16 @@ export class LedgerStore {
   }
 
   /** Checks what was written since the last proof; with `full`, everything. */
-  async verify(full: boolean): Promise<Proof> {
+  async verify(full: boolean): Promise<LedgerProof> {
     const [row] = await transaction(this.#database, async (client) => {
       // A proof continues from the one before it, so it must not begin before that one is written.
       await query(client, { ...sql['one-proof-at-a-time'], query_timeout: PROOF_MS });
-      return query<Record<keyof Proof, string>>(
+      return query<Record<keyof LedgerProof, string>>(
         client,
         { ...sql.verify, query_timeout: PROOF_MS },
         [full],
       );
     });
-    return Object.fromEntries(PROOFS.map((name) => [name, Number(row?.[name])])) as Proof;
+    return Object.fromEntries(PROOFS.map((name) => [name, Number(row?.[name])])) as LedgerProof;
   }
 }

@@ -17,7 +17,7 @@ export interface SigningKeysOptions {
 }
 
 /** `unknown` means that trust did not answer, so the job is neither paid nor refunded yet. */
-export type Proof = 'signed' | 'unsigned' | 'unknown';
+export type ReceiptProof = 'signed' | 'unsigned' | 'unknown';
 
 /**
  * Checks receipts against the key that the machine showed to trust. Without this check, an attacker
@@ -34,7 +34,7 @@ export class SigningKeys {
     this.#options = options;
   }
 
-  async proofOf(provider: string, key: Uint8Array | undefined): Promise<Proof> {
+  async proofOf(provider: string, key: Uint8Array | undefined): Promise<ReceiptProof> {
     if (key === undefined) return 'unsigned';
     const { now, requestKey, log } = this.#options;
     const known = this.#known.get(provider);
@@ -56,7 +56,7 @@ export class SigningKeys {
     }
   }
 
-  async proofOfReceipt(provider: string, receipt: Receipt): Promise<Proof> {
+  async proofOfReceipt(provider: string, receipt: Receipt): Promise<ReceiptProof> {
     return isSignedReceipt(receipt) ? this.proofOf(provider, receipt.signingKey) : 'unsigned';
   }
 }

@@ -3,11 +3,11 @@ import type { ApiError } from '../../errors.ts';
 import type { AttemptEnd } from '../attempt-end.ts';
 import { DONE, finishReason, logprobsOf, usageOf } from './openai-shapes.ts';
 import {
+  type AnswerContent,
   type AnswerHead,
   type StreamWriter,
   type Surface,
   sseData,
-  type WholeAnswer,
 } from './surface.ts';
 
 /** `POST /v1/chat/completions`: the contract itself. */
@@ -81,7 +81,7 @@ class ChatStream implements StreamWriter {
 
 function chatCompletion(
   head: AnswerHead,
-  { text, reasoning, calls, logprobs, end }: WholeAnswer,
+  { text, reasoning, calls, logprobs, end }: AnswerContent,
 ): object {
   const message = {
     role: 'assistant',

@@ -4,11 +4,11 @@ import type { AttemptEnd } from '../attempt-end.ts';
 import type { JsonObject } from '../json.ts';
 import { lowerMessages, omitsThinking, wantsThinking } from './messages-request.ts';
 import {
+  type AnswerContent,
   type AnswerHead,
   type StreamWriter,
   type Surface,
   sseEvent,
-  type WholeAnswer,
 } from './surface.ts';
 
 /**
@@ -30,7 +30,7 @@ export const messages: Surface = {
  */
 const signatureOf = ({ job }: AnswerHead): string => Buffer.from(`dinf ${job}`).toString('base64');
 
-function message(head: AnswerHead, { text, reasoning, calls, end }: WholeAnswer): object {
+function message(head: AnswerHead, { text, reasoning, calls, end }: AnswerContent): object {
   const content: object[] = [];
   if (reasoning !== '' && wantsThinking(head.request))
     content.push({

@@ -8,7 +8,7 @@ import {
   Gathering,
   type StreamWriter,
   type Surface,
-  type WholeAnswer,
+  type AnswerContent,
 } from './surface.ts';
 
 /**
@@ -75,7 +75,7 @@ const endOf = (
   eval_count: completionTokens,
 });
 
-function callOf({ name, arguments: text }: WholeAnswer['calls'][number]): object {
+function callOf({ name, arguments: text }: AnswerContent['calls'][number]): object {
   return { function: { name, arguments: parsed(text) } };
 }
 

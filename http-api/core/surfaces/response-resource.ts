@@ -1,7 +1,7 @@
 import type { AttemptEnd } from '../attempt-end.ts';
 import { isGiven, isObject, type JsonObject } from '../json.ts';
 import { logprobsOf } from './openai-shapes.ts';
-import type { AnswerHead, WholeAnswer } from './surface.ts';
+import type { AnswerContent, AnswerHead } from './surface.ts';
 
 /** The objects of OpenAI's Responses API: a response, and the items of its output. */
 
@@ -57,7 +57,7 @@ const toolOf = (tool: JsonObject) => ({
   strict: tool['strict'] ?? null,
 });
 
-export function ended(head: AnswerHead, output: Item[], attempt: AttemptEnd) {
+export function endedResponse(head: AnswerHead, output: Item[], attempt: AttemptEnd) {
   const isCut = attempt.finish === 'length';
   return {
     ...inProgress(head),
@@ -65,11 +65,11 @@ export function ended(head: AnswerHead, output: Item[], attempt: AttemptEnd) {
     completed_at: isCut ? null : head.nowSeconds(),
     incomplete_details: isCut ? { reason: 'max_output_tokens' } : null,
     output,
-    usage: usageOf(attempt),
+    usage: responseUsage(attempt),
   };
 }
 
-export const usageOf = ({ usage }: AttemptEnd) => ({
+export const responseUsage = ({ usage }: AttemptEnd) => ({
   input_tokens: usage.promptTokens,
   input_tokens_details: { cached_tokens: usage.cachedTokens },
   output_tokens: usage.completionTokens,
@@ -79,7 +79,7 @@ export const usageOf = ({ usage }: AttemptEnd) => ({
 
 export function itemsOf(
   head: AnswerHead,
-  { text, reasoning, calls, logprobs, end }: WholeAnswer,
+  { text, reasoning, calls, logprobs, end }: AnswerContent,
 ): Item[] {
   const id = (prefix: string, index: number) => `${prefix}_${head.job}_${index}`;
   const status = end.finish === 'length' ? 'incomplete' : 'completed';

@@ -4,7 +4,7 @@ import type { AttemptEnd } from '../attempt-end.ts';
 import { logprobsOf } from './openai-shapes.ts';
 import {
   callItem,
-  ended,
+  endedResponse,
   type Item,
   inProgress,
   messageItem,
@@ -48,7 +48,10 @@ export class ResponseStream implements StreamWriter {
     const closed = empty + this.#close(status);
     return (
       closed +
-      this.#event({ type: `response.${status}`, response: ended(this.#head, this.#output, end) })
+      this.#event({
+        type: `response.${status}`,
+        response: endedResponse(this.#head, this.#output, end),
+      })
     );
   }
 

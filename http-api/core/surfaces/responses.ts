@@ -1,4 +1,4 @@
-import { ended, itemsOf } from './response-resource.ts';
+import { endedResponse, itemsOf } from './response-resource.ts';
 import { ResponseStream } from './response-stream.ts';
 import { lowerResponses } from './responses-request.ts';
 import type { Surface } from './surface.ts';
@@ -11,6 +11,6 @@ export const responses: Surface = {
   path: '/v1/responses',
   lower: lowerResponses,
   stream: (head) => new ResponseStream(head),
-  whole: (head, answer) => ended(head, itemsOf(head, answer), answer.end),
+  whole: (head, answer) => endedResponse(head, itemsOf(head, answer), answer.end),
   error: (error) => error.toBody(),
 };

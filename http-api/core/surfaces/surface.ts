@@ -15,7 +15,7 @@ export interface Surface {
   /** Returns a new body; throws an ApiError if the request cannot be lowered. */
   lower(body: JsonObject): JsonObject;
   stream(head: AnswerHead): StreamWriter;
-  whole(head: AnswerHead, answer: WholeAnswer): object;
+  whole(head: AnswerHead, answer: AnswerContent): object;
   /** The envelope of an error that is sent instead of an answer. */
   error(error: ApiError, requestId: string): object;
 }
@@ -51,7 +51,7 @@ interface ToolCall {
   readonly arguments: string;
 }
 
-export interface WholeAnswer {
+export interface AnswerContent {
   readonly text: string;
   readonly reasoning: string;
   readonly calls: readonly ToolCall[];
@@ -85,7 +85,7 @@ export class Gathering {
     }
   }
 
-  whole(): Omit<WholeAnswer, 'end'> {
+  whole(): Omit<AnswerContent, 'end'> {
     return {
       text: this.#text.join(''),
       reasoning: this.#reasoning.join(''),

@@ -10,7 +10,7 @@ import { CacheBuffer, GpuCache } from './gpu-cache.ts';
 import { Uploader, type WeightRows } from './gpu-weights.ts';
 import { attend, attendRun, place } from './kernels/attention.ts';
 import { embed } from './kernels/embedding.ts';
-import { choose, combine } from './kernels/experts.ts';
+import { chooseExperts, combine } from './kernels/experts.ts';
 import { type Multiplication, multiply, multiplyGroups } from './kernels/multiply.ts';
 import { activate, normalise, pick } from './kernels/rows.ts';
 import { THREADS } from './kernels/wgsl.ts';
@@ -319,7 +319,7 @@ class Builder {
       counted: 'tokens',
     });
     await this.#run(
-      choose({ experts, perToken, normalised }),
+      chooseExperts({ experts, perToken, normalised }),
       [scores, chosen, shares],
       ({ tokens }) => [Math.ceil(tokens / THREADS), 1],
     );

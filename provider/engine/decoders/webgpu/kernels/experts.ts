@@ -1,7 +1,7 @@
 import { STEP, THREADS } from './wgsl.ts';
 
 /** Chooses the experts of each token and their shares. Each thread handles one token. */
-export function choose({
+export function chooseExperts({
   experts,
   perToken,
   normalised,

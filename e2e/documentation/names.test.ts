@@ -1,0 +1,108 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { ROOT, SOURCE_FOLDERS, sourceFiles } from '../source-folders.ts';
+
+// One word has one meaning: an exported name stands for one thing in the whole repository, and a
+// word of the glossary in docs/ARCHITECTURE.md stands for what the glossary defines.
+
+const EXPORT =
+  /^export (?:declare )?(?:abstract )?(?:async )?(?:const|function\*?|class|interface|type|enum) (\w+)/gm;
+
+/** Names that several files may export, with the reason. */
+const REPEATED: Readonly<Record<string, string>> = {
+  addCommands: 'each part of the command line adds its own commands',
+  isObject: 'the same check in the provider and in the HTTP API, which must not import each other',
+  JsonObject: 'the same type in the provider and in the HTTP API, which must not import each other',
+  Offer: 'the same offer, as the ingress makes it and as the client reads it',
+  optional: 'the same short name of Type.Optional for messages and for routes',
+};
+
+/** Files that export a word of the glossary. Each means what the glossary defines. */
+const GLOSSARY_NAMES: Readonly<Record<string, readonly string[]>> = {
+  Ailment: ['simulator/ailment.ts'],
+  Attempt: ['coordinator/ingress/core/job-state.ts'],
+  Beat: ['bus-schemas/messages/provider.ts'],
+  CellDigest: ['bus-schemas/messages/cells.ts'],
+  Charge: ['coordinator/settlement/core/charge.ts'],
+  DeliveredTokens: ['coordinator/delivery-proofs.ts'],
+  Delta: ['bus-schemas/messages/inference.ts'],
+  Evidence: ['bus-schemas/evidence/evidence.ts'],
+  Fact: ['coordinator/telemetry/facts.ts'],
+  Frame: ['coordinator/ingress/attempt-sealing.ts'],
+  Hold: ['bus-schemas/messages/settlement.ts'],
+  Leaf: ['provider/leaf/leaf.ts'],
+  Lease: ['coordinator/routing/lease.ts'],
+  Offer: ['client/offer-check.ts', 'coordinator/ingress/sealed/sealed-exchange.ts'],
+  Outline: ['bus-schemas/messages/provider.ts'],
+  Pace: ['coordinator/routing/core/calibration.ts'],
+  Person: ['coordinator/ingress/identity/token-verifier.ts'],
+  Receipt: ['bus-schemas/messages/provider.ts'],
+  Reservation: ['coordinator/routing/core/reservations.ts'],
+  Serving: ['coordinator/routing/core/serving.ts'],
+  Slot: ['bus-schemas/messages/provider.ts'],
+  Standing: ['bus-schemas/messages/vocabulary.ts'],
+  Surface: ['http-api/core/surfaces/surface.ts'],
+  TopUp: ['bus-schemas/messages/settlement.ts'],
+  Trait: ['bus-schemas/messages/vocabulary.ts'],
+  Verdict: ['bus-schemas/messages/trust.ts'],
+};
+
+/** Classes that extend Error without a code, with the reason. */
+const WITHOUT_CODE: Readonly<Record<string, string>> = {
+  CodedError: 'the base class of the others',
+  CommandError: 'has an exit code, and only the shell distinguishes it',
+  NotResponsible: 'a signal of a handler to the bus',
+  StripeFault: 'has the fields of an error of Stripe',
+};
+
+const sources = SOURCE_FOLDERS.flatMap(sourceFiles)
+  .filter((path) => path.endsWith('.ts') && !/(\.test|-under-test)\.ts$/.test(path))
+  .map((path) => ({ path, text: readFileSync(join(ROOT, path), 'utf8') }));
+
+const exporters = Map.groupBy(
+  sources.flatMap(({ path, text }) =>
+    [...new Set([...text.matchAll(EXPORT)].map(([, name = '']) => name))].map((name) => ({
+      name,
+      path,
+    })),
+  ),
+  ({ name }) => name,
+);
+const filesOf = (name: string) =>
+  exporters
+    .get(name)
+    ?.map(({ path }) => path)
+    .toSorted() ?? [];
+
+const glossary = new Set(
+  [
+    ...(
+      readFileSync(join(ROOT, 'docs/ARCHITECTURE.md'), 'utf8').split('\n## Folders')[0] ?? ''
+    ).matchAll(/^\| ([a-z][^|]*?) \|/gm),
+  ].map(([, word = '']) => word.replaceAll(/[ -]/g, '').toLowerCase()),
+);
+
+test('no two files export one name with different meanings', () => {
+  const repeated = [...exporters.keys()].filter(
+    (name) => filesOf(name).length > 1 && !(name in REPEATED),
+  );
+  expect(repeated.map((name) => `${name}: ${filesOf(name).join(', ')}`)).toEqual([]);
+});
+
+test('an exported name that is a word of the glossary means what the glossary defines', () => {
+  expect(glossary.size).toBeGreaterThan(40);
+  const found = [...exporters.keys()].filter((name) => glossary.has(name.toLowerCase())).toSorted();
+  expect(Object.fromEntries(found.map((name) => [name, filesOf(name)]))).toEqual(GLOSSARY_NAMES);
+});
+
+test('names in the list of repetitions are exported by several files', () => {
+  expect(Object.keys(REPEATED).filter((name) => filesOf(name).length < 2)).toEqual([]);
+});
+
+test('every error that a caller tells apart has a code', () => {
+  const classes = sources.flatMap(({ text }) =>
+    [...text.matchAll(/class (\w+)(?:<[^>]*>)? extends Error\b/g)].map(([, name = '']) => name),
+  );
+  expect(classes.toSorted()).toEqual(Object.keys(WITHOUT_CODE).toSorted());
+});
