@@ -9,7 +9,7 @@ interface ReceiptOptions {
   readonly salt?: string;
 }
 
-/** Checks what we and others have signed, without asking anybody. */
+/** Checks what we and others have signed, without asking anyone else. */
 export function addVerifyCommand(program: Command): void {
   const verify = program.command('verify').description('check what was signed, offline');
   verify

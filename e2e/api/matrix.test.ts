@@ -106,7 +106,7 @@ function expectEnvelope(route: Route, { json, status }: ApiResponse): void {
 
 describe('credentials at every route', () => {
   test('a request without a credential or with an unknown one gets a 401', async () => {
-    for (const route of routes.filter(({ who }) => who !== 'anybody')) {
+    for (const route of routes.filter(({ access }) => access !== 'public')) {
       for (const token of [undefined, 'sk-db-nobody', 'eyJhbGciOiJub25lIn0.e30.']) {
         const told = await call(route, token);
         expect(told.status, nameOf(route)).toBe(401);
@@ -116,9 +116,9 @@ describe('credentials at every route', () => {
   });
 
   test('an API key at a route for users, and a user at a route for API keys, gets a 403', async () => {
-    for (const route of routes.filter(({ who }) => who === 'user'))
+    for (const route of routes.filter(({ access }) => access === 'user'))
       expect((await call(route, ann.apiKey)).json.error.code, nameOf(route)).toBe('user_required');
-    for (const route of routes.filter(({ who }) => who === 'key')) {
+    for (const route of routes.filter(({ access }) => access === 'key')) {
       const told = await call(route, ann.person.token);
       expect(told.status, nameOf(route)).toBe(403);
       expectEnvelope(route, told);
@@ -128,11 +128,11 @@ describe('credentials at every route', () => {
   test('the right credential is accepted', async () => {
     for (const route of routes.filter(({ method }) => method === 'GET')) {
       const tokens = {
-        anybody: [undefined],
+        public: [undefined],
         key: [ann.apiKey],
         user: [ann.person.token],
         keyOrUser: [ann.apiKey, ann.person.token],
-      }[route.who];
+      }[route.access];
       for (const token of tokens) {
         const path = await existing(route);
         // The data of a job are available a moment after it has ended.
@@ -206,7 +206,9 @@ describe('two tenants at every route', () => {
   test('no response contains an id of the other tenant', async () => {
     const secrets = [ann.person.account, ann.key, ann.job, ann.machine, 'code-of-ann'];
     for (const route of routes.filter(({ method }) => method === 'GET')) {
-      for (const token of route.who === 'anybody' ? [undefined] : [bob.apiKey, bob.person.token]) {
+      for (const token of route.access === 'public'
+        ? [undefined]
+        : [bob.apiKey, bob.person.token]) {
         const { text } = await call(route, token, {
           path: route.path.includes('{id}') ? named(route, bob.key) : route.path,
         });
@@ -243,7 +245,7 @@ describe('two tenants at every route', () => {
 
 describe('an invalid body at every route that accepts a body', () => {
   const rightToken = (route: Route) =>
-    route.who === 'key' ? ann.apiKey : route.who === 'anybody' ? undefined : ann.person.token;
+    route.access === 'key' ? ann.apiKey : route.access === 'public' ? undefined : ann.person.token;
   const send = async (
     route: Route,
     body: string | Uint8Array,

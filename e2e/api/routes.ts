@@ -7,7 +7,7 @@ export interface Route {
   readonly method: string;
   /** Path with `{id}` as a placeholder for the id of an object. */
   readonly path: string;
-  readonly who: 'anybody' | 'key' | 'user' | 'keyOrUser';
+  readonly access: 'public' | 'key' | 'user' | 'keyOrUser';
   /** An example of a body that fits the schema; undefined if the route accepts none. */
   readonly body: Record<string, unknown> | undefined;
   readonly isAnthropic: boolean;
@@ -25,16 +25,16 @@ export async function routesOf(network: TestNetwork): Promise<Route[]> {
       Object.entries(operations).map(([method, operation]) => ({
         method: method.toUpperCase(),
         path: operation['x-example']?.path ?? path.replace('{*}', 'sim'),
-        who: whoMay(operation),
+        access: accessOf(operation),
         body: operation['x-example']?.body,
         isAnthropic: path.startsWith('/v1/messages'),
       })),
   );
 }
 
-function whoMay({ security = [] }: Operation): Route['who'] {
+function accessOf({ security = [] }: Operation): Route['access'] {
   const schemes = security.flatMap(Object.keys);
-  if (schemes.length === 0) return 'anybody';
+  if (schemes.length === 0) return 'public';
   if (schemes.length === 2) return 'keyOrUser';
   return schemes[0] === 'apiKey' ? 'key' : 'user';
 }

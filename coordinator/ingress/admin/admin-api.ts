@@ -7,7 +7,7 @@ type Definition<
   Query extends TObject,
   Body extends TSchema,
   Reply extends TSchema,
-> = Omit<RouteDefinition<Params, Query, Body, Reply>, 'who' | 'group'>;
+> = Omit<RouteDefinition<Params, Query, Body, Reply>, 'access' | 'group'>;
 
 /** Routes of operators. Every change is in the audit log. */
 export class AdminApi {
@@ -24,7 +24,7 @@ export class AdminApi {
   read<Params extends TObject, Query extends TObject, Body extends TSchema, Reply extends TSchema>(
     definition: Omit<Definition<Params, Query, Body, Reply>, 'method'>,
   ): void {
-    this.#api.route({ ...definition, method: 'GET', who: 'operator', group: 'Operators' });
+    this.#api.route({ ...definition, method: 'GET', access: 'operator', group: 'Operators' });
   }
 
   change<
@@ -33,6 +33,6 @@ export class AdminApi {
     Body extends TSchema,
     Reply extends TSchema,
   >(action: string, definition: Definition<Params, Query, Body, Reply>): void {
-    this.#api.route({ ...definition, who: 'operator', group: 'Operators', audit: action });
+    this.#api.route({ ...definition, access: 'operator', group: 'Operators', audit: action });
   }
 }

@@ -108,7 +108,7 @@ function calledPath(path: string, example: Example = {}): string {
 
 function section({ method, path, operation }: Entry): string[] {
   const schemes = (operation.security ?? []).flatMap(Object.keys);
-  const who =
+  const credentials =
     schemes.length === 0
       ? 'No key is needed.'
       : `With ${schemes.map((scheme) => WHO[scheme]).join(', or ')}.`;
@@ -127,7 +127,7 @@ function section({ method, path, operation }: Entry): string[] {
     '',
     `### ${method} ${path.replace('{*}', '{name}')}`,
     '',
-    `${operation.summary}. ${who}`,
+    `${operation.summary}. ${credentials}`,
     ...(operation.description ? ['', ...wrapped(operation.description)] : []),
     '',
     '```sh',

@@ -14,8 +14,8 @@ import type { Auth } from './authenticate.ts';
  */
 
 /** The callers that a route admits. */
-type Who = keyof Auth | 'operator' | 'anybody';
-type Hooks = Readonly<Partial<Record<Who, (request: FastifyRequest) => Promise<void>>>>;
+type Access = keyof Auth | 'operator' | 'public';
+type Hooks = Readonly<Partial<Record<Access, (request: FastifyRequest) => Promise<void>>>>;
 
 export interface RouteDefinition<
   Params extends TObject,
@@ -28,7 +28,7 @@ export interface RouteDefinition<
   readonly group: string;
   readonly summary: string;
   readonly description?: string;
-  readonly who: Who;
+  readonly access: Access;
   readonly params?: Params;
   readonly query?: Query;
   readonly body?: Body;
@@ -79,18 +79,29 @@ export class Api {
   route<Params extends TObject, Query extends TObject, Body extends TSchema, Reply extends TSchema>(
     definition: RouteDefinition<Params, Query, Body, Reply>,
   ): void {
-    const { method, url, group, summary, description, who, params, query, body, reply, example } =
-      definition;
-    const hook = this.#hooks[who];
-    if (hook === undefined && who !== 'anybody')
-      throw new Error(`${url} needs the access "${who}", which this listener cannot check`);
+    const {
+      method,
+      url,
+      group,
+      summary,
+      description,
+      access,
+      params,
+      query,
+      body,
+      reply,
+      example,
+    } = definition;
+    const hook = this.#hooks[access];
+    if (hook === undefined && access !== 'public')
+      throw new Error(`${url} needs the access "${access}", which this listener cannot check`);
     const schema: FastifySchema = {
       summary,
       tags: [group],
       response: { 200: reply },
       ...(description !== undefined && { description }),
       ...(example && { 'x-example': example }),
-      ...(who !== 'anybody' && { security: SECURITY[who] }),
+      ...(access !== 'public' && { security: SECURITY[access] }),
       ...(params && { params }),
       ...(query && { querystring: query }),
       ...(body && { body }),
@@ -100,7 +111,7 @@ export class Api {
       url,
       bodyLimit: MAX_BODY_BYTES,
       ...(hook && { onRequest: hook }),
-      config: { isForBrowsers: who === 'key' },
+      config: { isForBrowsers: access === 'key' },
       ...(body !== undefined && {
         preValidation: async (request: FastifyRequest) => {
           request.body = parseJson(request.body);

@@ -50,7 +50,7 @@ export function addGenerationRoute(api: Api): void {
     method: 'GET',
     url: '/v1/generation',
     group: 'Money',
-    who: 'keyOrUser',
+    access: 'keyOrUser',
     summary: 'Tokens, cost and times of one request',
     description:
       'The id is the `X-Inference-Job-ID` of the answer. The record exists about a second after the end of the answer; the cost is null until the ledger has it. An answer that was lost with our server has the status `ingress_lost`: its record exists about a minute later, and its cost covers only the tokens that you received.',

@@ -20,7 +20,7 @@ export function addHubsRoute(api: Api, deps: { readonly hubs: HubAddresses }): v
     method: 'GET',
     url: '/v1/providers/hubs',
     group: 'Machines',
-    who: 'anybody',
+    access: 'public',
     summary: 'Addresses of the hubs, and the certificate of their authority',
     reply: Type.Object({
       leaf_urls: Type.Array(Type.String()),

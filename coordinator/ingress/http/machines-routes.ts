@@ -53,7 +53,7 @@ export function addMachinesRoutes({
     method: 'POST',
     url: '/v1/providers/enrol',
     group: 'Machines',
-    who: 'anybody',
+    access: 'public',
     summary: 'Exchange a one-time token for the credentials of a leaf node',
     body: Type.Object({
       token: Type.String({ minLength: 16, maxLength: 128 }),
@@ -94,7 +94,7 @@ export function addMachinesRoutes({
     method: 'POST',
     url: '/v1/device/approve',
     group: 'Machines',
-    who: 'user',
+    access: 'user',
     summary: 'Approve or deny the machine that shows a code',
     audit: 'decide-link',
     isBodySecret: true,

@@ -75,7 +75,7 @@ export function addModelsRoutes(
     method: 'GET',
     url: '/v1/models',
     group: 'Models',
-    who: 'key',
+    access: 'key',
     summary: 'The models that your key may use and that a machine could serve now',
     description:
       'The list includes builds that only your own machines serve: you may call them by their own name without charge. `all=true` adds the models that no machine serves at the moment.',
@@ -91,7 +91,7 @@ export function addModelsRoutes(
       method: 'GET',
       url: '/v1/models/*',
       group: 'Models',
-      who: 'key',
+      access: 'key',
       summary: 'One model, by its id or an alias',
     },
     params: Type.Object({ '*': Type.String() }),
@@ -110,7 +110,7 @@ export function addModelsRoutes(
     method: 'GET',
     url: '/v1/models/catalog',
     group: 'Models',
-    who: 'anybody',
+    access: 'public',
     summary: 'All models of the catalog, without those in a beta test',
     reply: listOf(Model),
     handle: async () => ({
@@ -137,7 +137,7 @@ export function addModelsRoutes(
     method: 'GET',
     url: '/v1/models/capacity',
     group: 'Models',
-    who: 'anybody',
+    access: 'public',
     summary: 'Current capacity of the fleet',
     reply: listOf(Room),
     handle: async () => {
@@ -152,7 +152,7 @@ export function addModelsRoutes(
     method: 'GET',
     url: '/v1/models/openrouter',
     group: 'Models',
-    who: 'anybody',
+    access: 'public',
     summary: 'The models in the format of marketplaces',
     reply: Type.Object({
       data: Type.Array(

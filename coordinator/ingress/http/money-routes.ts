@@ -83,7 +83,7 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
     method: 'GET',
     url: '/v1/balance',
     group: 'Money',
-    who: 'keyOrUser',
+    access: 'keyOrUser',
     summary: 'The balance of the account',
     description:
       '`promotional_micro_usd` is credit that was granted: it is spent first and can never be withdrawn. `owed_micro_usd` is a debt: a payment was refunded or disputed after its credit was spent. An account that owes gets 402 `payment_owed` and cannot withdraw until it has bought or earned as much.',
@@ -116,7 +116,7 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
     method: 'GET',
     url: '/v1/usage',
     group: 'Money',
-    who: 'keyOrUser',
+    access: 'keyOrUser',
     summary: 'Requests and their cost, newest first',
     description: `A person gets the whole account; an API key gets only its own requests. ${CSV}`,
     query: Type.Object(
@@ -158,7 +158,7 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
     method: 'GET',
     url: '/v1/statement',
     group: 'Money',
-    who: 'user',
+    access: 'user',
     summary: 'Every change of the balance, oldest first',
     description: CSV,
     query: Type.Object(PageQuery, strict),
@@ -193,7 +193,7 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
     method: 'GET',
     url: '/v1/earnings',
     group: 'Money',
-    who: 'user',
+    access: 'user',
     summary: 'Earnings of your machines and referrals',
     query: Type.Object({ from: optional(When), until: optional(When) }, strict),
     reply: Type.Object({

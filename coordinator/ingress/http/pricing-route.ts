@@ -50,7 +50,7 @@ export function addPricingRoute(
     method: 'GET',
     url: '/v1/pricing',
     group: 'Money',
-    who: 'anybody',
+    access: 'public',
     summary: 'Prices of the models',
     description:
       'A request without `provider.max_price` costs at most the listed price. A charge is the price of the tokens, rounded up once to a whole millionth of a dollar, and at least `minimum_charge_micro_usd`.',

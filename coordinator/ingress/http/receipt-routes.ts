@@ -13,7 +13,7 @@ export function addReceiptRoutes(api: Api): void {
     method: 'GET',
     url: '/v1/receipts/:job',
     group: 'Money',
-    who: 'keyOrUser',
+    access: 'keyOrUser',
     summary: 'The signed receipt of one request',
     description:
       'The id is the `X-Inference-Job-ID` of the answer. The receipt exists about a second after the end of the answer. The provider signs its work, also for streams that were cut short; the coordinator signs that and the price. `dinf verify receipt` verifies both offline.',
@@ -45,7 +45,7 @@ export function addReceiptRoutes(api: Api): void {
     method: 'GET',
     url: '/v1/receipt-keys',
     group: 'Money',
-    who: 'anybody',
+    access: 'public',
     summary: 'The keys that countersign receipts',
     reply: Type.Object({
       keys: Type.Array(Type.String(), {

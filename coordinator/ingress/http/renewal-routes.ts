@@ -22,7 +22,7 @@ export function addRenewalRoutes({
     method: 'POST',
     url: '/v1/providers/renewal-nonce',
     group: 'Machines',
-    who: 'anybody',
+    access: 'public',
     summary: 'Get the nonce that a machine signs to renew its credentials',
     body: Type.Object({ provider: ProviderId }, strict),
     example: { body: { provider } },
@@ -38,7 +38,7 @@ export function addRenewalRoutes({
     method: 'POST',
     url: '/v1/providers/renew',
     group: 'Machines',
-    who: 'anybody',
+    access: 'public',
     summary: 'Renew the credentials of a leaf node',
     description:
       'The signature is Ed25519, made with the nkey with which the machine enrolled, over the lines "d-inference: renew the leaf credentials", the provider and the nonce, joined by line feeds. The credentials may have expired.',

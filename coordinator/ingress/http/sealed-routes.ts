@@ -100,7 +100,7 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
     method: 'POST',
     url: '/v1/sealed/sessions',
     group: 'Sealed',
-    who: 'key',
+    access: 'key',
     summary: 'Open a session for a request that only its provider can read',
     description:
       'Reserves a provider, holds the highest possible cost of the request, and returns the provider’s key and its evidence. Verify both (docs/security/blind-mode.md; `dinf proxy` does), seal the request for that key, and send it to `/v1/sealed/jobs/{job}` within ten seconds.',
@@ -147,7 +147,7 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
     method: 'DELETE',
     url: '/v1/sealed/sessions/:job',
     group: 'Sealed',
-    who: 'key',
+    access: 'key',
     summary: 'Reject the offer of a session',
     description:
       'Releases the provider and the money at once. The session counts towards the open sessions of the key until it would have expired.',

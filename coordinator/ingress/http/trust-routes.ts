@@ -41,7 +41,7 @@ export function addTrustRoutes(api: Api): void {
     method: 'GET',
     url: '/v1/providers/attestation',
     group: 'Trust',
-    who: 'anybody',
+    access: 'public',
     summary: 'The evidence of the machines',
     description:
       "The evidence of all machines that are trusted now, by id: keys, code and posture, each signed with the machine's own key. It contains no owner and no serial number. docs/security/blind-mode.md describes how to verify it.",
@@ -71,7 +71,7 @@ export function addTrustRoutes(api: Api): void {
     method: 'GET',
     url: '/v1/releases',
     group: 'Trust',
-    who: 'anybody',
+    access: 'public',
     summary: 'Releases that machines may run',
     reply: listOf(
       Type.Object({
@@ -99,7 +99,7 @@ export function addTrustRoutes(api: Api): void {
     method: 'GET',
     url: '/v1/transparency/head',
     group: 'Trust',
-    who: 'anybody',
+    access: 'public',
     summary: 'The signed head of the log',
     reply: Type.Object({
       size: Type.Integer(),
@@ -140,7 +140,7 @@ export function addTrustRoutes(api: Api): void {
     method: 'GET',
     url: '/v1/transparency/inclusion',
     group: 'Trust',
-    who: 'anybody',
+    access: 'public',
     summary: 'Proof that an entry is in the log',
     query: Type.Object(
       {
@@ -163,7 +163,7 @@ export function addTrustRoutes(api: Api): void {
     method: 'GET',
     url: '/v1/transparency/consistency',
     group: 'Trust',
-    who: 'anybody',
+    access: 'public',
     summary: 'Proof that the log was only extended',
     query: Type.Object({ earlier: count, later: count }, strict),
     reply: Type.Object({ proof: Proof }),
@@ -179,7 +179,7 @@ export function addTrustRoutes(api: Api): void {
     method: 'GET',
     url: '/v1/transparency/entries',
     group: 'Trust',
-    who: 'anybody',
+    access: 'public',
     summary: 'The entries of the log',
     query: Type.Object(
       { from: optional(count), limit: optional(Type.Integer({ minimum: 1, maximum: 1_000 })) },
