@@ -46,9 +46,7 @@ async function runMigrations(contract: boolean): Promise<void> {
   const applied = await migrate(config.databaseUrl, {
     ...(contract && { beforeContract: refuseOlderVersions }),
   }).catch(explainDatabase);
-  const { ensureStreams, StreamReplicasError, StreamStorageError } = await import(
-    '#coordinator/streams.ts'
-  );
+  const { ensureStreams, StreamStorageError } = await import('#coordinator/streams.ts');
   const { wantedReplicas } = await import('#coordinator/stream-replicas.ts');
   refuseWithoutNetwork(config);
   const replicas = await wantedReplicas(config);
@@ -57,8 +55,6 @@ async function runMigrations(contract: boolean): Promise<void> {
       `dinf: the number of hubs cannot be read with the system account (${replicas.sizeUnknown}), so streams keep the replicas that they have; set DINF_STREAM_REPLICAS, or run this where the keys are\n`,
     );
   await withBus((bus) => ensureStreams(bus, replicas)).catch(async (cause: unknown) => {
-    if (cause instanceof StreamReplicasError)
-      throw new CommandError(EXIT.unavailable, cause.message, { cause });
     if (!(cause instanceof StreamStorageError)) throw cause;
     const { explainStorage } = await import('#coordinator/stream-storage.ts');
     throw new CommandError(EXIT.unavailable, await explainStorage(cause, config), { cause });

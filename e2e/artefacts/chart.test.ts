@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { componentNames } from '#coordinator/main.ts';
 import { cacheFolder, findNatsServer } from '#provider';
-import { RELEASE as NATS_VERSION } from '#provider/leaf/release-archive.ts';
+import { NATS_RELEASE as NATS_VERSION } from '#provider/leaf/release-archive.ts';
 import {
   type Chart,
   GROUP_SECRETS,

@@ -42,6 +42,7 @@ const GLOSSARY_NAMES: Readonly<Record<string, readonly string[]>> = {
   Serving: ['coordinator/routing/core/serving.ts'],
   Slot: ['bus-schemas/messages/provider.ts'],
   Standing: ['bus-schemas/messages/vocabulary.ts'],
+  Supervisor: ['provider/service/supervisor.ts'],
   Surface: ['http-api/core/surfaces/surface.ts'],
   TopUp: ['bus-schemas/messages/settlement.ts'],
   Trait: ['bus-schemas/messages/vocabulary.ts'],

@@ -1,3 +1,5 @@
+import { CodedError } from '#bus-schemas/coded-error.ts';
+
 /**
  * Why a model was not downloaded. `wrong_bytes`: what arrived differs from the digest that the hub
  * states. `no_space`: the disk is too small. `unfit`: this machine cannot run the model.
@@ -12,12 +14,4 @@ type DownloadFault =
   | 'busy';
 
 /** The message is for the owner of the machine. */
-export class DownloadError extends Error {
-  readonly code: DownloadFault;
-
-  constructor(code: DownloadFault, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'DownloadError';
-    this.code = code;
-  }
-}
+export class DownloadError extends CodedError<DownloadFault> {}

@@ -67,7 +67,7 @@ export function addStatsRoute(api: Api, { catalog, now, clock }: StatsDeps): voi
     method: 'GET',
     url: '/v1/stats',
     group: 'Models',
-    who: 'anybody',
+    access: 'public',
     summary: 'Requests, tokens, models and machines of the network',
     description: `Counts of the last 30 days by hour (UTC), of all customers together, at most ${CACHED_SECONDS} seconds old. Counts are rounded to two digits, and fewer than ten requests are shown as 0. Hours without a request are left out.`,
     reply: Stats,

@@ -118,7 +118,7 @@ export function addTrustRoutes(api: Api): void {
     method: 'GET',
     url: '/v1/transparency/keys',
     group: 'Trust',
-    who: 'anybody',
+    access: 'public',
     summary: 'The keys that signed the log one after the other',
     description:
       'Each key signs the statement that names the next one, and each statement is an entry of the log. The list is empty if the log still has its first key.',
