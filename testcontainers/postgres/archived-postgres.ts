@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type PostgresServer, startLocalPostgres } from '#network';
 import { baseBackup, writeLike } from './base-backup.ts';
-import { run } from './run-statement.ts';
+import { runStatement } from './run-statement.ts';
 
 /** A Postgres that copies its WAL into an archive, so that it can be restored to any point in time. */
 export interface ArchivedPostgres extends AsyncDisposable {
@@ -80,7 +80,7 @@ export async function startArchivedPostgres(): Promise<ArchivedPostgres> {
 
 async function archiveAll(url: string): Promise<void> {
   // A switch without new WAL would archive nothing.
-  const [row] = await run<{ file: string }>(
+  const [row] = await runStatement<{ file: string }>(
     url,
     "SELECT pg_walfile_name(pg_create_restore_point('archived')) AS file, pg_switch_wal()",
   );
@@ -91,5 +91,6 @@ async function archiveAll(url: string): Promise<void> {
 }
 
 async function untilTrue(url: string, statement: string): Promise<void> {
-  while ((await run<{ done: boolean }>(url, statement))[0]?.done !== true) await delay(POLL_MS);
+  while ((await runStatement<{ done: boolean }>(url, statement))[0]?.done !== true)
+    await delay(POLL_MS);
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type PostgresServer, startLocalPostgres } from '#network';
 import { baseBackup, writeLike } from './base-backup.ts';
-import { run } from './run-statement.ts';
+import { runStatement } from './run-statement.ts';
 
 export interface ReplicatedPostgres extends AsyncDisposable {
   readonly primary: PostgresServer;
@@ -36,8 +36,8 @@ export async function startReplicatedPostgres(): Promise<ReplicatedPostgres> {
       settings: { ...SETTINGS, primary_conninfo: `${conninfo} application_name=${STANDBY}` },
     }),
   );
-  await run(primary.url, `ALTER SYSTEM SET synchronous_standby_names = '${STANDBY}'`);
-  await run(primary.url, 'SELECT pg_reload_conf()');
+  await runStatement(primary.url, `ALTER SYSTEM SET synchronous_standby_names = '${STANDBY}'`);
+  await runStatement(primary.url, 'SELECT pg_reload_conf()');
   const owned = stack.move();
   return {
     primary,
@@ -47,7 +47,7 @@ export async function startReplicatedPostgres(): Promise<ReplicatedPostgres> {
       return url.href.replace(url.host, `${url.host},${hostname}:${standby.port}`);
     },
     promote: async () => {
-      const [row] = await run<{ promoted: boolean }>(
+      const [row] = await runStatement<{ promoted: boolean }>(
         standby.url,
         'SELECT pg_promote(wait_seconds => 60) AS promoted',
       );

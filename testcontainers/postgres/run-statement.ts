@@ -1,7 +1,10 @@
 import { Client } from 'pg';
 
 /** Runs one statement on a connection of its own. */
-export async function run<Row extends object>(url: string, statement: string): Promise<Row[]> {
+export async function runStatement<Row extends object>(
+  url: string,
+  statement: string,
+): Promise<Row[]> {
   const client = new Client({ connectionString: url });
   await client.connect();
   try {

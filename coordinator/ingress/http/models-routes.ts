@@ -7,7 +7,7 @@ import { deprecationHeaders, mayUse } from '../core/model-access.ts';
 import type { OwnMachines } from '../own-machines.ts';
 import { type Api, asTime, LIST, listOf, optional, orNull, strict } from './api.ts';
 import { keyOf } from './authenticate.ts';
-import type { Capacity, UsableModels } from './usable-models.ts';
+import type { UsableCapacity, UsableModels } from './usable-models.ts';
 
 const Traits = Type.Array(Type.Enum(TRAITS));
 const Model = Type.Object({
@@ -234,10 +234,10 @@ function describeModel(name: string, model: CatalogModel, minimumChargeMicroUsd:
 function roomFor(
   name: string,
   { builds }: CatalogModel,
-  { builds: fleet, queued, queueDepth }: Capacity,
+  { builds: fleet, queued, queueDepth }: UsableCapacity,
 ) {
   const serving = fleet.filter(({ build }) => builds.includes(build));
-  const sum = (pick: (build: Capacity['builds'][number]) => number) =>
+  const sum = (pick: (build: UsableCapacity['builds'][number]) => number) =>
     serving.reduce((total, build) => total + pick(build), 0);
   const ready = serving.some(
     ({ warm, freeSlots, freeTokens }) => warm > 0 && freeSlots > 0 && freeTokens > 0,

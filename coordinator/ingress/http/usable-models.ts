@@ -5,7 +5,7 @@ import type { KeyCaller } from '../identity/key-cache.ts';
 import type { OwnMachines } from '../own-machines.ts';
 import type { Api } from './api.ts';
 
-export type Capacity = MessageOf<typeof services.routing.capacity.reply>;
+export type UsableCapacity = MessageOf<typeof services.routing.capacity.reply>;
 
 interface Deps {
   readonly api: Api;
@@ -19,13 +19,13 @@ const CAPACITY_GOOD_MS = 2_000;
 /** The models that a caller may use, and the capacity of the fleet for them. */
 export class UsableModels {
   readonly #deps: Deps;
-  #known: { capacity: Capacity; at: number } | undefined;
+  #known: { capacity: UsableCapacity; at: number } | undefined;
 
   constructor(deps: Deps) {
     this.#deps = deps;
   }
 
-  async capacity(): Promise<Capacity> {
+  async capacity(): Promise<UsableCapacity> {
     const { api, clock } = this.#deps;
     if (this.#known === undefined || clock() - this.#known.at >= CAPACITY_GOOD_MS)
       this.#known = { capacity: await api.ask(services.routing.capacity, {}), at: clock() };

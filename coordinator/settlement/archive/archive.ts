@@ -1,6 +1,7 @@
 import { mkdir, open, rename, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setImmediate as otherWork } from 'node:timers/promises';
+import { CodedError } from '#bus-schemas/coded-error.ts';
 import { type Month, monthsBetween } from '#coordinator/months.ts';
 import {
   type ArchiveSums,
@@ -24,15 +25,7 @@ export type ArchiveErrorCode =
   | 'wrong_file'
   | 'rows_left';
 
-export class ArchiveError extends Error {
-  override readonly name = 'ArchiveError';
-  readonly code: ArchiveErrorCode;
-
-  constructor(code: ArchiveErrorCode, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
+export class ArchiveError extends CodedError<ArchiveErrorCode> {}
 
 export interface ArchiveOptions {
   readonly store: ArchiveStore;

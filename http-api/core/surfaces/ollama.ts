@@ -4,11 +4,11 @@ import type { AttemptEnd } from '../attempt-end.ts';
 import type { JsonObject } from '../json.ts';
 import { lowerChat, lowerGenerate } from './ollama-request.ts';
 import {
+  type AnswerContent,
   type AnswerHead,
   Gathering,
   type StreamWriter,
   type Surface,
-  type AnswerContent,
 } from './surface.ts';
 
 /**
