@@ -89,7 +89,7 @@ export class StreamStorageError extends CodedError<'no_stream_storage'> {
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
 
 /** The cluster has fewer hubs than the stream is to have replicas, or some of them are away. */
-export class StreamReplicasError extends CodedError<'too_few_hubs'> {
+class StreamReplicasError extends CodedError<'too_few_hubs'> {
   override readonly fault = 'dependency';
 
   constructor({ name }: EventStream, count: number, cause: unknown) {
