@@ -6,7 +6,6 @@ import type { NatsNode } from '#network';
 import { startNatsHub } from '#testcontainers';
 import { Bus, endpoint } from './bus.ts';
 import { reportBus } from './bus-report.ts';
-import { leaveHub } from './connect-bus.ts';
 import { ensureStreams } from './streams.ts';
 
 const PROVIDER = `A${'B'.repeat(55)}`;
@@ -63,7 +62,7 @@ describe('a call', () => {
     expect(performance.now() - startedAt).toBeLessThan(1_000);
   });
 
-  test('that a stopping component has received is answered before it leaves the bus', async () => {
+  test('that a stopping component has received is answered before its end is complete', async () => {
     const handling = Promise.withResolvers<void>();
     const snapshot = Promise.withResolvers<{ revision: number; models: []; aliases: [] }>();
     const connection = await connectToServer({ servers: hub.clientUrl });
@@ -76,14 +75,20 @@ describe('a call', () => {
     await connection.flush();
     const answer = bus.call(services.catalog.snapshot, {}, { timeoutMs: 60_000 });
     await handling.promise;
-    const left = component[Symbol.asyncDispose]().then(() => leaveHub(connection));
+    let hasEnded = false;
+    const end = component[Symbol.asyncDispose]().then(() => {
+      hasEnded = true;
+    });
     // A second call finds no component: the first one takes no more calls.
     await expect
       .poll(() => bus.call(services.catalog.snapshot, {}, CALL).catch(({ code }) => code))
       .toBe('unavailable');
+    for (let trip = 0; trip < 50; trip += 1) await connection.flush();
+    expect(hasEnded).toBe(false);
     snapshot.resolve({ revision: 7, models: [], aliases: [] });
     expect(await answer).toMatchObject({ revision: 7 });
-    await left;
+    await end;
+    await connection.close();
   });
 
   test('that takes too long fails with a timeout', async () => {
