@@ -296,8 +296,11 @@ describe('an invalid body at every route that accepts a body', () => {
   });
 
   test('of another type', async () => {
+    // Ollama's clients send JSON under any type.
     for (const route of taking())
-      expect((await send(route, 'a=1', 'text/plain')).status, nameOf(route)).toBe(415);
+      expect((await send(route, 'a=1', 'text/plain')).status, nameOf(route)).toBe(
+        route.path.startsWith('/api/') ? 400 : 415,
+      );
   });
 
   test('with a value of a wrong type or size in each field', async () => {

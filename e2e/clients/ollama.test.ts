@@ -94,3 +94,26 @@ describe.skipIf(reason !== undefined)(`Ollama's Python client (${reason ?? VERSI
     });
   });
 });
+
+describe('a plain curl call, as Ollama documents it', () => {
+  let network: TestNetwork;
+  beforeAll(async () => {
+    network = await startTestNetwork({ providers: 1, tokenMs: 2 });
+  });
+  afterAll(() => network[Symbol.asyncDispose]());
+
+  test.each([
+    ['/api/chat', { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], stream: false }],
+    ['/api/show', { model: 'sim' }],
+  ])('to %s needs no Content-Type of JSON', async (path, body) => {
+    const { status } = await fetch(`${network.url}${path}`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${network.apiKey}`,
+        'content-type': 'application/x-www-form-urlencoded',
+      },
+      body: JSON.stringify({ ...body, options: { num_predict: 3 } }),
+    });
+    expect(status).toBe(200);
+  });
+});

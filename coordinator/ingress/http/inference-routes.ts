@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { PrintedReceipt } from '#bus-schemas';
 import type { Answer } from '#http-api/answer.ts';
 import { StreamAnswer, WholeAnswer } from '#http-api/answer-writers.ts';
+import { withAnyContentType } from '#http-api/any-content-type.ts';
 import { parseJson } from '#http-api/core/json.ts';
 import { responses } from '#http-api/core/surfaces/responses.ts';
 import type { Surface } from '#http-api/core/surfaces/surface.ts';
@@ -42,9 +43,13 @@ export function addInferenceRoutes(server: FastifyInstance, deps: InferenceDeps)
       onRequest: deps.auth.key,
       schema: inferenceSchema(surface.path),
     };
-    server.post(surface.path, options, (request, reply) =>
-      infer(surface, { request, reply, deps }),
-    );
+    const add = (scope: FastifyInstance) => {
+      scope.post(surface.path, options, (request, reply) =>
+        infer(surface, { request, reply, deps }),
+      );
+    };
+    if (surface.readsAnyContentType) withAnyContentType(server, add);
+    else add(server);
   }
   server.post(
     '/v1/responses/compact',

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { type TSchema, Type } from 'typebox';
 import type { CatalogModel } from '#bus-schemas';
+import { withAnyContentType } from '#http-api/any-content-type.ts';
 import { parseJson } from '#http-api/core/json.ts';
 import { ollamaChat } from '#http-api/core/surfaces/ollama.ts';
 import { ApiError } from '#http-api/errors.ts';
@@ -50,28 +51,31 @@ export function addOllamaRoutes(server: FastifyInstance, { auth, usable }: Ollam
       return { models: models.map(([name, model]) => tagOf(name, model)) };
     },
   );
-  server.post(
-    '/api/show',
-    route(
-      'One model (Ollama)',
-      Type.Object({
-        details: Details,
-        model_info: Type.Record(Type.String(), Type.Unknown()),
-        capabilities: Type.Array(Type.String()),
-      }),
-      {
-        body: Type.Object({ model: Type.String() }),
-        'x-example': { body: { model: 'sim' } },
+  withAnyContentType(server, (scope) => {
+    scope.post(
+      '/api/show',
+      route(
+        'One model (Ollama)',
+        Type.Object({
+          details: Details,
+          model_info: Type.Record(Type.String(), Type.Unknown()),
+          capabilities: Type.Array(Type.String()),
+        }),
+        {
+          body: Type.Object({ model: Type.String() }),
+          'x-example': { body: { model: 'sim' } },
+        },
+      ),
+      async (request) => {
+        const { model: wanted, name } = parseJson(request.body);
+        const models = await usable.of(keyOf(request), { all: true });
+        const found = models.find(([each]) => each === (wanted ?? name));
+        if (found === undefined)
+          throw new ApiError('model_not_found', undefined, { param: 'model' });
+        return shownOf(found[1]);
       },
-    ),
-    async (request) => {
-      const { model: wanted, name } = parseJson(request.body);
-      const models = await usable.of(keyOf(request), { all: true });
-      const found = models.find(([each]) => each === (wanted ?? name));
-      if (found === undefined) throw new ApiError('model_not_found', undefined, { param: 'model' });
-      return shownOf(found[1]);
-    },
-  );
+    );
+  });
   server.get(
     '/api/version',
     route('The version of this network (Ollama)', Type.Object({ version: Type.String() })),

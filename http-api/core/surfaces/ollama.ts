@@ -43,6 +43,7 @@ const surfaceOf = (
 ): Surface => ({
   path,
   streamType: 'application/x-ndjson',
+  readsAnyContentType: true,
   lower,
   stream: (head) => new OllamaStream(head, shape),
   whole: (head, { text, reasoning, calls, end }) => ({

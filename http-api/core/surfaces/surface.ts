@@ -12,6 +12,8 @@ export interface Surface {
   readonly path: string;
   /** Type of its streams; server-sent events if absent. */
   readonly streamType?: string;
+  /** Whether its clients send JSON under any `Content-Type`. */
+  readonly readsAnyContentType?: true;
   /** Returns a new body; throws an ApiError if the request cannot be lowered. */
   lower(body: JsonObject): JsonObject;
   stream(head: AnswerHead): StreamWriter;
