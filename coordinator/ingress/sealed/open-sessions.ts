@@ -9,9 +9,10 @@ const MAX_ALLOWANCE = 32;
 const REMEMBER_MS = 60_000;
 /**
  * Longest wait of a session for its turn, in milliseconds, and the number of sessions of one key
- * that may wait.
+ * that may wait. A client on a busy machine takes seconds to check its first offers. The wait is
+ * shorter than the ten seconds of an offer, so sessions that waste their offers do not take turns.
  */
-const WAIT_MS = 2_000;
+const WAIT_MS = 5_000;
 const MAX_WAITING = 64;
 const MAX_KEYS = 10_000;
 
