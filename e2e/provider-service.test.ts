@@ -23,7 +23,14 @@ async function provider(name: string, ...args: string[]): Promise<string> {
   const { stdout } = await run(
     process.execPath,
     [DINF, 'provider', name, '--home', home, ...args],
-    { env: { ...process.env, DINF_HOME: join(network.network.home, 'elsewhere') } },
+    {
+      env: {
+        ...process.env,
+        DINF_HOME: join(network.network.home, 'elsewhere'),
+        // As `npx` sets it: the service must go on after npx has ended.
+        npm_lifecycle_event: 'npx',
+      },
+    },
   );
   return stdout;
 }

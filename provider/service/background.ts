@@ -28,15 +28,19 @@ const NAME = 'dinf-provider';
 const LABEL = 'org.d-inference.provider';
 const STATE_MODE = 0o644;
 
-/** Starts a process that outlives this one. */
+/**
+ * Starts a process that outlives this one. The program stops with npm or with the process that wraps
+ * it (bin/run-under.mjs), which it recognises by two variables; the service must not.
+ */
 export function startDetached({ home, command, env }: BackgroundService): void {
+  const { npm_lifecycle_event: _npm, DINF_PARENT: _wrapper, ...inherited } = process.env;
   mkdirSync(dirname(logPath(home)), { recursive: true, mode: 0o700 });
   const log = openSync(logPath(home), 'a', 0o600);
   spawn(command[0], command.slice(1), {
     detached: true,
     stdio: ['ignore', log, log],
     cwd: home,
-    env: { ...process.env, ...env },
+    env: { ...inherited, ...env },
   }).unref();
 }
 
