@@ -43,6 +43,8 @@ describe.skipIf(!onPath('prometheus'))("Debian's Prometheus reads a running netw
         { DINF_METRICS_PORT: '0' },
       ),
     );
+    // Log and output are two streams, so the URL may arrive after the line that ends the start.
+    await vi.waitFor(() => expect(providerUrl).not.toBe(''));
     for (const model of ['sim-llama-8b', 'no-such-model'])
       await network.ask('POST', '/v1/chat/completions', {
         token: network.apiKey,
