@@ -272,6 +272,13 @@ describe('models', () => {
     expect((await askFor(apiKey)).status).toBe(200);
     expect(await listed()).toBeUndefined();
     expect(await listed(apiKey)).toMatchObject({ beta: true });
+    const counted = (token: string) =>
+      network.ask('POST', '/v1/messages/count_tokens', {
+        token,
+        body: { model: MODEL, messages: [{ role: 'user', content: 'Hi' }] },
+      });
+    expect((await counted(network.apiKey)).status).toBe(404);
+    expect((await counted(apiKey)).status).toBe(200);
     const everybody = (await network.ask('GET', '/v1/models/catalog')).json.data;
     expect(everybody.map(({ id }: { id: string }) => id)).not.toContain(MODEL);
     expect(await dinf('models', 'beta', 'tools', '--end')).toContain('open to everybody');

@@ -4,11 +4,12 @@ import type { ChatIntent } from '#http-api/core/introspect.ts';
 import { priceTerms, withQuantizations } from '#http-api/core/provider-preferences.ts';
 import { ApiError } from '#http-api/errors.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
-import { checkNotShed, deprecationHeaders, mayUse } from '../core/model-access.ts';
+import { checkNotShed, deprecationHeaders } from '../core/model-access.ts';
 import type { JobSpec } from '../job-spec.ts';
 import type { KeyPolicy, WantedMachines } from '../key-policy.ts';
 import type { OwnMachines } from '../own-machines.ts';
 import { keyOf } from './authenticate.ts';
+import { calledModel } from './called-model.ts';
 
 export interface AdmissionDeps {
   readonly policy: KeyPolicy;
@@ -35,7 +36,7 @@ type AdmittedJob = Omit<
 >;
 
 export interface JobAdmission {
-  /** What is left of the limits of key and account, and the deprecation of the model. */
+  /** Headers about the limits of key and account, and about the deprecation of the model. */
   readonly headers: Readonly<Record<string, string>>;
   /** The error of a request above its limits; it has been counted all the same. */
   readonly refusal: ApiError | undefined;
@@ -56,10 +57,10 @@ export async function admitJob(
   { catalog, ownMachines, policy, now }: AdmissionDeps,
 ): Promise<JobAdmission> {
   const caller = keyOf(request);
-  const inCatalog = await catalog.model(wish.model);
-  const offered = inCatalog ?? (await ownMachines.model(caller.account, wish.model));
-  if (offered === undefined || !mayUse(offered, caller))
-    throw new ApiError('model_not_found', undefined, { param: 'model' });
+  const { model: offered, isInCatalog } = await calledModel(wish.model, caller, {
+    catalog,
+    ownMachines,
+  });
   policy.checkModel(caller, wish.model, offered);
   checkCapable(wish, offered);
   const model = withQuantizations(offered, wish.quantizations);
@@ -68,7 +69,7 @@ export async function admitJob(
   const machines = await policy.machinesFor(
     caller,
     wish,
-    inCatalog === undefined ? 'self' : request.headers['x-dinf-route'],
+    isInCatalog ? request.headers['x-dinf-route'] : 'self',
   );
   if (machines.areOwn !== true) checkNotShed(offered, now());
   const { promptEstimate, promptBound, requires, level, amounts } = wish;

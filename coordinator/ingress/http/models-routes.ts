@@ -1,12 +1,12 @@
 import { Type } from 'typebox';
 import { type CatalogModel, TRAITS } from '#bus-schemas';
-import { ApiError } from '#http-api/errors.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { minimumChargeOf } from '../core/minimum-charge.ts';
-import { deprecationHeaders, mayUse } from '../core/model-access.ts';
+import { deprecationHeaders } from '../core/model-access.ts';
 import type { OwnMachines } from '../own-machines.ts';
 import { type Api, asTime, LIST, listOf, optional, orNull, strict } from './api.ts';
 import { keyOf } from './authenticate.ts';
+import { calledModel } from './called-model.ts';
 import type { UsableCapacity, UsableModels } from './usable-models.ts';
 
 const Traits = Type.Array(Type.Enum(TRAITS));
@@ -98,10 +98,7 @@ export function addModelsRoutes(
     reply: Model,
     example: { path: '/v1/models/sim-llama-8b' },
     handle: async ({ params: { '*': name }, request, reply }) => {
-      const caller = keyOf(request);
-      const model = (await catalog.model(name)) ?? (await ownMachines.model(caller.account, name));
-      if (model === undefined || !mayUse(model, caller))
-        throw new ApiError('model_not_found', undefined, { param: 'model' });
+      const { model } = await calledModel(name, keyOf(request), { catalog, ownMachines });
       reply.headers(deprecationHeaders(model));
       return describe(name, model);
     },

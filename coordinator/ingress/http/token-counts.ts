@@ -4,11 +4,11 @@ import type { TokenCounter } from '#coordinator/tokenizers/token-counter.ts';
 import { tokenizerPath } from '#coordinator/tokenizers/tokenizer-files.ts';
 import type { ChatIntent } from '#http-api/core/introspect.ts';
 import { promptText } from '#http-api/core/prompt-text.ts';
-import { ApiError } from '#http-api/errors.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import type { KeyPolicy } from '../key-policy.ts';
 import type { OwnMachines } from '../own-machines.ts';
 import { keyOf } from './authenticate.ts';
+import { calledModel } from './called-model.ts';
 
 export interface CountDeps {
   readonly catalog: CatalogCache;
@@ -31,9 +31,7 @@ export async function countTokens(
   { catalog, ownMachines, policy, counter, home }: CountDeps,
 ): Promise<number> {
   const caller = keyOf(request);
-  const model =
-    (await catalog.model(intent.model)) ?? (await ownMachines.model(caller.account, intent.model));
-  if (model === undefined) throw new ApiError('model_not_found', undefined, { param: 'model' });
+  const { model } = await calledModel(intent.model, caller, { catalog, ownMachines });
   policy.checkModel(caller, intent.model, model);
   const { refusal } = await policy.take(caller, { inputTokens: 0, outputTokens: 0 });
   if (refusal !== undefined) throw refusal;
