@@ -11,7 +11,7 @@ interface RateLimit {
   readonly field: string;
   /** Last part of the names of the headers `x-ratelimit-*`. */
   readonly header: string;
-  /** What is counted, in the plural, for people. */
+  /** Name of the counted things for people, in the plural. */
   readonly unit: string;
   readonly window: keyof typeof RATE_WINDOWS;
 }

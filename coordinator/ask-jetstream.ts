@@ -6,7 +6,7 @@ export type SystemAddress = HubAddress & Pick<Config, 'systemCredentials'>;
 
 const TIMEOUT_MS = 3_000;
 
-/** What a hub reports about its JetStream. Without JetStream it reports no data. */
+/** The report of a hub about its JetStream. Without JetStream it has no data. */
 export interface JetStreamReport {
   readonly server: { readonly name: string };
   readonly data?: {

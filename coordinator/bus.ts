@@ -43,7 +43,7 @@ export class BusError extends CodedError<BusErrorCode> {}
 export class NotResponsible extends Error {}
 
 const NOT_RESPONSIBLE = 503;
-/** How long a component that stops waits for its last answers, in milliseconds. */
+/** Time that a component that stops waits for its last answers, in milliseconds. */
 const LAST_ANSWERS_MS = 5_000;
 
 /** Descriptions of the components in `nats micro ls`. */

@@ -14,7 +14,7 @@ const COMPONENTS: ReadonlySet<string> = new Set(
     Object.values(methods).map(({ component }) => component),
   ),
 );
-/** How long answers of processes are collected, in milliseconds. */
+/** Time for which answers of processes are collected, in milliseconds. */
 const COLLECT_MS = 1_000;
 
 /**

@@ -29,7 +29,7 @@ export const transparency = {
     Type.Object({ earlier: count, later: count }),
     Type.Union([ok({ proof: Proof }), refused(['no_such_size'])]),
   ),
-  /** How the keys of the log followed each other, oldest first; empty if the first one signs. */
+  /** The successions of the keys of the log, oldest first; empty if the first key signs. */
   keys: define(
     'log-keys',
     nothing,

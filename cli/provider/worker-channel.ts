@@ -8,8 +8,8 @@ import { isWorkerOrder, type WorkerReport } from '#provider/service/worker-repor
 const PULSE_MS = 1_000;
 
 /**
- * What `dinf provider` reports while it serves: to its supervisor, if one started it, and otherwise
- * as lines on the terminal.
+ * Sends the reports of `dinf provider` while it serves: to its supervisor, if one started it, and
+ * otherwise as lines on the terminal.
  */
 export class WorkerChannel {
   readonly #isSupervised = process.send !== undefined;

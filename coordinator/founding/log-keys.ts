@@ -21,7 +21,7 @@ const SUCCESSION = /^log-key-[0-9]{4}\.json$/;
 export interface LogKeys {
   /** Signs the heads of the log. */
   readonly signer: Signer;
-  /** How the first key was followed by others, oldest first. */
+  /** The successions from the first key to the present one, oldest first. */
   readonly successions: readonly LogKeySuccession[];
 }
 

@@ -5,7 +5,7 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const KEY_BYTES = 32;
 
-/** Whose content it is, and the use of the key that is derived for it. */
+/** The caller who owns a content, and the use of the key that is derived for it. */
 export interface ContentOwner {
   readonly account: string;
   /** The caller's API key. */

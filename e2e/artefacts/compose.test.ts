@@ -24,7 +24,7 @@ const mountsOf = (name: string) => service(name).volumes ?? [];
 const componentsOf = ({ command = [] }: Service): string[] =>
   command.includes('--components') ? (command.at(-1)?.split(',') ?? []) : [];
 
-/** What the command of the service `init` writes. */
+/** The files that the command of the service `init` writes. */
 let home = '';
 let plan: NetworkPlan;
 beforeAll(async () => {

@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
 
-/** What the owner chose with `dinf provider start`; saved, so that it holds after a reboot. */
+/** The options that the owner gave to `dinf provider start`, saved so that they hold after a reboot. */
 const Settings = Type.Object({
   coordinator: Type.String(),
   engine: Type.String(),

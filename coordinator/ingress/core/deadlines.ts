@@ -49,7 +49,7 @@ export function deadlinesOf({
   };
 }
 
-/** What is left at `now` for a reservation, in whole milliseconds: its time in a queue included. */
+/** Time left at `now` for a reservation, its time in a queue included, in whole milliseconds. */
 export function timesLeft(
   { firstContentBy }: Pick<Deadlines, 'firstContentBy'>,
   { queuePatienceMs }: Pick<JobTimes, 'queuePatienceMs'>,

@@ -16,7 +16,7 @@ import { ArchiveStore } from './archive-store.ts';
 
 const stack = new AsyncDisposableStack();
 const timeoutMs = 20_000;
-/** What a job of `ended()` costs, in micro-dollars. */
+/** Cost of a job of `ended()`, in micro-dollars. */
 const COST = 70;
 
 let settlement: Settlement;
