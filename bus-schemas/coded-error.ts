@@ -1,9 +1,10 @@
 /**
  * Who can remove the cause of an error. `user`: the person who typed the command or wrote the
- * settings. `dependency`: a program that is missing or does not answer. `other`: everything else,
- * for example a refusal by the coordinator.
+ * settings. `dependency`: a program that is missing or does not answer. `disk`: a full disk, or a
+ * file that cannot be read or written. `other`: everything else, for example a refusal by the
+ * coordinator.
  */
-export type ErrorFault = 'user' | 'dependency' | 'other';
+export type ErrorFault = 'user' | 'dependency' | 'disk' | 'other';
 
 /**
  * Base class of all errors that a caller tells apart. Callers compare `code`, which is one word of

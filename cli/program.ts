@@ -1,11 +1,10 @@
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import { closeHome } from '#bin/private-home.ts';
 import { ownSignals } from '#bin/signals.ts';
-import { CodedError, type ErrorFault } from '#bus-schemas/coded-error.ts';
-import { CommandError, EXIT, type ExitCode } from '#bus-schemas/exit-codes.ts';
 import { isCheckout } from '#bus-schemas/program-folders.mjs';
 import { homeFolder } from '#bus-schemas/running-network.ts';
 import packageJson from '../package.json' with { type: 'json' };
+import { commandEnding } from './command-ending.ts';
 
 interface Part {
   readonly name: string;
@@ -78,32 +77,7 @@ function throwInsteadOfExit(command: Command): void {
   for (const each of command.commands) throwInsteadOfExit(each);
 }
 
-/** Error codes of the operating system for files and disks that cannot be used. */
-const IO_CODES = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'ENOTDIR', 'EISDIR', 'EDQUOT']);
-
-const EXIT_OF = {
-  user: EXIT.usage,
-  dependency: EXIT.unavailable,
-  other: EXIT.failure,
-} as const satisfies Record<ErrorFault, ExitCode>;
-
 const firstLine = (text: string) => text.split('\n', 1)[0] ?? '';
-
-/** Returns the exit code for an error that a command threw, and the line to print. */
-function ending(error: unknown): { code: number; line?: string } {
-  if (error instanceof CommanderError) {
-    // Commander has already printed its message.
-    return { code: error.exitCode === 0 ? EXIT.ok : EXIT.usage };
-  }
-  if (error instanceof CommandError) return { code: error.exitCode, line: error.message };
-  if (error instanceof CodedError) return { code: EXIT_OF[error.fault], line: error.message };
-  if (error instanceof Error && 'code' in error && IO_CODES.has(String(error.code)))
-    return { code: EXIT.io, line: error.message };
-  return {
-    code: EXIT.failure,
-    line: error instanceof Error ? error.message || error.name : String(error),
-  };
-}
 
 export async function run(args: readonly string[]): Promise<void> {
   const warn = (line: string) => process.stderr.write(`dinf: ${line}\n`);
@@ -116,7 +90,7 @@ export async function run(args: readonly string[]): Promise<void> {
     }
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
-    const { code, line } = ending(error);
+    const { code, line } = commandEnding(error);
     if (line) warn(line);
     if (process.env['DINF_DEBUG']) console.error(error);
     process.exit(code);

@@ -3,8 +3,6 @@ import { type ArchiveOptions, archiveLedger } from './settlement/archive/archive
 import { ArchiveStore } from './settlement/archive/archive-store.ts';
 import { isBalanced, LedgerStore } from './settlement/ledger/ledger-store.ts';
 
-export { ArchiveError } from './settlement/archive/archive.ts';
-
 /** Archives old months as the owner of the tables, for `dinf ledger archive`. */
 export async function archiveAsOwner({
   databaseUrl,

@@ -21,7 +21,7 @@ export async function archive({ before, to }: ArchiveCommandOptions): Promise<vo
       EXIT.usage,
       `--before may be at most ${newest}: ${config.ledgerOnlineMonths} complete months stay in the database (DINF_LEDGER_ONLINE_MONTHS).`,
     );
-  const { ArchiveError, archiveAsOwner } = await import('#coordinator/archive-ledger.ts');
+  const { archiveAsOwner } = await import('#coordinator/archive-ledger.ts');
   let months = 0;
   await archiveAsOwner({
     databaseUrl: config.databaseUrl,
@@ -33,10 +33,6 @@ export async function archive({ before, to }: ArchiveCommandOptions): Promise<vo
         `${month}  ${charges} charges, ${receipts} receipts, ${(bytes / MB).toFixed(1)} MB  ${file}`,
       );
     },
-  }).catch((cause: unknown) => {
-    if (cause instanceof ArchiveError)
-      throw new CommandError(EXIT.failure, cause.message, { cause });
-    return explainDatabase(cause);
-  });
+  }).catch(explainDatabase);
   if (months === 0) console.log(`no charges before ${before ?? newest}`);
 }

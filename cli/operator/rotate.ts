@@ -23,22 +23,17 @@ export function addRotateCommand(network: Command): void {
 }
 
 async function rotate(what: What, step: Step | undefined): Promise<void> {
-  const { RotationError } = await import('#coordinator/founding/rotation-error.ts');
-  try {
-    switch (what) {
-      case 'receipts':
-        refuseStep(what, step);
-        return await rotateReceipts();
-      case 'log':
-        refuseStep(what, step);
-        return await rotateLog();
-      case 'signing':
-        return await rotateSigning(oneOf(step, ['begin', 'finish']));
-      case 'hub-ca':
-        return await rotateHubCa(oneOf(step, STEPS));
-    }
-  } catch (error) {
-    throw error instanceof RotationError ? new CommandError(EXIT.failure, error.message) : error;
+  switch (what) {
+    case 'receipts':
+      refuseStep(what, step);
+      return rotateReceipts();
+    case 'log':
+      refuseStep(what, step);
+      return rotateLog();
+    case 'signing':
+      return rotateSigning(oneOf(step, ['begin', 'finish']));
+    case 'hub-ca':
+      return rotateHubCa(oneOf(step, STEPS));
   }
 }
 

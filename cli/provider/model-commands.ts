@@ -1,17 +1,6 @@
 import type { Command } from 'commander';
-import { CommandError, EXIT, type ExitCode } from '#bus-schemas/exit-codes.ts';
-import type { DownloadError } from '#provider/downloads/download-error.ts';
+import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { Fit } from '#provider/downloads/fit.ts';
-
-const EXIT_OF: { readonly [code in DownloadError['code']]: ExitCode } = {
-  unreachable: EXIT.unavailable,
-  not_found: EXIT.usage,
-  refused: EXIT.failure,
-  wrong_bytes: EXIT.failure,
-  no_space: EXIT.io,
-  unfit: EXIT.failure,
-  busy: EXIT.unavailable,
-};
 
 /** Adds the commands for the models on this machine, which are in the cache of Hugging Face. */
 export function addOwnModelCommands(provider: Command): void {
@@ -22,49 +11,31 @@ export function addOwnModelCommands(provider: Command): void {
     .command('search')
     .argument('<text>', 'a part of the name')
     .description('list models of Hugging Face that the engines may run')
-    .action((text: string) => downloading(() => search(text)));
+    .action(search);
   models
     .command('show')
     .argument('<name>', 'a repository, for example mlx-community/Qwen3-4B-4bit')
     .option('--revision <name>', 'a branch or a commit', 'main')
     .description('show whether a model fits this machine, and how fast it can be')
-    .action((name: string, { revision }: { revision: string }) =>
-      downloading(() => show(name, revision)),
-    );
+    .action((name: string, { revision }: { revision: string }) => show(name, revision));
   models
     .command('pull')
     .argument('<name>', 'a repository, for example mlx-community/Qwen3-4B-4bit')
     .option('--revision <name>', 'a branch or a commit', 'main')
     .option('--force', 'download a model that this machine cannot run')
     .description('download a model; an interrupted download is continued')
-    .action((name: string, options: { revision: string; force?: boolean }) =>
-      downloading(() => pull(name, options)),
-    );
-  models
-    .command('list')
-    .description('list the models on this machine')
-    .action(() => downloading(list));
+    .action(pull);
+  models.command('list').description('list the models on this machine').action(list);
   models
     .command('remove')
     .argument('<name>', 'a repository')
     .description('delete a model from this machine')
-    .action((name: string) => downloading(() => remove(name)));
+    .action(remove);
   models
     .command('verify')
     .argument('<name>', 'a repository')
     .description('read all files of a model and compare their digests')
-    .action((name: string) => downloading(() => verify(name)));
-}
-
-/** Runs an action, and turns its expected errors into messages. */
-async function downloading(action: () => Promise<void>): Promise<void> {
-  const { DownloadError: Expected } = await import('#provider/downloads/download-error.ts');
-  try {
-    await action();
-  } catch (error) {
-    if (!(error instanceof Expected)) throw error;
-    throw new CommandError(EXIT_OF[error.code], error.message, { cause: error });
-  }
+    .action(verify);
 }
 
 async function checkName(name: string): Promise<void> {
