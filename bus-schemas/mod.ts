@@ -36,6 +36,7 @@ export { codeHash } from './evidence/code-hash.ts';
 export {
   Evidence,
   isEvidenceSigned,
+  isSignedByBusKey,
   NONCE_BYTES,
   type Posture,
   signEvidence,

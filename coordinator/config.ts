@@ -92,6 +92,11 @@ export interface Config {
   readonly addressLimit: number;
   /** Maximum number of machines that one account may link in 24 hours. */
   readonly linksPerDay: number;
+  /**
+   * Whether a machine must sign its evidence with its key on the bus too. Versions before 0.2 do
+   * not, so the setting is off until no machine runs such a version.
+   */
+  readonly demandsBusSignature: boolean;
   /** Lifetime of the credentials of a leaf, in milliseconds. */
   readonly leafLifetimeMs: number;
   /**
@@ -216,6 +221,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     verifyEveryMs: integer(env, 'DINF_VERIFY_EVERY_MS', 300_000, 1_000, 86_400_000),
     ledgerOnlineMonths: integer(env, 'DINF_LEDGER_ONLINE_MONTHS', 13, 1, 1_200),
     accountLimits: accountLimits(env),
+    demandsBusSignature: isOn(env, 'DINF_DEMAND_BUS_SIGNATURE'),
     leafLifetimeMs: integer(env, 'DINF_LEAF_LIFETIME_HOURS', 720, 1, 87_600) * 3_600_000,
     linksPerDay: integer(env, 'DINF_LINKS_PER_DAY', 10, 1, 1_000_000),
     addressLimit: integer(env, 'DINF_ADDRESS_LIMIT', 60, 1, 1_000_000),
@@ -259,6 +265,12 @@ function minimumTrust(env: NodeJS.ProcessEnv): TrustLevel | undefined {
   if (level === undefined)
     throw new ConfigError(`DINF_MIN_TRUST must be one of ${TRUST_LEVELS.join(', ')}`);
   return level === 'none' ? undefined : level;
+}
+
+function isOn(env: NodeJS.ProcessEnv, name: string): boolean {
+  const text = env[name] || '0';
+  if (text !== '0' && text !== '1') throw new ConfigError(`${name} must be 0 or 1`);
+  return text === '1';
 }
 
 /** The limit 0 means no limit. */

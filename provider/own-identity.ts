@@ -39,7 +39,7 @@ export async function ownIdentity(
     provider,
     codeHash: hash,
     posture: posture ?? (() => postureOf(false)),
-    busKey: Nkey.fromSeed(seed).getPublicKey(),
+    busKey: Nkey.fromSeed(seed),
     ...(certificates && { certificates }),
   };
 }

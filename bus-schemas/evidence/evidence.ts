@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { isNkeySigned, type Nkey } from '../accounts/nkey.ts';
 import { Hash, hex, X25519Key } from '../bytes.ts';
 import { Bytes } from '../codec.ts';
 import { BuildId, ProviderId } from '../ids.ts';
@@ -33,6 +34,7 @@ export type Posture = Static<typeof posture>;
 export const KEY_STORES = ['secure_enclave', 'software'] as const;
 
 export const NONCE_BYTES = 32;
+const NKEY_SIGNATURE_BYTES = 64;
 const MAX_CERTIFICATES = 5;
 const MAX_CERTIFICATE_BYTES = 4_096;
 
@@ -71,6 +73,11 @@ export type EvidenceClaims = Static<typeof claimsObject>;
 export const Evidence = Type.Object({
   ...claims,
   signature: Bytes({ min: P256_SIGNATURE_BYTES, max: P256_SIGNATURE_BYTES }),
+  /**
+   * Signature of the same text with the machine's key on the bus. Versions before 0.2 do not send
+   * it.
+   */
+  busSignature: optional(Bytes({ min: NKEY_SIGNATURE_BYTES, max: NKEY_SIGNATURE_BYTES })),
 });
 export type Evidence = Static<typeof Evidence>;
 
@@ -109,13 +116,36 @@ function evidenceText(claimed: EvidenceClaims): Uint8Array {
   ]);
 }
 
+/** Without the key on the bus, the evidence is that of a version before 0.2. */
 export function signEvidence(
   signer: Signer,
   claimed: Omit<EvidenceClaims, 'signingKey'>,
+  busKey?: Pick<Nkey, 'sign'>,
 ): Evidence {
   const signed = { ...claimed, signingKey: signer.publicKey };
-  return { ...signed, signature: signer.sign(evidenceText(signed)) };
+  const text = evidenceText(signed);
+  return {
+    ...signed,
+    signature: signer.sign(text),
+    ...(busKey && { busSignature: busKey.sign(text) }),
+  };
 }
 
 export const isEvidenceSigned = (evidence: Evidence): boolean =>
   isSignedByP256(evidence.signingKey, evidenceText(evidence), evidence.signature);
+
+/**
+ * Whether the key on the bus that the evidence names has signed it too; undefined without such a
+ * signature.
+ *
+ * The attack: an attacker between leaf and hub presents a signing key of their own at the first
+ * contact of a machine, before the network knows the machine's key.
+ */
+export const isSignedByBusKey = (evidence: Evidence): boolean | undefined =>
+  evidence.busSignature &&
+  isNkeySigned({
+    kind: 'user',
+    publicKey: evidence.busKey,
+    input: evidenceText(evidence),
+    signature: evidence.busSignature,
+  });

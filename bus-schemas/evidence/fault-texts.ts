@@ -23,6 +23,8 @@ export const trustFaultTexts: Readonly<Record<TrustFault, string>> = {
     'Its answers to test questions are those of another model. Download the model again and ask the operator to pardon the machine.',
   overbilled:
     'It billed more tokens than its answers contain, in several samples of one day. Install the published program and model and ask the operator to pardon the machine.',
+  unproven_bus_key:
+    'Its evidence is not signed with its key on the bus. Update the program; if that does not help, enrol it again.',
   no_answer:
     'It did not answer three requests for its evidence. Check that the provider runs and is connected.',
 };

@@ -148,6 +148,7 @@ export const TRUST_FAULTS = [
   'no_answer',
   'wrong_model',
   'overbilled',
+  'unproven_bus_key',
 ] as const;
 export const TrustFault = Type.Enum(TRUST_FAULTS);
 export type TrustFault = Static<typeof TrustFault>;

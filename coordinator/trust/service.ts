@@ -75,7 +75,16 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
     revoked: config.revokedCertificates,
     now,
   });
-  const attestor = new Attestor({ bus, database, transparency, vouched, log, metrics, clock });
+  const attestor = new Attestor({
+    bus,
+    database,
+    transparency,
+    vouched,
+    demandsBusSignature: config.demandsBusSignature,
+    log,
+    metrics,
+    clock,
+  });
   const overbilling = new Overbilling({ bus, database, attestor, log, now });
   const suspendedOwners = new SuspendedOwners({ bus, database, attestor, log });
   const mdm = config.mdm && new MicroMdm(config.mdm);

@@ -55,6 +55,7 @@ describe.skipIf(skipped !== undefined)(
       DINF_HOME: home(machine),
       DINF_LOG: 'warn',
       DINF_DRAIN_NOTICE_MS: '0',
+      DINF_DEMAND_BUS_SIGNATURE: '1',
       NODE_EXTRA_CA_CERTS: join(folder, 'authority.pem'),
     });
     const dinf = async (machine: number, args: readonly string[], env: NodeJS.ProcessEnv = {}) => {

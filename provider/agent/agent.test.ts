@@ -35,7 +35,7 @@ const BUILD = 'sim-llama-8b-q4';
 
 const identity: Identity = {
   provider: `A${'B'.repeat(55)}`,
-  busKey: Nkey.create('user').getPublicKey(),
+  busKey: Nkey.create('user'),
   signer: p256Signer(newP256Key()),
   keyStore: 'software',
   codeHash: new Uint8Array(32),

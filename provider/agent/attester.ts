@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import {
   isSame,
   type Judgement,
+  type Nkey,
   type Posture,
   providerSubjects,
   type Signer,
@@ -15,8 +16,8 @@ import {
 /** The keys and facts by which the network identifies a machine. */
 export interface Identity {
   readonly provider: string;
-  /** Public key with which the machine's leaf node connects to the hub. */
-  readonly busKey: string;
+  /** Key with which the machine's leaf node connects to the hub. */
+  readonly busKey: Nkey;
   /** Signs the receipts and the evidence of this machine. */
   readonly signer: Signer;
   readonly keyStore: 'secure_enclave' | 'software';
@@ -93,9 +94,9 @@ export class Attester {
     const { identity, agentVersion, simulated, publish, keys, now, clock } = this.#options;
     const weights = this.#options.weights();
     const { provider, busKey, signer, keyStore, codeHash, posture, certificates } = identity;
-    const evidence = signEvidence(signer, {
+    const claims = {
       provider,
-      busKey,
+      busKey: busKey.getPublicKey(),
       keyStore,
       codeHash,
       agentVersion,
@@ -106,7 +107,8 @@ export class Attester {
       sealingKey: keys.wanted,
       posture: await posture(),
       ...(weights.length > 0 && { weights: [...weights] }),
-    });
+    };
+    const evidence = signEvidence(signer, claims, busKey);
     publish(
       providerSubjects.up('trust'),
       TrustMessage.encode({

@@ -295,6 +295,12 @@ describe('evidence that is', () => {
       { standing: 'untrusted', fault: 'wrong_bus_key' },
     ],
     [
+      'signed by another key on the bus',
+      (machine, nonce) =>
+        signEvidence(machine.signer, machine.evidence(nonce), Nkey.create('user')),
+      { standing: 'pending', fault: 'unproven_bus_key' },
+    ],
+    [
       'of a machine with protections off',
       (machine, nonce) => machine.evidence(nonce, { posture: { ...ON, systemIntegrity: 'off' } }),
       { standing: 'untrusted', fault: 'posture_off' },

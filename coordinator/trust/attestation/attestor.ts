@@ -56,6 +56,8 @@ export interface AttestorOptions {
     evidence: Evidence,
     chain: readonly Uint8Array[] | undefined,
   ) => boolean | undefined;
+  /** Whether evidence must be signed with the machine's key on the bus. */
+  readonly demandsBusSignature: boolean;
   readonly log: Logger;
   readonly metrics: Registry;
   readonly clock: NetworkClock;
@@ -191,6 +193,7 @@ export class Attestor implements AsyncDisposable {
     const finding = examine(evidence, {
       provider,
       busKey: known.busKey,
+      demandsBusSignature: this.#options.demandsBusSignature,
       signingKey,
       now,
       runsActiveCode,

@@ -1,4 +1,4 @@
-import { type Evidence, isEvidenceSigned, isSame, SUITE_ID } from '#bus-schemas';
+import { type Evidence, isEvidenceSigned, isSame, isSignedByBusKey, SUITE_ID } from '#bus-schemas';
 import type { Finding } from './standing.ts';
 
 /** The known facts about the machine that sent the evidence, and the rules for valid evidence. */
@@ -6,6 +6,8 @@ export interface MachineFacts {
   readonly provider: string;
   /** Its key on the bus, from its enrolment. */
   readonly busKey: string;
+  /** Whether evidence without a signature of that key is refused. */
+  readonly demandsBusSignature: boolean;
   /** The signing key that it was verified with before; undefined the first time. */
   readonly signingKey: Uint8Array | undefined;
   /**
@@ -31,6 +33,10 @@ export function examine(evidence: Evidence, known: MachineFacts): Finding {
   if (evidence.busKey !== known.busKey) return caught('wrong_bus_key');
   if (known.signingKey !== undefined && !isSame(known.signingKey, evidence.signingKey))
     return caught('other_signing_key');
+  // Any attacker on the path can spoil or remove this signature, so it is no proof that the machine
+  // lied.
+  const isProven = isSignedByBusKey(evidence) ?? !known.demandsBusSignature;
+  if (!isProven) return barred('unproven_bus_key');
   return review(evidence, known) ?? levelOf(evidence, known);
 }
 
