@@ -14,7 +14,7 @@ const allowed: Record<Top, readonly Top[]> = {
   observability: ['bus-schemas'],
   client: ['bus-schemas', 'http-api'],
   coordinator: ['bus-schemas', 'http-api', 'observability'],
-  provider: ['bus-schemas', 'native', 'observability'],
+  provider: ['bus-schemas', 'http-api', 'native', 'observability'],
   'tiny-model': ['bus-schemas'],
   simulator: ['bus-schemas', 'coordinator', 'observability', 'provider', 'tiny-model'],
   network: ['bus-schemas', 'coordinator', 'provider'],

@@ -6,7 +6,16 @@ import { join, relative, resolve, sep } from 'node:path';
  * Folders of this program that a provider runs. Tests, fixtures and files that are built on the
  * machine do not belong to them.
  */
-const FOLDERS = ['bin', 'bus-schemas', 'cli', 'native', 'provider', 'tiny-model'];
+const FOLDERS = [
+  'bin',
+  'bus-schemas',
+  'cli',
+  'http-api',
+  'native',
+  'observability',
+  'provider',
+  'tiny-model',
+];
 /** The exact packages: npm puts npm-shrinkwrap.json into a package, and package-lock.json never. */
 const LOCKS = ['package-lock.json', 'npm-shrinkwrap.json'];
 const CODE = /\.(ts|js|mjs|json|c|cc|cpp|h|hpp|m|mm|metal|gyp|gypi)$/;

@@ -2,6 +2,7 @@ import type { InferenceRequest, KeyAmounts, Trait } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { checkChat } from './chat-request.ts';
 import type { ChatRequest } from './chat-schema.ts';
+import { BILLED_FIELDS, type ChatField, forwardedFields } from './forwarded-fields.ts';
 import { invalid, isGiven, type JsonObject } from './json.ts';
 import { type ProviderPreferences, providerPreferences } from './provider-preferences.ts';
 
@@ -36,37 +37,11 @@ export const TOKENS_PER_IMAGE = 300;
 export const TOOLS_PREAMBLE_TOKENS = 512;
 const LIMIT_FIELDS = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'] as const;
 const MAX_SHOWN_NAME = 64;
-/** Fields that hold the prompt: their size is part of the bound by which money is held. */
-const BILLED_FIELDS: readonly ChatField[] = ['messages', 'tools', 'response_format'];
 /**
  * Most bytes of JSON in all other fields together. The largest fields that the contract allows are
  * stop strings and biases, of about 16 KiB each.
  */
 const MAX_UNBILLED_BYTES = 64 * 1024;
-/**
- * Fields that a provider receives. All other fields stay here: fields that identify the caller, and
- * unknown fields, which a customer could use to send data to a machine without paying for it.
- */
-const FORWARDED_FIELDS: readonly ChatField[] = [
-  ...BILLED_FIELDS,
-  'tool_choice',
-  'parallel_tool_calls',
-  'reasoning_effort',
-  'continue_final_message',
-  'stop',
-  'seed',
-  'logprobs',
-  'top_logprobs',
-  'logit_bias',
-  'temperature',
-  'top_p',
-  'top_k',
-  'min_p',
-  'repetition_penalty',
-  'frequency_penalty',
-  'presence_penalty',
-];
-type ChatField = keyof ChatRequest;
 
 export function introspectChat(body: JsonObject): ChatIntent {
   checkUnbilled(body);
@@ -109,9 +84,7 @@ export function forwardedRequest(
   intent: ChatIntent,
   { maxOutputTokens, cacheScope }: { maxOutputTokens: number; cacheScope: string },
 ): InferenceRequest {
-  const chat: JsonObject = {};
-  for (const field of FORWARDED_FIELDS)
-    if (isGiven(intent.body[field])) chat[field] = intent.body[field];
+  const chat = forwardedFields(intent.body);
   chat['max_tokens'] = maxOutputTokens;
   if (typeof chat['stop'] === 'string') chat['stop'] = [chat['stop']];
   return { chat, cacheScope } as InferenceRequest;
