@@ -286,6 +286,27 @@ const table = {
 >;
 
 export type ApiErrorCode = keyof typeof table;
+
+/** Anthropic's clients choose the class of an error by its HTTP status, and show its type. */
+const anthropicTypes = {
+  400: 'invalid_request_error',
+  401: 'authentication_error',
+  402: 'billing_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  405: 'invalid_request_error',
+  409: 'invalid_request_error',
+  410: 'api_error',
+  413: 'request_too_large',
+  415: 'invalid_request_error',
+  422: 'invalid_request_error',
+  429: 'rate_limit_error',
+  500: 'api_error',
+  502: 'api_error',
+  503: 'overloaded_error',
+  504: 'timeout_error',
+} as const satisfies Record<(typeof table)[ApiErrorCode]['status'], string>;
+
 /** Default message of each error. */
 export const apiErrors: Readonly<
   Record<ApiErrorCode, { readonly status: number; readonly message: string }>
@@ -317,6 +338,10 @@ export class ApiError extends CodedError<ApiErrorCode> {
 
   get status(): number {
     return table[this.code].status;
+  }
+
+  get anthropicType(): string {
+    return anthropicTypes[table[this.code].status];
   }
 
   /** True if the same request may succeed later. */

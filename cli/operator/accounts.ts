@@ -90,12 +90,6 @@ async function approve(
   console.log(deny ? 'refused' : 'approved: the machine is yours');
 }
 
-const REFUSALS = {
-  unknown: 'No machine shows this code.',
-  used: 'This code was already approved or denied.',
-  expired: 'This code has expired; the machine shows a new one when it asks again.',
-} as const;
-
 async function approveFor(
   bus: Bus,
   { code, account, approve }: { code: string; account: string; approve: boolean },
@@ -107,7 +101,10 @@ async function approveFor(
     { userCode, account, approve },
     CALL,
   );
-  if (!decided.ok) throw new CommandError(EXIT.failure, REFUSALS[decided.code]);
+  if (!decided.ok) {
+    const { accountRefusals, refusalError } = await import('#http-api/refusals.ts');
+    throw refusalError(accountRefusals.decideLink[decided.code]);
+  }
   console.log(approve ? `approved: the machine belongs to ${account}` : 'refused');
 }
 

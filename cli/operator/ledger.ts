@@ -151,12 +151,9 @@ export function addLedgerCommands(program: Command): void {
               ? 'The price is set.'
               : `The price holds from ${new Date(answer.effectiveAt).toISOString()} on.`,
           );
-        throw new CommandError(
-          EXIT.usage,
-          answer.code === 'too_many_models'
-            ? 'This provider has prices for as many models as one may have.'
-            : 'A cached token cannot cost more than one that is not.',
-        );
+        const { settlementRefusals } = await import('#http-api/refusals.ts');
+        const { message } = settlementRefusals.setProviderPrice[answer.code];
+        throw new CommandError(EXIT.usage, message);
       },
     );
   ledger
@@ -213,7 +210,10 @@ async function credit(account: string, amountMicroUsd: number, operation: string
   const answer = await withBus((bus) =>
     bus.call(services.settlement.credit, { account, amountMicroUsd, operation }, CALL),
   );
-  if (!answer.ok) throw new CommandError(EXIT.failure, `${operation} is the name of another gift.`);
+  if (!answer.ok) {
+    const { refusalError, settlementRefusals } = await import('#http-api/refusals.ts');
+    throw refusalError(settlementRefusals.credit[answer.code]);
+  }
   console.log(`${usd(answer.availableMicroUsd)} available`);
 }
 

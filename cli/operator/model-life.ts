@@ -128,11 +128,11 @@ async function deprecate(
   console.log(end ? `${name} is not deprecated.` : `${name} is deprecated.`);
 }
 
-const ROLL_OUT_REFUSALS = {
-  same_build: 'This build is the preferred one already.',
-  not_served: 'No machine serves this build now. --force rolls it out all the same.',
-  not_pinned:
-    'The present build has a digest of its weights, so this one needs a digest too (--weights).',
+/** Advice that names an option of the command, printed after the message of a refusal. */
+const ROLL_OUT_ADVICE = {
+  same_build: '',
+  not_served: ' --force rolls it out all the same.',
+  not_pinned: ' Give it with --weights.',
 } as const;
 
 async function rollOut(
@@ -146,7 +146,9 @@ async function rollOut(
   const answer = await bus.call(services.catalog.rollOut, request, CALL);
   if (answer.ok) return printBuilds(answer.model);
   if (answer.code === 'unknown') throw unknownModel(name);
-  throw new CommandError(EXIT.failure, ROLL_OUT_REFUSALS[answer.code]);
+  const { catalogRefusals } = await import('#http-api/refusals.ts');
+  const { message } = catalogRefusals.rollOut[answer.code];
+  throw new CommandError(EXIT.failure, `${message}${ROLL_OUT_ADVICE[answer.code]}`);
 }
 
 async function revert(bus: Bus, name: string): Promise<void> {

@@ -147,11 +147,6 @@ async function setLimits(
   await show(bus, account, false);
 }
 
-const REFUSALS = {
-  operation_conflict: 'This operation id was used with other values.',
-  insufficient_funds: 'The fees that the platform has earned do not cover this reward.',
-} as const;
-
 async function give(
   bus: Bus,
   kind: 'credit' | 'reward',
@@ -162,7 +157,10 @@ async function give(
   recordOf(account, await bus.call(services.accounts.accountRecord, { account }, CALL));
   const request = { account, amountMicroUsd, operation: `cli:${operation}`, reason };
   const given = await bus.call(services.settlement[kind], request, CALL);
-  if (!given.ok) throw new CommandError(EXIT.failure, REFUSALS[given.code]);
+  if (!given.ok) {
+    const { refusalError, settlementRefusals } = await import('#http-api/refusals.ts');
+    throw refusalError(settlementRefusals.reward[given.code]);
+  }
   console.log(`${account} has ${dollars(given.availableMicroUsd)}.`);
 }
 

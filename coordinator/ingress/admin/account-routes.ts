@@ -13,6 +13,7 @@ import {
   spendingLimitText,
 } from '#bus-schemas';
 import { ApiError } from '#http-api/errors.ts';
+import { refusalError, settlementRefusals } from '#http-api/refusals.ts';
 import { asTime, LIST, listOf, MicroUsd, optional, orNull, strict } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';
 
@@ -189,7 +190,7 @@ function addGiftRoutes(admin: AdminApi, find: (account: string) => Promise<Accou
     handle: async ({ params, body }) => {
       await find(params.id);
       const credited = await admin.ask(services.settlement.credit, giftOf(params.id, body));
-      if (!credited.ok) throw usedOperation();
+      if (!credited.ok) throw refusalError(settlementRefusals.credit[credited.code]);
       return { available_micro_usd: credited.availableMicroUsd };
     },
   });
@@ -209,16 +210,7 @@ function addGiftRoutes(admin: AdminApi, find: (account: string) => Promise<Accou
       await find(params.id);
       const rewarded = await admin.ask(services.settlement.reward, giftOf(params.id, body));
       if (rewarded.ok) return { available_micro_usd: rewarded.availableMicroUsd };
-      switch (rewarded.code) {
-        case 'operation_conflict':
-          throw usedOperation();
-        case 'insufficient_funds':
-          throw new ApiError(
-            'conflict',
-            'The fees that the platform has earned do not cover this reward.',
-            { param: 'amount_micro_usd' },
-          );
-      }
+      throw refusalError(settlementRefusals.reward[rewarded.code]);
     },
   });
 }
@@ -228,9 +220,6 @@ const giftOf = (account: string, body: { amount_micro_usd: number; operation: st
   amountMicroUsd: body.amount_micro_usd,
   operation: `admin:${body.operation}`,
 });
-
-const usedOperation = () =>
-  new ApiError('conflict', 'This operation id was used with other values.', { param: 'operation' });
 
 function recordOf(reply: AccountRecordReply): AccountRecord {
   if (reply.ok) return reply.record;

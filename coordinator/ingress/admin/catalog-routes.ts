@@ -9,6 +9,7 @@ import {
   TRAITS,
 } from '#bus-schemas';
 import { ApiError } from '#http-api/errors.ts';
+import { catalogRefusals, refusalError } from '#http-api/refusals.ts';
 import { optional, strict } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';
 
@@ -166,12 +167,5 @@ export function revisionOf(
   answer: { ok: true; revision: number } | { ok: false; code: 'unknown' | 'taken' | 'in_use' },
 ): Static<typeof Changed> {
   if (answer.ok) return { revision: answer.revision };
-  switch (answer.code) {
-    case 'unknown':
-      throw new ApiError('not_found', 'There is no such model or alias.');
-    case 'taken':
-      throw new ApiError('conflict', 'A model has this name.');
-    case 'in_use':
-      throw new ApiError('conflict', 'The model still has aliases. Remove them first.');
-  }
+  throw refusalError(catalogRefusals.change[answer.code]);
 }

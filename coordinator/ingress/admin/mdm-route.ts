@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { ApiError } from '#http-api/errors.ts';
+import { refusalError, trustRefusals } from '#http-api/refusals.ts';
 import { answerOf } from '../call-until.ts';
 
 const MAX_BYTES = 256 * 1024;
@@ -29,14 +30,7 @@ export function addMdmRoute(server: FastifyInstance, bus: Bus): void {
         CALL,
       );
       if (answer.ok) return { received: true };
-      switch (answer.code) {
-        case 'bad_secret':
-          throw new ApiError('invalid_api_key', 'The secret of the webhook is wrong.');
-        case 'bad_event':
-          throw new ApiError('invalid_request', 'This is not an event of MicroMDM.');
-        case 'not_configured':
-          throw new ApiError('not_configured');
-      }
+      throw refusalError(trustRefusals.mdmEvent[answer.code]);
     },
   );
 }

@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { AccountId, BuildId, type CatalogModel, KeyId, ModelName, services } from '#bus-schemas';
 import { ApiError } from '#http-api/errors.ts';
+import { catalogRefusals, refusalError } from '#http-api/refusals.ts';
 import { asTime, LIST, listOf, MicroUsd, optional, strict, timeOf, When } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';
 import { ByName, Changed, revisionOf } from './catalog-routes.ts';
@@ -169,22 +170,7 @@ function addRolloutRoutes(admin: AdminApi): void {
         ...(weights !== undefined && { weights }),
       });
       if (answer.ok) return buildsOf(answer.model);
-      switch (answer.code) {
-        case 'unknown':
-          throw new ApiError('not_found', 'There is no such model or alias.');
-        case 'same_build':
-          throw new ApiError('conflict', 'This build is the preferred one already.', {
-            param: 'build',
-          });
-        case 'not_served':
-          throw new ApiError('conflict', 'No machine serves this build now.', { param: 'build' });
-        case 'not_pinned':
-          throw new ApiError(
-            'conflict',
-            'The present build has a digest of its weights, so this one needs a digest too.',
-            { param: 'weights' },
-          );
-      }
+      throw refusalError(catalogRefusals.rollOut[answer.code]);
     },
   });
   admin.change('revert', {
@@ -197,9 +183,7 @@ function addRolloutRoutes(admin: AdminApi): void {
     handle: async ({ params }) => {
       const answer = await admin.ask(services.catalog.revert, { id: params['*'] });
       if (answer.ok) return buildsOf(answer.model);
-      throw answer.code === 'unknown'
-        ? new ApiError('not_found', 'There is no such model or alias.')
-        : new ApiError('conflict', 'The model had no rollout.');
+      throw refusalError(catalogRefusals.revert[answer.code]);
     },
   });
   admin.read({

@@ -9,6 +9,7 @@ import {
 } from '#bus-schemas';
 import { requirementsOf } from '#coordinator/model-requirements.ts';
 import { ApiError } from '#http-api/errors.ts';
+import { accountRefusals, refusalError, settlementRefusals } from '#http-api/refusals.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import type { GuessLimiter } from '../limits/guess-limiter.ts';
 import {
@@ -300,18 +301,7 @@ export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): v
           model,
           effective_at: set.effectiveAt === undefined ? null : asTime(set.effectiveAt),
         };
-      switch (set.code) {
-        case 'cache_read_above_input':
-          throw new ApiError('invalid_request', 'cache_read must not be more than input.', {
-            param: 'cache_read',
-          });
-        case 'too_many_models':
-          throw new ApiError(
-            'conflict',
-            'This machine has prices for as many models as one may have.',
-            { param: 'model' },
-          );
-      }
+      throw refusalError(settlementRefusals.setProviderPrice[set.code]);
     },
   });
   addCodeRoutes(api, guesses);
@@ -335,7 +325,7 @@ function addCodeRoutes(api: Api, guesses: GuessLimiter): void {
       const redeemed = await guesses.guess(guesser, () =>
         api.ask(services.accounts.redeemInvite, { code: body.code, account }),
       );
-      if (!redeemed.ok) throw refusedInvite(redeemed.code);
+      if (!redeemed.ok) throw refusalError(accountRefusals.redeemInvite[redeemed.code]);
       // The operation is named by invite and account. If the process ends before the credit, the
       // person repeats the call; the ledger never credits one operation twice.
       const credit = {
@@ -407,30 +397,9 @@ function addCodeRoutes(api: Api, guesses: GuessLimiter): void {
       const applied = await guesses.guess(guesser, () =>
         api.ask(services.accounts.applyReferral, { account, code: body.code }),
       );
-      if (!applied.ok) {
-        if (applied.code === 'unknown')
-          throw new ApiError('not_found', 'There is no such code.', { param: 'code' });
-        throw new ApiError(
-          'conflict',
-          applied.code === 'own'
-            ? 'This is your own code.'
-            : 'This account already has a referrer.',
-          { param: 'code' },
-        );
-      }
+      if (!applied.ok) throw refusalError(accountRefusals.applyReferral[applied.code]);
       await api.ask(services.settlement.setReferrer, { account, referrer: applied.referrer });
       return { applied: true };
     },
   });
-}
-
-function refusedInvite(code: 'unknown' | 'used_up' | 'expired'): ApiError {
-  switch (code) {
-    case 'unknown':
-      return new ApiError('not_found', 'There is no such invite.', { param: 'code' });
-    case 'used_up':
-      return new ApiError('conflict', 'This invite has been used up.', { param: 'code' });
-    case 'expired':
-      return new ApiError('gone', 'This invite has expired.', { param: 'code' });
-  }
 }

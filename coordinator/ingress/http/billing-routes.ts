@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { randomToken, services } from '#bus-schemas';
-import { ApiError } from '#http-api/errors.ts';
+import { refusalError, settlementRefusals } from '#http-api/refusals.ts';
 import { type Api, asTime, LIST, MicroUsd, optional, strict } from './api.ts';
 import { callerOf } from './authenticate.ts';
 
@@ -54,7 +54,8 @@ export function addBillingRoutes(api: Api): void {
         cancelUrl: body.cancel_url,
         operation,
       });
-      return made.ok ? { session: made.session, url: made.url } : refuse(made.code);
+      if (made.ok) return { session: made.session, url: made.url };
+      throw refusalError(settlementRefusals.checkout[made.code]);
     },
   });
   api.route({
@@ -75,7 +76,8 @@ export function addBillingRoutes(api: Api): void {
         returnUrl: body.return_url,
         refreshUrl: body.refresh_url,
       });
-      return made.ok ? { url: made.url } : refuse(made.code);
+      if (made.ok) return { url: made.url };
+      throw refusalError(settlementRefusals.onboard[made.code]);
     },
   });
   api.route({
@@ -104,7 +106,8 @@ export function addBillingRoutes(api: Api): void {
         instant: body.instant ?? false,
         operation: `withdraw:${account}:${body.operation}`,
       });
-      return made.ok ? withdrawal(made.payout) : refuse(made.code);
+      if (made.ok) return withdrawal(made.payout);
+      throw refusalError(settlementRefusals.withdraw[made.code]);
     },
   });
   api.route({
@@ -153,39 +156,4 @@ function withdrawal({
     returned,
     at: asTime(at),
   };
-}
-
-type MoneyRefusal =
-  | 'not_configured'
-  | 'unavailable'
-  | 'too_small'
-  | 'operation_conflict'
-  | 'not_onboarded'
-  | 'insufficient_funds';
-
-function refuse(code: MoneyRefusal): never {
-  switch (code) {
-    case 'not_configured':
-      throw new ApiError('not_configured', 'This network has no payments.');
-    case 'unavailable':
-      throw new ApiError('service_unavailable', 'Stripe is not reachable at the moment.');
-    case 'too_small':
-      throw new ApiError('invalid_request', 'The amount is below the minimum.', {
-        param: 'amount_micro_usd',
-      });
-    case 'operation_conflict':
-      throw new ApiError('conflict', 'This operation id was used with other values.', {
-        param: 'operation',
-      });
-    case 'not_onboarded':
-      throw new ApiError(
-        'forbidden',
-        'Set the destination of payouts first: POST /v1/billing/onboard.',
-      );
-    case 'insufficient_funds':
-      throw new ApiError(
-        'insufficient_quota',
-        'The withdrawable balance is smaller than this amount: see withdrawable_micro_usd, maturing and owed_micro_usd of GET /v1/balance. Nothing can be withdrawn while a payment is disputed.',
-      );
-  }
 }

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { Type } from 'typebox';
-import { type Enrolled, services } from '#bus-schemas';
+import { services } from '#bus-schemas';
 import { hashOf } from '#coordinator/secrets.ts';
 import { parseJson } from '#http-api/core/json.ts';
-import { ApiError } from '#http-api/errors.ts';
+import { accountRefusals, refusalError, trustRefusals } from '#http-api/refusals.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
 import type { GuessLimiter } from '../limits/guess-limiter.ts';
 import { type Api, strict } from './api.ts';
@@ -77,7 +77,7 @@ export function addMachinesRoutes({
       });
       if (!answer.ok) {
         strangers.count(request.ip);
-        throw new ApiError('invalid_enrolment', enrolmentRefusal(answer.code));
+        throw refusalError(trustRefusals.enrol[answer.code]);
       }
       return { provider: answer.provider, user_jwt: answer.userJwt, leaf_urls: answer.leafUrls };
     },
@@ -115,36 +115,9 @@ export function addMachinesRoutes({
         api.ask(services.accounts.decideLink, { userCode, account, approve }),
       );
       if (decided.ok) return { approved: approve };
-      switch (decided.code) {
-        case 'unknown':
-          throw new ApiError('not_found', 'No machine shows this code.', { param: 'user_code' });
-        case 'used':
-          throw new ApiError('conflict', 'This code was already approved or denied.', {
-            param: 'user_code',
-          });
-        case 'expired':
-          throw new ApiError(
-            'gone',
-            'This code has expired; the machine shows a new one when it asks again.',
-            { param: 'user_code' },
-          );
-      }
+      throw refusalError(accountRefusals.decideLink[decided.code]);
     },
   });
-}
-
-/** Advice for the owner of the machine; undefined if the token itself is invalid. */
-function enrolmentRefusal(code: Extract<Enrolled, { ok: false }>['code']): string | undefined {
-  switch (code) {
-    case 'owner_caught':
-      return 'A machine of this account was caught. Until an operator pardons it ("dinf trust pardon"), the account links no other machine.';
-    case 'too_many_machines':
-      return 'This account has linked as many machines as it may within 24 hours (DINF_LINKS_PER_DAY).';
-    case 'unknown_token':
-    case 'used_token':
-    case 'expired_token':
-      return undefined;
-  }
 }
 
 type DeviceDeps = Pick<MachinesDeps, 'api' | 'server' | 'linkUrl' | 'now'> & {

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { JobId, PrintedReceipt, services } from '#bus-schemas';
-import { ApiError } from '#http-api/errors.ts';
+import { refusalError, settlementRefusals } from '#http-api/refusals.ts';
 import type { Api } from './api.ts';
 import { callerOf } from './authenticate.ts';
 
@@ -28,17 +28,7 @@ export function addReceiptRoutes(api: Api): void {
         ...(key && { key: key.key }),
       });
       if (answer.ok) return answer.receipt;
-      switch (answer.code) {
-        case 'unknown_job':
-          throw new ApiError('not_found', 'You have no such request, or it has not ended yet.');
-        case 'unsigned':
-          throw new ApiError('not_found', 'No provider has signed for this request yet.');
-        case 'forged':
-          throw new ApiError(
-            'provider_error',
-            'The provider’s signature does not match the recorded work.',
-          );
-      }
+      throw refusalError(settlementRefusals.receipt[answer.code]);
     },
   });
   api.route({

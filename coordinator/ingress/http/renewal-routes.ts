@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { ProviderId, services } from '#bus-schemas';
-import { ApiError } from '#http-api/errors.ts';
+import { refusalError, trustRefusals } from '#http-api/refusals.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
 import { type Api, strict } from './api.ts';
 
@@ -62,19 +62,7 @@ export function addRenewalRoutes({
       });
       if (renewed.ok) return { user_jwt: renewed.userJwt, leaf_urls: renewed.leafUrls };
       strangers.count(request.ip);
-      switch (renewed.code) {
-        case 'revoked':
-          throw new ApiError('gone', 'This machine was removed from the network.');
-        case 'too_often':
-          throw new ApiError(
-            'rate_limit_exceeded',
-            'This machine renewed its credentials too often within an hour.',
-          );
-        case 'unknown_machine':
-        case 'bad_signature':
-        case 'stale_nonce':
-          throw new ApiError('invalid_renewal');
-      }
+      throw refusalError(trustRefusals.renew[renewed.code]);
     },
   });
 }

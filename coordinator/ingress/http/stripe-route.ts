@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { services } from '#bus-schemas';
 import { type Bus, BusError } from '#coordinator/bus.ts';
 import { ApiError } from '#http-api/errors.ts';
+import { refusalError, settlementRefusals } from '#http-api/refusals.ts';
 
 const MAX_BYTES = 256 * 1024;
 const CALL = { timeoutMs: 10_000 };
@@ -38,14 +39,7 @@ export function addStripeRoute(server: FastifyInstance, bus: Bus): void {
         signature: signature.slice(0, 2_048),
       });
       if (answer.ok) return { received: true, result: answer.result };
-      switch (answer.code) {
-        case 'bad_signature':
-        case 'bad_event':
-          throw new ApiError('invalid_request', 'The event has no valid signature of Stripe.');
-        case 'later':
-        case 'not_configured':
-          throw new ApiError('service_unavailable');
-      }
+      throw refusalError(settlementRefusals.webhook[answer.code]);
     },
   );
 }

@@ -196,29 +196,11 @@ function emptyBlock(delta: Delta): object {
   }
 }
 
-/** Anthropic's clients choose the class of an error by its HTTP status, and show its type. */
-const TYPES: Readonly<Record<number, string>> = {
-  400: 'invalid_request_error',
-  401: 'authentication_error',
-  402: 'billing_error',
-  403: 'permission_error',
-  404: 'not_found_error',
-  405: 'invalid_request_error',
-  409: 'invalid_request_error',
-  413: 'request_too_large',
-  415: 'invalid_request_error',
-  422: 'invalid_request_error',
-  429: 'rate_limit_error',
-  502: 'api_error',
-  503: 'overloaded_error',
-  504: 'timeout_error',
-};
-
 function errorBody(error: ApiError, requestId?: string): object {
   return {
     type: 'error',
     error: {
-      type: TYPES[error.status] ?? 'api_error',
+      type: error.anthropicType,
       message: error.message,
       ...(error.details !== undefined && { details: error.details }),
     },
