@@ -67,7 +67,9 @@ export type {
 } from './messages/accounts.ts';
 export type { CatalogModel, CatalogSnapshot, ModelPrice, NewModel } from './messages/catalog.ts';
 export { CellDigest, FIRST_CELL, LeaseMessage, MAX_CELLS } from './messages/cells.ts';
+export * from './messages/demand.ts';
 export * from './messages/events.ts';
+export { gateTexts } from './messages/gate-texts.ts';
 export * from './messages/inference.ts';
 export * from './messages/orders.ts';
 export {

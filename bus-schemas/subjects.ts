@@ -7,7 +7,15 @@
  */
 
 export type UpKind = 'hello' | 'beat' | 'capacity' | 'trust' | 'receipt';
-export type DownKind = 'job' | 'flow' | 'cancel' | 'load' | 'challenge' | 'ack' | 'judgement';
+export type DownKind =
+  | 'job'
+  | 'flow'
+  | 'cancel'
+  | 'load'
+  | 'challenge'
+  | 'ack'
+  | 'judgement'
+  | 'demand';
 export type ComponentName =
   | 'ingress'
   | 'routing'

@@ -19,6 +19,7 @@ export class WorkerChannel {
   }
 
   readonly observer: AgentObserver = {
+    demanded: ({ builds }) => this.report({ t: 'demand', builds }),
     judged: ({ standing, level, fault }) =>
       this.report({ t: 'trust', standing, level, ...(fault !== undefined && { fault }) }),
     answered: ({ build, finish, usage }, durationMs) => {

@@ -23,6 +23,7 @@ import type { FleetChange } from './core/fleet.ts';
 import { Router } from './core/router.ts';
 import { TrustedMachines } from './core/trusted-machines.ts';
 import { DecisionReports } from './decision-reports.ts';
+import { DemandSender } from './demand-sender.ts';
 import { Lease } from './lease.ts';
 import { MachineMessages } from './machine-messages.ts';
 import { measureRouter } from './metrics.ts';
@@ -185,7 +186,9 @@ export async function startRouting(context: Context): Promise<Component> {
     }),
   ];
 
+  const demand = new DemandSender({ bus, router, clock, isLeading: () => lease.isHeld });
   const tick = setInterval(() => {
+    demand.tick();
     if (clock() >= router.nextDeadline) router.drain(clock());
   }, TICK_MS);
   const sweep = setInterval(() => {

@@ -27,6 +27,7 @@ const GLOSSARY_NAMES: Readonly<Record<string, readonly string[]>> = {
   Charge: ['coordinator/settlement/core/charge.ts'],
   DeliveredTokens: ['coordinator/delivery-proofs.ts'],
   Delta: ['bus-schemas/messages/inference.ts'],
+  DemandReport: ['bus-schemas/messages/demand.ts'],
   Evidence: ['bus-schemas/evidence/evidence.ts'],
   Fact: ['coordinator/telemetry/facts.ts'],
   Frame: ['coordinator/ingress/attempt-sealing.ts'],

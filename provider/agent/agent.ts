@@ -5,6 +5,7 @@ import {
   Cancel,
   Challenge,
   CodecError,
+  DemandReport,
   Flow,
   JobOrder,
   Judgement,
@@ -44,6 +45,8 @@ export interface AgentOptions {
 export interface AgentObserver {
   judged(judgement: Judgement): void;
   answered(receipt: Receipt, durationMs: number): void;
+  /** The router's report on the requests of the last minute. */
+  demanded(report: DemandReport): void;
 }
 
 export interface Agent extends AsyncDisposable {
@@ -149,6 +152,7 @@ export async function startAgent({
       attester.judged(judgement);
       observer?.judged(judgement);
     }),
+    [providerSubjects.down('demand')]: reader(DemandReport, (report) => observer?.demanded(report)),
     [providerSubjects.down('load')]: reader(Load, ({ build }) => engine.load(build)),
   };
   const subscription = connection.subscribe(providerSubjects.everyDown, {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { trustFaultTexts } from '#bus-schemas';
+import { gateTexts, trustFaultTexts } from '#bus-schemas';
+import { demandReason } from './demand-reason.ts';
 import { atStart, type MachineEvent, next } from './machine-state.ts';
 import { ago, sentenceOf, span } from './sentence.ts';
 
@@ -45,6 +46,22 @@ const answered: MachineEvent = {
   ms: 500,
 };
 
+type Demanded = Extract<MachineEvent, { t: 'demand' }>['builds'][number];
+const ofBuild = (changes: Partial<Demanded>): Demanded => ({
+  build: 'sim',
+  requests: 5,
+  chosen: 0,
+  ...changes,
+});
+const demand = (...builds: Partial<Demanded>[]): MachineEvent => ({
+  t: 'demand',
+  builds: builds.map(ofBuild),
+});
+const behind = (machines: number, term: string): Partial<Demanded> => ({
+  missed: 'others_sooner',
+  behind: { machines, term, ownMs: 900, bestMs: 300 },
+});
+
 describe('a machine', () => {
   test.each<[string, MachineEvent[], [string, string]]>([
     [
@@ -69,6 +86,21 @@ describe('a machine', () => {
     [
       'with a last request',
       [started, serving, pulse(1), answered, pulse()],
+      ['serving', 'Ready: the last request ended 60 s ago.'],
+    ],
+    [
+      'that callers do not need',
+      [started, serving, pulse(), demand({ missed: 'no_requests' })],
+      ['serving', 'Ready; no request for 60 s: no caller requests sim.'],
+    ],
+    [
+      'that is slower than others',
+      [started, serving, pulse(), demand(behind(2, 'decode'))],
+      ['serving', 'Ready; no request for 60 s: 2 faster machines are idle.'],
+    ],
+    [
+      'that was chosen in the last minute',
+      [started, serving, pulse(1), answered, pulse(), demand({ chosen: 1 })],
       ['serving', 'Ready: the last request ended 60 s ago.'],
     ],
     [
@@ -178,6 +210,64 @@ describe('a machine', () => {
       'paused',
     );
     expect(stateAfter(started, serving, { t: 'paused' }, { t: 'resumed' }).phase).toBe('serving');
+  });
+});
+
+describe('the reason for no request', () => {
+  const reasonOf = (...builds: Partial<Demanded>[]) => demandReason(builds.map(ofBuild))?.text;
+
+  test.each<[string, number, string]>([
+    ['load', 1, '1 machine has the model in memory already.'],
+    ['load', 3, '3 machines have the model in memory already.'],
+    ['queue', 1, '1 machine has less work.'],
+    ['prompts', 2, '2 machines have less work.'],
+    ['price', 1, '1 machine asks a lower price.'],
+    ['price', 2, '2 machines ask a lower price.'],
+    ['prefill', 1, 'a faster machine is idle.'],
+    ['decode', 2, '2 faster machines are idle.'],
+    ['a term of a newer router', 2, '2 faster machines are idle.'],
+  ])('names the difference in %s to %i machines', (term, machines, text) => {
+    expect(reasonOf(behind(machines, term))).toBe(text);
+  });
+
+  test.each<[Partial<Demanded>, string]>([
+    [{ missed: 'others_sooner' }, 'other machines are faster.'],
+    [
+      { missed: 'other_build' },
+      'the network prefers another build of the model to sim, and machines with that build are idle.',
+    ],
+    [{ missed: 'not_drawn' }, 'machines that are as fast got the requests by chance.'],
+    [
+      { missed: 'newer_gate' },
+      'the router names the reason "newer_gate", which this version cannot explain. Update it.',
+    ],
+  ])('explains %j', (changes, text) => {
+    expect(reasonOf(changes)).toBe(text);
+  });
+
+  test.each(Object.entries(gateTexts))('gives the text of the gate %s', (missed, text) => {
+    expect(reasonOf({ missed })?.toLowerCase()).toBe(text.toLowerCase());
+  });
+
+  test('is that of the model with most requests, and a fault before missing demand', () => {
+    const unused = { requests: 0, missed: 'no_requests' };
+    expect(reasonOf(unused, { missed: 'price' }, { requests: 2, missed: 'busy' })).toMatch(
+      /^its price is higher/,
+    );
+    expect(reasonOf(unused, unused)).toBe('no caller requests its models.');
+    expect(reasonOf(unused, { requests: 0, missed: 'paused' })).toMatch(/^an operator/);
+  });
+
+  test('is not given from a report of more than five minutes ago', () => {
+    const state = stateAfter(started, serving, pulse(), demand({ missed: 'no_requests' }));
+    expect(sentenceOf(state, START + 200_000)).toMatch(/^Ready; no request for 3 min/);
+    expect(sentenceOf(state, START + 400_000)).toBe('Ready: no request has come yet.');
+  });
+});
+
+test('answers are counted by model', () => {
+  expect(stateAfter(started, serving, answered, answered).answers.byBuild).toEqual({
+    b: { total: 2, tokens: 8, ms: 1_000 },
   });
 });
 

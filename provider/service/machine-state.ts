@@ -1,3 +1,4 @@
+import type { DemandReport } from '#bus-schemas';
 import type { ReportedModel, WorkerReport } from './worker-report.ts';
 
 /**
@@ -43,6 +44,8 @@ export interface MachineState {
     | undefined;
   readonly approval: { readonly code: string; readonly page: string } | undefined;
   readonly answers: Answers;
+  /** The router's newest report on the requests for the builds of this machine. */
+  readonly demand: { readonly at: number; readonly builds: DemandReport['builds'] } | undefined;
 }
 
 interface WorkerDown {
@@ -57,6 +60,15 @@ interface Answers {
   readonly total: number;
   readonly tokens: number;
   readonly lastAt: number | undefined;
+  /** By build, for the builds of this machine's models. */
+  readonly byBuild: Readonly<Record<string, AnswersOfBuild>>;
+}
+
+interface AnswersOfBuild {
+  readonly total: number;
+  readonly tokens: number;
+  /** Time of its answers together, in milliseconds. */
+  readonly ms: number;
 }
 
 export type MachineEvent =
@@ -83,7 +95,8 @@ export const atStart = (now: number, isPaused: boolean): MachineState => ({
   link: undefined,
   trust: undefined,
   approval: undefined,
-  answers: { total: 0, tokens: 0, lastAt: undefined },
+  answers: { total: 0, tokens: 0, lastAt: undefined, byBuild: {} },
+  demand: undefined,
 });
 
 export function next(before: MachineState, event: MachineEvent, now: number): MachineState {
@@ -108,6 +121,7 @@ function changeOf(before: MachineState, event: MachineEvent, now: number): Parti
         running: 0,
         link: undefined,
         approval: undefined,
+        demand: undefined,
       };
     case 'link_code':
       return { approval: { code: event.code, page: event.page } };
@@ -129,14 +143,10 @@ function changeOf(before: MachineState, event: MachineEvent, now: number): Parti
       };
     case 'trust':
       return { trust: { standing: event.standing, level: event.level, fault: event.fault } };
+    case 'demand':
+      return { demand: { at: now, builds: event.builds } };
     case 'answered':
-      return {
-        answers: {
-          total: before.answers.total + 1,
-          tokens: before.answers.tokens + event.completionTokens,
-          lastAt: now,
-        },
-      };
+      return { answers: withAnswer(before.answers, event, now) };
     case 'paused':
       return { isPaused: true };
     case 'resumed':
@@ -144,6 +154,27 @@ function changeOf(before: MachineState, event: MachineEvent, now: number): Parti
     case 'stop_wanted':
       return { isStopping: true };
   }
+}
+
+function withAnswer(
+  { total, tokens, byBuild }: Answers,
+  { build, completionTokens, ms }: Extract<WorkerReport, { t: 'answered' }>,
+  now: number,
+): Answers {
+  const before = byBuild[build] ?? { total: 0, tokens: 0, ms: 0 };
+  return {
+    total: total + 1,
+    tokens: tokens + completionTokens,
+    lastAt: now,
+    byBuild: {
+      ...byBuild,
+      [build]: {
+        total: before.total + 1,
+        tokens: before.tokens + completionTokens,
+        ms: before.ms + ms,
+      },
+    },
+  };
 }
 
 function phaseOf(state: MachineState): Pick<MachineState, 'phase' | 'reason'> {

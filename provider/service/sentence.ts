@@ -1,19 +1,22 @@
 import { trustFaultTexts } from '#bus-schemas';
+import { demandReason } from './demand-reason.ts';
 import type { MachineState } from './machine-state.ts';
+
+/** Age of a router's report from which it explains nothing any more, in milliseconds. */
+const OLD_REPORT_MS = 300_000;
 
 /** One sentence about what the machine is doing and why, and what its owner can do about it. */
 export function sentenceOf(state: MachineState, now: number): string {
-  const { down, reason = '', running, answers } = state;
+  const { down, reason = '', running } = state;
   switch (state.phase) {
     case 'starting':
       return 'Starting: the models are opened, and the machine connects to the network.';
     case 'waiting_for_approval':
       return `Waiting for you: sign in at ${state.approval?.page} and enter ${state.approval?.code} to make this machine yours.`;
     case 'serving':
-      if (running > 0) return `Serving: ${counted(running, 'request')} now.`;
-      return answers.lastAt === undefined
-        ? 'Ready: no request has come yet.'
-        : `Ready: the last request ended ${ago(now - answers.lastAt)}.`;
+      return running > 0
+        ? `Serving: ${counted(running, 'request')} now.`
+        : `Ready${idleTextOf(state, now)}`;
     case 'paused':
       return running > 0
         ? `Paused by you: ${counted(running, 'running request')} will be completed. "dinf provider resume" serves again.`
@@ -37,6 +40,19 @@ export function sentenceOf(state: MachineState, now: number): string {
         ? `Stopping: ${counted(running, 'running request')} will be completed first.`
         : 'Stopping.';
   }
+}
+
+/** How long a machine that could serve has had no request, and the router's reason. */
+function idleTextOf({ answers: { lastAt }, since, demand }: MachineState, now: number): string {
+  const reason =
+    demand === undefined || now - demand.at > OLD_REPORT_MS
+      ? undefined
+      : demandReason(demand.builds);
+  if (reason !== undefined)
+    return `; no request for ${span(now - Math.max(since, lastAt ?? 0))}: ${reason.text}`;
+  return lastAt === undefined
+    ? ': no request has come yet.'
+    : `: the last request ended ${ago(now - lastAt)}.`;
 }
 
 const trustText = (fault: string): string => {

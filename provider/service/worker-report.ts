@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
+import { DemandOfBuilds } from '#bus-schemas';
 
 /**
  * Messages between the worker, which serves the models, and the supervisor, which starts the worker
@@ -42,6 +43,8 @@ export const WorkerReport = Type.Union([
     level: Type.String(),
     fault: Type.Optional(Type.String()),
   }),
+  /** What became of the requests for the builds of this machine in the last minute. */
+  Type.Object({ t: Type.Literal('demand'), builds: DemandOfBuilds }),
   /** An answer has ended. */
   Type.Object({
     t: Type.Literal('answered'),

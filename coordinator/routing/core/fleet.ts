@@ -103,6 +103,10 @@ export class Fleet {
     return this.#byBuild.get(build)?.all ?? NO_SERVINGS;
   }
 
+  servingOf(id: string, build: string): Serving | undefined {
+    return this.#byBuild.get(build)?.of(id);
+  }
+
   announce(
     id: string,
     announcement: Announcement,

@@ -1,6 +1,13 @@
-import { type Candidate, type Reserve, TRUST_LEVELS, type TrustLevel } from '#bus-schemas';
+import {
+  type Candidate,
+  type CostTerm,
+  type GateName,
+  type Reserve,
+  TRUST_LEVELS,
+  type TrustLevel,
+} from '#bus-schemas';
 import { isTooExpensive, priceMs, type RequestPricing } from './price-book.ts';
-import type { ClosedReason, Serving } from './serving.ts';
+import type { Serving } from './serving.ts';
 
 /**
  * Decides which slots may serve a job, and which of them serves it soonest. Every other part of
@@ -35,29 +42,6 @@ export type PlacementRequest = Pick<
   /** This machine probably has the first `tokens` tokens of the prompt in its cache. */
   readonly warm?: { readonly provider: string; readonly tokens: number } | undefined;
 };
-
-/**
- * Why a slot may not serve. The gates are checked in this order, and only the first one that fails
- * counts, so each provider is counted once.
- */
-export type GateName =
-  | 'not_wanted'
-  | 'excluded'
-  | ClosedReason
-  | 'traits'
-  | 'weights'
-  | 'level'
-  | 'minimum_trust'
-  | 'price'
-  | 'context'
-  | 'probation'
-  | 'slow'
-  | 'breaker'
-  | 'cooling'
-  | 'busy'
-  | 'tokens'
-  /** A limit of the account, not of the slot: the router checks it after the choice. */
-  | 'unordered';
 
 /**
  * Returns the first gate that keeps a slot from serving, or undefined if it may serve. This runs
@@ -121,17 +105,14 @@ function capacityGate(
   return promptTokens + maxOutputTokens > serving.tokensLeft ? 'tokens' : undefined;
 }
 
-/** Parts of the expected delay to the first content, in milliseconds. */
-interface Cost {
-  readonly load: number;
-  readonly queue: number;
-  /** The time to read the prompts of jobs placed before this one. */
-  readonly prompts: number;
-  readonly prefill: number;
-  readonly decode: number;
-  /** Not a delay, but a penalty for the machine's price (`priceMs`). */
+/**
+ * Parts of the expected delay to the first content, in milliseconds. `prompts` is the time to read
+ * the prompts of jobs placed before this one; `price` is not a delay, but a penalty for the
+ * machine's price (`priceMs`).
+ */
+export type Cost = Readonly<Record<Exclude<CostTerm, 'price'>, number>> & {
   readonly price?: number;
-}
+};
 
 export interface Choice {
   readonly candidates: readonly Candidate[];
@@ -254,12 +235,15 @@ function chosen(
   const ordered = [winner, ...others].slice(0, MAX_CANDIDATES);
   return {
     candidates: ordered.map((place) => candidateOf(servings[place] as Serving, ask, now)),
-    cost: {
-      ...costAt(servings[winner] as Serving, unreadTokens(servings[winner] as Serving, ask), now),
-      ...priced(servings[winner] as Serving, ask),
-    },
+    cost: costFor(servings[winner] as Serving, ask, now),
   };
 }
+
+/** The cost of the request on the slot, by its parts. */
+export const costFor = (serving: Serving, ask: PlacementRequest, now: number): Cost => ({
+  ...costAt(serving, unreadTokens(serving, ask), now),
+  ...priced(serving, ask),
+});
 
 const priced = ({ id }: Serving, { pricing }: PlacementRequest): Pick<Cost, 'price'> =>
   pricing === undefined ? {} : { price: priceMs(id, pricing) };
@@ -269,7 +253,7 @@ const priced = ({ id }: Serving, { pricing }: PlacementRequest): Pick<Cost, 'pri
  * as if all were compared, and the cost stays close to the best.
  */
 function oneOfTheEquals({ totals, best, nearShare, random }: Places): number {
-  const limit = best + Math.max(NEAR_MS, best * nearShare);
+  const limit = limitOfEquals(best, nearShare);
   let equals = 0;
   for (let place = 0; place < totals.length; place += 1)
     if ((totals[place] as number) <= limit) equals += 1;
@@ -277,6 +261,10 @@ function oneOfTheEquals({ totals, best, nearShare, random }: Places): number {
   const other = nthWithin(totals, limit, Math.floor(random() * equals));
   return (totals[other] as number) < (totals[one] as number) ? other : one;
 }
+
+/** The highest cost that counts as equal to the best one. */
+export const limitOfEquals = (best: number, nearShare = NEAR_SHARE): number =>
+  best + Math.max(NEAR_MS, best * nearShare);
 
 function nthWithin(totals: Float64Array, limit: number, n: number): number {
   let left = n;

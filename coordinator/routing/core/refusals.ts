@@ -1,5 +1,5 @@
-import type { Reserve, RoutingRefusal } from '#bus-schemas';
-import type { Choice, GateName } from './placement.ts';
+import type { GateName, Reserve, RoutingRefusal } from '#bus-schemas';
+import type { Choice } from './placement.ts';
 
 /** Gates that do not open by waiting. */
 const PERMANENT = new Set<GateName>([

@@ -1,5 +1,6 @@
 import type { Candidate, Reserve, RoutingRefusal, RoutingSwitches, TrustLevel } from '#bus-schemas';
 import { queueWaitMs } from '#http-api/retry-after.ts';
+import { type Decision, DemandCounts, DemandSurvey } from './demand.ts';
 import type { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
 import { MachineChooser, NO_CHOICE } from './machine-chooser.ts';
@@ -34,11 +35,7 @@ export interface RouterOptions {
   readonly graceMs: number;
   readonly startedAt: number;
   readonly random: () => number;
-  readonly onDecision?: (
-    pending: PendingRequest,
-    choice: Choice,
-    outcome: 'placed' | 'queued' | 'refused',
-  ) => void;
+  readonly onDecision?: (pending: PendingRequest, choice: Choice, outcome: Decision) => void;
   readonly onObserved?: OnObserved;
 }
 
@@ -67,6 +64,7 @@ export class Router {
   readonly #queue: Queue;
   readonly #prefixes = new PrefixMemory();
   readonly #warmPool = new WarmPool();
+  readonly #demand = new DemandCounts();
   readonly #probationTurns = new ProbationTurns();
   readonly prices = new PriceBook();
   /** Parts that an operator has switched on or off. */
@@ -141,7 +139,7 @@ export class Router {
       deadline: now + request.patienceMs,
       onlyForGrace: !couldOpenByWaiting(choice),
     });
-    this.#options.onDecision?.(pending, choice, 'queued');
+    this.#decided(pending, choice, 'queued');
   }
 
   /**
@@ -258,6 +256,13 @@ export class Router {
     return this.#warmPool.orders((build) => this.fleet.serving(build), now);
   }
 
+  /** Ends a period of demand. The survey explains to each machine why it got no request in it. */
+  surveyDemand(periodMs: number, now: number): DemandSurvey {
+    const { fleet, prices, minimumTrust } = this;
+    const demand = this.#demand.take((build) => fleet.serving(build).length > 0);
+    return new DemandSurvey({ demand, fleet, prices, minimumTrust, periodMs, now });
+  }
+
   /** The next time at which a waiting job must be checked even if no slot becomes free. */
   get nextDeadline(): number {
     let first = Number.POSITIVE_INFINITY;
@@ -310,7 +315,7 @@ export class Router {
       isUnordered: isUnordered(request, winner),
       ...(isLoaded && { expectedMs: this.#measurements.predictedByOwnFigures(winner, choice) }),
     });
-    this.#options.onDecision?.(pending, choice, 'placed');
+    this.#decided(pending, choice, 'placed');
     answer({
       ok: true,
       candidates: this.#chooser.priced(choice.candidates, request),
@@ -350,6 +355,11 @@ export class Router {
     });
   }
 
+  #decided(pending: PendingRequest, choice: Choice, outcome: Decision): void {
+    this.#demand.decided(pending.request, choice, outcome);
+    this.#options.onDecision?.(pending, choice, outcome);
+  }
+
   #refusalFor(request: Reserve, choice: Choice, now: number): RoutingRefusal | undefined {
     return refusalFor(request, choice, now < this.#graceEndsAt);
   }
@@ -360,7 +370,7 @@ export class Router {
   }
 
   #refuse(pending: PendingRequest, choice: Choice, code: RoutingRefusal, now: number): void {
-    this.#options.onDecision?.(pending, choice, 'refused');
+    this.#decided(pending, choice, 'refused');
     const gate = mostCommonGate(choice);
     pending.answer({
       ok: false,

@@ -141,6 +141,11 @@ export class ServingList {
     this.#places.set(serving.id, place);
   }
 
+  of(id: string): Serving | undefined {
+    const place = this.#places.get(id);
+    return place === undefined ? undefined : this.all[place];
+  }
+
   /** Removes a slot; the last one of the list moves to its place. */
   remove(id: string): void {
     const place = this.#places.get(id);

@@ -1,0 +1,55 @@
+import { core, DemandReport } from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
+import type { DemandSurvey } from './core/demand.ts';
+import type { ProviderView } from './core/fleet.ts';
+import type { Router } from './core/router.ts';
+
+const PERIOD_MS = 60_000;
+/**
+ * Machines that get their report in one call. With ten calls a second, a full router (50,000
+ * machines) is done within a period, and one call takes no more time than a decision.
+ */
+const MACHINES_AT_ONCE = 100;
+
+export interface DemandSenderOptions {
+  readonly bus: Pick<Bus, 'publish'>;
+  readonly router: Router;
+  /** Monotonic clock, in milliseconds. */
+  readonly clock: () => number;
+  readonly isLeading: () => boolean;
+}
+
+/** Sends each machine of the cell, once a minute, what became of the requests for its builds. */
+export class DemandSender {
+  readonly #options: DemandSenderOptions;
+  #periodBegan: number;
+  #survey: DemandSurvey | undefined;
+  #waiting: ProviderView[] = [];
+
+  constructor(options: DemandSenderOptions) {
+    this.#options = options;
+    this.#periodBegan = options.clock();
+  }
+
+  /** Is called ten times a second. */
+  tick(): void {
+    const { router, clock, isLeading } = this.#options;
+    const periodMs = Math.round(clock() - this.#periodBegan);
+    if (periodMs >= PERIOD_MS) {
+      this.#periodBegan = clock();
+      this.#survey = router.surveyDemand(periodMs, clock());
+      this.#waiting = isLeading() ? [...router.fleet.all()].filter(({ silent }) => !silent) : [];
+    }
+    this.#sendSome();
+  }
+
+  #sendSome(): void {
+    const { bus } = this.#options;
+    const survey = this.#survey;
+    if (survey === undefined) return;
+    for (const machine of this.#waiting.splice(0, MACHINES_AT_ONCE))
+      bus.publish(core.down(machine.id, 'demand'), DemandReport, survey.reportFor(machine));
+    // The survey refers to the slots of the period, which need not stay in memory.
+    if (this.#waiting.length === 0) this.#survey = undefined;
+  }
+}
