@@ -6,7 +6,7 @@ import { type MetricsAddress, offerMetrics } from '#observability';
 import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
 import { type AgentObserver, startAgent } from './agent/agent.ts';
 import type { Engine } from './engine/engine.ts';
-import { AuthorityUpdates } from './hub-authority.ts';
+import { HubUpdates } from './hub-updates.ts';
 import { enrolment, type FirstToken } from './identity.ts';
 import { startLeaf } from './leaf/leaf.ts';
 import { LeafCredentials } from './leaf-credentials.ts';
@@ -66,16 +66,6 @@ export async function startDaemon({
   const leaf = started.use(
     await startLeaf({ binary: natsServer, home: join(home, 'leaf'), enrolments: [own], log }),
   );
-  const { hubCaFile } = own;
-  if (hubCaFile !== undefined)
-    started.use(
-      new AuthorityUpdates({
-        coordinatorUrl: own.coordinatorUrl ?? coordinatorUrl,
-        hubCaFile,
-        reload: () => leaf.server.signal('SIGHUP'),
-        log,
-      }),
-    );
   const connection = await leaf.connect(own);
   started.defer(() => connection.close());
   const identity = await ownIdentity(home, own.provider, () => postureOf(denied));
@@ -93,6 +83,16 @@ export async function startDaemon({
       otel,
       receiptsFile: join(home, 'receipts.json'),
       ...(observer && { observer }),
+    }),
+  );
+  started.use(
+    new HubUpdates({
+      home,
+      enrolment: own,
+      coordinatorUrl,
+      leaf,
+      isIdle: () => agent.running === 0,
+      log,
     }),
   );
   if (metrics !== undefined) {

@@ -46,11 +46,6 @@ export async function withCurrentHubs(
   return { ...enrolment, leafUrls, ...(hubCaFile && { hubCaFile }) };
 }
 
-/** The present certificates of the authorities of the hubs, in PEM; undefined without an answer. */
-export async function currentHubCa(coordinatorUrl: string): Promise<string | undefined> {
-  return (await askForHubs(coordinatorUrl))?.hub_ca ?? undefined;
-}
-
 async function askForHubs(coordinatorUrl: string): Promise<HubsAnswer | undefined> {
   try {
     return await callCoordinator<HubsAnswer>(coordinatorUrl, '/v1/providers/hubs');

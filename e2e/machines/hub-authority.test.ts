@@ -9,7 +9,7 @@ import { mintCredentials, Nkey } from '#bus-schemas';
 import { prepareAuthority, prepareHubCertificate } from '#coordinator';
 import { rotateHubAuthority } from '#coordinator/founding/rotate-hub-authority.ts';
 import { cacheFolder, findNatsServer, type NatsServer, startNatsServer } from '#provider';
-import { AuthorityUpdates } from '#provider/hub-authority.ts';
+import { HubUpdates } from '#provider/hub-updates.ts';
 import { startLeaf } from '#provider/leaf/leaf.ts';
 
 const NOW = Date.now();
@@ -51,12 +51,13 @@ leafnodes {
 }`,
     }),
   );
+  const leafUrls = [hub.leafUrl.replace('nats-leaf:', 'tls:')];
   const accepted = () => readFile(join(keys, 'hub-ca.pem'), 'utf8');
   const coordinator = createServer((_request, response) => {
     void accepted().then((hub_ca) =>
       response
         .writeHead(200, { 'content-type': 'application/json' })
-        .end(JSON.stringify({ leaf_urls: [hub.leafUrl], hub_ca })),
+        .end(JSON.stringify({ leaf_urls: leafUrls, hub_ca })),
     );
   });
   await new Promise<void>((done) => coordinator.listen(0, '127.0.0.1', done));
@@ -65,24 +66,38 @@ leafnodes {
   const credentialsFile = join(home, 'leaf.creds');
   await writeFile(credentialsFile, await mintCredentials('leaf', Nkey.create('account'), 'all'));
   const machine = async (name: string) => {
-    const hubCaFile = join(home, `${name}.pem`);
+    const own = join(home, name);
+    await mkdir(own);
+    const hubCaFile = join(own, 'hub-ca.pem');
     await writeFile(hubCaFile, await accepted());
     const enrolment = {
       provider: name,
       enrolledBy: 'operator' as const,
       coordinatorUrl,
-      leafUrls: [hub.leafUrl.replace('nats-leaf:', 'tls:')],
+      leafUrls,
       credentialsFile,
       hubCaFile,
     };
-    const { server } = stack.use(
-      await startLeaf({ binary, home: join(home, name), enrolments: [enrolment], log }),
+    const leaf = stack.use(
+      await startLeaf({ binary, home: join(own, 'leaf'), enrolments: [enrolment], log }),
     );
-    const reload = () => server.signal('SIGHUP');
-    return {
-      server,
-      authority: stack.use(new AuthorityUpdates({ coordinatorUrl, hubCaFile, reload, log })),
+    let now = 0;
+    const updates = stack.use(
+      new HubUpdates({
+        home: own,
+        enrolment,
+        coordinatorUrl,
+        leaf,
+        isIdle: () => true,
+        log,
+        clock: () => now,
+      }),
+    );
+    const askAgain = () => {
+      now += 10 * 60_000;
+      return updates.tick();
     };
+    return { server: leaf.server, askAgain };
   };
   const follower = await machine('follower');
   const sleeper = await machine('sleeper');
@@ -96,7 +111,7 @@ leafnodes {
     const reloads = () =>
       follower.server.logs().filter((line) => line.includes('Reloaded server configuration'));
     const before = reloads().length;
-    await follower.authority.compare();
+    await follower.askAgain();
     await vi.waitFor(() => expect(reloads().length).toBeGreaterThan(before), SOON);
   };
 

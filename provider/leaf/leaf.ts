@@ -29,9 +29,17 @@ export interface Leaf extends AsyncDisposable {
   links(): Promise<LeafLink[]>;
   /** Connects to the leaf in the account of one enrolment. */
   connect(enrolment: Enrolment): Promise<NatsConnection>;
+  /**
+   * Has the leaf read its configuration and its files again. Its links end and begin again only if
+   * the addresses of the hubs have changed; connections of agents stay.
+   */
+  reload(hubs?: Hubs): Promise<void>;
   /** Ends the server with SIGKILL; it is not started again. */
   kill(): Promise<void>;
 }
+
+/** The addresses of the hubs, and the file with the certificates of their authorities. */
+type Hubs = Pick<Enrolment, 'leafUrls' | 'hubCaFile'>;
 
 const WATCHER = 'link-watch';
 const RECONNECT_MS = 100;
@@ -50,8 +58,8 @@ export async function startLeaf({
     credentialsFile,
   }));
   const watcher = { user: WATCHER, password: newPassword() };
-  const hubs = [...new Set(enrolments.flatMap(({ leafUrls }) => leafUrls))];
-  const [caFile] = enrolments.flatMap(({ hubCaFile }) => hubCaFile ?? []);
+  let hubs = [...new Set(enrolments.flatMap(({ leafUrls }) => leafUrls))];
+  let [caFile] = enrolments.flatMap(({ hubCaFile }) => hubCaFile ?? []);
   const server = await startNatsServer({
     binary,
     home,
@@ -61,7 +69,13 @@ export async function startLeaf({
   // The leaf is started again however often it fails, because no operator sits at the machine. The
   // agents reconnect by themselves.
   const supervision = keepRunning({ name: 'the leaf node', child: server, log });
-  const watch = await LinkWatch.start({ ...watcher, server, hubs, limitMs: withoutLinkMs, log });
+  const watch = await LinkWatch.start({
+    ...watcher,
+    server,
+    hubs: () => hubs,
+    limitMs: withoutLinkMs,
+    log,
+  });
   const endWatches = async (): Promise<void> => {
     await watch[Symbol.asyncDispose]();
     await supervision[Symbol.asyncDispose]();
@@ -82,6 +96,13 @@ export async function startLeaf({
         reconnectTimeWait: RECONNECT_MS,
         reconnectJitter: RECONNECT_MS,
       });
+    },
+    reload: async (changed) => {
+      if (changed !== undefined) {
+        hubs = [...changed.leafUrls];
+        caFile = changed.hubCaFile;
+      }
+      await server.reload();
     },
     kill: async () => {
       await endWatches();

@@ -20,8 +20,8 @@ export interface LinkWatchOptions {
   /** User of the leaf's system account, which may ask for the links. */
   readonly user: string;
   readonly password: string;
-  /** Addresses of the hubs. */
-  readonly hubs: readonly string[];
+  /** Returns the addresses of the hubs, which change while the leaf runs. */
+  readonly hubs: () => readonly string[];
   readonly limitMs: number;
   readonly log: Pick<Logger, 'warn' | 'info'>;
 }
@@ -114,7 +114,7 @@ export class LinkWatch implements AsyncDisposable {
   }
 
   async #isHubReachable(): Promise<boolean> {
-    const reached = await Promise.all(this.#options.hubs.map(acceptsConnections));
+    const reached = await Promise.all(this.#options.hubs().map(acceptsConnections));
     return reached.includes(true);
   }
 

@@ -45,6 +45,8 @@ export type NatsServer = AsyncDisposable & {
   logs(): readonly string[];
   whenLine(test: (line: string) => boolean, timeoutMs: number): Promise<string>;
   signal(name: NodeJS.Signals): void;
+  /** Writes the configuration again and has the server read it, which keeps its connections. */
+  reload(): Promise<void>;
   /** Ends the server with SIGKILL. */
   kill(): Promise<void>;
   /** Ends the current run, if there is one, and starts a new one with the same ports and data. */
@@ -68,9 +70,10 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
     await replace(join(home, file), text);
 
   let ports: NatsPorts = { client: -1, leaf: -1, monitor: -1, ...options.ports };
+  const config = join(home, 'nats-server.conf');
+  const writeConfig = () => replace(config, options.config({ host: HOST, home, ports }));
   const begin = async (): Promise<SupervisedProcess> => {
-    const config = join(home, 'nats-server.conf');
-    await replace(config, options.config({ host: HOST, home, ports }));
+    await writeConfig();
     const server = await startSupervised({
       name,
       command: options.binary,
@@ -107,6 +110,10 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
     logs: () => current.logs(),
     whenLine: (test, timeoutMs) => current.whenLine(test, timeoutMs),
     signal: (signal) => current.signal(signal),
+    reload: async () => {
+      await writeConfig();
+      current.signal('SIGHUP');
+    },
     kill: async () => void (await current.kill()),
     restart: async () => {
       await current.stop();

@@ -12,8 +12,10 @@ export interface HubAddresses {
 }
 
 /**
- * Machines read this route at each start and every ten minutes, so that they find hubs that were
- * added since they enrolled, and the next authority of the hubs before it signs. It comes over HTTPS, so that an attacker on the path cannot name a hub of their own.
+ * Machines read this route at each start, every ten minutes, and more often while they have no link,
+ * so that they find hubs that were added since they enrolled, and the next authority of the hubs
+ * before it signs. It comes over HTTPS, so that an attacker on the path cannot name a hub of their
+ * own.
  */
 export function addHubsRoute(api: Api, deps: { readonly hubs: HubAddresses }): void {
   api.route({
