@@ -4,6 +4,7 @@
  */
 export {
   credentialsLifetime,
+  earningsText,
   isReadOnly,
   isSigningKey,
   mintCredentials,
@@ -105,6 +106,7 @@ export type {
   KeyCaps,
   KeyShortage,
   KeySpending,
+  MachineEarnings,
   MaxPrice,
   OwnPrice,
   Payout,
@@ -114,6 +116,7 @@ export type {
   TopUp,
   Verified,
 } from './messages/settlement.ts';
+export { MAX_EARNING_DAYS, MAX_EARNING_JOBS, MAX_EARNING_ROWS } from './messages/settlement.ts';
 export type { GenerationRecord, LostFacts, NetworkStats } from './messages/telemetry.ts';
 export { TrustHead } from './messages/transparency.ts';
 export {

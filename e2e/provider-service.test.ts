@@ -71,6 +71,10 @@ test('a machine serves in the background, is paused and resumed, survives the en
   expect(await provider('resume')).toMatch(/^(Ready|Serving)/);
   await expect.poll(answer).toBe(200);
 
+  await expect
+    .poll(() => provider('earnings', '--by', 'job'), { timeout: 20_000 })
+    .toMatch(/^This machine earned \$0\.\d+ today.*\njob_\S+ .*\nSpend it: /s);
+
   const log = await provider('logs', '--lines', '500');
   expect(log).toContain(`provider ${status.provider} serves`);
   const { stdout } = await run('pgrep', ['-f', `provider --home ${home} --coordinator`]);

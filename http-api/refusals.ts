@@ -213,6 +213,17 @@ export const trustRefusals = {
     stale_nonce: { error: 'invalid_renewal' },
   } as const satisfies Refusals<Trust['renew']>,
 
+  proveReader: {
+    revoked: { error: 'gone', message: 'This machine was removed from the network.' },
+    too_often: {
+      error: 'rate_limit_exceeded',
+      message: 'This machine read its earnings too often within an hour.',
+    },
+    unknown_machine: { error: 'invalid_renewal' },
+    bad_signature: { error: 'invalid_renewal' },
+    stale_nonce: { error: 'invalid_renewal' },
+  } as const satisfies Refusals<Trust['proveReader']>,
+
   mdmEvent: {
     bad_secret: { error: 'invalid_api_key', message: 'The secret of the webhook is wrong.' },
     bad_event: { error: 'invalid_request', message: 'This is not an event of MicroMDM.' },

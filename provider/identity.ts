@@ -61,6 +61,14 @@ export interface EnrolOptions {
   readonly name: string;
 }
 
+const enrolmentFile = (home: string): string => join(home, 'enrolment.json');
+
+/** Returns the enrolment as it was saved; undefined if the machine is not enrolled. */
+export async function readEnrolment(home: string): Promise<Enrolment | undefined> {
+  const text = await readIfThere(enrolmentFile(home));
+  return text === undefined ? undefined : (JSON.parse(text) as Enrolment);
+}
+
 /**
  * Returns the enrolment in `home`, with the present addresses of the hubs. Enrols the machine with
  * the token if there is none.
@@ -72,7 +80,7 @@ export async function enrolment(options: EnrolOptions): Promise<Enrolment> {
       'insecure',
       `${coordinatorUrl} is not an https:// address, so the machine's token and credentials would be readable on the network. Use https://, or set DINF_INSECURE=1 on a network that you trust.`,
     );
-  const file = join(home, 'enrolment.json');
+  const file = enrolmentFile(home);
   const text = await readIfThere(file);
   const known =
     text === undefined
@@ -112,7 +120,7 @@ async function firstEnrolment({
     credentialsFile,
   };
   // Saved before the addresses of the hubs are requested: the token works only once.
-  await replace(join(home, 'enrolment.json'), JSON.stringify(made));
+  await replace(enrolmentFile(home), JSON.stringify(made));
   return made;
 }
 

@@ -248,6 +248,11 @@ export function renewalText(provider: string, nonce: string): Uint8Array {
   return Buffer.from(`d-inference: renew the leaf credentials\n${provider}\n${nonce}`);
 }
 
+/** The text that a machine signs with its own nkey to read its earnings, with the same kind of nonce. */
+export function earningsText(provider: string, nonce: string): Uint8Array {
+  return Buffer.from(`d-inference: read the earnings of this machine\n${provider}\n${nonce}`);
+}
+
 export function providerCredentials(jwt: string, user: Nkey): string {
   return new TextDecoder().decode(fmtCreds(jwt, user));
 }

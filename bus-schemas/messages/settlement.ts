@@ -327,6 +327,34 @@ const earnings = Type.Object({
 });
 export type Earnings = Static<typeof earnings>;
 
+/** Days of UTC, today included, for which a machine reads its earnings; every month fits. */
+export const MAX_EARNING_DAYS = 31;
+/** Rows of day and model; a machine has at most 64 builds at a time. */
+export const MAX_EARNING_ROWS = 2_000;
+export const MAX_EARNING_JOBS = 100;
+const earnedFor = {
+  model: ModelName,
+  promptTokens: count,
+  completionTokens: count,
+  amountMicroUsd: count,
+};
+const machineEarnings = Type.Object({
+  /** Newest day first. */
+  days: Type.Array(
+    Type.Object({
+      day: Type.String({ maxLength: 10 }),
+      jobs: count,
+      ...earnedFor,
+    }),
+    { maxItems: MAX_EARNING_ROWS },
+  ),
+  /** The last jobs that were paid, newest first. */
+  jobs: Type.Array(Type.Object({ job: JobId, at: At, ...earnedFor }), {
+    maxItems: MAX_EARNING_JOBS,
+  }),
+});
+export type MachineEarnings = Static<typeof machineEarnings>;
+
 // Stripe
 
 const NOT_CONFIGURED = 'not_configured';
@@ -458,6 +486,12 @@ export const settlement = {
   receiptKeys: define('receipt-keys', nothing, receiptKeys),
   statement: define('statement', statementRequest, statement),
   earnings: define('earnings', earningsRequest, earnings),
+  /** Returns what one machine earned, with or without an owner. */
+  machineEarnings: define(
+    'machine-earnings',
+    Type.Object({ provider: ProviderId }),
+    machineEarnings,
+  ),
   checkout: define('checkout', checkout, checkedOut),
   onboard: define('onboard', onboard, onboarded),
   withdraw: define('withdraw', withdraw, withdrawn),

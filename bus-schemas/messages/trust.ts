@@ -100,7 +100,10 @@ const renewalNonce = Type.Object({ nonce: Type.String({ maxLength: 128 }) });
 const renew = Type.Object({
   provider: ProviderId,
   nonce: Type.String({ maxLength: 128 }),
-  /** Ed25519 signature over `renewalText`, made with the machine's own nkey. */
+  /**
+   * Ed25519 signature over `renewalText` or `earningsText`, made with the machine's own nkey. The
+   * texts differ, so that a signature for one purpose is of no use for the other.
+   */
   signature: Bytes({ min: 64, max: 64 }),
 });
 const renewed = Type.Union([
@@ -111,6 +114,7 @@ const renewed = Type.Union([
   refused([...RENEWAL_REFUSALS]),
 ]);
 export type Renewed = Static<typeof renewed>;
+const readerProved = Type.Union([ok({}), refused([...RENEWAL_REFUSALS])]);
 const ofProvider = Type.Object({ provider: ProviderId });
 const owned = Type.Object({ account: optional(AccountId) });
 const ofAccount = Type.Object({ account: AccountId });
@@ -214,6 +218,8 @@ export const trust = {
    * token has expired.
    */
   renew: define('renew', renew, renewed),
+  /** Checks that a machine itself asks for its earnings: a signature over `earningsText`. */
+  proveReader: define('prove-reader', renew, readerProved),
   createToken: define('create-token', createToken, tokenCreated),
   /** Returns the account that owns the machine, if there is one. */
   owner: define('owner', ofProvider, owned),

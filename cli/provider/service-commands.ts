@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { lockFolder } from '#bin/folder-lock.ts';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import packageJson from '../../package.json' with { type: 'json' };
@@ -11,6 +11,9 @@ import { addServeOptions, homeOption, type ServeOptions } from './serve-options.
 /** Time in which a new service must open its socket, in milliseconds. */
 const OPEN_MS = 60_000;
 const LOOK_MS = 100;
+
+/** Ways to group earnings. */
+const EARNINGS_BY = ['model', 'day', 'job'] as const;
 
 interface Home {
   readonly home: string;
@@ -41,6 +44,13 @@ export function addServiceCommands(provider: Command): void {
     .action(async (options: Home & { json?: boolean; watch?: boolean }) => {
       const { showStatus } = await import('./status-screen.ts');
       await showStatus({ ...options, home: resolve(options.home) });
+    });
+  add('earnings', 'show what this machine earned, and how to spend or withdraw it')
+    .addOption(new Option('--by <part>', 'rows').choices([...EARNINGS_BY]).default('model'))
+    .option('--json', 'print the rows of days and jobs as JSON')
+    .action(async (options: Home & { by: (typeof EARNINGS_BY)[number]; json?: boolean }) => {
+      const { showEarnings } = await import('./earnings.ts');
+      await showEarnings({ ...options, home: resolve(options.home) });
     });
   add('logs', 'show the log of the service')
     .option('-n, --lines <n>', 'number of lines', wholeNumber, 50)

@@ -512,3 +512,22 @@ async function everythingRead(): Promise<void> {
     { timeout: timeoutMs, interval: 20 },
   );
 }
+
+test('a machine sees what it earned by day and model, and the jobs that were paid', async () => {
+  const provider = `A${'E'.repeat(55)}`;
+  const account = await fundedAccount(1_000);
+  const [job, refunded] = [newJobId(), newJobId()];
+  await ask({ job, account, provider });
+  await ask({ job: refunded, account, provider });
+  tell(ended(job, account, { provider }));
+  tell(ended(refunded, account, { provider, result: 'failed' }));
+  await shows(account, 930, 0);
+  const { days, jobs } = await settlement.bus.call(
+    services.settlement.machineEarnings,
+    { provider },
+    { timeoutMs },
+  );
+  const earned = { model: 'sim-model', promptTokens: 30, completionTokens: 20, amountMicroUsd: 67 };
+  expect(days).toEqual([{ day: new Date().toISOString().slice(0, 10), jobs: 1, ...earned }]);
+  expect(jobs).toMatchObject([{ job, ...earned }]);
+});

@@ -17,6 +17,7 @@ import { AccountCaps } from './ledger/account-caps.ts';
 import { Books } from './ledger/books.ts';
 import { LedgerStore } from './ledger/ledger-store.ts';
 import { Prover } from './ledger/prover.ts';
+import { machineEarnings } from './machine-earnings/machine-earnings.ts';
 import { settlementMetrics } from './metrics.ts';
 import { OutboxStore } from './outbox/outbox-store.ts';
 import { OutboxRelay } from './outbox/relay.ts';
@@ -154,6 +155,9 @@ export async function startSettlement(context: Context): Promise<Component> {
       endpoint(services.settlement.statement, (request) => statements.statement(request)),
       endpoint(services.settlement.earnings, ({ account, from, until }) =>
         statements.earnings(`consumer:${account}`, from, until),
+      ),
+      endpoint(services.settlement.machineEarnings, ({ provider }) =>
+        machineEarnings(database, { provider, now: now() }),
       ),
       endpoint(services.settlement.setKeyCaps, async ({ key, account, caps }) => ({
         used: await keyCaps.put(key, account, caps),

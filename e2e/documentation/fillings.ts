@@ -1,5 +1,5 @@
 import { vi } from 'vitest';
-import { leafHash, Nkey, renewalText } from '#bus-schemas';
+import { earningsText, leafHash, Nkey, renewalText } from '#bus-schemas';
 import {
   earnFees,
   earnMoney,
@@ -124,21 +124,8 @@ export const fillings: Readonly<Record<string, Fill>> = {
       [`U${'A'.repeat(55)}`, Nkey.create('user').getPublicKey()],
     ],
   }),
-  'POST /v1/providers/renew': async (world) => {
-    const { id, key } = await newMachine(world);
-    const { json } = await world.network.ask('POST', '/v1/providers/renewal-nonce', {
-      body: { provider: id },
-    });
-    const signature = Buffer.from(key.sign(renewalText(id, json.nonce))).toString('base64url');
-    return {
-      texts: [
-        // First: the example of the provider is a part of it.
-        ['A'.repeat(86), signature],
-        ['1767225600000.AAAA', json.nonce],
-        [`A${'A'.repeat(55)}`, id],
-      ],
-    };
-  },
+  'POST /v1/providers/renew': (world) => signedByMachine(world, renewalText),
+  'POST /v1/providers/earnings': (world) => signedByMachine(world, earningsText),
   'POST /v1/device/approve': async ({ network }) => {
     const { json } = await network.ask('POST', '/v1/device/code', { body: { client_id: 'dinf' } });
     return { texts: [['WDJB-MJHT', json.user_code]] };
@@ -156,4 +143,24 @@ async function isThere({ network, apiKey }: World, path: string): Promise<void> 
     const { status } = await network.ask('GET', path, { token: apiKey });
     if (status !== 200) throw new Error(`${path} answers ${status}`);
   }, 20_000);
+}
+
+/** A new machine signs this text with its key, as the route demands. */
+async function signedByMachine(
+  world: World,
+  textOf: (provider: string, nonce: string) => Uint8Array,
+): Promise<Filling> {
+  const { id, key } = await newMachine(world);
+  const { json } = await world.network.ask('POST', '/v1/providers/renewal-nonce', {
+    body: { provider: id },
+  });
+  const signature = Buffer.from(key.sign(textOf(id, json.nonce))).toString('base64url');
+  return {
+    texts: [
+      // First: the example of the provider is a part of it.
+      ['A'.repeat(86), signature],
+      ['1767225600000.AAAA', json.nonce],
+      [`A${'A'.repeat(55)}`, id],
+    ],
+  };
 }

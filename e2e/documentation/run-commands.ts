@@ -104,6 +104,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
       'provider start',
       'provider start --link --model mlx-community/Qwen3-4B-4bit',
       'provider pause',
+      'provider earnings',
       'provider logs --follow',
       'provider install',
     ].map((line) => [line, 'needs a machine in the background (e2e/provider-service.test.ts)']),

@@ -1,14 +1,34 @@
-import { Type } from 'typebox';
-import { ProviderId, services } from '#bus-schemas';
+import { type Static, Type } from 'typebox';
+import { type MachineEarnings, ProviderId, services } from '#bus-schemas';
 import { refusalError, trustRefusals } from '#http-api/refusals.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
-import { type Api, strict } from './api.ts';
+import { type Api, asTime, MicroUsd, strict } from './api.ts';
 
 const SIGNATURE = '^[A-Za-z0-9_-]{86}$';
 
+const SignedByMachine = Type.Object(
+  {
+    provider: ProviderId,
+    nonce: Type.String({ maxLength: 128 }),
+    signature: Type.String({ pattern: SIGNATURE }),
+  },
+  strict,
+);
+const earnedFor = {
+  model: Type.String(),
+  prompt_tokens: Type.Integer(),
+  completion_tokens: Type.Integer(),
+  amount_micro_usd: MicroUsd,
+};
+const EarningsOfMachine = Type.Object({
+  days: Type.Array(Type.Object({ day: Type.String(), jobs: Type.Integer(), ...earnedFor })),
+  jobs: Type.Array(Type.Object({ job_id: Type.String(), at: Type.String(), ...earnedFor })),
+});
+
 /**
  * Routes by which a machine renews the credentials of its leaf node, also after they have expired.
- * They use HTTP, because the bus rejects expired credentials.
+ * They use HTTP, because the bus rejects expired credentials. With the same key a machine reads its
+ * earnings: its owner need not sign in on it.
  */
 export function addRenewalRoutes({
   api,
@@ -23,7 +43,7 @@ export function addRenewalRoutes({
     url: '/v1/providers/renewal-nonce',
     group: 'Machines',
     access: 'public',
-    summary: 'Get the nonce that a machine signs to renew its credentials',
+    summary: 'Get the nonce that a machine signs to renew its credentials or to read its earnings',
     body: Type.Object({ provider: ProviderId }, strict),
     example: { body: { provider } },
     reply: Type.Object({
@@ -42,27 +62,57 @@ export function addRenewalRoutes({
     summary: 'Renew the credentials of a leaf node',
     description:
       'The signature is Ed25519, made with the nkey with which the machine enrolled, over the lines "d-inference: renew the leaf credentials", the provider and the nonce, joined by line feeds. The credentials may have expired.',
-    body: Type.Object(
-      {
-        provider: ProviderId,
-        nonce: Type.String({ maxLength: 128 }),
-        signature: Type.String({ pattern: SIGNATURE }),
-      },
-      strict,
-    ),
+    body: SignedByMachine,
     example: { body: { provider, nonce: '1767225600000.AAAA', signature: 'A'.repeat(86) } },
     reply: Type.Object({ user_jwt: Type.String(), leaf_urls: Type.Array(Type.String()) }),
     handle: async ({ request, body }) => {
       strangers.check(request.ip);
-      const signature = new Uint8Array(Buffer.from(body.signature, 'base64url'));
-      const renewed = await api.ask(services.trust.renew, {
-        provider: body.provider,
-        nonce: body.nonce,
-        signature,
-      });
+      const renewed = await api.ask(services.trust.renew, proofIn(body));
       if (renewed.ok) return { user_jwt: renewed.userJwt, leaf_urls: renewed.leafUrls };
       strangers.count(request.ip);
       throw refusalError(trustRefusals.renew[renewed.code]);
     },
   });
+  api.route({
+    method: 'POST',
+    url: '/v1/providers/earnings',
+    group: 'Machines',
+    access: 'public',
+    summary: 'Read what a machine earned, with the key of the machine',
+    description:
+      'For the machine itself, which has no API key: the signature is made as for `/v1/providers/renew`, over the lines "d-inference: read the earnings of this machine", the provider and the nonce. The rows cover 31 days of UTC; the jobs are the last 100 that were paid.',
+    body: SignedByMachine,
+    example: { body: { provider, nonce: '1767225600000.AAAA', signature: 'A'.repeat(86) } },
+    reply: EarningsOfMachine,
+    handle: async ({ request, body }) => {
+      strangers.check(request.ip);
+      const proved = await api.ask(services.trust.proveReader, proofIn(body));
+      if (!proved.ok) {
+        strangers.count(request.ip);
+        throw refusalError(trustRefusals.proveReader[proved.code]);
+      }
+      const { days, jobs } = await api.ask(services.settlement.machineEarnings, {
+        provider: body.provider,
+      });
+      return {
+        days: days.map(({ day, jobs: count, ...row }) => ({ day, jobs: count, ...printed(row) })),
+        jobs: jobs.map(({ job, at, ...row }) => ({ job_id: job, at: asTime(at), ...printed(row) })),
+      };
+    },
+  });
 }
+
+const proofIn = ({ provider, nonce, signature }: Static<typeof SignedByMachine>) => ({
+  provider,
+  nonce,
+  signature: new Uint8Array(Buffer.from(signature, 'base64url')),
+});
+
+type Earned = Omit<MachineEarnings['jobs'][number], 'job' | 'at'>;
+
+const printed = ({ model, promptTokens, completionTokens, amountMicroUsd }: Earned) => ({
+  model,
+  prompt_tokens: promptTokens,
+  completion_tokens: completionTokens,
+  amount_micro_usd: amountMicroUsd,
+});

@@ -3,6 +3,7 @@ import type { Pool } from 'pg';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import {
+  earningsText,
   isNkeySigned,
   type MessageOf,
   mintProviderUser,
@@ -21,6 +22,8 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), ['provider-key'])
 const HOUR_MS = 3_600_000;
 /** A machine renews once in half of the lifetime; further requests follow lost answers. */
 const MAX_AN_HOUR = 20;
+/** A status screen that is left open reads the earnings every five minutes. */
+const MAX_READS_AN_HOUR = 120;
 
 export interface RenewalOptions {
   readonly database: Pool;
@@ -33,6 +36,7 @@ export interface RenewalOptions {
 }
 
 type Renewal = MessageOf<typeof services.trust.renew.request>;
+type ReaderProved = MessageOf<typeof services.trust.proveReader.reply>;
 
 /**
  * Issues new tokens to enrolled machines that are not revoked. A token is bound to the nkey of the
@@ -49,31 +53,43 @@ export function renewalEndpoints({
 }: RenewalOptions): Endpoint[] {
   const renewals = counter(metrics, 'dinf_trust_renewals_total');
   const limit = new HourlyCount(now);
+  const reads = new HourlyCount(now);
 
-  const renew = async ({ provider, nonce, signature }: Renewal): Promise<Renewed> => {
+  /** Reads the machine, if the request is signed with its key and with a fresh nonce. */
+  const signedBy = async (
+    { provider, nonce, signature }: Renewal,
+    textOf: (provider: string, nonce: string) => Uint8Array,
+  ) => {
     if (!isRenewalNonce(masterSecret, { provider, nonce, now: now() }))
-      return { ok: false, code: 'stale_nonce' };
+      return { ok: false, code: 'stale_nonce' } as const;
     const [machine] = await query<{ salt: Buffer; userKey: string; revokedAt: Date | null }>(
       database,
       sql['provider-key'],
       [provider],
     );
-    if (machine === undefined) return { ok: false, code: 'unknown_machine' };
-    const { userKey } = machine;
+    if (machine === undefined) return { ok: false, code: 'unknown_machine' } as const;
     if (
       !isNkeySigned({
         kind: 'user',
-        publicKey: userKey,
-        input: renewalText(provider, nonce),
+        publicKey: machine.userKey,
+        input: textOf(provider, nonce),
         signature,
       })
     )
-      return { ok: false, code: 'bad_signature' };
-    if (machine.revokedAt !== null) return { ok: false, code: 'revoked' };
+      return { ok: false, code: 'bad_signature' } as const;
+    if (machine.revokedAt !== null) return { ok: false, code: 'revoked' } as const;
+    return { ok: true, machine } as const;
+  };
+
+  const renew = async (request: Renewal): Promise<Renewed> => {
+    const proof = await signedBy(request, renewalText);
+    if (!proof.ok) return proof;
+    const { provider } = request;
+    const { salt, userKey } = proof.machine;
     // Counts only signed requests: otherwise a stranger could use up the renewals of a machine.
     if (limit.add(provider) > MAX_AN_HOUR) return { ok: false, code: 'too_often' };
     const userJwt = await mintProviderUser(
-      accountKey(masterSecret, machine.salt),
+      accountKey(masterSecret, salt),
       userKey,
       now() + leafLifetimeMs,
     );
@@ -90,6 +106,12 @@ export function renewalEndpoints({
       renewals.inc({ outcome });
       log.info({ provider: request.provider, outcome }, 'a machine asked for new leaf credentials');
       return answer;
+    }),
+    endpoint(services.trust.proveReader, async (request): Promise<ReaderProved> => {
+      const proof = await signedBy(request, earningsText);
+      if (!proof.ok) return proof;
+      const isTooOften = reads.add(request.provider) > MAX_READS_AN_HOUR;
+      return isTooOften ? { ok: false, code: 'too_often' } : { ok: true };
     }),
   ];
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import {
   credentialsLifetime,
+  earningsText,
   Nkey,
   providerCredentials,
   type Renewed,
@@ -153,4 +154,22 @@ test('a machine renews at most twenty times an hour, and requests without its ke
   expect(codes).toEqual([...Array.from({ length: 20 }, () => 'renewed'), 'too_often']);
   trust.advance(3_600_001);
   await vi.waitFor(async () => expect(await renew(machine)).toMatchObject({ ok: true }));
+});
+
+test('a machine proves with its key that it may read its earnings; a signature for a renewal does not', async () => {
+  const machine = await newMachine();
+  const prove = async (text: typeof earningsText, key = machine.key) => {
+    const { provider } = machine;
+    const nonce = await nonceFor(provider);
+    const signature = key.sign(text(provider, nonce));
+    return trust.bus.call(services.trust.proveReader, { provider, nonce, signature }, CALL);
+  };
+  expect(await prove(earningsText)).toMatchObject({ ok: true });
+  expect(await prove(renewalText)).toMatchObject({ ok: false, code: 'bad_signature' });
+  expect(await prove(earningsText, Nkey.create('user'))).toMatchObject({
+    ok: false,
+    code: 'bad_signature',
+  });
+  await trust.bus.call(services.trust.revoke, { provider: machine.provider }, CALL);
+  expect(await prove(earningsText)).toMatchObject({ ok: false, code: 'revoked' });
 });
