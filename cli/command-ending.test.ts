@@ -3,7 +3,6 @@ import { expect, test } from 'vitest';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { ConfigError } from '#coordinator/config.ts';
 import { RotationError } from '#coordinator/founding/rotation-error.ts';
-import { ArchiveError } from '#coordinator/settlement/archive/archive.ts';
 import { DownloadError } from '#provider/downloads/download-error.ts';
 import { commandEnding } from './command-ending.ts';
 
@@ -11,7 +10,6 @@ test.each([
   [new CommandError(EXIT.usage, 'the reason'), 64],
   [new ConfigError('the reason'), 64],
   [new RotationError('the reason'), 1],
-  [new ArchiveError('busy', 'the reason'), 1],
   [new DownloadError('not_found', 'the reason'), 64],
   [new DownloadError('unreachable', 'the reason'), 69],
   [new DownloadError('busy', 'the reason'), 69],
