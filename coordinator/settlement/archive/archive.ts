@@ -17,7 +17,7 @@ import type { ArchiveStore } from './archive-store.ts';
 const DELETE_BATCH = 2_000;
 
 /** Why an archive was refused. Nothing of the month was deleted, except after `rows_left`. */
-export type ArchiveErrorCode =
+type ArchiveErrorCode =
   | 'busy'
   | 'unproven'
   | 'file_exists'
