@@ -25,7 +25,7 @@ type ArchiveErrorCode =
   | 'wrong_file'
   | 'rows_left';
 
-export class ArchiveError extends CodedError<ArchiveErrorCode> {}
+class ArchiveError extends CodedError<ArchiveErrorCode> {}
 
 export interface ArchiveOptions {
   readonly store: ArchiveStore;
