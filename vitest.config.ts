@@ -1,4 +1,5 @@
 import { globSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { SOURCE_FOLDERS } from './e2e/source-folders.ts';
@@ -26,7 +27,15 @@ function startsProcesses(file: string): boolean {
  */
 const integration = globSync(BESIDE, { exclude: ['**/node_modules/**'] }).filter(startsProcesses);
 
-/** Tests in e2e each start a network of their own, so they run one after the other. */
+/**
+ * Tests that measure times or keep all cores busy run one file after the other, with nothing
+ * beside them. All others wait for processes most of the time, so at least two run at once.
+ */
+const ALONE = [
+  'e2e/{chaos,upgrade}/**/*.test.ts',
+  'e2e/{credentials,emulated-mac,saturation,slow-reader}.test.ts',
+];
+
 export default defineConfig({
   test: {
     // Long enough for a machine whose cores other programs keep busy: `npm test` must pass there
@@ -34,6 +43,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     setupFiles: ['./testcontainers/patient-waits.ts'],
+    maxWorkers: Math.max(2, availableParallelism()),
     projects: [
       {
         extends: true,
@@ -45,8 +55,17 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['e2e/**/*.test.ts'],
-          fileParallelism: false,
+          exclude: ALONE,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'e2e alone',
+          include: ALONE,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { failedFiles, lastLine, type Report, unsteadyTests, withSecondTry } from './test-report.ts';
 
 const root = dirname(import.meta.dirname);
 const bin = (path: string) => join(root, 'node_modules', path);
@@ -36,35 +37,8 @@ async function test(args: readonly string[]): Promise<void> {
     if (code !== 0) failed.push(name);
   }
   await prepareEngines();
-  if (!(await runVitest(args))) failed.push('tests');
+  if (!(await runTests(args))) failed.push('tests');
   if (failed.length > 0) throw new CommandError(EXIT.failure, `failed: ${failed.join(', ')}`);
-}
-
-/** The fields of vitest's JSON report that are used here. */
-interface Report {
-  readonly numPassedTests: number;
-  readonly numFailedTests: number;
-  readonly numPendingTests: number;
-  readonly testResults: readonly {
-    readonly status: string;
-    readonly assertionResults: readonly unknown[];
-  }[];
-}
-
-/**
- * Returns the summary that is printed as the last line, for programs and people alike. A file that
- * did not load has no test results, so it counts as one failure.
- */
-export function lastLine({
-  numPassedTests,
-  numFailedTests,
-  numPendingTests,
-  testResults,
-}: Report): string {
-  const notLoaded = testResults.filter(
-    ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
-  ).length;
-  return `${numPassedTests} passed, ${numFailedTests + notLoaded} failed, ${numPendingTests} skipped`;
 }
 
 /**
@@ -81,23 +55,53 @@ async function prepareEngines(): Promise<void> {
   await buildNative({ root, only: ['mlx'], print: (line) => process.stdout.write(`${line}\n`) });
 }
 
-async function runVitest(args: readonly string[]): Promise<boolean> {
-  const folder = await mkdtemp(join(tmpdir(), 'dinf-test-'));
-  const report = join(folder, 'report.json');
+/** More failed files than this are a fault of the change, so they do not get a second try. */
+const MAX_SECOND_TRIES = 10;
+
+/**
+ * Runs the tests. In a run of the whole suite the files that failed run once more, one after the
+ * other with nothing beside them (decision 0142).
+ */
+async function runTests(args: readonly string[]): Promise<boolean> {
   const startedAt = performance.now();
+  let { passed, report } = await runVitest(args);
+  const failed = report === undefined ? [] : failedFiles(report);
+  const isWholeSuite = args.length === 0;
+  if (report && isWholeSuite && failed.length > 0 && failed.length <= MAX_SECOND_TRIES) {
+    process.stdout.write(`second try, one file at a time: ${failed.join(' ')}\n`);
+    const second = await runVitest(['--no-file-parallelism', ...failed]);
+    passed = second.passed;
+    if (second.report) {
+      for (const name of unsteadyTests(report, second.report))
+        process.stdout.write(`UNSTEADY  passed only at the second try: ${name}\n`);
+      report = withSecondTry(report, second.report);
+    }
+  }
+  process.stdout.write(`${passed ? 'ok' : 'FAILED'}  tests  ${seconds(startedAt)}\n`);
+  if (report) process.stdout.write(`${lastLine(report)}\n`);
+  return passed;
+}
+
+interface Run {
+  readonly passed: boolean;
+  /** Absent if vitest ended before it wrote one. */
+  readonly report: Report | undefined;
+}
+
+async function runVitest(args: readonly string[]): Promise<Run> {
+  const folder = await mkdtemp(join(tmpdir(), 'dinf-test-'));
+  const file = join(folder, 'report.json');
   try {
     const code = await runNode([
       bin('vitest/vitest.mjs'),
       'run',
       '--reporter=default',
       '--reporter=json',
-      `--outputFile.json=${report}`,
+      `--outputFile.json=${file}`,
       ...args,
     ]);
-    process.stdout.write(`${code === 0 ? 'ok' : 'FAILED'}  tests  ${seconds(startedAt)}\n`);
-    if (!existsSync(report)) return false;
-    process.stdout.write(`${lastLine(JSON.parse(await readFile(report, 'utf8')) as Report)}\n`);
-    return code === 0;
+    if (!existsSync(file)) return { passed: false, report: undefined };
+    return { passed: code === 0, report: JSON.parse(await readFile(file, 'utf8')) as Report };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
