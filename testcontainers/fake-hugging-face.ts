@@ -7,8 +7,11 @@ import { join } from 'node:path';
 
 /** Faults of downloads, each until its count is used up. */
 export interface HubFaults {
-  /** Connections that end after `bytes`. */
-  cuts?: { times: number; bytes: number };
+  /**
+   * Connections that end after `bytes`, as soon as `stored` resolves. It is called with the size
+   * that the file has at a client that lost nothing.
+   */
+  cuts?: { times: number; bytes: number; stored: (bytes: number) => Promise<void> };
   /** Answers in which the byte `at` is changed. */
   wrongByte?: { times: number; at: number };
   /** Answers with the status 429 and `Retry-After: 0`. */
@@ -105,14 +108,16 @@ export class FakeHuggingFace implements AsyncDisposable {
       body[at] = (body[at] ?? 0) ^ 0xff;
     }
     const isLarge = name.endsWith('.safetensors');
-    const cut = isLarge && spent(faults.cuts) ? faults.cuts?.bytes : undefined;
+    const cut = isLarge && spent(faults.cuts) ? faults.cuts : undefined;
     const stall = isLarge && spent(faults.stalls) ? faults.stalls?.bytes : undefined;
-    const length = Math.min(body.length, cut ?? stall ?? body.length);
+    const length = Math.min(body.length, cut?.bytes ?? stall ?? body.length);
     this.sent.set(name, (this.sent.get(name) ?? 0) + length);
     response.writeHead(from > 0 ? 206 : 200, { 'content-length': body.length });
-    response.write(body.subarray(0, length), () => {
-      if (cut !== undefined) response.destroy();
-    });
+    response.write(body.subarray(0, length));
+    if (cut !== undefined) {
+      await cut.stored(from + length);
+      response.destroy();
+    }
     if (cut === undefined && stall === undefined) response.end();
   }
 
