@@ -22,19 +22,25 @@ function startsProcesses(file: string): boolean {
 }
 
 /**
- * Tests beside their subject: those that start processes are the project `integration`, all others
- * `unit`.
- */
-const integration = globSync(BESIDE, { exclude: ['**/node_modules/**'] }).filter(startsProcesses);
-
-/**
  * Tests that measure times or keep all cores busy run one file after the other, with nothing
  * beside them. All others wait for processes most of the time, so at least two run at once.
  */
 const ALONE = [
+  // WebGPU in software uses all cores, and takes three times as long beside another test.
+  'provider/engine/decoders/decoders.test.ts',
+  'provider/engine/decoders/webgpu/*.test.ts',
+  'tiny-model/tiny-model.test.ts',
   'e2e/{chaos,upgrade}/**/*.test.ts',
   'e2e/{credentials,emulated-mac,saturation,slow-reader}.test.ts',
 ];
+
+/**
+ * Tests beside their subject: those that start processes are the project `integration`, all others
+ * `unit`.
+ */
+const integration = globSync(BESIDE, { exclude: ['**/node_modules/**', ...ALONE] }).filter(
+  startsProcesses,
+);
 
 export default defineConfig({
   test: {
@@ -47,7 +53,11 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: [BESIDE], exclude: ['**/node_modules/**', ...integration] },
+        test: {
+          name: 'unit',
+          include: [BESIDE],
+          exclude: ['**/node_modules/**', ...ALONE, ...integration],
+        },
       },
       { extends: true, test: { name: 'integration', include: integration } },
       {
@@ -62,7 +72,7 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          name: 'e2e alone',
+          name: 'alone',
           include: ALONE,
           fileParallelism: false,
           sequence: { groupOrder: 2 },

@@ -1,10 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { failedFiles, lastLine, type Report, unsteadyTests, withSecondTry } from './test-report.ts';
+import {
+  failedFiles,
+  lastLine,
+  type TestReport,
+  unsteadyTests,
+  withSecondTry,
+} from './test-report.ts';
 
 type Statuses = Record<string, 'passed' | 'failed' | 'pending'>;
 
 /** A file without tests is one that did not load. */
-function reportOf(files: Record<string, Statuses>): Report {
+function reportOf(files: Record<string, Statuses>): TestReport {
   const testResults = Object.entries(files).map(([name, tests]) => ({
     name,
     status:

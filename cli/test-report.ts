@@ -1,5 +1,5 @@
 /** The fields of vitest's JSON report that are used here. */
-export interface Report {
+export interface TestReport {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
   readonly numPendingTests: number;
@@ -22,19 +22,19 @@ export function lastLine({
   numFailedTests,
   numPendingTests,
   testResults,
-}: Report): string {
+}: TestReport): string {
   const notLoaded = testResults.filter(
     ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
   ).length;
   return `${numPassedTests} passed, ${numFailedTests + notLoaded} failed, ${numPendingTests} skipped`;
 }
 
-export function failedFiles({ testResults }: Report): string[] {
+export function failedFiles({ testResults }: TestReport): string[] {
   return testResults.filter(({ status }) => status === 'failed').map(({ name }) => name);
 }
 
 /** Returns the report in which the files of the second try replace their first results. */
-export function withSecondTry(first: Report, second: Report): Report {
+export function withSecondTry(first: TestReport, second: TestReport): TestReport {
   const repeated = new Set(second.testResults.map(({ name }) => name));
   const testResults = [
     ...first.testResults.filter(({ name }) => !repeated.has(name)),
@@ -53,12 +53,12 @@ export function withSecondTry(first: Report, second: Report): Report {
 }
 
 /** The tests, or files that did not load, that failed at first and passed at the second try. */
-export function unsteadyTests(first: Report, second: Report): string[] {
+export function unsteadyTests(first: TestReport, second: TestReport): string[] {
   const failedAgain = new Set(namesOfFailures(second));
   return namesOfFailures(first).filter((name) => !failedAgain.has(name));
 }
 
-const namesOfFailures = ({ testResults }: Report): string[] =>
+const namesOfFailures = ({ testResults }: TestReport): string[] =>
   testResults
     .filter(({ status }) => status === 'failed')
     .flatMap(({ name, assertionResults }) => {

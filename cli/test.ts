@@ -5,7 +5,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
-import { failedFiles, lastLine, type Report, unsteadyTests, withSecondTry } from './test-report.ts';
+import {
+  failedFiles,
+  lastLine,
+  type TestReport,
+  unsteadyTests,
+  withSecondTry,
+} from './test-report.ts';
 
 const root = dirname(import.meta.dirname);
 const bin = (path: string) => join(root, 'node_modules', path);
@@ -85,7 +91,7 @@ async function runTests(args: readonly string[]): Promise<boolean> {
 interface Run {
   readonly passed: boolean;
   /** Absent if vitest ended before it wrote one. */
-  readonly report: Report | undefined;
+  readonly report: TestReport | undefined;
 }
 
 async function runVitest(args: readonly string[]): Promise<Run> {
@@ -101,7 +107,7 @@ async function runVitest(args: readonly string[]): Promise<Run> {
       ...args,
     ]);
     if (!existsSync(file)) return { passed: false, report: undefined };
-    return { passed: code === 0, report: JSON.parse(await readFile(file, 'utf8')) as Report };
+    return { passed: code === 0, report: JSON.parse(await readFile(file, 'utf8')) as TestReport };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -94,7 +94,8 @@ test('a second router divides the fleet: each machine belongs to one cell, and r
     .filter(({ build }) => build === 'sim-llama-8b-q4')
     .map(({ provider }) => provider);
   expect([serving.length, new Set(serving).size]).toEqual([PROVIDERS, PROVIDERS]);
-  const streams = Array.from({ length: PROVIDERS * PLACES }, () => ask(150));
+  // Four seconds each, so that all of them run at once on a busy machine too.
+  const streams = Array.from({ length: PROVIDERS * PLACES }, () => ask(400));
   await expect
     .poll(() => network.runningSequences(), { timeout: 5_000, interval: 10 })
     .toBe(PROVIDERS * PLACES);

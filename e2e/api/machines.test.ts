@@ -117,6 +117,14 @@ describe('a device that wants to be linked to an account', () => {
         headers: { 'x-dinf-route': route },
         body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 5 },
       });
+    await vi.waitFor(async () =>
+      expect((await ann.ask('GET', '/v1/me/providers')).json.data).toMatchObject([
+        {
+          online: true,
+          slots: expect.arrayContaining([expect.objectContaining({ serves: true })]),
+        },
+      ]),
+    );
     for (let time = 0; time < 3; time += 1) {
       const told = await ask();
       expect([told.status, told.headers.get('x-provider-id')]).toEqual([200, own?.id]);

@@ -74,6 +74,7 @@ class Life {
   readonly #contested = new Map<string, number>();
   #refunded = 0;
   #spent = 0;
+  #spends = 0;
 
   constructor(script: Script) {
     this.#script = script;
@@ -246,7 +247,8 @@ class Life {
 
   /** Takes bought money, as jobs do; refused if the account has less. */
   async #spend(amount: number): Promise<void> {
-    const operation = `spend:${this.#account}:${this.#spent}`;
+    this.#spends += 1;
+    const operation = `spend:${this.#account}:${this.#spends}`;
     try {
       await under.ledger.post({
         operation,
