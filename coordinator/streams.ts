@@ -44,9 +44,9 @@ export async function ensureStreams(
   bus: Bus,
   replicas: StreamReplicas = ONE_REPLICA,
 ): Promise<void> {
-  const manager = await readyManager(bus);
+  const manager = await onceStarted(() => bus.manager());
   for (const stream of eventStreams)
-    await ensureStream(manager, stream, replicas).catch((cause: unknown) => {
+    await onceStarted(() => ensureStream(manager, stream, replicas)).catch((cause: unknown) => {
       if (isNoRoom(cause)) throw new StreamStorageError(stream, cause);
       throw isTooFewHubs(cause) ? new StreamReplicasError(stream, replicas.count, cause) : cause;
     });
@@ -56,14 +56,13 @@ export async function ensureStreams(
       await manager.consumers.delete(stream, name);
 }
 
-/** Waits for a hub that has just started, and reports for a moment that JetStream is off. */
-async function readyManager(bus: Bus): Promise<JetStreamManager> {
+/** Repeats the work while hubs that have just started refuse it. */
+async function onceStarted<Result>(work: () => Promise<Result>): Promise<Result> {
   for (const deadline = performance.now() + READY_MS; ; ) {
     try {
-      return await bus.manager();
+      return await work();
     } catch (error) {
-      const mayStart = error instanceof JetStreamApiError && STARTING.has(error.code);
-      if (!mayStart || performance.now() > deadline) throw error;
+      if (!isStarting(error) || performance.now() > deadline) throw error;
       await delay(RETRY_MS);
     }
   }
@@ -109,6 +108,13 @@ const isNoRoom = (error: unknown) =>
   error instanceof JetStreamApiError &&
   (error.code === NO_STORAGE ||
     (error.code === NO_PLACE && error.message.includes('insufficient storage')));
+/**
+ * The second condition: the leader of a cluster counts a hub as offline until it has received the
+ * first statistics of that hub.
+ */
+const isStarting = (error: unknown) =>
+  error instanceof JetStreamApiError &&
+  (STARTING.has(error.code) || (error.code === NO_PLACE && error.message.includes('peer offline')));
 const isTooFewHubs = (error: unknown) =>
   error instanceof JetStreamApiError && (error.code === NO_PLACE || error.code === NO_CLUSTER);
 
