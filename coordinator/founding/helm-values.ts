@@ -3,6 +3,7 @@ import {
   type HubOptions,
   preloadedAccounts,
   RESOLVER_SETTINGS,
+  ROUTE_SETTINGS,
   TLS_TIMEOUT_S,
 } from './hub-config.ts';
 import { DEFAULT_HUB_PORTS } from './hub-ports.ts';
@@ -61,6 +62,7 @@ export function natsChartValues(
         replicas: plan.hubs.length,
         // Between hubs both sides show their certificates.
         tls: tls({ verify: true }),
+        merge: ROUTE_SETTINGS,
       },
       jetstream: { enabled: true },
       resolver: { enabled: true, merge: RESOLVER_SETTINGS },

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readStream } from '../read-stream.ts';
@@ -52,11 +54,11 @@ describe('three hubs carry 100 streams', { timeout: 240_000 }, () => {
     const streams = await cluster.openStreams(STREAMS, MANY_TOKENS);
     const frozen = await cluster.busiestHub();
     cluster.signal(frozen, 'SIGSTOP');
-    const moved = cluster.allMoved(frozen);
-    // The duration is the fault; nothing waits for its end.
-    await delay(FAULT_MS);
-    cluster.signal(frozen, 'SIGCONT');
-    console.log(`frozen: every machine has another hub after ${seconds(await moved)}`);
+    const thaw = delay(FAULT_MS).then(() => cluster.signal(frozen, 'SIGCONT'));
+    const moved = await cluster.allMoved(frozen);
+    console.log(`frozen: every machine has another hub after ${seconds(moved)}`);
+    expect(moved).toBeLessThan(FAULT_MS);
+    await thaw;
     await endsOf(streams, 'frozen');
     await cluster.allReplicasCurrent();
   });
@@ -72,6 +74,19 @@ describe('three hubs carry 100 streams', { timeout: 240_000 }, () => {
       await cluster.allReplicasCurrent();
     },
   );
+
+  test.runIf(isFull)('all cores are busy: no machine changes its hub', async () => {
+    const before = await cluster.hubsOfLeaves();
+    const busy = Array.from({ length: 2 * availableParallelism() }, () =>
+      spawn(process.execPath, ['-e', 'for (;;);']),
+    );
+    try {
+      await endsOf(await cluster.openStreams(STREAMS, MANY_TOKENS), 'busy');
+      expect(await cluster.hubsOfLeaves()).toEqual(before);
+    } finally {
+      for (const process of busy) process.kill('SIGKILL');
+    }
+  });
 
   test.runIf(isFull)(
     'they are restarted one after the other under 50 requests a second: no request fails',

@@ -29,6 +29,11 @@ describe('a hub of a cluster', () => {
     expect(play([ALL, slow, slow, slow, ALL])).toEqual([[], [], [], [], []]);
   });
 
+  test('that was silent with a route is lost as soon as it has no route', () => {
+    const slow = [hub('a', ['b', 'c']), hub('b', ['a'])];
+    expect(play([ALL, slow, slow, WITHOUT_C, WITHOUT_C])).toEqual([[], [], [], ['id-c'], []]);
+  });
+
   test('that answers again after one silent round is not lost', () => {
     expect(play([ALL, WITHOUT_C, ALL, WITHOUT_C, ALL])).toEqual([[], [], [], [], []]);
   });

@@ -40,9 +40,9 @@ export function hubRound(before: readonly KnownHub[], answers: readonly HubAnswe
   const routed = new Set(answers.flatMap(({ routes }) => routes));
   const silent = before
     .filter(({ id }) => !answering.has(id))
-    .map((hub) => ({ ...hub, silentRounds: routed.has(hub.name) ? 0 : hub.silentRounds + 1 }));
+    .map((hub) => ({ ...hub, silentRounds: hub.silentRounds + 1 }));
   const isLost = ({ name, silentRounds }: KnownHub): boolean =>
-    names.has(name) || silentRounds >= SILENT_ROUNDS;
+    names.has(name) || (silentRounds >= SILENT_ROUNDS && !routed.has(name));
   const known = [...answering.values(), ...silent.filter((hub) => !isLost(hub))].slice(0, MAX_HUBS);
   return { known, lost: silent.filter(isLost) };
 }
