@@ -139,10 +139,9 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
         log.warn({ err: error }, 'accounts: expired limits, claims and links could not be deleted'),
     );
   }, DELETE_EVERY_MS);
-  const stop = async (): Promise<void> => {
-    clearInterval(timer);
-    await service[Symbol.asyncDispose]();
-    await writeLastUses();
-  };
-  return { name: 'accounts', [Symbol.asyncDispose]: stop };
+  const running = new AsyncDisposableStack();
+  running.defer(writeLastUses);
+  running.use(service);
+  running.defer(() => clearInterval(timer));
+  return { name: 'accounts', [Symbol.asyncDispose]: () => running.disposeAsync() };
 }

@@ -77,22 +77,28 @@ export async function startTelemetry({
         for (const fact of facts) if (fact.kind !== 'ended') count(fact);
       },
     });
-  const readers = [reader(consumers.telemetryJobs), reader(consumers.telemetryViolations)];
-  const marker = new FactMarker({
-    bus,
-    database,
-    log,
-    consumer: consumers.telemetryJobs,
-    store: (lost) => storeEnded(factsOf(lost)),
-  });
-  const endpoints = await bus.serve('telemetry', [
-    endpoint(services.telemetry.generation, async (request) => {
-      const generation = await generationOf(database, request);
-      return { ...(generation && { generation }) };
+  await using stack = new AsyncDisposableStack();
+  stack.use(reader(consumers.telemetryJobs));
+  stack.use(reader(consumers.telemetryViolations));
+  stack.use(
+    new FactMarker({
+      bus,
+      database,
+      log,
+      consumer: consumers.telemetryJobs,
+      store: (lost) => storeEnded(factsOf(lost)),
     }),
-    endpoint(services.telemetry.stats, () => readStats(database, now())),
-    endpoint(services.telemetry.losses, () => ({ streams: losses.recent(now()) })),
-  ]);
+  );
+  stack.use(
+    await bus.serve('telemetry', [
+      endpoint(services.telemetry.generation, async (request) => {
+        const generation = await generationOf(database, request);
+        return { ...(generation && { generation }) };
+      }),
+      endpoint(services.telemetry.stats, () => readStats(database, now())),
+      endpoint(services.telemetry.losses, () => ({ streams: losses.recent(now()) })),
+    ]),
+  );
   const forget = setInterval(() => {
     forgetOld(database).catch((error: unknown) =>
       log.warn(
@@ -101,11 +107,7 @@ export async function startTelemetry({
       ),
     );
   }, FORGET_EVERY_MS);
-  const stop = async (): Promise<void> => {
-    clearInterval(forget);
-    await endpoints[Symbol.asyncDispose]();
-    await marker[Symbol.asyncDispose]();
-    for (const running of readers) await running[Symbol.asyncDispose]();
-  };
-  return { name: 'telemetry', [Symbol.asyncDispose]: stop };
+  stack.defer(() => clearInterval(forget));
+  const running = stack.move();
+  return { name: 'telemetry', [Symbol.asyncDispose]: () => running.disposeAsync() };
 }

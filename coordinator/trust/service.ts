@@ -49,18 +49,22 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
   const { bus, database, config, log, metrics } = context;
   const { keys, masterSecret, isRotating } = await openOperatorHome(config.keysFolder);
   const { signer, successions } = await openLogKeys(config.keysFolder);
+  await using stack = new AsyncDisposableStack();
   const system = await connectToHub({
     ...config,
     credentialsFile: config.systemCredentials,
     name: 'trust',
     log,
   });
-  const clock = new NetworkClock({
-    others: otherClocks(system, database),
-    log,
-    metrics,
-    own: context.now,
-  });
+  stack.defer(() => system.close());
+  const clock = stack.use(
+    new NetworkClock({
+      others: otherClocks(system, database),
+      log,
+      metrics,
+      own: context.now,
+    }),
+  );
   const { now } = clock;
   await clock.check();
   const resolver = new AccountResolver(system, keys);
@@ -75,29 +79,33 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
     revoked: config.revokedCertificates,
     now,
   });
-  const attestor = new Attestor({
-    bus,
-    database,
-    transparency,
-    vouched,
-    demandsBusSignature: config.demandsBusSignature,
-    log,
-    metrics,
-    clock,
-  });
-  const overbilling = new Overbilling({ bus, database, attestor, log, now });
-  const suspendedOwners = new SuspendedOwners({ bus, database, attestor, log });
+  const attestor = stack.use(
+    new Attestor({
+      bus,
+      database,
+      transparency,
+      vouched,
+      demandsBusSignature: config.demandsBusSignature,
+      log,
+      metrics,
+      clock,
+    }),
+  );
+  const overbilling = stack.use(new Overbilling({ bus, database, attestor, log, now }));
+  stack.use(new SuspendedOwners({ bus, database, attestor, log }));
   const mdm = config.mdm && new MicroMdm(config.mdm);
-  const devices = new DeviceAttestations({
-    database,
-    mdm,
-    verify,
-    attestor,
-    log,
-    metrics,
-    now,
-    random: Math.random,
-  });
+  const devices = stack.use(
+    new DeviceAttestations({
+      database,
+      mdm,
+      verify,
+      attestor,
+      log,
+      metrics,
+      now,
+      random: Math.random,
+    }),
+  );
 
   measured(metrics, 'dinf_trust_machines', async () =>
     (await countStandings(database)).map(({ standing, machines }) => ({
@@ -105,23 +113,25 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
       value: machines,
     })),
   );
-  const hubs = new HubWatch({ system, log, metrics });
-  const second = new SecondConnections({ log, metrics });
+  stack.use(new HubWatch({ system, log, metrics }));
+  const second = stack.use(new SecondConnections({ log, metrics }));
   const own = new Set([keys.core, keys.ops, keys.system].map((key) => key.getPublicKey()));
-  const watch = watchConnections(
-    system,
-    (account) => account.startsWith('A') && !own.has(account),
-    ({ provider, change, id }) => {
-      if (change === 'refused') return second.refused(provider);
-      const connected = change === 'connected';
-      bus.emit(
-        connected ? events.trustConnected : events.trustDisconnected,
-        connected ? TrustConnected : TrustDisconnected,
-        { provider, at: now() },
-        `trust:${id}`,
-      );
-      if (connected) attestor.connected(provider);
-    },
+  stack.use(
+    watchConnections(
+      system,
+      (account) => account.startsWith('A') && !own.has(account),
+      ({ provider, change, id }) => {
+        if (change === 'refused') return second.refused(provider);
+        const connected = change === 'connected';
+        bus.emit(
+          connected ? events.trustConnected : events.trustDisconnected,
+          connected ? TrustConnected : TrustDisconnected,
+          { provider, at: now() },
+          `trust:${id}`,
+        );
+        if (connected) attestor.connected(provider);
+      },
+    ),
   );
 
   const reconcile = async (): Promise<void> => {
@@ -142,22 +152,24 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
     leafLifetimeMs: config.leafLifetimeMs,
     now,
   };
-  const serving = await bus.serve('trust', [
-    ...enrolmentEndpoints({
-      bus,
-      database,
-      resolver,
-      transparency,
-      ...credentials,
-      linksPerDay: config.linksPerDay,
-    }),
-    ...renewalEndpoints({ database, log, metrics, ...credentials }),
-    ...attestationEndpoints({ database, attestor, overbilling, now }),
-    endpoint(services.trust.clocks, () => ({ problems: clock.problems() })),
-    ...releaseEndpoints({ releases, attestor }),
-    ...logEndpoints(transparency, successions),
-    ...mdmEndpoints({ devices, secret: config.mdm?.webhookSecret }),
-  ]);
+  stack.use(
+    await bus.serve('trust', [
+      ...enrolmentEndpoints({
+        bus,
+        database,
+        resolver,
+        transparency,
+        ...credentials,
+        linksPerDay: config.linksPerDay,
+      }),
+      ...renewalEndpoints({ database, log, metrics, ...credentials }),
+      ...attestationEndpoints({ database, attestor, overbilling, now }),
+      endpoint(services.trust.clocks, () => ({ problems: clock.problems() })),
+      ...releaseEndpoints({ releases, attestor }),
+      ...logEndpoints(transparency, successions),
+      ...mdmEndpoints({ devices, secret: config.mdm?.webhookSecret }),
+    ]),
+  );
 
   /**
    * Logs the keys that sign receipts as well: clients reject a receipt that is signed with any
@@ -180,25 +192,12 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
     }
   };
   const keysTimer = setInterval(() => void logKeys(), KEYS_EVERY_MS);
+  stack.defer(() => clearInterval(keysTimer));
   void logKeys();
 
-  const models = new LoggedModels({ bus, database, transparency, log });
-  const heads = new HeadPublisher({ bus, transparency, log });
+  stack.use(new LoggedModels({ bus, database, transparency, log }));
+  stack.use(new HeadPublisher({ bus, transparency, log }));
 
-  const stop = async (): Promise<void> => {
-    heads[Symbol.dispose]();
-    await models[Symbol.asyncDispose]();
-    clearInterval(keysTimer);
-    await serving[Symbol.asyncDispose]();
-    watch[Symbol.dispose]();
-    hubs[Symbol.dispose]();
-    second[Symbol.dispose]();
-    await devices[Symbol.asyncDispose]();
-    await overbilling[Symbol.asyncDispose]();
-    await suspendedOwners[Symbol.asyncDispose]();
-    await attestor[Symbol.asyncDispose]();
-    clock[Symbol.dispose]();
-    await system.close();
-  };
-  return { name: 'trust', [Symbol.asyncDispose]: stop };
+  const running = stack.move();
+  return { name: 'trust', [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
