@@ -2,9 +2,10 @@ import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fas
 import { type TObject, Type } from 'typebox';
 import { type ChatIntent, introspectChat } from './core/introspect.ts';
 import { type JsonObject, parseJson } from './core/json.ts';
+import { ignoredHeader } from './core/parameters/parameter.ts';
 import { messages } from './core/surfaces/messages.ts';
 import { responses } from './core/surfaces/responses.ts';
-import type { Surface } from './core/surfaces/surface.ts';
+import { lowerRequest, type Surface } from './core/surfaces/surface.ts';
 
 interface CountRoute {
   readonly path: string;
@@ -60,9 +61,10 @@ export function addCountRoutes(
         'The count is close to the one that is charged: the text is counted with the tokenizer of the model, and the marks between messages are estimated. Without a tokenizer, or for a very long text, four bytes count as one token. The call is free. It counts as one request of the key.',
     };
     const config = { surface, isForBrowsers: true };
-    server.post(path, { config, onRequest, schema }, async (request) => {
-      const lowered = surface.lower({ ...filling, ...parseJson(request.body) });
-      return print(await count(introspectChat(lowered), request));
+    server.post(path, { config, onRequest, schema }, async (request, reply) => {
+      const { chat, ignored } = lowerRequest(surface, { ...filling, ...parseJson(request.body) });
+      reply.headers(ignoredHeader(ignored));
+      return print(await count(introspectChat(chat), request));
     });
   }
 }

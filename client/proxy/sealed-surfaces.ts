@@ -6,8 +6,9 @@ import type { Answer } from '#http-api/answer.ts';
 import { StreamAnswer, WholeAnswer } from '#http-api/answer-writers.ts';
 import { type ChatIntent, forwardedRequest, introspectChat } from '#http-api/core/introspect.ts';
 import { type JsonObject, parseJson } from '#http-api/core/json.ts';
+import { ignoredHeader } from '#http-api/core/parameters/parameter.ts';
 import { beginningsOf } from '#http-api/core/prefixes.ts';
-import type { Surface } from '#http-api/core/surfaces/surface.ts';
+import { lowerRequest, type Surface } from '#http-api/core/surfaces/surface.ts';
 import { surfaces } from '#http-api/core/surfaces/surfaces.ts';
 import { ApiError, type ApiErrorCode, isApiErrorCode } from '#http-api/errors.ts';
 import type { MemoryBudget } from '#http-api/memory-budget.ts';
@@ -55,7 +56,10 @@ async function infer(
 ): Promise<FastifyReply> {
   const authorization = authorizationOf(request);
   const body = parseJson(request.body);
-  const intent = introspectChat(surface.lower(body));
+  const { chat, ignored } = lowerRequest(surface, body);
+  const intent = introspectChat(chat);
+  for (const [name, value] of Object.entries(ignoredHeader(ignored)))
+    reply.raw.setHeader(name, value);
   const scope = scopeOf(secret, authorization);
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());

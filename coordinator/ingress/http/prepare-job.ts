@@ -3,8 +3,9 @@ import type { FastifyRequest } from 'fastify';
 import { InferenceRequest, newJobId } from '#bus-schemas';
 import { type ChatIntent, forwardedRequest, introspectChat } from '#http-api/core/introspect.ts';
 import type { JsonObject } from '#http-api/core/json.ts';
+import { ignoredHeader } from '#http-api/core/parameters/parameter.ts';
 import { beginningsOf } from '#http-api/core/prefixes.ts';
-import type { AnswerHead, Surface } from '#http-api/core/surfaces/surface.ts';
+import { type AnswerHead, lowerRequest, type Surface } from '#http-api/core/surfaces/surface.ts';
 import type { ApiError } from '#http-api/errors.ts';
 import { recountTerms } from '../core/recount.ts';
 import type { JobSpec } from '../job-spec.ts';
@@ -29,7 +30,7 @@ export interface PreparedJob {
   readonly spec: JobSpec;
   readonly intent: ChatIntent;
   readonly head: AnswerHead;
-  /** Headers with what is left of the limits of key and account. */
+  /** Headers with what is left of the limits of key and account, and with fields without effect. */
   readonly headers: Readonly<Record<string, string>>;
   /** The error of a request above its limits; it has been counted all the same. */
   readonly refusal: ApiError | undefined;
@@ -43,7 +44,8 @@ export async function prepareJob(
   const receivedAt = deps.clock();
   const secret = secretOf(request);
   const { account } = keyOf(request);
-  const intent = introspectChat(surface.lower(openCompactions(body, { account, secret })));
+  const { chat, ignored } = lowerRequest(surface, openCompactions(body, { account, secret }));
+  const intent = introspectChat(chat);
   const { headers, refusal, job } = await admitJob(intent, request, deps);
   const cacheScope = cacheScopeOf(secret);
   const id = newJobId();
@@ -71,7 +73,7 @@ export async function prepareJob(
     maxOutputTokens,
     request: body,
   };
-  return { spec, intent, head, headers, refusal };
+  return { spec, intent, head, headers: { ...headers, ...ignoredHeader(ignored) }, refusal };
 }
 
 /**

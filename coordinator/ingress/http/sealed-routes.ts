@@ -17,6 +17,7 @@ import {
 import { BYTES_PER_TOKEN, TOOLS_PREAMBLE_TOKENS } from '#http-api/core/introspect.ts';
 import { parseJson } from '#http-api/core/json.ts';
 import { providerPreferences } from '#http-api/core/provider-preferences.ts';
+import { providerWishes } from '#http-api/core/provider-schema.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { takeOver } from '#http-api/respond.ts';
 import { SEAL_MS } from '../core/job-attempts.ts';
@@ -26,7 +27,6 @@ import { printOffer } from '../sealed/sealed-exchange.ts';
 import type { SealedSessions } from '../sealed/sealed-sessions.ts';
 import { type Api, optional, strict } from './api.ts';
 import { type Auth, keyOf } from './authenticate.ts';
-import { providerWishes } from './inference-schemas.ts';
 import { type AdmissionDeps, admitJob, checkOpen, type JobWish } from './job-admission.ts';
 
 export interface SealedRoutesDeps extends AdmissionDeps {

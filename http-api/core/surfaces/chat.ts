@@ -1,6 +1,7 @@
 import type { Delta } from '#bus-schemas';
 import type { ApiError } from '../../errors.ts';
 import type { AttemptEnd } from '../attempt-end.ts';
+import { chatParameters } from '../parameters/chat-parameters.ts';
 import { DONE, finishReason, logprobsOf, usageOf } from './openai-shapes.ts';
 import {
   type AnswerContent,
@@ -13,6 +14,7 @@ import {
 /** `POST /v1/chat/completions`: the contract itself. */
 export const chat: Surface = {
   path: '/v1/chat/completions',
+  parameters: chatParameters,
   lower: (body) => body,
   stream: (head) => new ChatStream(head),
   whole: chatCompletion,

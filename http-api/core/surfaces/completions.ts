@@ -2,6 +2,7 @@ import type { Delta, TokenLogprob } from '#bus-schemas';
 import type { ApiError } from '../../errors.ts';
 import type { AttemptEnd } from '../attempt-end.ts';
 import { invalid, isGiven, type JsonObject } from '../json.ts';
+import { completionsParameters } from '../parameters/completions-parameters.ts';
 import { DONE, finishReason, usageOf } from './openai-shapes.ts';
 import { type AnswerHead, type StreamWriter, type Surface, sseData } from './surface.ts';
 
@@ -11,6 +12,7 @@ import { type AnswerHead, type StreamWriter, type Surface, sseData } from './sur
  */
 export const completions: Surface = {
   path: '/v1/completions',
+  parameters: completionsParameters,
   lower,
   stream: (head) => new CompletionStream(head),
   whole: (head, answer) => ({
@@ -21,15 +23,8 @@ export const completions: Surface = {
   error: (error) => error.toBody(),
 };
 
-const UNSUPPORTED = ['suffix', 'echo', 'best_of', 'tools', 'messages'] as const;
-
 function lower(body: JsonObject): JsonObject {
   const { prompt, logprobs, ...rest } = body;
-  for (const field of UNSUPPORTED) {
-    if (isGiven(rest[field]) && rest[field] !== false && rest[field] !== 1)
-      throw invalid(field, `${field} is not supported by /v1/completions.`);
-    delete rest[field];
-  }
   const only = Array.isArray(prompt) && prompt.length === 1 ? prompt[0] : prompt;
   if (typeof only !== 'string')
     throw invalid(

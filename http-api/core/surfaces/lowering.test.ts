@@ -5,10 +5,10 @@ import type { JsonObject } from '../json.ts';
 import { completions } from './completions.ts';
 import { messages } from './messages.ts';
 import { responses } from './responses.ts';
-import type { Surface } from './surface.ts';
+import { lowerRequest, type Surface } from './surface.ts';
 
 const lowered = (surface: Surface, body: JsonObject) =>
-  introspectChat(surface.lower({ model: 'sim', ...body })).body;
+  introspectChat(lowerRequest(surface, { model: 'sim', ...body }).chat).body;
 const refusal = (surface: Surface, body: JsonObject) => {
   try {
     lowered(surface, body);
@@ -307,7 +307,7 @@ describe('a request of the Messages API', () => {
 
   test('with adaptive thinking can be answered by a model without reasoning', () => {
     const requires = (type: string) =>
-      introspectChat(messages.lower(body({ thinking: { type } }))).requires;
+      introspectChat(lowerRequest(messages, body({ thinking: { type } })).chat).requires;
     expect(requires('adaptive')).toEqual([]);
     expect(requires('enabled')).toEqual(['reasoning']);
   });
@@ -329,7 +329,7 @@ describe('a request of the Messages API', () => {
 
   test('with a thread is refused in the way that makes SDKs send the whole conversation', () => {
     const request = body({ thread: { type: 'continue', previous_message_id: 'msg_1' } });
-    expect(() => messages.lower(request)).toThrow(
+    expect(() => lowerRequest(messages, request)).toThrow(
       expect.objectContaining({
         status: 400,
         details: { error_code: 'thread_unsupported_request', unsupported: ['thread'] },

@@ -1,4 +1,3 @@
-import { ApiError } from '../../errors.ts';
 import { invalid, isGiven, isObject, type JsonObject } from '../json.ts';
 import { conversationOf } from './messages-conversation.ts';
 import { toolChoiceOf, toolsOf } from './messages-tools.ts';
@@ -13,7 +12,6 @@ const LOWERED = [
   'tool_choice',
   'stop_sequences',
   'thinking',
-  'metadata',
   'output_config',
   'output_format',
 ];
@@ -31,7 +29,6 @@ export function lowerMessages(body: JsonObject): JsonObject {
   const { messages } = body;
   if (!Array.isArray(messages) || messages.length === 0)
     throw invalid('messages', 'messages is required and must be a non-empty array.');
-  refuseThread(body['thread']);
   const rest = Object.fromEntries(
     Object.entries(body).filter(([field]) => !LOWERED.includes(field)),
   );
@@ -47,23 +44,6 @@ export function lowerMessages(body: JsonObject): JsonObject {
     ...reasoningOf(body),
     ...(isPrefilled(messages) && { continue_final_message: true }),
   };
-}
-
-/**
- * A thread is a conversation that Anthropic stores, so that a request has only its new messages.
- * This API stores no conversations. Anthropic's clients recognise this error, and send the whole
- * conversation instead.
- */
-function refuseThread(thread: unknown): void {
-  if (!isGiven(thread)) return;
-  throw new ApiError(
-    'invalid_request',
-    'thread is not supported: this API stores no conversations. Send all messages.',
-    {
-      param: 'thread',
-      details: { error_code: 'thread_unsupported_request', unsupported: ['thread'] },
-    },
-  );
 }
 
 export function wantsThinking(body: JsonObject): boolean {

@@ -2,6 +2,7 @@ import type { Delta } from '#bus-schemas';
 import type { ApiError } from '../../errors.ts';
 import type { AttemptEnd } from '../attempt-end.ts';
 import type { JsonObject } from '../json.ts';
+import { messagesParameters } from '../parameters/messages-parameters.ts';
 import { lowerMessages, omitsThinking, wantsThinking } from './messages-request.ts';
 import {
   type AnswerContent,
@@ -17,6 +18,7 @@ import {
  */
 export const messages: Surface = {
   path: '/v1/messages',
+  parameters: messagesParameters,
   lower: lowerMessages,
   stream: (head) => new MessageStream(head),
   whole: message,

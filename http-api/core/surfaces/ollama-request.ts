@@ -35,10 +35,6 @@ export function lowerChat(body: JsonObject): JsonObject {
 }
 
 export function lowerGenerate(body: JsonObject): JsonObject {
-  for (const field of ['suffix', 'template', 'context'])
-    if (isGiven(body[field]) && body[field] !== '')
-      throw invalid(field, `${field} is not supported.`);
-  if (body['raw'] === true) throw invalid('raw', 'raw is not supported.');
   const { prompt, system, images } = body;
   if (typeof prompt !== 'string' || prompt === '')
     throw invalid('prompt', 'prompt is required and must be a text.');

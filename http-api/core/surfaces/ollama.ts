@@ -2,6 +2,7 @@ import type { Delta } from '#bus-schemas';
 import type { ApiError } from '../../errors.ts';
 import type { AttemptEnd } from '../attempt-end.ts';
 import type { JsonObject } from '../json.ts';
+import { ollamaChatParameters, ollamaGenerateParameters } from '../parameters/ollama-parameters.ts';
 import { lowerChat, lowerGenerate } from './ollama-request.ts';
 import {
   type AnswerContent,
@@ -37,11 +38,11 @@ const generateShape: Shape = ({ text, thinking }) => ({
 });
 
 const surfaceOf = (
-  path: string,
-  lower: (body: JsonObject) => JsonObject,
+  { path, parameters, lower }: Pick<Surface, 'path' | 'parameters' | 'lower'>,
   shape: Shape,
 ): Surface => ({
   path,
+  parameters,
   streamType: 'application/x-ndjson',
   readsAnyContentType: true,
   lower,
@@ -54,8 +55,14 @@ const surfaceOf = (
   error: ({ message }) => ({ error: message }),
 });
 
-export const ollamaChat = surfaceOf('/api/chat', lowerChat, chatShape);
-export const ollamaGenerate = surfaceOf('/api/generate', lowerGenerate, generateShape);
+export const ollamaChat = surfaceOf(
+  { path: '/api/chat', parameters: ollamaChatParameters, lower: lowerChat },
+  chatShape,
+);
+export const ollamaGenerate = surfaceOf(
+  { path: '/api/generate', parameters: ollamaGenerateParameters, lower: lowerGenerate },
+  generateShape,
+);
 
 const SECOND_NS = 1_000_000_000;
 

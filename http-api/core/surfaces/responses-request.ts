@@ -1,17 +1,10 @@
 import { invalid, isGiven, isObject, type JsonObject } from '../json.ts';
 import { messagesOf } from './responses-conversation.ts';
 
-/**
- * Lowers the request of `POST /v1/responses`. The server stores no answers, so fields that refer to
- * an earlier one are refused.
- */
+/** Lowers the request of `POST /v1/responses`. */
 
-const STATEFUL = ['previous_response_id', 'conversation', 'background', 'prompt'] as const;
-/**
- * Fields of the Responses API that are not forwarded: they are lowered separately, or have no
- * meaning without stored answers.
- */
-const DROPPED = [
+/** Fields of the Responses API that the chat contract has in another form, or not at all. */
+const LOWERED = [
   'input',
   'instructions',
   'text',
@@ -19,23 +12,14 @@ const DROPPED = [
   'tool_choice',
   'reasoning',
   'include',
-  'truncation',
-  'store',
-  'max_tool_calls',
-  ...STATEFUL,
+  'metadata',
 ];
+/** Value of `include` that asks for the probability of each token. */
+const LOGPROBS = 'message.output_text.logprobs';
 
 export function lowerResponses(body: JsonObject): JsonObject {
-  for (const field of STATEFUL)
-    if (isGiven(body[field]) && body[field] !== false)
-      throw invalid(field, `${field} is not supported: no answer is kept here.`);
-  if (isGiven(body['truncation']) && body['truncation'] !== 'disabled')
-    throw invalid(
-      'truncation',
-      'Only truncation "disabled" is supported: a conversation is never shortened silently.',
-    );
   const rest = Object.fromEntries(
-    Object.entries(body).filter(([field]) => !DROPPED.includes(field)),
+    Object.entries(body).filter(([field]) => !LOWERED.includes(field)),
   );
   const effort = isObject(body['reasoning']) ? body['reasoning']['effort'] : undefined;
   const format = isObject(body['text']) ? body['text']['format'] : undefined;
@@ -46,8 +30,16 @@ export function lowerResponses(body: JsonObject): JsonObject {
     ...(isGiven(body['tool_choice']) && { tool_choice: toolChoiceOf(body['tool_choice']) }),
     ...(isGiven(effort) && { reasoning_effort: effort }),
     ...(isGiven(format) && { response_format: responseFormatOf(format) }),
-    ...(isGiven(body['top_logprobs']) && { logprobs: true }),
+    ...((isGiven(body['top_logprobs']) || includes(body['include'], LOGPROBS)) && {
+      logprobs: true,
+    }),
   };
+}
+
+function includes(list: unknown, value: string): boolean {
+  if (!isGiven(list)) return false;
+  if (!Array.isArray(list)) throw invalid('include', 'include must be a list.');
+  return list.includes(value);
 }
 
 function instructionsOf(instructions: unknown): JsonObject[] {

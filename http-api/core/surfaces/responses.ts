@@ -1,3 +1,4 @@
+import { responsesParameters } from '../parameters/responses-parameters.ts';
 import { endedResponse, itemsOf } from './response-resource.ts';
 import { ResponseStream } from './response-stream.ts';
 import { lowerResponses } from './responses-request.ts';
@@ -9,6 +10,7 @@ import type { Surface } from './surface.ts';
  */
 export const responses: Surface = {
   path: '/v1/responses',
+  parameters: responsesParameters,
   lower: lowerResponses,
   stream: (head) => new ResponseStream(head),
   whole: (head, answer) => endedResponse(head, itemsOf(head, answer), answer.end),

@@ -2,6 +2,7 @@ import type { Delta, TokenLogprob } from '#bus-schemas';
 import type { ApiError } from '../../errors.ts';
 import type { AttemptEnd } from '../attempt-end.ts';
 import type { JsonObject } from '../json.ts';
+import { checkParameters, type ParameterTable } from '../parameters/parameter.ts';
 
 /**
  * One API for asking: OpenAI's chat, Responses and completions, Anthropic's Messages, or Ollama's. Each
@@ -14,12 +15,31 @@ export interface Surface {
   readonly streamType?: string;
   /** Whether its clients send JSON under any `Content-Type`. */
   readonly readsAnyContentType?: true;
-  /** Returns a new body; throws an ApiError if the request cannot be lowered. */
+  readonly parameters: ParameterTable;
+  /**
+   * Returns a new body; throws an ApiError if the request cannot be lowered. The fields of the body
+   * are supported ones; `lowerRequest` checks this.
+   */
   lower(body: JsonObject): JsonObject;
   stream(head: AnswerHead): StreamWriter;
   whole(head: AnswerHead, answer: AnswerContent): object;
   /** The envelope of an error that is sent instead of an answer. */
   error(error: ApiError, requestId: string): object;
+}
+
+interface LoweredRequest {
+  readonly chat: JsonObject;
+  /** Names of the fields of the request that have no effect. */
+  readonly ignored: readonly string[];
+}
+
+/** Checks which fields a request has, and lowers it to the chat contract. */
+export function lowerRequest(
+  { parameters, lower }: Pick<Surface, 'parameters' | 'lower'>,
+  body: JsonObject,
+): LoweredRequest {
+  const { fields, ignored } = checkParameters(parameters, body);
+  return { chat: lower(fields), ignored };
 }
 
 /** The properties of an answer that are known before its first piece. */

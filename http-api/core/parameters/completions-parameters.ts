@@ -1,0 +1,30 @@
+import { Type } from 'typebox';
+import { chatFields } from '../chat-schema.ts';
+import { type ParameterTable, refused, supportedFields } from './parameter.ts';
+import { openAiHints, openRouter, sampling, streamOptions } from './shared-parameters.ts';
+
+const optional = Type.Optional;
+
+/** `POST /v1/completions` of OpenAI. */
+export const completionsParameters: ParameterTable = {
+  ...supportedFields({
+    model: chatFields.model,
+    prompt: Type.Unknown({ description: 'A text.' }),
+    stream: chatFields.stream,
+    max_tokens: chatFields.max_tokens,
+    stop: chatFields.stop,
+    n: chatFields.n,
+    logprobs: optional(Type.Integer({ minimum: 0, maximum: 5 })),
+    response_format: chatFields.response_format,
+    reasoning_effort: chatFields.reasoning_effort,
+  }),
+  ...sampling,
+  stream_options: streamOptions,
+  ...openAiHints,
+  ...openRouter,
+  suffix: refused('Models of this network continue a text and cannot fill a gap.', ''),
+  echo: refused('Prepend the prompt to the answer yourself.', false),
+  best_of: refused('Each request has one answer.', 1),
+  tools: refused('Use /v1/chat/completions.', []),
+  messages: refused('Use /v1/chat/completions.', []),
+};

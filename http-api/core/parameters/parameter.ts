@@ -1,0 +1,119 @@
+import { type TSchema, Type } from 'typebox';
+import { ApiError } from '../../errors.ts';
+import { invalid, isGiven, isObject, type JsonObject } from '../json.ts';
+
+/**
+ * The fields that requests of a surface may have. No field is ignored silently: a field is
+ * supported, refused with a reason, or accepted without effect and named in a header of the answer.
+ * The OpenAPI document and docs/parameters.md are generated from the same entries.
+ */
+export type ParameterTable = Readonly<Record<string, Parameter>>;
+
+export type Parameter =
+  | {
+      readonly use: 'supported';
+      readonly schema: TSchema;
+      /** Fields of the value, if it is an object whose fields differ in their use. */
+      readonly fields?: ParameterTable;
+    }
+  | { readonly use: 'ignored'; readonly reason: string }
+  | {
+      readonly use: 'refused';
+      readonly reason: string;
+      /** Values that ask for nothing, such as an empty list. They are accepted. */
+      readonly neutral: readonly unknown[];
+      /** Fields of `error.details`. */
+      readonly details?: Readonly<Record<string, unknown>>;
+    };
+
+/** Header of an answer that lists the fields without effect, in the order of the request. */
+export const IGNORED_HEADER = 'x-dinf-ignored';
+const MAX_SHOWN_NAME = 64;
+
+export const supported = (schema: TSchema, fields?: ParameterTable): Parameter => ({
+  use: 'supported',
+  schema,
+  ...(fields && { fields }),
+});
+export const ignored = (reason: string): Parameter => ({ use: 'ignored', reason });
+export const refused = (reason: string, ...neutral: readonly unknown[]): Parameter => ({
+  use: 'refused',
+  reason,
+  neutral,
+});
+
+/** All fields of a schema as supported parameters. */
+export const supportedFields = (fields: Readonly<Record<string, TSchema>>): ParameterTable =>
+  Object.fromEntries(Object.entries(fields).map(([name, schema]) => [name, supported(schema)]));
+
+interface CheckedParameters {
+  /** The supported fields that have a value. */
+  readonly fields: JsonObject;
+  /** Names of the given fields that have no effect. */
+  readonly ignored: readonly string[];
+}
+
+/**
+ * Throws for the first field that is unknown or refused. The parameter of the error is the field of
+ * the body, and the message has the whole name. Null counts as absent.
+ */
+export function checkParameters(table: ParameterTable, body: JsonObject): CheckedParameters {
+  const without: string[] = [];
+  return { fields: checkFields(table, body, '', without), ignored: without };
+}
+
+/** The header of `IGNORED_HEADER`, or no header. */
+export const ignoredHeader = (names: readonly string[]): Record<string, string> =>
+  names.length === 0 ? {} : { [IGNORED_HEADER]: names.join(', ') };
+
+function checkFields(
+  table: ParameterTable,
+  body: JsonObject,
+  prefix: string,
+  without: string[],
+): JsonObject {
+  const fields: JsonObject = {};
+  for (const [field, value] of Object.entries(body)) {
+    if (!isGiven(value)) continue;
+    const name = `${prefix}${field}`;
+    const parameter = Object.hasOwn(table, field) ? table[field] : undefined;
+    switch (parameter?.use) {
+      case 'supported':
+        fields[field] =
+          parameter.fields !== undefined && isObject(value)
+            ? checkFields(parameter.fields, value, `${name}.`, without)
+            : value;
+        break;
+      case 'ignored':
+        without.push(name);
+        break;
+      case 'refused':
+        if (parameter.neutral.some((neutral) => isSame(neutral, value))) break;
+        throw new ApiError('invalid_request', `${name} is not supported: ${parameter.reason}`, {
+          param: prefix.split('.', 1)[0] || field,
+          ...(parameter.details && { details: parameter.details }),
+        });
+      case undefined: {
+        const param = (prefix.split('.', 1)[0] || field).slice(0, MAX_SHOWN_NAME);
+        throw invalid(param, `Unknown field \`${name.slice(0, MAX_SHOWN_NAME)}\`.`);
+      }
+    }
+  }
+  return fields;
+}
+
+const isSame = (one: unknown, other: unknown): boolean =>
+  one === other || JSON.stringify(one) === JSON.stringify(other);
+
+/** The schema of a body, for the OpenAPI document. Refused fields are left out. */
+export function documentedBody(table: ParameterTable) {
+  const fields: Record<string, TSchema> = {};
+  for (const [name, parameter] of Object.entries(table)) {
+    if (parameter.use === 'supported') fields[name] = parameter.schema;
+    if (parameter.use === 'ignored')
+      fields[name] = Type.Optional(
+        Type.Unknown({ description: `Accepted without effect. ${parameter.reason}` }),
+      );
+  }
+  return Type.Object(fields);
+}

@@ -1,0 +1,65 @@
+import { Type } from 'typebox';
+import { chatFields } from '../chat-schema.ts';
+import { ignored, type ParameterTable, refused, supported, supportedFields } from './parameter.ts';
+import {
+  NEVER_SHORTENED,
+  openAiHints,
+  openRouter,
+  sampling,
+  streamOptions,
+} from './shared-parameters.ts';
+
+const optional = Type.Optional;
+const any = Type.Unknown();
+const NOT_STORED = 'No answer is kept here.';
+
+/** `POST /v1/responses` of OpenAI, OpenResponses and OpenRouter, and its routes for counts. */
+export const responsesParameters: ParameterTable = {
+  ...supportedFields({
+    model: chatFields.model,
+    input: Type.Unknown({ description: 'A text, or a list of items.' }),
+    instructions: optional(Type.String()),
+    stream: chatFields.stream,
+    max_output_tokens: chatFields.max_output_tokens,
+    max_tokens: chatFields.max_tokens,
+    stop: chatFields.stop,
+    tools: optional(Type.Array(any)),
+    tool_choice: optional(any),
+    parallel_tool_calls: chatFields.parallel_tool_calls,
+    top_logprobs: chatFields.top_logprobs,
+    metadata: optional(Type.Unknown({ description: 'Repeated in the answer.' })),
+    include: optional(
+      Type.Array(Type.String(), {
+        description: 'Parts of hosted tools are never included, because there are no such tools.',
+      }),
+    ),
+  }),
+  ...sampling,
+  text: supported(optional(any), {
+    format: supported(optional(any)),
+    verbosity: ignored('The models have no such setting.'),
+  }),
+  reasoning: supported(optional(any), {
+    effort: supported(chatFields.reasoning_effort),
+    summary: ignored('Answers contain the whole reasoning.'),
+    generate_summary: ignored('Answers contain the whole reasoning.'),
+    mode: ignored('The models have no such setting.'),
+    context: ignored("The model's template decides which turns keep their reasoning."),
+  }),
+  stream_options: streamOptions,
+  ...openAiHints,
+  ...openRouter,
+  previous_response_id: refused(NOT_STORED),
+  conversation: refused(NOT_STORED),
+  background: refused(NOT_STORED, false),
+  prompt: refused('No prompts are stored here.'),
+  store: ignored(NOT_STORED),
+  truncation: refused(NEVER_SHORTENED, 'disabled'),
+  context_management: ignored(NEVER_SHORTENED),
+  max_tool_calls: ignored('It limits hosted tools, and there are none.'),
+  modalities: refused('Answers are text.', ['text'], []),
+  personality: refused('Write it into the instructions.'),
+  image: refused('Answers have no images.'),
+  access_programs: refused('The network has no such programs.'),
+  client_metadata: ignored('Codex describes itself with it.'),
+};

@@ -1,0 +1,66 @@
+import { Type } from 'typebox';
+import { chatFields } from '../chat-schema.ts';
+import { providerWishes } from '../provider-schema.ts';
+import { ignored, type ParameterTable, refused, supported, supportedFields } from './parameter.ts';
+
+/** Parameters that several surfaces have. */
+
+const optional = Type.Optional;
+
+export const SAME_PRIORITY = ignored('All requests have the same priority.');
+const CACHED_BY_CONTENT = ignored('Machines find cached prompts by their content.');
+const BY_KEY = ignored('Requests are attributed to the API key.');
+const NO_TRACES = ignored('The network does not forward traces of its callers.');
+export const NEVER_SHORTENED =
+  'A conversation is never shortened here; one that is too long fails.';
+
+/** How the next token is chosen. OpenAI's newer APIs have only a part of these fields. */
+const { seed, top_k, min_p, repetition_penalty, frequency_penalty, presence_penalty, logit_bias } =
+  chatFields;
+export const sampling: ParameterTable = supportedFields({
+  temperature: chatFields.temperature,
+  top_p: chatFields.top_p,
+  seed,
+  top_k,
+  min_p,
+  repetition_penalty,
+  frequency_penalty,
+  presence_penalty,
+  logit_bias,
+});
+
+export const streamOptions = supported(optional(chatFields.stream_options), {
+  include_usage: supported(optional(Type.Boolean())),
+  include_obfuscation: ignored('Chunks are sent without padding.'),
+});
+
+/** Hints for OpenAI's caches and records. */
+export const openAiHints: ParameterTable = {
+  service_tier: SAME_PRIORITY,
+  user: BY_KEY,
+  safety_identifier: BY_KEY,
+  prompt_cache_key: CACHED_BY_CONTENT,
+  prompt_cache_retention: CACHED_BY_CONTENT,
+  prompt_cache_options: CACHED_BY_CONTENT,
+  moderation: refused('Answers are not moderated.'),
+};
+
+/** Fields that OpenRouter adds to the requests of all its APIs. */
+export const openRouter: ParameterTable = {
+  provider: supported(optional(providerWishes), {
+    ...supportedFields(providerWishes.properties),
+    data_collection: refused('Choose the guarantees of machines with trust_level.', 'allow'),
+    zdr: refused('Choose the guarantees of machines with trust_level.', false),
+    enforce_distillable_text: refused('The catalog has no such licences.', false),
+  }),
+  models: refused('Name one model.', []),
+  route: refused('Name one model.', 'fallback'),
+  transforms: refused(NEVER_SHORTENED, []),
+  plugins: refused('The network runs no plugins.', []),
+  cache_control: CACHED_BY_CONTENT,
+  session_id: NO_TRACES,
+  trace: NO_TRACES,
+  debug: refused('The requests that machines receive are not shown.', {}),
+  image_config: ignored('It describes images in answers, and answers have none.'),
+  stop_server_tools_when: ignored('It limits hosted tools, and there are none.'),
+};
