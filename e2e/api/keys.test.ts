@@ -86,9 +86,24 @@ describe('a key', () => {
       spent_micro_usd: { day: expect.any(Number), total: expect.any(Number) },
     });
     expect(json.spent_micro_usd.total).toBeGreaterThan(0);
+    const usage = json.spent_micro_usd.total / 1_000_000;
+    expect(json.data).toMatchObject({ label: json.label, usage, limit: 1, limit_reset: null });
+    expect(json.data.limit_remaining).toBeCloseTo(1 - usage, 6);
+    const { json: other } = await network.ask('GET', '/v1/auth/key', { token: secret });
+    expect(other).toEqual({ data: json.data });
     expect((await network.ask('GET', '/v1/keys', { token: secret })).json).toMatchObject({
       error: { code: 'user_required' },
     });
+  });
+
+  test('the credits of an account are its balance and the spending of its keys', async () => {
+    const { secret } = await makeKey({ name: 'credits' });
+    await network.expectMoneyBalances();
+    const { json: credits } = await network.ask('GET', '/v1/credits', { token: secret });
+    const { json: balance } = await network.ask('GET', '/v1/balance', { token: secret });
+    const { total_credits: bought, total_usage: used } = credits.data;
+    expect(used).toBeGreaterThan(0);
+    expect(bought - used).toBeCloseTo(balance.available_micro_usd / 1_000_000, 6);
   });
 
   test('a key without a limit shows what it spent, and a new key that it spent nothing', async () => {

@@ -4,6 +4,7 @@ import { checkChat } from './chat-request.ts';
 import type { ChatRequest } from './chat-schema.ts';
 import { BILLED_FIELDS, type ChatField, forwardedFields } from './forwarded-fields.ts';
 import { invalid, isGiven, type JsonObject } from './json.ts';
+import { withoutVariant } from './model-variant.ts';
 import { type ProviderPreferences, providerPreferences } from './provider-preferences.ts';
 
 /**
@@ -43,7 +44,8 @@ const MAX_SHOWN_NAME = 64;
  */
 const MAX_UNBILLED_BYTES = 64 * 1024;
 
-export function introspectChat(body: JsonObject): ChatIntent {
+export function introspectChat(asked: JsonObject): ChatIntent {
+  const body = withoutVariant(asked);
   checkUnbilled(body);
   const { chat, images, hasTools } = checkChat(body);
   const { messages } = chat;

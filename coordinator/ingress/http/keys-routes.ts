@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { byName, KeyId, type KeyRecord, newKeyId, SPENDING_WINDOWS, services } from '#bus-schemas';
 import { makeApiKey } from '#coordinator/secrets.ts';
@@ -5,6 +6,7 @@ import { ApiError } from '#http-api/errors.ts';
 import { type Api, LIST, listOf } from './api.ts';
 import { callerOf, keyOf } from './authenticate.ts';
 import { changed, describe, Key, KeyChanges, NEW_KEY, type Spending } from './key-fields.ts';
+import { OpenRouterKey, openRouterKey } from './open-router-routes.ts';
 
 const WithSecret = Type.Object({
   key: Type.String({ description: 'The secret. It is shown only once.' }),
@@ -26,6 +28,10 @@ export function addKeysRoutes(api: Api, now: () => number): void {
       throw new ApiError('not_found', 'You have no such key.');
     return found.record;
   };
+  const calling = (request: FastifyRequest): Promise<[KeyRecord, Spending]> => {
+    const { key, account } = keyOf(request);
+    return Promise.all([find(key, account), spending(key, account)]);
+  };
 
   api.route({
     method: 'GET',
@@ -33,11 +39,21 @@ export function addKeysRoutes(api: Api, now: () => number): void {
     group: 'Keys',
     access: 'key',
     summary: 'The calling key: its rights and its spending',
-    reply: Key,
+    description: "`data` has the key in OpenRouter's format.",
+    reply: Type.Object({ ...Key.properties, data: OpenRouterKey }),
     handle: async ({ request }) => {
-      const { key, account } = keyOf(request);
-      return describe(await find(key, account), await spending(key, account));
+      const [record, spent] = await calling(request);
+      return { ...describe(record, spent), data: openRouterKey(record, spent) };
     },
+  });
+  api.route({
+    method: 'GET',
+    url: '/v1/auth/key',
+    group: 'Keys',
+    access: 'key',
+    summary: "The calling key in OpenRouter's format",
+    reply: Type.Object({ data: OpenRouterKey }),
+    handle: async ({ request }) => ({ data: openRouterKey(...(await calling(request))) }),
   });
   api.route({
     method: 'GET',

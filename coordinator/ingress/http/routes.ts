@@ -18,6 +18,7 @@ import { addMachinesRoutes } from './machines-routes.ts';
 import { addModelsRoutes } from './models-routes.ts';
 import { addMoneyRoutes } from './money-routes.ts';
 import { addOllamaRoutes } from './ollama-routes.ts';
+import { addCreditsRoute } from './open-router-routes.ts';
 import { addReceiptRoutes } from './receipt-routes.ts';
 import { addSealedRoutes, type SealedRoutesDeps } from './sealed-routes.ts';
 import { addStatsRoute } from './stats-route.ts';
@@ -56,6 +57,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addOllamaRoutes(server, { ...deps, usable });
   addKeysRoutes(api, deps.now);
   addMoneyRoutes(api, deps);
+  addCreditsRoute(api);
   addBillingRoutes(api);
   addGenerationRoute(api);
   addReceiptRoutes(api);

@@ -1,7 +1,9 @@
+import { Type } from 'typebox';
 import { chatFields } from '../chat-schema.ts';
-import { ignored, type ParameterTable, refused, supportedFields } from './parameter.ts';
+import { ignored, type ParameterTable, refused, supported, supportedFields } from './parameter.ts';
 import { openAiHints, openRouter, streamOptions } from './shared-parameters.ts';
 
+const optional = Type.Optional;
 const USE_TOOLS = 'Use tools and tool_choice instead.';
 const ONLY_TEXT = 'Answers are text.';
 
@@ -11,7 +13,14 @@ export const chatParameters: ParameterTable = {
   stream_options: streamOptions,
   ...openAiHints,
   ...openRouter,
-  reasoning: refused('Use reasoning_effort.', {}),
+  reasoning: supported(optional(Type.Object({})), {
+    effort: supported(chatFields.reasoning_effort),
+    max_tokens: supported(optional(Type.Integer({ minimum: 1 }))),
+    exclude: supported(optional(Type.Boolean())),
+    enabled: supported(optional(Type.Boolean())),
+    summary: ignored('Answers contain the whole reasoning.'),
+  }),
+  include_reasoning: supported(optional(Type.Boolean())),
   metadata: ignored('It belongs to stored answers, and none is stored.'),
   store: ignored('No answer of this route is stored.'),
   modalities: refused(ONLY_TEXT, ['text'], []),

@@ -2,6 +2,7 @@ import type { Delta } from '#bus-schemas';
 import type { ApiError } from '../../errors.ts';
 import type { AttemptEnd } from '../attempt-end.ts';
 import { chatParameters } from '../parameters/chat-parameters.ts';
+import { excludesReasoning, lowerReasoning } from './chat-reasoning.ts';
 import { DONE, finishReason, logprobsOf, usageOf } from './openai-shapes.ts';
 import {
   type AnswerContent,
@@ -15,7 +16,7 @@ import {
 export const chat: Surface = {
   path: '/v1/chat/completions',
   parameters: chatParameters,
-  lower: (body) => body,
+  lower: lowerReasoning,
   stream: (head) => new ChatStream(head),
   whole: chatCompletion,
   error: (error) => error.toBody(),
@@ -24,6 +25,7 @@ export const chat: Surface = {
 class ChatStream implements StreamWriter {
   readonly #start: string;
   readonly #includeUsage: boolean;
+  readonly #excludesReasoning: boolean;
   #begun = false;
 
   constructor(head: AnswerHead) {
@@ -35,6 +37,7 @@ class ChatStream implements StreamWriter {
     };
     this.#start = `data: ${JSON.stringify(fields).slice(0, -1)},`;
     this.#includeUsage = head.includeUsage;
+    this.#excludesReasoning = excludesReasoning(head.request);
   }
 
   /**
@@ -51,6 +54,7 @@ class ChatStream implements StreamWriter {
         return this.#chunk(`"content":${JSON.stringify(delta.text)}`, logprobs);
       }
       case 'reasoning':
+        if (this.#excludesReasoning) return '';
         return this.#chunk(`"reasoning_content":${JSON.stringify(delta.text)}`);
       case 'tool': {
         const { index, id, name, text } = delta;
@@ -89,7 +93,7 @@ function chatCompletion(
     role: 'assistant',
     content: text === '' && calls.length > 0 ? null : text,
     refusal: null,
-    ...(reasoning !== '' && { reasoning_content: reasoning }),
+    ...(reasoning !== '' && !excludesReasoning(head.request) && { reasoning_content: reasoning }),
     ...(calls.length > 0 && {
       tool_calls: calls.map(({ id, name, arguments: args }) => ({
         id,
