@@ -34,6 +34,11 @@ async function provider(name: string, ...args: string[]): Promise<string> {
   );
   return stdout;
 }
+/** The first process that pgrep finds. */
+async function pidOf(query: readonly string[]): Promise<string> {
+  const { stdout } = await run('pgrep', [...query]);
+  return stdout.split('\n', 1)[0] ?? '';
+}
 const phase = async () => (await client.state()).phase;
 const answer = async () => (await readStream(network, chat)).status;
 
@@ -77,8 +82,7 @@ test('a machine serves in the background, is paused and resumed, survives the en
 
   const log = await provider('logs', '--lines', '500');
   expect(log).toContain(`provider ${status.provider} serves`);
-  const { stdout } = await run('pgrep', ['-f', `provider --home ${home} --coordinator`]);
-  process.kill(Number(stdout.trim().split('\n')[0]), 'SIGKILL');
+  process.kill(Number(await pidOf(['-f', `provider --home ${home} --coordinator`])), 'SIGKILL');
   await expect
     .poll(async () => (await client.events(next, 0)).events.map(({ text }) => text))
     .toContainEqual(expect.stringMatching(/^Starting again .*the worker was ended by SIGKILL/));
@@ -91,6 +95,25 @@ test('a machine serves in the background, is paused and resumed, survives the en
     code: 69,
     stderr: expect.stringContaining('No service runs in'),
   });
+});
+
+test('an engine that is killed is named in the events, and the machine serves again', {
+  timeout: 120_000,
+}, async () => {
+  const token = await network.network.enrolToken();
+  await provider('start', '--coordinator', network.url, '--engine', 'reference', '--token', token);
+  await expect.poll(phase).not.toBe('starting');
+  const { next } = await client.events(0, 0);
+  const worker = await pidOf(['-f', `provider --home ${home} --coordinator`]);
+  const engine = await pidOf(['-P', worker, '-f', 'engine-program']);
+  process.kill(Number(engine), 'SIGKILL');
+  await expect
+    .poll(async () => (await client.events(next, 0)).events.map(({ text }) => text))
+    .toContainEqual('Not serving: the engine ended unexpectedly. It is started again.');
+  await expect.poll(phase).not.toBe('engine_down');
+  await expect
+    .poll(async () => (await client.state()).models.map(({ state }) => state))
+    .toEqual(['resident']);
 });
 
 test('a machine that is not enrolled says what its owner must do, and does not try again', {

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
-import { loadHardening } from '#native';
 import { type MetricsAddress, offerMetrics } from '#observability';
 import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
 import { type AgentObserver, startAgent } from './agent/agent.ts';
 import type { Engine } from './engine/engine.ts';
+import { harden } from './harden.ts';
 import { HubUpdates } from './hub-updates.ts';
 import { enrolment, type FirstToken } from './identity.ts';
 import { startLeaf } from './leaf/leaf.ts';
@@ -57,7 +57,8 @@ export async function startDaemon({
   log,
   observer,
 }: DaemonOptions): Promise<Daemon> {
-  const denied = harden(log);
+  const denied =
+    harden((facts, message) => log.warn(facts, message)) && engine.isHardened !== false;
   await using started = new AsyncDisposableStack();
   const own = await enrolment({ home, coordinatorUrl, name, token });
   started.use(
@@ -113,17 +114,4 @@ export async function startDaemon({
     drain: (timeoutMs) => agent.drain(timeoutMs),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
-}
-
-/** Denies debuggers and core dumps. Returns true if no debugger can attach to this process. */
-function harden(log: Logger): boolean {
-  const hardening = loadHardening();
-  if (!hardening.available) {
-    log.warn(hardening.reason);
-    return false;
-  }
-  const outcomes = hardening.hardenProcess();
-  for (const outcome of outcomes)
-    if (!outcome.done) log.warn(outcome, 'a protection of this process could not be switched on');
-  return outcomes.some(({ measure, done }) => measure === 'debugger_denied' && done);
 }

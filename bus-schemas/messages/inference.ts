@@ -110,10 +110,8 @@ const toolDelta = Type.Object({
  * A part of an answer. `text` is output of the model: answer text, reasoning, or a part of the JSON
  * arguments of a tool call.
  */
-export type Delta =
-  | Static<typeof textDelta>
-  | Static<typeof reasoningDelta>
-  | Static<typeof toolDelta>;
+export const Delta = Type.Union([textDelta, reasoningDelta, toolDelta]);
+export type Delta = Static<typeof Delta>;
 
 const end = Type.Object({
   k: Type.Literal('end'),

@@ -1,10 +1,10 @@
 import { BACKENDS, type BackendName } from '#provider/engine/backend-names.ts';
 import type { Engine } from '#provider/engine/engine.ts';
-import type { OpenEngineOptions } from '#provider/engine/open-model-engine.ts';
+import type { EngineProcessOptions } from '#provider/engine/process/engine-process.ts';
 
 /** Functions that open an engine, by the value of `--engine` that chooses it. */
 export type Engines = Readonly<
-  Record<string, (options: Omit<OpenEngineOptions, 'backend'>) => Promise<Engine>>
+  Record<string, (options: Omit<EngineProcessOptions, 'backend'>) => Promise<Engine>>
 >;
 
 export const AUTO = 'auto';
@@ -15,7 +15,7 @@ export const engines: Engines = {
     [AUTO, ...BACKENDS].map((name) => [
       name,
       async (options) =>
-        (await import('#provider/engine/open-model-engine.ts')).openModelEngine({
+        (await import('#provider/engine/process/engine-process.ts')).EngineProcess.open({
           ...options,
           ...(name !== AUTO && { backend: name as BackendName }),
         }),

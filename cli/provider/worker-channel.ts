@@ -46,6 +46,12 @@ export class WorkerChannel {
   serve(daemon: Daemon, engine: Engine): Disposable {
     if (process.env['DINF_PAUSED'] === '1') daemon.setDraining(true);
     const pulse = setInterval(() => this.#pulse(daemon, engine), PULSE_MS);
+    let fault = engine.fault;
+    // The engine may be started again before the next pulse; the owner must see its end nevertheless.
+    engine.onChange(() => {
+      if (engine.fault !== fault) this.#pulse(daemon, engine);
+      fault = engine.fault;
+    });
     const receive = (order: unknown) => {
       if (isWorkerOrder(order)) daemon.setDraining(order.t === 'pause');
     };
@@ -69,6 +75,7 @@ export class WorkerChannel {
         waiting,
       })),
       ...(linkFault !== undefined && { linkFault }),
+      ...(engine.fault !== undefined && { engineFault: engine.fault }),
     });
   }
 }

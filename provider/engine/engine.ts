@@ -11,6 +11,7 @@ import type {
   WeightsDigest,
 } from '#bus-schemas';
 import { CodedError } from '#bus-schemas/coded-error.ts';
+import type { EngineFault } from '../reasons.ts';
 
 export interface GenerationRequest {
   readonly build: string;
@@ -50,6 +51,8 @@ export class RequestRefused extends CodedError<Refusal> {
 
 /** Receives the output of a sequence. No call follows `end` or `refuse`. */
 export interface Sink {
+  /** Called once, before the first delta. */
+  begun?(prompt: Pick<Usage, 'promptTokens' | 'cachedTokens'>): void;
   delta(delta: Delta): void;
   end(finish: Finish, usage: Usage, more?: EndFacts): void;
   /**
@@ -83,6 +86,10 @@ export interface Sequence {
 export interface Engine extends AsyncDisposable {
   readonly name: EngineName;
   readonly machine: Machine;
+  /** False if a debugger could read prompts from a process of the engine. */
+  readonly isHardened?: boolean;
+  /** Why the engine does not run at present; undefined while it runs. */
+  readonly fault?: EngineFault | undefined;
   /** The present state of each model. */
   slots(): readonly Slot[];
   /** The digests of its builds' files. Engines without files have no such method. */

@@ -28,6 +28,7 @@ interface GenerationOptions {
 }
 
 const MAX_LOGPROBS = 256;
+const LEAST_LOGPROB = -9_999;
 
 /** One answer. Turns the logits of each step into deltas of text, reasoning and tool calls. */
 export class Generation implements Task {
@@ -51,6 +52,7 @@ export class Generation implements Task {
   #reasoningTokens = 0;
   #callIndex = -1;
   #failed = false;
+  #isBegun = false;
 
   constructor(options: GenerationOptions) {
     const { model, chat, constraint } = options;
@@ -96,10 +98,14 @@ export class Generation implements Task {
     // ended.
     if (!Number.isFinite(row[0])) this.#failed = true;
     const shareOf = chat.logprobs === true ? logShares(row) : undefined;
-    const shown = (token: number) => ({
-      token: model.tokenizer.textOf(token).slice(0, 256),
-      logprob: Math.max(-9999, shareOf?.(token) ?? 0),
-    });
+    const shown = (token: number) => {
+      const logprob = shareOf?.(token) ?? 0;
+      return {
+        token: model.tokenizer.textOf(token).slice(0, 256),
+        // The comparison is false for NaN, which a broken model computes and no message may have.
+        logprob: logprob > LEAST_LOGPROB ? logprob : LEAST_LOGPROB,
+      };
+    };
     const top = shareOf === undefined ? [] : topTokens(row, chat.top_logprobs ?? 0).map(shown);
     const token = this.#sampler.choose(row, mask);
     if (shareOf !== undefined && !model.endTokens.has(token))
@@ -136,8 +142,16 @@ export class Generation implements Task {
       if (opened !== undefined) this.#parts.shift();
       const tokens = this.#parts.length === 0 ? Math.max(1, this.#unsentTokens) : 1;
       this.#unsentTokens = Math.max(0, this.#unsentTokens - tokens);
+      this.#begin();
       this.#options.sink.delta(this.#deltaOf(part, { opened, tokens }));
     }
+  }
+
+  #begin(): void {
+    if (this.#isBegun) return;
+    this.#isBegun = true;
+    const { promptTokens, cachedTokens } = this.usage;
+    this.#options.sink.begun?.({ promptTokens, cachedTokens });
   }
 
   #deltaOf(

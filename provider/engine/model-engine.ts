@@ -2,6 +2,7 @@ import type { Machine, Slot, WeightsDigest } from '#bus-schemas';
 import type { Model } from '../models/model.ts';
 import type { Backend } from './decoders/decoder.ts';
 import type { Engine, GenerationRequest, Sequence, Sink } from './engine.ts';
+import type { Guard } from './guarded-work.ts';
 import { ModelRunner, type RunnerLog } from './model-runner.ts';
 
 export interface ModelEngineOptions {
@@ -15,6 +16,8 @@ export interface ModelEngineOptions {
   readonly idleMs: number;
   readonly cacheIdleMs?: number;
   readonly log: RunnerLog;
+  /** Watches the time of the engine's work; by default nothing does. */
+  readonly guard?: Guard;
   readonly clock?: () => number;
 }
 

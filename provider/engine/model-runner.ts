@@ -6,6 +6,7 @@ import { type Backend, type Decoder, kvBytesPerToken, PAGE_TOKENS } from './deco
 import { tryOut } from './decoders/try-out.ts';
 import { type GenerationRequest, RequestRefused, type Sequence, type Sink } from './engine.ts';
 import { Generation } from './generation.ts';
+import { type Guard, loadLimitMs, unguarded } from './guarded-work.ts';
 import { type Constraint, formatOf, GrammarError, Grammars } from './sampling/grammars.ts';
 import { type Running, Scheduler } from './scheduling/scheduler.ts';
 
@@ -26,6 +27,7 @@ interface RunnerOptions {
   readonly cacheIdleMs?: number;
   readonly onChange: () => void;
   readonly log: RunnerLog;
+  readonly guard?: Guard;
   readonly clock: () => number;
 }
 
@@ -238,14 +240,21 @@ export class ModelRunner implements AsyncDisposable {
       clock,
       maxConcurrency,
       cacheIdleMs = CACHE_IDLE_MS,
+      guard = unguarded,
     } = this.#options;
     this.#set('loading');
     const began = clock();
     try {
       if (this.#pages === 0)
         throw new Error('the machine has no free memory for the cache of the model');
-      const decoder = await backend.load({ model, pages: this.#pages, maxTokens: STEP_TOKENS });
-      const speeds = await tryOut(decoder, { vocabulary: model.shape.vocabulary, clock });
+      const { vocabulary } = model.shape;
+      const { decoder, speeds } = await guard(
+        { kind: 'load', limitMs: loadLimitMs(model.weightBytes) },
+        async () => {
+          const loaded = await backend.load({ model, pages: this.#pages, maxTokens: STEP_TOKENS });
+          return { decoder: loaded, speeds: await tryOut(loaded, { vocabulary, clock }) };
+        },
+      );
       const scheduler = new Scheduler({
         decoder,
         clock,
@@ -254,6 +263,7 @@ export class ModelRunner implements AsyncDisposable {
         maxRunning: maxConcurrency,
         prefillMs: PREFILL_MS,
         speeds,
+        guard,
         onFailure: (error) => void this.#fail(error),
       });
       const trimming = setInterval(

@@ -4,6 +4,7 @@ import { type Model, openModel } from '../models/model.ts';
 import { ModelError } from '../models/model-error.ts';
 import type { BackendName } from './backend-names.ts';
 import { chooseBackend } from './choose-backend.ts';
+import type { Guard } from './guarded-work.ts';
 import { ModelEngine } from './model-engine.ts';
 import type { RunnerLog } from './model-runner.ts';
 
@@ -15,13 +16,15 @@ export interface OpenEngineOptions {
   readonly maxConcurrency: number;
   readonly idleMs: number;
   readonly log: RunnerLog;
+  /** Watches the time of the engine's work; by default nothing does. */
+  readonly guard?: Guard;
 }
 
 /**
- * Opens an engine and loads all its models. A model that cannot be read is logged and left out.
+ * Opens an engine, which loads its models later. A model that cannot be read is logged and left out.
  * Throws if no model can be read.
  */
-export async function openModelEngine({
+export async function openUnloadedEngine({
   backend: wanted,
   models: names,
   log,
@@ -51,7 +54,7 @@ export async function openModelEngine({
     },
     'an engine was chosen',
   );
-  const engine = new ModelEngine({
+  return new ModelEngine({
     backend,
     models,
     machine: thisMachine(),
@@ -59,6 +62,11 @@ export async function openModelEngine({
     log,
     ...rest,
   });
+}
+
+/** Opens an engine in this process, and loads all its models. */
+export async function openModelEngine(options: OpenEngineOptions): Promise<ModelEngine> {
+  const engine = await openUnloadedEngine(options);
   await engine.loadAll();
   return engine;
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { gateTexts, trustFaultTexts } from '#bus-schemas';
+import type { EngineFault } from '../reasons.ts';
 import { demandReason } from './demand-reason.ts';
 import { atStart, type MachineEvent, next } from './machine-state.ts';
 import { ago, sentenceOf, span } from './sentence.ts';
@@ -24,6 +25,12 @@ const pulse = (running = 0, linkFault?: string): MachineEvent => ({
   running,
   models: [],
   ...(linkFault !== undefined && { linkFault }),
+});
+const engineFault = (fault: EngineFault): MachineEvent => ({
+  t: 'pulse',
+  running: 0,
+  models: [],
+  engineFault: fault,
 });
 const trust = (standing: string, fault?: string): MachineEvent => ({
   t: 'trust',
@@ -127,6 +134,18 @@ describe('a machine', () => {
         'Not connected for 60 s: a hub is reachable but does not accept this machine. It is tried again without end.',
       ],
     ],
+    ...(
+      [
+        ['engine_hung', 'a step of the engine exceeded its time limit, and the engine was ended.'],
+        ['engine_frozen', 'the engine did not answer, and was ended.'],
+        ['engine_crashed', 'the engine ended unexpectedly.'],
+        ['engine_unreadable', 'the engine sent a message that cannot be read, and was ended.'],
+      ] as const
+    ).map(([fault, text]): [string, MachineEvent[], [string, string]] => [
+      `with the fault ${fault}`,
+      [started, serving, pulse(), engineFault(fault)],
+      ['engine_down', `Not serving: ${text} It is started again.`],
+    ]),
     [
       'that is being checked',
       [started, serving, trust('pending')],

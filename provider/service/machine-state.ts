@@ -1,10 +1,11 @@
 import type { DemandReport } from '#bus-schemas';
+import type { EngineFault } from '../reasons.ts';
 import type { ReportedModel, WorkerReport } from './worker-report.ts';
 
 /**
  * The state of this machine as its owner sees it. It is a pure function of the events so far.
  *
- *   starting → waiting_for_approval → serving ⇄ disconnected, unverified, untrusted
+ *   starting → waiting_for_approval → serving ⇄ engine_down, disconnected, unverified, untrusted
  *      ↑                                 ↓ the worker ends or freezes
  *      └── restarting, crash_loop ───────┘        (failed: only the owner can help)
  *
@@ -14,6 +15,7 @@ type Phase =
   | 'starting'
   | 'waiting_for_approval'
   | 'serving'
+  | 'engine_down'
   | 'disconnected'
   | 'unverified'
   | 'untrusted'
@@ -36,6 +38,8 @@ export interface MachineState {
   readonly provider: string | undefined;
   readonly coordinator: string | undefined;
   readonly engine: string | undefined;
+  /** Why the engine does not run; undefined while it runs. */
+  readonly engineFault: EngineFault | undefined;
   readonly models: readonly ReportedModel[];
   readonly running: number;
   readonly link: { readonly fault: string | undefined; readonly since: number } | undefined;
@@ -90,6 +94,7 @@ export const atStart = (now: number, isPaused: boolean): MachineState => ({
   provider: undefined,
   coordinator: undefined,
   engine: undefined,
+  engineFault: undefined,
   models: [],
   running: 0,
   link: undefined,
@@ -119,6 +124,7 @@ function changeOf(before: MachineState, event: MachineEvent, now: number): Parti
         provider: undefined,
         models: [],
         running: 0,
+        engineFault: undefined,
         link: undefined,
         approval: undefined,
         demand: undefined,
@@ -136,6 +142,7 @@ function changeOf(before: MachineState, event: MachineEvent, now: number): Parti
       return {
         running: event.running,
         models: event.models,
+        engineFault: event.engineFault,
         link:
           before.link !== undefined && before.link.fault === event.linkFault
             ? before.link
@@ -184,6 +191,7 @@ function phaseOf(state: MachineState): Pick<MachineState, 'phase' | 'reason'> {
   if (state.approval !== undefined) return { phase: 'waiting_for_approval', reason: undefined };
   if (state.provider === undefined) return { phase: 'starting', reason: undefined };
   if (state.isPaused) return { phase: 'paused', reason: undefined };
+  if (state.engineFault !== undefined) return { phase: 'engine_down', reason: state.engineFault };
   if (link?.fault !== undefined) return { phase: 'disconnected', reason: link.fault };
   if (trust?.standing === 'untrusted') return { phase: 'untrusted', reason: trust.fault };
   if (trust !== undefined && trust.standing !== 'verified')

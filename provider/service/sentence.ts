@@ -1,4 +1,5 @@
 import { trustFaultTexts } from '#bus-schemas';
+import { engineFaultTexts } from '../reasons.ts';
 import { demandReason } from './demand-reason.ts';
 import type { MachineState } from './machine-state.ts';
 
@@ -21,6 +22,8 @@ export function sentenceOf(state: MachineState, now: number): string {
       return running > 0
         ? `Paused by you: ${counted(running, 'running request')} will be completed. "dinf provider resume" serves again.`
         : 'Paused by you. "dinf provider resume" serves again.';
+    case 'engine_down':
+      return `Not serving: ${engineFaultTexts[state.engineFault ?? 'engine_crashed']} It is started again.`;
     case 'disconnected':
       return `Not connected for ${span(now - state.since)}: ${linkFaults[reason] ?? reason} It is tried again without end.`;
     case 'untrusted':

@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { DemandOfBuilds } from '#bus-schemas';
+import { ENGINE_FAULTS } from '../reasons.ts';
 
 /**
  * Messages between the worker, which serves the models, and the supervisor, which starts the worker
@@ -35,6 +36,8 @@ export const WorkerReport = Type.Union([
     models: Type.Array(Model),
     /** Why the leaf has no link to a hub; absent while it has one. */
     linkFault: Type.Optional(Type.String()),
+    /** Why the engine does not run; absent while it runs. */
+    engineFault: Type.Optional(Type.Enum(ENGINE_FAULTS)),
   }),
   /** The network has judged this machine. */
   Type.Object({

@@ -1,5 +1,6 @@
 import { type Decoder, PAGE_TOKENS, type StepResult } from '../decoders/decoder.ts';
 import { stepOf } from '../decoders/step.ts';
+import { type Guard, stepLimitMs, TRIM_LIMIT_MS, unguarded } from '../guarded-work.ts';
 import { PagePool, type SequencePages } from './page-pool.ts';
 
 /** One sequence for the scheduler, which does not interpret its tokens. */
@@ -44,6 +45,7 @@ interface SchedulerOptions {
   /** Maximum time in milliseconds for which prompts may delay the next token of running answers. */
   readonly prefillMs: number;
   readonly speeds: Speeds;
+  readonly guard?: Guard;
   readonly clock: () => number;
   /** Called after the decoder has failed and every task has ended. */
   readonly onFailure: (error: unknown) => void;
@@ -108,6 +110,7 @@ class ScheduledSequence implements Running {
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #pool: PagePool;
+  readonly #guard: Guard;
   #waiting: ScheduledSequence[] = [];
   #running: ScheduledSequence[] = [];
   #loop: Promise<void> | undefined;
@@ -120,6 +123,7 @@ export class Scheduler {
   constructor(options: SchedulerOptions) {
     this.#options = options;
     this.#pool = new PagePool(options.pages);
+    this.#guard = options.guard ?? unguarded;
     this.#prefillTps = options.speeds.prefillTps;
     this.#decodeTps = options.speeds.decodeTps;
   }
@@ -211,15 +215,16 @@ export class Scheduler {
         const wantsLogits = parts.some(
           ({ sequence, outputTokens }) => outputTokens === 'last' && sequence.task.wantsLogits,
         );
-        result = await this.#options.decoder.step(
-          stepOf(
-            parts.map(({ sequence, pages, ...part }) => ({
-              ...part,
-              from: sequence.worked,
-              pages: pages.pages,
-            })),
-            wantsLogits,
-          ),
+        const step = stepOf(
+          parts.map(({ sequence, pages, ...part }) => ({
+            ...part,
+            from: sequence.worked,
+            pages: pages.pages,
+          })),
+          wantsLogits,
+        );
+        result = await this.#guard({ kind: 'step', limitMs: this.#limitMs(parts) }, () =>
+          this.#options.decoder.step(step),
         );
       } catch (error) {
         return this.#break(error);
@@ -233,7 +238,10 @@ export class Scheduler {
   async #giveBack(before: number): Promise<boolean> {
     this.#trimsBefore = undefined;
     try {
-      await this.#options.decoder.keep(this.#pool.trim(before));
+      const pages = this.#pool.trim(before);
+      await this.#guard({ kind: 'trim', limitMs: TRIM_LIMIT_MS }, () =>
+        this.#options.decoder.keep(pages),
+      );
       return true;
     } catch (error) {
       this.#break(error);
@@ -305,6 +313,14 @@ export class Scheduler {
     if (prompts.length === 0) this.#decodeTps = smooth(this.#decodeTps, 1_000 / tookMs);
     else if (prompts.length === parts.length && tokens >= LEAST_CHUNK)
       this.#prefillTps = smooth(this.#prefillTps, (1_000 * tokens) / tookMs);
+  }
+
+  #limitMs(parts: readonly Part[]): number {
+    const promptTokens = parts.reduce(
+      (sum, { sequence, tokens }) => sum + (sequence.isAnswering ? 0 : tokens.length),
+      0,
+    );
+    return stepLimitMs(this.speeds, promptTokens);
   }
 
   async #take(parts: readonly Part[], { best, logits }: StepResult): Promise<void> {

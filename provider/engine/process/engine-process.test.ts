@@ -1,0 +1,136 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { TINY_MODEL_FOLDER } from '#tiny-model';
+import type { EngineFault } from '../../reasons.ts';
+import { begin } from '../engine-under-test.ts';
+import { EngineProcess, type EngineProcessOptions } from './engine-process.ts';
+
+const BUILD = 'dinf-tiny-4bit';
+/** Time for the start of a process on a machine whose cores are busy, in milliseconds. */
+const PATIENT = { timeout: 60_000 };
+const log = { info: () => {}, error: () => {} };
+
+let home: string;
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'dinf-engine-'));
+});
+afterEach(() => rm(home, { recursive: true }));
+
+const open = (options: Partial<EngineProcessOptions> = {}) =>
+  EngineProcess.open({
+    backend: 'reference',
+    models: [TINY_MODEL_FOLDER],
+    maxConcurrency: 1,
+    idleMs: 0,
+    log,
+    pausesMs: [10],
+    ...options,
+  });
+
+/** Opens an engine whose first answer stops after some tokens, because a step hangs. */
+const openHanging = (stepLimitMs: number, options: Partial<EngineProcessOptions> = {}) =>
+  open({
+    program: new URL('./hanging-engine-under-test.ts', import.meta.url),
+    models: [TINY_MODEL_FOLDER, join(home, 'hung'), String(stepLimitMs)],
+    ...options,
+  });
+
+const requestFor = (content: string) => ({
+  build: BUILD,
+  chat: { messages: [{ role: 'user', content }], max_tokens: 200 },
+  maxTokens: 200,
+});
+
+/**
+ * Begins an answer, and a second request that has to wait for its end. Resolves when the answer has
+ * content.
+ */
+async function withContentAndWithout(engine: EngineProcess) {
+  const hasContent = Promise.withResolvers<void>();
+  const { answer } = begin(engine, requestFor('Count from 1 to 30.'), () => hasContent.resolve());
+  const waiting = begin(engine, requestFor('What is 12 + 30?')).answer;
+  waiting.catch(() => undefined);
+  await hasContent.promise;
+  return { answer, waiting };
+}
+
+function faultsOf(engine: EngineProcess): EngineFault[] {
+  const faults: EngineFault[] = [];
+  engine.onChange(() => {
+    const { fault } = engine;
+    if (fault !== undefined && fault !== faults.at(-1)) faults.push(fault);
+  });
+  return faults;
+}
+
+async function expectHealed(engine: EngineProcess): Promise<void> {
+  await expect
+    .poll(() => [engine.fault, engine.slots()[0]?.state], PATIENT)
+    .toEqual([undefined, 'resident']);
+  expect((await begin(engine, requestFor('What is 12 + 30?')).answer).text).toBe('42');
+}
+
+test.each([
+  ['killed', 'SIGKILL', 'engine_crashed'],
+  ['frozen', 'SIGSTOP', 'engine_frozen'],
+] as const)(
+  'the engine is %s in the middle of an answer: the answer ends with an error, a request without content is given back, and the engine starts again',
+  {
+    timeout: 120_000,
+  },
+  async (_, signal, fault) => {
+    await using engine = await openHanging(600_000, { maxSilenceMs: 5_000 });
+    const faults = faultsOf(engine);
+    const { answer, waiting } = await withContentAndWithout(engine);
+    process.kill(engine.pid as number, signal);
+    await expect(waiting).rejects.toMatchObject({ code: 'model_not_loaded' });
+    const { finish, usage, deltas } = await answer;
+    expect(finish).toBe('error');
+    expect(usage).toMatchObject({
+      promptTokens: expect.any(Number),
+      completionTokens: deltas.reduce((sum, { tokens }) => sum + tokens, 0),
+    });
+    expect(usage.promptTokens).toBeGreaterThan(0);
+    await expectHealed(engine);
+    expect(faults).toEqual([fault]);
+  },
+);
+
+test('a step that hangs is noticed although the process still answers', {
+  timeout: 120_000,
+}, async () => {
+  await using engine = await openHanging(1_000);
+  const faults = faultsOf(engine);
+  const { answer, waiting } = await withContentAndWithout(engine);
+  await expect(waiting).rejects.toMatchObject({ code: 'model_not_loaded' });
+  expect((await answer).finish).toBe('error');
+  await expectHealed(engine);
+  expect(faults).toEqual(['engine_hung']);
+});
+
+test('the engine of a process answers as one in the same process does', {
+  timeout: 60_000,
+}, async () => {
+  await using engine = await open();
+  expect(engine).toMatchObject({ name: 'reference', fault: undefined });
+  expect(engine.weights()).toEqual([{ build: BUILD, digest: expect.any(Uint8Array) }]);
+  const { text, finish, usage, deltas } = await begin(engine, requestFor('Spell stone backwards.'))
+    .answer;
+  expect([text, finish]).toEqual(['enots', 'stop']);
+  expect(usage.completionTokens).toBe(deltas.reduce((sum, { tokens }) => sum + tokens, 0));
+});
+
+test('an engine without a readable model is not started, and names the model', {
+  timeout: 60_000,
+}, async () => {
+  await expect(open({ models: ['/nowhere/at-all'] })).rejects.toThrow('/nowhere/at-all');
+});
+
+test('requests of an engine that is closed end as cancelled', { timeout: 60_000 }, async () => {
+  const engine = await openHanging(600_000);
+  const { answer } = await withContentAndWithout(engine);
+  await engine[Symbol.asyncDispose]();
+  expect((await answer).finish).toBe('cancelled');
+});

@@ -1,0 +1,24 @@
+/**
+ * Closed vocabulary of the reasons why a machine whose program runs accepts no requests. Reports,
+ * log lines, the state and its sentence all use these names.
+ */
+
+/** Reasons why the engine does not run. It is started again after each of them. */
+export const ENGINE_FAULTS = [
+  /** A step, or the loading of a model, exceeded its time limit. */
+  'engine_hung',
+  /** The process of the engine sent nothing for too long, for example because it was stopped. */
+  'engine_frozen',
+  'engine_crashed',
+  /** The process of the engine sent a message that cannot be read. */
+  'engine_unreadable',
+] as const;
+export type EngineFault = (typeof ENGINE_FAULTS)[number];
+
+/** Each text completes "Not serving: ". */
+export const engineFaultTexts: Readonly<Record<EngineFault, string>> = {
+  engine_hung: 'a step of the engine exceeded its time limit, and the engine was ended.',
+  engine_frozen: 'the engine did not answer, and was ended.',
+  engine_crashed: 'the engine ended unexpectedly.',
+  engine_unreadable: 'the engine sent a message that cannot be read, and was ended.',
+};
