@@ -9,6 +9,7 @@ import { addResponseSocket, type ResponseSocketDeps } from '../websocket/respons
 import { addAccountRoutes } from './account-routes.ts';
 import { Api } from './api.ts';
 import { addBillingRoutes } from './billing-routes.ts';
+import { addCodeRoutes } from './code-routes.ts';
 import { addGenerationRoute } from './generation-route.ts';
 import { addHealthRoutes } from './health-routes.ts';
 import { addHubsRoute, type HubAddresses } from './hubs-route.ts';
@@ -19,6 +20,7 @@ import { addModelsRoutes } from './models-routes.ts';
 import { addMoneyRoutes } from './money-routes.ts';
 import { addOllamaRoutes } from './ollama-routes.ts';
 import { addCreditsRoute } from './open-router-routes.ts';
+import { addOwnMachineRoutes } from './own-machine-routes.ts';
 import { addReceiptRoutes } from './receipt-routes.ts';
 import { addSealedRoutes, type SealedRoutesDeps } from './sealed-routes.ts';
 import { addStatsRoute } from './stats-route.ts';
@@ -62,7 +64,9 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addGenerationRoute(api);
   addReceiptRoutes(api);
   addTrustRoutes(api);
-  addAccountRoutes(api, deps);
+  addAccountRoutes(api);
+  addOwnMachineRoutes(api, deps.catalog);
+  addCodeRoutes(api, deps.guesses);
   addMachinesRoutes({ ...deps, api, server });
   addHubsRoute(api, deps);
   addStatsRoute(api, deps);

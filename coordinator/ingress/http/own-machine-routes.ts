@@ -1,0 +1,225 @@
+import { type Static, Type } from 'typebox';
+import {
+  ModelName,
+  ProviderId,
+  Standing,
+  services,
+  TrustLevel,
+  trustFaultTexts,
+} from '#bus-schemas';
+import { requirementsOf } from '#coordinator/model-requirements.ts';
+import { ApiError } from '#http-api/errors.ts';
+import { refusalError, settlementRefusals } from '#http-api/refusals.ts';
+import type { CatalogCache } from '../catalog-cache.ts';
+import { type Api, asTime, LIST, optional, orNull, strict, When } from './api.ts';
+import { callerOf } from './authenticate.ts';
+
+/**
+ * $1,000 per million tokens, in micro-dollars. It is more than any model costs, so an amount in the
+ * wrong unit is refused. It protects owners from mistakes. Callers are protected by the listed
+ * price, which is their limit unless they accept more.
+ */
+const HIGHEST_PRICE = 1_000_000_000;
+const Price = Type.Integer({
+  minimum: 0,
+  maximum: HIGHEST_PRICE,
+  description: 'Millionths of a US dollar for a million tokens.',
+});
+
+/** A request of usual size: a machine that cannot serve this one cannot serve any. */
+const SHORT_REQUEST = { promptTokens: 500, maxOutputTokens: 500 };
+
+const Count = Type.Integer({ minimum: 0 });
+/** Counts since the machine joined the network. They do not change the work that it gets. */
+const MachineRecord = Type.Object({
+  first_seen_at: When,
+  completed: Count,
+  failed: Type.Integer({ minimum: 0, description: 'Attempts that failed through its fault.' }),
+  refused: Type.Integer({
+    minimum: 0,
+    description: 'Attempts that it refused although it had reported free room.',
+  }),
+  blamed_on_client: Type.Integer({
+    minimum: 0,
+    description: 'Attempts that it refused with the statement that the request is at fault.',
+  }),
+  tokens: Count,
+});
+
+/** Routes of a person for their machines: state, removal, and prices. */
+export function addOwnMachineRoutes(api: Api, catalog: CatalogCache): void {
+  const Slot = Type.Object({
+    build: Type.String(),
+    running: Type.Integer(),
+    serves: Type.Boolean({ description: 'A short request would be served now.' }),
+    because: Type.String({ description: 'The reason, and what would change it.' }),
+  });
+  const lifetimesOf = async (providers: string[]) => {
+    const lifetimes = new Map<string, Static<typeof MachineRecord>>();
+    const asked = providers.slice(0, services.MAX_RECORDS);
+    if (asked.length === 0) return lifetimes;
+    const { records } = await api.ask(services.routing.records, { providers: asked });
+    for (const { provider, lifetime } of records)
+      if (lifetime !== undefined)
+        lifetimes.set(provider, {
+          first_seen_at: asTime(lifetime.firstSeenAt),
+          completed: lifetime.served,
+          failed: lifetime.failed,
+          refused: lifetime.refused,
+          blamed_on_client: lifetime.blamed,
+          tokens: lifetime.tokens,
+        });
+    return lifetimes;
+  };
+  api.route({
+    method: 'GET',
+    url: '/v1/me/providers',
+    group: 'Account',
+    access: 'user',
+    summary: 'Your machines and their current state',
+    reply: Type.Object({
+      object: Type.Literal(LIST),
+      data: Type.Array(
+        Type.Object({
+          id: ProviderId,
+          name: Type.String(),
+          enrolled_at: Type.String(),
+          revoked_at: orNull(Type.String()),
+          online: Type.Boolean(),
+          chip: orNull(Type.String()),
+          trust: Type.Object({
+            standing: Standing,
+            level: TrustLevel,
+            because: orNull(
+              Type.String({
+                description:
+                  'The reason why the machine is not trusted, and what its owner can do.',
+              }),
+            ),
+          }),
+          record: orNull(MachineRecord),
+          slots: Type.Array(Slot),
+        }),
+      ),
+    }),
+    handle: async ({ request }) => {
+      const { account } = callerOf(request);
+      const { machines } = await api.ask(services.trust.machines, { account });
+      const lifetimes = await lifetimesOf(machines.map(({ provider }) => provider));
+      const explained = await api.ask(services.routing.explain, {
+        ...SHORT_REQUEST,
+        providers: machines.map(({ provider }) => provider),
+        ...requirementsOf(
+          (await catalog.all()).flatMap(([name, model]) => (name === model.id ? [model] : [])),
+        ),
+      });
+      const data = machines.map(
+        ({
+          provider,
+          name,
+          enrolledAt,
+          revokedAt,
+          standing = 'pending',
+          level = 'none',
+          fault,
+        }) => {
+          const slots = explained.slots.filter((slot) => slot.provider === provider);
+          return {
+            id: provider,
+            name,
+            enrolled_at: asTime(enrolledAt),
+            revoked_at: revokedAt === undefined ? null : asTime(revokedAt),
+            online: slots.some(({ gate }) => gate !== 'silent'),
+            chip: slots[0]?.chip ?? null,
+            trust: {
+              standing,
+              level,
+              because: fault === undefined ? null : trustFaultTexts[fault],
+            },
+            record: lifetimes.get(provider) ?? null,
+            slots: slots.map(({ build, load, gate, because }) => ({
+              build,
+              running: load,
+              serves: gate === undefined || gate === 'probation',
+              because,
+            })),
+          };
+        },
+      );
+      return { object: LIST, data };
+    },
+  });
+  const owned = async (account: string, provider: string): Promise<void> => {
+    const { machines } = await api.ask(services.trust.machines, { account });
+    if (!machines.some((machine) => machine.provider === provider))
+      throw new ApiError('not_found', 'You have no such machine.');
+  };
+  api.route({
+    method: 'DELETE',
+    url: '/v1/me/providers/:id',
+    group: 'Account',
+    access: 'user',
+    summary: 'Remove a machine from the network permanently',
+    audit: 'revoke-provider',
+    params: Type.Object({ id: ProviderId }),
+    reply: Type.Object({ id: Type.String(), revoked: Type.Boolean() }),
+    handle: async ({ request, params }) => {
+      await owned(callerOf(request).account, params.id);
+      const { revoked } = await api.ask(services.trust.revoke, { provider: params.id });
+      return { id: params.id, revoked };
+    },
+  });
+  api.route({
+    method: 'PUT',
+    url: '/v1/me/providers/:id/prices',
+    group: 'Account',
+    access: 'user',
+    summary: 'Set your own price for a model on your machine',
+    description:
+      'Only callers who accept a price above the listed one (`provider.max_price`) pay it; other callers are served by other machines.',
+    audit: 'set-provider-price',
+    params: Type.Object({ id: ProviderId }),
+    body: Type.Object(
+      {
+        model: ModelName,
+        input: Price,
+        output: Price,
+        cache_read: optional(Price),
+      },
+      strict,
+    ),
+    reply: Type.Object({
+      model: Type.String(),
+      effective_at: orNull(
+        Type.String({
+          description: 'A lower price is valid at once, a higher one after its notice period.',
+        }),
+      ),
+    }),
+    example: { body: { model: 'sim-llama-8b', input: 15_000, output: 40_000 } },
+    handle: async ({ request, params, body }) => {
+      await owned(callerOf(request).account, params.id);
+      const { input, output, cache_read: cacheRead } = body;
+      const offered = await catalog.model(body.model);
+      if (offered === undefined)
+        throw new ApiError('model_not_found', undefined, { param: 'model' });
+      const { id: model } = offered;
+      const price = {
+        provider: params.id,
+        model,
+        inputMicroUsdPerMillion: input,
+        outputMicroUsdPerMillion: output,
+      };
+      const set = await api.ask(services.settlement.setProviderPrice, {
+        ...price,
+        ...(cacheRead !== undefined && { cacheReadMicroUsdPerMillion: cacheRead }),
+      });
+      if (set.ok)
+        return {
+          model,
+          effective_at: set.effectiveAt === undefined ? null : asTime(set.effectiveAt),
+        };
+      throw refusalError(settlementRefusals.setProviderPrice[set.code]);
+    },
+  });
+}
