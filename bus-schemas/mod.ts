@@ -96,27 +96,27 @@ export type {
   TokenPrice,
 } from './messages/services.ts';
 export * as services from './messages/services.ts';
+export type { Verified } from './messages/settlement/books.ts';
+export {
+  type Earnings,
+  MAX_EARNING_DAYS,
+  MAX_EARNING_JOBS,
+  MAX_EARNING_ROWS,
+  type MachineEarnings,
+} from './messages/settlement/earnings.ts';
 export type {
-  AccountStatement,
-  AccountUsage,
-  Earnings,
   Held,
   Hold,
   HoldRefusal,
-  KeyCaps,
   KeyShortage,
-  KeySpending,
-  MachineEarnings,
   MaxPrice,
-  OwnPrice,
-  Payout,
-  PayoutState,
-  PricedProvider,
   Topped,
   TopUp,
-  Verified,
-} from './messages/settlement.ts';
-export { MAX_EARNING_DAYS, MAX_EARNING_JOBS, MAX_EARNING_ROWS } from './messages/settlement.ts';
+} from './messages/settlement/holds.ts';
+export type { KeyCaps, KeySpending } from './messages/settlement/key-caps.ts';
+export type { OwnPrice, PricedProvider } from './messages/settlement/prices.ts';
+export type { AccountStatement, AccountUsage } from './messages/settlement/statements.ts';
+export type { Payout, PayoutState } from './messages/settlement/stripe.ts';
 export type { GenerationRecord, LostFacts, NetworkStats } from './messages/telemetry.ts';
 export { TrustHead } from './messages/transparency.ts';
 export {

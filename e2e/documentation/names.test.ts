@@ -31,7 +31,7 @@ const GLOSSARY_NAMES: Readonly<Record<string, readonly string[]>> = {
   Evidence: ['bus-schemas/evidence/evidence.ts'],
   Fact: ['coordinator/telemetry/facts.ts'],
   Frame: ['coordinator/ingress/attempt-sealing.ts'],
-  Hold: ['bus-schemas/messages/settlement.ts'],
+  Hold: ['bus-schemas/messages/settlement/holds.ts'],
   Leaf: ['provider/leaf/leaf.ts'],
   Lease: ['coordinator/routing/lease.ts'],
   Offer: ['client/offer-check.ts', 'coordinator/ingress/sealed/sealed-exchange.ts'],
@@ -45,7 +45,7 @@ const GLOSSARY_NAMES: Readonly<Record<string, readonly string[]>> = {
   Standing: ['bus-schemas/messages/vocabulary.ts'],
   Supervisor: ['provider/service/supervisor.ts'],
   Surface: ['http-api/core/surfaces/surface.ts'],
-  TopUp: ['bus-schemas/messages/settlement.ts'],
+  TopUp: ['bus-schemas/messages/settlement/holds.ts'],
   Trait: ['bus-schemas/messages/vocabulary.ts'],
   Verdict: ['bus-schemas/messages/trust.ts'],
 };

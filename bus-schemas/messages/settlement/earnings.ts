@@ -1,0 +1,66 @@
+import { type Static, Type } from 'typebox';
+import { AccountId, JobId, ModelName, ProviderId } from '../../ids.ts';
+import { At, count, optional } from '../../schema-parts.ts';
+import { methodsOf } from '../service-method.ts';
+
+const earningsRequest = Type.Object({
+  account: AccountId,
+  from: optional(At),
+  until: optional(At),
+});
+const earnings = Type.Object({
+  lifetimeMicroUsd: count,
+  /** Earnings in the requested time, in whole hours. */
+  sources: Type.Array(
+    Type.Object({
+      source: Type.String({ maxLength: 64 }),
+      jobs: count,
+      promptTokens: count,
+      completionTokens: count,
+      amountMicroUsd: count,
+    }),
+    { maxItems: 10_000 },
+  ),
+});
+export type Earnings = Static<typeof earnings>;
+
+/** Days of UTC, today included, for which a machine reads its earnings; every month fits. */
+export const MAX_EARNING_DAYS = 31;
+/** Rows of day and model; a machine has at most 64 builds at a time. */
+export const MAX_EARNING_ROWS = 2_000;
+export const MAX_EARNING_JOBS = 100;
+const earnedFor = {
+  model: ModelName,
+  promptTokens: count,
+  completionTokens: count,
+  amountMicroUsd: count,
+};
+const machineEarnings = Type.Object({
+  /** Newest day first. */
+  days: Type.Array(
+    Type.Object({
+      day: Type.String({ maxLength: 10 }),
+      jobs: count,
+      ...earnedFor,
+    }),
+    { maxItems: MAX_EARNING_ROWS },
+  ),
+  /** The last jobs that were paid, newest first. */
+  jobs: Type.Array(Type.Object({ job: JobId, at: At, ...earnedFor }), {
+    maxItems: MAX_EARNING_JOBS,
+  }),
+});
+export type MachineEarnings = Static<typeof machineEarnings>;
+
+const define = methodsOf('settlement');
+
+/** Requests about what accounts and machines earned. */
+export const earningsMethods = {
+  earnings: define('earnings', earningsRequest, earnings),
+  /** Returns what one machine earned, with or without an owner. */
+  machineEarnings: define(
+    'machine-earnings',
+    Type.Object({ provider: ProviderId }),
+    machineEarnings,
+  ),
+} as const;

@@ -1,0 +1,85 @@
+import { type Static, Type } from 'typebox';
+import { AccountId, JobId, KeyId, ModelName, ProviderId } from '../../ids.ts';
+import { SPENDING_WINDOWS } from '../../key-limits.ts';
+import { At, count, optional } from '../../schema-parts.ts';
+import { methodsOf, ok, refused } from '../service-method.ts';
+
+/**
+ * Maximum price that the caller accepts for a million tokens. An absent part means the price in the
+ * catalog.
+ */
+const maxPrice = Type.Object({
+  inputMicroUsdPerMillion: optional(count),
+  outputMicroUsdPerMillion: optional(count),
+});
+export type MaxPrice = Static<typeof maxPrice>;
+
+const hold = Type.Object({
+  job: JobId,
+  account: AccountId,
+  key: KeyId,
+  model: ModelName,
+  /** The provider that gets the job first; it may have a price of its own. */
+  provider: optional(ProviderId),
+  /** Upper bounds of prompt and answer tokens. The hold is the price of both together. */
+  promptBound: count,
+  outputBound: count,
+  maxPrice: optional(maxPrice),
+  /** The hold ends by itself at this time, which is later than the end of any job. */
+  expiresAt: At,
+});
+export type Hold = Static<typeof hold>;
+
+const HOLD_REFUSALS = [
+  'insufficient_funds',
+  'key_limit',
+  'account_limit',
+  'unknown_account',
+  'unpriced_model',
+  'price_above_limit',
+  'operation_conflict',
+] as const;
+/**
+ * The limit of a key that a hold would exceed. `usedMicroUsd` is the sum of the key's charges and
+ * open holds in the window.
+ */
+const KeyShortage = Type.Object({
+  window: Type.Enum(SPENDING_WINDOWS),
+  capMicroUsd: count,
+  usedMicroUsd: count,
+  neededMicroUsd: count,
+});
+export type KeyShortage = Static<typeof KeyShortage>;
+const holdRefused = Type.Object({
+  ...refused(HOLD_REFUSALS).properties,
+  shortage: optional(KeyShortage),
+  /** Debt of the account: Stripe took back a payment that was already spent. */
+  owedMicroUsd: optional(count),
+});
+const held = Type.Union([ok({ heldMicroUsd: count }), holdRefused]);
+export type Held = Static<typeof held>;
+export type HoldRefusal = (typeof HOLD_REFUSALS)[number];
+
+/** Sent before the job goes to another provider, which may have a higher price. */
+const topUp = Type.Object({ job: JobId, provider: ProviderId, maxPrice: optional(maxPrice) });
+export type TopUp = Static<typeof topUp>;
+const topped = Type.Union([
+  ok({ heldMicroUsd: count }),
+  refused([
+    'insufficient_funds',
+    'key_limit',
+    'account_limit',
+    'unknown_job',
+    'unpriced_model',
+    'price_above_limit',
+  ]),
+]);
+export type Topped = Static<typeof topped>;
+
+const define = methodsOf('settlement');
+
+/** Requests about money that is set aside for a job. */
+export const holdsMethods = {
+  hold: define('hold', hold, held),
+  topUp: define('top-up', topUp, topped),
+} as const;

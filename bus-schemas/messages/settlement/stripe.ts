@@ -1,0 +1,81 @@
+import { type Static, Type } from 'typebox';
+import { Bytes } from '../../codec.ts';
+import { AccountId } from '../../ids.ts';
+import { At, count, positive } from '../../schema-parts.ts';
+import { methodsOf, ok, refused } from '../service-method.ts';
+
+const Url = Type.String({ minLength: 8, maxLength: 2_048, pattern: '^https?://' });
+const ofAccount = Type.Object({ account: AccountId });
+
+const NOT_CONFIGURED = 'not_configured';
+const checkout = Type.Object({
+  account: AccountId,
+  amountMicroUsd: positive,
+  successUrl: Url,
+  cancelUrl: Url,
+  operation: Type.String({ minLength: 1, maxLength: 128 }),
+});
+const checkedOut = Type.Union([
+  ok({ session: Type.String({ maxLength: 255 }), url: Type.String({ maxLength: 4_096 }) }),
+  refused([NOT_CONFIGURED, 'unavailable', 'too_small', 'operation_conflict']),
+]);
+const onboard = Type.Object({ account: AccountId, refreshUrl: Url, returnUrl: Url });
+const onboarded = Type.Union([
+  ok({ url: Type.String({ maxLength: 4_096 }) }),
+  refused([NOT_CONFIGURED, 'unavailable']),
+]);
+
+const PAYOUT_STATES = ['pending', 'transferred', 'paid', 'failed'] as const;
+export type PayoutState = (typeof PAYOUT_STATES)[number];
+const Payout = Type.Object({
+  payout: Type.String({ maxLength: 64 }),
+  amountMicroUsd: positive,
+  feeMicroUsd: count,
+  instant: Type.Boolean(),
+  state: Type.Enum(PAYOUT_STATES),
+  /** True if the money is back in the account's balance. */
+  returned: Type.Boolean(),
+  at: At,
+});
+export type Payout = Static<typeof Payout>;
+const withdraw = Type.Object({
+  account: AccountId,
+  amountMicroUsd: positive,
+  instant: Type.Boolean(),
+  operation: Type.String({ minLength: 1, maxLength: 128 }),
+});
+const withdrawn = Type.Union([
+  ok({ payout: Payout }),
+  refused([
+    NOT_CONFIGURED,
+    'not_onboarded',
+    'too_small',
+    'insufficient_funds',
+    'operation_conflict',
+  ]),
+]);
+const payouts = Type.Object({
+  payouts: Type.Array(Payout, { maxItems: 1_000 }),
+  onboarded: Type.Boolean(),
+});
+/** The body must have the bytes that Stripe sent, because the signature covers exactly them. */
+const webhook = Type.Object({
+  body: Bytes({ min: 1, max: 256 * 1_024 }),
+  signature: Type.String({ maxLength: 2_048 }),
+});
+/** After `later`, Stripe sends the event again. */
+const webhookTaken = Type.Union([
+  ok({ result: Type.Enum(['applied', 'known', 'ignored']) }),
+  refused([NOT_CONFIGURED, 'bad_signature', 'bad_event', 'later']),
+]);
+
+const define = methodsOf('settlement');
+
+/** Requests about payments through Stripe. */
+export const stripeMethods = {
+  checkout: define('checkout', checkout, checkedOut),
+  onboard: define('onboard', onboard, onboarded),
+  withdraw: define('withdraw', withdraw, withdrawn),
+  payouts: define('payouts', ofAccount, payouts),
+  webhook: define('webhook', webhook, webhookTaken),
+} as const;
