@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client';
-import { LABELS, METRICS, type Metric, PARTS } from './metric-table.ts';
+import { LABELS, type Metric, PARTS } from './metric.ts';
+import { METRICS } from './metric-table.ts';
 import { measureProcess } from './process-metrics.ts';
 
 /** Writes docs/operating/metrics.md from the table of all figures. */

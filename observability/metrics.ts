@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import { METRICS, type Metric, type MetricName } from './metric-table.ts';
+import type { Metric } from './metric.ts';
+import { METRICS, type MetricName } from './metric-table.ts';
 
 /**
  * Makes the figures of the table. A name or label that is not in the table does not compile.

@@ -1,0 +1,37 @@
+import type { FigureTable } from '../metric.ts';
+
+/** The figures of the ingress. */
+export const ingressFigures = {
+  dinf_ingress_jobs_running: {
+    part: 'ingress',
+    type: 'gauge',
+    help: 'Jobs that run on this ingress',
+  },
+  dinf_http_rejected_total: {
+    part: 'ingress',
+    type: 'counter',
+    help: 'Requests that got an error instead of an answer, by its code',
+    labels: ['code'],
+  },
+  dinf_http_connections: {
+    part: 'ingress',
+    type: 'gauge',
+    help: 'Open connections of clients',
+  },
+  dinf_http_connections_refused_total: {
+    part: 'ingress',
+    type: 'counter',
+    help: 'Connections closed because too many were open',
+  },
+  dinf_https_certificate_expires_seconds: {
+    part: 'ingress',
+    type: 'gauge',
+    help: 'Time at which the certificate of the API expires, in seconds since 1970',
+  },
+  dinf_recounts_total: {
+    part: 'ingress',
+    type: 'counter',
+    help: 'Answers that were to be recounted with the tokenizer of their model',
+    labels: ['outcome'],
+  },
+} as const satisfies FigureTable;
