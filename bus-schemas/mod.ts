@@ -14,9 +14,12 @@ export {
   mintProviderUser,
   type OperatorJwts,
   type OperatorKeys,
+  type OwnAccount,
   providerCredentials,
+  type RevokedUsers,
   renewalText,
   signingKeysOf,
+  userOf,
 } from './accounts/jwts.ts';
 export { isNkeySigned, Nkey } from './accounts/nkey.ts';
 export { demandTls, isLoopback } from './addresses.ts';

@@ -1,3 +1,4 @@
+import type { NatsConnection } from '@nats-io/nats-core';
 import { connectToServer } from '#bus-schemas';
 import type { Config } from './config.ts';
 import { type HubAddress, hubConnection } from './connect-bus.ts';
@@ -17,18 +18,27 @@ export interface JetStreamReport {
   };
 }
 
-/** Asks the hubs with the system account about JetStream. Returns the first answer. */
-export async function askJetStream(address: SystemAddress): Promise<JetStreamReport> {
+/** Calls `work` with a connection in the system account of the hubs. */
+export async function withSystemAccount<Result>(
+  address: SystemAddress,
+  work: (system: NatsConnection) => Promise<Result>,
+): Promise<Result> {
   const connection = await connectToServer({
     ...(await hubConnection(address, address.systemCredentials)),
-    name: 'JetStream report',
+    name: 'system account',
     timeout: TIMEOUT_MS,
   });
   try {
-    return (
-      await connection.request('$SYS.REQ.SERVER.PING.JSZ', '', { timeout: TIMEOUT_MS })
-    ).json<JetStreamReport>();
+    return await work(connection);
   } finally {
     await connection.close();
   }
 }
+
+/** Asks the hubs with the system account about JetStream. Returns the first answer. */
+export const askJetStream = (address: SystemAddress): Promise<JetStreamReport> =>
+  withSystemAccount(address, async (system) =>
+    (
+      await system.request('$SYS.REQ.SERVER.PING.JSZ', '', { timeout: TIMEOUT_MS })
+    ).json<JetStreamReport>(),
+  );

@@ -153,14 +153,30 @@ export function isSigningKey(operatorJwt: string, key: Nkey): boolean {
   return decode(operatorJwt).sub === publicKey || signingKeysOf(operatorJwt).includes(publicKey);
 }
 
+/** The accounts that belong to the operator. */
+export type OwnAccount = 'system' | 'core' | 'ops';
+
+/**
+ * Users of the operator's accounts whose credentials hubs refuse: their public keys, and the time
+ * of the revocation in seconds since 1970.
+ */
+export type RevokedUsers = Readonly<Partial<Record<OwnAccount, Readonly<Record<string, number>>>>>;
+
 /** Makes the tokens of the accounts that belong to the operator. */
-export async function mintOwnAccounts(keys: OperatorKeys): Promise<Omit<OperatorJwts, 'operator'>> {
-  const { signing, system, core, ops } = keys;
-  const signer = { signer: signing };
+export async function mintOwnAccounts(
+  keys: OperatorKeys,
+  revoked: RevokedUsers = {},
+): Promise<Omit<OperatorJwts, 'operator'>> {
+  const mint = (name: string, account: OwnAccount, rights: Partial<Account>) => {
+    const revocations = revoked[account];
+    return encodeAccount(name, keys[account], revocations ? { ...rights, revocations } : rights, {
+      signer: keys.signing,
+    });
+  };
   return {
-    system: await encodeAccount('SYS', system, systemAccount, signer),
-    core: await encodeAccount('CORE', core, coreAccount, signer),
-    ops: await encodeAccount('OPS', ops, opsAccount(core.getPublicKey()), signer),
+    system: await mint('SYS', 'system', systemAccount),
+    core: await mint('CORE', 'core', coreAccount),
+    ops: await mint('OPS', 'ops', opsAccount(keys.core.getPublicKey())),
   };
 }
 
@@ -213,6 +229,9 @@ function userJwtIn(credentials: string): string {
   if (jwt === undefined) throw new Error('the credentials file contains no token');
   return jwt;
 }
+
+/** The public key of the user that a credentials file is for. */
+export const userOf = (credentials: string): string => decode(userJwtIn(credentials)).sub;
 
 /** Makes a credentials file for a program of the coordinator or the operator. */
 export async function mintCredentials(

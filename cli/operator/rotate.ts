@@ -1,14 +1,20 @@
 import { Argument, type Command, Option } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import { printFoundedFiles } from './founded-files.ts';
 import { settings } from './with-bus.ts';
 
-const WHAT = ['receipts', 'log', 'signing', 'hub-ca'] as const;
+const CREDENTIALS = ['core-creds', 'sys-creds', 'ops-creds'] as const;
+type Credentials = (typeof CREDENTIALS)[number];
+const WHAT = ['receipts', 'log', 'signing', 'hub-ca', ...CREDENTIALS] as const;
 type What = (typeof WHAT)[number];
 const STEPS = ['begin', 'switch', 'finish'] as const;
 type Step = (typeof STEPS)[number];
 
-/** `dinf network rotate …`: replaces a key of the network. It works on the folder of the keys. */
+/**
+ * `dinf network rotate …`: replaces a key of the network. It works on the folder of the keys; only
+ * the last step for credentials of the bus needs a hub.
+ */
 export function addRotateCommand(network: Command): void {
   network
     .command('rotate')
@@ -17,7 +23,7 @@ export function addRotateCommand(network: Command): void {
       new Option('--step <step>', 'the step of a rotation with several steps').choices([...STEPS]),
     )
     .description(
-      'replace a key; it changes files only and prints what to do next (docs/operating/secrets.md)',
+      'replace a key; it changes files, revokes old credentials at the hubs, and prints what to do next (docs/operating/secrets.md)',
     )
     .action((what: What, { step }: { step?: Step }) => rotate(what, step));
 }
@@ -34,6 +40,10 @@ async function rotate(what: What, step: Step | undefined): Promise<void> {
       return rotateSigning(oneOf(step, ['begin', 'finish']));
     case 'hub-ca':
       return rotateHubCa(oneOf(step, STEPS));
+    case 'core-creds':
+    case 'sys-creds':
+    case 'ops-creds':
+      return rotateCredentials(what, oneOf(step, ['begin', 'finish']));
   }
 }
 
@@ -109,6 +119,45 @@ const HUB_CA_NEXT: Readonly<Record<Step, string>> = {
   finish: `Next: 1. Copy hub-ca.pem to the keys of every coordinator, and the folder tls to every hub; send the hubs SIGHUP.
       2. Restart every component of the coordinator. From then on the old authority is worth nothing.`,
 };
+
+const USED_BY: Readonly<Record<Credentials, string>> = {
+  'core-creds': 'to the keys of every coordinator, and restart its components one after the other.',
+  'sys-creds': 'to the keys of every trust, and restart trust.',
+  'ops-creds': 'to everyone who uses the tools of NATS.',
+};
+
+async function rotateCredentials(what: Credentials, step: 'begin' | 'finish'): Promise<void> {
+  const { beginCredentialsRotation, finishCredentialsRotation } = await import(
+    '#coordinator/founding/rotate-credentials.ts'
+  );
+  const config = await settings();
+  const name = what === 'core-creds' ? 'core' : what === 'sys-creds' ? 'sys' : 'ops';
+  const file = `${name}.creds`;
+  if (step === 'begin') {
+    await beginCredentialsRotation(config.keysFolder, name);
+    return console.log(`${file} is new; the old credentials stay valid for now.
+Next: 1. Copy ${file} ${USED_BY[what]}
+      2. dinf network rotate ${what} --step finish`);
+  }
+  const { withSystemAccount } = await import('#coordinator/ask-jetstream.ts');
+  const { replaceAccount } = await import('#coordinator/trust/account-resolver.ts');
+  const publish = (accountJwt: string) =>
+    withSystemAccount(config, (system) => replaceAccount(system, accountJwt)).catch(
+      (cause: unknown) => {
+        throw new CommandError(
+          EXIT.unavailable,
+          `The hubs at ${config.natsUrls.join(', ')} did not accept the revocation: ${messageOf(cause)}. Repeat the command when they run.`,
+          { cause },
+        );
+      },
+    );
+  await finishCredentialsRotation(config.keysFolder, name, { now: Date.now(), publish });
+  console.log('The hubs refuse the old credentials and have ended their connections.');
+  await foundAgain();
+  console.log(`
+Next: put the new nats-server.conf of each hub in place. A restart is not needed: a hub reads it when
+it has lost its accounts.`);
+}
 
 /** Writes the configurations and certificates of the hubs that follow from the changed keys. */
 async function foundAgain(): Promise<void> {

@@ -11,6 +11,7 @@ import {
   newEd25519Key,
   type OperatorJwts,
   type OperatorKeys,
+  type RevokedUsers,
   signingKeysOf,
 } from '#bus-schemas';
 import { CodedError } from '#bus-schemas/coded-error.ts';
@@ -31,6 +32,12 @@ export class NotFoundedError extends CodedError<'not_founded'> {
     super('not_founded', message, options);
   }
 }
+
+/** Users whose credentials were replaced. Hubs refuse them. */
+export const REVOKED_USERS = 'revoked-users.json';
+
+export const readRevokedUsers = async (folder: string): Promise<RevokedUsers> =>
+  JSON.parse((await readIfThere(join(folder, REVOKED_USERS))) ?? '{}') as RevokedUsers;
 
 const MASTER_BYTES = 32;
 export const IDENTITY = 'operator.nk';
@@ -126,7 +133,7 @@ export async function openOperatorHome(folder: string): Promise<OperatorHome> {
     );
   return {
     keys,
-    jwts: { operator, ...(await mintOwnAccounts(keys)) },
+    jwts: { operator, ...(await mintOwnAccounts(keys, await readRevokedUsers(folder))) },
     isRotating: signingKeysOf(operator).length > 1,
     masterSecret: Buffer.from(await read(MASTER), 'base64url'),
   };

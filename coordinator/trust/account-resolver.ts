@@ -20,13 +20,14 @@ export class AccountResolver {
   }
 
   async admit(provider: string): Promise<void> {
-    await this.#ask('$SYS.REQ.CLAIMS.UPDATE', await mintProviderAccount(this.#keys, provider));
+    await replaceAccount(this.#system, await mintProviderAccount(this.#keys, provider));
   }
 
   /** Also ends the connections of these accounts. */
   async expel(providers: readonly string[]): Promise<void> {
     const { signing } = this.#keys;
-    await this.#ask(
+    await ask(
+      this.#system,
       '$SYS.REQ.CLAIMS.DELETE',
       await encodeGeneric(
         'expel',
@@ -39,17 +40,26 @@ export class AccountResolver {
   }
 
   async known(): Promise<Set<string>> {
-    const { data } = await this.#ask('$SYS.REQ.CLAIMS.LIST', '');
+    const { data } = await ask(this.#system, '$SYS.REQ.CLAIMS.LIST', '');
     return new Set(
       Array.isArray(data) ? data.filter((account) => typeof account === 'string') : [],
     );
   }
+}
 
-  async #ask(subject: string, payload: string): Promise<ResolverReply> {
-    const message = await this.#system.request(subject, payload, { timeout: TIMEOUT_MS });
-    const reply = message.json<ResolverReply>();
-    if (reply.error !== undefined)
-      throw new Error(`${subject}: ${reply.error.description ?? 'refused'}`);
-    return reply;
-  }
+/** Replaces the token of an account. Also ends the connections of users that it revokes. */
+export async function replaceAccount(system: NatsConnection, accountJwt: string): Promise<void> {
+  await ask(system, '$SYS.REQ.CLAIMS.UPDATE', accountJwt);
+}
+
+async function ask(
+  system: NatsConnection,
+  subject: string,
+  payload: string,
+): Promise<ResolverReply> {
+  const message = await system.request(subject, payload, { timeout: TIMEOUT_MS });
+  const reply = message.json<ResolverReply>();
+  if (reply.error !== undefined)
+    throw new Error(`${subject}: ${reply.error.description ?? 'refused'}`);
+  return reply;
 }

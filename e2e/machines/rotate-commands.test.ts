@@ -3,11 +3,18 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { connect, credsAuthenticator } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { hubConfig } from '#coordinator/founding/hub-config.ts';
+import { openOperatorHome } from '#coordinator/founding/operator-home.ts';
+import { cacheFolder, findNatsServer, startNatsServer } from '#provider';
 import { DINF } from '../dinf-program.ts';
 
 const run = promisify(execFile);
 let home = '';
+/** Nothing listens on this port. */
+const NO_HUB = 'nats://127.0.0.1:1';
+let hubUrl = NO_HUB;
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'dinf-rotate-'));
   await network('init', '--hub', 'hub.example.org');
@@ -17,7 +24,7 @@ afterAll(() => rm(home, { recursive: true, force: true }));
 /** Runs `dinf network …` in the home of the test. */
 async function network(...args: string[]): Promise<string> {
   const { stdout } = await run(process.execPath, [DINF, 'network', ...args], {
-    env: { ...process.env, DINF_HOME: home, NO_COLOR: '1' },
+    env: { ...process.env, DINF_HOME: home, DINF_NATS_URL: hubUrl, NO_COLOR: '1' },
     timeout: 30_000,
   });
   return stdout;
@@ -62,4 +69,29 @@ test('the keys of log and receipts are rotated in one step', async () => {
   await rotate('receipts');
   expect((await readdir(keys('receipts'))).toSorted()).toEqual(['0001.pem', '0002.pem']);
   await expect(rotate('log', '--step', 'begin')).rejects.toMatchObject({ code: 64 });
+}, 60_000);
+
+test('credentials of the bus are replaced, and the old ones are revoked at the hubs', async () => {
+  const leaked = await readFile(keys('core.creds'));
+  // The accounts that the hub has from the start do not name the revoked user.
+  const operator = await openOperatorHome(keys());
+  const begun = await rotate('core-creds', '--step', 'begin');
+  expect(begun).toContain('Copy core.creds to the keys of every coordinator');
+  expect(await readFile(keys('core.creds'))).not.toEqual(leaked);
+  await expect(rotate('core-creds', '--step', 'finish')).rejects.toMatchObject({
+    code: 69,
+    stderr: expect.stringContaining('did not accept the revocation'),
+  });
+  const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
+  await using hub = await startNatsServer({
+    binary,
+    home: join(home, 'running-hub'),
+    config: (place) => hubConfig(place, { operator }),
+  });
+  hubUrl = hub.clientUrl;
+  expect(await rotate('core-creds', '--step', 'finish')).toContain('refuse the old credentials');
+  const signIn = (credentials: Uint8Array) =>
+    connect({ servers: hub.clientUrl, authenticator: credsAuthenticator(credentials) });
+  await expect(signIn(leaked)).rejects.toThrow(/Authorization/);
+  await (await signIn(await readFile(keys('core.creds')))).close();
 }, 60_000);
