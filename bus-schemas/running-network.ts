@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { homeFolder } from './program-folders.mjs';
 import { replace } from './saved-file.ts';
+import { setting } from './settings/settings.ts';
 
 export { homeFolder };
 
@@ -38,7 +39,9 @@ export function runningNetwork(home: string): RunningNetwork | undefined {
  */
 export function coordinatorUrl(env: NodeJS.ProcessEnv): string {
   return (
-    env['DINF_COORDINATOR'] || (runningNetwork(homeFolder(env))?.httpUrl ?? DEFAULT_COORDINATOR)
+    setting('DINF_COORDINATOR', env) ??
+    runningNetwork(homeFolder(env))?.httpUrl ??
+    DEFAULT_COORDINATOR
   );
 }
 

@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander';
 import { expect, test } from 'vitest';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
-import { ConfigError } from '#coordinator/config.ts';
+import { ConfigError } from '#bus-schemas/settings/settings.ts';
 import { RotationError } from '#coordinator/founding/rotation-error.ts';
 import { DownloadError } from '#provider/downloads/download-error.ts';
 import { commandEnding } from './command-ending.ts';

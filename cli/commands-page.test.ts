@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { homeFolder } from '#bus-schemas/running-network.ts';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { commandsPage } from './commands-page.ts';
 import { assemble, parts } from './program.ts';
 
@@ -14,7 +15,7 @@ const NO_HOME = 'no-network-runs-here';
 let program: Command;
 let page: string;
 beforeAll(async () => {
-  const isWritten = process.env['DINF_WRITE_API'] === '1';
+  const isWritten = setting('DINF_WRITE_API');
   for (const name of Object.keys(process.env))
     if (name.startsWith('DINF_')) vi.stubEnv(name, undefined);
   vi.stubEnv('DINF_HOME', NO_HOME);

@@ -1,5 +1,4 @@
 import type { Logger } from 'pino';
-import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { MetricsAddress } from '#observability';
 import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
 
@@ -13,16 +12,12 @@ export interface Observability extends AsyncDisposable {
 export async function observability(service: string, log: Logger): Promise<Observability> {
   const { metricsAddress } = await import('#observability/metrics-address.ts');
   const { otelSettings } = await import('#observability/otel/settings.ts');
-  try {
-    const metrics = metricsAddress(process.env);
-    const settings = otelSettings(process.env);
-    if (settings === undefined) return { metrics, otel: undefined, [Symbol.asyncDispose]: nothing };
-    const { OpenTelemetry } = await import('#observability/otel/open-telemetry.ts');
-    const otel = new OpenTelemetry({ settings, service, log });
-    return { metrics, otel, [Symbol.asyncDispose]: () => otel[Symbol.asyncDispose]() };
-  } catch (error) {
-    throw error instanceof RangeError ? new CommandError(EXIT.usage, error.message) : error;
-  }
+  const metrics = metricsAddress(process.env);
+  const settings = otelSettings(process.env);
+  if (settings === undefined) return { metrics, otel: undefined, [Symbol.asyncDispose]: nothing };
+  const { OpenTelemetry } = await import('#observability/otel/open-telemetry.ts');
+  const otel = new OpenTelemetry({ settings, service, log });
+  return { metrics, otel, [Symbol.asyncDispose]: () => otel[Symbol.asyncDispose]() };
 }
 
 const nothing = async () => undefined;

@@ -3,6 +3,7 @@ import { closeHome } from '#bin/private-home.ts';
 import { ownSignals } from '#bin/signals.ts';
 import { isCheckout } from '#bus-schemas/program-folders.mjs';
 import { homeFolder } from '#bus-schemas/running-network.ts';
+import { ConfigError, setting } from '#bus-schemas/settings/settings.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import { commandEnding } from './command-ending.ts';
 
@@ -61,10 +62,12 @@ export async function assemble(
     try {
       (await load()).addCommands(program);
     } catch (error) {
+      // A default of an option is a setting with a wrong value: no command can run.
+      if (error instanceof ConfigError) throw error;
       warn(
         `the commands of ${name} are not available: ${error instanceof Error ? firstLine(error.message) : error}`,
       );
-      if (process.env['DINF_DEBUG']) console.error(error);
+      if (setting('DINF_DEBUG')) console.error(error);
     }
   }
   throwInsteadOfExit(program);
@@ -82,7 +85,9 @@ const firstLine = (text: string) => text.split('\n', 1)[0] ?? '';
 export async function run(args: readonly string[]): Promise<void> {
   const warn = (line: string) => process.stderr.write(`dinf: ${line}\n`);
   ownSignals();
+  let isDebugging = false;
   try {
+    isDebugging = setting('DINF_DEBUG');
     const program = await assemble(parts, warn);
     if (args.length === 0) {
       program.outputHelp();
@@ -92,7 +97,7 @@ export async function run(args: readonly string[]): Promise<void> {
   } catch (error) {
     const { code, line } = commandEnding(error);
     if (line) warn(line);
-    if (process.env['DINF_DEBUG']) console.error(error);
+    if (isDebugging) console.error(error);
     process.exit(code);
   }
 }

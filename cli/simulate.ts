@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import type { Logger } from 'pino';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { coordinatorUrl, homeFolder } from '#bus-schemas/running-network.ts';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import type { Engine } from '#provider';
 import { BACKENDS, type BackendName } from '#provider/engine/backend-names.ts';
 import { type AilmentName, ailmentNames, ailments } from '#simulator/ailment.ts';
@@ -97,11 +98,9 @@ async function simulate(options: SimulateOptions): Promise<void> {
     chip: chip === MIXED ? undefined : chip,
     ailment: ailment && ailments[ailment],
   });
-  const tokens = (process.env['DINF_ENROL_TOKENS'] ?? '')
-    .split(',')
-    .filter((token) => token !== '');
+  const tokens = setting('DINF_ENROL_TOKENS');
   const log = pino(
-    { name: 'simulator', level: process.env['DINF_LOG'] ?? 'info', base: { name: 'simulator' } },
+    { name: 'simulator', level: setting('DINF_LOG') ?? 'info', base: { name: 'simulator' } },
     destination({ dest: 2, sync: false }),
   );
   const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(process.env) });

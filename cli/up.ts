@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { lockFolder } from '#bin/folder-lock.ts';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { announceNetwork, homeFolder } from '#bus-schemas/running-network.ts';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import type { Network } from '#network';
 import { wholeNumber } from './option-parsers.ts';
 import { greet } from './up/greeting.ts';
@@ -35,7 +36,7 @@ export function addCommands(program: Command): void {
     .option(
       '--engine <name>',
       'engine of one more provider, which serves the tiny model; none for no such provider',
-      process.env['DINF_ENGINE'] || 'auto',
+      setting('DINF_ENGINE'),
     )
     .option(
       '--public <name>',
@@ -80,11 +81,11 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   const { careForHub } = await import('./up/hub-care.ts');
   const { apiPort, savePorts, savedPorts } = await import('./up/ports.ts');
   const { startFleetProcess, startRealProvider } = await import('./up/providers.ts');
-  const log = createLogger({ name: 'dinf', level: process.env['DINF_LOG'] ?? 'warn' });
+  const log = createLogger({ name: 'dinf', level: setting('DINF_LOG') ?? 'warn' });
 
-  const http = { host: process.env['DINF_HTTP_HOST'] ?? '127.0.0.1', port: await apiPort(say) };
+  const http = { host: setting('DINF_HTTP_HOST'), port: await apiPort(say) };
   const access = publicAccess(options, http);
-  const databaseUrl = process.env['DATABASE_URL'];
+  const databaseUrl = setting('DATABASE_URL');
   const { issuer: issuerPort, ...hubPorts } = await savedPorts(home);
   await using network = await startNetwork({
     home,

@@ -1,7 +1,7 @@
 /** Exports of the coordinator for the other folders. */
 
 export { Bus, BusError } from './bus.ts';
-export { type Config, ConfigError, readConfig } from './config.ts';
+export { type Config, readConfig } from './config.ts';
 export { connectToHub } from './connect-bus.ts';
 export { DatabaseRefused, DatabaseUnreachable } from './database/errors.ts';
 export { connectDatabase } from './database.ts';

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { type ComponentName, type NewModel, services } from '#bus-schemas';
+import { isSet } from '#bus-schemas/settings/settings.ts';
 import {
   Bus,
   type Config,
@@ -181,7 +182,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     // The only user of a local network needs no limits, except those that the environment sets.
     ...(limitsAreSet(env) ? {} : { accountLimits: {} }),
     // No proxy is in front of a local network, unless the environment sets this time.
-    ...(env['DINF_DRAIN_NOTICE_MS'] ? {} : { drainNoticeMs: 0 }),
+    ...(isSet('DINF_DRAIN_NOTICE_MS', env) ? {} : { drainNoticeMs: 0 }),
     ...options.config,
   };
   await prepareStreams(config, log);
@@ -246,7 +247,8 @@ const isChild = (node: object | undefined): node is Restartable =>
   node !== undefined && 'exited' in node;
 
 function limitsAreSet(env: NodeJS.ProcessEnv): boolean {
-  return ['DINF_ACCOUNT_RPM', 'DINF_ACCOUNT_ITPM', 'DINF_ACCOUNT_OTPM'].some((name) => env[name]);
+  const names = ['DINF_ACCOUNT_RPM', 'DINF_ACCOUNT_ITPM', 'DINF_ACCOUNT_OTPM'] as const;
+  return names.some((name) => isSet(name, env));
 }
 
 async function temporaryHome(started: AsyncDisposableStack): Promise<string> {

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
+import { ConfigError } from '#bus-schemas/settings/settings.ts';
 import { offerMetrics } from './listener.ts';
 import { measured } from './metrics.ts';
 import { metricsAddress } from './metrics-address.ts';
@@ -16,7 +17,7 @@ test('a process without a port offers nothing; with a port it listens on loopbac
     port: 0,
   });
   expect(() => metricsAddress({ DINF_METRICS_PORT: '70000' })).toThrow(/0 to 65535/);
-  expect(() => metricsAddress({ DINF_METRICS_PORT: 'x' })).toThrow(RangeError);
+  expect(() => metricsAddress({ DINF_METRICS_PORT: 'x' })).toThrow(ConfigError);
 });
 
 test('the figures include the delay of the event loop, garbage collection and the version', async () => {

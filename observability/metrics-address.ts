@@ -1,3 +1,5 @@
+import { type Environment, setting } from '#bus-schemas/settings/settings.ts';
+
 export interface MetricsAddress {
   readonly host: string;
   /** 0 for any free port. */
@@ -6,13 +8,9 @@ export interface MetricsAddress {
 
 /**
  * Reads `DINF_METRICS_HOST` and `DINF_METRICS_PORT`. Undefined if no port is set: the process then
- * measures and offers nothing. Throws a `RangeError` for a port that is none.
+ * measures and offers nothing.
  */
-export function metricsAddress(env: NodeJS.ProcessEnv): MetricsAddress | undefined {
-  const text = env['DINF_METRICS_PORT'] ?? '';
-  if (text === '') return undefined;
-  const port = Number(text);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw new RangeError('DINF_METRICS_PORT must be a whole number from 0 to 65535');
-  return { host: env['DINF_METRICS_HOST'] || '127.0.0.1', port };
+export function metricsAddress(env: Environment): MetricsAddress | undefined {
+  const port = setting('DINF_METRICS_PORT', env);
+  return port === undefined ? undefined : { host: setting('DINF_METRICS_HOST', env), port };
 }

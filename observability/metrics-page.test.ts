@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { METRICS } from './metric-table.ts';
 import { metricsPage } from './metrics-page.ts';
 
@@ -9,7 +10,7 @@ const PAGE = join(import.meta.dirname, '../docs/operating/metrics.md');
 
 test('docs/operating/metrics.md is what the table of figures says (DINF_WRITE_API=1 writes it)', () => {
   const page = metricsPage();
-  if (process.env['DINF_WRITE_API'] === '1') writeFileSync(PAGE, page);
+  if (setting('DINF_WRITE_API')) writeFileSync(PAGE, page);
   expect(readFileSync(PAGE, 'utf8')).toBe(page);
 });
 

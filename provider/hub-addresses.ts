@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { demandTls } from '#bus-schemas';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
+import { isSet, setting } from '#bus-schemas/settings/settings.ts';
 import { CoordinatorError, callCoordinator } from './coordinator-call.ts';
 import { EnrolError, type Enrolment } from './identity.ts';
 
@@ -24,11 +25,10 @@ export async function withCurrentHubs(
   coordinatorUrl: string,
 ): Promise<Enrolment> {
   const answer = await askForHubs(enrolment.coordinatorUrl ?? coordinatorUrl);
-  const own = process.env['DINF_LEAF_URL'];
   if (answer === undefined || answer.leaf_urls.length === 0) return enrolment;
   const { leaf_urls: named, hub_ca: ca } = answer;
   // A machine inside the network may reach the hubs at other addresses than machines outside.
-  const leafUrls = own ? own.split(',') : named;
+  const leafUrls = isSet('DINF_LEAF_URL') ? setting('DINF_LEAF_URL') : named;
   const needsTls = demandTls(leafUrls);
   if (!needsTls && enrolment.hubCaFile !== undefined)
     throw new EnrolError(

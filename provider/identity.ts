@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Nkey, providerCredentials } from '#bus-schemas';
 import { CodedError, type ErrorFault } from '#bus-schemas/coded-error.ts';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { CoordinatorError, callCoordinator, isReadableOnTheWay } from './coordinator-call.ts';
 import { withCurrentHubs } from './hub-addresses.ts';
 
@@ -75,7 +76,7 @@ export async function readEnrolment(home: string): Promise<Enrolment | undefined
  */
 export async function enrolment(options: EnrolOptions): Promise<Enrolment> {
   const { home, coordinatorUrl } = options;
-  if (process.env['DINF_INSECURE'] !== '1' && isReadableOnTheWay(coordinatorUrl))
+  if (!setting('DINF_INSECURE') && isReadableOnTheWay(coordinatorUrl))
     throw new EnrolError(
       'insecure',
       `${coordinatorUrl} is not an https:// address, so the machine's token and credentials would be readable on the network. Use https://, or set DINF_INSECURE=1 on a network that you trust.`,

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isSet } from '#bus-schemas/settings/settings.ts';
 import { unpackDebian } from '#provider';
 import { ensureFolder } from './ensure-folder.ts';
 import { pythonPackages } from './python-packages.ts';
@@ -68,7 +69,7 @@ async function mlxForLinux(
   cacheDir: string,
   env: NodeJS.ProcessEnv,
 ): Promise<Record<string, string>> {
-  if (process.platform !== 'linux' || env['DINF_MLX']) return {};
+  if (process.platform !== 'linux' || isSet('DINF_MLX', env)) return {};
   const folder = await pythonPackages(
     join(cacheDir, `mlx-${MLX}`),
     [`mlx==${MLX}`, `mlx-cpu==${MLX}`],

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import {
   type NatsNode,
   type NatsNodeOptions,
@@ -49,7 +50,7 @@ export const startTestHub = (): Promise<NatsNode> =>
 host: ${host}
 port: ${ports.client}
 jetstream { store_dir: "${home}/jetstream" }
-${process.env['DINF_TEST_HUB_CONFIG'] ?? ''}
+${setting('DINF_TEST_HUB_CONFIG')}
 `,
   });
 

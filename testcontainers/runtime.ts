@@ -1,4 +1,5 @@
 import { messageOf } from '#bus-schemas/message-of.ts';
+import { type Environment, setting } from '#bus-schemas/settings/settings.ts';
 import { LaunchError } from '#provider';
 
 export type Runtime = 'containers' | 'local';
@@ -9,24 +10,13 @@ const LOOK_MS = 5_000;
  * Chooses how tests start nats-server and Postgres. `auto`, the default, uses containers if a
  * container engine answers, because production uses them too, and local processes otherwise.
  */
-export async function chooseRuntime(env: NodeJS.ProcessEnv = process.env): Promise<Runtime> {
-  const wanted = env['DINF_TEST_RUNTIME'] || 'auto';
-  switch (wanted) {
-    case 'local':
-      return 'local';
-    case 'containers':
-    case 'auto': {
-      const missing = await whyNoContainers();
-      if (missing === undefined) return 'containers';
-      if (wanted === 'auto') return 'local';
-      throw new LaunchError('no_container_engine', `DINF_TEST_RUNTIME=containers, but ${missing}`);
-    }
-    default:
-      throw new LaunchError(
-        'no_container_engine',
-        `DINF_TEST_RUNTIME must be containers, local or auto, not ${wanted}`,
-      );
-  }
+export async function chooseRuntime(env: Environment = process.env): Promise<Runtime> {
+  const wanted = setting('DINF_TEST_RUNTIME', env);
+  if (wanted === 'local') return 'local';
+  const missing = await whyNoContainers();
+  if (missing === undefined) return 'containers';
+  if (wanted === 'auto') return 'local';
+  throw new LaunchError('no_container_engine', `DINF_TEST_RUNTIME=containers, but ${missing}`);
 }
 
 let answer: Promise<string | undefined> | undefined;

@@ -1,3 +1,4 @@
+import { setting } from '../settings/settings.ts';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -31,7 +32,7 @@ const fromJson = (_key: string, value: unknown) =>
 const needed = kinds.flatMap((kind) => samplesOf(kind.schema).map((value, index) => ({ name: index === 0 ? kind.kind : `${kind.kind} ${index + 1}`, kind, value })));
 
 const vectors: Record<string, Vector> = existsSync(FILE) ? JSON.parse(readFileSync(FILE, 'utf8'), fromJson) : {};
-if (process.env['DINF_WRITE_VECTORS']) {
+if (setting('DINF_WRITE_VECTORS')) {
   for (const { name, kind, value } of needed) vectors[name] ??= { value, hex: Buffer.from(kind.encode(value)).toString('hex') };
   writeFileSync(FILE, `${JSON.stringify(vectors, toJson, 1)}\n`);
 }

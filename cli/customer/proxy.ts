@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { TrustLevel } from '#bus-schemas';
 import { homeFolder } from '#bus-schemas/running-network.ts';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { wholeNumber } from '../option-parsers.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { COORDINATOR, explainSealedError, LOG_KEY, type LogOptions } from './log-options.ts';
@@ -58,7 +59,7 @@ async function runProxy({
       import('#coordinator/logger.ts'),
       import('#client/saved-log-head.ts'),
     ]);
-  const log = createLogger({ name: 'proxy', level: process.env['DINF_LOG'] ?? 'warn' });
+  const log = createLogger({ name: 'proxy', level: setting('DINF_LOG') ?? 'warn' });
   const savedHead = await SavedLogHead.of(coordinator);
   const onHead = (head: Parameters<typeof savedHead.save>[0]) =>
     void savedHead
@@ -80,7 +81,7 @@ async function runProxy({
     host,
     allowedHosts: allowHost,
     port,
-    apiKey: process.env['DINF_API_KEY'],
+    apiKey: setting('DINF_API_KEY'),
   });
   console.log(`dinf proxy is up.
 

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { coordinatorUrl } from '#bus-schemas/running-network.ts';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import { positiveWholeNumber } from '../option-parsers.ts';
 import { withBus } from './with-bus.ts';
@@ -67,8 +68,8 @@ export function addCanaryCommand(program: Command): void {
 }
 
 async function runCanary(options: CanaryOptions, bus: Bus | undefined): Promise<void> {
-  const apiKey = process.env['DINF_API_KEY'];
-  if (!apiKey)
+  const apiKey = setting('DINF_API_KEY');
+  if (apiKey === undefined)
     throw new CommandError(EXIT.usage, 'DINF_API_KEY names the key that pays for the questions.');
   const ask = (canary: Canary, provider: string) =>
     answerOf({ url: options.coordinator, apiKey, canary, provider });

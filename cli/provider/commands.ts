@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { lockFolder } from '#bin/folder-lock.ts';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { observability } from '../observability.ts';
 import { stopSignal } from '../stop-signal.ts';
@@ -79,7 +80,7 @@ async function provide({
   const { findNatsServer } = await import('#provider/leaf/nats-server-binary.ts');
   const { pino, destination } = await import('pino');
   const log = pino(
-    { name: 'provider', level: process.env['DINF_LOG'] ?? 'info', base: { name: 'provider' } },
+    { name: 'provider', level: setting('DINF_LOG') ?? 'info', base: { name: 'provider' } },
     destination({ dest: 2, sync: false }),
   );
   const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(process.env) });

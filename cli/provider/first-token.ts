@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import type { FirstToken } from '#provider/identity.ts';
 
 interface FirstTokenOptions {
@@ -35,7 +36,7 @@ export function firstToken({
   }
   if (tokenFile !== undefined)
     return { source: 'operator', isDemanded: true, get: () => readToken(tokenFile) };
-  const given = process.env['DINF_ENROL_TOKEN'];
+  const given = setting('DINF_ENROL_TOKEN');
   if (!link && given) return { source: 'operator', isDemanded: false, get: async () => given };
   if (!link) return undefined;
   return {

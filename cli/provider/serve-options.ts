@@ -1,6 +1,7 @@
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { coordinatorUrl, homeFolder } from '#bus-schemas/running-network.ts';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { wholeNumber } from '../option-parsers.ts';
 import { AUTO, engines } from './engines.ts';
 
@@ -16,9 +17,6 @@ export interface ServeOptions {
   readonly concurrency: number;
   readonly idleMinutes: number;
 }
-
-const envList = (name: string): string[] =>
-  (process.env[name] ?? '').split(delimiter).filter((entry) => entry !== '');
 
 export const homeOption = (): Option =>
   new Option(
@@ -49,18 +47,18 @@ export function addServeOptions(command: Command): Command {
       '--model <model>',
       'a model folder, or a name in the cache of Hugging Face; may be given again',
       (one: string, all: string[]) => [...all, one],
-      envList('DINF_MODELS'),
+      setting('DINF_MODELS'),
     )
     .option(
       '--concurrency <n>',
       'requests that are answered at the same time',
       wholeNumber,
-      wholeNumber(process.env['DINF_CONCURRENCY'] || '16'),
+      setting('DINF_CONCURRENCY'),
     )
     .option(
       '--idle-minutes <n>',
       'minutes without a request after which a model is unloaded; 0 keeps it loaded',
       wholeNumber,
-      wholeNumber(process.env['DINF_IDLE_MINUTES'] || '0'),
+      setting('DINF_IDLE_MINUTES'),
     );
 }

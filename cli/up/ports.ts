@@ -2,6 +2,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
+import { isSet, setting } from '#bus-schemas/settings/settings.ts';
 import { DEFAULT_HUB_PORTS } from '#coordinator/founding/hub-ports.ts';
 
 const { client, leaf } = DEFAULT_HUB_PORTS;
@@ -12,9 +13,9 @@ const DEFAULT_PORTS = { client, leaf, issuer: 8090 };
  * The port of DINF_HTTP_PORT being in use is an error.
  */
 export async function apiPort(say: (line: string) => void): Promise<number> {
-  const wanted = Number(process.env['DINF_HTTP_PORT'] || 8080);
+  const wanted = setting('DINF_HTTP_PORT');
   if (await isFree(wanted)) return wanted;
-  if (process.env['DINF_HTTP_PORT'])
+  if (isSet('DINF_HTTP_PORT'))
     throw new CommandError(EXIT.usage, `Port ${wanted} (DINF_HTTP_PORT) is in use.`);
   say(`port ${wanted} is in use; the API uses another one (set DINF_HTTP_PORT to choose it)`);
   return 0;

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { messageOf } from '#bus-schemas/message-of.ts';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import type { Network } from '#network';
 import { keepRunning, startRestartable } from '#provider';
 
@@ -10,7 +11,7 @@ const READY_MS = 30_000;
 /**
  * Log level of the providers. Only errors are shown; `dinf doctor` reports what a machine lacks.
  */
-const childLog = process.env['DINF_LOG'] || 'error';
+const childLog = setting('DINF_LOG') ?? 'error';
 /** With more simulated providers than this, all share one leaf node, which saves memory. */
 const MAX_OWN_LEAVES = 4;
 
@@ -131,7 +132,7 @@ const childEnv = ({ home, network }: Pick<ProviderOptions, 'home' | 'network'>) 
 const FLEET_METRICS = 1;
 const REAL_METRICS = 2;
 const metricsPort = (offset: number): NodeJS.ProcessEnv => {
-  const port = Number(process.env['DINF_METRICS_PORT']);
+  const port = setting('DINF_METRICS_PORT') ?? 0;
   return port > 0 ? { DINF_METRICS_PORT: String(port + offset) } : {};
 };
 

@@ -1,4 +1,4 @@
-import { CodedError } from '#bus-schemas/coded-error.ts';
+import { ConfigError } from '#bus-schemas/settings/settings.ts';
 
 /** One server of a `DATABASE_URL`. */
 export interface DatabaseAddress {
@@ -14,15 +14,6 @@ export interface DatabaseAddresses {
   readonly addresses: readonly DatabaseAddress[];
 }
 
-/** `DATABASE_URL` cannot be used. The message never contains the URL, which has a password. */
-export class DatabaseUrlError extends CodedError<'invalid_database_url'> {
-  override readonly fault = 'user';
-
-  constructor(message: string, options?: ErrorOptions) {
-    super('invalid_database_url', message, options);
-  }
-}
-
 const MAX_HOSTS = 16;
 /** The user's part ends at the last `@`, because some tools leave an `@` of a password as it is. */
 const PARTS = /^(postgres(?:ql)?:\/\/(?:[^/?#]*@)?)([^/?#@]*)(\/[^?#]*)?(\?[^#]*)?$/;
@@ -31,7 +22,8 @@ const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i;
 /**
  * Splits a connection URL with several hosts, as libpq reads it, into one URL for each host:
  * `postgres://user:password@a:5432,b:5432/name?target_session_attrs=read-write`. A URL with one
- * host is left as it is, so that all forms that node-postgres reads can be used.
+ * host is left as it is, so that all forms that node-postgres reads can be used. An error never
+ * contains the URL, because it may have a password.
  */
 export function databaseAddresses(url: string): DatabaseAddresses {
   const [, start = '', hosts = '', path = '/', search = ''] = PARTS.exec(url) ?? [];
@@ -44,9 +36,9 @@ export function databaseAddresses(url: string): DatabaseAddresses {
   const rest = parameters.size === 0 ? path : `${path}?${parameters}`;
   const names = hosts.split(',');
   if (names.length > MAX_HOSTS)
-    throw new DatabaseUrlError(`DATABASE_URL has more than ${MAX_HOSTS} hosts`);
+    throw new ConfigError(`DATABASE_URL has more than ${MAX_HOSTS} hosts`);
   if (names.some((name) => !HOST.test(name)))
-    throw new DatabaseUrlError(
+    throw new ConfigError(
       'DATABASE_URL has a host or port that cannot be read; write each as host:port, and an IPv6 address as [address]:port',
     );
   return { database, addresses: names.map((name) => ({ url: `${start}${name}${rest}`, name })) };
@@ -55,7 +47,7 @@ export function databaseAddresses(url: string): DatabaseAddresses {
 /** The coordinator writes, so a server that only reads is useless to it. */
 function requireWritable(wanted: string | null): void {
   if (wanted !== null && wanted !== 'read-write' && wanted !== 'primary')
-    throw new DatabaseUrlError(
+    throw new ConfigError(
       `DATABASE_URL: target_session_attrs must be read-write or primary, not ${wanted}`,
     );
 }

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { apiErrors, isApiErrorCode } from '#http-api/errors.ts';
 
 /**
@@ -16,7 +17,7 @@ const current = page.replaceAll(ROW, (row, code: string, advice: string) => {
   const { status, message } = apiErrors[code];
   return `| \`${code}\` | ${status} | ${message} | ${advice}`;
 });
-if (process.env['DINF_WRITE_API']) writeFileSync(PAGE, current);
+if (setting('DINF_WRITE_API')) writeFileSync(PAGE, current);
 
 test('docs/troubleshooting.md has the current status and message of each error (DINF_WRITE_API=1 writes them)', () => {
   expect(readFileSync(PAGE, 'utf8')).toBe(current);

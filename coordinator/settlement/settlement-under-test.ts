@@ -16,6 +16,7 @@ import {
   services,
   workText,
 } from '#bus-schemas';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { Bus, endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import { readConfig, type StripeConfig } from '#coordinator/config.ts';
@@ -139,7 +140,7 @@ export async function startSettlementUnderTest({
     priceNoticeMs,
     stripe,
   };
-  const log: Logger = pino({ level: process.env['DINF_LOG'] ?? 'silent' });
+  const log: Logger = pino({ level: setting('DINF_LOG') ?? 'silent' });
   const start = (): Promise<Component> =>
     startSettlement({ bus, database, config, log, metrics: new Registry(), now: Date.now });
   let component = await start();

@@ -6,6 +6,7 @@ import type { Pool } from 'pg';
 import { type Logger, pino } from 'pino';
 import { Registry } from 'prom-client';
 import { Nkey, services } from '#bus-schemas';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { Bus } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import { type Config, readConfig } from '#coordinator/config.ts';
@@ -61,7 +62,7 @@ export async function startTrustUnderTest(settings: Partial<Config> = {}): Promi
   const databaseUrl = await postgres.createDatabase('trust');
   await migrate(databaseUrl);
 
-  const log: Logger = pino({ level: process.env['DINF_LOG'] ?? 'silent' });
+  const log: Logger = pino({ level: setting('DINF_LOG') ?? 'silent' });
   const config = {
     ...readConfig({ DINF_HOME: home }),
     databaseUrl,

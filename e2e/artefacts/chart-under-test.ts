@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { foundNetwork } from '#coordinator/founding/found-network.ts';
 import { hubsOfRelease } from '#coordinator/founding/helm-values.ts';
 import { DEFAULT_HUB_PORTS } from '#coordinator/founding/hub-ports.ts';
@@ -63,7 +64,7 @@ export async function prepareChart(): Promise<Chart> {
   });
   const chart = join(folder, 'chart');
   cpSync(join(PACKAGING, 'helm/d-inference'), chart, { recursive: true });
-  const nats = process.env['DINF_TEST_NATS_CHART'];
+  const nats = setting('DINF_TEST_NATS_CHART');
   if (nats) cpSync(nats, join(chart, 'charts/nats'), { recursive: true });
   else {
     const file = join(chart, 'Chart.yaml');

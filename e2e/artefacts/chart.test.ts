@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { componentNames } from '#coordinator/main.ts';
 import { cacheFolder, findNatsServer } from '#provider';
 import { NATS_RELEASE as NATS_VERSION } from '#provider/leaf/release-archive.ts';
@@ -180,7 +181,7 @@ describe('the rendered chart', () => {
       [
         '-strict',
         ...['-kubernetes-version', version],
-        ...['-schema-location', process.env['DINF_TEST_KUBERNETES_SCHEMAS'] || 'default'],
+        ...['-schema-location', setting('DINF_TEST_KUBERNETES_SCHEMAS')],
       ],
       { input: renderText(chart, ['ingress.enabled=true', ...INGRESS]).stdout, encoding: 'utf8' },
     );

@@ -2,12 +2,13 @@ import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { readStream } from '../read-stream.ts';
 import { ClusterNetwork, type OpenStreams } from './cluster-network.ts';
 import { SteadyLoad } from './steady-load.ts';
 
 /** `DINF_CHAOS=full` also freezes and isolates a hub, which takes two minutes more. */
-const isFull = process.env['DINF_CHAOS'] === 'full';
+const isFull = setting('DINF_CHAOS') === 'full';
 const STREAMS = 100;
 const TOKEN_MS = 20;
 /** How long a hub is frozen or isolated, in milliseconds. */

@@ -12,6 +12,7 @@ import {
   services,
   workText,
 } from '#bus-schemas';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { type Bus, connectDatabase } from '#coordinator';
 import { endpoint } from '#coordinator/bus.ts';
 import { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
@@ -20,7 +21,7 @@ import { type SupervisedProcess, startSupervised } from '#provider';
 import { DINF, operatorSettings } from '../dinf-program.ts';
 
 /** Number of kills; even ones kill settlement, odd ones Postgres. */
-const KILLS = Number(process.env['DINF_CHAOS_KILLS'] ?? 4);
+const KILLS = setting('DINF_CHAOS_KILLS');
 const MODEL = 'chaos-model';
 const PROVIDER = `A${'P'.repeat(55)}`;
 const CALL = { timeoutMs: 1_000 };

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ComponentName } from '#bus-schemas';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { freePort } from '#network';
 import type { SupervisedProcess } from '#provider';
 import { startComponentProcess } from '../component-process.ts';
@@ -12,7 +13,7 @@ import { startHaproxy, whyNoHaproxy } from './haproxy.ts';
 import { SteadyLoad } from './steady-load.ts';
 
 /** Few, so that a busy machine can serve them; DINF_UPGRADE_RATE=50 measures more. */
-const PER_SECOND = Number(process.env['DINF_UPGRADE_RATE'] ?? 10);
+const PER_SECOND = setting('DINF_UPGRADE_RATE');
 /** Shorter than the default, to save time, and longer than HAProxy takes to notice a 503. */
 const NOTICE_MS = 3_000;
 const TOKEN_MS = 10;

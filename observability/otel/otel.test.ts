@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { ConfigError } from '#bus-schemas/settings/settings.ts';
 import { GenAiHistograms, nanoseconds } from './gen-ai-histograms.ts';
 import { otelSettings } from './settings.ts';
 import { contextIn, headerOf } from './trace-context.ts';
@@ -31,10 +32,10 @@ describe('the settings of OpenTelemetry', () => {
 
   test('that cannot be used are refused', () => {
     expect(() => otelSettings({ OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' })).toThrow(
-      RangeError,
+      ConfigError,
     );
     expect(() => otelSettings({ DINF_OTEL: '1', OTEL_TRACES_SAMPLER_ARG: '2' })).toThrow(
-      RangeError,
+      ConfigError,
     );
   });
 });

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { DASHBOARDS } from './dashboards.ts';
 import { grafanaJson } from './grafana.ts';
 
@@ -11,7 +12,7 @@ describe.each(Object.entries(DASHBOARDS))('the dashboard %s', (name, dashboard) 
   test('is what its description says (DINF_WRITE_API=1 writes it)', () => {
     const file = join(FOLDER, `${name}.json`);
     const text = grafanaJson(name, dashboard);
-    if (process.env['DINF_WRITE_API'] === '1') writeFileSync(file, text);
+    if (setting('DINF_WRITE_API')) writeFileSync(file, text);
     expect(readFileSync(file, 'utf8')).toBe(text);
   });
 

@@ -1,5 +1,6 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import { Value } from 'typebox/value';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { DownloadError } from './download-error.ts';
 
 /** The parts of Hugging Face's hub that downloads need. Its answers are not trusted. */
@@ -52,8 +53,8 @@ export class HubApi {
   readonly #token: string | undefined;
 
   constructor(env: NodeJS.ProcessEnv = process.env) {
-    this.#endpoint = (env['HF_ENDPOINT'] || DEFAULT_ENDPOINT).replace(/\/+$/, '');
-    this.#token = env['HF_TOKEN'] || undefined;
+    this.#endpoint = (setting('HF_ENDPOINT', env) ?? DEFAULT_ENDPOINT).replace(/\/+$/, '');
+    this.#token = setting('HF_TOKEN', env);
   }
 
   get headers(): Record<string, string> {

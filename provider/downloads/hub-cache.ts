@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { setting } from '#bus-schemas/settings/settings.ts';
 
 /**
  * The cache of Hugging Face's tools, so that a model that Python has downloaded is found here, and
@@ -9,7 +10,8 @@ import { join } from 'node:path';
 const REPOSITORY = /^[A-Za-z0-9][\w.-]{0,95}\/[A-Za-z0-9][\w.-]{0,95}$/;
 
 export const hubCache = (env: NodeJS.ProcessEnv): string =>
-  env['HF_HUB_CACHE'] ?? join(env['HF_HOME'] ?? join(homedir(), '.cache', 'huggingface'), 'hub');
+  setting('HF_HUB_CACHE', env) ??
+  join(setting('HF_HOME', env) ?? join(homedir(), '.cache', 'huggingface'), 'hub');
 
 /** Whether a text is the name of a repository, such as `mlx-community/Qwen3-4B-4bit`. */
 export const isRepository = (name: string): boolean =>

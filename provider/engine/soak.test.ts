@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { createCpuBackend } from './decoders/native-decoder.ts';
 import { createWebGpuBackend } from './decoders/webgpu/device.ts';
 
@@ -13,7 +14,7 @@ interface Soaked {
   readonly files: readonly number[];
 }
 
-const REQUESTS = Number(process.env['DINF_SOAK_REQUESTS'] ?? 600);
+const REQUESTS = setting('DINF_SOAK_REQUESTS');
 const SOAK = fileURLToPath(new URL('./soak-under-test.ts', import.meta.url));
 
 const available = { cpu: !('reason' in createCpuBackend()), webgpu: await webGpuRuns() };

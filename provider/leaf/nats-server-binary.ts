@@ -3,10 +3,10 @@ import { constants } from 'node:fs';
 import { access, chmod, mkdtemp, open, readdir, rename, rm } from 'node:fs/promises';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
-
 import { isSafeHub, MINIMUM_NATS_SERVER } from '#bus-schemas';
 import { acquireLock } from '#bus-schemas/file-lock.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { LaunchError } from '../launch-error.ts';
 import { replaceableBy } from '../replaceable.ts';
 import { unpackDebian } from './debian-package.ts';
@@ -27,8 +27,8 @@ export type FindOptions = {
 
 export async function findNatsServer(options: FindOptions): Promise<NatsServerBinary> {
   const { cacheDir, env = process.env, log = () => undefined } = options;
-  const named = env['DINF_NATS_SERVER'];
-  if (named) return await inspect(named, 'environment');
+  const named = setting('DINF_NATS_SERVER', env);
+  if (named !== undefined) return await inspect(named, 'environment');
 
   const cached = join(cacheDir, 'nats-server', 'nats-server');
   const refused: string[] = [];

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { setting } from '#bus-schemas/settings/settings.ts';
 
 import { LaunchError } from '../launch-error.ts';
 
@@ -41,7 +42,7 @@ export async function unpackReleaseArchive(
     );
   const name = `nats-server-v${NATS_RELEASE}-${target}`;
   const archive = await download(
-    `${env['DINF_NATS_RELEASES'] || RELEASES}/v${NATS_RELEASE}/${name}.tar.gz`,
+    `${setting('DINF_NATS_RELEASES', env) ?? RELEASES}/v${NATS_RELEASE}/${name}.tar.gz`,
   );
   return await unpackVerified({ archive, sha256, name, folder, env });
 }

@@ -3,6 +3,7 @@ import { rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { openModel } from './model.ts';
 import { ModelFolderUnderTest, mutationsOf, promptsOf } from './model-folder-under-test.ts';
@@ -150,7 +151,7 @@ describe('a token without a row in the weights', () => {
 });
 
 /** The test runs for a few seconds by default, and longer under `npm run fuzz`. */
-const FUZZ_MS = 1_000 * Number(process.env['DINF_FUZZ_SECONDS'] ?? 6);
+const FUZZ_MS = 1_000 * (setting('DINF_FUZZ_SECONDS') ?? 6);
 
 test(
   'with any change to its files, a model opens or is rejected with a reason, and its prompts stay within the vocabulary',

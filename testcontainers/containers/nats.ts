@@ -1,16 +1,16 @@
+import { setting } from '#bus-schemas/settings/settings.ts';
 import type { NatsNode, NatsNodeOptions } from '#network';
 import { startContainer } from './container.ts';
 
 const INSIDE = { client: 4222, leaf: 7422, monitor: 8222 } as const;
 const HOME = '/data';
-const DEFAULT_IMAGE = 'nats:2.14-alpine';
 
 export async function startContainerNats({
   config,
   files = {},
 }: NatsNodeOptions): Promise<NatsNode> {
   const running = await startContainer({
-    image: process.env['DINF_TEST_NATS_IMAGE'] || DEFAULT_IMAGE,
+    image: setting('DINF_TEST_NATS_IMAGE'),
     command: ['-c', '/etc/dinf/nats-server.conf'],
     files: [
       {

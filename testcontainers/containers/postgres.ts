@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import {
   createDatabase,
   POSTGRES_SETTINGS,
@@ -9,14 +10,13 @@ import {
 import { startContainer } from './container.ts';
 
 const INSIDE = 5432;
-const DEFAULT_IMAGE = 'postgres:18-alpine';
 
 export async function startContainerPostgres({
   settings = {},
 }: PostgresOptions): Promise<PostgresNode> {
   const password = randomBytes(18).toString('base64url');
   const running = await startContainer({
-    image: process.env['DINF_TEST_POSTGRES_IMAGE'] || DEFAULT_IMAGE,
+    image: setting('DINF_TEST_POSTGRES_IMAGE'),
     environment: { POSTGRES_USER, POSTGRES_PASSWORD: password, POSTGRES_DB: 'postgres' },
     command: [
       'postgres',

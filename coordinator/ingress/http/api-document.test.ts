@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { createServer } from '#http-api/server.ts';
 import { AdminApi } from '../admin/admin-api.ts';
 import { addAdminRoutes } from '../admin/admin-routes.ts';
@@ -46,7 +47,7 @@ const files: readonly [string, string][] = [
   ['openapi-operators.json', `${JSON.stringify(operators, null, 1)}\n`],
   ['api.md', apiPage([everyone, operators])],
 ];
-if (process.env['DINF_WRITE_API'])
+if (setting('DINF_WRITE_API'))
   for (const [name, text] of files) writeFileSync(join(DOCS, name), text);
 
 describe('the documents of the API', () => {

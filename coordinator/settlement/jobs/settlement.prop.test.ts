@@ -10,6 +10,7 @@ import {
   randomToken,
   type SettlementSettled,
 } from '#bus-schemas';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { migrate } from '#coordinator/migrate.ts';
 import type { PostgresNode } from '#network';
 import { startPostgres } from '#testcontainers';
@@ -27,7 +28,7 @@ import { OpenJobs } from './open-jobs.ts';
 import { endOf, Settler } from './settler.ts';
 import { endByReceipt } from './sweeper.ts';
 
-const RUNS = Number(process.env['DINF_PROPERTY_RUNS'] ?? 150);
+const RUNS = setting('DINF_PROPERTY_RUNS') ?? 150;
 const FEE_BPS = 725;
 const BOUGHT = 400;
 const GIFT = 200;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import type { Dispute, FaultKind } from '#testcontainers';
 import { digestOf } from '../core/digest.ts';
 import { Crash, type CrashPoint, crashingPool } from '../jobs/crashing-pool-under-test.ts';
@@ -14,7 +15,7 @@ import {
   startPaymentsUnderTest,
 } from './payments-under-test.ts';
 
-const RUNS = Number(process.env['DINF_PROPERTY_RUNS'] ?? 100);
+const RUNS = setting('DINF_PROPERTY_RUNS') ?? 100;
 const DOLLAR = 1_000_000;
 const EARNED = 20 * DOLLAR;
 

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { ApiError } from '../../errors.ts';
 import { chat } from '../surfaces/chat.ts';
 import { completions } from '../surfaces/completions.ts';
@@ -68,7 +69,7 @@ describe('the table of parameters', () => {
   });
 
   test('is the content of docs/parameters.md (DINF_WRITE_API=1 writes it)', () => {
-    if (process.env['DINF_WRITE_API']) writeFileSync(PAGE, parametersPage());
+    if (setting('DINF_WRITE_API')) writeFileSync(PAGE, parametersPage());
     expect(existsSync(PAGE) && readFileSync(PAGE, 'utf8')).toBe(parametersPage());
   });
 });

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { loadCpuDecoders, loadMlxDecoders, type NativeDecoder, type NativeDecoders } from '#native';
 import type { DecoderModel } from '../../models/model.ts';
 import { RopeTables } from '../../models/rope.ts';
@@ -32,7 +33,7 @@ interface CpuOptions {
 
 export function createCpuBackend({
   threads = availableParallelism(),
-  fine = process.env['DINF_CPU_FAST'] !== '1',
+  fine = !setting('DINF_CPU_FAST'),
   addon: addonName = 'cpu',
 }: CpuOptions = {}): BackendOrReason {
   const addon = loadCpuDecoders(addonName);

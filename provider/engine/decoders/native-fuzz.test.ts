@@ -4,6 +4,7 @@ import { dirname, isAbsolute } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { addonPath, buildNative, findCompiler } from '#native/build.ts';
 
 const ROOT = dirname(dirname(dirname(import.meta.dirname)));
@@ -11,8 +12,8 @@ const ROOT = dirname(dirname(dirname(import.meta.dirname)));
  * The test runs for a few seconds by default, and longer under `npm run fuzz`. The error contains
  * the seed; DINF_FUZZ_SEED repeats a run.
  */
-const SECONDS = Number(process.env['DINF_FUZZ_SECONDS'] ?? 8);
-const SEED = Number(process.env['DINF_FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+const SECONDS = setting('DINF_FUZZ_SECONDS') ?? 8;
+const SEED = setting('DINF_FUZZ_SEED') ?? Math.floor(Math.random() * 2 ** 31);
 
 /**
  * Finds the sanitizer's library, which must be loaded before all others, or returns the reason why

@@ -1,0 +1,60 @@
+import { Type } from 'typebox';
+import { ENGINES } from '../messages/vocabulary.ts';
+import { flag, integerSetting, list, oneOf, path, text } from './setting-schemas.ts';
+
+const { Optional: optional } = Type;
+
+/** Settings of machines that serve, of simulated machines, and of the engines. */
+export const providerSettings = {
+  DINF_ENROL_TOKEN: optional(
+    text({
+      isSecret: true,
+      description:
+        'one-time token for the first start of `dinf provider`; unlike `--token`, it is not shown in the list of processes',
+    }),
+  ),
+  DINF_ENROL_TOKENS: list({
+    isSecret: true,
+    description: 'one-time tokens for `dinf simulate`',
+  }),
+  DINF_ENGINE: oneOf(['auto', ...ENGINES, 'none'], {
+    default: 'auto',
+    description:
+      'engine that runs the models of `dinf provider` and of the real provider of `dinf up`: `reference` is plain TypeScript, `auto` selects the best that works, and `none` (only with `up`) starts no such provider',
+  }),
+  DINF_MODELS: list({
+    separator: 'path delimiter',
+    shownDefault: 'the tiny model',
+    description: "model folders, or names of models in Hugging Face's cache",
+  }),
+  DINF_CONCURRENCY: integerSetting({
+    default: 16,
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: 'answers that one model generates at the same time',
+  }),
+  DINF_IDLE_MINUTES: integerSetting({
+    default: 0,
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    unit: 'minutes',
+    description: 'time without a request after which a model is unloaded; `0` keeps it loaded',
+  }),
+  DINF_MLX: optional(
+    path({
+      shownDefault: "Homebrew's, or that of a Python package",
+      description: 'folder with the `include` and `lib` of MLX for which the addon is built',
+    }),
+  ),
+  DINF_CPU_FAST: flag({
+    default: false,
+    description:
+      '`1` rounds inputs to 8 bits in the CPU engine: prompts and batches are faster, but some tokens differ from those of the other engines',
+  }),
+  DINF_CPU_KERNELS: optional(
+    oneOf(['avx2', 'portable'], {
+      shownDefault: 'the best available',
+      description: 'uses a smaller instruction set than the processor has, for tests',
+    }),
+  ),
+};

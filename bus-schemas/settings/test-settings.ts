@@ -1,0 +1,99 @@
+import { Type } from 'typebox';
+import { flag, integerSetting, oneOf, path, text } from './setting-schemas.ts';
+
+const { Optional: optional } = Type;
+const MANY = 1_000_000_000;
+
+/** Settings of tests, and of the pages and files that tests write. */
+export const testSettings = {
+  DINF_WRITE_API: flag({
+    default: false,
+    description:
+      '`1` makes their tests write the generated pages: `docs/api.md`, the OpenAPI documents, `docs/commands.md`, `docs/configuration.md`, `docs/parameters.md`, `docs/troubleshooting.md`, `docs/operating/metrics.md` and `docs/decisions/README.md`',
+  }),
+  DINF_WRITE_VECTORS: flag({
+    default: false,
+    description: '`1` writes a golden vector for each kind of message that has none yet',
+  }),
+  DINF_TEST_RUNTIME: oneOf(['auto', 'containers', 'local'], {
+    default: 'auto',
+    description:
+      'how tests start hubs and databases: `auto` means containers if a container engine answers',
+  }),
+  DINF_TEST_NATS_IMAGE: text({
+    default: 'nats:2.14-alpine',
+    description: 'image of a hub in a container',
+  }),
+  DINF_TEST_POSTGRES_IMAGE: text({
+    default: 'postgres:18-alpine',
+    description: 'image of a database in a container',
+  }),
+  DINF_TEST_HUB_CONFIG: text({
+    default: '',
+    description:
+      'lines that are added to the configuration of the hub in tests of one component, for example `feature_flags { js_ack_fc_v2: true }`',
+  }),
+  DINF_TEST_NATS_CHART: optional(
+    path({
+      description:
+        'folder with the nats chart of nats-io/k8s; without it the tests of the Helm chart render only its own templates',
+    }),
+  ),
+  DINF_TEST_KUBERNETES_SCHEMAS: text({
+    default: 'default',
+    shownDefault: 'those of kubeconform',
+    description:
+      "folder or URL with the schemas of Kubernetes, as kubeconform's option `-schema-location`",
+  }),
+  DINF_FUZZ_SECONDS: optional(
+    Type.Number({
+      minimum: 0,
+      maximum: 86_400,
+      unit: 'seconds',
+      shownDefault: '`6` and `8`',
+      description:
+        'duration of each of the two fuzz tests (model files, and the C++ engine); `npm run fuzz` uses 300',
+    }),
+  ),
+  DINF_FUZZ_SEED: optional(
+    integerSetting({
+      minimum: 0,
+      maximum: 2 ** 32 - 1,
+      shownDefault: 'random',
+      description: 'seed of the fuzz test of the C++ engine; a failure prints it',
+    }),
+  ),
+  DINF_SOAK_REQUESTS: integerSetting({
+    default: 600,
+    minimum: 1,
+    maximum: MANY,
+    description: 'number of requests that a test sends through one engine',
+  }),
+  DINF_PROPERTY_RUNS: optional(
+    integerSetting({
+      minimum: 1,
+      maximum: MANY,
+      shownDefault: '`100` and `150`',
+      description: 'number of histories that each of the property tests of settlement tries',
+    }),
+  ),
+  DINF_CHAOS: optional(
+    oneOf(['full'], {
+      description:
+        '`full` runs all faults of the chaos test of a hub cluster; without it a hub is killed and nothing else',
+    }),
+  ),
+  DINF_CHAOS_KILLS: integerSetting({
+    default: 4,
+    minimum: 0,
+    maximum: MANY,
+    description: 'how often the chaos test of the money kills settlement and Postgres',
+  }),
+  DINF_UPGRADE_RATE: integerSetting({
+    default: 10,
+    minimum: 1,
+    maximum: 10_000,
+    unit: 'requests per second',
+    description: 'load of the test of upgrades (`e2e/upgrade/rolling-upgrade.test.ts`)',
+  }),
+};
