@@ -24,7 +24,7 @@ export async function routesOf(network: TestNetwork): Promise<Route[]> {
     ([path, operations]) =>
       Object.entries(operations).map(([method, operation]) => ({
         method: method.toUpperCase(),
-        path: operation['x-example']?.path ?? path.replace('{*}', 'sim'),
+        path: operation['x-example']?.path ?? path.replace('{name}', 'sim'),
         access: accessOf(operation),
         body: operation['x-example']?.body,
         isAnthropic: path.startsWith('/v1/messages'),

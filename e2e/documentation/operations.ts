@@ -28,7 +28,7 @@ const documents = ['openapi.json', 'openapi-operators.json'].map(
 const operations: readonly Operation[] = documents.flatMap(({ paths }) =>
   Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, { responses }]) => ({
-      name: `${method.toUpperCase()} ${path.replace('{*}', '{name}')}`,
+      name: `${method.toUpperCase()} ${path}`,
       reply: responses?.['200']?.content?.['application/json']?.schema,
     })),
   ),

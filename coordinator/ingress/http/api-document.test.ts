@@ -14,6 +14,13 @@ import { addRoutes, type RoutesDeps } from './routes.ts';
 
 /** With DINF_WRITE_API=1 this test writes the documents. */
 const DOCS = join(import.meta.dirname, '../../../docs');
+interface Operation {
+  readonly summary?: string;
+  readonly tags?: string[];
+  readonly operationId?: string;
+  readonly parameters?: readonly { readonly name: string }[];
+  readonly responses?: Record<string, object>;
+}
 const pass = async () => undefined;
 
 async function documentOf(add: (server: ReturnType<typeof createServer>) => void) {
@@ -60,12 +67,30 @@ describe('the documents of the API', () => {
     for (const [path, operations] of [everyone, operators].flatMap(({ paths = {} }) =>
       Object.entries(paths),
     )) {
-      for (const [method, operation] of Object.entries(
-        operations as Record<string, { summary?: string; tags?: string[] }>,
-      )) {
+      for (const [method, operation] of Object.entries(operations as Record<string, Operation>)) {
         expect(operation.summary, `${method} ${path}`).toBeTruthy();
         expect(operation.tags, `${method} ${path}`).toHaveLength(1);
       }
+    }
+  });
+
+  test.each([
+    ['everyone', everyone],
+    ['operators', operators],
+  ])('have what generators of clients need, for %s', (_name, { paths = {} }) => {
+    const operations = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.entries(methods as Record<string, Operation>).map(
+        ([method, operation]) => [`${method} ${path}`, operation] as const,
+      ),
+    );
+    expect(operations.length).toBeGreaterThan(10);
+    const ids = operations.map(([, { operationId }]) => operationId);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const [name, { operationId, parameters = [], responses = {} }] of operations) {
+      expect(operationId, name).toMatch(/^[a-z][A-Za-z0-9]+$/);
+      expect(Object.keys(responses), name).toEqual(expect.arrayContaining(['4XX', '5XX']));
+      for (const { name: parameter } of parameters)
+        expect(parameter, name).toMatch(/^[A-Za-z][A-Za-z0-9_-]*$/);
     }
   });
 });

@@ -1,5 +1,6 @@
 import fastifySwagger from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
+import { type ApiDocument, completed } from './complete-document.ts';
 
 /**
  * Adds the general part of the OpenAPI document to a server that has no route yet; the routes add
@@ -7,6 +8,10 @@ import type { FastifyInstance } from 'fastify';
  */
 export async function documentApi(server: FastifyInstance): Promise<void> {
   await server.register(fastifySwagger, {
+    transformObject: (document) => {
+      if ('swaggerObject' in document) return document.swaggerObject;
+      return completed(document.openapiObject as ApiDocument) as typeof document.openapiObject;
+    },
     openapi: {
       openapi: '3.1.0',
       info: {

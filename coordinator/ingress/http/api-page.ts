@@ -102,7 +102,7 @@ function wrapped(text: string): string[] {
 function calledPath(path: string, example: Example = {}): string {
   const called =
     example.path ??
-    path.replace('{*}', 'sim-llama-8b').replace('{id}', '$ID').replace('{job}', '$JOB');
+    path.replace('{name}', 'sim-llama-8b').replace('{id}', '$ID').replace('{job}', '$JOB');
   return example.query === undefined ? called : `${called}?${example.query}`;
 }
 
@@ -125,7 +125,7 @@ function section({ method, path, operation }: Entry): string[] {
   ];
   return [
     '',
-    `### ${method} ${path.replace('{*}', '{name}')}`,
+    `### ${method} ${path}`,
     '',
     `${operation.summary}. ${credentials}`,
     ...(operation.description ? ['', ...wrapped(operation.description)] : []),
