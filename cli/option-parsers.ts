@@ -48,6 +48,17 @@ export function month(text: string): string {
 /** Parses names that are separated by commas; an empty name stays, so that it can be refused. */
 export const names = (text: string): string[] => text.split(',');
 
+/** Returns a parser of values of a closed list that are separated by commas. */
+export const choicesOf =
+  <T extends string>(allowed: readonly T[]) =>
+  (text: string): T[] =>
+    names(text).map((name) => {
+      const found = allowed.find((value) => value === name);
+      if (found === undefined)
+        throw new InvalidArgumentError(`must be a list of ${allowed.join(', ')}`);
+      return found;
+    });
+
 /** Longest name of a Helm release for which every name that follows from it is a label in DNS. */
 const MAX_RELEASE = 40;
 

@@ -9,6 +9,8 @@ export interface ServingDetails {
   readonly build: string;
   readonly chip: string | undefined;
   readonly simulated: boolean | undefined;
+  /** `external` if a program that is in no release runs the machine's models. */
+  readonly engine: 'external' | undefined;
   readonly level: TrustLevel;
   readonly attempt: number;
   /**

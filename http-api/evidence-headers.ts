@@ -10,6 +10,7 @@ export function evidenceHeaders({
   build,
   chip,
   simulated,
+  engine,
   level,
   attempt,
   receiptSalt,
@@ -32,6 +33,7 @@ export function evidenceHeaders({
     }),
     ...(receiptSalt !== undefined && { 'x-receipt-salt': hex(receiptSalt) }),
     ...(chip !== undefined && { 'x-provider-chip': headerText(chip) }),
+    ...(engine !== undefined && { 'x-provider-engine': engine }),
     ...(simulated !== undefined && { 'x-provider-simulated': String(simulated) }),
   };
 }

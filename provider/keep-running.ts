@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Logger } from 'pino';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { LaunchError } from './launch-error.ts';
 import {
@@ -20,7 +19,7 @@ export interface KeepRunningOptions {
   /** Name for log lines, for example "the hub" or "Postgres". */
   readonly name: string;
   readonly child: Restartable;
-  readonly log: Pick<Logger, 'error'>;
+  readonly log: { error(message: string): void };
   /**
    * Called once when more failures in a row have occurred than `pausesMs` has entries; the child is
    * then not started again. Without this callback the last pause is repeated without end.

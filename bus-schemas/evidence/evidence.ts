@@ -54,6 +54,11 @@ const claims = {
   /** Digest of the code that the machine runs. */
   codeHash: Hash,
   simulated: Type.Boolean(),
+  /**
+   * Present if a program that is in no release runs the models. That program reads the prompts, so
+   * the digest of the code does not cover everything that does.
+   */
+  engine: optional(Type.Literal('external')),
   posture,
   /** Digests of the files of all builds that the machine has loaded or can load. */
   weights: optional(Type.Array(WeightsDigest, { maxItems: MAX_BUILDS })),
@@ -96,6 +101,7 @@ function evidenceText(claimed: EvidenceClaims): Uint8Array {
     agentVersion,
     codeHash,
     simulated,
+    engine,
     weights = [],
     at,
     nonce,
@@ -109,6 +115,7 @@ function evidenceText(claimed: EvidenceClaims): Uint8Array {
     `bus ${busKey}`,
     `agent ${agentVersion} ${hex(codeHash)}`,
     `machine ${simulated ? 'simulated' : 'real'}`,
+    ...(engine === undefined ? [] : [`engine ${engine}`]),
     `posture ${systemIntegrity} ${secureBoot} ${authenticatedRoot} ${debuggersDenied}`,
     ...weights.map(({ build, digest }) => `weights ${build} ${hex(digest)}`),
     `at ${at}`,

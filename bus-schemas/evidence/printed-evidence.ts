@@ -3,7 +3,7 @@ import { Compile } from 'typebox/compile';
 import { fromHex, HASH_BYTES, Hex, hex, X25519_KEY_BYTES } from '../bytes.ts';
 import { BuildId, ProviderId } from '../ids.ts';
 import { P256_KEY_BYTES, P256_SIGNATURE_BYTES } from '../receipts/signatures.ts';
-import { At } from '../schema-parts.ts';
+import { At, optional } from '../schema-parts.ts';
 import { type Evidence, KEY_STORES, NONCE_BYTES, PROTECTIONS } from './evidence.ts';
 
 /** Evidence as JSON for people, with bytes in hexadecimal. */
@@ -20,6 +20,7 @@ export const PrintedEvidence = Type.Object({
   agent_version: Type.String({ pattern: '^[0-9A-Za-z.+-]+$', maxLength: 32 }),
   code_hash: Hex(HASH_BYTES),
   simulated: Type.Boolean(),
+  engine: optional(Type.Literal('external')),
   posture: Type.Object({
     system_integrity: Protection,
     secure_boot: Protection,
@@ -50,6 +51,7 @@ export function printEvidence(evidence: Evidence): PrintedEvidence {
     agent_version: evidence.agentVersion,
     code_hash: hex(evidence.codeHash),
     simulated: evidence.simulated,
+    ...(evidence.engine !== undefined && { engine: evidence.engine }),
     posture: {
       system_integrity: systemIntegrity,
       secure_boot: secureBoot,
@@ -77,6 +79,7 @@ export function readPrintedEvidence(printed: unknown): Evidence | undefined {
     agentVersion: printed.agent_version,
     codeHash: fromHex(printed.code_hash),
     simulated: printed.simulated,
+    ...(printed.engine !== undefined && { engine: printed.engine }),
     posture: {
       systemIntegrity: posture.system_integrity,
       secureBoot: posture.secure_boot,

@@ -30,6 +30,8 @@ export const Candidate = Type.Object({
   /** Chip that the machine reports; not proven. */
   chip: optional(Type.String({ maxLength: 64 })),
   simulated: optional(Type.Boolean()),
+  /** Present if a program that is in no release runs the machine's models. */
+  engine: optional(Type.Literal('external')),
   /** Trust level of the machine. */
   level: optional(TrustLevel),
   /** Maximum cost of the request on this machine, in micro-dollars. */

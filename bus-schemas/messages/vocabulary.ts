@@ -73,7 +73,13 @@ export const CANCEL_REASONS = ['client_gone', 'superseded', 'fault'] as const;
 export const CancelReason = Type.Enum(CANCEL_REASONS);
 export type CancelReason = Static<typeof CancelReason>;
 
-export const ENGINES = ['mlx', 'webgpu', 'cpu', 'simulated', 'reference'] as const;
+/** Engines of this program. */
+export const OWN_ENGINES = ['mlx', 'webgpu', 'cpu', 'simulated', 'reference'] as const;
+/**
+ * Programs that run the models. `external` is the model server of another project, which this
+ * program only calls: its code is in no release of the network.
+ */
+const ENGINES = [...OWN_ENGINES, 'external'] as const;
 export const EngineName = Type.Enum(ENGINES);
 export type EngineName = Static<typeof EngineName>;
 

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { ENGINES } from '../messages/vocabulary.ts';
+import { OWN_ENGINES } from '../messages/vocabulary.ts';
 import { flag, integerSetting, list, oneOf, path, text } from './setting-schemas.ts';
 
 const { Optional: optional } = Type;
@@ -17,10 +17,10 @@ export const providerSettings = {
     isSecret: true,
     description: 'one-time tokens for `dinf simulate`',
   }),
-  DINF_ENGINE: oneOf(['auto', ...ENGINES, 'none'], {
+  DINF_ENGINE: oneOf(['auto', ...OWN_ENGINES, 'openai', 'none'], {
     default: 'auto',
     description:
-      'engine that runs the models of `dinf provider` and of the real provider of `dinf up`: `reference` is plain TypeScript, `auto` selects the best that works, and `none` (only with `up`) starts no such provider',
+      'engine that runs the models of `dinf provider` and of the real provider of `dinf up`: `reference` is plain TypeScript, `openai` is a model server that you run (not with `up`), `auto` selects the best that works, and `none` (only with `up`) starts no such provider',
   }),
   DINF_MODELS: list({
     separator: 'path delimiter',

@@ -9,11 +9,12 @@ import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { observability } from '../observability.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { doctor } from './doctor.ts';
-import { type Engines, engines } from './engines.ts';
+import { type Engines, engines, OPENAI } from './engines.ts';
 import { firstToken } from './first-token.ts';
 import { addOwnModelCommands } from './model-commands.ts';
 import { addServeOptions, type ServeOptions } from './serve-options.ts';
 import { addServiceCommands } from './service-commands.ts';
+import { upstreamOf } from './upstream-options.ts';
 
 const DRAIN_MS = 60_000;
 
@@ -66,6 +67,7 @@ async function provide({
   model,
   concurrency,
   idleMinutes,
+  ...flags
 }: ServeOptions): Promise<void> {
   // Two providers in one folder would share one identity.
   await using _lock = lockFolder({
@@ -86,11 +88,13 @@ async function provide({
   const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
   const openEngine = engines[name] as Engines[string];
   await using engine = await openEngine({
-    models: model.length > 0 ? model : [TINY_MODEL_FOLDER],
+    models: model.length > 0 || name === OPENAI ? model : [TINY_MODEL_FOLDER],
+    upstream: await upstreamOf(flags),
     maxConcurrency: concurrency,
     idleMs: idleMinutes * 60_000,
     log,
   }).catch((error: unknown) => {
+    if (error instanceof CommandError) throw error;
     throw new CommandError(EXIT.unavailable, `no engine: ${messageOf(error)}`, { cause: error });
   });
   await using observed = await observability('dinf-provider', log);

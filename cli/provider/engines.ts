@@ -1,13 +1,20 @@
+import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { BACKENDS, type BackendName } from '#provider/engine/backend-names.ts';
 import type { Engine } from '#provider/engine/engine.ts';
 import type { EngineProcessOptions } from '#provider/engine/process/engine-process.ts';
+import type { UpstreamOptions } from '#provider/engine/upstream/open-upstream-engine.ts';
 
 /** Functions that open an engine, by the value of `--engine` that chooses it. */
-export type Engines = Readonly<
-  Record<string, (options: Omit<EngineProcessOptions, 'backend'>) => Promise<Engine>>
->;
+export type Engines = Readonly<Record<string, (options: EngineOptions) => Promise<Engine>>>;
+
+interface EngineOptions extends Omit<EngineProcessOptions, 'backend'> {
+  /** The model server to use; only the engine `openai` needs it. */
+  readonly upstream?: UpstreamOptions | undefined;
+}
 
 export const AUTO = 'auto';
+/** The engine that calls a model server of another project by the API of OpenAI. */
+export const OPENAI = 'openai';
 
 /** The engines of `dinf provider`. */
 export const engines: Engines = {
@@ -21,5 +28,16 @@ export const engines: Engines = {
         }),
     ]),
   ),
+  [OPENAI]: async ({ upstream, ...options }) => {
+    if (upstream === undefined)
+      throw new CommandError(
+        EXIT.usage,
+        'The engine openai needs --upstream, the URL of a model server, such as http://127.0.0.1:1234/v1.',
+      );
+    const { openUpstreamEngine } = await import(
+      '#provider/engine/upstream/open-upstream-engine.ts'
+    );
+    return openUpstreamEngine({ ...options, ...upstream });
+  },
   simulated: async () => (await import('#simulator')).createSimulatedEngine({ chip: 'm4-max' }),
 };

@@ -54,15 +54,15 @@ export function firstToken({
   };
 }
 
-export async function readToken(file: string): Promise<string> {
+export const readToken = (file: string): Promise<string> =>
+  readSecret(file, 'The enrolment token cannot be read: ');
+
+/** Reads a secret from a file, or from standard input. `fault` begins the error message. */
+export async function readSecret(file: string, fault: string): Promise<string> {
   const { readFile } = await import('node:fs/promises');
   const text = await readFile(file === '-' ? '/dev/stdin' : file, 'utf8').catch(
     (cause: unknown) => {
-      throw new CommandError(
-        EXIT.usage,
-        `The enrolment token cannot be read: ${messageOf(cause)}`,
-        { cause },
-      );
+      throw new CommandError(EXIT.usage, `${fault}${messageOf(cause)}`, { cause });
     },
   );
   return text.trim();

@@ -4,9 +4,10 @@ import { coordinatorUrl, homeFolder } from '#bus-schemas/running-network.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
 import { wholeNumber } from '../option-parsers.ts';
 import { AUTO, engines } from './engines.ts';
+import { addUpstreamOptions, type UpstreamFlags } from './upstream-options.ts';
 
 /** Options of a machine that serves, in the foreground (`dinf provider`) and in the background. */
-export interface ServeOptions {
+export interface ServeOptions extends UpstreamFlags {
   readonly coordinator: string;
   readonly token?: string;
   readonly tokenFile?: string;
@@ -25,7 +26,7 @@ export const homeOption = (): Option =>
   ).default(join(homeFolder(process.env), 'provider'));
 
 export function addServeOptions(command: Command): Command {
-  return command
+  const serving = command
     .option('--coordinator <url>', 'URL of the API', coordinatorUrl(process.env))
     .option(
       '--token <token>',
@@ -38,14 +39,17 @@ export function addServeOptions(command: Command): Command {
     .option('--link', 'for the first start: show a code that the owner of the machine approves')
     .addOption(homeOption())
     .addOption(
-      new Option('--engine <name>', 'engine that runs the models; auto is the best that runs here')
+      new Option(
+        '--engine <name>',
+        'engine that runs the models; auto is the best that runs here, openai is a model server that you run',
+      )
         .choices(Object.keys(engines))
         .env('DINF_ENGINE')
         .default(AUTO),
     )
     .option(
       '--model <model>',
-      'a model folder, or a name in the cache of Hugging Face; may be given again',
+      'a model folder, or a name in the cache of Hugging Face or of a model server; may be given again',
       (one: string, all: string[]) => [...all, one],
       setting('DINF_MODELS'),
     )
@@ -61,4 +65,5 @@ export function addServeOptions(command: Command): Command {
       wholeNumber,
       setting('DINF_IDLE_MINUTES'),
     );
+  return addUpstreamOptions(serving);
 }

@@ -7,6 +7,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { wholeNumber } from '../option-parsers.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { addServeOptions, homeOption, type ServeOptions } from './serve-options.ts';
+import { upstreamArguments } from './upstream-options.ts';
 
 /** Time in which a new service must open its socket, in milliseconds. */
 const OPEN_MS = 60_000;
@@ -94,7 +95,10 @@ async function start(options: ServeOptions, command: Command): Promise<void> {
   const { mkdir } = await import('node:fs/promises');
   await mkdir(home, { recursive: true, mode: 0o700 });
   const saved = await readSettings(home);
-  const isGiven = (name: string) => command.getOptionValueSource(name) === 'cli';
+  const isGiven = (name: string) =>
+    name === 'upstream'
+      ? upstreamArguments(options).length > 0
+      : command.getOptionValueSource(name) === 'cli';
   const chosen = {
     coordinator: options.coordinator,
     engine: options.engine,
@@ -102,6 +106,7 @@ async function start(options: ServeOptions, command: Command): Promise<void> {
     concurrency: options.concurrency,
     idleMinutes: options.idleMinutes,
     link: options.link ?? false,
+    upstream: upstreamArguments(options),
   };
   const names = { models: 'model' } as Readonly<Record<string, string>>;
   const changes = Object.fromEntries(
@@ -243,6 +248,7 @@ async function supervise(home: string): Promise<void> {
   const file = new LogFile(home);
   const log = pino({ base: { name: 'supervisor' } }, { write: (line) => file.add(line.trimEnd()) });
   const { coordinator, engine, models, concurrency, idleMinutes, link, isPaused } = settings;
+  const { upstream = [] } = settings;
   const supervisor = new Supervisor({
     command: [
       process.execPath,
@@ -252,6 +258,7 @@ async function supervise(home: string): Promise<void> {
       ...['--concurrency', String(concurrency), '--idle-minutes', String(idleMinutes)],
       ...models.flatMap((model) => ['--model', model]),
       ...(link ? ['--link'] : []),
+      ...upstream,
     ],
     env: process.env,
     isPaused,

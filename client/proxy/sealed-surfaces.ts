@@ -146,6 +146,7 @@ function answerFor(
     attempt,
     receiptSalt,
     simulated: evidence.simulated,
+    engine: evidence.engine,
     chip: undefined,
     ...NOT_MEASURED,
   });

@@ -362,12 +362,13 @@ export class JobRun {
 
   #servingDetails({ number, candidate }: Attempt): ServingDetails {
     const { startedAt, routedAt, heldAt, contentAt } = this.#marks;
-    const { provider, build, chip, simulated, level = 'none' } = candidate;
+    const { provider, build, chip, simulated, engine, level = 'none' } = candidate;
     return {
       provider,
       build,
       chip,
       simulated,
+      engine,
       level,
       attempt: number,
       receiptSalt: this.#stream?.receiptSalt,

@@ -12,8 +12,8 @@ const EXPORT =
 /** Names that several files may export, with the reason. */
 const REPEATED: Readonly<Record<string, string>> = {
   addCommands: 'each part of the command line adds its own commands',
-  isObject: 'the same check in the provider and in the HTTP API, which must not import each other',
-  JsonObject: 'the same type in the provider and in the HTTP API, which must not import each other',
+  isObject: 'the same check for model files, which are read without the code of the HTTP API',
+  JsonObject: 'the same type for model files, which are read without the code of the HTTP API',
   Offer: 'the same offer, as the ingress makes it and as the client reads it',
   optional: 'the same short name of Type.Optional for messages and for routes',
 };

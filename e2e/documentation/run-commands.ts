@@ -115,6 +115,13 @@ const NOT_RUN: Readonly<Record<string, string>> = {
       'needs the hub of Hugging Face (provider/downloads/pull-model.test.ts)',
     ]),
   ),
+  ...Object.fromEntries(
+    [
+      'provider --engine openai --upstream http://127.0.0.1:11434/v1',
+      'provider --engine openai --upstream http://127.0.0.1:1234/v1 --model qwen3-4b',
+      'provider start --engine openai --upstream http://127.0.0.1:8081/v1 --upstream-command "llama-server -m qwen3-4b.gguf --port 8081 --jinja"',
+    ].map((line) => [line, 'needs a model server (e2e/model-servers.test.ts)']),
+  ),
   'provider --link': 'waits for its owner (e2e/provider-daemon.test.ts)',
   provider: 'runs until it is stopped (e2e/provider-daemon.test.ts)',
   simulate: 'runs until it is stopped (e2e/up.test.ts)',

@@ -121,6 +121,7 @@ export async function startAgent({
     clock,
     now: Date.now,
     simulated: engine.machine.simulated,
+    isExternal: engine.name === 'external',
     weights: () => engine.weights?.() ?? [],
   });
   const setDraining = (wanted: boolean) => {

@@ -32,6 +32,8 @@ export interface AttesterOptions {
   readonly identity: Identity;
   readonly agentVersion: string;
   readonly simulated: boolean;
+  /** Whether a program that is in no release of the network runs the models. */
+  readonly isExternal: boolean;
   /** Returns the digests of the weights of all builds that this machine serves. */
   readonly weights: () => readonly WeightsDigest[];
   readonly publish: (subject: string, payload: Uint8Array) => void;
@@ -91,7 +93,8 @@ export class Attester {
   }
 
   async challenged({ nonce }: { nonce: Uint8Array }): Promise<void> {
-    const { identity, agentVersion, simulated, publish, keys, now, clock } = this.#options;
+    const { identity, agentVersion, simulated, isExternal, publish, keys, now, clock } =
+      this.#options;
     const weights = this.#options.weights();
     const { provider, busKey, signer, keyStore, codeHash, posture, certificates } = identity;
     const claims = {
@@ -101,6 +104,7 @@ export class Attester {
       codeHash,
       agentVersion,
       simulated,
+      ...(isExternal && { engine: 'external' as const }),
       nonce,
       at: now(),
       suite: SUITE_ID,

@@ -13,6 +13,8 @@ const Settings = Type.Object({
   /** Whether a machine that is not enrolled yet shows a code for its owner to approve. */
   link: Type.Boolean(),
   isPaused: Type.Boolean(),
+  /** Arguments about the model server of the engine `openai`. */
+  upstream: Type.Optional(Type.Array(Type.String())),
 });
 export type Settings = Static<typeof Settings>;
 

@@ -27,6 +27,8 @@ export interface ProviderView extends VerifiedProperties {
   readonly previousSession: string | undefined;
   readonly sequence: number;
   readonly machine: Machine;
+  /** The machine states that a program which is in no release runs its models. */
+  readonly isExternal: boolean;
   readonly suite: string;
   readonly sealingKey: Uint8Array;
   readonly draining: boolean;
@@ -119,13 +121,14 @@ export class Fleet {
       return undefined;
     if (before?.previousSession === announcement.session || now < (this.#bannedUntil.get(id) ?? 0))
       return undefined;
-    const { session, sequence, machine, draining, sealing } = announcement;
+    const { session, sequence, machine, engine, draining, sealing } = announcement;
     this.#put({
       id,
       session,
       previousSession: before?.session === session ? before.previousSession : before?.session,
       sequence,
       machine,
+      isExternal: engine === 'external',
       draining,
       suite: sealing.suite,
       sealingKey: sealing.publicKey,

@@ -294,6 +294,7 @@ function smallest(totals: Float64Array, count: number): number[] {
 function candidateOf(serving: Serving, ask: PlacementRequest, now: number): Candidate {
   const { provider, slot } = serving;
   const { chip, simulated } = provider.machine;
+  const { isExternal } = provider;
   const expectedFirstContentMs = expectedMs(serving, unreadTokens(serving, ask), now);
   return {
     provider: provider.id,
@@ -303,6 +304,7 @@ function candidateOf(serving: Serving, ask: PlacementRequest, now: number): Cand
     expectedFirstContentMs,
     chip,
     simulated,
+    ...(isExternal && { engine: 'external' as const }),
     level: provider.level,
   };
 }

@@ -343,6 +343,7 @@ export class Router {
       suite: view.suite,
       sealingKey: view.sealingKey,
       expectedFirstContentMs: 0,
+      ...(view.isExternal && { engine: 'external' as const }),
       level: view.level,
     };
     const others = this.#chooser

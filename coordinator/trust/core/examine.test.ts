@@ -1,6 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { Nkey, newP256Key, p256Signer, SUITE_ID, signEvidence } from '#bus-schemas';
+import {
+  isEvidenceSigned,
+  Nkey,
+  newP256Key,
+  p256Signer,
+  printEvidence,
+  readPrintedEvidence,
+  SUITE_ID,
+  signEvidence,
+} from '#bus-schemas';
 import { examine, type MachineFacts } from './examine.ts';
 
 const NOW = 1_700_000_000_000;
@@ -68,5 +77,42 @@ describe('at the first contact of a machine, evidence', () => {
   test('whose bytes in place of that signature are no signature is refused', () => {
     const evidence = { ...signEvidence(signer, claims), busSignature: new Uint8Array(64) };
     expect(examine(evidence, firstContact)).toEqual(UNPROVEN);
+  });
+});
+
+describe('a machine whose models run in a program of another project', () => {
+  const attested: typeof claims = {
+    ...claims,
+    keyStore: 'secure_enclave',
+    posture: {
+      systemIntegrity: 'on',
+      secureBoot: 'on',
+      authenticatedRoot: 'on',
+      debuggersDenied: 'on',
+    },
+  };
+  const vouched: MachineFacts = { ...firstContact, vouched: () => true };
+
+  test('is not of the level hardware, although Apple vouches for its key', () => {
+    const own = signEvidence(signer, attested, busKey);
+    const external = signEvidence(signer, { ...attested, engine: 'external' }, busKey);
+    expect(examine(own, vouched)).toEqual({ is: 'shown', level: 'hardware' });
+    expect(examine(external, vouched)).toEqual(SHOWN);
+  });
+
+  test('cannot have that statement removed from its evidence, or added to it', () => {
+    const external = signEvidence(signer, { ...attested, engine: 'external' }, busKey);
+    const { engine, ...without } = external;
+    expect(engine).toBe('external');
+    expect(isEvidenceSigned(without)).toBe(false);
+    const own = signEvidence(signer, attested, busKey);
+    expect(isEvidenceSigned({ ...own, engine: 'external' })).toBe(false);
+  });
+
+  test('shows the statement to blind clients, who can check its signature', () => {
+    const external = signEvidence(signer, { ...attested, engine: 'external' }, busKey);
+    const read = readPrintedEvidence(JSON.parse(JSON.stringify(printEvidence(external))));
+    expect(read?.engine).toBe('external');
+    expect(read && isEvidenceSigned(read)).toBe(true);
   });
 });

@@ -71,9 +71,13 @@ const standingCode = ({
 
 function levelOf(evidence: Evidence, { vouched }: Pick<MachineFacts, 'vouched'>): Finding {
   // A simulated Mac, or a key that can be copied, never ranks above the machine's own claims.
-  // Otherwise an owner could copy the key of an attested Mac to any other machine.
+  // Otherwise an owner could copy the key of an attested Mac to any other machine. Nor does a
+  // machine with another project's engine: Apple vouches for the key, and the key for code that
+  // hands the prompts to a program which no release contains.
   const isVouched =
-    evidence.simulated || evidence.keyStore === 'software' ? undefined : vouched(evidence);
+    evidence.simulated || evidence.keyStore === 'software' || evidence.engine !== undefined
+      ? undefined
+      : vouched(evidence);
   if (isVouched === undefined) return { is: 'shown', level: 'self_signed' };
   return isVouched ? { is: 'shown', level: 'hardware' } : caught('bad_certificates');
 }
