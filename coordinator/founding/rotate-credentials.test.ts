@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
@@ -106,6 +106,15 @@ describe('the rotation of credentials', () => {
     await expect(beginCredentialsRotation(keys, 'core')).rejects.toThrow(/has begun already/);
     expect(await read('core')).toBe(begun);
     await beginCredentialsRotation(keys, 'ops');
+  });
+
+  test('that was interrupted before the new credentials existed cannot revoke the present ones', async () => {
+    await copyFile(join(keys, 'core.creds'), join(keys, 'core.creds.old'));
+    await expect(finish('core')).rejects.toThrow(/was interrupted/);
+    await connect(await read('core'));
+    await beginCredentialsRotation(keys, 'core');
+    await finish('core');
+    await connect(await read('core'));
   });
 
   test('that could not reach a hub revokes the same credentials when it is repeated', async () => {

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { mintCredentials, Nkey, type OwnAccount, userOf } from '#bus-schemas';
+import { credentialsLifetime, mintCredentials, Nkey, type OwnAccount, userOf } from '#bus-schemas';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
 import { openOperatorHome, REVOKED_USERS, readRevokedUsers } from './operator-home.ts';
 import { RotationError } from './rotation-error.ts';
@@ -57,15 +57,21 @@ export async function finishCredentialsRotation(
     publish,
   }: { readonly now: number; readonly publish: (accountJwt: string) => Promise<void> },
 ): Promise<void> {
-  const { old } = filesOf(folder, name);
+  const { present, old } = filesOf(folder, name);
   const credentials = await readIfThere(old);
+  if (credentials !== undefined && credentials === (await readIfThere(present)))
+    throw new RotationError(
+      `The rotation was interrupted. Repeat "dinf network rotate ${name}-creds --step begin" first.`,
+    );
   if (credentials === undefined)
     throw new RotationError(
       `No rotation of ${name}.creds has begun. "dinf network rotate ${name}-creds --step begin" begins one.`,
     );
   const { account } = CREDENTIALS[name];
+  // Hubs refuse credentials that were issued until this time, by the clock that issued them.
+  const until = Math.max(now, credentialsLifetime(credentials).issuedAt);
   const revoked = await readRevokedUsers(folder);
-  const users = { ...revoked[account], [userOf(credentials)]: Math.floor(now / 1_000) };
+  const users = { ...revoked[account], [userOf(credentials)]: Math.floor(until / 1_000) };
   await replace(join(folder, REVOKED_USERS), JSON.stringify({ ...revoked, [account]: users }));
   await publish((await openOperatorHome(folder)).jwts[account]);
   await rm(old);
