@@ -52,8 +52,11 @@ type PlainFields = {
   readonly [Field in keyof typeof PLAIN_FIELDS]: SettingValue<(typeof PLAIN_FIELDS)[Field]>;
 };
 
-/** All settings of the coordinator. docs/configuration.md lists the environment variables. */
-export interface Config extends PlainFields {
+/**
+ * The configuration that every component receives. It has no secret, so that a component cannot log
+ * or send one that it does not use.
+ */
+export interface ComponentConfig extends PlainFields {
   readonly home: string;
   /** Folder of the network's keys. */
   readonly keysFolder: string;
@@ -61,8 +64,6 @@ export interface Config extends PlainFields {
   readonly hubCaFile: string;
   readonly coreCredentials: string;
   readonly systemCredentials: string;
-  /** Empty if no database is set. */
-  readonly databaseUrl: string;
   readonly http: { readonly host: string; readonly port: number };
   /** The TLS listener of the API; undefined if a proxy terminates TLS, or none is needed. */
   readonly https: HttpsConfig | undefined;
@@ -79,14 +80,20 @@ export interface Config extends PlainFields {
   readonly oidc: OidcConfig | undefined;
   /** Address of the operators' routes; undefined turns these routes off. */
   readonly admin: { readonly host: string; readonly port: number } | undefined;
-  /** Address of the figures for Prometheus; undefined if the process offers none. */
-  readonly metrics: MetricsAddress | undefined;
-  /** The collector for OpenTelemetry; undefined if it is off. */
-  readonly otel: OtelSettings | undefined;
   /** URL of the page on which a person enters the code that a machine shows. */
   readonly linkUrl: string | undefined;
   /** Serial numbers of certificates that are no longer accepted, in lower case. */
   readonly revokedCertificates: readonly string[];
+}
+
+/** All settings of the coordinator. docs/configuration.md lists the environment variables. */
+export interface Config extends ComponentConfig {
+  /** Empty if no database is set. */
+  readonly databaseUrl: string;
+  /** Address of the figures for Prometheus; undefined if the process offers none. */
+  readonly metrics: MetricsAddress | undefined;
+  /** The collector for OpenTelemetry; undefined if it is off. */
+  readonly otel: OtelSettings | undefined;
   /** Undefined if no credit can be bought and no earnings can be paid out. */
   readonly stripe: StripeConfig | undefined;
   /** Undefined if trust requests no attestations of devices through MDM. */

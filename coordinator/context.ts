@@ -3,13 +3,13 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
 import type { Bus } from './bus.ts';
-import type { Config } from './config.ts';
+import type { ComponentConfig } from './config.ts';
 
 /** Resources that all components get from the program that starts them. */
 export interface Context {
   readonly bus: Bus;
   readonly database: Pool;
-  readonly config: Config;
+  readonly config: ComponentConfig;
   readonly log: Logger;
   readonly metrics: Registry;
   /** Traces and figures for OpenTelemetry; undefined if it is off. */

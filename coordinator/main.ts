@@ -24,15 +24,24 @@ import { measureStreams } from './stream-metrics.ts';
  * A component is imported only in the process that runs it, so that a process with one component
  * stays small. Components start in this order and stop in reverse order.
  */
-const components: Record<ComponentName, () => Promise<StartComponent>> = {
+const components: Record<ComponentName, (secrets: Secrets) => Promise<StartComponent>> = {
   accounts: async () => (await import('./accounts/service.ts')).startAccounts,
   catalog: async () => (await import('./catalog/service.ts')).startCatalog,
-  settlement: async () => (await import('./settlement/service.ts')).startSettlement,
+  settlement: async ({ stripe }) => {
+    const { startSettlement } = await import('./settlement/service.ts');
+    return (context) => startSettlement(context, { stripe });
+  },
   telemetry: async () => (await import('./telemetry/service.ts')).startTelemetry,
-  trust: async () => (await import('./trust/service.ts')).startTrust,
+  trust: async ({ mdm }) => {
+    const { startTrust } = await import('./trust/service.ts');
+    return (context) => startTrust(context, { mdm });
+  },
   routing: async () => (await import('./routing/service.ts')).startRouting,
   ingress: async () => (await import('./ingress/service.ts')).startIngress,
 };
+
+/** Settings that only the component that uses them receives. */
+type Secrets = Pick<Config, 'stripe' | 'mdm'>;
 
 export const componentNames = Object.keys(components) as ComponentName[];
 
@@ -64,17 +73,18 @@ export async function startCoordinator({
   components: named = componentNames,
   log = createLogger({ name: 'coordinator', level: config.logLevel }),
 }: CoordinatorOptions): Promise<Coordinator> {
+  const { databaseUrl, stripe, mdm, otel: collector, metrics: address, ...shared } = config;
   const connection = await connectToHub({
-    ...config,
-    credentialsFile: config.coreCredentials,
+    ...shared,
+    credentialsFile: shared.coreCredentials,
     name: `coordinator ${named.join(' ')}`,
     log,
   });
   const metrics = new Registry();
-  const otel = config.otel && (await startOtel(config.otel, log));
+  const otel = collector && (await startOtel(collector, log));
   const report = reportBus({ log, metrics, clock: () => performance.now() });
   const bus = new Bus(connection, report, otel);
-  const database = connectDatabase(config.databaseUrl, { max: POOL_SIZE, check: schemaCheck() });
+  const database = connectDatabase(databaseUrl, { max: POOL_SIZE, check: schemaCheck() });
   // A database that restarts ends idle connections. The pool opens new ones; without this handler
   // the process would end.
   let isStopping = false;
@@ -109,15 +119,15 @@ export async function startCoordinator({
     // and then lets new connections check the schema.
     await announceVersion(connection, named);
     // From the beginning, so that Prometheus sees a component that waits for its database.
-    offered = config.metrics && (await offerMetrics(config.metrics, { metrics, log }));
-    if (config.databaseUrl !== '') await refuseMisconfigured(database);
+    offered = address && (await offerMetrics(address, { metrics, log }));
+    if (databaseUrl !== '') await refuseMisconfigured(database);
     for (const name of componentNames.filter((candidate) => named.includes(candidate))) {
-      const start = await components[name]();
+      const start = await components[name]({ stripe, mdm });
       running.push(
         await start({
           bus,
           database,
-          config,
+          config: shared,
           metrics,
           otel,
           log: log.child({ component: name }),

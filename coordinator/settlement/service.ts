@@ -1,6 +1,7 @@
 import { consumers, services } from '#bus-schemas';
 import { type Bus, BusError, endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
+import type { Config } from '#coordinator/config.ts';
 import type { Context } from '#coordinator/context.ts';
 import { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
 import { FactMarker } from '#coordinator/fact-markers/fact-marker.ts';
@@ -37,7 +38,10 @@ const TRUST_MS = 2_000;
  * The money of the network: held before a job, and charged or released after it, exactly once;
  * bought and paid out through Stripe.
  */
-export async function startSettlement(context: Context): Promise<Component> {
+export async function startSettlement(
+  context: Context,
+  { stripe }: Pick<Config, 'stripe'>,
+): Promise<Component> {
   const { bus, database, config, log, now } = context;
   const metrics = settlementMetrics(context.metrics, database);
   const alerts = new Alerts({ ...context, count: (kind) => metrics.countAlert(kind) });
@@ -118,7 +122,7 @@ export async function startSettlement(context: Context): Promise<Component> {
     }),
   );
   const payments = stack.use(
-    startPayments({ config: config.stripe, database, ledger, alerts, outbox, log, now }),
+    startPayments({ config: stripe, database, ledger, alerts, outbox, log, now }),
   );
   const prover = stack.use(
     new Prover({ ledger, payments, alerts, log, everyMs: config.verifyEveryMs }),

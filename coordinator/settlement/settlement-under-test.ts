@@ -138,11 +138,13 @@ export async function startSettlementUnderTest({
     receiptGraceMs,
     minimumChargeMicroUsd,
     priceNoticeMs,
-    stripe,
   };
   const log: Logger = pino({ level: setting('DINF_LOG') ?? 'silent' });
   const start = (): Promise<Component> =>
-    startSettlement({ bus, database, config, log, metrics: new Registry(), now: Date.now });
+    startSettlement(
+      { bus, database, config, log, metrics: new Registry(), now: Date.now },
+      { stripe },
+    );
   let component = await start();
   stack.defer(() => component[Symbol.asyncDispose]());
   const owned = stack.move();

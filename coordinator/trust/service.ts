@@ -10,6 +10,7 @@ import {
 } from '#bus-schemas';
 import { endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
+import type { Config } from '#coordinator/config.ts';
 import { connectToHub } from '#coordinator/connect-bus.ts';
 import type { Context } from '#coordinator/context.ts';
 import { openLogKeys } from '#coordinator/founding/log-keys.ts';
@@ -45,7 +46,11 @@ const KEYS_EVERY_MS = 60_000;
  * Decides which machines may connect and which level each has: enrolment, attestation, releases,
  * and the transparency log of these decisions.
  */
-export async function startTrust(context: Context, otherClocks = realClocks): Promise<Component> {
+export async function startTrust(
+  context: Context,
+  { mdm: mdmConfig }: Pick<Config, 'mdm'>,
+  otherClocks = realClocks,
+): Promise<Component> {
   const { bus, database, config, log, metrics } = context;
   const { keys, masterSecret, isRotating } = await openOperatorHome(config.keysFolder);
   const { signer, successions } = await openLogKeys(config.keysFolder);
@@ -93,7 +98,7 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
   );
   const overbilling = stack.use(new Overbilling({ bus, database, attestor, log, now }));
   stack.use(new SuspendedOwners({ bus, database, attestor, log }));
-  const mdm = config.mdm && new MicroMdm(config.mdm);
+  const mdm = mdmConfig && new MicroMdm(mdmConfig);
   const devices = stack.use(
     new DeviceAttestations({
       database,
@@ -167,7 +172,7 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
       endpoint(services.trust.clocks, () => ({ problems: clock.problems() })),
       ...releaseEndpoints({ releases, attestor }),
       ...logEndpoints(transparency, successions),
-      ...mdmEndpoints({ devices, secret: config.mdm?.webhookSecret }),
+      ...mdmEndpoints({ devices, secret: mdmConfig?.webhookSecret }),
     ]),
   );
 

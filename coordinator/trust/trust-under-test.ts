@@ -101,6 +101,7 @@ export async function startTrustUnderTest(settings: Partial<Config> = {}): Promi
     metrics.clear();
     component = await startTrust(
       { bus, database, config, log, metrics, now: () => now() + offMs },
+      config,
       otherClocks,
     );
   };
