@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { ConfigError, isSet, SETTING_GROUPS, type SettingName, setting } from './settings.ts';
+import {
+  ConfigError,
+  isSet,
+  SETTING_GROUPS,
+  type SettingName,
+  setting,
+  withoutSecrets,
+} from './settings.ts';
 
 describe('a setting', () => {
   test('that is not set or empty has its default, or no value', () => {
@@ -68,6 +75,11 @@ describe('a setting', () => {
   ])('%s of %o is refused with its name, value and allowed form', (name, value, message) => {
     expect(() => setting(name, { [name]: value })).toThrow(new ConfigError(message));
   });
+});
+
+test('a child process gets no secret of its parent', () => {
+  const env = { PATH: '/bin', DINF_LOG: 'info', HF_TOKEN: 'a', DATABASE_URL: 'b', OTHER: 'c' };
+  expect(withoutSecrets(env)).toEqual({ PATH: '/bin', DINF_LOG: 'info', OTHER: 'c' });
 });
 
 test('every default has the form that its schema demands', () => {

@@ -59,6 +59,13 @@ export class ConfigError extends CodedError<'invalid_config'> {
   }
 }
 
+/** A copy of the environment without secrets, for a child process that needs none. */
+export function withoutSecrets(env: Environment): NodeJS.ProcessEnv {
+  const properties: Readonly<Record<string, unknown>> = schema.properties;
+  const isSecret = (name: string) => (properties[name] as About | undefined)?.isSecret === true;
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !isSecret(name)));
+}
+
 /** Whether a variable is set. An empty variable counts as not set. */
 export const isSet = (name: SettingName, env: Environment = process.env): boolean =>
   (env[name] ?? '') !== '';

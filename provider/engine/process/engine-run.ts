@@ -1,4 +1,5 @@
 import type { Delta, Usage } from '#bus-schemas';
+import { withoutSecrets } from '#bus-schemas/settings/settings.ts';
 import type { EngineFault } from '../../reasons.ts';
 import { type Exit, type SupervisedProcess, startSupervised } from '../../supervised-process.ts';
 import { type GenerationRequest, RequestRefused, type Sequence, type Sink } from '../engine.ts';
@@ -41,8 +42,6 @@ const START_MS = 60_000;
  * occupies the process.
  */
 const OPENING_SILENCE_MS = 120_000;
-/** Tokens are secrets of the worker, which the process of the engine does not need. */
-const SECRETS = ['DINF_ENROL_TOKEN', 'HF_TOKEN'];
 
 /**
  * One run of the process of an engine, from its start to its end.
@@ -84,9 +83,8 @@ export class EngineRun implements AsyncDisposable {
       name: 'the engine',
       command: process.execPath,
       args: [program.pathname],
-      env: Object.fromEntries(
-        Object.entries(process.env).filter(([name]) => !SECRETS.includes(name)),
-      ),
+      // A model file that exploits the engine must not find tokens of the worker.
+      env: withoutSecrets(process.env),
       isReady: (line) => line === ENGINE_PROCESS_READY,
       readyTimeoutMs: START_MS,
       onLine: (line) => {
