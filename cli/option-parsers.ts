@@ -11,6 +11,13 @@ export const wholeNumber = (text: string): number => integerFrom(0, text, 'must 
 export const positiveWholeNumber = (text: string): number =>
   integerFrom(1, text, 'must be a whole number from 1 on');
 
+export const percent = (text: string): number =>
+  numberThat(
+    (value) => Number.isInteger(value) && value >= 1 && value <= 100,
+    text,
+    'must be a whole number from 1 to 100',
+  );
+
 export const port = (text: string): number =>
   numberThat(
     (value) => Number.isInteger(value) && value >= 1 && value <= MAX_PORT,

@@ -10,6 +10,8 @@ export const ENGINE_FAULTS = [
   /** The process of the engine sent nothing for too long, for example because it was stopped. */
   'engine_frozen',
   'engine_crashed',
+  /** The system ended the process of the engine because the memory was full. */
+  'engine_out_of_memory',
   /** The process of the engine sent a message that cannot be read. */
   'engine_unreadable',
 ] as const;
@@ -20,5 +22,7 @@ export const engineFaultTexts: Readonly<Record<EngineFault, string>> = {
   engine_hung: 'a step of the engine exceeded its time limit, and the engine was ended.',
   engine_frozen: 'the engine did not answer, and was ended.',
   engine_crashed: 'the engine ended unexpectedly.',
+  engine_out_of_memory:
+    'the memory was full, so the system ended the engine. It gets a smaller share of the memory now.',
   engine_unreadable: 'the engine sent a message that cannot be read, and was ended.',
 };

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { lockFolder } from '#bin/folder-lock.ts';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
@@ -67,6 +67,7 @@ async function provide({
   model,
   concurrency,
   idleMinutes,
+  memoryPercent,
   ...flags
 }: ServeOptions): Promise<void> {
   // Two providers in one folder would share one identity.
@@ -92,6 +93,8 @@ async function provide({
     upstream: await upstreamOf(flags),
     maxConcurrency: concurrency,
     idleMs: idleMinutes * 60_000,
+    memoryShare: memoryPercent / 100,
+    memoryFile: join(resolve(home), 'memory-share.json'),
     log,
   }).catch((error: unknown) => {
     if (error instanceof CommandError) throw error;

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { coordinatorUrl, homeFolder } from '#bus-schemas/running-network.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
-import { wholeNumber } from '../option-parsers.ts';
+import { percent, wholeNumber } from '../option-parsers.ts';
 import { AUTO, engines } from './engines.ts';
 import { addUpstreamOptions, type UpstreamFlags } from './upstream-options.ts';
 
@@ -17,6 +17,7 @@ export interface ServeOptions extends UpstreamFlags {
   readonly model: readonly string[];
   readonly concurrency: number;
   readonly idleMinutes: number;
+  readonly memoryPercent: number;
 }
 
 export const homeOption = (): Option =>
@@ -64,6 +65,12 @@ export function addServeOptions(command: Command): Command {
       'minutes without a request after which a model is unloaded; 0 keeps it loaded',
       wholeNumber,
       setting('DINF_IDLE_MINUTES'),
+    )
+    .option(
+      '--memory-percent <n>',
+      'percent of the memory for models that may be used, from 1 to 100',
+      percent,
+      100,
     );
   return addUpstreamOptions(serving);
 }

@@ -105,6 +105,7 @@ async function start(options: ServeOptions, command: Command): Promise<void> {
     models: options.model.map((name) => (name.startsWith('.') ? resolve(name) : name)),
     concurrency: options.concurrency,
     idleMinutes: options.idleMinutes,
+    memoryPercent: options.memoryPercent,
     link: options.link ?? false,
     upstream: upstreamArguments(options),
   };
@@ -248,7 +249,7 @@ async function supervise(home: string): Promise<void> {
   const file = new LogFile(home);
   const log = pino({ base: { name: 'supervisor' } }, { write: (line) => file.add(line.trimEnd()) });
   const { coordinator, engine, models, concurrency, idleMinutes, link, isPaused } = settings;
-  const { upstream = [] } = settings;
+  const { upstream = [], memoryPercent = 100 } = settings;
   const supervisor = new Supervisor({
     command: [
       process.execPath,
@@ -256,6 +257,7 @@ async function supervise(home: string): Promise<void> {
       'provider',
       ...['--home', home, '--coordinator', coordinator, '--engine', engine],
       ...['--concurrency', String(concurrency), '--idle-minutes', String(idleMinutes)],
+      ...['--memory-percent', String(memoryPercent)],
       ...models.flatMap((model) => ['--model', model]),
       ...(link ? ['--link'] : []),
       ...upstream,

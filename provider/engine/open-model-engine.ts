@@ -5,6 +5,7 @@ import { ModelError } from '../models/model-error.ts';
 import type { BackendName } from './backend-names.ts';
 import { chooseBackend } from './choose-backend.ts';
 import type { Guard } from './guarded-work.ts';
+import { modelsThatFit } from './memory-fit.ts';
 import { ModelEngine } from './model-engine.ts';
 import type { RunnerLog } from './model-runner.ts';
 
@@ -15,6 +16,8 @@ export interface OpenEngineOptions {
   readonly models: readonly string[];
   readonly maxConcurrency: number;
   readonly idleMs: number;
+  /** Share of the memory for models that may be used, above 0 and up to 1; default 1. */
+  readonly memoryShare?: number;
   readonly log: RunnerLog;
   /** Watches the time of the engine's work; by default nothing does. */
   readonly guard?: Guard;
@@ -27,6 +30,7 @@ export interface OpenEngineOptions {
 export async function openUnloadedEngine({
   backend: wanted,
   models: names,
+  memoryShare,
   log,
   ...rest
 }: OpenEngineOptions): Promise<ModelEngine> {
@@ -54,11 +58,19 @@ export async function openUnloadedEngine({
     },
     'an engine was chosen',
   );
+  const memoryBytes = memoryForModels(memoryShare);
+  const { fitting, refused } = modelsThatFit(models, { backend, memoryBytes });
+  for (const { build, error } of refused)
+    log.error({ model: build, err: error.message }, 'a model does not fit and is not served');
+  if (fitting.length === 0) {
+    await backend[Symbol.asyncDispose]();
+    throw refused[0]?.error;
+  }
   return new ModelEngine({
     backend,
-    models,
+    models: fitting,
     machine: thisMachine(),
-    memoryBytes: memoryForModels(),
+    memoryBytes,
     log,
     ...rest,
   });

@@ -6,6 +6,7 @@ import { CodedError } from '#bus-schemas/coded-error.ts';
  */
 type ModelFault =
   | 'missing_file'
+  | 'too_large'
   | 'file_too_large'
   | 'outside_folder'
   | 'malformed_config'

@@ -139,6 +139,10 @@ describe('a machine', () => {
         ['engine_hung', 'a step of the engine exceeded its time limit, and the engine was ended.'],
         ['engine_frozen', 'the engine did not answer, and was ended.'],
         ['engine_crashed', 'the engine ended unexpectedly.'],
+        [
+          'engine_out_of_memory',
+          'the memory was full, so the system ended the engine. It gets a smaller share of the memory now.',
+        ],
         ['engine_unreadable', 'the engine sent a message that cannot be read, and was ended.'],
       ] as const
     ).map(([fault, text]): [string, MachineEvent[], [string, string]] => [

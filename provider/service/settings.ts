@@ -10,6 +10,8 @@ const Settings = Type.Object({
   models: Type.Array(Type.String()),
   concurrency: Type.Integer({ minimum: 1 }),
   idleMinutes: Type.Integer({ minimum: 0 }),
+  /** Absent in settings that an older version saved. */
+  memoryPercent: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })),
   /** Whether a machine that is not enrolled yet shows a code for its owner to approve. */
   link: Type.Boolean(),
   isPaused: Type.Boolean(),

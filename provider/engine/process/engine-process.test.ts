@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -97,6 +97,23 @@ test.each([
     expect(faults).toEqual([fault]);
   },
 );
+
+test('an engine that the system ends for lack of memory starts again with a smaller share of it', {
+  timeout: 60_000,
+}, async () => {
+  const kernelCounters = join(home, 'vmstat');
+  const memoryFile = join(home, 'memory-share.json');
+  await writeFile(kernelCounters, 'oom_kill 3\n');
+  await using engine = await openHanging(600_000, { kernelCounters, memoryFile });
+  const faults = faultsOf(engine);
+  const { answer } = await withContentAndWithout(engine);
+  await writeFile(kernelCounters, 'oom_kill 4\n');
+  process.kill(engine.pid as number, 'SIGKILL');
+  expect((await answer).finish).toBe('error');
+  await expectHealed(engine);
+  expect(faults).toEqual(['engine_out_of_memory']);
+  expect(JSON.parse(await readFile(memoryFile, 'utf8'))).toMatchObject({ share: 0.8 });
+});
 
 test('a step that hangs is noticed although the process still answers', {
   timeout: 120_000,

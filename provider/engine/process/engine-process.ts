@@ -11,10 +11,15 @@ import {
 } from '../engine.ts';
 import type { RunnerLog } from '../model-runner.ts';
 import { EngineRun, type StateReport } from './engine-run.ts';
+import { MemoryShare } from './memory-share.ts';
 import type { EngineReport, EngineSettings } from './messages.ts';
 
 export interface EngineProcessOptions extends EngineSettings {
   readonly log: RunnerLog;
+  /** The file in which a smaller share of the memory outlives the worker. */
+  readonly memoryFile?: string;
+  /** The kernel's file of counters; by default that of Linux, which other systems lack. */
+  readonly kernelCounters?: string;
   /** The program of the process; replaced in tests of a hung engine. */
   readonly program?: URL;
   /** Limits the silence of the process, in milliseconds; by default only the process limits it. */
@@ -25,6 +30,7 @@ export interface EngineProcessOptions extends EngineSettings {
 
 type Opened = Extract<EngineReport, { t: 'opened' }>;
 
+const KERNEL_COUNTERS = '/proc/vmstat';
 const PROGRAM = new URL('./engine-program.ts', import.meta.url);
 const TICK_MS = 500;
 const PAUSES_MS = [200, 1_000, 5_000, 15_000, 60_000] as const;
@@ -36,6 +42,7 @@ const PAUSES_MS = [200, 1_000, 5_000, 15_000, 60_000] as const;
  */
 export class EngineProcess implements Engine {
   readonly #options: EngineProcessOptions;
+  readonly #memory: MemoryShare;
   #run: EngineRun | undefined;
   #opened: Opened | undefined;
   #slots: readonly Slot[] = [];
@@ -46,6 +53,11 @@ export class EngineProcess implements Engine {
 
   private constructor(options: EngineProcessOptions) {
     this.#options = options;
+    this.#memory = new MemoryShare({
+      most: options.memoryShare ?? 1,
+      file: options.memoryFile,
+      now: Date.now,
+    });
   }
 
   /** Starts the process, and resolves when it has loaded the models. Throws if none can be read. */
@@ -116,11 +128,15 @@ export class EngineProcess implements Engine {
   async #start(): Promise<void> {
     const { log, program = PROGRAM, maxSilenceMs = Number.POSITIVE_INFINITY } = this.#options;
     const { backend, models, maxConcurrency, idleMs } = this.#options;
+    const { kernelCounters = KERNEL_COUNTERS } = this.#options;
+    if (this.#fault === 'engine_out_of_memory') await this.#memory.lower();
+    const memoryShare = await this.#memory.share();
     this.#starting = Promise.withResolvers<void>();
     this.#starting.promise.catch(() => undefined);
     const run = await EngineRun.start({
       program,
-      settings: { models, maxConcurrency, idleMs, ...(backend && { backend }) },
+      settings: { models, maxConcurrency, idleMs, memoryShare, ...(backend && { backend }) },
+      kernelCounters,
       tickMs: Math.min(TICK_MS, maxSilenceMs / 4),
       maxSilenceMs,
       onReport: (report) => this.#apply(report),

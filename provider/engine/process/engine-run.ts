@@ -4,6 +4,7 @@ import type { EngineFault } from '../../reasons.ts';
 import { type Exit, type SupervisedProcess, startSupervised } from '../../supervised-process.ts';
 import { type GenerationRequest, RequestRefused, type Sequence, type Sink } from '../engine.ts';
 import { countAwake } from './awake-time.ts';
+import { oomKills } from './memory-share.ts';
 import {
   areEngineReports,
   ENGINE_PROCESS_READY,
@@ -15,6 +16,8 @@ import {
 export interface EngineRunOptions {
   readonly program: URL;
   readonly settings: EngineSettings;
+  /** The file with the number of processes that the system has ended for lack of memory. */
+  readonly kernelCounters: string;
   readonly onReport: (report: StateReport) => void;
   readonly onLine: (line: string) => void;
   /** Called once, before the requests end. */
@@ -61,22 +64,31 @@ export class EngineRun implements AsyncDisposable {
   /** Resolves when the process has ended and every request has ended. */
   readonly exited: Promise<Exit>;
 
-  private constructor(child: SupervisedProcess, options: EngineRunOptions) {
+  private constructor(
+    child: SupervisedProcess,
+    options: EngineRunOptions,
+    oomKillsBefore: number | undefined,
+  ) {
     this.#process = child;
     this.#options = options;
     const watch = countAwake(options.tickMs, (ms) => {
       this.#silentMs += ms;
       if (this.#silentMs > this.#allowedSilenceMs) this.#end('engine_frozen');
     });
-    this.exited = child.exited.then((exit) => {
+    this.exited = child.exited.then(async (exit) => {
       watch[Symbol.dispose]();
-      this.#fail('engine_crashed');
+      const isOomKill =
+        exit.signal === 'SIGKILL' &&
+        oomKillsBefore !== undefined &&
+        ((await oomKills(options.kernelCounters)) ?? 0) > oomKillsBefore;
+      this.#fail(isOomKill ? 'engine_out_of_memory' : 'engine_crashed');
       return exit;
     });
   }
 
   static async start(options: EngineRunOptions): Promise<EngineRun> {
-    const { program, settings, onLine } = options;
+    const { program, settings, onLine, kernelCounters } = options;
+    const oomKillsBefore = await oomKills(kernelCounters);
     // The process sends nothing of importance before it is asked to open the models.
     let run: EngineRun | undefined;
     const child = await startSupervised({
@@ -94,7 +106,7 @@ export class EngineRun implements AsyncDisposable {
         if (run !== undefined) run.#receive(message);
       },
     });
-    run = new EngineRun(child, options);
+    run = new EngineRun(child, options, oomKillsBefore);
     run.#send({ t: 'open', settings });
     return run;
   }
