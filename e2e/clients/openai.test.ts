@@ -1,6 +1,7 @@
 import OpenAI from 'openai';
 import type { ChatCompletionMessage } from 'openai/resources/chat/completions';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { simulatedModels } from '#simulator';
 import { expectedText, startTestNetwork, type TestNetwork } from '../test-network.ts';
 
 let network: TestNetwork;
@@ -250,6 +251,37 @@ describe('the official client', () => {
       first_content_us: expect.any(Number),
     });
     expect(response.headers.get('x-request-id')).toMatch(/^req_/);
+  });
+
+  test('is answered by the first of its models that works', async () => {
+    const ask = (fields: object) =>
+      openai.chat.completions
+        .create({ model: 'nom', messages, max_tokens: 3, ...fields } as never)
+        .withResponse();
+    const [served] = simulatedModels;
+    await network.network.putModels([{ ...served, id: 'unserved', builds: ['unserved'] } as never]);
+    await vi.waitFor(
+      () => expect(ask({ model: 'unserved' })).rejects.toMatchObject({ code: 'no_provider' }),
+      { timeout: 20_000 },
+    );
+    const { data, response } = await ask({ models: ['unserved', 'sim:nitro'] });
+    expect(data).toMatchObject({ model: 'sim', choices: [{ finish_reason: 'length' }] });
+    expect(data.id).toBe(`chatcmpl-${response.headers.get('x-inference-job-id')}`);
+    await expect(ask({ models: ['nom-2'] })).rejects.toMatchObject({ code: 'model_not_found' });
+  });
+
+  test('learns which of its fields have no effect, and which are unknown', async () => {
+    const ask = (fields: object) =>
+      openai.chat.completions
+        .create({ model: 'sim', messages, max_tokens: 3, ...fields } as never)
+        .withResponse();
+    const { response } = await ask({ service_tier: 'flex', store: true });
+    expect(response.headers.get('x-dinf-ignored')).toBe('service_tier, store');
+    await expect(ask({ nom: 1 })).rejects.toMatchObject({
+      status: 400,
+      param: 'nom',
+      message: '400 Unknown field `nom`.',
+    });
   });
 
   test('is served only by the provider that it names', async () => {

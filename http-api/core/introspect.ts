@@ -2,6 +2,7 @@ import type { InferenceRequest, KeyAmounts, Trait } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { checkChat } from './chat-request.ts';
 import type { ChatRequest } from './chat-schema.ts';
+import { refuseFallbacks } from './fallback-models.ts';
 import { BILLED_FIELDS, type ChatField, forwardedFields } from './forwarded-fields.ts';
 import { invalid, isGiven, type JsonObject } from './json.ts';
 import { withoutVariant } from './model-variant.ts';
@@ -45,6 +46,7 @@ const MAX_SHOWN_NAME = 64;
 const MAX_UNBILLED_BYTES = 64 * 1024;
 
 export function introspectChat(asked: JsonObject): ChatIntent {
+  refuseFallbacks(asked);
   const body = withoutVariant(asked);
   checkUnbilled(body);
   const { chat, images, hasTools } = checkChat(body);

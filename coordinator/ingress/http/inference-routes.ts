@@ -1,9 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
 import type { PrintedReceipt } from '#bus-schemas';
 import type { Answer } from '#http-api/answer.ts';
 import { StreamAnswer, WholeAnswer } from '#http-api/answer-writers.ts';
 import { withAnyContentType } from '#http-api/any-content-type.ts';
-import { parseJson } from '#http-api/core/json.ts';
+import { wantedModels } from '#http-api/core/fallback-models.ts';
+import { invalid, isGiven, type JsonObject, parseJson } from '#http-api/core/json.ts';
 import { responses } from '#http-api/core/surfaces/responses.ts';
 import type { Surface } from '#http-api/core/surfaces/surface.ts';
 import { surfaces } from '#http-api/core/surfaces/surfaces.ts';
@@ -15,6 +17,7 @@ import type { JobSpec } from '../job-spec.ts';
 import type { Jobs } from '../jobs.ts';
 import { type Auth, keyOf, secretOf } from './authenticate.ts';
 import { compactionFor } from './compaction.ts';
+import { answerWithFirst } from './fallback-answer.ts';
 import { inferenceSchema } from './inference-schemas.ts';
 import { checkOpen } from './job-admission.ts';
 import { type PrepareDeps, type PreparedJob, prepareJob } from './prepare-job.ts';
@@ -31,6 +34,7 @@ export interface InferenceDeps extends PrepareDeps {
     job: string;
   }) => Promise<PrintedReceipt | undefined>;
   readonly heartbeatMs: number;
+  readonly log: Logger;
 }
 
 const MAX_IDEMPOTENCY_KEY = 255;
@@ -74,10 +78,10 @@ interface Exchange {
 async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply> {
   const { request, reply, deps } = exchange;
   checkOpen(deps);
-  const body = parseJson(request.body);
-  const { headers, refusal, ...job } = await prepareJob({ surface, body, request }, deps);
-  for (const [name, value] of Object.entries(headers)) reply.raw.setHeader(name, value);
-  if (refusal !== undefined) throw refusal;
+  const asked = parseJson(request.body);
+  const hasFallbacks = Object.hasOwn(surface.parameters, 'models') && isGiven(asked['models']);
+  if (hasFallbacks) return inferWithFallbacks(surface, asked, exchange);
+  const job = await prepare(surface, asked, exchange);
   const claim = await claimOf(job.spec, surface, exchange);
   if (claim !== undefined && 'answer' in claim) {
     return reply
@@ -89,6 +93,38 @@ async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply
   }
   const answer = answerFor(surface, exchange, { ...job, claim: claim?.claim });
   start(job.spec, answer, { ...exchange, outlivesClient: claim !== undefined });
+  return reply;
+}
+
+async function prepare(
+  surface: Surface,
+  body: JsonObject,
+  { request, reply, deps }: Exchange,
+): Promise<PreparedJob> {
+  const { headers, ...job } = await prepareJob({ surface, body, request }, deps);
+  for (const [name, value] of Object.entries(headers)) reply.raw.setHeader(name, value);
+  if (job.refusal !== undefined) throw job.refusal;
+  return { headers, ...job };
+}
+
+/** Answers with the first model that can, in the order of the request. */
+async function inferWithFallbacks(
+  surface: Surface,
+  asked: JsonObject,
+  exchange: Exchange,
+): Promise<FastifyReply> {
+  const { request, reply, deps } = exchange;
+  if (request.headers['idempotency-key'] !== undefined)
+    throw invalid('models', 'A request with an Idempotency-Key names one model.');
+  const { models, body } = wantedModels(asked);
+  await answerWithFirst(models, {
+    prepare: (model) => prepare(surface, { ...body, model }, exchange),
+    answer: (job) => answerFor(surface, exchange, { ...job, claim: undefined }),
+    start: ({ spec }, answer) => start(spec, answer, { ...exchange, outlivesClient: false }),
+    isGone: () => reply.raw.destroyed,
+    onFailure: (err) =>
+      deps.log.error({ request: request.id, err }, 'a fallback model could not be tried'),
+  });
   return reply;
 }
 

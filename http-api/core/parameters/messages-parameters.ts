@@ -47,7 +47,7 @@ export const messagesParameters: ParameterTable = {
   compaction: ignored(NEVER_SHORTENED),
   container: refused('The network runs no containers.'),
   mcp_servers: refused('The network connects to no MCP servers. Offer their tools yourself.', []),
-  fallbacks: refused('Name one model.', []),
+  fallbacks: refused('Use models.', []),
   fallback_credit_token: refused('The network has no such credits.'),
   billing_policy: refused('Every request is paid from the balance of its account.'),
   inference_geo: refused('The place of machines cannot be chosen.', 'global', 'not_available'),

@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { chatFields } from '../chat-schema.ts';
+import { MAX_MODELS } from '../fallback-models.ts';
 import { providerWishes } from '../provider-schema.ts';
 import { ignored, type ParameterTable, refused, supported, supportedFields } from './parameter.ts';
 
@@ -53,8 +54,16 @@ export const openRouter: ParameterTable = {
     zdr: refused('Choose the guarantees of machines with trust_level.', false),
     enforce_distillable_text: refused('The catalog has no such licences.', false),
   }),
-  models: refused('Name one model.', []),
-  route: refused('Name one model.', 'fallback'),
+  models: supported(
+    optional(
+      Type.Array(Type.String(), {
+        maxItems: MAX_MODELS,
+        description:
+          'Models that are tried in this order, after `model`, while nothing has been answered. Not with an Idempotency-Key, not on a WebSocket, and not in blind mode.',
+      }),
+    ),
+  ),
+  route: refused('Models are tried in their order.', 'fallback'),
   transforms: refused(NEVER_SHORTENED, []),
   plugins: refused('The network runs no plugins.', []),
   cache_control: CACHED_BY_CONTENT,
