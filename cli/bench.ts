@@ -6,7 +6,7 @@ export function addCommands(program: Command): void {
     .description(
       'measure the cost of the network, compared with the engine alone and with another gateway',
     )
-    .option('--smoke', 'the small size, which shows that it works')
+    .option('--smoke', 'the small size, which shows that it works; its results are not stored')
     .action(async ({ smoke }: { smoke?: boolean }) =>
       (await import('#e2e/bench/main.ts')).bench(smoke ? 'smoke' : 'full'),
     );

@@ -1,10 +1,12 @@
 import { createServer } from 'node:net';
 import { cpus } from 'node:os';
 import { messageOf } from '#bus-schemas/message-of.ts';
+import type { BenchRun } from './history/entry.ts';
+import { circumstances, storeEntry } from './history/store-entry.ts';
 import { type Load, run } from './load.ts';
-import { memoryOf } from './process-figures.ts';
+import { cpuSecondsOfAll, memoryOf } from './process-figures.ts';
 import { type Measured, startDirect, startOurs, startRival } from './processes.ts';
-import { percentile, show, spread } from './statistics.ts';
+import { percentile, rounded, show, spread } from './statistics.ts';
 
 /**
  * Sizes: `full` for measurements, `smoke` to check that the benchmark works. All runs are
@@ -20,8 +22,11 @@ const SHORT_ANSWER_TOKENS = 8;
 const STREAM_TOKEN_MS = 20;
 const say = (line = '') => console.log(line);
 
+/** Prints the results. At full size it also stores them in docs/bench. */
 export async function bench(name: keyof typeof sizes): Promise<void> {
   const size = sizes[name];
+  const entry = name === 'full' ? circumstances() : undefined;
+  const runs: BenchRun[] = [];
   const [{ model = 'unknown' } = {}] = cpus();
   say(
     `${name} size; ${cpus().length} × ${model}; node ${process.version}. Times in ms; median of the rounds (least–most).`,
@@ -46,18 +51,21 @@ export async function bench(name: keyof typeof sizes): Promise<void> {
         stream,
       });
       for (const concurrency of [1, 16, 64] as const)
-        await compare(answering, size, {
-          concurrency,
-          requests: size.requests[concurrency],
-          maxTokens: SHORT_ANSWER_TOKENS,
-          stream,
-        });
+        runs.push(
+          ...(await compare(answering, size, {
+            concurrency,
+            requests: size.requests[concurrency],
+            maxTokens: SHORT_ANSWER_TOKENS,
+            stream,
+          })),
+        );
     }
     reportMemory('after the requests', ours.pid);
   }
   await using direct = await startDirect(STREAM_TOKEN_MS);
   await using ours = await startOurs(STREAM_TOKEN_MS);
   await holdStreams([direct, ours], size);
+  if (entry !== undefined) say(`\nthe results are stored in ${storeEntry(entry, runs)}`);
 }
 
 /**
@@ -76,9 +84,14 @@ async function answeringOf(measured: readonly Measured[], load: Load): Promise<M
   return answering;
 }
 
-async function compare(measured: readonly Measured[], { rounds }: Size, load: Load): Promise<void> {
+async function compare(
+  measured: readonly Measured[],
+  { rounds }: Size,
+  load: Load,
+): Promise<BenchRun[]> {
   const results = measured.map(({ target }) => ({
     name: target.name,
+    processorMs: [] as number[],
     p50: [] as number[],
     p99: [] as number[],
     first50: [] as number[],
@@ -86,10 +99,13 @@ async function compare(measured: readonly Measured[], { rounds }: Size, load: Lo
     failed: 0,
   }));
   for (let round = 0; round < rounds; round += 1) {
-    for (const [index, { target }] of measured.entries()) {
+    for (const [index, { target, pid }] of measured.entries()) {
+      const before = cpuSecondsOfAll(pid);
       const result = await run(target, load);
+      const seconds = cpuSecondsOfAll(pid) - before;
       const figures = results[index];
       if (figures === undefined) continue;
+      figures.processorMs.push((seconds * 1_000) / load.requests);
       figures.p50.push(percentile(result.latenciesMs, 0.5));
       figures.p99.push(percentile(result.latenciesMs, 0.99));
       figures.first50.push(percentile(result.firstBytesMs, 0.5));
@@ -101,7 +117,7 @@ async function compare(measured: readonly Measured[], { rounds }: Size, load: Lo
     `\n${load.stream ? 'streamed' : 'whole'} answers of ${load.maxTokens} tokens, c=${load.concurrency}, ${rounds} rounds of ${load.requests}`,
   );
   const [base] = results;
-  for (const { name, p50, p99, first50, rate, failed } of results) {
+  for (const { name, processorMs, p50, p99, first50, rate, failed } of results) {
     const added = (mine: number[], theirs: number[] | undefined) =>
       spread(mine.map((value, round) => value - (theirs?.[round] ?? 0)));
     const more =
@@ -109,9 +125,23 @@ async function compare(measured: readonly Measured[], { rounds }: Size, load: Lo
         ? ''
         : `  added p50 ${show(added(p50, base?.p50))}  p99 ${show(added(p99, base?.p99))}`;
     say(
-      `  ${name.padEnd(20)} ${show(spread(rate), 0).padStart(18)}/s  p50 ${show(spread(p50))}  p99 ${show(spread(p99))}  first byte ${show(spread(first50))}${more}${failed > 0 ? `  FAILED ${failed}` : ''}`,
+      `  ${name.padEnd(20)} processor ms/request ${show(spread(processorMs))}  ${show(spread(rate), 0).padStart(18)}/s  p50 ${show(spread(p50))}  p99 ${show(spread(p99))}  first byte ${show(spread(first50))}${more}${failed > 0 ? `  FAILED ${failed}` : ''}`,
     );
   }
+  return results.map(({ name, processorMs, p50, p99, first50, rate, failed }) => ({
+    server: name,
+    stream: load.stream,
+    concurrency: load.concurrency,
+    tokens: load.maxTokens,
+    requests: load.requests,
+    rounds,
+    failed,
+    processorMsPerRequest: rounded(spread(processorMs)),
+    requestsPerSecond: rounded(spread(rate)),
+    medianMs: rounded(spread(p50)),
+    p99Ms: rounded(spread(p99)),
+    firstByteMs: rounded(spread(first50)),
+  }));
 }
 
 async function holdStreams(

@@ -52,6 +52,10 @@ function readProcess(pid: number): (ProcessMemory & { parent: number })[] {
 
 const TICKS_PER_SECOND = 100;
 
+/** Returns the processor time of a process and its descendants that run now, in seconds. */
+export const cpuSecondsOfAll = (root: number): number =>
+  memoryOf(root).reduce((sum, { pid }) => sum + cpuSeconds(pid), 0);
+
 /** Returns user plus system time of a process in seconds; NaN on systems without /proc. */
 export function cpuSeconds(pid: number): number {
   try {

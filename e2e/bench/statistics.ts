@@ -17,3 +17,11 @@ export function spread(rounds: readonly number[]): Spread {
 
 export const show = ({ median, min, max }: Spread, digits = 2): string =>
   `${median.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`;
+
+/** The same with two decimals, as results are stored. */
+export function rounded({ median, min, max }: Spread): Spread {
+  const [middle = 0, least = 0, most = 0] = [median, min, max].map(
+    (value) => Math.round(value * 100) / 100,
+  );
+  return { median: middle, min: least, max: most };
+}
