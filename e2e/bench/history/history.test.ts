@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { drawHistory, loadName } from './chart.ts';
 import { type BenchEntry, type BenchRun, parseEntry } from './entry.ts';
 import { FOLDER, historyFiles, readEntries } from './page.ts';
@@ -40,7 +41,7 @@ test('docs/bench shows exactly the stored results (DINF_WRITE_API=1 writes page 
   mkdirSync(FOLDER, { recursive: true });
   for (const [name, text] of Object.entries(files)) {
     const file = join(FOLDER, name);
-    if (process.env['DINF_WRITE_API'] === '1') writeFileSync(file, text);
+    if (setting('DINF_WRITE_API')) writeFileSync(file, text);
     expect(readFileSync(file, 'utf8')).toBe(text);
   }
 });
