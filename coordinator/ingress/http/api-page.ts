@@ -57,7 +57,8 @@ export function apiPage(documents: readonly Document[]): string {
     'Amounts are whole millionths of a US dollar. An error has the body',
     '`{"error": {"message", "type", "code", "param"}}` and the matching HTTP status; under `/v1/messages` it has',
     "Anthropic's form. A 429 always has the header `Retry-After`. The headers `x-ratelimit-*` contain what is left",
-    'of the limits of a key.',
+    'of the limits of a key: `requests`, `input-tokens`, `output-tokens`, and `tokens` for the limit of tokens of',
+    'which the least is left.',
   ];
   for (const [group, operations] of byGroup(documents))
     lines.push('', `## ${group}`, ...operations.flatMap(section));

@@ -59,18 +59,41 @@ export class LimitTaker {
   }
 }
 
-/** Headers that tell a client what is left of its limits, in OpenAI's format. */
+/**
+ * Headers that tell a client what is left of its limits, in OpenAI's format. OpenAI has one limit
+ * for tokens: `tokens` repeats the limit for tokens of which the least is left.
+ */
 export function limitHeaders(taken: Taken, limits: RateLimits): Record<string, string> {
-  return Object.assign({}, ...RATE_LIMIT_NAMES.map((name) => headersOf(name, taken, limits)));
+  const states = RATE_LIMIT_NAMES.flatMap((name) => stateOf(name, taken, limits));
+  const [tightest] = states
+    .filter(({ name }) => name !== 'requests')
+    .toSorted((one, other) => one.remaining - other.remaining);
+  return Object.assign(
+    {},
+    ...states.map((state) => headersOf(RATE_LIMITS[state.name].header, state)),
+    tightest && headersOf('tokens', tightest),
+  );
 }
 
-function headersOf(name: RateLimitName, taken: Taken, limits: RateLimits): Record<string, string> {
+interface LimitState {
+  readonly name: RateLimitName;
+  readonly limit: number;
+  readonly remaining: number;
+  readonly resetMs: number;
+}
+
+function stateOf(name: RateLimitName, taken: Taken, limits: RateLimits): LimitState[] {
   const [limit, room] = [limits[name], taken[name]];
-  if (limit === undefined || room === undefined) return {};
-  const { header } = RATE_LIMITS[name];
+  return limit === undefined || room === undefined ? [] : [{ name, limit, ...room }];
+}
+
+function headersOf(
+  name: string,
+  { limit, remaining, resetMs }: LimitState,
+): Record<string, string> {
   return {
-    [`x-ratelimit-limit-${header}`]: String(limit),
-    [`x-ratelimit-remaining-${header}`]: String(room.remaining),
-    [`x-ratelimit-reset-${header}`]: `${Math.ceil(room.resetMs / 1_000)}s`,
+    [`x-ratelimit-limit-${name}`]: String(limit),
+    [`x-ratelimit-remaining-${name}`]: String(remaining),
+    [`x-ratelimit-reset-${name}`]: `${Math.ceil(resetMs / 1_000)}s`,
   };
 }
