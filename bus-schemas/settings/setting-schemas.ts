@@ -15,8 +15,8 @@ export type About = {
   readonly shownDefault?: string;
   /** True: errors do not show the value. */
   readonly isSecret?: true;
-  /** Text between the entries of a list; a comma if it is absent. */
-  readonly separator?: string;
+  /** Separator of the entries of a list; absent means a comma. */
+  readonly separator?: 'path delimiter';
 };
 
 type Range = {
