@@ -1,16 +1,8 @@
-import { join } from 'node:path';
 import type { ClientBase, Pool } from 'pg';
 import { releaseEntry, type Signer } from '#bus-schemas';
-import { loadStatements, query, transaction } from '#coordinator/sql.ts';
+import { transaction } from '#coordinator/sql.ts';
+import { run, statement } from '#coordinator/statement.ts';
 import type { TransparencyLog } from '../log/transparency-log.ts';
-
-const sql = loadStatements(join(import.meta.dirname, 'store'), [
-  'add-release',
-  'is-active',
-  'machines-by-code',
-  'releases',
-  'set-active',
-]);
 
 export interface ReleaseRow {
   readonly codeHash: Buffer;
@@ -19,6 +11,36 @@ export interface ReleaseRow {
   readonly withdrawnAt: Date | null;
   readonly signature: Buffer;
 }
+
+const LIST = statement<ReleaseRow>('releases.list')`
+  SELECT code_hash AS "codeHash", version, added_at AS "addedAt", withdrawn_at AS "withdrawnAt",
+    signature
+  FROM releases ORDER BY added_at DESC LIMIT 1000`;
+
+const ADD = statement('releases.add')`
+  INSERT INTO releases (code_hash, version, signature)
+  VALUES (${'codeHash'}, ${'version'}, ${'signature'})
+  ON CONFLICT (code_hash) DO NOTHING RETURNING code_hash`;
+
+/** Verified machines that run this code, and those that run any other. */
+const COUNT_MACHINES = statement<{ losing: number; staying: number }>('releases.count-machines')`
+  SELECT coalesce(sum(n) FILTER (WHERE code_hash = ${'codeHash'}), 0)::int AS losing,
+    coalesce(sum(n) FILTER (WHERE code_hash <> ${'codeHash'}), 0)::int AS staying
+  FROM (
+    SELECT v.code_hash, count(*) AS n
+    FROM verdicts v JOIN providers p ON p.id = v.provider
+    WHERE v.standing = 'verified' AND p.revoked_at IS NULL
+    GROUP BY v.code_hash
+  ) AS by_code`;
+
+/** Returns no row if nothing changes. */
+const SET_ACTIVE = statement<{ version: string }>('releases.set-active')`
+  UPDATE releases
+  SET withdrawn_at = CASE WHEN ${'active'} THEN NULL ELSE coalesce(withdrawn_at, now()) END
+  WHERE code_hash = ${'codeHash'} AND (withdrawn_at IS NULL) <> ${'active'} RETURNING version`;
+
+const IS_ACTIVE = statement('releases.is-active')`
+  SELECT 1 AS active FROM releases WHERE code_hash = ${'codeHash'} AND withdrawn_at IS NULL`;
 
 type Withdrawn = { ok: true } | { ok: false; code: 'unknown' | 'would_stop_fleet' };
 
@@ -38,18 +60,14 @@ export class Releases {
   }
 
   list(): Promise<ReleaseRow[]> {
-    return query(this.#database, sql.releases);
+    return run(this.#database, LIST, {});
   }
 
   /** Returns false if the release is already known; a withdrawn release stays withdrawn. */
   add(release: { version: string; codeHash: Uint8Array }): Promise<boolean> {
     return transaction(this.#database, async (client) => {
       const entry = releaseEntry({ ...release, active: true });
-      const added = await query(client, sql['add-release'], [
-        release.codeHash,
-        release.version,
-        this.#signer.sign(entry),
-      ]);
+      const added = await run(client, ADD, { ...release, signature: this.#signer.sign(entry) });
       if (added.length === 0) return false;
       await this.#transparency.append(client, entry);
       return true;
@@ -62,11 +80,7 @@ export class Releases {
    */
   withdraw(codeHash: Uint8Array, { force }: { force: boolean }): Promise<Withdrawn> {
     return transaction(this.#database, async (client): Promise<Withdrawn> => {
-      const [count] = await query<{ losing: number; staying: number }>(
-        client,
-        sql['machines-by-code'],
-        [codeHash],
-      );
+      const [count] = await run(client, COUNT_MACHINES, { codeHash });
       if (!force && (count?.losing ?? 0) > (count?.staying ?? 0))
         return { ok: false, code: 'would_stop_fleet' };
       return this.#setActive(client, codeHash, false);
@@ -78,10 +92,7 @@ export class Releases {
   }
 
   async #setActive(client: ClientBase, codeHash: Uint8Array, active: boolean): Promise<Withdrawn> {
-    const [changed] = await query<{ version: string }>(client, sql['set-active'], [
-      codeHash,
-      active,
-    ]);
+    const [changed] = await run(client, SET_ACTIVE, { codeHash, active });
     if (changed === undefined) return { ok: false, code: 'unknown' };
     await this.#transparency.append(
       client,
@@ -92,5 +103,5 @@ export class Releases {
 }
 
 export async function isActiveCode(client: ClientBase, codeHash: Uint8Array): Promise<boolean> {
-  return (await query(client, sql['is-active'], [codeHash])).length > 0;
+  return (await run(client, IS_ACTIVE, { codeHash })).length > 0;
 }

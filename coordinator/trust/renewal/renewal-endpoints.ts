@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { Pool } from 'pg';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
@@ -12,12 +11,15 @@ import {
   services,
 } from '#bus-schemas';
 import { type Endpoint, endpoint } from '#coordinator/bus.ts';
-import { loadStatements, query } from '#coordinator/sql.ts';
+import { run, statement } from '#coordinator/statement.ts';
 import { counter } from '#observability';
 import { isRenewalNonce, newRenewalNonce } from '../core/renewal-nonce.ts';
 import { accountKey } from '../provider-account.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), ['provider-key']);
+const FIND_KEY = statement<{ salt: Buffer; userKey: string; revokedAt: Date | null }>(
+  'renewal.provider-key',
+)`SELECT salt, user_key AS "userKey", revoked_at AS "revokedAt" FROM providers
+  WHERE id = ${'provider'}`;
 
 const HOUR_MS = 3_600_000;
 /** A machine renews once in half of the lifetime; further requests follow lost answers. */
@@ -62,11 +64,7 @@ export function renewalEndpoints({
   ) => {
     if (!isRenewalNonce(masterSecret, { provider, nonce, now: now() }))
       return { ok: false, code: 'stale_nonce' } as const;
-    const [machine] = await query<{ salt: Buffer; userKey: string; revokedAt: Date | null }>(
-      database,
-      sql['provider-key'],
-      [provider],
-    );
+    const [machine] = await run(database, FIND_KEY, { provider });
     if (machine === undefined) return { ok: false, code: 'unknown_machine' } as const;
     if (
       !isNkeySigned({

@@ -1,1 +1,0 @@
-SELECT count(*)::int AS strikes FROM overbilled_jobs WHERE provider = $1 AND at > $2
