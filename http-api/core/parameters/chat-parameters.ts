@@ -1,6 +1,12 @@
 import { Type } from 'typebox';
 import { chatFields } from '../chat-schema.ts';
-import { ignored, type ParameterTable, refused, supported, supportedFields } from './parameter.ts';
+import {
+  ignored,
+  type ParameterTable,
+  supported,
+  supportedFields,
+  unsupported,
+} from './parameter.ts';
 import { openAiHints, openRouter, streamOptions } from './shared-parameters.ts';
 
 const optional = Type.Optional;
@@ -23,12 +29,12 @@ export const chatParameters: ParameterTable = {
   include_reasoning: supported(optional(Type.Boolean())),
   metadata: ignored('It belongs to stored answers, and none is stored.'),
   store: ignored('No answer of this route is stored.'),
-  modalities: refused(ONLY_TEXT, ['text'], []),
-  audio: refused(ONLY_TEXT),
+  modalities: unsupported(ONLY_TEXT, ['text'], []),
+  audio: unsupported(ONLY_TEXT),
   prediction: ignored('It could only make an answer faster.'),
   verbosity: ignored('The models have no such setting.'),
-  web_search_options: refused('Models have no access to the web.'),
-  functions: refused(USE_TOOLS, []),
-  function_call: refused(USE_TOOLS),
-  top_a: refused('This sampler is not available.', 0),
+  web_search_options: unsupported('Models have no access to the web.'),
+  functions: unsupported(USE_TOOLS, []),
+  function_call: unsupported(USE_TOOLS),
+  top_a: unsupported('This sampler is not available.', 0),
 };

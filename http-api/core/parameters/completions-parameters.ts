@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { chatFields } from '../chat-schema.ts';
-import { type ParameterTable, refused, supportedFields } from './parameter.ts';
+import { type ParameterTable, supportedFields, unsupported } from './parameter.ts';
 import { openAiHints, openRouter, sampling, streamOptions } from './shared-parameters.ts';
 
 const optional = Type.Optional;
@@ -22,9 +22,9 @@ export const completionsParameters: ParameterTable = {
   stream_options: streamOptions,
   ...openAiHints,
   ...openRouter,
-  suffix: refused('Models of this network continue a text and cannot fill a gap.', ''),
-  echo: refused('Prepend the prompt to the answer yourself.', false),
-  best_of: refused('Each request has one answer.', 1),
-  tools: refused('Use /v1/chat/completions.', []),
-  messages: refused('Use /v1/chat/completions.', []),
+  suffix: unsupported('Models of this network continue a text and cannot fill a gap.', ''),
+  echo: unsupported('Prepend the prompt to the answer yourself.', false),
+  best_of: unsupported('Each request has one answer.', 1),
+  tools: unsupported('Use /v1/chat/completions.', []),
+  messages: unsupported('Use /v1/chat/completions.', []),
 };

@@ -1,6 +1,12 @@
 import { Type } from 'typebox';
 import { chatFields } from '../chat-schema.ts';
-import { ignored, type ParameterTable, refused, supported, supportedFields } from './parameter.ts';
+import {
+  ignored,
+  type ParameterTable,
+  supported,
+  supportedFields,
+  unsupported,
+} from './parameter.ts';
 import { NEVER_SHORTENED, openRouter, SAME_PRIORITY, sampling } from './shared-parameters.ts';
 
 const optional = Type.Optional;
@@ -45,12 +51,15 @@ export const messagesParameters: ParameterTable = {
   },
   context_management: ignored(NEVER_SHORTENED),
   compaction: ignored(NEVER_SHORTENED),
-  container: refused('The network runs no containers.'),
-  mcp_servers: refused('The network connects to no MCP servers. Offer their tools yourself.', []),
-  fallbacks: refused('Use models.', []),
-  fallback_credit_token: refused('The network has no such credits.'),
-  billing_policy: refused('Every request is paid from the balance of its account.'),
-  inference_geo: refused('The place of machines cannot be chosen.', 'global', 'not_available'),
+  container: unsupported('The network runs no containers.'),
+  mcp_servers: unsupported(
+    'The network connects to no MCP servers. Offer their tools yourself.',
+    [],
+  ),
+  fallbacks: unsupported('Use models.', []),
+  fallback_credit_token: unsupported('The network has no such credits.'),
+  billing_policy: unsupported('Every request is paid from the balance of its account.'),
+  inference_geo: unsupported('The place of machines cannot be chosen.', 'global', 'not_available'),
   betas: ignored('Features do not have to be enabled. SDKs send it as a header.'),
   diagnostics: ignored('Answers have no diagnostics.'),
   user_profile_id: NO_WORKSPACES,

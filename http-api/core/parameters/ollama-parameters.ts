@@ -1,6 +1,12 @@
 import { Type } from 'typebox';
 import { chatFields } from '../chat-schema.ts';
-import { ignored, type ParameterTable, refused, supported, supportedFields } from './parameter.ts';
+import {
+  ignored,
+  type ParameterTable,
+  supported,
+  supportedFields,
+  unsupported,
+} from './parameter.ts';
 import { NEVER_SHORTENED, openRouter } from './shared-parameters.ts';
 
 const optional = Type.Optional;
@@ -39,12 +45,12 @@ const options: ParameterTable = {
     ].map((name) => [name, OF_THE_MACHINE]),
   ),
   repeat_last_n: ignored('The penalty counts the whole answer.'),
-  typical_p: refused(NO_SAMPLER, 1),
-  tfs_z: refused(NO_SAMPLER, 1),
-  mirostat: refused(NO_SAMPLER, 0),
+  typical_p: unsupported(NO_SAMPLER, 1),
+  tfs_z: unsupported(NO_SAMPLER, 1),
+  mirostat: unsupported(NO_SAMPLER, 0),
   mirostat_tau: ignored('It belongs to mirostat.'),
   mirostat_eta: ignored('It belongs to mirostat.'),
-  penalize_newline: refused(NO_SAMPLER, true),
+  penalize_newline: unsupported(NO_SAMPLER, true),
 };
 
 /** Fields that both routes of Ollama have. */
@@ -60,8 +66,8 @@ const common: ParameterTable = {
   keep_alive: OF_THE_MACHINE,
   truncate: ignored(NEVER_SHORTENED),
   shift: ignored(NEVER_SHORTENED),
-  logprobs: refused('Use /v1/chat/completions.', false),
-  top_logprobs: refused('Use /v1/chat/completions.', 0),
+  logprobs: unsupported('Use /v1/chat/completions.', false),
+  top_logprobs: unsupported('Use /v1/chat/completions.', 0),
 };
 
 /** `POST /api/chat` of Ollama. */
@@ -77,8 +83,8 @@ export const ollamaGenerateParameters: ParameterTable = {
   prompt: supported(Type.String()),
   system: supported(optional(Type.String())),
   images: supported(optional(Type.Array(Type.String()))),
-  suffix: refused('Models of this network continue a text and cannot fill a gap.', ''),
-  template: refused('The template of the model is used.', ''),
-  context: refused('Send the conversation to /api/chat.', []),
-  raw: refused('The template of the model is used.', false),
+  suffix: unsupported('Models of this network continue a text and cannot fill a gap.', ''),
+  template: unsupported('The template of the model is used.', ''),
+  context: unsupported('Send the conversation to /api/chat.', []),
+  raw: unsupported('The template of the model is used.', false),
 };

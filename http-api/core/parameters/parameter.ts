@@ -36,7 +36,7 @@ export const supported = (schema: TSchema, fields?: ParameterTable): Parameter =
   ...(fields && { fields }),
 });
 export const ignored = (reason: string): Parameter => ({ use: 'ignored', reason });
-export const refused = (reason: string, ...neutral: readonly unknown[]): Parameter => ({
+export const unsupported = (reason: string, ...neutral: readonly unknown[]): Parameter => ({
   use: 'refused',
   reason,
   neutral,

@@ -1,6 +1,12 @@
 import { Type } from 'typebox';
 import { chatFields } from '../chat-schema.ts';
-import { ignored, type ParameterTable, refused, supported, supportedFields } from './parameter.ts';
+import {
+  ignored,
+  type ParameterTable,
+  supported,
+  supportedFields,
+  unsupported,
+} from './parameter.ts';
 import {
   NEVER_SHORTENED,
   openAiHints,
@@ -49,17 +55,17 @@ export const responsesParameters: ParameterTable = {
   stream_options: streamOptions,
   ...openAiHints,
   ...openRouter,
-  previous_response_id: refused(NOT_STORED),
-  conversation: refused(NOT_STORED),
-  background: refused(NOT_STORED, false),
-  prompt: refused('No prompts are stored here.'),
+  previous_response_id: unsupported(NOT_STORED),
+  conversation: unsupported(NOT_STORED),
+  background: unsupported(NOT_STORED, false),
+  prompt: unsupported('No prompts are stored here.'),
   store: ignored(NOT_STORED),
-  truncation: refused(NEVER_SHORTENED, 'disabled'),
+  truncation: unsupported(NEVER_SHORTENED, 'disabled'),
   context_management: ignored(NEVER_SHORTENED),
   max_tool_calls: ignored('It limits hosted tools, and there are none.'),
-  modalities: refused('Answers are text.', ['text'], []),
-  personality: refused('Write it into the instructions.'),
-  image: refused('Answers have no images.'),
-  access_programs: refused('The network has no such programs.'),
+  modalities: unsupported('Answers are text.', ['text'], []),
+  personality: unsupported('Write it into the instructions.'),
+  image: unsupported('Answers have no images.'),
+  access_programs: unsupported('The network has no such programs.'),
   client_metadata: ignored('Codex describes itself with it.'),
 };

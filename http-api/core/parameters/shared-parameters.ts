@@ -2,7 +2,13 @@ import { Type } from 'typebox';
 import { chatFields } from '../chat-schema.ts';
 import { MAX_MODELS } from '../fallback-models.ts';
 import { providerWishes } from '../provider-schema.ts';
-import { ignored, type ParameterTable, refused, supported, supportedFields } from './parameter.ts';
+import {
+  ignored,
+  type ParameterTable,
+  supported,
+  supportedFields,
+  unsupported,
+} from './parameter.ts';
 
 /** Parameters that several surfaces have. */
 
@@ -43,16 +49,16 @@ export const openAiHints: ParameterTable = {
   prompt_cache_key: CACHED_BY_CONTENT,
   prompt_cache_retention: CACHED_BY_CONTENT,
   prompt_cache_options: CACHED_BY_CONTENT,
-  moderation: refused('Answers are not moderated.'),
+  moderation: unsupported('Answers are not moderated.'),
 };
 
 /** Fields that OpenRouter adds to the requests of all its APIs. */
 export const openRouter: ParameterTable = {
   provider: supported(optional(providerWishes), {
     ...supportedFields(providerWishes.properties),
-    data_collection: refused('Choose the guarantees of machines with trust_level.', 'allow'),
-    zdr: refused('Choose the guarantees of machines with trust_level.', false),
-    enforce_distillable_text: refused('The catalog has no such licences.', false),
+    data_collection: unsupported('Choose the guarantees of machines with trust_level.', 'allow'),
+    zdr: unsupported('Choose the guarantees of machines with trust_level.', false),
+    enforce_distillable_text: unsupported('The catalog has no such licences.', false),
   }),
   models: supported(
     optional(
@@ -63,13 +69,13 @@ export const openRouter: ParameterTable = {
       }),
     ),
   ),
-  route: refused('Models are tried in their order.', 'fallback'),
-  transforms: refused(NEVER_SHORTENED, []),
-  plugins: refused('The network runs no plugins.', []),
+  route: unsupported('Models are tried in their order.', 'fallback'),
+  transforms: unsupported(NEVER_SHORTENED, []),
+  plugins: unsupported('The network runs no plugins.', []),
   cache_control: CACHED_BY_CONTENT,
   session_id: NO_TRACES,
   trace: NO_TRACES,
-  debug: refused('The requests that machines receive are not shown.', {}),
+  debug: unsupported('The requests that machines receive are not shown.', {}),
   image_config: ignored('It describes images in answers, and answers have none.'),
   stop_server_tools_when: ignored('It limits hosted tools, and there are none.'),
 };
