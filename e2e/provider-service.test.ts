@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -79,6 +80,13 @@ test('a machine serves in the background, is paused and resumed, survives the en
   await expect
     .poll(() => provider('earnings', '--by', 'job'), { timeout: 20_000 })
     .toMatch(/^This machine earned \$0\.\d+ today.*\njob_\S+ .*\nSpend it: /s);
+
+  const file = join(home, 'report.txt');
+  await provider('report', '--to', file);
+  const report = await readFile(file, 'utf8');
+  for (const name of ['coordinator', 'hub', 'service', 'trust', 'bus_key', 'version'])
+    expect(report).toContain(`ok ${name}: `);
+  expect(report).not.toContain(await readFile(join(home, 'user.nk'), 'utf8'));
 
   const log = await provider('logs', '--lines', '500');
   expect(log).toContain(`provider ${status.provider} serves`);

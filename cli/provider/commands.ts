@@ -36,10 +36,6 @@ export function addCommands(program: Command): void {
       "print the digest of a model's files for the catalog: SHA-256 over their names and digests",
     )
     .action(printWeights);
-  provider
-    .command('doctor')
-    .description('show which engine runs the models here, and why a better one does not')
-    .action(doctor);
   program
     .command('doctor')
     .description('show what this machine has and lacks, and how to get what it lacks')

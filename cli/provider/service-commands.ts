@@ -46,6 +46,18 @@ export function addServiceCommands(provider: Command): void {
       const { showStatus } = await import('./status-screen.ts');
       await showStatus({ ...options, home: resolve(options.home) });
     });
+  add('doctor', 'check everything that this machine needs to serve, and show what to do')
+    .option('--json', 'print the findings as JSON')
+    .action(async (options: Home & { json?: boolean }) => {
+      const { examineMachine } = await import('./examine-machine.ts');
+      await examineMachine({ ...options, home: resolve(options.home) });
+    });
+  add('report', 'write findings, state and log to one file for support, without content or keys')
+    .option('--to <file>', 'the file to write', 'dinf-provider-report.txt')
+    .action(async (options: Home & { to: string }) => {
+      const { reportMachine } = await import('./examine-machine.ts');
+      await reportMachine({ ...options, home: resolve(options.home) });
+    });
   add('earnings', 'show what this machine earned, and how to spend or withdraw it')
     .addOption(new Option('--by <part>', 'rows').choices([...EARNINGS_BY]).default('model'))
     .option('--json', 'print the rows of days and jobs as JSON')

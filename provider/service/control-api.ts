@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { DemandOfBuilds } from '#bus-schemas';
 
 /**
  * The control API of a machine: HTTP with JSON over the unix socket `control.sock` in its home. The
@@ -45,7 +46,26 @@ export const State = Type.Object({
   ),
   link: optional(Type.Object({ fault: optional(Type.String()), since: time })),
   approval: optional(Type.Object({ code: Type.String(), page: Type.String() })),
-  answers: Type.Object({ total: count, tokens: count, last_at: optional(time) }),
+  answers: Type.Object({
+    total: count,
+    tokens: count,
+    last_at: optional(time),
+    by_build: Type.Record(
+      Type.String(),
+      Type.Object({
+        total: count,
+        tokens: count,
+        ms: Type.Integer({ description: 'Time of the answers together, in milliseconds.' }),
+      }),
+    ),
+  }),
+  demand: optional(DemandOfBuilds),
+  no_request: optional(
+    Type.Object(
+      { code: Type.String(), text: Type.String() },
+      { description: 'Why the machine got no request in the last minute.' },
+    ),
+  ),
   failures: Type.Integer({ description: 'Failures of the worker in a row.' }),
   next_start_at: optional(time),
 });

@@ -45,12 +45,16 @@ export function sentenceOf(state: MachineState, now: number): string {
   }
 }
 
+/** The router's newest report; undefined if it is too old to explain anything. */
+export const recentDemand = ({ demand }: MachineState, now: number) =>
+  demand === undefined || now - demand.at > OLD_REPORT_MS ? undefined : demand.builds;
+
 /** How long a machine that could serve has had no request, and the router's reason. */
-function idleTextOf({ answers: { lastAt }, since, demand }: MachineState, now: number): string {
-  const reason =
-    demand === undefined || now - demand.at > OLD_REPORT_MS
-      ? undefined
-      : demandReason(demand.builds);
+function idleTextOf(state: MachineState, now: number): string {
+  const { since } = state;
+  const { lastAt } = state.answers;
+  const demand = recentDemand(state, now);
+  const reason = demand && demandReason(demand);
   if (reason !== undefined)
     return `; no request for ${span(now - Math.max(since, lastAt ?? 0))}: ${reason.text}`;
   return lastAt === undefined

@@ -8,8 +8,9 @@ import {
   type State,
 } from './control-api.ts';
 import { serveControl } from './control-server.ts';
+import { demandReason } from './demand-reason.ts';
 import type { MachineState } from './machine-state.ts';
-import { sentenceOf } from './sentence.ts';
+import { recentDemand, sentenceOf } from './sentence.ts';
 import { readSettings, saveSettings } from './settings.ts';
 import type { Supervisor } from './supervisor.ts';
 
@@ -68,6 +69,8 @@ const iso = (time: number): string => new Date(time).toISOString();
 function printed(state: MachineState, now: number): State {
   const { phase, since, provider, coordinator, engine, running, models, trust, link } = state;
   const { approval, answers, down } = state;
+  const demand = recentDemand(state, now);
+  const noRequest = demand && demandReason(demand);
   return {
     phase,
     sentence: sentenceOf(state, now),
@@ -92,7 +95,10 @@ function printed(state: MachineState, now: number): State {
       total: answers.total,
       tokens: answers.tokens,
       ...(answers.lastAt !== undefined && { last_at: iso(answers.lastAt) }),
+      by_build: answers.byBuild,
     },
+    ...(demand !== undefined && { demand }),
+    ...(noRequest !== undefined && { no_request: { ...noRequest } }),
     failures: down?.failures ?? 0,
     ...(down?.nextStartAt !== undefined && { next_start_at: iso(down.nextStartAt) }),
   };
