@@ -1,7 +1,11 @@
+import { messageOf } from '#bus-schemas/message-of.ts';
+import { ownEarnings } from '#provider/own-earnings.ts';
 import type { State } from '#provider/service/control-api.ts';
 import { ControlClient } from '#provider/service/control-client.ts';
+import { earnedInAll } from '#provider/service/earned-sums.ts';
 import { logPath } from '#provider/service/log-file.ts';
 import { ago, span } from '#provider/service/sentence.ts';
+import { usd } from '../printed-values.ts';
 
 interface StatusOptions {
   readonly home: string;
@@ -11,6 +15,8 @@ interface StatusOptions {
 
 const STOPPED = 'Stopped. "dinf provider start" serves in the background.';
 const LABEL_WIDTH = 11;
+/** Earnings are read again after this time, in milliseconds. */
+const EARNINGS_MS = 300_000;
 
 /** Prints the state of the machine: one sentence first, then its parts. */
 export async function showStatus({ home, json, watch }: StatusOptions): Promise<void> {
@@ -20,16 +26,42 @@ export async function showStatus({ home, json, watch }: StatusOptions): Promise<
     return;
   }
   let after = (await client.events(0, 0)).next;
+  let earned = '';
+  let earnedUntil = 0;
   for (;;) {
     const state = await client.state();
-    console.log(json ? JSON.stringify(state) : screenOf(state, home, Date.now()));
+    if (!json && performance.now() >= earnedUntil) {
+      earned = await earnedRow(home);
+      earnedUntil = performance.now() + EARNINGS_MS;
+    }
+    console.log(json ? JSON.stringify(state) : screenOf(state, { home, earned }, Date.now()));
     if (!watch) return;
     after = (await client.events(after)).next;
     if (!json) console.log();
   }
 }
 
-function screenOf(state: State, home: string, now: number): string {
+/** Sums of the earnings, or why they are not known. */
+const earnedRow = (home: string): Promise<string> =>
+  ownEarnings(home).then(
+    ({ days }) => {
+      const { today, week, month } = earnedInAll(days, Date.now());
+      return `${usd(today)} today, ${usd(week)} in 7 days, ${usd(month)} this month`;
+    },
+    (error: unknown) => `not known: ${messageOf(error)}`,
+  );
+
+/** The speed of a model in its answers since the start; empty without answers. */
+function speedOf({ answers }: State, build: string): string {
+  const { total = 0, tokens = 0, ms = 0 } = answers.by_build[build] ?? {};
+  return ms === 0 ? '' : `, ${total} answers with ${((tokens * 1_000) / ms).toFixed(1)} tokens/s`;
+}
+
+function screenOf(
+  state: State,
+  { home, earned }: { home: string; earned: string },
+  now: number,
+): string {
   const { provider, coordinator, engine, models, trust, link, answers } = state;
   const rows: [string, string][] = [];
   if (provider !== undefined) rows.push(['machine', provider]);
@@ -48,7 +80,7 @@ function screenOf(state: State, home: string, now: number): string {
   for (const { build, state: memory, running, waiting } of models)
     rows.push([
       'model',
-      `${build}  ${memory}, ${running} running, ${waiting} waiting${engine === undefined ? '' : ` (${engine})`}`,
+      `${build}  ${memory}, ${running} running, ${waiting} waiting${speedOf(state, build)}${engine === undefined ? '' : ` (${engine})`}`,
     ]);
   rows.push([
     'answers',
@@ -56,7 +88,7 @@ function screenOf(state: State, home: string, now: number): string {
       ? 'none since the start'
       : `${answers.total} with ${answers.tokens} tokens since the start, the last ${ago(now - Date.parse(answers.last_at))}`,
   ]);
-  rows.push(['log', logPath(home)]);
+  rows.push(['earned', earned], ['log', logPath(home)]);
   return [
     state.sentence,
     '',
