@@ -11,12 +11,13 @@ export interface NamedStatement<Row, Parameter extends string> extends Statement
 /**
  * Makes a statement out of a template in which each parameter stands as its name:
  *
- *   statement<{ name: string }>('keys.find')`SELECT name FROM api_keys WHERE id = ${'key'}`
+ *   namedStatement<{ name: string }>('keys.find')`SELECT name FROM api_keys WHERE id = ${'key'}`
  *
  * The names become `$1`, `$2` …; a name that is used twice becomes one number. The compiler demands
- * exactly these names from `run`. Values are never part of the text, so they cannot change it.
+ * exactly these names from `queryNamed`. Values are never part of the text, so they cannot change
+ * it.
  */
-export const statement =
+export const namedStatement =
   <Row extends QueryResultRow = Record<never, never>>(name: string) =>
   <const Parameter extends string>(
     text: TemplateStringsArray,
@@ -27,7 +28,7 @@ export const statement =
     return { name, text: String.raw({ raw: text }, ...numbers), parameters };
   };
 
-export function run<Row extends QueryResultRow, Parameter extends string>(
+export function queryNamed<Row extends QueryResultRow, Parameter extends string>(
   database: Pool | ClientBase,
   { name, text, parameters }: NamedStatement<Row, Parameter>,
   values: Readonly<Record<Parameter, unknown>>,

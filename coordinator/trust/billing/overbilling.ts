@@ -2,20 +2,20 @@ import type { Pool } from 'pg';
 import type { Logger } from 'pino';
 import { events, Violation } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import { run, statement } from '#coordinator/statement.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import type { Attestor } from '../attestation/attestor.ts';
 
 /** Adds nothing for a revoked machine, and each job once. */
-const ADD = statement('billing.add-overbilled-job')`
+const ADD = namedStatement('billing.add-overbilled-job')`
   INSERT INTO overbilled_jobs (provider, job, at)
   SELECT id, ${'job'}, ${'at'} FROM providers WHERE id = ${'provider'} AND revoked_at IS NULL
   ON CONFLICT (provider, job) DO NOTHING`;
 
-const COUNT = statement<{ strikes: number }>('billing.count-overbilled-jobs')`
+const COUNT = namedStatement<{ strikes: number }>('billing.count-overbilled-jobs')`
   SELECT count(*)::int AS strikes FROM overbilled_jobs
   WHERE provider = ${'provider'} AND at > ${'after'}`;
 
-const DROP = statement('billing.drop-overbilled-jobs')`
+const DROP = namedStatement('billing.drop-overbilled-jobs')`
   DELETE FROM overbilled_jobs WHERE provider = ${'provider'} AND at <= ${'until'}`;
 
 /**
@@ -58,7 +58,7 @@ export class Overbilling implements AsyncDisposable {
   /** Clears the strikes of a machine that was pardoned. */
   async forget(provider: string): Promise<void> {
     const { database, now } = this.#options;
-    await run(database, DROP, { provider, until: now() });
+    await queryNamed(database, DROP, { provider, until: now() });
   }
 
   #strike(provider: string, job: string): void {
@@ -74,9 +74,9 @@ export class Overbilling implements AsyncDisposable {
   async #record(provider: string, job: string): Promise<void> {
     const { database, attestor, log, now } = this.#options;
     const at = now();
-    await run(database, DROP, { provider, until: at - STRIKE_MS });
-    await run(database, ADD, { provider, job, at });
-    const [row] = await run(database, COUNT, { provider, after: at - STRIKE_MS });
+    await queryNamed(database, DROP, { provider, until: at - STRIKE_MS });
+    await queryNamed(database, ADD, { provider, job, at });
+    const [row] = await queryNamed(database, COUNT, { provider, after: at - STRIKE_MS });
     const strikes = row?.strikes ?? 0;
     log.warn({ provider, job, strikes }, 'a machine billed more tokens than its answer holds');
     if (strikes >= STRIKES) await attestor.accuse(provider, 'overbilled');

@@ -1,7 +1,7 @@
 import type { ClientBase, Pool } from 'pg';
 import { releaseEntry, type Signer } from '#bus-schemas';
 import { transaction } from '#coordinator/sql.ts';
-import { run, statement } from '#coordinator/statement.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import type { TransparencyLog } from '../log/transparency-log.ts';
 
 export interface ReleaseRow {
@@ -12,18 +12,20 @@ export interface ReleaseRow {
   readonly signature: Buffer;
 }
 
-const LIST = statement<ReleaseRow>('releases.list')`
+const LIST = namedStatement<ReleaseRow>('releases.list')`
   SELECT code_hash AS "codeHash", version, added_at AS "addedAt", withdrawn_at AS "withdrawnAt",
     signature
   FROM releases ORDER BY added_at DESC LIMIT 1000`;
 
-const ADD = statement('releases.add')`
+const ADD = namedStatement('releases.add')`
   INSERT INTO releases (code_hash, version, signature)
   VALUES (${'codeHash'}, ${'version'}, ${'signature'})
   ON CONFLICT (code_hash) DO NOTHING RETURNING code_hash`;
 
 /** Verified machines that run this code, and those that run any other. */
-const COUNT_MACHINES = statement<{ losing: number; staying: number }>('releases.count-machines')`
+const COUNT_MACHINES = namedStatement<{ losing: number; staying: number }>(
+  'releases.count-machines',
+)`
   SELECT coalesce(sum(n) FILTER (WHERE code_hash = ${'codeHash'}), 0)::int AS losing,
     coalesce(sum(n) FILTER (WHERE code_hash <> ${'codeHash'}), 0)::int AS staying
   FROM (
@@ -34,12 +36,12 @@ const COUNT_MACHINES = statement<{ losing: number; staying: number }>('releases.
   ) AS by_code`;
 
 /** Returns no row if nothing changes. */
-const SET_ACTIVE = statement<{ version: string }>('releases.set-active')`
+const SET_ACTIVE = namedStatement<{ version: string }>('releases.set-active')`
   UPDATE releases
   SET withdrawn_at = CASE WHEN ${'active'} THEN NULL ELSE coalesce(withdrawn_at, now()) END
   WHERE code_hash = ${'codeHash'} AND (withdrawn_at IS NULL) <> ${'active'} RETURNING version`;
 
-const IS_ACTIVE = statement('releases.is-active')`
+const IS_ACTIVE = namedStatement('releases.is-active')`
   SELECT 1 AS active FROM releases WHERE code_hash = ${'codeHash'} AND withdrawn_at IS NULL`;
 
 type Withdrawn = { ok: true } | { ok: false; code: 'unknown' | 'would_stop_fleet' };
@@ -60,14 +62,17 @@ export class Releases {
   }
 
   list(): Promise<ReleaseRow[]> {
-    return run(this.#database, LIST, {});
+    return queryNamed(this.#database, LIST, {});
   }
 
   /** Returns false if the release is already known; a withdrawn release stays withdrawn. */
   add(release: { version: string; codeHash: Uint8Array }): Promise<boolean> {
     return transaction(this.#database, async (client) => {
       const entry = releaseEntry({ ...release, active: true });
-      const added = await run(client, ADD, { ...release, signature: this.#signer.sign(entry) });
+      const added = await queryNamed(client, ADD, {
+        ...release,
+        signature: this.#signer.sign(entry),
+      });
       if (added.length === 0) return false;
       await this.#transparency.append(client, entry);
       return true;
@@ -80,7 +85,7 @@ export class Releases {
    */
   withdraw(codeHash: Uint8Array, { force }: { force: boolean }): Promise<Withdrawn> {
     return transaction(this.#database, async (client): Promise<Withdrawn> => {
-      const [count] = await run(client, COUNT_MACHINES, { codeHash });
+      const [count] = await queryNamed(client, COUNT_MACHINES, { codeHash });
       if (!force && (count?.losing ?? 0) > (count?.staying ?? 0))
         return { ok: false, code: 'would_stop_fleet' };
       return this.#setActive(client, codeHash, false);
@@ -92,7 +97,7 @@ export class Releases {
   }
 
   async #setActive(client: ClientBase, codeHash: Uint8Array, active: boolean): Promise<Withdrawn> {
-    const [changed] = await run(client, SET_ACTIVE, { codeHash, active });
+    const [changed] = await queryNamed(client, SET_ACTIVE, { codeHash, active });
     if (changed === undefined) return { ok: false, code: 'unknown' };
     await this.#transparency.append(
       client,
@@ -103,5 +108,5 @@ export class Releases {
 }
 
 export async function isActiveCode(client: ClientBase, codeHash: Uint8Array): Promise<boolean> {
-  return (await run(client, IS_ACTIVE, { codeHash })).length > 0;
+  return (await queryNamed(client, IS_ACTIVE, { codeHash })).length > 0;
 }

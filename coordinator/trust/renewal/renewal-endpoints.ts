@@ -11,12 +11,12 @@ import {
   services,
 } from '#bus-schemas';
 import { type Endpoint, endpoint } from '#coordinator/bus.ts';
-import { run, statement } from '#coordinator/statement.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import { counter } from '#observability';
 import { isRenewalNonce, newRenewalNonce } from '../core/renewal-nonce.ts';
 import { accountKey } from '../provider-account.ts';
 
-const FIND_KEY = statement<{ salt: Buffer; userKey: string; revokedAt: Date | null }>(
+const FIND_KEY = namedStatement<{ salt: Buffer; userKey: string; revokedAt: Date | null }>(
   'renewal.provider-key',
 )`SELECT salt, user_key AS "userKey", revoked_at AS "revokedAt" FROM providers
   WHERE id = ${'provider'}`;
@@ -64,7 +64,7 @@ export function renewalEndpoints({
   ) => {
     if (!isRenewalNonce(masterSecret, { provider, nonce, now: now() }))
       return { ok: false, code: 'stale_nonce' } as const;
-    const [machine] = await run(database, FIND_KEY, { provider });
+    const [machine] = await queryNamed(database, FIND_KEY, { provider });
     if (machine === undefined) return { ok: false, code: 'unknown_machine' } as const;
     if (
       !isNkeySigned({
