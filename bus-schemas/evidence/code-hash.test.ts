@@ -10,7 +10,16 @@ const write = (name: string, text: string) => writeFileSync(join(root, name), te
 const digest = () => hex(codeHash(root));
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'dinf-code-'));
-  for (const folder of ['bin', 'bus-schemas', 'cli', 'native', 'provider', 'tiny-model'])
+  for (const folder of [
+    'bin',
+    'bus-schemas',
+    'cli',
+    'http-api',
+    'native',
+    'observability',
+    'provider',
+    'tiny-model',
+  ])
     mkdirSync(join(root, folder));
   write('package.json', '{}');
   write('npm-shrinkwrap.json', '{}');

@@ -140,7 +140,7 @@ Next: 1. Copy ${file} ${USED_BY[what]}
       2. dinf network rotate ${what} --step finish`);
   }
   const { withSystemAccount } = await import('#coordinator/ask-jetstream.ts');
-  const { replaceAccount } = await import('#coordinator/trust/account-resolver.ts');
+  const { replaceAccount } = await import('#coordinator/account-resolver.ts');
   const publish = (accountJwt: string) =>
     withSystemAccount(config, (system) => replaceAccount(system, accountJwt)).catch(
       (cause: unknown) => {

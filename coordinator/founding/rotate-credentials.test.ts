@@ -5,7 +5,7 @@ import { credsAuthenticator, type NatsConnection } from '@nats-io/transport-node
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { connectToServer } from '#bus-schemas';
 import { cacheFolder, findNatsServer, type NatsServer, startNatsServer } from '#provider';
-import { replaceAccount } from '../trust/account-resolver.ts';
+import { replaceAccount } from '../account-resolver.ts';
 import { hubConfig } from './hub-config.ts';
 import { type OperatorHome, openOperatorHome, prepareOperatorHome } from './operator-home.ts';
 import {

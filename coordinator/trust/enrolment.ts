@@ -16,7 +16,7 @@ import {
 import { type Bus, type Endpoint, endpoint } from '#coordinator/bus.ts';
 import { hashOf } from '#coordinator/secrets.ts';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
-import type { AccountResolver } from './account-resolver.ts';
+import type { AccountResolver } from '../account-resolver.ts';
 import type { TransparencyLog } from './log/transparency-log.ts';
 import { accountKey, newSalt } from './provider-account.ts';
 

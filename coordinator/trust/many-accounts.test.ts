@@ -5,7 +5,7 @@ import { connectToServer, Nkey, providerCredentials } from '#bus-schemas';
 import { hubConnection } from '#coordinator/connect-bus.ts';
 import { openOperatorHome } from '#coordinator/founding/operator-home.ts';
 import { RawLeaf } from '#testcontainers';
-import { AccountResolver } from './account-resolver.ts';
+import { AccountResolver } from '../account-resolver.ts';
 import { enrolMachine, startTrustUnderTest } from './trust-under-test.ts';
 
 /** More than the 1,000 that nats-server stores by default before it refuses further accounts. */

@@ -17,7 +17,7 @@ import { openLogKeys } from '#coordinator/founding/log-keys.ts';
 import { openOperatorHome } from '#coordinator/founding/operator-home.ts';
 import { measured } from '#observability';
 import packageJson from '../../package.json' with { type: 'json' };
-import { AccountResolver } from './account-resolver.ts';
+import { AccountResolver } from '../account-resolver.ts';
 import { appleVouching } from './apple-attestation/apple-vouching.ts';
 import { attestationEndpoints } from './attestation/attestation-endpoints.ts';
 import { Attestor } from './attestation/attestor.ts';

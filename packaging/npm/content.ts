@@ -23,7 +23,8 @@ export const ASSETS: readonly Assets[] = [
   // The addons are compiled on the user's machine at the first start.
   { folder: 'native', files: /\.(cc|h)$/ },
   { folder: 'tiny-model/dinf-tiny-4bit', files: /\.(json|jinja|safetensors)$/ },
-  { folder: 'docs', files: /\.(md|json)$/ },
+  // The history of benchmarks is for the people who change the code.
+  { folder: 'docs', files: /^(?!bench\/).*\.(md|json)$/ },
   { folder: 'packaging/monitoring', files: /(?<!\.test)\.(yml|json)$/ },
 ];
 /** Files at the top of the repository. */

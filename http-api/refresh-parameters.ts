@@ -2,16 +2,16 @@ import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { isObject, type JsonObject } from '../json.ts';
-import { namesInList, namesInOpenApi } from './official-names.ts';
+import { isObject, type JsonObject } from './core/json.ts';
+import { namesInList, namesInOpenApi } from './core/parameters/official-names.ts';
 
 /**
- * Writes official-parameters.json from a folder with the published schemas `openai.json`,
+ * Writes core/parameters/official-parameters.json from a folder with the published schemas `openai.json`,
  * `openresponses.json` and `openrouter-parameters.json`:
- * `node http-api/core/parameters/refresh-official.ts FOLDER`
+ * `node http-api/refresh-parameters.ts FOLDER`
  */
 
-const TARGET = join(import.meta.dirname, 'official-parameters.json');
+const TARGET = join(import.meta.dirname, 'core/parameters/official-parameters.json');
 const ROUTES = /^\/(?:chat\/completions|completions|responses.*|messages)$/;
 
 const [folder] = parseArgs({ allowPositionals: true }).positionals;
