@@ -1,11 +1,10 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { mintProviderUser, Nkey, providerCredentials } from '#bus-schemas';
 import {
   cacheFolder,
   type Enrolment,
@@ -13,11 +12,10 @@ import {
   type Leaf,
   type NatsServer,
   startLeaf,
-  startNatsServer,
 } from '#provider';
 import { HubUpdates } from './hub-updates.ts';
+import { enrolledAt, startPlainHub } from './leaf/plain-hub-under-test.ts';
 
-const HOUR_MS = 3_600_000;
 /** Longer than both intervals at which the coordinator is asked, in milliseconds. */
 const LONG_MS = 11 * 60_000;
 /** A check of the link takes a sixth of this, so that a lost hub is noticed soon. */
@@ -38,17 +36,7 @@ let now: number;
 let reloads: number;
 let updates: HubUpdates;
 
-const startHub = async (name: string) =>
-  stack.use(
-    await startNatsServer({
-      binary,
-      home: join(home, name),
-      config: ({ host, ports }) => `
-        host: ${host}, port: ${ports.client}
-        http: ${JSON.stringify(`${host}:${ports.monitor}`)}
-        leafnodes { host: ${host}, port: ${ports.leaf} }`,
-    }),
-  );
+const startHub = async (name: string) => stack.use(await startPlainHub(join(home, name)));
 
 beforeEach(async () => {
   stack = new AsyncDisposableStack();
@@ -66,7 +54,7 @@ beforeEach(async () => {
   await new Promise<void>((done) => coordinator.listen(0, '127.0.0.1', done));
   stack.defer(() => void coordinator.close());
   coordinatorUrl = `http://127.0.0.1:${(coordinator.address() as AddressInfo).port}`;
-  const enrolment = await enrolled(first.leafUrl);
+  const enrolment = await enrolledAt([first.leafUrl], home);
   leaf = stack.use(
     await startLeaf({
       binary,
@@ -102,14 +90,6 @@ beforeEach(async () => {
   );
 });
 afterEach(() => stack.disposeAsync());
-
-async function enrolled(leafUrl: string): Promise<Enrolment> {
-  const [account, user] = [Nkey.create('account'), Nkey.create('user')];
-  const jwt = await mintProviderUser(account, user.getPublicKey(), Date.now() + HOUR_MS);
-  const credentialsFile = join(home, 'leaf.creds');
-  await writeFile(credentialsFile, providerCredentials(jwt, user));
-  return { provider: account.getPublicKey(), leafUrls: [leafUrl], credentialsFile };
-}
 
 async function askAgain(): Promise<void> {
   now += LONG_MS;

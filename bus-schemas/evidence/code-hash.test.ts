@@ -3,24 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { hex } from '../bytes.ts';
-import { codeHash } from './code-hash.ts';
+import { CODE_FOLDERS, codeHash } from './code-hash.ts';
 
 let root: string;
 const write = (name: string, text: string) => writeFileSync(join(root, name), text);
 const digest = () => hex(codeHash(root));
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'dinf-code-'));
-  for (const folder of [
-    'bin',
-    'bus-schemas',
-    'cli',
-    'http-api',
-    'native',
-    'observability',
-    'provider',
-    'tiny-model',
-  ])
-    mkdirSync(join(root, folder));
+  for (const folder of CODE_FOLDERS) mkdirSync(join(root, folder));
   write('package.json', '{}');
   write('npm-shrinkwrap.json', '{}');
   write('provider/agent.js', 'serve();');

@@ -6,7 +6,7 @@ import { join, relative, resolve, sep } from 'node:path';
  * Folders of this program that a provider runs. Tests, fixtures and files that are built on the
  * machine do not belong to them.
  */
-const FOLDERS = [
+export const CODE_FOLDERS = [
   'bin',
   'bus-schemas',
   'cli',
@@ -27,7 +27,7 @@ const NOT_CODE = /(\.test\.ts|-under-test\.ts)$|(^|\/)(build|fixtures|vectors)\/
  * package JavaScript, so the coordinator must know both as releases.
  */
 export function codeHash(root = resolve(import.meta.dirname, '../..')): Uint8Array {
-  const names = FOLDERS.flatMap((folder) =>
+  const names = CODE_FOLDERS.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map(({ parentPath, name }) => relative(root, join(parentPath, name)).split(sep).join('/')),

@@ -36,7 +36,7 @@ export function refuseFallbacks({ models }: JsonObject): void {
 
 /**
  * Errors that another model may not have. Errors of the key and of money are not among them: the
- * caller chose the order, and a cheaper model must not replace a dearer one unnoticed.
+ * caller chose the order, and a cheaper model must not replace a more expensive one unnoticed.
  */
 const CURED_BY_ANOTHER_MODEL: readonly ApiErrorCode[] = [
   'model_not_found',

@@ -15,7 +15,7 @@ export interface CheckOutcome {
 
 export interface Check {
   readonly name: string;
-  /** What the check is for, in one sentence. */
+  /** The purpose of the check, in one sentence. */
   readonly meaning: string;
   readonly judge: (facts: Facts) => CheckOutcome;
 }

@@ -1,7 +1,7 @@
 import type { State } from '../service/control-api.ts';
 import type { Settings } from '../service/settings.ts';
 
-/** What the checks of `dinf provider doctor` judge. Undefined stands for a fact that is unknown. */
+/** Facts about the machine that the checks of `dinf provider doctor` judge. Undefined stands for a fact that is unknown. */
 export interface Facts {
   readonly platform: NodeJS.Platform;
   readonly nodeVersion: string;

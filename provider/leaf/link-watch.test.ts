@@ -1,15 +1,14 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { mintProviderUser, Nkey, providerCredentials } from '#bus-schemas';
 import type { NatsNode } from '#network';
 import { cacheFolder, findNatsServer, type Leaf, startLeaf } from '#provider';
 import { startNatsHub, startTcpProxy } from '#testcontainers';
+import { enrolledAt } from './plain-hub-under-test.ts';
 
 const LIMIT_MS = 1_000;
-const HOUR_MS = 3_600_000;
 
 let stack: AsyncDisposableStack;
 let hub: NatsNode;
@@ -32,16 +31,12 @@ afterEach(() => stack.disposeAsync());
 async function linkedLeaf(leafUrl: string): Promise<Leaf> {
   const home = await mkdtemp(join(tmpdir(), 'dinf-link-'));
   stack.defer(() => rm(home, { recursive: true, force: true, maxRetries: 3 }));
-  const [account, user] = [Nkey.create('account'), Nkey.create('user')];
-  const jwt = await mintProviderUser(account, user.getPublicKey(), Date.now() + HOUR_MS);
-  const credentialsFile = join(home, 'leaf.creds');
-  await writeFile(credentialsFile, providerCredentials(jwt, user));
   const log = pino({ level: 'warn' }, { write: (line) => void warnings.push(JSON.parse(line)) });
   const leaf = stack.use(
     await startLeaf({
       binary: (await findNatsServer({ cacheDir: cacheFolder(process.env) })).path,
       home: join(home, 'leaf'),
-      enrolments: [{ provider: account.getPublicKey(), leafUrls: [leafUrl], credentialsFile }],
+      enrolments: [await enrolledAt([leafUrl], home)],
       withoutLinkMs: LIMIT_MS,
       log,
     }),

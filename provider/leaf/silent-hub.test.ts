@@ -1,14 +1,13 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { mintProviderUser, Nkey, providerCredentials } from '#bus-schemas';
-import { cacheFolder, findNatsServer, type NatsServer, startNatsServer } from '#provider';
+import { cacheFolder, findNatsServer, type NatsServer } from '#provider';
 import { startLeaf } from './leaf.ts';
+import { enrolledAt, startPlainHub } from './plain-hub-under-test.ts';
 
-const HOUR_MS = 3_600_000;
 /** A pause of a hub that is only busy, in milliseconds: half of what a leaf tolerates. */
 const PAUSE_MS = 800;
 
@@ -22,28 +21,13 @@ beforeEach(async () => {
   const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
   hubs = [];
   for (const name of ['first', 'second'])
-    hubs.push(
-      stack.use(
-        await startNatsServer({
-          binary,
-          home: join(home, name),
-          config: ({ host, ports }) => `
-            host: ${host}, port: ${ports.client}
-            http: ${JSON.stringify(`${host}:${ports.monitor}`)}
-            leafnodes { host: ${host}, port: ${ports.leaf} }`,
-        }),
-      ),
-    );
-  const [account, user] = [Nkey.create('account'), Nkey.create('user')];
-  const jwt = await mintProviderUser(account, user.getPublicKey(), Date.now() + HOUR_MS);
-  const credentialsFile = join(home, 'leaf.creds');
-  await writeFile(credentialsFile, providerCredentials(jwt, user));
+    hubs.push(stack.use(await startPlainHub(join(home, name))));
   const leafUrls = hubs.map(({ leafUrl }) => leafUrl);
   stack.use(
     await startLeaf({
       binary,
       home: join(home, 'leaf'),
-      enrolments: [{ provider: account.getPublicKey(), leafUrls, credentialsFile }],
+      enrolments: [await enrolledAt(leafUrls, home)],
       log: pino({ level: 'silent' }),
     }),
   );

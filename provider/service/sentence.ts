@@ -49,7 +49,7 @@ export function sentenceOf(state: MachineState, now: number): string {
 export const recentDemand = ({ demand }: MachineState, now: number) =>
   demand === undefined || now - demand.at > OLD_REPORT_MS ? undefined : demand.builds;
 
-/** How long a machine that could serve has had no request, and the router's reason. */
+/** States the time without a request of a machine that could serve, and the router's reason. */
 function idleTextOf(state: MachineState, now: number): string {
   const { since } = state;
   const { lastAt } = state.answers;

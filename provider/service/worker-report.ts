@@ -46,7 +46,7 @@ export const WorkerReport = Type.Union([
     level: Type.String(),
     fault: Type.Optional(Type.String()),
   }),
-  /** What became of the requests for the builds of this machine in the last minute. */
+  /** The router's report on the requests of the last minute for the builds of this machine. */
   Type.Object({ t: Type.Literal('demand'), builds: DemandOfBuilds }),
   /** An answer has ended. */
   Type.Object({

@@ -19,13 +19,14 @@ const UNUSED: Spending = { caps: {}, used: byName(SPENDING_WINDOWS, () => 0) };
 /** Most keys in one reply of settlement. An account with more keys has revoked ones among them. */
 const MAX_COUNTED = 1_000;
 
+const noSuchKey = () => new ApiError('not_found', 'You have no such key.');
+
 export function addKeysRoutes(api: Api, now: () => number): void {
   const spending = async (key: string, account: string): Promise<Spending> =>
     (await api.ask(services.settlement.keySpending, { account, key })).keys[0] ?? UNUSED;
   const find = async (key: string, account: string): Promise<KeyRecord> => {
     const found = await api.ask(services.accounts.findKey, { key, account });
-    if (!found.ok || found.record.revokedAt !== undefined)
-      throw new ApiError('not_found', 'You have no such key.');
+    if (!found.ok || found.record.revokedAt !== undefined) throw noSuchKey();
     return found.record;
   };
   const calling = (request: FastifyRequest): Promise<[KeyRecord, Spending]> => {
@@ -152,7 +153,7 @@ export function addKeysRoutes(api: Api, now: () => number): void {
         account,
         ...settings,
       });
-      if (!updated.ok) throw new ApiError('not_found', 'You have no such key.');
+      if (!updated.ok) throw noSuchKey();
       return describe(updated.record, await spending(params.id, account));
     },
   });
@@ -176,7 +177,7 @@ export function addKeysRoutes(api: Api, now: () => number): void {
         keyHash: hash,
         hint,
       });
-      if (!rotated.ok) throw new ApiError('not_found', 'You have no such key.');
+      if (!rotated.ok) throw noSuchKey();
       return { key: text, data: describe(rotated.record, await spending(params.id, account)) };
     },
   });
@@ -194,7 +195,7 @@ export function addKeysRoutes(api: Api, now: () => number): void {
         key: params.id,
         account: callerOf(request).account,
       });
-      if (!revoked) throw new ApiError('not_found', 'You have no such key.');
+      if (!revoked) throw noSuchKey();
       return { id: params.id, deleted: true };
     },
   });

@@ -1,23 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { type Reserve, type Slot, SUITE_ID } from '#bus-schemas';
-import { announcement, idOf, slot } from './fleet-under-test.ts';
+import { announcement, idOf, reservation, slot } from './fleet-under-test.ts';
 import { Router } from './router.ts';
 
 const NOW = 10_000;
 const PERIOD_MS = 60_000;
 const [OWN, OTHER] = [idOf('B'), idOf('C')];
-
-const ask = (job: number, changes: Partial<Reserve> = {}): Reserve => ({
-  job: `job_${String(job).padStart(22, '0')}`,
-  account: 'acct_0000',
-  model: 'sim',
-  builds: ['sim'],
-  promptTokens: 100,
-  maxOutputTokens: 100,
-  patienceMs: 0,
-  exclude: [],
-  ...changes,
-});
 
 /** A router of machines with these slots: the machine in question, then others. */
 function routerOf(own: Partial<Slot>, ...others: Partial<Slot>[]): Router {
@@ -49,7 +37,7 @@ function reportOf(router: Router) {
 describe('the report to a machine that got no request', () => {
   test('states that none came for its build', () => {
     const router = routerOf({}, { build: 'another' });
-    send(router, ask(1, { builds: ['another'] }));
+    send(router, reservation(1, { builds: ['another'] }));
     expect(reportOf(router)).toEqual({
       build: 'sim',
       requests: 0,
@@ -66,7 +54,7 @@ describe('the report to a machine that got no request', () => {
       { decodeTps: 2 },
       { decodeTps: 200, maxConcurrency: 0 },
     );
-    send(router, ask(1), ask(2));
+    send(router, reservation(1), reservation(2));
     expect(reportOf(router)).toMatchObject({
       requests: 2,
       chosen: 0,
@@ -81,13 +69,13 @@ describe('the report to a machine that got no request', () => {
     ['it answers other requests already', { running: 3 }, {}, 'queue'],
   ])('names the term if %s', (_why, own, other, term) => {
     const router = routerOf(own, other);
-    send(router, ask(1));
+    send(router, reservation(1));
     expect(reportOf(router)?.behind?.term).toBe(term);
   });
 
   test('states that the draw between equal machines went to others', () => {
     const router = routerOf({}, {});
-    send(router, ask(1), ask(2));
+    send(router, reservation(1), reservation(2));
     const survey = router.surveyDemand(PERIOD_MS, NOW);
     const reports = [...router.fleet.all()].map((machine) => survey.reportFor(machine).builds[0]);
     expect(reports.map((report) => report?.chosen).toSorted()).toEqual([0, 2]);
@@ -102,20 +90,20 @@ describe('the report to a machine that got no request', () => {
     ['slot_failed', { state: 'failed' }, {}],
   ])('names the gate %s', (gate, own, wish) => {
     const router = routerOf(own, { traits: ['vision'] });
-    send(router, ask(1, wish));
+    send(router, reservation(1, wish));
     expect(reportOf(router)).toMatchObject({ requests: 1, chosen: 0, missed: gate });
   });
 
   test('names the gate that stopped most of the last requests', () => {
     const router = routerOf({ contextTokens: 150, decodeTps: 5 }, {});
     const short = { promptTokens: 10, maxOutputTokens: 10 };
-    send(router, ask(1, short), ask(2), ask(3), ask(4));
+    send(router, reservation(1, short), reservation(2), reservation(3), reservation(4));
     expect(reportOf(router)).toMatchObject({ requests: 4, missed: 'context' });
   });
 
   test('states that another build of the model is preferred', () => {
     const router = routerOf({}, { build: 'newer' });
-    send(router, ask(1, { builds: ['newer', 'sim'] }));
+    send(router, reservation(1, { builds: ['newer', 'sim'] }));
     expect(reportOf(router)).toMatchObject({ requests: 1, missed: 'other_build' });
   });
 
@@ -128,13 +116,13 @@ describe('the report to a machine that got no request', () => {
 
 test('a machine that was chosen gets the number and no reason; the next period begins at 0', () => {
   const router = routerOf({});
-  send(router, ask(1), ask(2));
+  send(router, reservation(1), reservation(2));
   expect(reportOf(router)).toEqual({ build: 'sim', requests: 2, chosen: 2 });
   expect(reportOf(router)).toMatchObject({ requests: 0, chosen: 0, missed: 'no_requests' });
 });
 
 test('requests that name their machines, and further attempts, are no further demand', () => {
   const router = routerOf({}, {});
-  send(router, ask(1, { only: [OTHER] }), ask(2, { exclude: [OTHER] }));
+  send(router, reservation(1, { only: [OTHER] }), reservation(2, { exclude: [OTHER] }));
   expect(reportOf(router)).toEqual({ build: 'sim', requests: 0, chosen: 1 });
 });

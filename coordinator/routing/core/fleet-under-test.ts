@@ -1,6 +1,6 @@
-import { type Announcement, type Slot, SUITE_ID } from '#bus-schemas';
+import { type Announcement, type Reserve, type Slot, SUITE_ID } from '#bus-schemas';
 
-/** Announcements of providers for tests. */
+/** Announcements of providers and requests for tests. */
 
 export const idOf = (letter: string) => `A${letter.repeat(55)}`;
 export const slot = (changes: Partial<Slot> = {}): Slot => ({
@@ -28,5 +28,17 @@ export const announcement = (
   engine: 'simulated',
   sealing: { suite: SUITE_ID, publicKey: new Uint8Array(32) },
   slots,
+  ...changes,
+});
+/** A request that does not wait, for the job with this number. */
+export const reservation = (job: number, changes: Partial<Reserve> = {}): Reserve => ({
+  job: `job_${String(job).padStart(22, '0')}`,
+  account: 'acct_0000',
+  model: 'sim',
+  builds: ['sim'],
+  promptTokens: 100,
+  maxOutputTokens: 100,
+  patienceMs: 0,
+  exclude: [],
   ...changes,
 });

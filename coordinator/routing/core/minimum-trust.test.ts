@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { type Reserve, type Reserved, SUITE_ID, type TrustLevel } from '#bus-schemas';
 import { explainFleet } from '../views.ts';
-import { announcement, idOf, slot } from './fleet-under-test.ts';
+import { announcement, idOf, reservation, slot } from './fleet-under-test.ts';
 import { Router } from './router.ts';
 
 const NOW = 10_000;
@@ -32,17 +32,7 @@ function routerWith(minimumTrust?: TrustLevel): Router {
 let jobs = 0;
 function placed(router: Router, changes: Partial<Reserve>): string | undefined {
   let reply: Reserved | undefined;
-  const request: Reserve = {
-    job: `job_${String(jobs++).padStart(22, '0')}`,
-    account: 'acct_0000',
-    model: 'sim',
-    builds: ['sim'],
-    promptTokens: 100,
-    maxOutputTokens: 100,
-    patienceMs: 0,
-    exclude: [],
-    ...changes,
-  };
+  const request = reservation(jobs++, changes);
   const answer = (given: Reserved) => {
     reply = given;
   };

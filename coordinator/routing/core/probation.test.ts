@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type Reserve, type Reserved, type Slot, SUITE_ID } from '#bus-schemas';
-import { announcement, idOf, slot } from './fleet-under-test.ts';
+import { announcement, idOf, reservation, slot } from './fleet-under-test.ts';
 import { PLACEMENTS_PER_TURN } from './probation.ts';
 import { Router } from './router.ts';
 
@@ -26,16 +26,7 @@ const add = (
 let jobs = 0;
 function place(router: Router, changes: Partial<Reserve> = {}): string | undefined {
   jobs += 1;
-  const sizes = { promptTokens: 100, maxOutputTokens: 100, patienceMs: 0 };
-  const request = {
-    job: `job_${String(jobs).padStart(22, '0')}`,
-    account: 'acct_0000',
-    model: 'sim',
-    builds: ['sim'],
-    exclude: [],
-    ...sizes,
-    ...changes,
-  };
+  const request = reservation(jobs, changes);
   let reply: Reserved | undefined;
   const answer = (given: Reserved) => {
     reply = given;

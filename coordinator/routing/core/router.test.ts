@@ -1,19 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { type Announcement, type Reserve, type Reserved, type Slot, SUITE_ID } from '#bus-schemas';
-import { announcement, idOf, slot } from './fleet-under-test.ts';
+import { announcement, idOf, reservation, slot } from './fleet-under-test.ts';
 import { Router } from './router.ts';
 
-const ask = (changes: Partial<Reserve> = {}): Reserve => ({
-  job: 'job_0000000000000000000000',
-  account: 'acct_0000',
-  model: 'sim',
-  builds: ['sim'],
-  promptTokens: 100,
-  maxOutputTokens: 100,
-  patienceMs: 0,
-  exclude: [],
-  ...changes,
-});
+const ask = (changes: Partial<Reserve> = {}): Reserve => reservation(0, changes);
 const newRouter = (random = () => 0) =>
   new Router({ suite: SUITE_ID, queueDepth: 4, graceMs: 6_000, startedAt: 0, random });
 const LATER = 10_000;

@@ -21,7 +21,7 @@ const NO_TRACES = ignored('The network does not forward traces of its callers.')
 export const NEVER_SHORTENED =
   'A conversation is never shortened here; one that is too long fails.';
 
-/** How the next token is chosen. OpenAI's newer APIs have only a part of these fields. */
+/** Fields for the choice of the next token. OpenAI's newer APIs have only a part of them. */
 const { seed, top_k, min_p, repetition_penalty, frequency_penalty, presence_penalty, logit_bias } =
   chatFields;
 export const sampling: ParameterTable = supportedFields({

@@ -21,7 +21,7 @@ export interface ServedModel {
   readonly text: TextModel | undefined;
 }
 
-/** What the owner states about models whose server does not. */
+/** Properties that the owner states because the model server does not report them. */
 export interface StatedByOwner {
   /** The models to offer, by their name or their build; all without an entry. */
   readonly models: readonly string[];
