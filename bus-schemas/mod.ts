@@ -2,6 +2,7 @@
  * Messages between the parts of the system, and their encoding. Every other folder may import this
  * one; this one imports no other.
  */
+
 export {
   credentialsLifetime,
   earningsText,
@@ -23,6 +24,7 @@ export {
 } from './accounts/jwts.ts';
 export { isNkeySigned, Nkey } from './accounts/nkey.ts';
 export { demandTls, isLoopback } from './addresses.ts';
+export { REPORTED_PER_COUNTED, UNSEEN_TOKENS } from './billing-tolerance.ts';
 export { fromHex, HASH_BYTES, Hex, hex, isSame, X25519_KEY_BYTES } from './bytes.ts';
 export { BEST_CHIP, type ChipFigures, chipFigures } from './chips.ts';
 export {

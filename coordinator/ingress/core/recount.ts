@@ -1,3 +1,4 @@
+import { REPORTED_PER_COUNTED, UNSEEN_TOKENS } from '#bus-schemas';
 import { isGiven, isObject, type JsonObject } from '#http-api/core/json.ts';
 
 /**
@@ -11,17 +12,10 @@ import { isGiven, isObject, type JsonObject } from '#http-api/core/json.ts';
  */
 
 /**
- * Most billed tokens for each recounted one with usual settings: the model was trained on texts
- * that this tokenizer split, so it mostly writes the same tokens.
- */
-const PLAIN_FACTOR = 1.25;
-/**
  * Most billed tokens for each recounted one with a grammar or a high temperature, which make
  * unusual tokens more likely.
  */
 const SHAPED_FACTOR = 2;
-/** Tokens of the end of the answer, the marks around reasoning, and parts of characters. */
-const ANSWER_TOKENS = 32;
 /** Tokens of the markup around the name and arguments of a tool call. */
 const CALL_TOKENS = 48;
 /**
@@ -57,8 +51,8 @@ export function recountTerms(body: JsonObject): RecountTerms | undefined {
     isGiven(body['tools']) ||
     (isObject(format) && format['type'] !== 'text');
   return {
-    factor: isShaped ? SHAPED_FACTOR : PLAIN_FACTOR,
-    hiddenTokens: ANSWER_TOKENS + stopTokens(body['stop']),
+    factor: isShaped ? SHAPED_FACTOR : REPORTED_PER_COUNTED,
+    hiddenTokens: UNSEEN_TOKENS + stopTokens(body['stop']),
   };
 }
 
@@ -88,5 +82,5 @@ export function isOverbilled(
 
 /** Whether the claim is so high that the answer is recounted even outside the sample. */
 export function isDense({ tokens }: BilledAnswer, bytes: number): boolean {
-  return tokens > ANSWER_TOKENS && tokens > bytes * DENSE;
+  return tokens > UNSEEN_TOKENS && tokens > bytes * DENSE;
 }

@@ -1,4 +1,4 @@
-import type { InferenceRequest } from '#bus-schemas';
+import { type InferenceRequest, REPORTED_PER_COUNTED, UNSEEN_TOKENS } from '#bus-schemas';
 import { ChatTemplate, templateIn } from '../../models/chat-template.ts';
 import { findModel } from '../../models/find-model.ts';
 import { ModelError } from '../../models/model-error.ts';
@@ -7,12 +7,6 @@ import { Tokenizer } from '../../models/tokenizer.ts';
 
 /** Largest vocabulary of a model, in tokens. The weights, which limit it, are not read here. */
 const MAX_VOCABULARY = 1_000_000;
-/**
- * Most reported tokens for each token that the tokenizer finds, and a number that is always
- * allowed: models write some tokens that are not text, and spell some words in smaller tokens.
- */
-const FACTOR = 1.25;
-const ALLOWANCE = 32;
 
 /**
  * The parts of a model's files that treat text. They count the tokens that a model server reports,
@@ -58,7 +52,9 @@ export class TextModel {
 
 /** The reported number, or the counted one if the reported one is far higher. */
 export const plausible = (reported: number, counted: number | undefined): number =>
-  counted !== undefined && reported > counted * FACTOR + ALLOWANCE ? counted : reported;
+  counted !== undefined && reported > counted * REPORTED_PER_COUNTED + UNSEEN_TOKENS
+    ? counted
+    : reported;
 
 /**
  * Opens the text parts of a model that is on this machine: its server names a folder, or a
