@@ -28,6 +28,16 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
       'claude --model sim',
     ].map((line) => [`docs/clients/claude-code.md: ${line}`, 'needs Claude Code']),
   ),
+  'docs/clients/codex.md: export DINF_API_KEY=sk-db-…': 'needs Codex CLI',
+  'docs/clients/codex.md: codex exec "Read the file README.md."':
+    'needs Codex CLI (e2e/clients/codex.test.ts)',
+  'docs/clients/codex.md: model = "sim"': 'settings of Codex CLI (e2e/clients/codex.test.ts)',
+  'docs/clients/opencode.md: export DINF_API_KEY=sk-db-…': 'needs OpenCode',
+  'docs/clients/opencode.md: opencode run --model dinf/sim "Read the file README.md."':
+    'needs OpenCode (e2e/clients/opencode.test.ts)',
+  'docs/clients/opencode.md: {': 'settings of OpenCode (e2e/clients/opencode.test.ts)',
+  'docs/clients/litellm.md: import litellm': 'Python, tried by hand',
+  'docs/clients/pydantic-ai.md: from pydantic_ai import Agent': 'Python, tried by hand',
   'docs/clients/ollama.md: from ollama import Client': 'Python (e2e/clients/ollama.test.ts)',
   'docs/serving.md: Ready: the last request ended 4 min ago.': 'an example of what is printed',
   'docs/operating/nats-tools.md: nats context save dinf --server nats://127.0.0.1:4222 --creds .dinf/keys/ops.creds --select':
