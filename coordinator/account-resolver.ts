@@ -1,8 +1,11 @@
 import { encodeGeneric } from '@nats-io/jwt';
-import type { NatsConnection } from '@nats-io/nats-core';
+import { type Msg, type NatsConnection, TimeoutError } from '@nats-io/nats-core';
 import { mintProviderAccount, type OperatorKeys } from '#bus-schemas';
 
-const TIMEOUT_MS = 5_000;
+/** Time that the hub has to answer one request to its resolver, in milliseconds. */
+const TRY_MS = 1_600;
+/** A request is lost if the system connection changes to another hub just then, so it is repeated. */
+const TRIES = 3;
 
 interface ResolverReply {
   readonly error?: { readonly description?: string };
@@ -57,9 +60,24 @@ async function ask(
   subject: string,
   payload: string,
 ): Promise<ResolverReply> {
-  const message = await system.request(subject, payload, { timeout: TIMEOUT_MS });
+  const message = await requestRepeatedly(system, subject, payload);
   const reply = message.json<ResolverReply>();
   if (reply.error !== undefined)
     throw new Error(`${subject}: ${reply.error.description ?? 'refused'}`);
   return reply;
+}
+
+/** Every request to the resolver has the same effect when it is received twice. */
+async function requestRepeatedly(
+  system: NatsConnection,
+  subject: string,
+  payload: string,
+): Promise<Msg> {
+  for (let tried = 1; ; tried += 1) {
+    try {
+      return await system.request(subject, payload, { timeout: TRY_MS });
+    } catch (error) {
+      if (!(error instanceof TimeoutError) || tried === TRIES) throw error;
+    }
+  }
 }
