@@ -1,8 +1,12 @@
 import { InvalidArgumentError } from 'commander';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import { isMonth } from '#coordinator/months.ts';
+import { parseSchedule } from '#provider/guest/schedule.ts';
 
 /** Parsers for the values of options. The message of an error completes the name of the option. */
 
+/** The schedule of a machine that serves at every hour. */
+export const ALWAYS = 'always';
 const MICRO_USD = 1_000_000;
 const MAX_PORT = 65_535;
 
@@ -17,6 +21,16 @@ export const percent = (text: string): number =>
     text,
     'must be a whole number from 1 to 100',
   );
+
+/** Checks the hours in which a machine serves; returns them as they were written. */
+export function scheduleText(text: string): string {
+  try {
+    if (text !== ALWAYS) parseSchedule(text);
+    return text;
+  } catch (error) {
+    throw new InvalidArgumentError(messageOf(error));
+  }
+}
 
 export const port = (text: string): number =>
   numberThat(

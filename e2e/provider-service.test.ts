@@ -108,7 +108,7 @@ test('a machine serves in the background, is paused and resumed, survives the en
   });
 });
 
-test('an engine that is killed is named in the events, and the machine serves again', {
+test('an engine that is killed is named in the events, and the machine serves again, until its schedule closes it', {
   timeout: 120_000,
 }, async () => {
   const token = await network.network.enrolToken();
@@ -125,6 +125,12 @@ test('an engine that is killed is named in the events, and the machine serves ag
   await expect
     .poll(async () => (await client.state()).models.map(({ state }) => state))
     .toEqual(['resident']);
+
+  const hour = (new Date().getUTCHours() + 12) % 24;
+  const hours = `daily ${String(hour).padStart(2, '0')}:00-${String(hour).padStart(2, '0')}:30 UTC`;
+  expect(await provider('start', '--schedule', hours)).toMatch(
+    /\nClosed: your schedule \(--schedule\) excludes this hour\. It opens in \d+ (h|min)\.\n$/,
+  );
 });
 
 test('a machine that is not enrolled says what its owner must do, and does not try again', {

@@ -26,3 +26,15 @@ export const engineFaultTexts: Readonly<Record<EngineFault, string>> = {
     'the memory was full, so the system ended the engine. It gets a smaller share of the memory now.',
   engine_unreadable: 'the engine sent a message that cannot be read, and was ended.',
 };
+
+/** Reasons why a machine that could serve accepts no new requests, because its owner set it so. */
+export const CLOSURE_REASONS = [
+  /** It is none of the hours in which the machine serves. */
+  'schedule',
+] as const;
+export type ClosureReason = (typeof CLOSURE_REASONS)[number];
+
+/** Each text completes "Closed: ". */
+export const closedTexts: Readonly<Record<ClosureReason, string>> = {
+  schedule: 'your schedule (--schedule) excludes this hour.',
+};

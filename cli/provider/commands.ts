@@ -5,8 +5,11 @@ import { lockFolder } from '#bin/folder-lock.ts';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
+import { Door } from '#provider/guest/door.ts';
+import { parseSchedule } from '#provider/guest/schedule.ts';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { observability } from '../observability.ts';
+import { ALWAYS } from '../option-parsers.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { doctor } from './doctor.ts';
 import { type Engines, engines, OPENAI } from './engines.ts';
@@ -64,6 +67,7 @@ async function provide({
   concurrency,
   idleMinutes,
   memoryPercent,
+  schedule = ALWAYS,
   ...flags
 }: ServeOptions): Promise<void> {
   // Two providers in one folder would share one identity.
@@ -122,8 +126,13 @@ async function provide({
       .map(({ build }) => build)
       .join(', ')} with ${engine.name}`,
   );
+  const door = new Door({
+    schedule: schedule === ALWAYS ? undefined : parseSchedule(schedule),
+    setDraining: (isDraining) => daemon.setDraining(isDraining),
+  });
+  // The first pulse comes before this report: it says whether the machine is closed from the start.
+  using _reports = channel.serve({ daemon, engine, door });
   channel.report({ t: 'serving', provider: daemon.provider, engine: engine.name, coordinator });
-  using _reports = channel.serve(daemon, engine);
   await stopSignal();
   await daemon.drain(DRAIN_MS);
 }

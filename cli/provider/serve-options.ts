@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { coordinatorUrl, homeFolder } from '#bus-schemas/running-network.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
-import { percent, wholeNumber } from '../option-parsers.ts';
+import { percent, scheduleText, wholeNumber } from '../option-parsers.ts';
 import { AUTO, engines } from './engines.ts';
 import { addUpstreamOptions, type UpstreamFlags } from './upstream-options.ts';
 
@@ -18,6 +18,7 @@ export interface ServeOptions extends UpstreamFlags {
   readonly concurrency: number;
   readonly idleMinutes: number;
   readonly memoryPercent: number;
+  readonly schedule?: string;
 }
 
 export const homeOption = (): Option =>
@@ -71,6 +72,11 @@ export function addServeOptions(command: Command): Command {
       'percent of the memory for models that may be used, from 1 to 100',
       percent,
       100,
+    )
+    .option(
+      '--schedule <windows>',
+      'hours in which the machine serves, such as "mon-fri 22:00-08:00 Europe/Berlin; sat,sun 00:00-24:00"; "always" for all',
+      scheduleText,
     );
   return addUpstreamOptions(serving);
 }

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import { lockFolder } from '#bin/folder-lock.ts';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import type { ControlClient } from '#provider/service/control-client.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { wholeNumber } from '../option-parsers.ts';
 import { stopSignal } from '../stop-signal.ts';
@@ -118,6 +119,7 @@ async function start(options: ServeOptions, command: Command): Promise<void> {
     concurrency: options.concurrency,
     idleMinutes: options.idleMinutes,
     memoryPercent: options.memoryPercent,
+    ...(options.schedule !== undefined && { schedule: options.schedule }),
     link: options.link ?? false,
     upstream: upstreamArguments(options),
   };
@@ -128,7 +130,7 @@ async function start(options: ServeOptions, command: Command): Promise<void> {
   await saveSettings(home, { ...chosen, isPaused: false, ...saved, ...changes });
   const client = await clientOf(home);
   if ((await client.hello()) === undefined) await launch(home, await tokenOf(options));
-  else if (Object.keys(changes).length > 0) await client.begin('restart');
+  else if (Object.keys(changes).length > 0) await restartWorker(client);
   await followStart(home);
 }
 
@@ -212,9 +214,14 @@ async function stop(home: string): Promise<void> {
 
 async function restart(home: string): Promise<void> {
   const client = await runningClient(home);
+  await restartWorker(client);
+  await followStart(home);
+}
+
+/** Resolves when the worker has ended; the next one is starting. */
+async function restartWorker(client: ControlClient): Promise<void> {
   const { id } = await client.begin('restart');
   while ((await client.operation(id)).status === 'running') await delay(LOOK_MS);
-  await followStart(home);
 }
 
 async function setPaused(home: string, isPaused: boolean): Promise<void> {
@@ -261,7 +268,7 @@ async function supervise(home: string): Promise<void> {
   const file = new LogFile(home);
   const log = pino({ base: { name: 'supervisor' } }, { write: (line) => file.add(line.trimEnd()) });
   const { coordinator, engine, models, concurrency, idleMinutes, link, isPaused } = settings;
-  const { upstream = [], memoryPercent = 100 } = settings;
+  const { upstream = [], memoryPercent = 100, schedule } = settings;
   const supervisor = new Supervisor({
     command: [
       process.execPath,
@@ -270,6 +277,7 @@ async function supervise(home: string): Promise<void> {
       ...['--home', home, '--coordinator', coordinator, '--engine', engine],
       ...['--concurrency', String(concurrency), '--idle-minutes', String(idleMinutes)],
       ...['--memory-percent', String(memoryPercent)],
+      ...(schedule === undefined ? [] : ['--schedule', schedule]),
       ...models.flatMap((model) => ['--model', model]),
       ...(link ? ['--link'] : []),
       ...upstream,

@@ -1,9 +1,16 @@
 import type { AgentObserver } from '#provider/agent/agent.ts';
 import type { Daemon } from '#provider/daemon.ts';
 import type { Engine } from '#provider/engine/engine.ts';
+import type { Door } from '#provider/guest/door.ts';
 import { lineOf } from '#provider/service/event-log.ts';
 import { WORKER_READY } from '#provider/service/supervisor.ts';
 import { isWorkerOrder, type WorkerReport } from '#provider/service/worker-report.ts';
+
+interface Serving {
+  readonly daemon: Daemon;
+  readonly engine: Engine;
+  readonly door: Door;
+}
 
 const PULSE_MS = 1_000;
 
@@ -42,18 +49,23 @@ export class WorkerChannel {
     process.send?.(report);
   }
 
-  /** Reports the state every second, and carries out the orders of the supervisor. */
-  serve(daemon: Daemon, engine: Engine): Disposable {
-    if (process.env['DINF_PAUSED'] === '1') daemon.setDraining(true);
-    const pulse = setInterval(() => this.#pulse(daemon, engine), PULSE_MS);
+  /** Reports the state at once and then every second, and carries out the orders of the supervisor. */
+  serve({ daemon, engine, door }: Serving): Disposable {
+    if (process.env['DINF_PAUSED'] === '1') door.setPaused(true);
+    const beat = () => {
+      door.tick(Date.now());
+      this.#pulse({ daemon, engine, door });
+    };
+    beat();
+    const pulse = setInterval(beat, PULSE_MS);
     let fault = engine.fault;
     // The engine may be started again before the next pulse; the owner must see its end nevertheless.
     engine.onChange(() => {
-      if (engine.fault !== fault) this.#pulse(daemon, engine);
+      if (engine.fault !== fault) this.#pulse({ daemon, engine, door });
       fault = engine.fault;
     });
     const receive = (order: unknown) => {
-      if (isWorkerOrder(order)) daemon.setDraining(order.t === 'pause');
+      if (isWorkerOrder(order)) door.setPaused(order.t === 'pause');
     };
     process.on('message', receive);
     return {
@@ -64,7 +76,7 @@ export class WorkerChannel {
     };
   }
 
-  #pulse({ running, linkFault }: Daemon, engine: Engine): void {
+  #pulse({ daemon: { running, linkFault }, engine, door }: Serving): void {
     this.report({
       t: 'pulse',
       running,
@@ -76,6 +88,7 @@ export class WorkerChannel {
       })),
       ...(linkFault !== undefined && { linkFault }),
       ...(engine.fault !== undefined && { engineFault: engine.fault }),
+      ...(door.closed !== undefined && { closed: door.closed }),
     });
   }
 }

@@ -26,7 +26,7 @@ export type ControlHello = Static<typeof ControlHello>;
 export const State = Type.Object({
   phase: Type.String({
     description:
-      'starting, waiting_for_approval, serving, engine_down, disconnected, unverified, untrusted, restarting, crash_loop, failed, paused or stopping.',
+      'starting, waiting_for_approval, serving, engine_down, disconnected, unverified, untrusted, restarting, crash_loop, failed, paused, closed or stopping.',
   }),
   sentence: Type.String({ description: 'What the machine is doing and why, for its owner.' }),
   since: time,

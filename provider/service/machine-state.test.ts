@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { gateTexts, trustFaultTexts } from '#bus-schemas';
+import type { Closed } from '../guest/door.ts';
 import type { EngineFault } from '../reasons.ts';
 import { demandReason } from './demand-reason.ts';
 import { atStart, type MachineEvent, next } from './machine-state.ts';
@@ -25,6 +26,12 @@ const pulse = (running = 0, linkFault?: string): MachineEvent => ({
   running,
   models: [],
   ...(linkFault !== undefined && { linkFault }),
+});
+const closed = (why: Closed, running = 0): MachineEvent => ({
+  t: 'pulse',
+  running,
+  models: [],
+  closed: why,
 });
 const engineFault = (fault: EngineFault): MachineEvent => ({
   t: 'pulse',
@@ -132,6 +139,19 @@ describe('a machine', () => {
       [
         'disconnected',
         'Not connected for 60 s: a hub is reachable but does not accept this machine. It is tried again without end.',
+      ],
+    ],
+    [
+      'outside of its hours',
+      [started, serving, closed({ reason: 'schedule', until: START + 10_860_000 })],
+      ['closed', 'Closed: your schedule (--schedule) excludes this hour. It opens in 3 h.'],
+    ],
+    [
+      'outside of its hours with a running request',
+      [started, serving, closed({ reason: 'schedule' }, 1)],
+      [
+        'closed',
+        'Closed: your schedule (--schedule) excludes this hour. 1 running request will be completed.',
       ],
     ],
     ...(

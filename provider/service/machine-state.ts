@@ -1,5 +1,5 @@
 import type { DemandReport } from '#bus-schemas';
-import type { EngineFault } from '../reasons.ts';
+import type { ClosureReason, EngineFault } from '../reasons.ts';
 import type { ReportedModel, WorkerReport } from './worker-report.ts';
 
 /**
@@ -23,6 +23,7 @@ type Phase =
   | 'crash_loop'
   | 'failed'
   | 'paused'
+  | 'closed'
   | 'stopping';
 
 export interface MachineState {
@@ -40,6 +41,8 @@ export interface MachineState {
   readonly engine: string | undefined;
   /** Why the engine does not run; undefined while it runs. */
   readonly engineFault: EngineFault | undefined;
+  /** Why the owner's settings exclude new requests at present, and the end of it if it is known. */
+  readonly closed: { readonly reason: ClosureReason; readonly until?: number } | undefined;
   readonly models: readonly ReportedModel[];
   readonly running: number;
   readonly link: { readonly fault: string | undefined; readonly since: number } | undefined;
@@ -95,6 +98,7 @@ export const atStart = (now: number, isPaused: boolean): MachineState => ({
   coordinator: undefined,
   engine: undefined,
   engineFault: undefined,
+  closed: undefined,
   models: [],
   running: 0,
   link: undefined,
@@ -110,10 +114,22 @@ export function next(before: MachineState, event: MachineEvent, now: number): Ma
   return { ...after, phase, reason, since: phase === before.phase ? before.since : now };
 }
 
+/** What only a running worker reports. */
+const WITHOUT_WORKER = {
+  provider: undefined,
+  models: [],
+  running: 0,
+  engineFault: undefined,
+  closed: undefined,
+  link: undefined,
+  approval: undefined,
+  demand: undefined,
+} as const;
+
 function changeOf(before: MachineState, event: MachineEvent, now: number): Partial<MachineState> {
   switch (event.t) {
     case 'worker_started':
-      return { down: undefined };
+      return { ...WITHOUT_WORKER, down: undefined };
     case 'worker_ended':
       return {
         down: {
@@ -121,13 +137,7 @@ function changeOf(before: MachineState, event: MachineEvent, now: number): Parti
           failures: event.failures,
           nextStartAt: event.nextStartAt,
         },
-        provider: undefined,
-        models: [],
-        running: 0,
-        engineFault: undefined,
-        link: undefined,
-        approval: undefined,
-        demand: undefined,
+        ...WITHOUT_WORKER,
       };
     case 'link_code':
       return { approval: { code: event.code, page: event.page } };
@@ -143,6 +153,7 @@ function changeOf(before: MachineState, event: MachineEvent, now: number): Parti
         running: event.running,
         models: event.models,
         engineFault: event.engineFault,
+        closed: event.closed,
         link:
           before.link !== undefined && before.link.fault === event.linkFault
             ? before.link
@@ -191,6 +202,7 @@ function phaseOf(state: MachineState): Pick<MachineState, 'phase' | 'reason'> {
   if (state.approval !== undefined) return { phase: 'waiting_for_approval', reason: undefined };
   if (state.provider === undefined) return { phase: 'starting', reason: undefined };
   if (state.isPaused) return { phase: 'paused', reason: undefined };
+  if (state.closed !== undefined) return { phase: 'closed', reason: state.closed.reason };
   if (state.engineFault !== undefined) return { phase: 'engine_down', reason: state.engineFault };
   if (link?.fault !== undefined) return { phase: 'disconnected', reason: link.fault };
   if (trust?.standing === 'untrusted') return { phase: 'untrusted', reason: trust.fault };

@@ -1,5 +1,5 @@
 import { trustFaultTexts } from '#bus-schemas';
-import { engineFaultTexts } from '../reasons.ts';
+import { closedTexts, engineFaultTexts } from '../reasons.ts';
 import { demandReason } from './demand-reason.ts';
 import type { MachineState } from './machine-state.ts';
 
@@ -22,6 +22,8 @@ export function sentenceOf(state: MachineState, now: number): string {
       return running > 0
         ? `Paused by you: ${counted(running, 'running request')} will be completed. "dinf provider resume" serves again.`
         : 'Paused by you. "dinf provider resume" serves again.';
+    case 'closed':
+      return closedSentence(state, now);
     case 'engine_down':
       return `Not serving: ${engineFaultTexts[state.engineFault ?? 'engine_crashed']} It is started again.`;
     case 'disconnected':
@@ -60,6 +62,13 @@ function idleTextOf(state: MachineState, now: number): string {
   return lastAt === undefined
     ? ': no request has come yet.'
     : `: the last request ended ${ago(now - lastAt)}.`;
+}
+
+function closedSentence({ closed, running }: MachineState, now: number): string {
+  const text = closedTexts[closed?.reason ?? 'schedule'];
+  const rest = running > 0 ? ` ${counted(running, 'running request')} will be completed.` : '';
+  const opens = closed?.until === undefined ? '' : ` It opens ${until(closed.until, now)}.`;
+  return `Closed: ${text}${opens}${rest}`;
 }
 
 const trustText = (fault: string): string => {

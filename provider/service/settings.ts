@@ -12,6 +12,8 @@ const Settings = Type.Object({
   idleMinutes: Type.Integer({ minimum: 0 }),
   /** Absent in settings that an older version saved. */
   memoryPercent: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })),
+  /** The hours in which the machine serves; absent if it always does. */
+  schedule: Type.Optional(Type.String()),
   /** Whether a machine that is not enrolled yet shows a code for its owner to approve. */
   link: Type.Boolean(),
   isPaused: Type.Boolean(),

@@ -90,6 +90,21 @@ describe('the worker of a machine', () => {
     await expect.poll(phaseOf(supervisor)).toBe('serving');
   });
 
+  test('that is still starting is stopped too', async () => {
+    const supervisor = supervise(WORKER);
+    await supervisor.stop();
+    expect(supervisor.state.phase).toBe('stopping');
+  });
+
+  test('is starting again, and no longer serving, as soon as its restart was ordered and it has ended', async () => {
+    await using supervisor = supervise(WORKER);
+    await expect.poll(phaseOf(supervisor)).toBe('serving');
+    const before = supervisor.state.provider;
+    await supervisor.restart();
+    await expect.poll(() => supervisor.state.provider).not.toBe(before);
+    await expect.poll(phaseOf(supervisor)).toBe('serving');
+  });
+
   test('receives the pause of its owner, also after it was started again', async () => {
     await using supervisor = supervise(WORKER);
     await expect.poll(phaseOf(supervisor)).toBe('serving');

@@ -126,6 +126,8 @@ export class Supervisor implements AsyncDisposable {
       });
       this.#worker = worker;
       this.#heardAt = performance.now();
+      // The order to stop came while the worker was starting.
+      if (this.#state.isStopping) void worker.stop();
       const watch = setInterval(() => this.#checkAlive(worker, silenceMs), silenceMs / 6);
       const exit = await worker.exited;
       clearInterval(watch);

@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { DemandOfBuilds } from '#bus-schemas';
-import { ENGINE_FAULTS } from '../reasons.ts';
+import { CLOSURE_REASONS, ENGINE_FAULTS } from '../reasons.ts';
 
 /**
  * Messages between the worker, which serves the models, and the supervisor, which starts the worker
@@ -38,6 +38,14 @@ export const WorkerReport = Type.Union([
     linkFault: Type.Optional(Type.String()),
     /** Why the engine does not run; absent while it runs. */
     engineFault: Type.Optional(Type.Enum(ENGINE_FAULTS)),
+    /** Why the machine accepts no new requests; absent while it does. */
+    closed: Type.Optional(
+      Type.Object({
+        reason: Type.Enum(CLOSURE_REASONS),
+        /** Time at which it opens again, in milliseconds since 1970, if it is known. */
+        until: Type.Optional(Type.Number()),
+      }),
+    ),
   }),
   /** The network has judged this machine. */
   Type.Object({

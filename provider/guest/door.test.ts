@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest';
+import { Door } from './door.ts';
+import { parseSchedule } from './schedule.ts';
+
+const NIGHT = Date.parse('2026-11-27T23:00:00Z');
+const MORNING = Date.parse('2026-11-28T08:00:00Z');
+const EVENING = Date.parse('2026-11-28T22:00:00Z');
+
+function doorWith(schedule?: string) {
+  const orders: boolean[] = [];
+  const door = new Door({
+    schedule: schedule === undefined ? undefined : parseSchedule(schedule),
+    setDraining: (isDraining) => orders.push(isDraining),
+  });
+  return { door, orders };
+}
+
+test('a machine closes at the end of its hours and opens at their beginning, with one order each', () => {
+  const { door, orders } = doorWith('daily 22:00-08:00 UTC');
+  door.tick(NIGHT);
+  door.tick(NIGHT + 1_000);
+  expect([door.closed, orders]).toEqual([undefined, []]);
+  door.tick(MORNING);
+  door.tick(MORNING + 1_000);
+  expect([door.closed, orders]).toEqual([{ reason: 'schedule', until: EVENING }, [true]]);
+  door.tick(EVENING);
+  expect([door.closed, orders]).toEqual([undefined, [true, false]]);
+});
+
+test('a clock that is set back to the hours of the machine opens it', () => {
+  const { door, orders } = doorWith('daily 22:00-08:00 UTC');
+  door.tick(MORNING);
+  door.tick(NIGHT);
+  expect([door.closed, orders]).toEqual([undefined, [true, false]]);
+});
+
+test('the end of a pause does not open a machine outside of its hours', () => {
+  const { door, orders } = doorWith('daily 22:00-08:00 UTC');
+  door.tick(MORNING);
+  door.setPaused(true);
+  door.setPaused(false);
+  expect(orders).toEqual([true]);
+  door.setPaused(true);
+  door.tick(EVENING);
+  expect(orders).toEqual([true]);
+  door.setPaused(false);
+  expect(orders).toEqual([true, false]);
+});
+
+test('a machine without a schedule is closed only by a pause', () => {
+  const { door, orders } = doorWith();
+  door.tick(MORNING);
+  door.setPaused(true);
+  expect([door.closed, orders]).toEqual([undefined, [true]]);
+});
