@@ -9,6 +9,7 @@ import { wholeNumber } from '../option-parsers.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { addServeOptions, homeOption, type ServeOptions } from './serve-options.ts';
 import { upstreamArguments } from './upstream-options.ts';
+import { workerCommand } from './worker-command.ts';
 
 /** Time in which a new service must open its socket, in milliseconds. */
 const OPEN_MS = 60_000;
@@ -258,30 +259,20 @@ async function supervise(home: string): Promise<void> {
     remedy: 'use another folder with --home',
   });
   const { readSettings } = await import('#provider/service/settings.ts');
-  const settings = await readSettings(home);
-  if (settings === undefined)
+  const savedSettings = async () => {
+    const settings = await readSettings(home);
+    if (settings !== undefined) return settings;
     throw new CommandError(EXIT.usage, `${home} holds no settings. Use "dinf provider start".`);
+  };
+  const { isPaused } = await savedSettings();
   const { LogFile } = await import('#provider/service/log-file.ts');
   const { Supervisor } = await import('#provider/service/supervisor.ts');
   const { serveMachine } = await import('#provider/service/service.ts');
   const { pino } = await import('pino');
   const file = new LogFile(home);
   const log = pino({ base: { name: 'supervisor' } }, { write: (line) => file.add(line.trimEnd()) });
-  const { coordinator, engine, models, concurrency, idleMinutes, link, isPaused } = settings;
-  const { upstream = [], memoryPercent = 100, schedule } = settings;
   const supervisor = new Supervisor({
-    command: [
-      process.execPath,
-      process.argv[1] ?? '',
-      'provider',
-      ...['--home', home, '--coordinator', coordinator, '--engine', engine],
-      ...['--concurrency', String(concurrency), '--idle-minutes', String(idleMinutes)],
-      ...['--memory-percent', String(memoryPercent)],
-      ...(schedule === undefined ? [] : ['--schedule', schedule]),
-      ...models.flatMap((model) => ['--model', model]),
-      ...(link ? ['--link'] : []),
-      ...upstream,
-    ],
+    command: async () => workerCommand(home, await savedSettings()),
     env: process.env,
     isPaused,
     log,

@@ -29,9 +29,15 @@ beforeEach(async () => {
 });
 afterEach(() => rm(home, { recursive: true }));
 
-const supervise = (program: string, options: { silenceMs?: number; isPaused?: boolean } = {}) =>
+interface Changes {
+  readonly silenceMs?: number;
+  readonly isPaused?: boolean;
+  readonly command?: () => Promise<[string, ...string[]]>;
+}
+
+const supervise = (program: string, options: Changes = {}) =>
   new Supervisor({
-    command: [process.execPath, '-e', program],
+    command: async () => [process.execPath, '-e', program],
     env: process.env,
     isPaused: false,
     log: pino({ level: 'silent' }),
@@ -103,6 +109,20 @@ describe('the worker of a machine', () => {
     await supervisor.restart();
     await expect.poll(() => supervisor.state.provider).not.toBe(before);
     await expect.poll(phaseOf(supervisor)).toBe('serving');
+  });
+
+  test('is started with the settings that hold at that time', async () => {
+    let engine = 'cpu';
+    const command = async (): Promise<[string, ...string[]]> => [
+      process.execPath,
+      '-e',
+      WORKER.replace("'cpu'", `'${engine}'`),
+    ];
+    await using supervisor = supervise(WORKER, { command });
+    await expect.poll(() => supervisor.state.engine).toBe('cpu');
+    engine = 'metal';
+    await supervisor.restart();
+    await expect.poll(() => supervisor.state.engine).toBe('metal');
   });
 
   test('receives the pause of its owner, also after it was started again', async () => {

@@ -8,8 +8,11 @@ import { atStart, type MachineEvent, type MachineState, next } from './machine-s
 import { isWorkerReport, type WorkerOrder } from './worker-report.ts';
 
 export interface SupervisorOptions {
-  /** Command line of the worker: the program, then its arguments. */
-  readonly command: readonly [string, ...string[]];
+  /**
+   * Returns the command line of the worker: the program, then its arguments. It is called for each
+   * start, because the owner may have changed the settings since the one before.
+   */
+  readonly command: () => Promise<readonly [string, ...string[]]>;
   readonly env: NodeJS.ProcessEnv;
   readonly isPaused: boolean;
   readonly log: Pick<Logger, 'info' | 'warn'>;
@@ -113,10 +116,11 @@ export class Supervisor implements AsyncDisposable {
     this.#lastWords = undefined;
     this.#apply({ t: 'worker_started' });
     try {
+      const [program, ...args] = await command();
       await using worker = await startSupervised({
         name: 'the worker',
-        command: command[0],
-        args: command.slice(1),
+        command: program,
+        args,
         env: { ...env, ...(this.#state.isPaused && { DINF_PAUSED: '1' }) },
         isReady: (line) => line === WORKER_READY,
         readyTimeoutMs: READY_MS,
@@ -126,8 +130,8 @@ export class Supervisor implements AsyncDisposable {
       });
       this.#worker = worker;
       this.#heardAt = performance.now();
-      // The order to stop came while the worker was starting.
-      if (this.#state.isStopping) void worker.stop();
+      // The order to stop or to restart may have come while the worker was starting.
+      if (this.#state.isStopping || this.#restartWanted) void worker.stop();
       const watch = setInterval(() => this.#checkAlive(worker, silenceMs), silenceMs / 6);
       const exit = await worker.exited;
       clearInterval(watch);

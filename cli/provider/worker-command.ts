@@ -1,0 +1,16 @@
+import type { Settings } from '#provider/service/settings.ts';
+
+/** The command line with which the background service starts its worker. */
+export const workerCommand = (home: string, settings: Settings): readonly [string, ...string[]] => [
+  process.execPath,
+  process.argv[1] ?? '',
+  'provider',
+  ...['--home', home, '--coordinator', settings.coordinator, '--engine', settings.engine],
+  ...['--concurrency', String(settings.concurrency)],
+  ...['--idle-minutes', String(settings.idleMinutes)],
+  ...['--memory-percent', String(settings.memoryPercent ?? 100)],
+  ...(settings.schedule === undefined ? [] : ['--schedule', settings.schedule]),
+  ...settings.models.flatMap((model) => ['--model', model]),
+  ...(settings.link ? ['--link'] : []),
+  ...(settings.upstream ?? []),
+];
