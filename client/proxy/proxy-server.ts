@@ -1,9 +1,8 @@
-import type { IncomingHttpHeaders } from 'node:http';
-import { isIP } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { addCountRoutes } from '#http-api/count-routes.ts';
 import { ApiError } from '#http-api/errors.ts';
+import { refuseForeign } from '#http-api/foreign-requests.ts';
 import { MemoryBudget } from '#http-api/memory-budget.ts';
 import { RETRY_AFTER_HEADER } from '#http-api/retry-after.ts';
 import { closeServer, createServer } from '#http-api/server.ts';
@@ -50,7 +49,10 @@ export async function startProxy({
 }: ProxyOptions): Promise<Proxy> {
   const server = createServer({ log, trustedProxies: [], ...TIMES });
   server.addHook('onRequest', async ({ headers }) =>
-    refuseForeign(headers, new Set([...LOOPBACK, host, ...allowedHosts])),
+    refuseForeign(headers, {
+      hosts: [host, ...allowedHosts],
+      remedy: (asked) => `"dinf proxy --allow-host ${asked}" lets it.`,
+    }),
   );
   const authorizationOf = ({ headers }: FastifyRequest): string => {
     const own = headers['x-api-key'];
@@ -78,27 +80,6 @@ export async function startProxy({
     [Symbol.asyncDispose]: () => closeServer(server),
   };
 }
-
-/**
- * Refuses requests that a web page of another origin made through a browser on this machine: the
- * page could otherwise spend money with the owner's API key. The check of `Host` stops a page whose
- * name resolves to this machine (DNS rebinding), the check of `Origin` stops all other pages.
- */
-function refuseForeign({ host = '', origin }: IncomingHttpHeaders, own: ReadonlySet<string>): void {
-  const asked = hostnameOf(`http://${host}`);
-  // An IP address as `Host` is safe: DNS rebinding needs a name.
-  if (!own.has(asked) && isIP(asked.replace(/^\[|\]$/g, '')) === 0)
-    throw new ApiError(
-      'forbidden',
-      `This proxy refuses the name ${asked}. "dinf proxy --allow-host ${asked}" lets it.`,
-    );
-  if (origin !== undefined && hostnameOf(origin) !== asked && !LOOPBACK.has(hostnameOf(origin)))
-    throw new ApiError('forbidden', `This proxy refuses pages of ${origin}.`);
-}
-
-const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
-
-const hostnameOf = (url: string): string => (URL.canParse(url) ? new URL(url).hostname : '');
 
 async function pass(
   client: SealedClient,
