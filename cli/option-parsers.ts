@@ -39,6 +39,8 @@ export const port = (text: string): number =>
     'must be a port, from 1 to 65535',
   );
 
+export const portOrNone = (text: string): number => (text === '0' ? 0 : port(text));
+
 export const nonNegativeNumber = (text: string): number =>
   numberThat((value) => value >= 0, text, 'must be a number that is not negative');
 

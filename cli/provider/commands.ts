@@ -1,12 +1,15 @@
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import type { Logger } from 'pino';
 import { lockFolder } from '#bin/folder-lock.ts';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
+import type { Engine } from '#provider/engine/engine.ts';
 import { Door } from '#provider/guest/door.ts';
 import { parseSchedule } from '#provider/guest/schedule.ts';
+import type { LocalServer } from '#provider/local/local-server.ts';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { observability } from '../observability.ts';
 import { ALWAYS } from '../option-parsers.ts';
@@ -68,6 +71,7 @@ async function provide({
   idleMinutes,
   memoryPercent,
   schedule = ALWAYS,
+  local,
   ...flags
 }: ServeOptions): Promise<void> {
   // Two providers in one folder would share one identity.
@@ -100,6 +104,9 @@ async function provide({
     if (error instanceof CommandError) throw error;
     throw new CommandError(EXIT.unavailable, `no engine: ${messageOf(error)}`, { cause: error });
   });
+  // It starts before the link to the network, because the owner can use it without the network.
+  await using own = local === 0 ? undefined : await serveLocally(engine, local, log);
+  if (own !== undefined) console.log(`programs on this machine can use ${own.url}/v1`);
   await using observed = await observability('dinf-provider', log);
   await using daemon = await startDaemon({
     home: resolve(home),
@@ -135,4 +142,15 @@ async function provide({
   channel.report({ t: 'serving', provider: daemon.provider, engine: engine.name, coordinator });
   await stopSignal();
   await daemon.drain(DRAIN_MS);
+}
+
+async function serveLocally(engine: Engine, port: number, log: Logger): Promise<LocalServer> {
+  const { startLocalServer } = await import('#provider/local/local-server.ts');
+  return startLocalServer({ engine, port, log }).catch((error: unknown) => {
+    throw new CommandError(
+      EXIT.unavailable,
+      `The port of --local cannot be used: ${messageOf(error)}`,
+      { cause: error },
+    );
+  });
 }

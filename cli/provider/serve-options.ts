@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { coordinatorUrl, homeFolder } from '#bus-schemas/running-network.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
-import { percent, scheduleText, wholeNumber } from '../option-parsers.ts';
+import { percent, portOrNone, scheduleText, wholeNumber } from '../option-parsers.ts';
 import { AUTO, engines } from './engines.ts';
 import { addUpstreamOptions, type UpstreamFlags } from './upstream-options.ts';
 
@@ -19,6 +19,8 @@ export interface ServeOptions extends UpstreamFlags {
   readonly idleMinutes: number;
   readonly memoryPercent: number;
   readonly schedule?: string;
+  /** Port for programs on this machine; 0 for none. */
+  readonly local: number;
 }
 
 export const homeOption = (): Option =>
@@ -77,6 +79,12 @@ export function addServeOptions(command: Command): Command {
       '--schedule <windows>',
       'hours in which the machine serves, such as "mon-fri 22:00-08:00 Europe/Berlin; sat,sun 00:00-24:00"; "always" for all',
       scheduleText,
+    )
+    .option(
+      '--local <port>',
+      'also serve programs on this machine, free and without a key, at http://127.0.0.1:<port>/v1; 0 for none',
+      portOrNone,
+      0,
     );
   return addUpstreamOptions(serving);
 }

@@ -123,6 +123,7 @@ async function start(options: ServeOptions, command: Command): Promise<void> {
     ...(options.schedule !== undefined && { schedule: options.schedule }),
     link: options.link ?? false,
     upstream: upstreamArguments(options),
+    local: options.local,
   };
   const names = { models: 'model' } as Readonly<Record<string, string>>;
   const changes = Object.fromEntries(

@@ -9,6 +9,7 @@ export const workerCommand = (home: string, settings: Settings): readonly [strin
   ...['--concurrency', String(settings.concurrency)],
   ...['--idle-minutes', String(settings.idleMinutes)],
   ...['--memory-percent', String(settings.memoryPercent ?? 100)],
+  ...['--local', String(settings.local ?? 0)],
   ...(settings.schedule === undefined ? [] : ['--schedule', settings.schedule]),
   ...settings.models.flatMap((model) => ['--model', model]),
   ...(settings.link ? ['--link'] : []),

@@ -105,6 +105,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     [
       'provider start',
+      'provider start --local 11434',
       'provider start --link --model mlx-community/Qwen3-4B-4bit',
       'provider pause',
       'provider doctor',

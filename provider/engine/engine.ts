@@ -28,6 +28,8 @@ export interface GenerationRequest {
    * is refused.
    */
   readonly firstContentMs?: number;
+  /** A request of the machine's owner, which goes before all waiting requests of the network. */
+  readonly isOwners?: boolean;
 }
 
 /** The engine refuses this request. It may accept other requests. */

@@ -20,6 +20,7 @@ interface GenerationOptions {
   /** True if the prompt ended with <think>, so that the answer begins with reasoning. */
   readonly thinksFirst: boolean;
   readonly scope: string;
+  readonly isUrgent: boolean;
   readonly constraint: Constraint | undefined;
   readonly sink: Sink;
   readonly cachedTokens: () => number;
@@ -35,6 +36,7 @@ export class Generation implements Task {
   readonly prompt: readonly number[];
   readonly maxTokens: number;
   readonly scope: string;
+  readonly isUrgent: boolean;
   readonly wantsLogits: boolean;
   readonly #options: GenerationOptions;
   readonly #sampler: Sampler;
@@ -60,6 +62,7 @@ export class Generation implements Task {
     this.prompt = options.prompt;
     this.maxTokens = options.maxTokens;
     this.scope = options.scope;
+    this.isUrgent = options.isUrgent;
     this.#sampler = new Sampler(samplingOf({ ...model.defaults, ...chat }), options.prompt);
     this.#text = new TextStream(model.tokenizer);
     this.#stops = new StopStrings(chat.stop ?? []);

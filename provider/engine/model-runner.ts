@@ -116,11 +116,17 @@ export class ModelRunner implements AsyncDisposable {
 
   /** Throws RequestRefused. Loads the model if it is not in memory. */
   generate(
-    { chat, maxTokens, cacheScope, firstContentMs = Number.POSITIVE_INFINITY }: GenerationRequest,
+    {
+      chat,
+      maxTokens,
+      cacheScope,
+      firstContentMs = Number.POSITIVE_INFINITY,
+      isOwners = false,
+    }: GenerationRequest,
     sink: Sink,
   ): Sequence {
     const { model, maxConcurrency } = this.#options;
-    if (this.#sequences >= maxConcurrency * (1 + WAITING_PER_SEAT))
+    if (!isOwners && this.#sequences >= maxConcurrency * (1 + WAITING_PER_SEAT))
       throw new RequestRefused('queue_full');
     const { prompt, thinksFirst } = this.#read(chat);
     const remaining =
@@ -144,6 +150,7 @@ export class ModelRunner implements AsyncDisposable {
       sink,
       maxTokens: Math.min(maxTokens, remaining),
       scope,
+      isUrgent: isOwners,
       end,
     });
     this.#options.onChange();
@@ -359,6 +366,7 @@ interface Beginning {
   readonly sink: Sink;
   readonly maxTokens: number;
   readonly scope: string;
+  readonly isUrgent: boolean;
   readonly end: (finish: Finish) => void;
 }
 

@@ -17,6 +17,8 @@ const Settings = Type.Object({
   /** Whether a machine that is not enrolled yet shows a code for its owner to approve. */
   link: Type.Boolean(),
   isPaused: Type.Boolean(),
+  /** Port on which programs of this machine use the models; 0 for none. */
+  local: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535 })),
   /** Arguments about the model server of the engine `openai`. */
   upstream: Type.Optional(Type.Array(Type.String())),
 });

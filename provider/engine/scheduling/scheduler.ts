@@ -9,6 +9,8 @@ export interface Task {
   readonly maxTokens: number;
   /** Only tasks of the same scope may share cached pages of a prompt. */
   readonly scope: string;
+  /** True if it goes before all waiting tasks without this. */
+  readonly isUrgent?: boolean;
   /** True if `choose` needs the logits of the whole vocabulary, not only the most likely token. */
   readonly wantsLogits: boolean;
   /**
@@ -161,7 +163,9 @@ export class Scheduler {
 
   submit(task: Task): Running {
     const sequence = new ScheduledSequence(task, () => this.#wake());
-    this.#waiting.push(sequence);
+    const firstOther = this.#waiting.findIndex((other) => !other.task.isUrgent);
+    if (task.isUrgent && firstOther >= 0) this.#waiting.splice(firstOther, 0, sequence);
+    else this.#waiting.push(sequence);
     this.#wake();
     return sequence;
   }

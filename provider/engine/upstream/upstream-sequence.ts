@@ -71,11 +71,24 @@ export class UpstreamSequence implements Sequence {
   }
 
   async #run(): Promise<void> {
-    const { client, body } = this.#options;
     try {
-      await this.#read(await client.stream(body, this.#gone.signal));
+      await this.#read(await this.#ask(this.#options.body));
     } catch (error) {
       if (!this.#hasEnded) this.#fail(error);
+    }
+  }
+
+  /** A server that refuses the field for templates, which is not one of OpenAI's, gets none. */
+  async #ask({ chat_template_kwargs: forTemplate, ...others }: JsonObject) {
+    const { client } = this.#options;
+    try {
+      const body = { ...others, chat_template_kwargs: forTemplate };
+      return await client.stream(body, this.#gone.signal);
+    } catch (error) {
+      const isRefused =
+        error instanceof UpstreamError && error.explanation?.includes('chat_template_kwargs');
+      if (!isRefused) throw error;
+      return client.stream(others, this.#gone.signal);
     }
   }
 
