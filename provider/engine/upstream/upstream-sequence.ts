@@ -78,7 +78,10 @@ export class UpstreamSequence implements Sequence {
     }
   }
 
-  /** A server that refuses the field for templates, which is not one of OpenAI's, gets none. */
+  /**
+   * OpenAI's API has no `chat_template_kwargs`, and some servers refuse unknown fields. Such a server
+   * gets the request again without that field.
+   */
   async #ask({ chat_template_kwargs: forTemplate, ...others }: JsonObject) {
     const { client } = this.#options;
     try {
