@@ -122,6 +122,12 @@ export type { KeyCaps, KeySpending } from './messages/settlement/key-caps.ts';
 export type { OwnPrice, PricedProvider } from './messages/settlement/prices.ts';
 export type { AccountStatement, AccountUsage } from './messages/settlement/statements.ts';
 export type { Payout, PayoutState } from './messages/settlement/stripe.ts';
+export {
+  MAX_SEALED_BYTES,
+  StoredId,
+  type StoredPut,
+  type StoredRead,
+} from './messages/stored-objects.ts';
 export type { GenerationRecord, LostFacts, NetworkStats } from './messages/telemetry.ts';
 export { TrustHead } from './messages/transparency.ts';
 export {

@@ -1,6 +1,5 @@
 import { type Static, Type } from 'typebox';
 import { Hash } from '../bytes.ts';
-import { Bytes } from '../codec.ts';
 import { AccountId, JobId, KeyId, ModelName } from '../ids.ts';
 import { byName, COUNTED_AMOUNTS, RATE_LIMIT_NAMES } from '../key-limits.ts';
 import { At, count, nothing, optional, positive } from '../schema-parts.ts';
@@ -15,6 +14,17 @@ import {
 } from './account-records.ts';
 import { RateLimits } from './rate-limits.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
+import {
+  ofStored,
+  putStored,
+  renewStored,
+  SealedContent,
+  storedCancelled,
+  storedDeleted,
+  storedPut,
+  storedRead,
+  storedRenewed,
+} from './stored-objects.ts';
 
 /**
  * Requests of the other components about people, their keys, and the permissions of both. A secret
@@ -163,7 +173,7 @@ const claimed = Type.Union([
     ok: Type.Literal(false),
     code: Type.Literal('answered'),
     job: JobId,
-    sealed: Bytes({ max: 480 * 1024 }),
+    sealed: SealedContent,
   }),
   refused(['running', 'conflict']),
 ]);
@@ -176,7 +186,7 @@ const endClaim = Type.Object({
   account: AccountId,
   idempotencyKey: Hash,
   job: JobId,
-  sealed: optional(Bytes({ max: 480 * 1024 })),
+  sealed: optional(SealedContent),
   expiresAt: optional(At),
 });
 
@@ -296,6 +306,11 @@ export const accounts = {
   take: define('take', take, taken),
   claim: define('claim', claim, claimed),
   endClaim: define('end-claim', endClaim, nothing),
+  putStored: define('put-stored', putStored, storedPut),
+  readStored: define('read-stored', ofStored, storedRead),
+  renewStored: define('renew-stored', renewStored, storedRenewed),
+  cancelStored: define('cancel-stored', ofStored, storedCancelled),
+  deleteStored: define('delete-stored', ofStored, storedDeleted),
   startLink: define('start-link', startLink, nothing),
   pollLink: define('poll-link', pollLink, linkPolled),
   decideLink: define('decide-link', decideLink, linkDecided),

@@ -14,6 +14,7 @@ import { P256_KEY_BYTES } from '../receipts/signatures.ts';
 import { At, count, optional } from '../schema-parts.ts';
 import { CellNumber } from './cells.ts';
 import { REFUSAL_ABOUTS } from './outcomes.ts';
+import { StoredId } from './stored-objects.ts';
 import {
   AttemptFailure,
   Finish,
@@ -226,6 +227,13 @@ export type AccountChanged = Static<typeof accountChanged>;
  * cached copies of its keys and people, and trust pauses or resumes its machines.
  */
 export const AccountChanged = defineMessage('evt.accounts.account-changed', accountChanged);
+
+const storedStopped = Type.Object({ account: AccountId, id: StoredId, at: At });
+/**
+ * Published when a running response was cancelled or deleted: the ingress that runs it must end its
+ * job.
+ */
+export const StoredStopped = defineMessage('evt.accounts.stored-stopped', storedStopped);
 
 const catalogChanged = Type.Object({ revision: count, at: At });
 export type CatalogChanged = Static<typeof catalogChanged>;

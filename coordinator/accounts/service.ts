@@ -10,6 +10,7 @@ import { Links } from './links/links.ts';
 import { Operators } from './operators/operators.ts';
 import { AccountRecords } from './people/account-records.ts';
 import { People } from './people/people.ts';
+import { StoredObjects } from './stored/stored-objects.ts';
 
 const DELETE_EVERY_MS = 60_000;
 
@@ -21,7 +22,7 @@ const resultOf = <Code extends string>(isOk: boolean, code: Code) =>
 
 /**
  * Serves the questions about callers over the bus: people and accounts, API keys and their limits,
- * idempotency keys, devices that ask to join, invites, operators and the audit log.
+ * idempotency keys, stored responses, devices that ask to join, invites, operators and the audit log.
  */
 export async function startAccounts({ bus, database, log, now }: Context): Promise<Component> {
   const people = new People(database);
@@ -29,6 +30,7 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
   const keys = new Keys({ bus, database, now });
   const limits = new Limits(database);
   const claims = new Claims(database);
+  const stored = new StoredObjects({ bus, database, now });
   const links = new Links(database);
   const invites = new Invites(database);
   const operators = new Operators(database, now);
@@ -88,6 +90,17 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
       await claims.end(request);
       return {};
     }),
+    endpoint(services.accounts.putStored, (object) => stored.put(object)),
+    endpoint(services.accounts.readStored, (object) => stored.read(object)),
+    endpoint(services.accounts.renewStored, async (object) => ({
+      isRunning: await stored.renew(object),
+    })),
+    endpoint(services.accounts.cancelStored, async (object) => ({
+      isCancelled: await stored.cancel(object),
+    })),
+    endpoint(services.accounts.deleteStored, async (object) => ({
+      isDeleted: await stored.delete(object),
+    })),
     endpoint(services.accounts.startLink, async (request) => {
       await links.start(request);
       return {};
@@ -134,9 +147,13 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
       );
   const timer = setInterval(() => {
     void writeLastUses();
-    Promise.all([limits.deleteOld(), claims.deleteOld(), links.deleteOld()]).catch(
-      (error: unknown) =>
-        log.warn({ err: error }, 'accounts: expired limits, claims and links could not be deleted'),
+    Promise.all([
+      limits.deleteOld(),
+      claims.deleteOld(),
+      links.deleteOld(),
+      stored.deleteOld(),
+    ]).catch((error: unknown) =>
+      log.warn({ err: error }, 'accounts: expired rows could not be deleted'),
     );
   }, DELETE_EVERY_MS);
   const running = new AsyncDisposableStack();

@@ -1,6 +1,6 @@
 import { createHash, createHmac } from 'node:crypto';
 import type { Logger } from 'pino';
-import { services } from '#bus-schemas';
+import { MAX_SEALED_BYTES, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';
@@ -14,8 +14,6 @@ const ANSWER_LIFETIME_MS = 3_600_000;
  */
 const CLAIM_MS = 30_000;
 const RENEW_MS = 10_000;
-/** Largest sealed answer that fits into one message of the bus, in bytes. */
-const MAX_SEALED_BYTES = 480 * 1_024;
 const CALL = { eachMs: 3_000, totalMs: 6_000 };
 
 export interface IdempotentRequest {

@@ -1,0 +1,58 @@
+import { type Static, Type } from 'typebox';
+import { Bytes } from '../codec.ts';
+import { AccountId } from '../ids.ts';
+import { At, count, optional } from '../schema-parts.ts';
+import { ok, refused } from './service-method.ts';
+
+/**
+ * Responses and conversations that a caller asked to store. The ingress seals their content under a
+ * key that only a request with the caller's API key can derive.
+ */
+
+/** Largest sealed content that fits into one message of the bus, in bytes. */
+export const MAX_SEALED_BYTES = 480 * 1_024;
+export const SealedContent = Bytes({ max: MAX_SEALED_BYTES });
+
+/** Id of a stored response or conversation. */
+export const StoredId = Type.String({ pattern: '^(?:resp|conv)_[0-9a-z_]{16,40}$' });
+const object = { account: AccountId, id: StoredId };
+
+/** Stores a new object, or a new version of one. The same call may be repeated. */
+export const putStored = Type.Object({
+  ...object,
+  /** The version that is replaced; 0 for a new object. */
+  version: count,
+  /** A running response has a server that renews `runsUntil` until it ends. */
+  state: Type.Enum(['running', 'ended'] as const),
+  runsUntil: optional(At),
+  sealed: SealedContent,
+  expiresAt: At,
+});
+export const storedPut = Type.Union([
+  ok({}),
+  /**
+   * `full`: the account stores as much as it may. `changed`: there is another version, or the
+   * response was lost or deleted in the meantime.
+   */
+  refused(['full', 'changed']),
+]);
+export type StoredPut = Static<typeof storedPut>;
+
+export const ofStored = Type.Object(object);
+export const storedRead = Type.Union([
+  ok({
+    version: count,
+    /** `lost`: its server ended before the response did. */
+    state: Type.Enum(['running', 'ended', 'cancelled', 'lost'] as const),
+    sealed: SealedContent,
+  }),
+  refused(['unknown']),
+]);
+export type StoredRead = Static<typeof storedRead>;
+
+export const renewStored = Type.Object({ ...object, runsUntil: At });
+/** False if the response was cancelled, deleted or lost: its job must end. */
+export const storedRenewed = Type.Object({ isRunning: Type.Boolean() });
+/** False if the response was not running. */
+export const storedCancelled = Type.Object({ isCancelled: Type.Boolean() });
+export const storedDeleted = Type.Object({ isDeleted: Type.Boolean() });

@@ -1,0 +1,150 @@
+import { join } from 'node:path';
+import type { Pool } from 'pg';
+import {
+  events,
+  type ServiceMethod,
+  type StoredPut,
+  type StoredRead,
+  StoredStopped,
+  type services,
+} from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
+import { loadStatements, query, type Statement, transaction } from '#coordinator/sql.ts';
+
+/** Most objects that one account may store. */
+export const MAX_OBJECTS = 10_000;
+/** Most sealed bytes that one account may store in all its objects. */
+export const MAX_BYTES = 128 * 1_024 * 1_024;
+
+const sql = loadStatements(join(import.meta.dirname, 'store'), ['create', 'replace']);
+const LOCK: Statement = {
+  name: 'stored.lock',
+  text: "SELECT pg_advisory_xact_lock(hashtextextended('stored objects ' || $1, 0))",
+};
+const USAGE: Statement = {
+  name: 'stored.usage',
+  text: `SELECT count(*)::int AS objects, coalesce(sum(octet_length(sealed)), 0)::float8 AS bytes
+FROM stored_objects WHERE account = $1 AND id <> $2 AND expires_at > $3`,
+};
+const READ: Statement = {
+  name: 'stored.read',
+  text: `SELECT version, CASE WHEN state = 'running' AND runs_until < $3 THEN 'lost' ELSE state END AS state, sealed
+FROM stored_objects WHERE account = $1 AND id = $2 AND expires_at > $3`,
+};
+const RENEW: Statement = {
+  name: 'stored.renew',
+  text: `UPDATE stored_objects SET runs_until = $4
+WHERE account = $1 AND id = $2 AND state = 'running' AND runs_until >= $3 RETURNING id`,
+};
+const CANCEL: Statement = {
+  name: 'stored.cancel',
+  text: `UPDATE stored_objects SET state = 'cancelled'
+WHERE account = $1 AND id = $2 AND state = 'running' AND runs_until >= $3 RETURNING id`,
+};
+const DELETE: Statement = {
+  name: 'stored.delete',
+  text: 'DELETE FROM stored_objects WHERE account = $1 AND id = $2 RETURNING state',
+};
+const DELETE_OLD: Statement = {
+  name: 'stored.delete-old',
+  text: 'DELETE FROM stored_objects WHERE expires_at <= $1',
+};
+
+interface Deps {
+  readonly bus: Pick<Bus, 'emit'>;
+  readonly database: Pool;
+  readonly now: () => number;
+}
+type RequestOf<Method> = Method extends ServiceMethod<infer Request, unknown> ? Request : never;
+type Accounts = typeof services.accounts;
+type ObjectName = RequestOf<Accounts['readStored']>;
+
+/**
+ * Stores what callers asked to store, sealed by the ingress, until it expires. The name of an object
+ * begins with its account, so no call reaches an object of another account.
+ *
+ * A response is stored while it runs. Its ingress renews `runs_until`; once this time has passed,
+ * the response counts as lost, and neither a late renewal nor a late end changes that: a client that
+ * was told of a failure must not find an answer later.
+ */
+export class StoredObjects {
+  readonly #deps: Deps;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Stores an object if the account has room for it. The calls of one account wait for one another,
+   * so that two at once cannot both take the last room.
+   */
+  put(object: RequestOf<Accounts['putStored']>): Promise<StoredPut> {
+    const { account, id, version, state, runsUntil, sealed, expiresAt } = object;
+    const now = this.#now();
+    const values = [
+      state,
+      runsUntil === undefined ? null : new Date(runsUntil),
+      Buffer.from(sealed),
+      new Date(expiresAt),
+    ];
+    return transaction(this.#deps.database, async (client) => {
+      await query(client, LOCK, [account]);
+      const [usage] = await query<{ objects: number; bytes: number }>(client, USAGE, [
+        account,
+        id,
+        now,
+      ]);
+      if (
+        usage !== undefined &&
+        (usage.objects >= MAX_OBJECTS || usage.bytes + sealed.length > MAX_BYTES)
+      )
+        return { ok: false, code: 'full' };
+      const rows =
+        version === 0
+          ? await query(client, sql.create, [account, id, ...values])
+          : await query(client, sql.replace, [account, id, version, ...values, now]);
+      return rows.length > 0 ? { ok: true } : { ok: false, code: 'changed' };
+    });
+  }
+
+  async read({ account, id }: ObjectName): Promise<StoredRead> {
+    type Row = Pick<Extract<StoredRead, { ok: true }>, 'version' | 'state' | 'sealed'>;
+    const [row] = await query<Row>(this.#deps.database, READ, [account, id, this.#now()]);
+    return row === undefined ? { ok: false, code: 'unknown' } : { ok: true, ...row };
+  }
+
+  async renew({ account, id, runsUntil }: RequestOf<Accounts['renewStored']>): Promise<boolean> {
+    const values = [account, id, this.#now(), new Date(runsUntil)];
+    return (await query(this.#deps.database, RENEW, values)).length > 0;
+  }
+
+  async cancel({ account, id }: ObjectName): Promise<boolean> {
+    const rows = await query(this.#deps.database, CANCEL, [account, id, this.#now()]);
+    if (rows.length > 0) this.#stopped(account, id);
+    return rows.length > 0;
+  }
+
+  async delete({ account, id }: ObjectName): Promise<boolean> {
+    const [row] = await query<{ state: string }>(this.#deps.database, DELETE, [account, id]);
+    if (row?.state === 'running') this.#stopped(account, id);
+    return row !== undefined;
+  }
+
+  async deleteOld(): Promise<void> {
+    await query(this.#deps.database, DELETE_OLD, [this.#now()]);
+  }
+
+  #stopped(account: string, id: string): void {
+    const at = this.#deps.now();
+    this.#deps.bus.emit(
+      events.accountsStoredStopped,
+      StoredStopped,
+      { account, id, at },
+      `stored-stopped:${id}:${at}`,
+    );
+  }
+
+  #now(): Date {
+    return new Date(this.#deps.now());
+  }
+}
