@@ -123,8 +123,8 @@ export type { OwnPrice, PricedProvider } from './messages/settlement/prices.ts';
 export type { AccountStatement, AccountUsage } from './messages/settlement/statements.ts';
 export type { Payout, PayoutState } from './messages/settlement/stripe.ts';
 export {
+  isStoredId,
   MAX_SEALED_BYTES,
-  StoredId,
   type StoredPut,
   type StoredRead,
 } from './messages/stored-objects.ts';

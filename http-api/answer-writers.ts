@@ -1,14 +1,10 @@
 import type { ServerResponse } from 'node:http';
-import type { Delta, PrintedReceipt } from '#bus-schemas';
+import type { PrintedReceipt } from '#bus-schemas';
 import type { Answer, ServingDetails } from './answer.ts';
+import { Collection, readable } from './collection.ts';
 import type { AttemptEnd } from './core/attempt-end.ts';
 import type { Piece } from './core/piece.ts';
-import {
-  type AnswerHead,
-  Gathering,
-  type StreamWriter,
-  type Surface,
-} from './core/surfaces/surface.ts';
+import type { AnswerHead, StreamWriter, Surface } from './core/surfaces/surface.ts';
 import type { ApiError } from './errors.ts';
 import { evidenceHeaders } from './evidence-headers.ts';
 import type { MemoryBudget } from './memory-budget.ts';
@@ -27,6 +23,16 @@ interface AnswerOptions {
  */
 const HEARTBEAT = ': still working\n\n';
 
+interface StreamHooks {
+  /** Returns the receipt that is sent before the end of the stream. */
+  readonly receipt?: (() => Promise<PrintedReceipt | undefined>) | undefined;
+  /**
+   * Receives the last events, or undefined if an error is sent instead of a stream. The client gets
+   * them after the promise settles.
+   */
+  readonly beforeEnd?: ((lastEvents: string | undefined) => Promise<void>) | undefined;
+}
+
 /**
  * Sends an answer as server-sent events. Nothing is sent before the first content, so that an error
  * can still have its own status code until then.
@@ -38,19 +44,12 @@ export class StreamAnswer implements Answer {
   #evidence: Record<string, string> = {};
   #heartbeat: NodeJS.Timeout | undefined;
 
-  readonly #receipt: (() => Promise<PrintedReceipt | undefined>) | undefined;
+  readonly #hooks: StreamHooks;
 
-  /**
-   * `heartbeatMs` of 0 sends no heartbeats. `receipt`, if given, is called before the end of the
-   * stream.
-   */
-  constructor(
-    options: AnswerOptions,
-    heartbeatMs: number,
-    receipt?: () => Promise<PrintedReceipt | undefined>,
-  ) {
+  /** `heartbeatMs` of 0 sends no heartbeats. */
+  constructor(options: AnswerOptions, heartbeatMs: number, hooks: StreamHooks = {}) {
     this.#options = options;
-    this.#receipt = receipt;
+    this.#hooks = hooks;
     this.#stream = options.surface.stream(options.head);
     // A heartbeat is a comment, which only server-sent events have.
     this.#heartbeatMs = options.surface.streamType === undefined ? heartbeatMs : 0;
@@ -78,20 +77,28 @@ export class StreamAnswer implements Answer {
   finish(end: AttemptEnd): void {
     this.#begin();
     const last = this.#stream.finish(end);
-    if (this.#receipt === undefined) return this.#end(last);
-    void this.#receipt().then((receipt) =>
+    const { receipt, beforeEnd } = this.#hooks;
+    if (receipt === undefined && beforeEnd === undefined) return this.#end(last);
+    void Promise.all([receipt?.(), beforeEnd?.(last)]).then(([printed]) =>
       this.#end(
-        `${receipt === undefined ? '' : `event: receipt\ndata: ${JSON.stringify(receipt)}\n\n`}${last}`,
+        `${printed === undefined ? '' : `event: receipt\ndata: ${JSON.stringify(printed)}\n\n`}${last}`,
       ),
     );
   }
 
   reject(error: ApiError): void {
-    refuse(this.#options, error);
+    this.#before(undefined, () => refuse(this.#options, error));
   }
 
   cut(error: ApiError): void {
-    this.#end(this.#stream.cut(error));
+    const last = this.#stream.cut(error);
+    this.#before(last, () => this.#end(last));
+  }
+
+  #before(last: string | undefined, send: () => void): void {
+    const { beforeEnd } = this.#hooks;
+    if (beforeEnd === undefined) return send();
+    void beforeEnd(last).then(send);
   }
 
   #begin(): void {
@@ -123,30 +130,32 @@ export class StreamAnswer implements Answer {
   }
 }
 
+interface WholeHooks {
+  /**
+   * Receives the body of the answer, or undefined for an error. The client receives the answer after
+   * the promise settles.
+   */
+  readonly beforeEnd?: ((body: string | undefined) => Promise<void>) | undefined;
+  /** Whether the answer is collected to its end even if the client leaves. */
+  readonly outlivesClient?: boolean;
+}
+
 /** Collects an answer and sends it as one JSON object. */
 export class WholeAnswer implements Answer {
   readonly #options: AnswerOptions;
-  readonly #onEnd: ((body: string | undefined) => Promise<void>) | undefined;
-  readonly #memory: MemoryBudget;
-  #gathered = new Gathering();
-  /** Bytes that this answer has taken from the memory budget. */
-  #bytes = 0;
+  readonly #beforeEnd: WholeHooks['beforeEnd'];
+  readonly #collection: Collection;
   #evidence: Record<string, string> = {};
 
-  /**
-   * `onEnd` receives the body of the answer, or undefined for an error. The client receives the
-   * answer after the promise settles. With `onEnd`, the answer is collected to its end even if the
-   * client leaves.
-   */
   constructor(
     options: AnswerOptions,
     memory: MemoryBudget,
-    onEnd?: (body: string | undefined) => Promise<void>,
+    { beforeEnd, outlivesClient = false }: WholeHooks = {},
   ) {
     this.#options = options;
-    this.#memory = memory;
-    if (onEnd === undefined) options.response.once('close', () => this.#forget());
-    this.#onEnd = onEnd;
+    this.#collection = new Collection(memory);
+    if (!outlivesClient) options.response.once('close', () => this.#collection.clear());
+    this.#beforeEnd = beforeEnd;
   }
 
   serving(evidence: ServingDetails): void {
@@ -154,68 +163,32 @@ export class WholeAnswer implements Answer {
   }
 
   write(pieces: readonly Piece[]): 'more' | 'full' {
-    for (const piece of pieces) {
-      const delta = readable(piece);
-      const bytes = heapBytes(delta);
-      if (!this.#memory.take(bytes)) return 'full';
-      this.#bytes += bytes;
-      this.#gathered.add(delta);
-    }
-    return 'more';
+    return this.#collection.add(pieces);
   }
 
   discard(): void {
-    this.#forget();
-  }
-
-  #forget(): void {
-    this.#gathered = new Gathering();
-    this.#memory.give(this.#bytes);
-    this.#bytes = 0;
+    this.#collection.clear();
   }
 
   finish(end: AttemptEnd): void {
     const { surface, head, response } = this.#options;
-    const body = JSON.stringify(surface.whole(head, { ...this.#gathered.whole(), end }));
-    this.#forget();
+    const body = JSON.stringify(surface.whole(head, { ...this.#collection.take(), end }));
     this.#endThen(body, () => sendJson(response, 200, body, this.#evidence));
   }
 
   reject(error: ApiError): void {
-    this.#forget();
+    this.#collection.clear();
     this.#endThen(undefined, () => refuse(this.#options, error));
   }
 
   #endThen(body: string | undefined, send: () => void): void {
-    if (this.#onEnd === undefined) return send();
-    void this.#onEnd(body).finally(send);
+    if (this.#beforeEnd === undefined) return send();
+    void this.#beforeEnd(body).finally(send);
   }
 
   cut(error: ApiError): void {
     this.reject(error);
   }
-}
-
-/**
- * Estimated heap size of a piece, in bytes: two for each character, and an object for each part.
- */
-function heapBytes(delta: Delta): number {
-  const entries =
-    delta.k === 'text'
-      ? (delta.logprobs ?? []).reduce((sum, { top }) => sum + 1 + top.length, 0)
-      : 0;
-  return OBJECT_BYTES + 2 * delta.text.length + entries * OBJECT_BYTES;
-}
-
-const OBJECT_BYTES = 160;
-
-/**
- * The delta of a piece. Sealed pieces never come here: only their client can read them, and such
- * answers are not converted.
- */
-function readable(piece: Piece): Delta {
-  if (piece.k === 'sealed') throw new TypeError('a sealed part of an answer has no readable text');
-  return piece;
 }
 
 function refuse({ response, surface, requestId }: AnswerOptions, error: ApiError): void {

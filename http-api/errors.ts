@@ -194,6 +194,13 @@ const table = {
     retryable: false,
     message: 'The previous response is not stored. Send the whole conversation.',
   },
+  storage_full: {
+    status: 403,
+    type: 'invalid_request_error',
+    retryable: false,
+    message:
+      'The account stores as much as it may: 10,000 objects and 128 MiB. Delete responses or conversations, or send the request without "store".',
+  },
   method_not_allowed: {
     status: 405,
     type: 'invalid_request_error',

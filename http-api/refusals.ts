@@ -41,6 +41,21 @@ export const accountRefusals = {
     },
   } as const satisfies Refusals<Accounts['decideLink']>,
 
+  putStored: {
+    full: { error: 'storage_full' },
+    changed: {
+      error: 'conflict',
+      message: 'Another request has changed or deleted this object at the same time.',
+    },
+  } as const satisfies Refusals<Accounts['putStored']>,
+
+  readStored: {
+    unknown: {
+      error: 'not_found',
+      message: 'This API key has stored no such object, or it has expired or was deleted.',
+    },
+  } as const satisfies Refusals<Accounts['readStored']>,
+
   redeemInvite: {
     unknown: { error: 'not_found', message: 'There is no such invite.', param: 'code' },
     used_up: { error: 'conflict', message: 'This invite has been used up.', param: 'code' },

@@ -13,8 +13,10 @@ import { ok, refused } from './service-method.ts';
 export const MAX_SEALED_BYTES = 480 * 1_024;
 export const SealedContent = Bytes({ max: MAX_SEALED_BYTES });
 
+const ID_PATTERN = '^(?:resp|conv)_[0-9a-z_]{16,40}$';
 /** Id of a stored response or conversation. */
-export const StoredId = Type.String({ pattern: '^(?:resp|conv)_[0-9a-z_]{16,40}$' });
+export const StoredId = Type.String({ pattern: ID_PATTERN });
+export const isStoredId = (id: string): boolean => new RegExp(ID_PATTERN).test(id);
 const object = { account: AccountId, id: StoredId };
 
 /** Stores a new object, or a new version of one. The same call may be repeated. */

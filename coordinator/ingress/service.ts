@@ -50,6 +50,7 @@ import { receiptWhenSettled } from './receipt-wait.ts';
 import { Recounter } from './recounter.ts';
 import { EvidenceCache } from './sealed/evidence-cache.ts';
 import { SealedSessions } from './sealed/sealed-sessions.ts';
+import { StoredRuns } from './stored/stored-runs.ts';
 
 /** Memory for all answers that are collected whole before they are sent, in bytes. */
 const WHOLE_ANSWERS_BYTES = 256 * 1024 * 1024;
@@ -102,6 +103,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     now,
     clock,
   });
+  const storedRuns = new StoredRuns({ bus, log, now });
   measured(metrics, 'dinf_ingress_jobs_running', () => jobs.size);
 
   const drain = new Drain({ noticeMs: config.drainNoticeMs, clock });
@@ -133,6 +135,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     home: config.home,
     log,
     jobs,
+    storedRuns,
     missing,
     degraded,
     now,
@@ -195,6 +198,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const stop = async (): Promise<void> => {
     await drain.close();
     await jobs.end(config.drainMs);
+    await storedRuns[Symbol.asyncDispose]();
     await jobs[Symbol.asyncDispose]();
     for (const watch of vanished) watch[Symbol.dispose]();
     await Promise.all([closeServer(server), tls?.[Symbol.asyncDispose]()]);

@@ -9,8 +9,9 @@ import {
 } from '../test-network.ts';
 import { named, nameOf, type Route, routesOf } from './routes.ts';
 
-const HEADERS_TIMEOUT_MS = 500;
-const REQUEST_TIMEOUT_MS = 1_000;
+const HEADERS_TIMEOUT_MS = 1_000;
+/** Enough for a body of 17 MiB on a busy machine. */
+const REQUEST_TIMEOUT_MS = 3_000;
 
 interface Tenant {
   readonly person: Person;
@@ -18,6 +19,10 @@ interface Tenant {
   readonly key: string;
   readonly job: string;
   readonly machine: string;
+  readonly response: string;
+  readonly conversation: string;
+  /** An item of the conversation. */
+  readonly item: string;
 }
 
 let network: TestNetwork;
@@ -60,7 +65,19 @@ async function tenant(name: string): Promise<Tenant> {
   const { json } = await network.ask('POST', '/v1/providers/enrol', {
     body: { token, user_key: Nkey.create('user').getPublicKey(), name },
   });
+  const stored = await network.ask('POST', '/v1/responses', {
+    token: apiKey,
+    body: { model: 'sim', input: 'Hi', max_output_tokens: 2, store: true },
+  });
+  const conversation = await network.ask('POST', '/v1/conversations', { token: apiKey, body: {} });
+  const items = await network.ask('POST', `/v1/conversations/${conversation.json.id}/items`, {
+    token: apiKey,
+    body: { items: [{ role: 'user', content: 'Hi' }] },
+  });
   return {
+    response: stored.json.id,
+    conversation: conversation.json.id,
+    item: items.json.data[0].id,
     person,
     apiKey,
     key,
@@ -79,11 +96,19 @@ const call = (
     ...(route.method !== 'GET' && body !== undefined && { body }),
   });
 
+/** The object of a tenant that the route reads or changes. */
+function objectOf({ path }: Route, { key, machine, response, conversation }: Tenant): string {
+  if (path.startsWith('/v1/responses/')) return response;
+  if (path.startsWith('/v1/conversations/')) return conversation;
+  return path.includes('providers') ? machine : key;
+}
+
 /** Returns the path of the route for an object that exists. */
 async function existing(route: Route): Promise<string> {
   const ofJob = /^\/v1\/(generation\?id=|receipts\/)/.exec(route.path)?.[0];
   if (ofJob !== undefined) return `${ofJob}${ann.job}`;
-  if (!route.path.startsWith('/v1/transparency/inclusion')) return named(route, ann.key);
+  if (!route.path.startsWith('/v1/transparency/inclusion'))
+    return named(route, objectOf(route, ann)).replace('{item}', ann.item);
   const { json } = await network.ask('GET', '/v1/transparency/entries?limit=1');
   return `/v1/transparency/inclusion?leaf=${Buffer.from(leafHash(Buffer.from(json.data[0].entry))).toString('hex')}&size=1`;
 }
@@ -223,15 +248,25 @@ describe('two tenants at every route', () => {
       ['/v1/keys', '/v1/me/providers', '/v1/referral'].map((path) => ann.person.ask('GET', path)),
     );
     for (const route of routes.filter(({ path }) => path.includes('{id}'))) {
-      for (const id of [ann.key, ann.machine]) {
-        const told = await call(route, bob.person.token, { path: named(route, id) });
-        expect([400, 404], `${nameOf(route)} with ${id}`).toContain(told.status);
-      }
-      const own = route.path.includes('providers') ? ann.machine : ann.key;
-      expect(
-        (await call(route, bob.person.token, { path: named(route, own) })).status,
-        nameOf(route),
-      ).toBe(404);
+      const token = route.access === 'key' ? bob.apiKey : bob.person.token;
+      const at = (id: string) =>
+        call(route, token, { path: named(route, id).replace('{item}', ann.item) });
+      for (const id of [ann.key, ann.machine])
+        expect([400, 404], `${nameOf(route)} with ${id}`).toContain((await at(id)).status);
+      expect((await at(objectOf(route, ann))).status, nameOf(route)).toBe(404);
+    }
+    for (const path of [`/v1/responses/${ann.response}`, `/v1/conversations/${ann.conversation}`])
+      expect((await network.ask('GET', path, { token: ann.apiKey })).status).toBe(200);
+    const continued = { previous_response_id: ann.response, conversation: ann.conversation };
+    for (const [field, id] of Object.entries(continued)) {
+      const body = { model: 'sim', input: 'Hi', [field]: id };
+      const told = await network.ask('POST', '/v1/responses', { token: bob.apiKey, body });
+      const unknown = await network.ask('POST', '/v1/responses', {
+        token: bob.apiKey,
+        body: { ...body, [field]: id.replace(/.$/, 'x') },
+      });
+      expect([told.status, told.text]).toEqual([unknown.status, unknown.text]);
+      expect([400, 404]).toContain(told.status);
     }
     for (const path of [`/v1/generation?id=${ann.job}`, `/v1/receipts/${ann.job}`])
       expect((await network.ask('GET', path, { token: bob.apiKey })).status).toBe(404);
@@ -252,18 +287,15 @@ describe('an invalid body at every route that accepts a body', () => {
     type = 'application/json',
   ): Promise<ApiResponse> => {
     const token = rightToken(route);
-    const response = await fetch(
-      new URL(named(route, route.path.includes('providers') ? ann.machine : ann.key), network.url),
-      {
-        method: route.method,
-        headers: {
-          'content-type': type,
-          ...(token !== undefined && { authorization: `Bearer ${token}` }),
-        },
-        body: body as never,
-        signal: AbortSignal.timeout(5_000),
+    const response = await fetch(new URL(named(route, objectOf(route, ann)), network.url), {
+      method: route.method,
+      headers: {
+        'content-type': type,
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
       },
-    );
+      body: body as never,
+      signal: AbortSignal.timeout(5_000),
+    });
     const text = await response.text();
     return {
       status: response.status,

@@ -428,7 +428,7 @@ describe('the official client, with the Responses API', () => {
     expect(parsed.output_parsed).toEqual({ city: 'river' });
   });
 
-  test('gets an error for previous_response_id, because responses are not stored', async () => {
+  test('gets an error for a previous_response_id that it has not stored', async () => {
     await expect(
       openai.responses.create({ model: 'sim', input: 'x', previous_response_id: 'resp_1' }),
     ).rejects.toMatchObject({

@@ -32,6 +32,8 @@ export interface RouteDefinition<
   readonly params?: Params;
   readonly query?: Query;
   readonly body?: Body;
+  /** Largest body, in bytes; 64 KiB if absent. */
+  readonly bodyLimit?: number;
   /**
    * Schema of the reply. Fields that are not in it are not sent, even if the handler returns them.
    */
@@ -109,7 +111,7 @@ export class Api {
     this.#server.route({
       method,
       url,
-      bodyLimit: MAX_BODY_BYTES,
+      bodyLimit: definition.bodyLimit ?? MAX_BODY_BYTES,
       ...(hook && { onRequest: hook }),
       config: { isForBrowsers: access === 'key' },
       ...(body !== undefined && {

@@ -82,6 +82,11 @@ export function secretOf(request: FastifyRequest): string {
   return credentialOf(request) ?? '';
 }
 
+/** The owner of the content that a request with this API key stores. */
+export function ownerOf(request: FastifyRequest): { account: string; secret: string } {
+  return { account: keyOf(request).account, secret: secretOf(request) };
+}
+
 export function keyOf(request: FastifyRequest): KeyCaller {
   const { key } = callerOf(request);
   if (key === undefined) throw new ApiError('key_required');

@@ -56,6 +56,7 @@ async function outcomeOf(
       else answer.finish(end);
     },
     isGone: () => isGone,
+    onReplaced: (name) => log.push(`${name} replaced`),
     onFailure: (error) => log.push(String(error)),
   });
   await ended;
@@ -68,6 +69,7 @@ describe('a request with fallback models', () => {
     expect(await outcomeOf({ a: { refused: 'model_not_found' }, b: {} })).toEqual(['b finished']);
     expect((await outcomeOf({ a: { failed: 'saturated' }, b: {} })).toSorted()).toEqual([
       'a discarded',
+      'a replaced',
       'b finished',
     ]);
   });

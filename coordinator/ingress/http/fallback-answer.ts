@@ -49,6 +49,8 @@ interface FallbackSteps<Job> {
   readonly start: (job: Job, answer: Answer) => void;
   /** Whether the client has left. */
   readonly isGone: () => boolean;
+  /** Receives a job that failed when the job of another model has been started in its place. */
+  readonly onReplaced: (job: Job) => void;
   /** Receives an error that is a fault of this program. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -69,6 +71,7 @@ export async function answerWithFirst<Job>(
       if (steps.isGone()) return answer.reject(error);
       await answerWithFirst(rest, steps);
       answer.discard();
+      steps.onReplaced(job);
     } catch (failure) {
       if (!(failure instanceof ApiError)) steps.onFailure(failure);
       answer.reject(error);

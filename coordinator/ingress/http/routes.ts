@@ -10,10 +10,12 @@ import { addAccountRoutes } from './account-routes.ts';
 import { Api } from './api.ts';
 import { addBillingRoutes } from './billing-routes.ts';
 import { addCodeRoutes } from './code-routes.ts';
+import { addConversationRoutes } from './conversation-routes.ts';
 import { addGenerationRoute } from './generation-route.ts';
 import { addHealthRoutes } from './health-routes.ts';
 import { addHubsRoute, type HubAddresses } from './hubs-route.ts';
-import { addInferenceRoutes, type InferenceDeps } from './inference-routes.ts';
+import type { InferenceDeps } from './inference-exchange.ts';
+import { addInferenceRoutes } from './inference-routes.ts';
 import { addKeysRoutes } from './keys-routes.ts';
 import { addMachinesRoutes } from './machines-routes.ts';
 import { addModelsRoutes } from './models-routes.ts';
@@ -22,6 +24,7 @@ import { addOllamaRoutes } from './ollama-routes.ts';
 import { addCreditsRoute } from './open-router-routes.ts';
 import { addOwnMachineRoutes } from './own-machine-routes.ts';
 import { addReceiptRoutes } from './receipt-routes.ts';
+import { addResponseRoutes } from './response-routes.ts';
 import { addSealedRoutes, type SealedRoutesDeps } from './sealed-routes.ts';
 import { addStatsRoute } from './stats-route.ts';
 import { addStripeRoute } from './stripe-route.ts';
@@ -49,6 +52,8 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addHealthRoutes(server, deps);
   addInferenceRoutes(server, deps);
   addResponseSocket(server, deps);
+  addResponseRoutes(api, deps);
+  addConversationRoutes(api, deps);
   addCountRoutes(server, {
     onRequest: deps.auth.key,
     count: (intent, request) => countTokens(intent, request, deps),

@@ -17,7 +17,6 @@ import {
 
 const optional = Type.Optional;
 const any = Type.Unknown();
-const NOT_STORED = 'No answer is kept here.';
 
 /** `POST /v1/responses` of OpenAI, OpenResponses and OpenRouter, and its routes for counts. */
 export const responsesParameters: ParameterTable = {
@@ -34,6 +33,25 @@ export const responsesParameters: ParameterTable = {
     parallel_tool_calls: chatFields.parallel_tool_calls,
     top_logprobs: chatFields.top_logprobs,
     metadata: optional(Type.Unknown({ description: 'Repeated in the answer.' })),
+    store: optional(
+      Type.Boolean({
+        description:
+          'Stores the response for 30 days, encrypted under the API key. The default is false. The four fields about stored responses are refused in blind mode, by compactions and by WebSockets.',
+      }),
+    ),
+    previous_response_id: optional(
+      Type.String({ description: 'A stored response that this one continues.' }),
+    ),
+    conversation: optional(
+      Type.Unknown({
+        description: 'A conversation that this response continues: its id, or an object with it.',
+      }),
+    ),
+    background: optional(
+      Type.Boolean({
+        description: 'The response is stored and goes on without a connection: poll its end.',
+      }),
+    ),
     include: optional(
       Type.Array(Type.String(), {
         description: 'Parts of hosted tools are never included, because there are no such tools.',
@@ -55,11 +73,7 @@ export const responsesParameters: ParameterTable = {
   stream_options: streamOptions,
   ...openAiHints,
   ...openRouter,
-  previous_response_id: unsupported(NOT_STORED),
-  conversation: unsupported(NOT_STORED),
-  background: unsupported(NOT_STORED, false),
   prompt: unsupported('No prompts are stored here.'),
-  store: ignored(NOT_STORED),
   truncation: unsupported(NEVER_SHORTENED, 'disabled'),
   context_management: ignored(NEVER_SHORTENED),
   max_tool_calls: ignored('It limits hosted tools, and there are none.'),

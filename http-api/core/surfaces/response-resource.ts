@@ -16,7 +16,7 @@ export function inProgress({ job, createdSeconds, model, request, maxOutputToken
     created_at: createdSeconds,
     completed_at: null as number | null,
     status: 'in_progress',
-    background: false,
+    background: request['background'] === true,
     error: null,
     incomplete_details: null,
     instructions: request['instructions'] ?? null,
@@ -26,6 +26,7 @@ export function inProgress({ job, createdSeconds, model, request, maxOutputToken
     output: [] as Item[],
     parallel_tool_calls: request['parallel_tool_calls'] ?? true,
     previous_response_id: request['previous_response_id'] ?? null,
+    ...conversationOf(request['conversation']),
     prompt_cache_key: request['prompt_cache_key'] ?? null,
     reasoning: {
       effort: isObject(reasoning) ? (reasoning['effort'] ?? null) : null,
@@ -49,6 +50,11 @@ export function inProgress({ job, createdSeconds, model, request, maxOutputToken
   };
 }
 
+const conversationOf = (conversation: unknown) =>
+  isGiven(conversation) && {
+    conversation: isObject(conversation) ? conversation : { id: conversation },
+  };
+
 /** A tool of the request with all its fields. */
 const toolOf = (tool: JsonObject) => ({
   ...tool,
@@ -57,17 +63,39 @@ const toolOf = (tool: JsonObject) => ({
   strict: tool['strict'] ?? null,
 });
 
+export const endStatus = ({ finish }: AttemptEnd) =>
+  finish === 'length' ? 'incomplete' : 'completed';
+
 export function endedResponse(head: AnswerHead, output: Item[], attempt: AttemptEnd) {
   const isCut = attempt.finish === 'length';
   return {
     ...inProgress(head),
-    status: isCut ? 'incomplete' : 'completed',
+    status: endStatus(attempt),
     completed_at: isCut ? null : head.nowSeconds(),
     incomplete_details: isCut ? { reason: 'max_output_tokens' } : null,
     output,
     usage: responseUsage(attempt),
   };
 }
+
+/** A response that ended with an error, after the items of `output`. */
+export const failedResponse = (
+  response: object,
+  message: string,
+  output: readonly Item[] = [],
+) => ({
+  ...response,
+  status: 'failed',
+  error: { code: 'server_error', message },
+  output,
+});
+
+/** A response that its caller cancelled, with the part of the output that had been made. */
+export const cancelledResponse = (head: AnswerHead, part: Omit<AnswerContent, 'end'>) => ({
+  ...inProgress(head),
+  status: 'cancelled',
+  output: itemsOf(head, part, 'incomplete'),
+});
 
 export const responseUsage = ({ usage }: AttemptEnd) => ({
   input_tokens: usage.promptTokens,
@@ -79,10 +107,10 @@ export const responseUsage = ({ usage }: AttemptEnd) => ({
 
 export function itemsOf(
   head: AnswerHead,
-  { text, reasoning, calls, logprobs, end }: AnswerContent,
+  { text, reasoning, calls, logprobs }: Omit<AnswerContent, 'end'>,
+  status: 'completed' | 'incomplete',
 ): Item[] {
   const id = (prefix: string, index: number) => `${prefix}_${head.job}_${index}`;
-  const status = end.finish === 'length' ? 'incomplete' : 'completed';
   const items: Item[] = [];
   if (reasoning !== '') items.push(reasoningItem(id('rs', 0), reasoning));
   if (text !== '' || calls.length === 0)

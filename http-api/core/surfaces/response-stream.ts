@@ -5,6 +5,8 @@ import { logprobsOf } from './openai-shapes.ts';
 import {
   callItem,
   endedResponse,
+  endStatus,
+  failedResponse,
   type Item,
   inProgress,
   messageItem,
@@ -40,7 +42,7 @@ export class ResponseStream implements StreamWriter {
   }
 
   finish(end: AttemptEnd): string {
-    const status = end.finish === 'length' ? 'incomplete' : 'completed';
+    const status = endStatus(end);
     // Clients expect at least one message, even if it is empty.
     const empty = this.#begun
       ? ''
@@ -57,12 +59,7 @@ export class ResponseStream implements StreamWriter {
 
   cut(error: ApiError): string {
     const { message, code, param } = error.toBody().error;
-    const failed = {
-      ...inProgress(this.#head),
-      status: 'failed',
-      error: { code: 'server_error', message },
-      output: this.#output,
-    };
+    const failed = failedResponse(inProgress(this.#head), message, this.#output);
     return (
       this.#event({ type: 'error', code, message, param, error: { code, message, param } }) +
       this.#event({ type: 'response.failed', response: failed })

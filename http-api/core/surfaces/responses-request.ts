@@ -1,10 +1,21 @@
 import { invalid, isGiven, isObject, type JsonObject } from '../json.ts';
 import { messagesOf } from './responses-conversation.ts';
 
-/** Lowers the request of `POST /v1/responses`. */
+/**
+ * Lowers the request of `POST /v1/responses`. Fields that need stored responses are refused: the
+ * ingress has removed them where it can store a response, and everywhere else nothing is stored.
+ */
 
+/** Fields that store a response, or refer to stored ones. */
+export const STORED_FIELDS = [
+  'previous_response_id',
+  'conversation',
+  'background',
+  'store',
+] as const;
 /** Fields of the Responses API that the chat contract has in another form, or not at all. */
-const LOWERED = [
+const LOWERED: readonly string[] = [
+  ...STORED_FIELDS,
   'input',
   'instructions',
   'text',
@@ -18,6 +29,12 @@ const LOWERED = [
 const LOGPROBS = 'message.output_text.logprobs';
 
 export function lowerResponses(body: JsonObject): JsonObject {
+  for (const field of STORED_FIELDS)
+    if (isGiven(body[field]) && body[field] !== false)
+      throw invalid(
+        field,
+        `${field} is not supported here: blind mode, compactions and WebSockets store nothing.`,
+      );
   const rest = Object.fromEntries(
     Object.entries(body).filter(([field]) => !LOWERED.includes(field)),
   );

@@ -1,5 +1,5 @@
 import { responsesParameters } from '../parameters/responses-parameters.ts';
-import { endedResponse, itemsOf } from './response-resource.ts';
+import { endedResponse, endStatus, itemsOf } from './response-resource.ts';
 import { ResponseStream } from './response-stream.ts';
 import { lowerResponses } from './responses-request.ts';
 import type { Surface } from './surface.ts';
@@ -13,6 +13,7 @@ export const responses: Surface = {
   parameters: responsesParameters,
   lower: lowerResponses,
   stream: (head) => new ResponseStream(head),
-  whole: (head, answer) => endedResponse(head, itemsOf(head, answer), answer.end),
+  whole: (head, answer) =>
+    endedResponse(head, itemsOf(head, answer, endStatus(answer.end)), answer.end),
   error: (error) => error.toBody(),
 };
