@@ -37,6 +37,21 @@ const otherAccount: Fill = async ({ network }) => ({
   variables: { ID: (await network.createKey({ creditMicroUsd: 1 })).account },
 });
 
+/** A stored response; with `background`, one that runs. */
+const response =
+  (fields: object = { store: true }): Fill =>
+  async ({ network, apiKey }) => {
+    const body = { model: 'sim', input: 'Hi', max_output_tokens: 2, ...fields };
+    const { json } = await network.ask('POST', '/v1/responses', { token: apiKey, body });
+    return { variables: { ID: json.id } };
+  };
+const conversation: Fill = async ({ network, apiKey }) => {
+  const body = { items: [{ type: 'message', role: 'user', content: 'Hi' }] };
+  const { json } = await network.ask('POST', '/v1/conversations', { token: apiKey, body });
+  const items = await network.ask('GET', `/v1/conversations/${json.id}/items`, { token: apiKey });
+  return { variables: { ID: json.id, ITEM: items.json.data[0].id } };
+};
+
 /** By operation; a call that is not here is run as it stands. */
 export const fillings: Readonly<Record<string, Fill>> = {
   'GET /v1/keys/{id}': key,
@@ -59,6 +74,18 @@ export const fillings: Readonly<Record<string, Fill>> = {
   },
   'POST /admin/accounts/{id}/credit': account,
   'PUT /admin/accounts/{id}/terms': account,
+
+  'GET /v1/responses/{id}': response(),
+  'GET /v1/responses/{id}/input_items': response(),
+  'DELETE /v1/responses/{id}': response(),
+  'POST /v1/responses/{id}/cancel': response({ background: true }),
+  'GET /v1/conversations/{id}': conversation,
+  'POST /v1/conversations/{id}': conversation,
+  'DELETE /v1/conversations/{id}': conversation,
+  'GET /v1/conversations/{id}/items': conversation,
+  'POST /v1/conversations/{id}/items': conversation,
+  'GET /v1/conversations/{id}/items/{item}': conversation,
+  'DELETE /v1/conversations/{id}/items/{item}': conversation,
 
   'DELETE /v1/sealed/sessions/{job}': async (world) => ({
     variables: { JOB: (await sealedOrder(world)).job },

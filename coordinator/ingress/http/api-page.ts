@@ -49,7 +49,8 @@ export function apiPage(documents: readonly Document[]): string {
     '- `$TOKEN`: the sign-in token that `npx dinf sign-in` prints;',
     "- `$ADMIN_URL`: the address of the operators' routes (`DINF_ADMIN_PORT`);",
     '- `$OPERATOR_KEY`: an operator key, made with `npx dinf operator-key NAME`;',
-    '- `$ID`: the id of the key, machine or account that the call changes or reads;',
+    '- `$ID`: the id of the object that the call changes or reads;',
+    '- `$ITEM`: the id of an item of a conversation;',
     '- `$JOB`: the `id` of a sealed session.',
     '',
     '`e2e/documentation/documentation.test.ts` runs every call on this page.',
@@ -103,7 +104,11 @@ function wrapped(text: string): string[] {
 function calledPath(path: string, example: Example = {}): string {
   const called =
     example.path ??
-    path.replace('{name}', 'sim-llama-8b').replace('{id}', '$ID').replace('{job}', '$JOB');
+    path
+      .replace('{name}', 'sim-llama-8b')
+      .replace('{id}', '$ID')
+      .replace('{item}', '$ITEM')
+      .replace('{job}', '$JOB');
   return example.query === undefined ? called : `${called}?${example.query}`;
 }
 

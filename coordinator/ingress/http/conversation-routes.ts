@@ -32,7 +32,6 @@ const Conversation = Type.Object({
   metadata: LooseObject,
 });
 const MAX_BODY_BYTES = 1_024 * 1_024;
-const EXAMPLE = '/v1/conversations/{id}';
 
 interface ConversationRoutesDeps {
   readonly bus: Bus;
@@ -82,7 +81,6 @@ export function addConversationRoutes(api: Api, deps: ConversationRoutesDeps): v
     summary: 'A conversation',
     params: ofConversation,
     reply: Conversation,
-    example: { path: EXAMPLE },
     handle: async ({ request, params }) => (await read(request, params.id)).conversation,
   });
   api.route({
@@ -93,7 +91,7 @@ export function addConversationRoutes(api: Api, deps: ConversationRoutesDeps): v
     params: ofConversation,
     body: Type.Object({ metadata: Metadata }),
     reply: Conversation,
-    example: { path: EXAMPLE, body: { metadata: { topic: 'greetings' } } },
+    example: { body: { metadata: { topic: 'greetings' } } },
     handle: async ({ request, params, body: { metadata } }) =>
       (
         await changeConversation(contentsOf(request), params.id, (before) => ({
@@ -113,7 +111,6 @@ export function addConversationRoutes(api: Api, deps: ConversationRoutesDeps): v
       object: Type.Literal('conversation.deleted'),
       deleted: Type.Boolean(),
     }),
-    example: { path: EXAMPLE },
     handle: async ({ request, params }) => {
       const contents = contentsOf(request);
       await contents.read('conv', params.id);
@@ -129,7 +126,6 @@ export function addConversationRoutes(api: Api, deps: ConversationRoutesDeps): v
     params: ofConversation,
     query: ItemsQuery,
     reply: Page,
-    example: { path: `${EXAMPLE}/items` },
     handle: async ({ request, params, query }) =>
       pageOf((await read(request, params.id)).items, query),
   });
@@ -143,7 +139,6 @@ export function addConversationRoutes(api: Api, deps: ConversationRoutesDeps): v
     body: Type.Object({ items: Items }),
     reply: Page,
     example: {
-      path: `${EXAMPLE}/items`,
       body: { items: [{ type: 'message', role: 'user', content: 'Hello' }] },
     },
     handle: async ({ request, params, body: { items } }) => {
@@ -158,7 +153,6 @@ export function addConversationRoutes(api: Api, deps: ConversationRoutesDeps): v
     summary: 'One item of a conversation',
     params: ofItem,
     reply: LooseObject,
-    example: { path: `${EXAMPLE}/items/{item}` },
     handle: async ({ request, params }) => {
       const { items } = await read(request, params.id);
       const item = items.find((each) => each['id'] === params.item);
@@ -173,7 +167,6 @@ export function addConversationRoutes(api: Api, deps: ConversationRoutesDeps): v
     summary: 'Remove one item from a conversation',
     params: ofItem,
     reply: Conversation,
-    example: { path: `${EXAMPLE}/items/{item}` },
     handle: async ({ request, params }) =>
       (
         await changeConversation(contentsOf(request), params.id, (before) => {

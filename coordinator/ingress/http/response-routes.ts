@@ -10,7 +10,6 @@ import { ownerOf } from './authenticate.ts';
 import { ItemsQuery, LooseObject, Page, pageOf } from './item-pages.ts';
 
 const params = Type.Object({ id: Type.String() });
-const EXAMPLE = '/v1/responses/{id}';
 
 interface ResponseRoutesDeps {
   readonly bus: Bus;
@@ -29,7 +28,6 @@ export function addResponseRoutes(api: Api, deps: ResponseRoutesDeps): void {
     description:
       'The status of a response in the background is `in_progress` until it is `completed`, `incomplete`, `failed` or `cancelled`. It is `failed` at most 30 seconds after its server ended. Only the API key that created a response can read it; it is deleted after 30 days.',
     reply: LooseObject,
-    example: { path: EXAMPLE },
     handle: async ({ request, params: { id } }) =>
       (await readResponse(id, contentsOf(request))).response,
   });
@@ -40,7 +38,6 @@ export function addResponseRoutes(api: Api, deps: ResponseRoutesDeps): void {
     summary: 'The input of a stored response, with the conversation before it',
     query: ItemsQuery,
     reply: Page,
-    example: { path: `${EXAMPLE}/input_items` },
     handle: async ({ request, params: { id }, query }) => {
       const { items } = await readResponse(id, contentsOf(request));
       const name = id.slice('resp_'.length);
@@ -61,7 +58,6 @@ export function addResponseRoutes(api: Api, deps: ResponseRoutesDeps): void {
       object: Type.Literal('response'),
       deleted: Type.Boolean(),
     }),
-    example: { path: EXAMPLE },
     handle: async ({ request, params: { id } }) => {
       const contents = contentsOf(request);
       await readResponse(id, contents);
@@ -77,7 +73,6 @@ export function addResponseRoutes(api: Api, deps: ResponseRoutesDeps): void {
     description:
       'Its machine stops, and the tokens that had arrived are charged; they are the output of the response a moment later. A response that has ended stays as it is.',
     reply: LooseObject,
-    example: { path: `${EXAMPLE}/cancel` },
     handle: async ({ request, params: { id } }) => {
       const contents = contentsOf(request);
       const { response } = await readResponse(id, contents);

@@ -119,7 +119,7 @@ describe('a request', () => {
 
   test.each([
     [chat, { modalities: ['text'], transforms: [], n: null, nom: null }],
-    [responses, { truncation: 'disabled', background: false }],
+    [responses, { truncation: 'disabled' }],
     [messages, { mcp_servers: [], container: null }],
   ] as const)('may have values that ask for nothing: %#', (surface, body) => {
     expect(checked(surface, body)).toEqual({ fields: {}, ignored: [] });

@@ -88,6 +88,8 @@ describe('the Responses API', () => {
     ],
     [{ input: 'x', instructions: 7 }, 'instructions'],
     [{ input: 'x', tools: [{ type: 'web_search' }] }, 'tools'],
+    [{ input: 'x', store: true }, 'store'],
+    [{ input: 'x', previous_response_id: 'resp_1' }, 'previous_response_id'],
     [{ input: 'x', background: true }, 'background'],
     [{ input: 'x', conversation: 'c' }, 'conversation'],
   ])('refuses %j by its field', (body, param) => {
