@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { PrintedReceipt } from '#bus-schemas';
 import type { Answer, ServingDetails } from './answer.ts';
-import { Collection, readable } from './collection.ts';
+import { Collection, readablePiece } from './collection.ts';
 import type { AttemptEnd } from './core/attempt-end.ts';
 import type { Piece } from './core/piece.ts';
 import type { AnswerHead, StreamWriter, Surface } from './core/surfaces/surface.ts';
@@ -62,7 +62,7 @@ export class StreamAnswer implements Answer {
   write(pieces: readonly Piece[]): 'more' | 'wait' {
     this.#begin();
     let text = '';
-    for (const piece of pieces) text += this.#stream.delta(readable(piece));
+    for (const piece of pieces) text += this.#stream.delta(readablePiece(piece));
     if (text === '') return 'more';
     this.#heartbeat?.refresh();
     return this.#options.response.write(text) ? 'more' : 'wait';

@@ -16,7 +16,7 @@ export class Collection {
 
   add(pieces: readonly Piece[]): 'more' | 'full' {
     for (const piece of pieces) {
-      const delta = readable(piece);
+      const delta = readablePiece(piece);
       const bytes = heapBytes(delta);
       if (!this.#memory.take(bytes)) return 'full';
       this.#bytes += bytes;
@@ -43,7 +43,7 @@ export class Collection {
  * The delta of a piece. Sealed pieces never come here: only their client can read them, and such
  * answers are not converted.
  */
-export function readable(piece: Piece): Delta {
+export function readablePiece(piece: Piece): Delta {
   if (piece.k === 'sealed') throw new TypeError('a sealed part of an answer has no readable text');
   return piece;
 }

@@ -43,6 +43,7 @@ const GLOSSARY_NAMES: Readonly<Record<string, readonly string[]>> = {
   Serving: ['coordinator/routing/core/serving.ts'],
   Slot: ['bus-schemas/messages/provider.ts'],
   Standing: ['bus-schemas/messages/vocabulary.ts'],
+  StoredResponse: ['coordinator/ingress/stored/stored-responses.ts'],
   Supervisor: ['provider/service/supervisor.ts'],
   Surface: ['http-api/core/surfaces/surface.ts'],
   TopUp: ['bus-schemas/messages/settlement/holds.ts'],

@@ -14,7 +14,7 @@ import { StoredContents } from '../stored/stored-contents.ts';
 import type { StoredConversation } from '../stored/stored-responses.ts';
 import { type Api, optional } from './api.ts';
 import { ownerOf } from './authenticate.ts';
-import { ItemsQuery, LooseObject, Page, pageOf } from './item-pages.ts';
+import { ItemPage, ItemsQuery, LooseObject, pageOf } from './item-pages.ts';
 
 const id = Type.String();
 const ofConversation = Type.Object({ id });
@@ -125,7 +125,7 @@ export function addConversationRoutes(api: Api, deps: ConversationRoutesDeps): v
     summary: 'The items of a conversation',
     params: ofConversation,
     query: ItemsQuery,
-    reply: Page,
+    reply: ItemPage,
     handle: async ({ request, params, query }) =>
       pageOf((await read(request, params.id)).items, query),
   });
@@ -137,7 +137,7 @@ export function addConversationRoutes(api: Api, deps: ConversationRoutesDeps): v
     params: ofConversation,
     bodyLimit: MAX_BODY_BYTES,
     body: Type.Object({ items: Items }),
-    reply: Page,
+    reply: ItemPage,
     example: {
       body: { items: [{ type: 'message', role: 'user', content: 'Hello' }] },
     },

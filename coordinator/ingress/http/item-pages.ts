@@ -18,7 +18,7 @@ export const ItemsQuery = Type.Object(pageQuery);
 
 /** An object in the format of OpenAI's API, which has more fields than are described here. */
 export const LooseObject = Type.Object({}, { additionalProperties: true });
-export const Page = Type.Object({
+export const ItemPage = Type.Object({
   object: Type.Literal('list'),
   data: Type.Array(LooseObject),
   first_id: Type.Union([Type.String(), Type.Null()]),

@@ -7,7 +7,7 @@ import { StoredContents } from '../stored/stored-contents.ts';
 import { readResponse } from '../stored/stored-responses.ts';
 import type { Api } from './api.ts';
 import { ownerOf } from './authenticate.ts';
-import { ItemsQuery, LooseObject, Page, pageOf } from './item-pages.ts';
+import { ItemPage, ItemsQuery, LooseObject, pageOf } from './item-pages.ts';
 
 const params = Type.Object({ id: Type.String() });
 
@@ -37,7 +37,7 @@ export function addResponseRoutes(api: Api, deps: ResponseRoutesDeps): void {
     url: '/v1/responses/:id/input_items',
     summary: 'The input of a stored response, with the conversation before it',
     query: ItemsQuery,
-    reply: Page,
+    reply: ItemPage,
     handle: async ({ request, params: { id }, query }) => {
       const { items } = await readResponse(id, contentsOf(request));
       const name = id.slice('resp_'.length);
