@@ -110,6 +110,7 @@ export {
   type MachineEarnings,
 } from './messages/settlement/earnings.ts';
 export type {
+  AgreedPrice,
   Held,
   Hold,
   HoldRefusal,

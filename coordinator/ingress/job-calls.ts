@@ -1,7 +1,9 @@
 import type { Logger } from 'pino';
 import { type MessageOf, type Reserved, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
+import type { ChargeTerms } from '#coordinator/job-cost.ts';
 import { callUntil } from './call-until.ts';
+import { chargeTerms } from './core/answer-cost.ts';
 import type { JobSpec } from './job-spec.ts';
 import type { JobTrace } from './job-trace.ts';
 import type { PlaceFinder } from './place-finder.ts';
@@ -33,6 +35,7 @@ export class JobCalls {
   readonly #places: PlaceFinder;
   readonly #log: Logger;
   readonly #trace: JobTrace | undefined;
+  #terms: ChargeTerms | undefined;
 
   constructor(spec: JobSpec, { bus, places, log }: JobCallsOptions, trace: JobTrace | undefined) {
     this.#spec = spec;
@@ -89,7 +92,12 @@ export class JobCalls {
     return this.ask(() => this.#places.reserve(request, this.#spec.conversation, limits));
   }
 
-  hold(
+  /** The terms of the newest hold or top-up; undefined before it, and if settlement sent none. */
+  get terms(): ChargeTerms | undefined {
+    return this.#terms;
+  }
+
+  async hold(
     provider: string,
     expiresAt: number,
   ): Promise<MessageOf<typeof services.settlement.hold.reply> | undefined> {
@@ -105,13 +113,15 @@ export class JobCalls {
       ...(maxPrice && { maxPrice }),
       expiresAt,
     };
-    return this.ask(() =>
+    const reply = await this.ask(() =>
       callUntil(this.#bus, services.settlement.hold, request, {
         eachMs: HOLD_EACH_MS,
         totalMs: HOLD_TOTAL_MS,
         trace: this.#trace?.context,
       }),
     );
+    if (reply?.ok) this.#terms = chargeTerms(reply);
+    return reply;
   }
 
   /**
@@ -129,7 +139,9 @@ export class JobCalls {
       }),
     );
     if (reply === undefined) return 'no_answer';
-    return reply.ok ? undefined : 'unaffordable';
+    if (!reply.ok) return 'unaffordable';
+    this.#terms = chargeTerms(reply);
+    return undefined;
   }
 
   /**

@@ -6,6 +6,7 @@ import type { Piece } from '#http-api/core/piece.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';
 import { AttemptStream } from './attempt-stream.ts';
+import { answerCost } from './core/answer-cost.ts';
 import { type JobTimes, timesLeft } from './core/deadlines.ts';
 import { billable, endedFact, type JobMarks, microsecondsBetween } from './core/ended-fact.ts';
 import { step, wakeAt } from './core/job.ts';
@@ -341,11 +342,11 @@ export class JobRun {
   #finish({ finish, usage, stopSequence }: Extract<JobCommand, { do: 'finish' }>): void {
     this.#markFirstContent();
     const { promptBound } = this.spec;
-    this.#answer.finish({
-      finish,
-      usage: billable(usage, { promptBound, deliveredTokens: this.#deliveredTokens }),
-      stopSequence,
-    });
+    const deliveredTokens = this.#deliveredTokens;
+    const billed = billable(usage, { promptBound, deliveredTokens });
+    const { terms } = this.#calls;
+    const cost = terms && answerCost(terms, billed, deliveredTokens);
+    this.#answer.finish({ finish, usage: billed, stopSequence, cost });
   }
 
   get #deliveredTokens(): number {

@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { type Person, startTestNetwork, type TestNetwork } from '../test-network.ts';
+import {
+  type ApiResponse,
+  expectedText,
+  type Person,
+  startTestNetwork,
+  type TestNetwork,
+} from '../test-network.ts';
 
 let network: TestNetwork;
 let ann: Person;
@@ -28,19 +34,28 @@ const chat = (fields: object = {}) =>
     body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 20, ...fields },
   });
 
+const jobOf = ({ headers }: ApiResponse) => headers.get('x-inference-job-id') ?? '';
+/** The record of a job, after the ledger has its charge. */
+const settledGeneration = (job: string, token = apiKey) =>
+  vi.waitFor(async () => {
+    const { status, json } = await network.ask('GET', `/v1/generation?id=${job}`, { token });
+    expect(status).toBe(200);
+    expect(json.data.cost_micro_usd).not.toBeNull();
+    return json.data;
+  }, 15_000);
+/** The last usage of an answer: of its JSON, or of the events of its stream. */
+function usageIn({ json, text }: ApiResponse) {
+  const events = text.matchAll(/^data: (\{.*\})$/gm);
+  const bodies = json === undefined ? [...events].map(([, data = '']) => JSON.parse(data)) : [json];
+  return bodies.map(({ usage, response }) => usage ?? response?.usage).findLast(Boolean);
+}
+
 describe('the cost of a request', () => {
   test('is the same in usage, generation, statement and balance', async () => {
     const answer = await chat();
-    const id = answer.headers.get('x-inference-job-id') ?? '';
+    const id = jobOf(answer);
     await network.expectMoneyBalances();
-    const generation = await vi.waitFor(async () => {
-      const { status, json } = await network.ask('GET', `/v1/generation?id=${id}`, {
-        token: apiKey,
-      });
-      expect(status).toBe(200);
-      expect(json.data.cost_micro_usd).not.toBeNull();
-      return json.data;
-    }, 5_000);
+    const generation = await settledGeneration(id);
     expect(generation).toMatchObject({
       id,
       model: 'sim-llama-8b',
@@ -294,4 +309,59 @@ test('without Stripe, its routes answer that it is not configured', async () => 
       })
     ).status,
   ).toBe(400);
+});
+
+describe('the cost in the usage of an answer', () => {
+  const messages = [{ role: 'user', content: 'Hi' }];
+  const streamed = { stream: true, stream_options: { include_usage: true } };
+  test.each([
+    ['/v1/chat/completions', { messages, max_tokens: 700 }],
+    ['/v1/chat/completions', { messages, max_tokens: 700, ...streamed }],
+    ['/v1/chat/completions', { messages, max_tokens: 1 }],
+    ['/v1/completions', { prompt: 'Hi', max_tokens: 700 }],
+    ['/v1/completions', { prompt: 'Hi', max_tokens: 700, ...streamed }],
+    ['/v1/responses', { input: 'Hi', max_output_tokens: 700 }],
+    ['/v1/responses', { input: 'Hi', max_output_tokens: 700, stream: true }],
+  ])('is the charge of the ledger: %s %j', async (path, fields) => {
+    const answer = await network.ask('POST', path, {
+      token: apiKey,
+      body: { model: 'sim', ...fields },
+    });
+    const { cost, is_byok, cost_details } = usageIn(answer);
+    expect({ cost, is_byok }).toEqual({
+      cost: (await settledGeneration(jobOf(answer))).total_cost,
+      is_byok: false,
+    });
+    expect(cost).toBeGreaterThan(0);
+    const { upstream_inference_cost: all, ...parts } = cost_details;
+    expect(all).toBe(cost);
+    const sum = Object.values<number>(parts).reduce((one, other) => one + other);
+    expect(sum).toBeCloseTo(cost, 9);
+  });
+
+  test('is 0 for an empty answer, and its row says so', async () => {
+    const stop = expectedText(messages, 20).slice(0, 3);
+    const answer = await chat({ messages, stop });
+    expect(answer.json.choices[0].message.content).toBe('');
+    expect(answer.json.usage).toMatchObject({ completion_tokens: 0, cost: 0 });
+    const job = jobOf(answer);
+    expect(await settledGeneration(job)).toMatchObject({ status: 'completed', total_cost: 0 });
+    const { data } = (await ann.ask('GET', '/v1/usage?limit=1')).json;
+    expect(data).toMatchObject([{ job_id: job, outcome: 'refunded', cost_micro_usd: 0 }]);
+  });
+
+  test('of a request that failed is 0 in its row', async () => {
+    const { account } = await network.person('without-money');
+    const poor = await network.createKey({ creditMicroUsd: 0, account });
+    const answer = await network.ask('POST', '/v1/chat/completions', {
+      token: poor.apiKey,
+      body: { model: 'sim', messages },
+    });
+    expect(answer.status).toBe(402);
+    expect(await settledGeneration(jobOf(answer), poor.apiKey)).toMatchObject({
+      status: 'failed',
+      total_cost: 0,
+      tokens_completion: 0,
+    });
+  });
 });

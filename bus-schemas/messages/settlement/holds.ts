@@ -56,7 +56,20 @@ const holdRefused = Type.Object({
   /** Debt of the account: Stripe took back a payment that was already spent. */
   owedMicroUsd: optional(count),
 });
-const held = Type.Union([ok({ heldMicroUsd: count }), holdRefused]);
+/**
+ * The price and the minimum charge by which settlement will charge the job. The ingress states the
+ * cost of the answer by them. Prices are 0 on the caller's own machine.
+ */
+const AgreedPrice = Type.Object({
+  inputMicroUsdPerMillion: count,
+  cacheReadMicroUsdPerMillion: count,
+  outputMicroUsdPerMillion: count,
+  minimumMicroUsd: count,
+});
+export type AgreedPrice = Static<typeof AgreedPrice>;
+/** `agreed` is absent if an earlier request made this hold, perhaps at another price. */
+const granted = ok({ heldMicroUsd: count, agreed: optional(AgreedPrice) });
+const held = Type.Union([granted, holdRefused]);
 export type Held = Static<typeof held>;
 export type HoldRefusal = (typeof HOLD_REFUSALS)[number];
 
@@ -64,7 +77,7 @@ export type HoldRefusal = (typeof HOLD_REFUSALS)[number];
 const topUp = Type.Object({ job: JobId, provider: ProviderId, maxPrice: optional(maxPrice) });
 export type TopUp = Static<typeof topUp>;
 const topped = Type.Union([
-  ok({ heldMicroUsd: count }),
+  granted,
   refused([
     'insufficient_funds',
     'key_limit',

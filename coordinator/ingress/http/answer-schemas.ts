@@ -13,12 +13,30 @@ const text = Type.String();
 const count = Type.Integer();
 const list = Type.Array;
 
+/** The cost in the usage of an answer, in US dollars. */
+const costOf = (prompt: string, answer: string) => ({
+  cost: optional(
+    Type.Number({
+      description:
+        'US dollars: the amount that is charged. It is 0 in the ledger if the signed receipt of the machine never arrives.',
+    }),
+  ),
+  is_byok: optional(Type.Boolean()),
+  cost_details: optional(
+    Type.Object({
+      upstream_inference_cost: Type.Number(),
+      [`upstream_inference_${prompt}_cost`]: Type.Number(),
+      [`upstream_inference_${answer}_cost`]: Type.Number(),
+    }),
+  ),
+});
 const Usage = Type.Object({
   prompt_tokens: count,
   completion_tokens: count,
   total_tokens: count,
   prompt_tokens_details: Type.Object({ cached_tokens: count }),
   completion_tokens_details: Type.Object({ reasoning_tokens: count }),
+  ...costOf('prompt', 'completions'),
 });
 const token = { token: text, logprob: Type.Number(), bytes: list(count) };
 const Logprobs = Type.Object({
@@ -105,6 +123,7 @@ const ResponseUsage = Type.Object({
   output_tokens: count,
   output_tokens_details: Type.Object({ reasoning_tokens: count }),
   total_tokens: count,
+  ...costOf('input', 'output'),
 });
 const OutputItem = Type.Union([
   Type.Object({

@@ -53,7 +53,7 @@ export function addGenerationRoute(api: Api): void {
     access: 'keyOrUser',
     summary: 'Tokens, cost and times of one request',
     description:
-      'The id is the `X-Inference-Job-ID` of the answer. The record exists about a second after the end of the answer; the cost is null until the ledger has it. An answer that was lost with our server has the status `ingress_lost`: its record exists about a minute later, and its cost covers only the tokens that you received.',
+      'The id is the `X-Inference-Job-ID` of the answer. The record exists about a second after the end of the answer; the cost is null until the ledger has it. A request that failed costs 0, and so does an answer of which you received nothing. An answer that was lost with our server has the status `ingress_lost`: its record exists about a minute later, and its cost covers only the tokens that you received.',
     query: Type.Object({ id: JobId }, { additionalProperties: false }),
     reply: Type.Object({ data: GenerationData }),
     example: { path: '/v1/generation?id=job_0123456789abcdefghijkl' },
@@ -71,14 +71,16 @@ export function addGenerationRoute(api: Api): void {
           : undefined;
       if (description === undefined || (key !== undefined && key.key !== description.key))
         throw new ApiError('not_found', 'You have no such generation.');
+      // A failed request costs nothing. The ledger has no row for it if no money was set aside.
+      const microUsd = charge?.chargedMicroUsd ?? (description.status === 'failed' ? 0 : undefined);
       return {
         data: {
           ...description,
           tokens_prompt: charge?.promptTokens ?? null,
           tokens_cached: charge?.cachedTokens ?? null,
           tokens_completion: charge?.completionTokens ?? generation?.deliveredTokens ?? 0,
-          total_cost: charge === undefined ? null : charge.chargedMicroUsd / MICRO,
-          cost_micro_usd: charge?.chargedMicroUsd ?? null,
+          total_cost: microUsd === undefined ? null : microUsd / MICRO,
+          cost_micro_usd: microUsd ?? null,
         },
       };
     },

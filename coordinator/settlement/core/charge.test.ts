@@ -1,14 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { JOB_RESULTS } from '#bus-schemas';
-import {
-  type ChargeableJob,
-  chargeFor,
-  costOf,
-  holdFor,
-  type Price,
-  type Terms,
-} from './charge.ts';
+import { costOf, holdFor, type Price } from '#coordinator/job-cost.ts';
+import { type ChargeableJob, chargeFor, type Terms } from './charge.ts';
 
 const price: Price = {
   inputPerMillion: 150_000,

@@ -1,12 +1,5 @@
 import type { JobResult, Usage } from '#bus-schemas';
-
-/** Each price is in micro-dollars per million tokens. */
-export interface Price {
-  readonly inputPerMillion: number;
-  /** This price applies to prompt tokens that the provider read from its cache. */
-  readonly cacheReadPerMillion: number;
-  readonly outputPerMillion: number;
-}
+import { chargedFor, type Price } from '#coordinator/job-cost.ts';
 
 /**
  * Routing compares input and output with the listed price, not cached tokens. Without this rule an
@@ -31,7 +24,6 @@ export interface Terms {
   readonly referrer: string | null;
 }
 
-const MILLION = 1_000_000n;
 const BASIS_POINTS = 10_000n;
 /** The referrer receives this part of the fee: 2,000 basis points are 20 %. */
 const REFERRAL_BPS = 2_000n;
@@ -40,40 +32,6 @@ const REFERRAL_BPS = 2_000n;
  * prompt bound counts bytes.
  */
 const BYTES_PER_TOKEN = 4;
-
-export interface Tokens {
-  readonly prompt: number;
-  /** The number of prompt tokens that were read from the cache; `prompt` includes them. */
-  readonly cached?: number;
-  readonly completion: number;
-}
-
-/**
- * Returns whole micro-dollars, rounded up, so that a priced token is never free. The arithmetic
- * uses BigInt because tokens times price can exceed 2^53. A cost above 2^53 - 1 is reduced to that
- * value.
- */
-export function costOf(price: Price, { prompt, cached = 0, completion }: Tokens): number {
-  const exact =
-    BigInt(prompt - cached) * BigInt(price.inputPerMillion) +
-    BigInt(cached) * BigInt(price.cacheReadPerMillion) +
-    BigInt(completion) * BigInt(price.outputPerMillion);
-  return Math.min(Number((exact + MILLION - 1n) / MILLION), Number.MAX_SAFE_INTEGER);
-}
-
-/** A cost of zero, such as that of a free model, has no minimum. */
-function atLeast(cost: number, minimum: number): number {
-  return cost === 0 ? 0 : Math.max(cost, minimum);
-}
-
-/** Returns the micro-dollars to set aside: the cost if the job uses both bounds in full. */
-export function holdFor(
-  price: Price,
-  bounds: { prompt: number; completion: number },
-  minimum: number,
-): number {
-  return atLeast(costOf(price, bounds), minimum);
-}
 
 export interface ChargeableJob {
   readonly held: number;
@@ -132,12 +90,10 @@ export function chargeFor(job: ChargeableJob, end: End): Charge {
   );
   const tokens = { promptTokens, cachedTokens, completionTokens };
   if (job.isOwnMachine) return { ...NOTHING, ...tokens };
-  const cost = costOf(job.price, {
-    prompt: promptTokens,
-    cached: cachedTokens,
-    completion: completionTokens,
-  });
-  const charged = Math.min(job.held, atLeast(cost, job.terms.minimum));
+  const charged = chargedFor(
+    { price: job.price, minimum: job.terms.minimum, held: job.held },
+    { prompt: promptTokens, cached: cachedTokens, completion: completionTokens },
+  );
   const wholeFee = share(charged, BigInt(job.terms.feeBps));
   const referral = job.terms.referrer === null ? 0 : share(wholeFee, REFERRAL_BPS);
   return {

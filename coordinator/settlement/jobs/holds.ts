@@ -1,9 +1,19 @@
 import type { Logger } from 'pino';
-import type { Held, Hold, KeyShortage, KeySpending, MaxPrice, Topped, TopUp } from '#bus-schemas';
+import type {
+  AgreedPrice,
+  Held,
+  Hold,
+  KeyShortage,
+  KeySpending,
+  MaxPrice,
+  Topped,
+  TopUp,
+} from '#bus-schemas';
 import { Batcher } from '#coordinator/batcher.ts';
+import { FREE, holdFor, type Price } from '#coordinator/job-cost.ts';
 import { LoadingCache } from '#coordinator/loading-cache.ts';
 import type { Alerts } from '../alerts.ts';
-import { holdFor, type Price } from '../core/charge.ts';
+import type { Terms } from '../core/charge.ts';
 import { digestOf } from '../core/digest.ts';
 import { shortageOf } from '../core/key-shortage.ts';
 import { isRowsFault, retried } from '../database-work.ts';
@@ -87,6 +97,9 @@ export class Holds implements AsyncDisposable {
     const isFree = isOwn(quote.payee, account);
     if (!isFree && isAbove(price, limitOf(listed, maxPrice)))
       return { ok: false, code: 'price_above_limit' };
+    const amount = isFree
+      ? 0
+      : holdFor(price, { prompt: promptBound, completion: outputBound }, terms.minimum);
     const { result, held } = await this.#batcher.add({
       job,
       account,
@@ -98,13 +111,14 @@ export class Holds implements AsyncDisposable {
       revision: 1,
       isVoid: false,
       providers: provider === undefined ? [] : [provider],
-      held: isFree
-        ? 0
-        : holdFor(price, { prompt: promptBound, completion: outputBound }, terms.minimum),
+      held: amount,
       digest: digestOf([account, key, model, promptBound, outputBound]),
       expiresAt: Math.min(expiresAt, now() + LONGEST_MS),
     });
-    if (result === 'held') return { ok: true, heldMicroUsd: held };
+    if (result === 'held') {
+      const agreed = held === amount && { agreed: agreedPrice(isFree ? FREE : price, terms) };
+      return { ok: true, heldMicroUsd: held, ...agreed };
+    }
     // The end of the job arrived before this hold. Such a hold is late but no conflict, so it
     // raises no alert.
     if (result === 'ended') return { ok: false, code: 'operation_conflict' };
@@ -151,7 +165,11 @@ export class Holds implements AsyncDisposable {
       store.topUp(job, { provider, payee: quote.payee as string, priceVersion, held }),
     );
     return topped.result === 'held'
-      ? { ok: true, heldMicroUsd: topped.held }
+      ? {
+          ok: true,
+          heldMicroUsd: topped.held,
+          agreed: agreedPrice(isFree ? FREE : quote.price, known.terms),
+        }
       : { ok: false, code: topped.result };
   }
 
@@ -195,6 +213,13 @@ export class Holds implements AsyncDisposable {
 function isOwn(payee: string | null, account: string): boolean {
   return payee === `consumer:${account}`;
 }
+
+const agreedPrice = (price: Price, { minimum }: Pick<Terms, 'minimum'>): AgreedPrice => ({
+  inputMicroUsdPerMillion: price.inputPerMillion,
+  cacheReadMicroUsdPerMillion: price.cacheReadPerMillion,
+  outputMicroUsdPerMillion: price.outputPerMillion,
+  minimumMicroUsd: minimum,
+});
 
 type Limit = Pick<Price, 'inputPerMillion' | 'outputPerMillion'>;
 

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import type { Pool } from 'pg';
 import type { Receipt, Usage } from '#bus-schemas';
+import type { Price } from '#coordinator/job-cost.ts';
 import { loadStatements, query } from '#coordinator/sql.ts';
 import { onlineSince } from '../archive/online-since.ts';
-import type { Charge, Price, Terms } from '../core/charge.ts';
+import type { Charge, Terms } from '../core/charge.ts';
 import { column, numbered, packed, pluck } from '../database-work.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [

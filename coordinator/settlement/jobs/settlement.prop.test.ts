@@ -11,10 +11,11 @@ import {
   type SettlementSettled,
 } from '#bus-schemas';
 import { setting } from '#bus-schemas/settings/settings.ts';
+import { holdFor, type Price } from '#coordinator/job-cost.ts';
 import { migrate } from '#coordinator/migrate.ts';
 import type { PostgresNode } from '#network';
 import { startPostgres } from '#testcontainers';
-import { chargeFor, type End, holdFor, type Price, type Terms } from '../core/charge.ts';
+import { chargeFor, type End, type Terms } from '../core/charge.ts';
 import { digestOf } from '../core/digest.ts';
 import { KeyCapStore } from '../key-caps/key-cap-store.ts';
 import { LedgerStore } from '../ledger/ledger-store.ts';

@@ -1,6 +1,7 @@
 import { JobEnded, SettlementSettled } from '#bus-schemas';
+import { holdFor } from '#coordinator/job-cost.ts';
 import type { Alerts } from '../alerts.ts';
-import { type Charge, chargeFor, type End, holdFor } from '../core/charge.ts';
+import { type Charge, chargeFor, type End } from '../core/charge.ts';
 import { digestOf } from '../core/digest.ts';
 import { pluck, retried } from '../database-work.ts';
 import type { Pricing } from '../pricing/pricing.ts';

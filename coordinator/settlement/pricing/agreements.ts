@@ -1,6 +1,6 @@
 import { events, type MessageOf, SettlementTermsChanged, type services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import type { Price } from '../core/charge.ts';
+import type { Price } from '#coordinator/job-cost.ts';
 import type { PricingStore } from './pricing-store.ts';
 
 type Methods = typeof services.settlement;

@@ -1,6 +1,6 @@
 import { CatalogChanged, events, services } from '#bus-schemas';
 import { type Bus, BusError } from '#coordinator/bus.ts';
-import type { Price } from '../core/charge.ts';
+import type { Price } from '#coordinator/job-cost.ts';
 
 /** Upper bound on staleness if a change event is lost, in milliseconds. */
 const STALE_MS = 60_000;

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { Pool } from 'pg';
 import type { OwnPrice, PricedProvider } from '#bus-schemas';
+import type { Price } from '#coordinator/job-cost.ts';
 import { loadStatements, query } from '#coordinator/sql.ts';
-import type { Price } from '../core/charge.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'all-provider-prices',

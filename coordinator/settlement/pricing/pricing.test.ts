@@ -59,6 +59,36 @@ describe('a price', () => {
     await shows(account, 860, 0);
   });
 
+  test('is stated with the hold and with each top-up; the caller’s own machine costs nothing', async () => {
+    const account = await fundedAccount(10_000);
+    await settlement.bus.call(
+      services.settlement.credit,
+      { account: OWNER, amountMicroUsd: 1_000, operation: 'stated' },
+      { timeoutMs },
+    );
+    const stated = async (payer: string, provider: string, ...later: string[]) => {
+      const job = newJobId();
+      const replies = [await ask({ job, account: payer, provider, maxPrice })];
+      for (const next of later) replies.push(await top(job, next));
+      return replies.map((reply) => reply.ok && reply.agreed);
+    };
+    const agreed = (input: number, cacheRead: number, output: number) => ({
+      inputMicroUsdPerMillion: input,
+      cacheReadMicroUsdPerMillion: cacheRead,
+      outputMicroUsdPerMillion: output,
+      minimumMicroUsd: 100,
+    });
+    const listed = agreed(1_000_000, 500_000, 2_000_000);
+    const double = agreed(2_000_000, 1_000_000, 4_000_000);
+    expect(await stated(account, OTHER_PROVIDER, PROVIDER, OTHER_PROVIDER)).toEqual([
+      double,
+      listed,
+      double,
+    ]);
+    const free = agreed(0, 0, 0);
+    expect(await stated(OWNER, OWNED_PROVIDER, OWNED_PROVIDER)).toEqual([free, free]);
+  });
+
   test('above the caller’s limit is refused, but a service pays the catalog’s price', async () => {
     const account = await fundedAccount(1_000);
     const aboveLimit = {

@@ -1,14 +1,14 @@
 import { events, SettlementTermsChanged, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
+import { FREE, type Price } from '#coordinator/job-cost.ts';
 import { LoadingCache } from '#coordinator/loading-cache.ts';
-import { cachedWithinListed, type Price, type Terms } from '../core/charge.ts';
+import { cachedWithinListed, type Terms } from '../core/charge.ts';
 import { CatalogPrices } from './catalog-prices.ts';
 import type { AgreedTerms, PricingStore } from './pricing-store.ts';
 
 /** Upper bound on staleness if a change event is lost, in milliseconds. */
 const TTL_MS = 60_000;
 const MAX_REMEMBERED = 50_000;
-const FREE: Price = { inputPerMillion: 0, cacheReadPerMillion: 0, outputPerMillion: 0 };
 
 /** The prices and terms that decide what a job costs and which account earns. */
 export interface Quote {

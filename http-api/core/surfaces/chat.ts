@@ -73,11 +73,11 @@ class ChatStream implements StreamWriter {
     return `${this.#start}"choices":[{"index":0,"delta":{${role}${fields}},${extra}"finish_reason":null}]}\n\n`;
   }
 
-  finish({ finish, usage }: AttemptEnd): string {
+  finish(end: AttemptEnd): string {
     const role = this.#begun ? '' : '"role":"assistant","content":""';
-    const last = `${this.#start}"choices":[{"index":0,"delta":{${role}},"finish_reason":"${finishReason(finish)}"}]}\n\n`;
+    const last = `${this.#start}"choices":[{"index":0,"delta":{${role}},"finish_reason":"${finishReason(end.finish)}"}]}\n\n`;
     if (!this.#includeUsage) return last + DONE;
-    return `${last}${this.#start}"choices":[],"usage":${JSON.stringify(usageOf(usage))}}\n\n${DONE}`;
+    return `${last}${this.#start}"choices":[],"usage":${JSON.stringify(usageOf(end))}}\n\n${DONE}`;
   }
 
   cut(error: ApiError): string {
@@ -115,6 +115,6 @@ function chatCompletion(
         finish_reason: finishReason(end.finish),
       },
     ],
-    usage: usageOf(end.usage),
+    usage: usageOf(end),
   };
 }

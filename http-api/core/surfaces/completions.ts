@@ -18,7 +18,7 @@ export const completions: Surface = {
   whole: (head, answer) => ({
     ...fieldsOf(head),
     choices: [choice(answer.text, answer.logprobs, finishReason(answer.end.finish))],
-    usage: usageOf(answer.end.usage),
+    usage: usageOf(answer.end),
   }),
   error: (error) => error.toBody(),
 };
@@ -55,10 +55,10 @@ class CompletionStream implements StreamWriter {
       : '';
   }
 
-  finish({ finish, usage }: AttemptEnd): string {
-    const last = this.#chunk({ choices: [choice('', undefined, finishReason(finish))] });
+  finish(end: AttemptEnd): string {
+    const last = this.#chunk({ choices: [choice('', undefined, finishReason(end.finish))] });
     return this.#head.includeUsage
-      ? `${last}${this.#chunk({ choices: [], usage: usageOf(usage) })}${DONE}`
+      ? `${last}${this.#chunk({ choices: [], usage: usageOf(end) })}${DONE}`
       : last + DONE;
   }
 

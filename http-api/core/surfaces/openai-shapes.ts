@@ -1,16 +1,19 @@
-import type { Finish, TokenLogprob, Usage } from '#bus-schemas';
+import type { Finish, TokenLogprob } from '#bus-schemas';
+import { costFields } from '../answer-cost.ts';
+import type { AttemptEnd } from '../attempt-end.ts';
 
 /** Shapes that OpenAI's chat and completions APIs share. */
 
 export const DONE = 'data: [DONE]\n\n';
 
-export function usageOf(usage: Usage) {
+export function usageOf({ usage, cost }: AttemptEnd) {
   return {
     prompt_tokens: usage.promptTokens,
     completion_tokens: usage.completionTokens,
     total_tokens: usage.promptTokens + usage.completionTokens,
     prompt_tokens_details: { cached_tokens: usage.cachedTokens },
     completion_tokens_details: { reasoning_tokens: usage.reasoningTokens ?? 0 },
+    ...costFields(cost, ['prompt', 'completions']),
   };
 }
 

@@ -1,3 +1,4 @@
+import { costFields } from '../answer-cost.ts';
 import type { AttemptEnd } from '../attempt-end.ts';
 import { isGiven, isObject, type JsonObject } from '../json.ts';
 import { logprobsOf } from './openai-shapes.ts';
@@ -97,12 +98,13 @@ export const cancelledResponse = (head: AnswerHead, part: Omit<AnswerContent, 'e
   output: itemsOf(head, part, 'incomplete'),
 });
 
-export const responseUsage = ({ usage }: AttemptEnd) => ({
+export const responseUsage = ({ usage, cost }: AttemptEnd) => ({
   input_tokens: usage.promptTokens,
   input_tokens_details: { cached_tokens: usage.cachedTokens },
   output_tokens: usage.completionTokens,
   output_tokens_details: { reasoning_tokens: usage.reasoningTokens ?? 0 },
   total_tokens: usage.promptTokens + usage.completionTokens,
+  ...costFields(cost, ['input', 'output']),
 });
 
 export function itemsOf(
