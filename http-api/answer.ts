@@ -22,6 +22,23 @@ export interface ServingDetails {
   readonly routeUs: number;
   readonly holdUs: number;
   readonly firstContentUs: number;
+  /** Why routing chose the machine; undefined unless the caller asked for it. */
+  readonly choice: RoutingChoice | undefined;
+}
+
+export interface RoutingChoice {
+  /**
+   * SHA-256 of the weight files of the build, which the machine has attested; undefined if the
+   * catalog has no digest.
+   */
+  readonly weights: string | undefined;
+  /** Time that the job has waited in the queue of routing, in milliseconds. */
+  readonly queuedMs: number;
+  readonly expectedFirstContentMs: number;
+  /** Parts of the cost by which machines were compared, in milliseconds. */
+  readonly terms: Readonly<Record<string, number>> | undefined;
+  /** The most that the request can cost on this machine, in micro-dollars. */
+  readonly costMicroUsd: number | undefined;
 }
 
 /**

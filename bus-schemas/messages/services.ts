@@ -36,6 +36,13 @@ export const Candidate = Type.Object({
   level: optional(TrustLevel),
   /** Maximum cost of the request on this machine, in micro-dollars. */
   costMicroUsd: optional(count),
+  /**
+   * Parts of the cost by which routing compares machines, in milliseconds, if the caller asked for
+   * them. Names are plain text, because a newer router may have more of them.
+   */
+  terms: optional(
+    Type.Record(Type.String({ maxLength: 32 }), Type.Number({ minimum: 0 }), { maxProperties: 16 }),
+  ),
 });
 export type Candidate = Static<typeof Candidate>;
 
@@ -103,6 +110,8 @@ const reserve = Type.Object({
    * The client must seal the request for the machine that it is offered, and it may never do so.
    */
   clientSeals: optional(Type.Boolean()),
+  /** The candidates get the terms of their cost, for the caller. */
+  explains: optional(Type.Boolean()),
   /** Absent if the price does not matter, for example on the caller's own machines. */
   price: optional(priceTerms),
   /** Longest first. A machine that has read one of these beginnings starts sooner. */

@@ -144,6 +144,7 @@ function answerFor(
     build,
     level,
     attempt,
+    choice: undefined,
     receiptSalt,
     simulated: evidence.simulated,
     engine: evidence.engine,

@@ -64,6 +64,7 @@ export class JobCalls {
       price,
       prefixes,
       clientSeals,
+      explains,
     } = this.#spec;
     const request = {
       job: id,
@@ -82,6 +83,7 @@ export class JobCalls {
       ...(prefers && { prefers }),
       ...(price && { price }),
       ...(clientSeals && { clientSeals }),
+      ...(explains && { explains }),
       ...(prefixes.length > 0 && { prefixes: [...prefixes] }),
     };
     const limits = {

@@ -1,7 +1,14 @@
 import type { Logger } from 'pino';
-import { Cancel, type CancelReason, core, type Out, type Reserved } from '#bus-schemas';
+import {
+  Cancel,
+  type CancelReason,
+  type Candidate,
+  core,
+  type Out,
+  type Reserved,
+} from '#bus-schemas';
 import { type Bus, traceHeaders } from '#coordinator/bus.ts';
-import type { Answer, ServingDetails } from '#http-api/answer.ts';
+import type { Answer, RoutingChoice, ServingDetails } from '#http-api/answer.ts';
 import type { Piece } from '#http-api/core/piece.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';
@@ -63,6 +70,8 @@ export class JobRun {
   readonly #recount: JobRecount;
   #state: JobState;
   #stream: AttemptStream | undefined;
+  /** Time in the queue of routing, over all reservations of the job, in milliseconds. */
+  #queuedMs = 0;
   /** Resolves after the recount, when the end of the job has been reported. */
   #reportingEnd: Promise<void> | undefined;
   #queue: JobEvent[] = [];
@@ -213,6 +222,7 @@ export class JobRun {
       ? preferred
       : await this.#askForPlace({ exclude, only, waits: true });
     this.#marks.routedAt ??= this.#deps.clock();
+    if (reply?.ok) this.#queuedMs += reply.queuedMs;
     if (reply === undefined)
       this.#happen({
         type: 'routing_refused',
@@ -372,12 +382,18 @@ export class JobRun {
       engine,
       level,
       attempt: number,
+      choice: this.spec.explains ? this.#choice(candidate) : undefined,
       receiptSalt: this.#stream?.receiptSalt,
       parseUs: microsecondsBetween(this.spec.receivedAt, startedAt),
       routeUs: microsecondsBetween(startedAt, routedAt),
       holdUs: microsecondsBetween(routedAt, heldAt),
       firstContentUs: microsecondsBetween(startedAt, contentAt),
     };
+  }
+
+  #choice({ build, expectedFirstContentMs, terms, costMicroUsd }: Candidate): RoutingChoice {
+    const weights = this.spec.model.weights?.[build];
+    return { weights, queuedMs: this.#queuedMs, expectedFirstContentMs, terms, costMicroUsd };
   }
 
   /**

@@ -38,6 +38,8 @@ export interface JobSpec {
   readonly seal: SealAttempt;
   /** True in blind mode: the client seals the request, and the ingress cannot read it. */
   readonly clientSeals: boolean;
+  /** The caller asked why its machine was chosen. */
+  readonly explains: boolean;
   /** Estimated prompt tokens, for routing. */
   readonly promptEstimate: number;
   /** Most prompt tokens, for the hold. */

@@ -253,6 +253,31 @@ describe('the official client', () => {
     expect(response.headers.get('x-request-id')).toMatch(/^req_/);
   });
 
+  test('gets the reasons for the choice of its machine if it asks for them', async () => {
+    const ask = async (headers = {}) => {
+      const { response } = await openai.chat.completions
+        .create({ model: 'sim', messages, max_tokens: 3, stream: true }, { headers })
+        .withResponse();
+      await response.body?.cancel();
+      return response.headers;
+    };
+    expect((await ask()).has('x-dinf-routing')).toBe(false);
+    const headers = await ask({ 'x-dinf-routing': 'on', origin: 'https://page.example' });
+    expect(headers.get('access-control-expose-headers')).toBe('*');
+    const choice = JSON.parse(headers.get('x-dinf-routing') ?? '');
+    expect(choice).toEqual({
+      provider: headers.get('x-provider-id'),
+      build: headers.get('x-provider-build'),
+      weights_sha256: null,
+      trust_level: headers.get('x-provider-trust-level'),
+      attempts: 1,
+      queued_ms: expect.any(Number),
+      expected_first_content_ms: expect.any(Number),
+      terms_ms: expect.objectContaining({ load: 0, prefill: expect.any(Number) }),
+      max_cost_micro_usd: expect.any(Number),
+    });
+  });
+
   test('is answered by the first of its models that works', async () => {
     const ask = (fields: object) =>
       openai.chat.completions

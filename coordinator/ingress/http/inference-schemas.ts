@@ -74,6 +74,7 @@ export function inferenceSchema(path: string) {
       `${path.startsWith('/api/') ? LINES : EVENTS} With \`Idempotency-Key\`, a request that is not streamed can safely be sent twice. ` +
       '[parameters.md](parameters.md) lists all fields. The header `X-Dinf-Ignored` of the answer names the fields without effect. ' +
       '`X-Dinf-Route: self` allows only your own machines, `prefer` tries them first. `X-Dinf-Heartbeat: off` omits the comments in a silent stream. `X-Dinf-Receipt: on` adds the signed receipt to a stream, as an event of that name before its end. ' +
+      '`X-Dinf-Routing: on` adds the header `X-Dinf-Routing` to the answer: JSON with the machine, its build, the digest of its weights, its trust level, the number of attempts, the time in the queue, and the terms of the choice. ' +
       'The header `X-Receipt-Salt` of the answer is the key of the hashes in its receipt. ' +
       'It is stored nowhere else: keep it to verify the answer later.',
   };

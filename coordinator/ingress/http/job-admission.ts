@@ -86,6 +86,7 @@ export async function admitJob(
     promptEstimate,
     promptBound,
     maxOutputTokens,
+    explains: request.headers['x-dinf-routing'] === 'on',
     ...whoServes(wish, model, machines),
   };
   return { headers: { ...headers, ...deprecationHeaders(offered) }, refusal, job };

@@ -26,6 +26,7 @@ export type PlacementRequest = Pick<
   | 'requires'
   | 'weights'
   | 'level'
+  | 'explains'
 > & {
   readonly pricing?: RequestPricing | undefined;
   /** Minimum trust level of the network for paid requests; absent for requests that are free. */
@@ -306,8 +307,13 @@ function candidateOf(serving: Serving, ask: PlacementRequest, now: number): Cand
     simulated,
     ...(isExternal && { engine: 'external' as const }),
     level: provider.level,
+    ...(ask.explains && { terms: rounded(costFor(serving, ask, now)) }),
   };
 }
+
+/** Tenths of a millisecond: prompts are read in fractions of a millisecond for each token. */
+const rounded = (cost: Cost): Record<string, number> =>
+  Object.fromEntries(Object.entries(cost).map(([term, ms]) => [term, Math.round(ms * 10) / 10]));
 
 function costAt(serving: Serving, promptTokens: number, now: number): Cost {
   const { load, loadMs, tokenMs, promptTokenMs, maxConcurrency } = serving;

@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { type Announcement, type Reserve, type Reserved, type Slot, SUITE_ID } from '#bus-schemas';
+import {
+  type Announcement,
+  COST_TERMS,
+  type Reserve,
+  type Reserved,
+  type Slot,
+  SUITE_ID,
+} from '#bus-schemas';
 import { announcement, idOf, reservation, slot } from './fleet-under-test.ts';
 import { Router } from './router.ts';
 
@@ -18,6 +25,24 @@ function reserve(router: Router, request: Reserve, now = LATER): Reserved | unde
 }
 const winner = (reply: Reserved | undefined) =>
   reply?.ok ? reply.candidates[0]?.provider : reply?.code;
+
+test('the candidates have the terms of their cost only if the caller asked for them', () => {
+  const router = newRouter();
+  for (const letter of ['B', 'C'])
+    router.fleet.announce(
+      idOf(letter),
+      announcement({}, [slot({ state: 'cold', prefillTps: 3_000 })]),
+      LATER,
+    );
+  const termsOf = (reply: Reserved | undefined) =>
+    reply?.ok ? reply.candidates.map(({ terms }) => terms) : [];
+  expect(termsOf(reserve(router, ask()))).toEqual([undefined, undefined]);
+  const other = reservation(1, { explains: true });
+  const [first, second] = termsOf(reserve(router, other));
+  expect(Object.keys(first ?? {})).toEqual(COST_TERMS.filter((term) => term !== 'price'));
+  expect(first).toMatchObject({ load: 5_000, prefill: 33.3 });
+  expect(second).toBeDefined();
+});
 
 describe('sealed sessions that are not ordered', () => {
   const sealed = (job: number, changes: Partial<Reserve> = {}) =>

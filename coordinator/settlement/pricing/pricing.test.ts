@@ -68,9 +68,13 @@ describe('a price', () => {
     );
     const stated = async (payer: string, provider: string, ...later: string[]) => {
       const job = newJobId();
-      const replies = [await ask({ job, account: payer, provider, maxPrice })];
-      for (const next of later) replies.push(await top(job, next));
-      return replies.map((reply) => reply.ok && reply.agreed);
+      const held = await ask({ job, account: payer, provider, maxPrice });
+      const agreed = [held.ok && held.agreed];
+      for (const next of later) {
+        const topped = await top(job, next);
+        agreed.push(topped.ok && topped.agreed);
+      }
+      return agreed;
     };
     const agreed = (input: number, cacheRead: number, output: number) => ({
       inputMicroUsdPerMillion: input,
