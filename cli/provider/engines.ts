@@ -1,5 +1,5 @@
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
-import { BACKENDS, type BackendName } from '#provider/engine/backend-names.ts';
+import { BACKENDS, type BackendName, OPENAI } from '#provider/engine/backend-names.ts';
 import type { Engine } from '#provider/engine/engine.ts';
 import type { EngineProcessOptions } from '#provider/engine/process/engine-process.ts';
 import type { UpstreamOptions } from '#provider/engine/upstream/open-upstream-engine.ts';
@@ -13,8 +13,6 @@ interface EngineOptions extends Omit<EngineProcessOptions, 'backend'> {
 }
 
 export const AUTO = 'auto';
-/** The engine that calls a model server of another project by the API of OpenAI. */
-export const OPENAI = 'openai';
 
 /** The engines of `dinf provider`. */
 export const engines: Engines = {

@@ -22,6 +22,7 @@ import { isInstalled } from '../service/background.ts';
 import { ControlClient } from '../service/control-client.ts';
 import { readSettings } from '../service/settings.ts';
 import type { CoordinatorFact, Facts, ModelFact } from './facts.ts';
+import { modelServerFact } from './model-server.ts';
 
 const run = promisify(execFile);
 const TIMEOUT_MS = 3_000;
@@ -39,6 +40,7 @@ export async function collectFacts(home: string, programVersion: string): Promis
     serviceOf(home),
     powerOf(),
   ]);
+  const modelServer = await modelServerFact(settings);
   const now = Date.now();
   return {
     platform: process.platform,
@@ -60,7 +62,8 @@ export async function collectFacts(home: string, programVersion: string): Promis
     credentialsExpireAt: await credentialsExpiry(home),
     hubCaExpiresAt: await hubCaExpiry(enrolment),
     settings,
-    models: await Promise.all((settings?.models ?? []).map(modelFact)),
+    modelServer,
+    models: modelServer ? [] : await Promise.all((settings?.models ?? []).map(modelFact)),
     coordinator: await coordinator(enrolment?.coordinatorUrl ?? settings?.coordinator, now),
     hubs: await Promise.all((enrolment?.leafUrls ?? []).map(hub)),
     ...state,

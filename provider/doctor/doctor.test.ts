@@ -35,6 +35,12 @@ const answered = (changes: Partial<Answered>): CoordinatorFact => ({
   clockAheadMs: 10,
   ...changes,
 });
+const serverWith = (served: number, ...missing: string[]): Facts['modelServer'] => ({
+  url: 'http://127.0.0.1:1/v1',
+  served,
+  missing,
+});
+const OTHER_MODEL = 'Load the model there, or choose another: dinf provider start --model MODEL';
 /** A machine that serves and needs nothing. */
 const facts: Facts = {
   platform: 'linux',
@@ -73,6 +79,7 @@ const facts: Facts = {
     link: true,
     isPaused: false,
   },
+  modelServer: undefined,
   models: [{ name: 'a/b', bytes: 4e9, fault: undefined }],
   coordinator: answered({}),
   hubs: [{ address: 'hub:7422', fault: undefined }],
@@ -124,6 +131,17 @@ const SENTENCES: readonly (readonly [string, Partial<Facts>, string, string?])[]
     { engine: { fault: 'no memory' } },
     'fault: No engine runs here: no memory.',
     'Run "dinf doctor" for the engines.',
+  ],
+  [
+    'engine',
+    { modelServer: serverWith(1) },
+    'ok: The model server at http://127.0.0.1:1/v1 runs the models.',
+  ],
+  [
+    'engine',
+    { modelServer: { url: undefined, fault: 'No model server is named' } },
+    'fault: No model server is named.',
+    'Start the model server, or name it: dinf provider start --engine openai --upstream URL',
   ],
   ['memory', {}, 'ok: This computer has 24.0 GB for models.'],
   [
@@ -321,6 +339,34 @@ const SENTENCES: readonly (readonly [string, Partial<Facts>, string, string?])[]
     { models: [{ name: 'a/b', bytes: 0, fault: 'config.json is missing' }] },
     'fault: a/b cannot be opened: config.json is missing.',
     'dinf provider models pull a/b',
+  ],
+  [
+    'models',
+    { modelServer: { url: undefined, fault: 'No model server is named' } },
+    'unknown: The model server does not answer.',
+  ],
+  [
+    'models',
+    { modelServer: serverWith(2) },
+    'ok: The machine serves 2 models of the model server.',
+  ],
+  [
+    'models',
+    { modelServer: serverWith(1, 'b', 'c') },
+    'advice: The model server does not offer b, c.',
+    OTHER_MODEL,
+  ],
+  [
+    'models',
+    { modelServer: serverWith(0, 'b', 'c') },
+    'fault: The model server offers none of the chosen models: b, c.',
+    OTHER_MODEL,
+  ],
+  [
+    'models',
+    { modelServer: serverWith(0) },
+    'fault: The model server offers no model that can chat.',
+    OTHER_MODEL,
   ],
   ['receipts', {}, 'ok: All receipts are acknowledged.'],
   [

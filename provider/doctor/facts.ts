@@ -1,5 +1,6 @@
 import type { State } from '../service/control-api.ts';
 import type { Settings } from '../service/settings.ts';
+import type { ModelServerFact } from './model-server.ts';
 
 /** Facts about the machine that the checks of `dinf provider doctor` judge. Undefined stands for a fact that is unknown. */
 export interface Facts {
@@ -34,6 +35,9 @@ export interface Facts {
   /** Time at which the certificate of the hubs' authority expires; undefined without one. */
   readonly hubCaExpiresAt: number | undefined;
   readonly settings: Settings | undefined;
+  /** Undefined if an engine of this program runs the models. */
+  readonly modelServer: ModelServerFact | undefined;
+  /** The chosen models; none with a model server, which has their files. */
   readonly models: readonly ModelFact[];
   readonly coordinator: CoordinatorFact;
   /** Addresses of hubs, and why each cannot be reached; undefined if it can. */

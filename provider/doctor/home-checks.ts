@@ -1,5 +1,6 @@
-import { advice, type Check, fault, fine, unknown } from './check.ts';
+import { advice, type Check, type CheckOutcome, fault, fine, unknown } from './check.ts';
 import type { Facts } from './facts.ts';
+import type { ModelServerFact } from './model-server.ts';
 
 const DAY_MS = 86_400_000;
 const SOON_MS = 2 * DAY_MS;
@@ -22,6 +23,20 @@ const secret = (name: string, file: string, meaning: string): Check => ({
         );
   },
 });
+
+function ofModelServer(server: ModelServerFact): CheckOutcome {
+  if (server.fault !== undefined) return unknown('The model server does not answer.');
+  const { served, missing } = server;
+  const names = missing.join(', ');
+  const fix = 'Load the model there, or choose another: dinf provider start --model MODEL';
+  if (served === 0 && missing.length === 0)
+    return fault('The model server offers no model that can chat.', fix);
+  if (served === 0)
+    return fault(`The model server offers none of the chosen models: ${names}.`, fix);
+  return missing.length === 0
+    ? fine(`The machine serves ${served} ${served === 1 ? 'model' : 'models'} of the model server.`)
+    : advice(`The model server does not offer ${names}.`, fix);
+}
 
 /** Checks of the folder of the machine: its keys, enrolment, settings and models. */
 export const homeChecks: readonly Check[] = [
@@ -86,8 +101,10 @@ export const homeChecks: readonly Check[] = [
   },
   {
     name: 'models',
-    meaning: 'The files of each model must be complete on this computer.',
-    judge: ({ models }) => {
+    meaning:
+      'Each model must be complete on this computer, or its model server must offer it, if there is one.',
+    judge: ({ models, modelServer }) => {
+      if (modelServer !== undefined) return ofModelServer(modelServer);
       const broken = models.find((model) => model.fault !== undefined);
       if (broken !== undefined)
         return fault(

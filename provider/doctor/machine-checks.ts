@@ -44,7 +44,14 @@ export const machineChecks: readonly Check[] = [
   {
     name: 'engine',
     meaning: 'An engine on the GPU or the vector instructions answers faster than one in software.',
-    judge: ({ engine }) => {
+    judge: ({ engine, modelServer }) => {
+      if (modelServer?.fault !== undefined)
+        return fault(
+          `${modelServer.fault}.`,
+          'Start the model server, or name it: dinf provider start --engine openai --upstream URL',
+        );
+      if (modelServer !== undefined)
+        return fine(`The model server at ${modelServer.url} runs the models.`);
       if ('fault' in engine)
         return fault(`No engine runs here: ${engine.fault}.`, 'Run "dinf doctor" for the engines.');
       return engine.isSoftware
