@@ -1,3 +1,5 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { namedStatement } from './statement.ts';
 
@@ -14,4 +16,16 @@ test('a statement without parameters is sent as it is written', () => {
     text: 'SELECT count(*)::int FROM jobs',
     parameters: [],
   });
+});
+
+test('a statement of one or two lines stands in the code and not in a file (decision 0122)', () => {
+  const files = globSync('**/store/*.sql', { cwd: import.meta.dirname });
+  expect(files).toContain(join('settlement', 'ledger', 'store', 'verify.sql'));
+  const isShort = (file: string): boolean => {
+    const lines = readFileSync(join(import.meta.dirname, file), 'utf8')
+      .trim()
+      .split('\n');
+    return lines.filter((line) => !line.startsWith('--')).length < 3;
+  };
+  expect(files.filter(isShort)).toEqual([]);
 });

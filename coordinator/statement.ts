@@ -30,12 +30,12 @@ export const namedStatement =
 
 export function queryNamed<Row extends QueryResultRow, Parameter extends string>(
   database: Pool | ClientBase,
-  { name, text, parameters }: NamedStatement<Row, Parameter>,
+  { parameters, ...statement }: NamedStatement<Row, Parameter>,
   values: Readonly<Record<Parameter, unknown>>,
 ): Promise<Row[]> {
   return query<Row>(
     database,
-    { name, text },
+    statement,
     parameters.map((parameter) => values[parameter]),
   );
 }

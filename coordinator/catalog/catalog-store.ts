@@ -2,16 +2,27 @@ import { join } from 'node:path';
 import type { Pool } from 'pg';
 import type { CatalogModel, CatalogSnapshot, NewModel, Quantization, Trait } from '#bus-schemas';
 import type { Config } from '#coordinator/config.ts';
-import { loadStatements, query, type Statement } from '#coordinator/sql.ts';
+import { loadStatements, query } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
-  'aliases',
-  'drop-alias',
-  'drop-model',
   'put-alias',
   'put-model',
   'snapshot',
 ]);
+
+const ALIASES = namedStatement<{ alias: string; model: string }>('catalog.aliases')`
+  SELECT alias, model FROM catalog_aliases ORDER BY alias`;
+
+const DROP_MODEL = namedStatement<RevisionRow>('catalog.drop-model')`
+  WITH dropped AS (DELETE FROM catalog_models WHERE id = ${'id'} RETURNING id)
+  UPDATE catalog_revision SET revision = revision + 1 WHERE EXISTS (SELECT FROM dropped)
+  RETURNING revision`;
+
+const DROP_ALIAS = namedStatement<RevisionRow>('catalog.drop-alias')`
+  WITH dropped AS (DELETE FROM catalog_aliases WHERE alias = ${'alias'} RETURNING alias)
+  UPDATE catalog_revision SET revision = revision + 1 WHERE EXISTS (SELECT FROM dropped)
+  RETURNING revision`;
 
 /** Models and aliases. Every change also increases the revision, in the same statement. */
 export class CatalogStore {
@@ -57,22 +68,22 @@ export class CatalogStore {
       huggingFaceId,
       minimumMemoryGb,
     ];
-    return (await this.#change(sql['put-model'], values)) ?? 0;
+    return (await revisionOf(query(this.#database, sql['put-model'], values))) ?? 0;
   }
 
   /**
    * This and the following methods return the new revision, or undefined if nothing was changed.
    */
   dropModel(id: string): Promise<number | undefined> {
-    return this.#change(sql['drop-model'], [id]);
+    return revisionOf(queryNamed(this.#database, DROP_MODEL, { id }));
   }
 
   putAlias(alias: string, model: string): Promise<number | undefined> {
-    return this.#change(sql['put-alias'], [alias, model]);
+    return revisionOf(query(this.#database, sql['put-alias'], [alias, model]));
   }
 
   dropAlias(alias: string): Promise<number | undefined> {
-    return this.#change(sql['drop-alias'], [alias]);
+    return revisionOf(queryNamed(this.#database, DROP_ALIAS, { alias }));
   }
 
   async hasAliases(model: string): Promise<boolean> {
@@ -91,13 +102,17 @@ export class CatalogStore {
   }
 
   #aliases(): Promise<{ alias: string; model: string }[]> {
-    return query(this.#database, sql.aliases);
+    return queryNamed(this.#database, ALIASES, {});
   }
+}
 
-  async #change(statement: Statement, values: unknown[]): Promise<number | undefined> {
-    const [row] = await query<{ revision: string }>(this.#database, statement, values);
-    return row === undefined ? undefined : Number(row.revision);
-  }
+interface RevisionRow {
+  readonly revision: string;
+}
+
+async function revisionOf(changed: Promise<RevisionRow[]>): Promise<number | undefined> {
+  const [row] = await changed;
+  return row === undefined ? undefined : Number(row.revision);
 }
 
 interface SnapshotRow {

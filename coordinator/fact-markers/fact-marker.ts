@@ -1,15 +1,29 @@
-import { join } from 'node:path';
 import type { JsMsg } from '@nats-io/jetstream';
 import type { Pool } from 'pg';
 import type { Logger } from 'pino';
 import type { DurableConsumer } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import { loadStatements, query } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import { factsBetween } from './facts-between.ts';
 
 const EVERY_MS = 10_000;
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), ['marker', 'move-marker']);
+/** Selects the marker of a consumer together with the start of the server that answers. */
+const MARKER = namedStatement<Marker & { [column: string]: unknown }>('fact-markers.marker')`
+  SELECT extract(epoch FROM pg_postmaster_start_time())::text AS "startedAt",
+    m.stream_created AS "streamCreated", m.sequence
+  FROM (SELECT) this
+  LEFT JOIN fact_markers m ON m.stream = ${'stream'} AND m.consumer = ${'consumer'}`;
+
+/** Changes nothing if another server answers than the one whose facts are complete. */
+const MOVE_MARKER = namedStatement('fact-markers.move-marker')`
+  INSERT INTO fact_markers (stream, consumer, stream_created, sequence)
+  SELECT ${'stream'}, ${'consumer'}, ${'streamCreated'}, ${'sequence'}
+  WHERE extract(epoch FROM pg_postmaster_start_time())::text = ${'startedAt'}
+  ON CONFLICT (stream, consumer) DO UPDATE
+  SET stream_created = excluded.stream_created, sequence = excluded.sequence
+  WHERE (fact_markers.stream_created, fact_markers.sequence)
+    IS DISTINCT FROM (excluded.stream_created, excluded.sequence)`;
 
 export interface FactMarkerOptions {
   readonly bus: Bus;
@@ -94,21 +108,21 @@ export class FactMarker implements AsyncDisposable {
       await this.#readAgain(from, state.last_seq);
       this.#completeServer = marker.startedAt;
     }
-    await query(database, sql['move-marker'], [
+    await queryNamed(database, MOVE_MARKER, {
       stream,
-      name,
-      created,
-      acknowledged.stream_seq,
-      marker.startedAt,
-    ]);
+      consumer: name,
+      streamCreated: created,
+      sequence: acknowledged.stream_seq,
+      startedAt: marker.startedAt,
+    });
   }
 
   async #marker(): Promise<Marker> {
     const { database, consumer } = this.#options;
-    const [marker] = await query<Marker & { [column: string]: unknown }>(database, sql.marker, [
-      consumer.stream,
-      consumer.name,
-    ]);
+    const [marker] = await queryNamed(database, MARKER, {
+      stream: consumer.stream,
+      consumer: consumer.name,
+    });
     if (marker === undefined) throw new Error('the database returned no row for a marker');
     return marker;
   }

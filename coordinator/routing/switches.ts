@@ -8,20 +8,17 @@ import {
   type RoutingSwitches,
 } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import { query, type Statement } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 
 /** Limits how late a change is noticed if its event is lost, in milliseconds. */
 const READ_EVERY_MS = 15_000;
 
-const READ: Statement = {
-  name: 'routing.read-switches',
-  text: 'SELECT name, is_on AS "isOn" FROM routing_switches',
-};
-const PUT: Statement = {
-  name: 'routing.put-switch',
-  text: `INSERT INTO routing_switches (name, is_on) VALUES ($1, $2)
-    ON CONFLICT (name) DO UPDATE SET is_on = excluded.is_on, changed_at = now()`,
-};
+const READ = namedStatement<{ name: string; isOn: boolean }>('routing.read-switches')`
+  SELECT name, is_on AS "isOn" FROM routing_switches`;
+
+const PUT = namedStatement('routing.put-switch')`
+  INSERT INTO routing_switches (name, is_on) VALUES (${'name'}, ${'isOn'})
+  ON CONFLICT (name) DO UPDATE SET is_on = excluded.is_on, changed_at = now()`;
 
 export interface SwitchesOptions {
   readonly bus: Bus;
@@ -54,7 +51,7 @@ export class Switches implements Disposable {
   }
 
   async read(): Promise<RoutingSwitches> {
-    const rows = await query<{ name: string; isOn: boolean }>(this.#options.database, READ);
+    const rows = await queryNamed(this.#options.database, READ, {});
     const off = new Set(rows.flatMap(({ name, isOn }) => (isOn ? [] : [name])));
     return Object.fromEntries(
       ROUTING_SWITCHES.map((name) => [name, !off.has(name)]),
@@ -63,7 +60,7 @@ export class Switches implements Disposable {
 
   async set(name: RoutingSwitch, isOn: boolean): Promise<RoutingSwitches> {
     const { bus, database, now } = this.#options;
-    await query(database, PUT, [name, isOn]);
+    await queryNamed(database, PUT, { name, isOn });
     const at = now();
     bus.emit(events.routingSwitched, RoutingSwitched, { name, isOn, at }, `switched:${name}:${at}`);
     return this.read();

@@ -9,15 +9,25 @@ import type {
   TrustLevel,
 } from '#bus-schemas';
 import { loadStatements, query } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'add-generations',
-  'forget',
-  'forget-stats',
-  'generation',
   'hours',
   'models',
 ]);
+
+const FORGET_GENERATIONS = namedStatement('telemetry.forget')`
+  DELETE FROM generations WHERE at < now() - interval '90 days'`;
+
+const FORGET_STATS = namedStatement('telemetry.forget-stats')`
+  DELETE FROM hourly_stats WHERE hour < now() - interval '90 days'`;
+
+const GENERATION = namedStatement<Row>('telemetry.generation')`
+  SELECT job, at, key, model, build, provider, result, finish, streamed, attempts,
+    delivered_tokens AS "deliveredTokens", first_content_us AS "firstContentUs",
+    total_us AS "totalUs", trust_level AS "trustLevel"
+  FROM generations WHERE job = ${'job'} AND account = ${'account'}`;
 
 /**
  * Stores a row for each ended job, which the account of the job can read for 90 days, and counts
@@ -49,8 +59,8 @@ export async function addGenerations(
 }
 
 export async function forgetOld(database: Pool): Promise<void> {
-  await query(database, sql.forget);
-  await query(database, sql['forget-stats']);
+  await queryNamed(database, FORGET_GENERATIONS, {});
+  await queryNamed(database, FORGET_STATS, {});
 }
 
 /** The counts of the last 30 days until `now`, in milliseconds since 1970. */
@@ -83,7 +93,7 @@ export async function generationOf(
   database: Pool,
   { account, job }: { account: string; job: string },
 ): Promise<GenerationRecord | undefined> {
-  const [row] = await query<Row>(database, sql.generation, [job, account]);
+  const [row] = await queryNamed(database, GENERATION, { job, account });
   if (row === undefined) return undefined;
   const { at, provider, finish, deliveredTokens, firstContentUs, totalUs, trustLevel, ...rest } =
     row;

@@ -16,23 +16,50 @@ import {
 import { type Bus, type Endpoint, endpoint } from '#coordinator/bus.ts';
 import { hashOf } from '#coordinator/secrets.ts';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import type { AccountResolver } from '../account-resolver.ts';
 import type { TransparencyLog } from './log/transparency-log.ts';
 import { accountKey, newSalt } from './provider-account.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
-  'active-providers',
-  'add-provider',
-  'add-token',
-  'lock-owner',
-  'lock-token',
   'machines',
-  'owner',
   'owner-record',
-  'provider-by-token',
   'revoke-provider',
-  'revoked-providers',
 ]);
+
+const ADD_TOKEN = namedStatement<{ expiresAt: Date }>('trust.add-token')`
+  INSERT INTO enrolment_tokens (hash, expires_at, account)
+  VALUES (${'hash'}, now() + ${'lifetimeMs'} * interval '1 millisecond', ${'account'})
+  RETURNING expires_at AS "expiresAt"`;
+
+const OWNER = namedStatement<{ account: string | null }>('trust.owner')`
+  SELECT account FROM providers WHERE id = ${'provider'}`;
+
+const LOCK_TOKEN = namedStatement<{ expired: boolean; account: string | null }>('trust.lock-token')`
+  SELECT expires_at < now() AS expired, account FROM enrolment_tokens WHERE hash = ${'hash'}
+  FOR UPDATE`;
+
+const PROVIDER_BY_TOKEN = namedStatement<{ salt: Buffer; userKey: string; revokedAt: Date | null }>(
+  'trust.provider-by-token',
+)`
+  SELECT id, salt, user_key AS "userKey", revoked_at AS "revokedAt" FROM providers
+  WHERE token_hash = ${'hash'}`;
+
+/** A machine that the operator enrolled without an account counts as proven. */
+const ADD_PROVIDER = namedStatement('trust.add-provider')`
+  INSERT INTO providers (id, salt, token_hash, user_key, name, account, proven_at)
+  VALUES (${'id'}, ${'salt'}, ${'token'}, ${'userKey'}, ${'name'}, ${'account'},
+    CASE WHEN ${'account'}::text IS NULL THEN now() END)`;
+
+/** Serialises the links of one owner, so that their number cannot exceed the limit. */
+const LOCK_OWNER = namedStatement('trust.lock-owner')`
+  SELECT pg_advisory_xact_lock(hashtextextended(${'account'}, 73))`;
+
+const ACTIVE_PROVIDERS = namedStatement<{ id: string }>('trust.active-providers')`
+  SELECT id FROM providers WHERE revoked_at IS NULL`;
+
+const REVOKED_PROVIDERS = namedStatement<{ id: string }>('trust.revoked-providers')`
+  SELECT id FROM providers WHERE revoked_at IS NOT NULL`;
 
 const TOKEN_BYTES = 24;
 
@@ -75,11 +102,11 @@ export function enrolmentEndpoints(options: EnrolmentOptions): Endpoint[] {
   return [
     endpoint(services.trust.createToken, async ({ lifetimeMs, account }) => {
       const token = randomBytes(TOKEN_BYTES).toString('base64url');
-      const [row] = await query<{ expiresAt: Date }>(database, sql['add-token'], [
-        hashOf(token),
+      const [row] = await queryNamed(database, ADD_TOKEN, {
+        hash: hashOf(token),
         lifetimeMs,
-        account ?? null,
-      ]);
+        account: account ?? null,
+      });
       return { token, expiresAt: row?.expiresAt.getTime() ?? 0 };
     }),
     endpoint(services.trust.enrol, async (request): Promise<Enrolled> => {
@@ -103,7 +130,7 @@ export function enrolmentEndpoints(options: EnrolmentOptions): Endpoint[] {
       return { ok: true, provider, userJwt, leafUrls: [...leafUrls] };
     }),
     endpoint(services.trust.owner, async ({ provider }) => {
-      const [row] = await query<{ account: string | null }>(database, sql.owner, [provider]);
+      const [row] = await queryNamed(database, OWNER, { provider });
       return { ...(row?.account && { account: row.account }) };
     }),
     endpoint(services.trust.owners, async ({ account }) => ({
@@ -164,17 +191,9 @@ function consumeToken(
   const { token, userKey, name, masterSecret, linksPerDay } = request;
   return transaction(database, async (client): Promise<TokenResult> => {
     const hash = hashOf(token);
-    const [known] = await query<{ expired: boolean; account: string | null }>(
-      client,
-      sql['lock-token'],
-      [hash],
-    );
+    const [known] = await queryNamed(client, LOCK_TOKEN, { hash });
     if (known === undefined) return { ok: false, code: 'unknown_token' };
-    const [before] = await query<{ salt: Buffer; userKey: string; revokedAt: Date | null }>(
-      client,
-      sql['provider-by-token'],
-      [hash],
-    );
+    const [before] = await queryNamed(client, PROVIDER_BY_TOKEN, { hash });
     if (before !== undefined) {
       const isSame = before.userKey === userKey && before.revokedAt === null;
       return isSame
@@ -187,14 +206,14 @@ function consumeToken(
     if (refusal !== undefined) return { ok: false, code: refusal };
     const salt = newSalt();
     const account = accountKey(masterSecret, salt);
-    await query(client, sql['add-provider'], [
-      account.getPublicKey(),
+    await queryNamed(client, ADD_PROVIDER, {
+      id: account.getPublicKey(),
       salt,
-      hash,
+      token: hash,
       userKey,
       name,
-      known.account,
-    ]);
+      account: known.account,
+    });
     return { ok: true, account };
   });
 }
@@ -221,7 +240,7 @@ async function ownerRefusal(
   account: string,
   linksPerDay: number,
 ): Promise<'owner_caught' | 'too_many_machines' | undefined> {
-  await query(client, sql['lock-owner'], [account]);
+  await queryNamed(client, LOCK_OWNER, { account });
   const [record] = await recordsOf(client, account);
   if (record === undefined) return undefined;
   if (record.caught > 0) return 'owner_caught';
@@ -239,9 +258,9 @@ export async function reconcileAccounts(
   { isRotating }: { readonly isRotating: boolean },
 ): Promise<void> {
   const known = await resolver.known();
-  const active = await query<{ id: string }>(database, sql['active-providers']);
+  const active = await queryNamed(database, ACTIVE_PROVIDERS, {});
   for (const { id } of active) if (isRotating || !known.has(id)) await resolver.admit(id);
-  const revoked = await query<{ id: string }>(database, sql['revoked-providers']);
+  const revoked = await queryNamed(database, REVOKED_PROVIDERS, {});
   const stillThere = revoked.filter(({ id }) => known.has(id)).map(({ id }) => id);
   if (stillThere.length > 0) await resolver.expel(stillThere);
 }

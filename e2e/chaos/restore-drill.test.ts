@@ -9,7 +9,7 @@ import { startTestNetwork, type TestNetwork } from '../test-network.ts';
 const REQUESTS = 12;
 /** A stream that is generated for about a second, so that the target time falls into it. */
 const LONG_ANSWER_TOKENS = 500;
-/** Key of the lock that a process has while it publishes the outbox (`one-publisher-at-a-time.sql`). */
+/** Key of the lock that a process has while it publishes the outbox (`outbox-store.ts`). */
 const PUBLISHER_LOCK = 4_711_003;
 /** JetStream drops repeated message ids for this time, in nanoseconds; the minimum. */
 const SHORT_DUPLICATE_WINDOW = 100_000_000;

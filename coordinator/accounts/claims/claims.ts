@@ -2,13 +2,20 @@ import { join } from 'node:path';
 import type { Pool } from 'pg';
 import type { Claimed } from '#bus-schemas';
 import { loadStatements, query } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), [
-  'claim',
-  'complete',
-  'delete-old',
-  'give-up',
-]);
+const sql = loadStatements(join(import.meta.dirname, 'store'), ['claim']);
+
+const COMPLETE = namedStatement('claims.complete')`
+  UPDATE claimed_requests SET sealed = ${'sealed'}, expires_at = ${'expiresAt'}
+  WHERE account = ${'account'} AND idempotency_key = ${'idempotencyKey'} AND job = ${'job'}`;
+
+const GIVE_UP = namedStatement('claims.give-up')`
+  DELETE FROM claimed_requests
+  WHERE account = ${'account'} AND idempotency_key = ${'idempotencyKey'} AND job = ${'job'}`;
+
+const DELETE_OLD = namedStatement('claims.delete-old')`
+  DELETE FROM claimed_requests WHERE expires_at < now()`;
 
 interface ClaimOf {
   readonly account: string;
@@ -60,18 +67,18 @@ export class Claims {
     sealed,
     expiresAt,
   }: ClaimOf & { sealed?: Uint8Array; expiresAt?: number }): Promise<void> {
-    const claim = [account, Buffer.from(idempotencyKey), job];
+    const claim = { account, idempotencyKey: Buffer.from(idempotencyKey), job };
     if (sealed === undefined || expiresAt === undefined)
-      await query(this.#database, sql['give-up'], claim);
+      await queryNamed(this.#database, GIVE_UP, claim);
     else
-      await query(this.#database, sql.complete, [
+      await queryNamed(this.#database, COMPLETE, {
         ...claim,
-        Buffer.from(sealed),
-        new Date(expiresAt),
-      ]);
+        sealed: Buffer.from(sealed),
+        expiresAt: new Date(expiresAt),
+      });
   }
 
   async deleteOld(): Promise<void> {
-    await query(this.#database, sql['delete-old']);
+    await queryNamed(this.#database, DELETE_OLD, {});
   }
 }

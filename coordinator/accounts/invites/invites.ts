@@ -1,17 +1,42 @@
-import { join } from 'node:path';
 import type { Pool } from 'pg';
-import { isDuplicate, loadStatements, query, transaction } from '#coordinator/sql.ts';
+import { isDuplicate, transaction } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), [
-  'apply',
-  'create',
-  'lock-invite',
-  'owner-of-code',
-  'put-code',
-  'redeem',
-  'redemption',
-  'referral',
-]);
+const CREATE_INVITE = namedStatement('invites.create')`
+  INSERT INTO invites (code, credit, uses_left, expires_at)
+  VALUES (${'code'}, ${'creditMicroUsd'}, ${'uses'}, ${'expiresAt'}) ON CONFLICT DO NOTHING
+  RETURNING code`;
+
+const LOCK_INVITE = namedStatement<{ credit: string; usesLeft: string; expired: boolean }>(
+  'invites.lock-invite',
+)`
+  SELECT credit, uses_left AS "usesLeft", coalesce(expires_at < now(), false) AS expired
+  FROM invites WHERE code = ${'code'} FOR UPDATE`;
+
+const REDEMPTION = namedStatement('invites.redemption')`
+  SELECT FROM invite_redemptions WHERE code = ${'code'} AND account = ${'account'}`;
+
+const REDEEM = namedStatement('invites.redeem')`
+  WITH used AS (UPDATE invites SET uses_left = uses_left - 1 WHERE code = ${'code'})
+  INSERT INTO invite_redemptions (code, account) VALUES (${'code'}, ${'account'})`;
+
+const PUT_CODE = namedStatement('invites.put-code')`
+  INSERT INTO referral_codes (account, code) VALUES (${'account'}, ${'code'})
+  ON CONFLICT (account) DO UPDATE SET code = excluded.code`;
+
+const OWNER_OF_CODE = namedStatement<{ account: string }>('invites.owner-of-code')`
+  SELECT account FROM referral_codes WHERE code = ${'code'}`;
+
+const APPLY_REFERRAL = namedStatement('invites.apply')`
+  INSERT INTO referrals (account, referrer) VALUES (${'account'}, ${'referrer'})
+  ON CONFLICT (account) DO NOTHING RETURNING referrer`;
+
+const REFERRAL = namedStatement<{ code: string | null; referred: string; referrer: string | null }>(
+  'invites.referral',
+)`
+  SELECT (SELECT code FROM referral_codes WHERE account = ${'account'}) AS code,
+    (SELECT count(*) FROM referrals WHERE referrer = ${'account'}) AS referred,
+    (SELECT referrer FROM referrals WHERE account = ${'account'}) AS referrer`;
 
 /**
  * Invites, whose codes give credit, and referral codes, which record the account that referred
@@ -35,29 +60,25 @@ export class Invites {
     uses: number;
     expiresAt?: number;
   }): Promise<boolean> {
-    const created = await query(this.#database, sql.create, [
+    const created = await queryNamed(this.#database, CREATE_INVITE, {
       code,
       creditMicroUsd,
       uses,
-      expiresAt === undefined ? null : new Date(expiresAt),
-    ]);
+      expiresAt: expiresAt === undefined ? null : new Date(expiresAt),
+    });
     return created.length > 0;
   }
 
   redeem(code: string, account: string) {
     return transaction(this.#database, async (client) => {
-      const [invite] = await query<{ credit: string; usesLeft: string; expired: boolean }>(
-        client,
-        sql['lock-invite'],
-        [code],
-      );
+      const [invite] = await queryNamed(client, LOCK_INVITE, { code });
       if (invite === undefined) return { ok: false as const, code: 'unknown' as const };
       const creditMicroUsd = Number(invite.credit);
-      if ((await query(client, sql.redemption, [code, account])).length > 0)
+      if ((await queryNamed(client, REDEMPTION, { code, account })).length > 0)
         return { ok: true as const, creditMicroUsd, again: true };
       if (invite.expired) return { ok: false as const, code: 'expired' as const };
       if (Number(invite.usesLeft) === 0) return { ok: false as const, code: 'used_up' as const };
-      await query(client, sql.redeem, [code, account]);
+      await queryNamed(client, REDEEM, { code, account });
       return { ok: true as const, creditMicroUsd, again: false };
     });
   }
@@ -65,7 +86,7 @@ export class Invites {
   /** Returns false if another account has the code. */
   async setReferralCode(account: string, code: string): Promise<boolean> {
     try {
-      await query(this.#database, sql['put-code'], [account, code]);
+      await queryNamed(this.#database, PUT_CODE, { account, code });
       return true;
     } catch (error) {
       if (isDuplicate(error)) return false;
@@ -74,10 +95,10 @@ export class Invites {
   }
 
   async applyReferral(account: string, code: string) {
-    const [owner] = await query<{ account: string }>(this.#database, sql['owner-of-code'], [code]);
+    const [owner] = await queryNamed(this.#database, OWNER_OF_CODE, { code });
     if (owner === undefined) return { ok: false as const, code: 'unknown' as const };
     if (owner.account === account) return { ok: false as const, code: 'own' as const };
-    await query(this.#database, sql.apply, [account, owner.account]);
+    await queryNamed(this.#database, APPLY_REFERRAL, { account, referrer: owner.account });
     // The same referrer is accepted again: a crash after this insert may have happened before
     // settlement received the referral, and the repeated call completes it.
     const { referrer } = await this.referral(account);
@@ -87,11 +108,7 @@ export class Invites {
   }
 
   async referral(account: string) {
-    const [row] = await query<{ code: string | null; referred: string; referrer: string | null }>(
-      this.#database,
-      sql.referral,
-      [account],
-    );
+    const [row] = await queryNamed(this.#database, REFERRAL, { account });
     return {
       referred: Number(row?.referred ?? 0),
       ...(row?.code && { code: row.code }),

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { Pool } from 'pg';
 import {
   type Authenticated,
@@ -10,15 +9,24 @@ import {
   type RateLimits,
 } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import { loadStatements, query } from '#coordinator/sql.ts';
+import { query } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import { ADD_KEY, KEY_BY_HASH, LIST_KEYS, UPDATE_KEY } from './key-statements.ts';
 import { LastUses } from './last-uses.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), [
-  'count-keys',
-  'revoke-key',
-  'rotate-key',
-]);
+const COUNT_KEYS = namedStatement<{ keys: string }>('keys.count-keys')`
+  SELECT count(*) AS keys FROM api_keys WHERE account = ${'account'} AND revoked_at IS NULL`;
+
+const ROTATE_KEY = namedStatement('keys.rotate-key')`
+  UPDATE api_keys SET hash = ${'keyHash'}, hint = ${'hint'}
+  WHERE id = ${'key'} AND account = ${'account'} AND revoked_at IS NULL RETURNING id`;
+
+const REVOKE_KEY = namedStatement('keys.revoke-key')`
+  UPDATE api_keys SET revoked_at = now()
+  WHERE id = ${'key'} AND (${'account'}::text IS NULL OR account = ${'account'})
+    AND revoked_at IS NULL
+  RETURNING id`;
+
 /** Most keys of an account that are not revoked, so that a list of them fits into one message. */
 const MAX_KEYS = 500;
 
@@ -91,7 +99,7 @@ export class Keys {
     ...rest
   }: NewKey) {
     const { database } = this.#options;
-    const [count] = await query<{ keys: string }>(database, sql['count-keys'], [account]);
+    const [count] = await queryNamed(database, COUNT_KEYS, { account });
     if (Number(count?.keys) >= MAX_KEYS) return { ok: false as const, code: 'too_many' as const };
     const added = await query(database, ADD_KEY, [
       key,
@@ -138,19 +146,19 @@ export class Keys {
   ): Promise<boolean> {
     return this.#change(
       key,
-      await query(this.#options.database, sql['rotate-key'], [
+      await queryNamed(this.#options.database, ROTATE_KEY, {
         key,
         account,
-        Buffer.from(secret.keyHash),
-        secret.hint,
-      ]),
+        keyHash: Buffer.from(secret.keyHash),
+        hint: secret.hint,
+      }),
     );
   }
 
   async revoke(key: string, account: string | undefined): Promise<boolean> {
     return this.#change(
       key,
-      await query(this.#options.database, sql['revoke-key'], [key, account ?? null]),
+      await queryNamed(this.#options.database, REVOKE_KEY, { key, account: account ?? null }),
     );
   }
 

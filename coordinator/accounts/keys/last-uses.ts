@@ -1,14 +1,15 @@
 import type { Pool } from 'pg';
-import { query, type Statement } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 
-const PUT: Statement = {
-  name: 'keys.put-last-uses',
-  // Rows are locked in the order of their ids, so that two coordinators cannot deadlock.
-  text: `WITH used AS (
-    SELECT k.id, u.at FROM api_keys k JOIN unnest($1::text[], $2::timestamptz[]) AS u(id, at) USING (id) ORDER BY k.id FOR UPDATE OF k
+/** Locks rows in the order of their ids, so that two coordinators cannot deadlock. */
+const PUT = namedStatement('keys.put-last-uses')`
+  WITH used AS (
+    SELECT k.id, u.at FROM api_keys k
+    JOIN unnest(${'keys'}::text[], ${'times'}::timestamptz[]) AS u(id, at) USING (id)
+    ORDER BY k.id FOR UPDATE OF k
   )
-  UPDATE api_keys k SET last_used_at = greatest(k.last_used_at, used.at) FROM used WHERE k.id = used.id`,
-};
+  UPDATE api_keys k SET last_used_at = greatest(k.last_used_at, used.at)
+  FROM used WHERE k.id = used.id`;
 
 /**
  * The time of the last use of each key. Uses are collected in memory and written together, so that
@@ -35,10 +36,10 @@ export class LastUses {
   async write(): Promise<void> {
     const uses = [...this.#unwritten];
     if (uses.length === 0) return;
-    await query(this.#database, PUT, [
-      uses.map(([key]) => key),
-      uses.map(([, at]) => new Date(at)),
-    ]);
+    await queryNamed(this.#database, PUT, {
+      keys: uses.map(([key]) => key),
+      times: uses.map(([, at]) => new Date(at)),
+    });
     // A key that was used again while the statement ran keeps its later use for the next write.
     for (const [key, at] of uses) if (this.#unwritten.get(key) === at) this.#unwritten.delete(key);
   }

@@ -8,6 +8,7 @@ import {
   type Taken,
 } from '#bus-schemas';
 import { query, type Statement } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 
 const TAKE: Statement = {
   name: 'limits.take',
@@ -16,10 +17,8 @@ FROM take_limits($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::int[]
   WITH ORDINALITY AS t (take, passed, requests_left, input_left, output_left, reset_ms, number)
 ORDER BY number`,
 };
-const DELETE_OLD: Statement = {
-  name: 'limits.delete-old',
-  text: 'DELETE FROM rate_slots WHERE slot < (extract(epoch FROM now()) * 1000)::bigint / 5000 - 12',
-};
+const DELETE_OLD = namedStatement('limits.delete-old')`
+  DELETE FROM rate_slots WHERE slot < (extract(epoch FROM now()) * 1000)::bigint / 5000 - 12`;
 
 /**
  * The limits that one row of `rate_slots` counts, by column: the number of requests and two amounts.
@@ -82,7 +81,7 @@ export class Limits {
   }
 
   async deleteOld(): Promise<void> {
-    await query(this.#database, DELETE_OLD);
+    await queryNamed(this.#database, DELETE_OLD, {});
   }
 }
 

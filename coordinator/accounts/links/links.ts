@@ -1,13 +1,16 @@
 import { join } from 'node:path';
 import type { Pool } from 'pg';
 import { loadStatements, query } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), [
-  'decide',
-  'delete-old',
-  'poll',
-  'start',
-]);
+const sql = loadStatements(join(import.meta.dirname, 'store'), ['decide', 'poll']);
+
+const START = namedStatement('links.start')`
+  INSERT INTO device_links (device_hash, user_code, interval_ms, expires_at)
+  VALUES (${'deviceHash'}, ${'userCode'}, ${'intervalMs'}, ${'expiresAt'})`;
+
+const DELETE_OLD = namedStatement('links.delete-old')`
+  DELETE FROM device_links WHERE expires_at < now() - interval '1 day'`;
 
 type State = 'pending' | 'approved' | 'denied' | 'consumed';
 
@@ -38,12 +41,12 @@ export class Links {
     intervalMs: number;
     expiresAt: number;
   }): Promise<void> {
-    await query(this.#database, sql.start, [
-      Buffer.from(deviceHash),
+    await queryNamed(this.#database, START, {
+      deviceHash: Buffer.from(deviceHash),
       userCode,
       intervalMs,
-      new Date(expiresAt),
-    ]);
+      expiresAt: new Date(expiresAt),
+    });
   }
 
   async poll(deviceHash: Uint8Array) {
@@ -75,7 +78,7 @@ export class Links {
   }
 
   async deleteOld(): Promise<void> {
-    await query(this.#database, sql['delete-old']);
+    await queryNamed(this.#database, DELETE_OLD, {});
   }
 }
 

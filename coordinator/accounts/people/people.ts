@@ -1,14 +1,28 @@
-import { join } from 'node:path';
 import type { Pool } from 'pg';
 import { randomToken } from '#bus-schemas';
-import { isDuplicate, loadStatements, query } from '#coordinator/sql.ts';
+import { isDuplicate } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), [
-  'account-exists',
-  'add-account',
-  'add-user',
-  'user',
-]);
+const ADD_ACCOUNT = namedStatement('people.add-account')`
+  INSERT INTO accounts (id, name) VALUES (${'account'}, ${'name'})`;
+
+const ACCOUNT_EXISTS = namedStatement('people.account-exists')`
+  SELECT 1 AS one FROM accounts WHERE id = ${'account'}`;
+
+const SIGN_IN = namedStatement<User>('people.user')`
+  UPDATE users u SET email = coalesce(${'email'}, u.email) FROM accounts a
+  WHERE u.issuer = ${'issuer'} AND u.subject = ${'subject'} AND a.id = u.account
+  RETURNING u.id, u.account, a.suspended_at IS NOT NULL AS "isSuspended"`;
+
+const ADD_USER = namedStatement<User>('people.add-user')`
+  WITH account AS (
+    INSERT INTO accounts (id, name)
+    VALUES (${'account'}, coalesce(${'email'}, ${'subject'})) RETURNING id
+  )
+  INSERT INTO users (id, issuer, subject, email, account)
+  SELECT ${'id'}, ${'issuer'}, ${'subject'}, ${'email'}, id FROM account
+  RETURNING id, account`;
+
 const ID_LENGTH = 16;
 
 interface User {
@@ -28,12 +42,12 @@ export class People {
 
   async createAccount(name: string): Promise<{ account: string }> {
     const account = `acct_${randomToken(ID_LENGTH)}`;
-    await query(this.#database, sql['add-account'], [account, name]);
+    await queryNamed(this.#database, ADD_ACCOUNT, { account, name });
     return { account };
   }
 
   async accountExists(account: string): Promise<boolean> {
-    return (await query(this.#database, sql['account-exists'], [account])).length > 0;
+    return (await queryNamed(this.#database, ACCOUNT_EXISTS, { account })).length > 0;
   }
 
   /** Returns the user and account of a signed-in person; the first sign-in creates both. */
@@ -55,7 +69,11 @@ export class People {
     subject: string;
     email?: string | undefined;
   }): Promise<User | undefined> {
-    const [user] = await query<User>(this.#database, sql.user, [issuer, subject, email ?? null]);
+    const [user] = await queryNamed(this.#database, SIGN_IN, {
+      issuer,
+      subject,
+      email: email ?? null,
+    });
     return user;
   }
 
@@ -66,14 +84,13 @@ export class People {
   }): Promise<User> {
     const { issuer, subject, email } = person;
     try {
-      const values = [
-        `user_${randomToken(ID_LENGTH)}`,
+      const [user] = await queryNamed(this.#database, ADD_USER, {
+        id: `user_${randomToken(ID_LENGTH)}`,
         issuer,
         subject,
-        email ?? null,
-        `acct_${randomToken(ID_LENGTH)}`,
-      ];
-      const [user] = await query<User>(this.#database, sql['add-user'], values);
+        email: email ?? null,
+        account: `acct_${randomToken(ID_LENGTH)}`,
+      });
       if (user !== undefined) return user;
     } catch (error) {
       if (!isDuplicate(error)) throw error;

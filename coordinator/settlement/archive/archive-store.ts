@@ -2,18 +2,35 @@ import { join } from 'node:path';
 import type { Pool } from 'pg';
 import { addMonths, type Month, startOf } from '#coordinator/months.ts';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import { pluck } from '../database-work.ts';
 import type { ArchiveSums } from './archive-file.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'delete-archived',
   'export',
-  'finish',
-  'oldest',
-  'register',
-  'registered',
   'sums',
 ]);
+
+/** Selects the month of the oldest charge, as YYYY-MM; null without charges. */
+const OLDEST = namedStatement<{ month: Month | null }>('archive.oldest')`
+  SELECT to_char(min(at) AT TIME ZONE 'UTC', 'YYYY-MM') AS month FROM charges`;
+
+const REGISTERED = namedStatement<SumsRow & Pick<RegisteredMonth, 'sha256' | 'isDeleted'>>(
+  'archive.registered',
+)`
+  SELECT charges, receipts, charged, sha256, deleted_at IS NOT NULL AS "isDeleted"
+  FROM ledger_archives WHERE month = ${'month'}`;
+
+const REGISTER = namedStatement('archive.register')`
+  INSERT INTO ledger_archives (month, charges, receipts, charged, sha256)
+  VALUES (${'month'}, ${'charges'}, ${'receipts'}, ${'charged'}, ${'sha256'})`;
+
+/** Marks a month whose charges are all deleted. */
+const FINISH = namedStatement('archive.finish')`
+  UPDATE ledger_archives SET deleted_at = now()
+  WHERE month = ${'month'}
+    AND NOT EXISTS (SELECT FROM charges WHERE at >= ${'from'} AND at < ${'until'}) RETURNING month`;
 
 /** Jobs that are read with one statement. */
 const EXPORT_BATCH = 2_000;
@@ -35,7 +52,10 @@ const asSums = ({ charges, receipts, charged }: SumsRow): ArchiveSums => ({
 const bounds = (month: Month): [Date, Date] => [startOf(month), startOf(addMonths(month, 1))];
 const firstDay = (month: Month): string => `${month}-01`;
 
-/** The statements of an archive. They need the owner of the tables: components cannot delete charges. */
+/**
+ * The statements of an archive. They need the owner of the tables: components cannot delete
+ * charges.
+ */
 export class ArchiveStore {
   readonly #database: Pool;
 
@@ -65,13 +85,12 @@ export class ArchiveStore {
   }
 
   async oldestMonth(): Promise<Month | undefined> {
-    const [row] = await query<{ month: Month | null }>(this.#database, sql.oldest);
+    const [row] = await queryNamed(this.#database, OLDEST, {});
     return row?.month ?? undefined;
   }
 
   async registered(month: Month): Promise<RegisteredMonth | undefined> {
-    type Row = SumsRow & Pick<RegisteredMonth, 'sha256' | 'isDeleted'>;
-    const [row] = await query<Row>(this.#database, sql.registered, [firstDay(month)]);
+    const [row] = await queryNamed(this.#database, REGISTERED, { month: firstDay(month) });
     if (row === undefined) return undefined;
     const { sha256, isDeleted } = row;
     return { ...asSums(row), sha256, isDeleted };
@@ -107,13 +126,13 @@ export class ArchiveStore {
   }
 
   async register(month: Month, { charges, receipts, charged }: ArchiveSums, sha256: Buffer) {
-    await query(this.#database, sql.register, [
-      firstDay(month),
+    await queryNamed(this.#database, REGISTER, {
+      month: firstDay(month),
       charges,
       receipts,
-      String(charged),
+      charged: String(charged),
       sha256,
-    ]);
+    });
   }
 
   /** Returns the number of charges that this call deleted. */
@@ -128,8 +147,9 @@ export class ArchiveStore {
 
   /** Returns false if the month still has charges. */
   async finish(month: Month): Promise<boolean> {
+    const [from, until] = bounds(month);
     return (
-      (await query(this.#database, sql.finish, [firstDay(month), ...bounds(month)])).length > 0
+      (await queryNamed(this.#database, FINISH, { month: firstDay(month), from, until })).length > 0
     );
   }
 

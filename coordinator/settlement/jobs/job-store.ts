@@ -3,6 +3,7 @@ import type { Pool } from 'pg';
 import type { Receipt, Usage } from '#bus-schemas';
 import type { Price } from '#coordinator/job-cost.ts';
 import { loadStatements, query } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import { onlineSince } from '../archive/online-since.ts';
 import type { Charge, Terms } from '../core/charge.ts';
 import { column, numbered, packed, pluck } from '../database-work.ts';
@@ -10,14 +11,32 @@ import { column, numbered, packed, pluck } from '../database-work.ts';
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'await-receipts',
   'awaited-receipts',
-  'end',
   'find-jobs',
-  'hold',
   'overdue-jobs',
   'receipts-of-jobs',
   'record-receipts',
-  'top-up',
 ]);
+
+const HOLD = namedStatement<{ results: HoldResult['result'][] | null; helds: string[] | null }>(
+  'jobs.hold',
+)`
+  SELECT results, helds
+  FROM ledger_hold(${'accounts'}, ${'keys'}, ${'jobs'}, ${'accountPlaces'}, ${'keyPlaces'},
+    ${'models'}, ${'providers'}, ${'payees'}, ${'priceVersions'}, ${'promptBounds'},
+    ${'outputBounds'}, ${'held'}, ${'feeBps'}, ${'minimums'}, ${'referrers'}, ${'digestBytes'},
+    ${'digestEnds'}, ${'areVoid'}, ${'expiresAt'}, ${'durable'})`;
+
+const TOP_UP = namedStatement<{ result: TopUpResult['result']; held: string | null }>(
+  'jobs.top-up',
+)`
+  SELECT result, held
+  FROM ledger_top_up(${'job'}, ${'provider'}, ${'payee'}, ${'priceVersion'}, ${'held'})`;
+
+const END = namedStatement<{ ended: string[] }>('jobs.end')`
+  SELECT ledger_end(${'jobs'}, ${'revisions'}, ${'outcomes'}, ${'providers'}, ${'payees'},
+    ${'promptTokens'}, ${'cachedTokens'}, ${'completionTokens'}, ${'charged'}, ${'providerShares'},
+    ${'fees'}, ${'referrals'}, ${'digestBytes'}, ${'digestEnds'}, ${'factBytes'},
+    ${'factEnds'}) AS ended`;
 
 /** A job whose money is set aside, with the price and the terms that apply to it. */
 export interface HeldJob {
@@ -139,31 +158,28 @@ export class JobStore {
     const digests = packed(pluck(rows, 'digest'));
     const of = (value: (row: NewHold) => string | number | boolean | null) =>
       column(rows.map(value));
-    const [answer] = await query<{
-      results: HoldResult['result'][] | null;
-      helds: string[] | null;
-    }>(this.#database, sql.hold, [
-      column(accounts.distinct),
-      column(keys.distinct),
-      of(({ job }) => job),
-      column(accounts.places),
-      column(keys.places),
-      of(({ model }) => model),
-      of(({ providers }) => providers.at(-1) ?? null),
-      of(({ payee }) => payee),
-      of(({ priceVersion }) => priceVersion),
-      of(({ promptBound }) => promptBound),
-      of(({ outputBound }) => outputBound),
-      of(({ held }) => held),
-      of(({ terms }) => terms.feeBps),
-      of(({ terms }) => terms.minimum),
-      of(({ terms }) => terms.referrer),
-      digests.bytes,
-      digests.ends,
-      of(({ isVoid }) => isVoid),
-      of(({ expiresAt }) => new Date(expiresAt).toISOString()),
+    const [answer] = await queryNamed(this.#database, HOLD, {
+      accounts: column(accounts.distinct),
+      keys: column(keys.distinct),
+      jobs: of(({ job }) => job),
+      accountPlaces: column(accounts.places),
+      keyPlaces: column(keys.places),
+      models: of(({ model }) => model),
+      providers: of(({ providers }) => providers.at(-1) ?? null),
+      payees: of(({ payee }) => payee),
+      priceVersions: of(({ priceVersion }) => priceVersion),
+      promptBounds: of(({ promptBound }) => promptBound),
+      outputBounds: of(({ outputBound }) => outputBound),
+      held: of(({ held }) => held),
+      feeBps: of(({ terms }) => terms.feeBps),
+      minimums: of(({ terms }) => terms.minimum),
+      referrers: of(({ terms }) => terms.referrer),
+      digestBytes: digests.bytes,
+      digestEnds: digests.ends,
+      areVoid: of(({ isVoid }) => isVoid),
+      expiresAt: of(({ expiresAt }) => new Date(expiresAt).toISOString()),
       durable,
-    ]);
+    });
     const { results, helds } = answer ?? {};
     if (!results || !helds) return rows.map(({ held }) => ({ result: 'held', held }));
     return results.map((result, index) => ({ result, held: Number(helds[index]) }));
@@ -173,14 +189,13 @@ export class JobStore {
     job: string,
     to: { provider: string; payee: string; priceVersion: string; held: number },
   ): Promise<TopUpResult> {
-    type Row = { result: TopUpResult['result']; held: string | null };
-    const [row] = await query<Row>(this.#database, sql['top-up'], [
+    const [row] = await queryNamed(this.#database, TOP_UP, {
       job,
-      to.provider,
-      to.payee,
-      to.priceVersion,
-      to.held,
-    ]);
+      provider: to.provider,
+      payee: to.payee,
+      priceVersion: to.priceVersion,
+      held: to.held,
+    });
     return { result: row?.result as TopUpResult['result'], held: Number(row?.held ?? 0) };
   }
 
@@ -201,24 +216,24 @@ export class JobStore {
   async end(charges: readonly JobCharge[]): Promise<Set<string>> {
     const of = (value: (charge: JobCharge) => string | number | null) => column(charges.map(value));
     const [digests, facts] = [packed(pluck(charges, 'digest')), packed(pluck(charges, 'fact'))];
-    const [row] = await query<{ ended: string[] }>(this.#database, sql.end, [
-      of(({ job }) => job),
-      of(({ revision }) => revision),
-      of(({ outcome }) => outcome),
-      of(({ provider }) => provider),
-      of(({ payee }) => payee),
-      of(({ promptTokens }) => promptTokens),
-      of(({ cachedTokens }) => cachedTokens),
-      of(({ completionTokens }) => completionTokens),
-      of(({ charged }) => charged),
-      of(({ providerShare }) => providerShare),
-      of(({ fee }) => fee),
-      of(({ referral }) => referral),
-      digests.bytes,
-      digests.ends,
-      facts.bytes,
-      facts.ends,
-    ]);
+    const [row] = await queryNamed(this.#database, END, {
+      jobs: of(({ job }) => job),
+      revisions: of(({ revision }) => revision),
+      outcomes: of(({ outcome }) => outcome),
+      providers: of(({ provider }) => provider),
+      payees: of(({ payee }) => payee),
+      promptTokens: of(({ promptTokens }) => promptTokens),
+      cachedTokens: of(({ cachedTokens }) => cachedTokens),
+      completionTokens: of(({ completionTokens }) => completionTokens),
+      charged: of(({ charged }) => charged),
+      providerShares: of(({ providerShare }) => providerShare),
+      fees: of(({ fee }) => fee),
+      referrals: of(({ referral }) => referral),
+      digestBytes: digests.bytes,
+      digestEnds: digests.ends,
+      factBytes: facts.bytes,
+      factEnds: facts.ends,
+    });
     return new Set(row?.ended);
   }
 

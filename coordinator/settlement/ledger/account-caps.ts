@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { query, type Statement } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 
 /** Cap and spending of an account in the UTC day, in micro-dollars. */
 export interface AccountSpending {
@@ -7,20 +7,17 @@ export interface AccountSpending {
   readonly usedMicroUsd: number;
 }
 
-const PUT: Statement = {
-  name: 'ledger.put-account-cap',
-  text: `INSERT INTO account_caps (account, day_cap) VALUES ($1, $2)
-    ON CONFLICT (account) DO UPDATE SET day_cap = excluded.day_cap`,
-};
-const DROP: Statement = {
-  name: 'ledger.drop-account-cap',
-  text: 'DELETE FROM account_caps WHERE account = $1',
-};
-const SPENDING: Statement = {
-  name: 'ledger.account-spending',
-  text: `SELECT (SELECT day_cap FROM account_caps WHERE account = $1) AS cap,
-    (SELECT coalesce(sum(day_used), 0) FROM key_limits WHERE account = $1 AND day = utc_day(now())) AS used`,
-};
+const PUT = namedStatement('ledger.put-account-cap')`
+  INSERT INTO account_caps (account, day_cap) VALUES (${'account'}, ${'dayMicroUsd'})
+  ON CONFLICT (account) DO UPDATE SET day_cap = excluded.day_cap`;
+
+const DROP = namedStatement('ledger.drop-account-cap')`
+  DELETE FROM account_caps WHERE account = ${'account'}`;
+
+const SPENDING = namedStatement<{ cap: string | null; used: string }>('ledger.account-spending')`
+  SELECT (SELECT day_cap FROM account_caps WHERE account = ${'account'}) AS cap,
+    (SELECT coalesce(sum(day_used), 0) FROM key_limits
+      WHERE account = ${'account'} AND day = utc_day(now())) AS used`;
 
 /**
  * How much an account may spend in a UTC day over all its keys. The hold of a job is refused if it
@@ -35,14 +32,13 @@ export class AccountCaps {
 
   /** Without `dayMicroUsd` the account has no cap any more. */
   async put(account: string, dayMicroUsd: number | undefined): Promise<AccountSpending> {
-    if (dayMicroUsd === undefined) await query(this.#database, DROP, [account]);
-    else await query(this.#database, PUT, [account, dayMicroUsd]);
+    if (dayMicroUsd === undefined) await queryNamed(this.#database, DROP, { account });
+    else await queryNamed(this.#database, PUT, { account, dayMicroUsd });
     return this.spending(account);
   }
 
   async spending(account: string): Promise<AccountSpending> {
-    type Row = { cap: string | null; used: string };
-    const [row] = await query<Row>(this.#database, SPENDING, [account]);
+    const [row] = await queryNamed(this.#database, SPENDING, { account });
     const cap = row?.cap ?? null;
     return {
       usedMicroUsd: Number(row?.used ?? 0),

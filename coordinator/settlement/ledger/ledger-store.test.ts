@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => settlement[Symbol.asyncDispose]());
 
 const timeoutMs = 20_000;
-/** Key of the lock that only one proof has (`one-proof-at-a-time.sql`). */
+/** Key of the lock that only one proof has (`ONE_PROOF_AT_A_TIME` in ledger-store.ts). */
 const PROOF_LOCK = 4_711_002;
 const { ask, fundedAccount, shows, tell } = jobsOf(() => settlement);
 const verify = (full: boolean) =>

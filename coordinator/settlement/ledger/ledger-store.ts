@@ -3,19 +3,35 @@ import { DatabaseError, type Pool } from 'pg';
 import { events, SettlementPosted } from '#bus-schemas';
 import { CodedError } from '#bus-schemas/coded-error.ts';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import { MATURITY } from '../core/maturity.ts';
 import type { FreeMoney } from '../core/reversal.ts';
 import { pluck, retried } from '../database-work.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), [
-  'add-owed',
-  'balance',
-  'lock-free',
-  'one-proof-at-a-time',
-  'owed',
-  'post',
-  'verify',
-]);
+const sql = loadStatements(join(import.meta.dirname, 'store'), ['balance', 'verify']);
+
+const POST = namedStatement<{ posted: boolean; digest: Buffer }>('ledger.post')`
+  SELECT posted, digest
+  FROM ledger_post(${'operation'}, ${'kind'}, ${'digest'}, ${'accounts'}, ${'kinds'}, ${'amounts'},
+    ${'earned'}, ${'subject'}, ${'fact'})`;
+
+const OWED = namedStatement<{ owed: string }>('ledger.owed')`
+  SELECT owed FROM ledger_accounts WHERE id = 'consumer:' || ${'account'}`;
+
+/**
+ * Selects what can be taken from an account: without money held for jobs and without promotional
+ * credit.
+ */
+const LOCK_FREE = namedStatement<Record<keyof FreeMoney, string>>('ledger.lock-free')`
+  SELECT greatest(0, least(balance - held, balance - promotional)) AS free,
+    balance - earned - promotional AS bought
+  FROM ledger_accounts WHERE id = 'consumer:' || ${'account'} FOR UPDATE`;
+
+const ADD_OWED = namedStatement('ledger.add-owed')`
+  UPDATE ledger_accounts SET owed = owed + ${'amount'} WHERE id = 'consumer:' || ${'account'}`;
+
+const ONE_PROOF_AT_A_TIME = namedStatement('ledger.one-proof-at-a-time')`
+  SELECT pg_advisory_xact_lock(4711002)`;
 
 type AccountKind = 'consumer' | 'provider' | 'platform' | 'external';
 export type PostingKind =
@@ -98,17 +114,15 @@ const FUNDS_CONSTRAINTS = new Set([
  */
 const PROOF_MS = 15 * 60_000;
 
-const LOCK_ACCOUNT = {
-  name: 'ledger.lock-account',
-  text: `SELECT 1 FROM ledger_accounts WHERE id = 'consumer:' || $1 FOR UPDATE`,
-};
+const LOCK_ACCOUNT = namedStatement('ledger.lock-account')`
+  SELECT 1 FROM ledger_accounts WHERE id = 'consumer:' || ${'account'} FOR UPDATE`;
 
 /** Locks the account until the end of the transaction of `client`. */
 export async function lockAccount(
   client: Parameters<typeof query>[0],
   account: string,
 ): Promise<void> {
-  await query(client, LOCK_ACCOUNT, [account]);
+  await queryNamed(client, LOCK_ACCOUNT, { account });
 }
 
 /** Stores postings, reads balances, and proves that the ledger is consistent. */
@@ -141,18 +155,18 @@ export class LedgerStore {
         earnedMicroUsd: earned,
       })),
     });
-    const values = [
+    const values = {
       operation,
       kind,
       digest,
-      pluck(entries, 'account'),
-      pluck(entries, 'kind'),
-      pluck(entries, 'amount'),
-      pluck(entries, 'earned'),
-      events.settlementPosted,
-      Buffer.from(fact),
-    ];
-    const post = () => query<{ posted: boolean; digest: Buffer }>(client, sql.post, values);
+      accounts: pluck(entries, 'account'),
+      kinds: pluck(entries, 'kind'),
+      amounts: pluck(entries, 'amount'),
+      earned: pluck(entries, 'earned'),
+      subject: events.settlementPosted,
+      fact: Buffer.from(fact),
+    };
+    const post = () => queryNamed(client, POST, values);
     try {
       const [row] = await (client === this.#database ? retried(post) : post());
       return row?.digest.equals(digest) === true;
@@ -198,13 +212,13 @@ export class LedgerStore {
   }
 
   async owed(account: string): Promise<number> {
-    const [row] = await query<{ owed: string }>(this.#database, sql.owed, [account]);
+    const [row] = await queryNamed(this.#database, OWED, { account });
     return Number(row?.owed ?? 0);
   }
 
   /** Returns what can be taken from the account. Locks it until the end of the transaction. */
   async lockFree(account: string, client: Parameters<typeof query>[0]): Promise<FreeMoney> {
-    const [row] = await query<Record<keyof FreeMoney, string>>(client, sql['lock-free'], [account]);
+    const [row] = await queryNamed(client, LOCK_FREE, { account });
     return { free: Number(row?.free ?? 0), bought: Number(row?.bought ?? 0) };
   }
 
@@ -214,14 +228,14 @@ export class LedgerStore {
     amount: number,
     client: Parameters<typeof query>[0],
   ): Promise<void> {
-    if (amount !== 0) await query(client, sql['add-owed'], [account, amount]);
+    if (amount !== 0) await queryNamed(client, ADD_OWED, { account, amount });
   }
 
   /** Checks what was written since the last proof; with `full`, everything. */
   async verify(full: boolean): Promise<LedgerProof> {
     const [row] = await transaction(this.#database, async (client) => {
       // A proof continues from the one before it, so it must not begin before that one is written.
-      await query(client, { ...sql['one-proof-at-a-time'], query_timeout: PROOF_MS });
+      await queryNamed(client, { ...ONE_PROOF_AT_A_TIME, query_timeout: PROOF_MS }, {});
       return query<Record<keyof LedgerProof, string>>(
         client,
         { ...sql.verify, query_timeout: PROOF_MS },

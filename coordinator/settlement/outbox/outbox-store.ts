@@ -1,15 +1,36 @@
-import { join } from 'node:path';
 import type { ClientBase, Pool } from 'pg';
-import { loadStatements, query, transaction } from '#coordinator/sql.ts';
+import { transaction } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), [
-  'clear',
-  'one-publisher-at-a-time',
-  'park',
-  'parked',
-  'replay',
-  'waiting',
-]);
+/**
+ * The commit need not wait for the disk. If a crash loses it, the facts are published again, which
+ * changes nothing.
+ */
+const ONE_PUBLISHER_AT_A_TIME = namedStatement<{ mine: boolean }>('outbox.one-publisher-at-a-time')`
+  SELECT pg_try_advisory_xact_lock(4711003) AS mine, set_config('synchronous_commit', 'off', true)`;
+
+const WAITING = namedStatement<OutboxRow>('outbox.waiting')`
+  SELECT id, subject, message_ids AS "messageIds", payloads FROM settlement_outbox
+  WHERE parked_at IS NULL ORDER BY id LIMIT ${'limit'}`;
+
+const CLEAR = namedStatement('outbox.clear')`
+  DELETE FROM settlement_outbox WHERE id = ANY(${'ids'})`;
+
+/** The row keeps the messages that the bus refused; its other messages were published. */
+const PARK = namedStatement('outbox.park')`
+  UPDATE settlement_outbox
+  SET message_ids = ${'messageIds'}, payloads = ${'payloads'}, reason = ${'reason'},
+    parked_at = now()
+  WHERE id = ${'id'}`;
+
+const PARKED = namedStatement<Omit<ParkedRow, 'parkedAt'> & { parkedAt: Date }>('outbox.parked')`
+  SELECT id, subject, cardinality(message_ids) AS messages, parked_at AS "parkedAt", reason
+  FROM settlement_outbox WHERE parked_at IS NOT NULL ORDER BY id LIMIT 1000`;
+
+const REPLAY = namedStatement('outbox.replay')`
+  UPDATE settlement_outbox SET parked_at = NULL, reason = NULL
+  WHERE parked_at IS NOT NULL AND (${'ids'}::bigint[] IS NULL OR id = ANY(${'ids'}))
+  RETURNING id`;
 
 /** The facts that one ledger statement wrote, in order. */
 export interface OutboxRow {
@@ -40,7 +61,7 @@ export class OutboxStore {
    */
   asOnlyPublisher(work: (client: ClientBase) => Promise<void>): Promise<boolean> {
     return transaction(this.#database, async (client) => {
-      const [lock] = await query<{ mine: boolean }>(client, sql['one-publisher-at-a-time']);
+      const [lock] = await queryNamed(client, ONE_PUBLISHER_AT_A_TIME, {});
       if (!lock?.mine) return false;
       await work(client);
       return true;
@@ -48,11 +69,11 @@ export class OutboxStore {
   }
 
   waiting(client: ClientBase, limit: number): Promise<OutboxRow[]> {
-    return query(client, sql.waiting, [limit]);
+    return queryNamed(client, WAITING, { limit });
   }
 
   async clear(client: ClientBase, ids: readonly string[]): Promise<void> {
-    await query(client, sql.clear, [ids]);
+    await queryNamed(client, CLEAR, { ids });
   }
 
   async park(
@@ -60,19 +81,16 @@ export class OutboxStore {
     { id, messageIds, payloads }: OutboxRow,
     reason: string,
   ): Promise<void> {
-    await query(client, sql.park, [id, messageIds, payloads, reason.slice(0, 500)]);
+    await queryNamed(client, PARK, { id, messageIds, payloads, reason: reason.slice(0, 500) });
   }
 
   async parked(): Promise<ParkedRow[]> {
-    const rows = await query<Omit<ParkedRow, 'parkedAt'> & { parkedAt: Date }>(
-      this.#database,
-      sql.parked,
-    );
+    const rows = await queryNamed(this.#database, PARKED, {});
     return rows.map((row) => ({ ...row, parkedAt: row.parkedAt.getTime() }));
   }
 
   /** Returns the number of rows that will be published again. */
   async replay(ids: readonly string[] | undefined): Promise<number> {
-    return (await query(this.#database, sql.replay, [ids ?? null])).length;
+    return (await queryNamed(this.#database, REPLAY, { ids: ids ?? null })).length;
   }
 }

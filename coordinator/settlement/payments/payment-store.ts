@@ -1,36 +1,98 @@
 import { join } from 'node:path';
 import type { ClientBase, Pool } from 'pg';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import type { PayoutRecord } from '../core/payout.ts';
 import type { Reversal } from '../core/reversal.ts';
 import { retried } from '../database-work.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
-  'accounts-that-can-pay',
-  'add-connected-account',
-  'add-deposit',
-  'add-payout',
-  'clearing',
-  'connected-account',
-  'save-connected-account',
-  'deposit-by-operation',
-  'end-deposit',
   'list-payouts',
-  'lock-deposit',
   'lock-payout',
-  'lock-report',
   'lock-reversal',
   'open-payouts',
-  'owed-deposits',
   'payout-by-operation',
   'pending-deposits',
   'save-dispute',
-  'save-payout',
-  'save-refund',
-  'save-report',
-  'save-reversal',
-  'set-session',
 ]);
+
+const ADD_DEPOSIT = namedStatement('payments.add-deposit')`
+  INSERT INTO deposits (id, account, operation, amount)
+  VALUES (${'id'}, ${'account'}, ${'operation'}, ${'amount'})
+  ON CONFLICT (account, operation) DO NOTHING`;
+
+const DEPOSIT_BY_OPERATION = namedStatement<Stored<DepositRow>>('payments.deposit-by-operation')`
+  SELECT id, account, amount, status, session, url FROM deposits
+  WHERE account = ${'account'} AND operation = ${'operation'}`;
+
+const SET_SESSION = namedStatement('payments.set-session')`
+  UPDATE deposits SET session = ${'session'}, url = ${'url'}
+  WHERE id = ${'id'} AND session IS NULL`;
+
+const LOCK_DEPOSIT = namedStatement<Stored<DepositRow>>('payments.lock-deposit')`
+  SELECT id, account, amount, status, session, url FROM deposits WHERE id = ${'id'} FOR UPDATE`;
+
+const END_DEPOSIT = namedStatement('payments.end-deposit')`
+  UPDATE deposits SET status = ${'status'}, session = coalesce(session, ${'session'})
+  WHERE id = ${'id'}`;
+
+const SAVE_REFUND = namedStatement('payments.save-refund')`
+  UPDATE deposits SET refunded = ${'refunded'} WHERE id = ${'deposit'} AND refunded < ${'refunded'}
+  RETURNING id`;
+
+const SAVE_REVERSAL = namedStatement('payments.save-reversal')`
+  UPDATE deposits
+  SET reversed = ${'reversed'}, reversed_earned = ${'reversedEarned'}, owed = ${'owed'},
+    reversals = ${'reversals'}
+  WHERE id = ${'deposit'}`;
+
+const OWED_DEPOSITS = namedStatement<{ id: string }>('payments.owed-deposits')`
+  SELECT id FROM deposits WHERE account = ${'account'} AND owed > 0 ORDER BY id`;
+
+/** Selects accounts that owe and have money again. */
+const ACCOUNTS_THAT_CAN_PAY = namedStatement<{ account: string }>('payments.accounts-that-can-pay')`
+  SELECT DISTINCT d.account FROM deposits d
+  JOIN ledger_accounts l ON l.id = 'consumer:' || d.account
+  WHERE d.owed > 0 AND l.balance > greatest(l.held, l.promotional) LIMIT ${'limit'}`;
+
+const CONNECTED_ACCOUNT = namedStatement<{ stripeAccount: string; payouts: boolean }>(
+  'payments.connected-account',
+)`
+  SELECT stripe_account AS "stripeAccount", payouts FROM connected_accounts
+  WHERE account = ${'account'}`;
+
+const ADD_CONNECTED_ACCOUNT = namedStatement('payments.add-connected-account')`
+  INSERT INTO connected_accounts (account, stripe_account) VALUES (${'account'}, ${'stripeAccount'})
+  ON CONFLICT DO NOTHING`;
+
+const SAVE_CONNECTED_ACCOUNT = namedStatement('payments.save-connected-account')`
+  UPDATE connected_accounts SET payouts = ${'payouts'}, told_at = ${'at'}
+  WHERE stripe_account = ${'stripeAccount'} AND told_at <= ${'at'} RETURNING account`;
+
+const ADD_PAYOUT = namedStatement('payments.add-payout')`
+  INSERT INTO payouts (id, account, operation, amount, fee, instant, stripe_account)
+  VALUES (${'id'}, ${'account'}, ${'operation'}, ${'amount'}, ${'fee'}, ${'instant'},
+    ${'stripeAccount'})
+  ON CONFLICT (account, operation) DO NOTHING RETURNING id`;
+
+const SAVE_PAYOUT = namedStatement('payments.save-payout')`
+  UPDATE payouts
+  SET state = ${'state'}, returned = ${'returned'}, fee_returned = ${'feeReturned'},
+    transfer = ${'transfer'}, stripe_payout = ${'stripePayout'}, generation = ${'generation'}
+  WHERE id = ${'id'}`;
+
+const CLEARING = namedStatement<Record<'ledger' | 'onTheWay', string>>('payments.clearing')`
+  SELECT -balance AS ledger,
+    (SELECT coalesce(sum(amount - fee), 0) FROM payouts WHERE state = 'pending') AS "onTheWay"
+  FROM ledger_accounts WHERE id = 'external:stripe'`;
+
+const LOCK_REPORT = namedStatement<{ lastId: string | null; cents: string }>(
+  'payments.lock-report',
+)`
+  SELECT last_id AS "lastId", cents FROM stripe_report FOR UPDATE`;
+
+const SAVE_REPORT = namedStatement('payments.save-report')`
+  UPDATE stripe_report SET last_id = ${'lastId'}, cents = ${'cents'}`;
 
 export interface DepositRow {
   readonly id: string;
@@ -93,26 +155,26 @@ export class PaymentStore {
     operation: string;
     amount: number;
   }): Promise<DepositRow> {
-    await query(this.#database, sql['add-deposit'], [
-      deposit.id,
-      deposit.account,
-      deposit.operation,
-      deposit.amount,
-    ]);
-    const [row] = await query<Stored<DepositRow>>(this.#database, sql['deposit-by-operation'], [
-      deposit.account,
-      deposit.operation,
-    ]);
+    await queryNamed(this.#database, ADD_DEPOSIT, {
+      id: deposit.id,
+      account: deposit.account,
+      operation: deposit.operation,
+      amount: deposit.amount,
+    });
+    const [row] = await queryNamed(this.#database, DEPOSIT_BY_OPERATION, {
+      account: deposit.account,
+      operation: deposit.operation,
+    });
     if (row === undefined) throw new Error('the database returned no row for a new deposit');
     return asDeposit(row);
   }
 
   async setSession(id: string, session: string, url: string): Promise<void> {
-    await query(this.#database, sql['set-session'], [id, session, url]);
+    await queryNamed(this.#database, SET_SESSION, { id, session, url });
   }
 
   async lockDeposit(client: ClientBase, id: string): Promise<DepositRow | undefined> {
-    return (await query<Stored<DepositRow>>(client, sql['lock-deposit'], [id])).map(asDeposit)[0];
+    return (await queryNamed(client, LOCK_DEPOSIT, { id })).map(asDeposit)[0];
   }
 
   async endDeposit(
@@ -121,7 +183,7 @@ export class PaymentStore {
     status: 'paid' | 'expired',
     session: string,
   ): Promise<void> {
-    await query(client, sql['end-deposit'], [id, status, session]);
+    await queryNamed(client, END_DEPOSIT, { id, status, session });
   }
 
   /** Returns false when the event is a repetition, or older than what is already stored. */
@@ -133,7 +195,7 @@ export class PaymentStore {
 
   /** Returns false when as much or more is already stored as refunded. */
   async saveRefund(client: ClientBase, deposit: string, refunded: number): Promise<boolean> {
-    return (await query(client, sql['save-refund'], [deposit, refunded])).length === 1;
+    return (await queryNamed(client, SAVE_REFUND, { deposit, refunded })).length === 1;
   }
 
   async lockReversal(client: ClientBase, deposit: string): Promise<ReversalRow | undefined> {
@@ -155,19 +217,16 @@ export class PaymentStore {
     deposit: string,
     { reversed, reversedEarned, owed, reversals }: Reversal & Pick<ReversalRow, 'reversals'>,
   ): Promise<void> {
-    const values = [deposit, reversed, reversedEarned, owed, reversals];
-    await query(client, sql['save-reversal'], values);
+    await queryNamed(client, SAVE_REVERSAL, { deposit, reversed, reversedEarned, owed, reversals });
   }
 
   async owedDeposits(account: string): Promise<string[]> {
-    const rows = await query<{ id: string }>(this.#database, sql['owed-deposits'], [account]);
+    const rows = await queryNamed(this.#database, OWED_DEPOSITS, { account });
     return rows.map(({ id }) => id);
   }
 
   async accountsThatCanPay(limit: number): Promise<string[]> {
-    const rows = await query<{ account: string }>(this.#database, sql['accounts-that-can-pay'], [
-      limit,
-    ]);
+    const rows = await queryNamed(this.#database, ACCOUNTS_THAT_CAN_PAY, { limit });
     return rows.map(({ account }) => account);
   }
 
@@ -180,17 +239,11 @@ export class PaymentStore {
   async connectedAccount(
     account: string,
   ): Promise<{ stripeAccount: string; payouts: boolean } | undefined> {
-    return (
-      await query<{ stripeAccount: string; payouts: boolean }>(
-        this.#database,
-        sql['connected-account'],
-        [account],
-      )
-    )[0];
+    return (await queryNamed(this.#database, CONNECTED_ACCOUNT, { account }))[0];
   }
 
   async addConnectedAccount(account: string, stripeAccount: string): Promise<void> {
-    await query(this.#database, sql['add-connected-account'], [account, stripeAccount]);
+    await queryNamed(this.#database, ADD_CONNECTED_ACCOUNT, { account, stripeAccount });
   }
 
   /** Returns false when the Stripe account is not one of ours, or when a newer event is stored. */
@@ -200,7 +253,7 @@ export class PaymentStore {
     at: Date,
   ): Promise<boolean> {
     return (
-      (await query(this.#database, sql['save-connected-account'], [stripeAccount, payouts, at]))
+      (await queryNamed(this.#database, SAVE_CONNECTED_ACCOUNT, { stripeAccount, payouts, at }))
         .length === 1
     );
   }
@@ -213,7 +266,7 @@ export class PaymentStore {
     const { id, account, operation, amount, fee, instant, stripeAccount } = payout;
     return (
       (
-        await query(client, sql['add-payout'], [
+        await queryNamed(client, ADD_PAYOUT, {
           id,
           account,
           operation,
@@ -221,7 +274,7 @@ export class PaymentStore {
           fee,
           instant,
           stripeAccount,
-        ])
+        })
       ).length === 1
     );
   }
@@ -244,7 +297,7 @@ export class PaymentStore {
     client: ClientBase,
     { id, state, returned, feeReturned, transfer, stripePayout, generation }: PayoutRecord,
   ): Promise<void> {
-    await query(client, sql['save-payout'], [
+    await queryNamed(client, SAVE_PAYOUT, {
       id,
       state,
       returned,
@@ -252,7 +305,7 @@ export class PaymentStore {
       transfer,
       stripePayout,
       generation,
-    ]);
+    });
   }
 
   async openPayouts(olderThanMs: number, limit: number): Promise<PayoutRow[]> {
@@ -272,16 +325,16 @@ export class PaymentStore {
    * transferred by Stripe.
    */
   async clearing(): Promise<{ ledger: number; onTheWay: number }> {
-    const [row] = await query<Record<'ledger' | 'onTheWay', string>>(this.#database, sql.clearing);
+    const [row] = await queryNamed(this.#database, CLEARING, {});
     return { ledger: Number(row?.ledger), onTheWay: Number(row?.onTheWay) };
   }
 
   async lockReport(client: ClientBase): Promise<{ lastId: string | null; cents: number }> {
-    const [row] = await query<{ lastId: string | null; cents: string }>(client, sql['lock-report']);
+    const [row] = await queryNamed(client, LOCK_REPORT, {});
     return { lastId: row?.lastId ?? null, cents: Number(row?.cents ?? 0) };
   }
 
   async saveReport(client: ClientBase, lastId: string, cents: number): Promise<void> {
-    await query(client, sql['save-report'], [lastId, cents]);
+    await queryNamed(client, SAVE_REPORT, { lastId, cents });
   }
 }

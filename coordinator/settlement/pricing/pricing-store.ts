@@ -3,19 +3,39 @@ import type { Pool } from 'pg';
 import type { OwnPrice, PricedProvider } from '#bus-schemas';
 import type { Price } from '#coordinator/job-cost.ts';
 import { loadStatements, query } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'all-provider-prices',
-  'announced-prices',
-  'open-account',
   'price-version',
   'provider-price',
   'provider-prices',
   'put-provider-price',
-  'put-referrer',
-  'put-terms',
-  'terms',
 ]);
+
+const ANNOUNCED_PRICES = namedStatement<PriceRow & { model: string; effectiveFrom: Date }>(
+  'pricing.announced-prices',
+)`
+  SELECT provider, model, input_per_million AS "inputPerMillion",
+    output_per_million AS "outputPerMillion", effective_from AS "effectiveFrom"
+  FROM provider_prices WHERE effective_from > ${'now'} ORDER BY effective_from, provider, model
+  LIMIT 1000`;
+
+const TERMS = namedStatement<AgreedTerms>('pricing.terms')`
+  SELECT fee_bps AS "feeBps", service, referrer FROM account_terms WHERE account = ${'account'}`;
+
+const PUT_TERMS = namedStatement('pricing.put-terms')`
+  INSERT INTO account_terms (account, fee_bps, service, referrer)
+  VALUES (${'account'}, ${'feeBps'}, ${'service'}, ${'referrer'})
+  ON CONFLICT (account) DO UPDATE SET fee_bps = excluded.fee_bps, service = excluded.service,
+    referrer = excluded.referrer`;
+
+const PUT_REFERRER = namedStatement('pricing.put-referrer')`
+  INSERT INTO account_terms (account, service, referrer) VALUES (${'account'}, false, ${'referrer'})
+  ON CONFLICT (account) DO UPDATE SET referrer = excluded.referrer`;
+
+const OPEN_ACCOUNT = namedStatement('pricing.open-account')`
+  INSERT INTO ledger_accounts (id, kind) VALUES (${'id'}, ${'kind'}) ON CONFLICT DO NOTHING`;
 
 /**
  * The terms of one account that differ from the defaults. A null `feeBps` stands for the default
@@ -109,11 +129,7 @@ export class PricingStore {
   }
 
   async announcedPrices(now: number): Promise<(PricedProvider & { effectiveAt: number })[]> {
-    const rows = await query<PriceRow & { model: string; effectiveFrom: Date }>(
-      this.#database,
-      sql['announced-prices'],
-      [new Date(now)],
-    );
+    const rows = await queryNamed(this.#database, ANNOUNCED_PRICES, { now: new Date(now) });
     return rows.map(({ model, effectiveFrom, ...row }) => ({
       ...priceOf(row),
       model,
@@ -145,24 +161,24 @@ export class PricingStore {
   }
 
   async terms(account: string): Promise<AgreedTerms | undefined> {
-    const [row] = await query<AgreedTerms>(this.#database, sql.terms, [account]);
+    const [row] = await queryNamed(this.#database, TERMS, { account });
     return row;
   }
 
   async putTerms(account: string, { feeBps, service, referrer }: AgreedTerms): Promise<void> {
-    await query(this.#database, sql['put-terms'], [account, feeBps, service, referrer]);
+    await queryNamed(this.#database, PUT_TERMS, { account, feeBps, service, referrer });
   }
 
   /** Sets the referrer and leaves the other terms unchanged. */
   async putReferrer(account: string, referrer: string): Promise<void> {
-    await query(this.#database, sql['put-referrer'], [account, referrer]);
+    await queryNamed(this.#database, PUT_REFERRER, { account, referrer });
   }
 
   /**
    * Opens the account if it does not exist, because the ledger can only credit existing accounts.
    */
   async openAccount(id: string, kind: 'consumer' | 'provider'): Promise<void> {
-    await query(this.#database, sql['open-account'], [id, kind]);
+    await queryNamed(this.#database, OPEN_ACCOUNT, { id, kind });
   }
 }
 

@@ -2,14 +2,13 @@ import { join } from 'node:path';
 import type { Pool } from 'pg';
 import type { AccountStatement, AccountUsage, Earnings } from '#bus-schemas';
 import { loadStatements, query } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import { onlineSince } from '../archive/online-since.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), [
-  'earnings',
-  'lifetime-earnings',
-  'statement',
-  'usage',
-]);
+const sql = loadStatements(join(import.meta.dirname, 'store'), ['earnings', 'statement', 'usage']);
+
+const LIFETIME_EARNINGS = namedStatement<{ amount: string }>('statements.lifetime-earnings')`
+  SELECT coalesce(sum(amount), 0) AS amount FROM earnings WHERE account = ${'account'}`;
 
 const START = new Date(0);
 const FOREVER = new Date(8.64e15 / 4);
@@ -37,9 +36,7 @@ export class StatementStore {
       until === undefined ? FOREVER : new Date(until),
     ];
     const rows = await query<Row>(this.#database, sql.earnings, [account, ...window]);
-    const [lifetime] = await query<{ amount: string }>(this.#database, sql['lifetime-earnings'], [
-      account,
-    ]);
+    const [lifetime] = await queryNamed(this.#database, LIFETIME_EARNINGS, { account });
     return {
       lifetimeMicroUsd: Number(lifetime?.amount ?? 0),
       sources: rows.map(({ source, jobs, promptTokens, completionTokens, amount }) => ({

@@ -9,24 +9,38 @@ import {
   TrustMessage,
   type Verdict,
 } from '#bus-schemas';
-import { loadStatements, query, type Statement } from '#coordinator/sql.ts';
+import { loadStatements, query } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import { NEW_MACHINE, type TrustState } from '../core/standing.ts';
 
 /** Stores verdicts. Evidence is stored as the message in which it arrived. */
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
-  'due-machines',
   'lock-machine',
-  'machines-with-code',
   'pardon-removed',
   'save-verdict',
-  'set-proven',
-  'shown-evidence',
   'standings',
   'verdicts',
   'verified',
   'verified-machine',
 ]);
+
+const SET_PROVEN = namedStatement('attestation.set-proven')`
+  UPDATE providers SET proven_at = CASE WHEN ${'proven'}::boolean THEN now() END
+  WHERE id = ${'provider'}`;
+
+const DUE_MACHINES = namedStatement<{ provider: string }>('attestation.due-machines')`
+  SELECT v.provider FROM verdicts v JOIN providers p ON p.id = v.provider
+  WHERE v.wake_at <= ${'now'} AND p.revoked_at IS NULL ORDER BY v.wake_at LIMIT ${'limit'}`;
+
+const MACHINES_WITH_CODE = namedStatement<{ provider: string }>('attestation.machines-with-code')`
+  SELECT v.provider FROM verdicts v JOIN providers p ON p.id = v.provider
+  WHERE v.code_hash = ${'codeHash'} AND v.standing = 'verified' AND p.revoked_at IS NULL`;
+
+const SHOWN_EVIDENCE = namedStatement<Pick<VerdictColumns, 'evidence'>>(
+  'attestation.shown-evidence',
+)`
+  SELECT evidence FROM verdicts WHERE provider = ${'provider'}`;
 
 interface VerdictColumns {
   readonly standing: Standing;
@@ -116,35 +130,29 @@ export const saveProven = async (
   client: ClientBase,
   provider: string,
   proven: boolean,
-): Promise<void> => void (await query(client, sql['set-proven'], [provider, proven]));
+): Promise<void> => void (await queryNamed(client, SET_PROVEN, { provider, proven }));
 
-const SET_PAUSES: Statement = {
-  name: 'trust.set-pauses',
-  text: 'UPDATE providers SET pauses = $2 WHERE id = $1',
-};
+const SET_PAUSES = namedStatement('trust.set-pauses')`
+  UPDATE providers SET pauses = ${'pauses'} WHERE id = ${'provider'}`;
 export const savePauses = async (
   client: ClientBase,
   provider: string,
   pauses: readonly MachinePause[],
-): Promise<void> => void (await query(client, SET_PAUSES, [provider, pauses]));
+): Promise<void> => void (await queryNamed(client, SET_PAUSES, { provider, pauses }));
 
-const PAUSED_OWNERS: Statement = {
-  name: 'trust.paused-owners',
-  text: `SELECT DISTINCT account FROM providers
-    WHERE account IS NOT NULL AND revoked_at IS NULL AND 'owner_suspended' = ANY(pauses)`,
-};
+const PAUSED_OWNERS = namedStatement<{ account: string }>('trust.paused-owners')`
+  SELECT DISTINCT account FROM providers
+  WHERE account IS NOT NULL AND revoked_at IS NULL AND 'owner_suspended' = ANY(pauses)`;
 /** The accounts that have machines which are paused because the account is suspended. */
 export async function pausedOwners(database: Pool): Promise<string[]> {
-  const rows = await query<{ account: string }>(database, PAUSED_OWNERS);
+  const rows = await queryNamed(database, PAUSED_OWNERS, {});
   return rows.map(({ account }) => account);
 }
 
-const MACHINES_OF: Statement = {
-  name: 'trust.machines-of-owner',
-  text: 'SELECT id AS provider FROM providers WHERE account = $1 AND revoked_at IS NULL',
-};
+const MACHINES_OF = namedStatement<{ provider: string }>('trust.machines-of-owner')`
+  SELECT id AS provider FROM providers WHERE account = ${'account'} AND revoked_at IS NULL`;
 export const machinesOfOwner = async (database: Pool, account: string): Promise<string[]> =>
-  idsOf(await query(database, MACHINES_OF, [account]));
+  idsOf(await queryNamed(database, MACHINES_OF, { account }));
 
 const idsOf = (rows: readonly { provider: string }[]): string[] =>
   rows.map(({ provider }) => provider);
@@ -157,10 +165,10 @@ export const pardonRemoved = async (database: Pool, provider: string): Promise<b
   (await query(database, sql['pardon-removed'], [provider])).length > 0;
 
 export const dueMachines = async (database: Pool, now: number, limit: number): Promise<string[]> =>
-  idsOf(await query(database, sql['due-machines'], [now, limit]));
+  idsOf(await queryNamed(database, DUE_MACHINES, { now, limit }));
 
 export const machinesWithCode = async (database: Pool, codeHash: Uint8Array): Promise<string[]> =>
-  idsOf(await query(database, sql['machines-with-code'], [codeHash]));
+  idsOf(await queryNamed(database, MACHINES_WITH_CODE, { codeHash }));
 
 export async function readVerdicts(
   database: Pool,
@@ -251,9 +259,7 @@ export async function readSigningKey(
   database: Pool,
   provider: string,
 ): Promise<Uint8Array | undefined> {
-  const [row] = await query<Pick<VerdictColumns, 'evidence'>>(database, sql['shown-evidence'], [
-    provider,
-  ]);
+  const [row] = await queryNamed(database, SHOWN_EVIDENCE, { provider });
   return row && decodeEvidence(row.evidence)?.signingKey;
 }
 

@@ -4,6 +4,7 @@ import type { Pool } from 'pg';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import { type CounterOf, counter } from '#observability';
 import type { AppleAttestation } from '../apple-attestation/apple-chain.ts';
 import type { Attestor } from '../attestation/attestor.ts';
@@ -24,11 +25,24 @@ import { retryTimes } from './retry-times.ts';
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'assign-device',
   'claim-due',
-  'close-question',
   'expect-device',
-  'keep-chain',
-  'open-question',
 ]);
+
+const OPEN_QUESTION = namedStatement('device-management.open-question')`
+  UPDATE device_attestations
+  SET signing_key = ${'signingKey'}, command = ${'command'}, udid = ${'udid'}, asked_at = ${'now'}
+  WHERE provider = ${'provider'} AND serial = ${'serial'} RETURNING provider`;
+
+const CLOSE_QUESTION = namedStatement<{ provider: string; serial: string; signingKey: Buffer }>(
+  'device-management.close-question',
+)`
+  UPDATE device_attestations SET command = NULL WHERE command = ${'command'} AND udid = ${'udid'}
+  RETURNING provider, serial, signing_key AS "signingKey"`;
+
+const KEEP_CHAIN = namedStatement('device-management.keep-chain')`
+  UPDATE device_attestations SET chain = ${'chain'}, at = ${'now'}, attempts = 0
+  WHERE provider = ${'provider'} AND serial = ${'serial'} AND signing_key = ${'signingKey'}
+  RETURNING provider`;
 
 export interface DeviceAttestationsOptions {
   readonly database: Pool;
@@ -185,14 +199,14 @@ export class DeviceAttestations implements AsyncDisposable {
     const udid = await mdm.udidOf(serial);
     const command = randomUUID();
     // Stored before MDM is asked, because the device may answer before MDM does.
-    const [open] = await query(this.#options.database, sql['open-question'], [
+    const [open] = await queryNamed(this.#options.database, OPEN_QUESTION, {
       provider,
       serial,
       signingKey,
       command,
       udid,
-      now(),
-    ]);
+      now: now(),
+    });
     if (open === undefined) return;
     try {
       await mdm.ask({ udid, command, nonce: createHash('sha256').update(signingKey).digest() });
@@ -233,11 +247,7 @@ export class DeviceAttestations implements AsyncDisposable {
   }
 
   async #close(command: string, udid: string): Promise<OpenQuestion | undefined> {
-    const [asked] = await query<{ provider: string; serial: string; signingKey: Buffer }>(
-      this.#options.database,
-      sql['close-question'],
-      [command, udid],
-    );
+    const [asked] = await queryNamed(this.#options.database, CLOSE_QUESTION, { command, udid });
     return asked;
   }
 
@@ -247,13 +257,13 @@ export class DeviceAttestations implements AsyncDisposable {
   ): Promise<boolean> {
     const { database, attestor, now } = this.#options;
     const certificates = chain.map((certificate) => Buffer.from(certificate));
-    const [kept] = await query(database, sql['keep-chain'], [
+    const [kept] = await queryNamed(database, KEEP_CHAIN, {
       provider,
       serial,
       signingKey,
-      certificates,
-      now(),
-    ]);
+      chain: certificates,
+      now: now(),
+    });
     if (kept !== undefined) attestor.vouched(provider);
     return kept !== undefined;
   }

@@ -2,9 +2,22 @@ import type { Pool } from 'pg';
 import type { Logger } from 'pino';
 import { CatalogChanged, events, modelEntry, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import { query, transaction } from '#coordinator/sql.ts';
+import { transaction } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import { changesBetween, type LoggedModel, modelsIn } from '../core/model-entries.ts';
-import { logStatements as sql, type TransparencyLog } from './transparency-log.ts';
+import { lockLog, type TransparencyLog } from './transparency-log.ts';
+
+const LOG_MODEL = namedStatement('log.log-model')`
+  INSERT INTO logged_models (name, build, weights) VALUES (${'name'}, ${'build'}, ${'weights'})
+  ON CONFLICT (name, build) DO UPDATE SET weights = excluded.weights`;
+
+const LOGGED_MODELS = namedStatement<{ name: string; build: string; weights: Buffer | null }>(
+  'log.logged-models',
+)`
+  SELECT name, build, weights FROM logged_models`;
+
+const UNLOG_MODEL = namedStatement('log.unlog-model')`
+  DELETE FROM logged_models WHERE name = ${'name'} AND build = ${'build'}`;
 
 /**
  * Interval of comparisons, in milliseconds. It limits how late a catalog change is logged if its
@@ -61,11 +74,8 @@ export class LoggedModels implements AsyncDisposable {
     try {
       const wanted = modelsIn(await bus.call(services.catalog.snapshot, {}, { timeoutMs: 5_000 }));
       await transaction(database, async (client) => {
-        await query(client, sql['lock-log']);
-        const rows = await query<{ name: string; build: string; weights: Buffer | null }>(
-          client,
-          sql['logged-models'],
-        );
+        await lockLog(client);
+        const rows = await queryNamed(client, LOGGED_MODELS, {});
         const logged: LoggedModel[] = rows.map(({ weights, ...row }) => ({
           ...row,
           weights: weights ?? undefined,
@@ -73,8 +83,8 @@ export class LoggedModels implements AsyncDisposable {
         for (const change of changesBetween(logged, wanted)) {
           const { name, build, weights, active } = change;
           await transparency.append(client, modelEntry(change));
-          if (active) await query(client, sql['log-model'], [name, build, weights]);
-          else await query(client, sql['unlog-model'], [name, build]);
+          if (active) await queryNamed(client, LOG_MODEL, { name, build, weights });
+          else await queryNamed(client, UNLOG_MODEL, { name, build });
         }
       });
     } catch (error) {

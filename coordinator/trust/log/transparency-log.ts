@@ -1,7 +1,7 @@
-import { join } from 'node:path';
 import type { ClientBase, Pool } from 'pg';
 import { leafHash, nodeHash, type Signer, signHead, type TreeHead } from '#bus-schemas';
-import { loadStatements, query, transaction } from '#coordinator/sql.ts';
+import { transaction } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import {
   completedBy,
   consistencyProof,
@@ -11,19 +11,34 @@ import {
   withNodes,
 } from '../core/tree-proofs.ts';
 
-export const logStatements = loadStatements(join(import.meta.dirname, 'store'), [
-  'add-entry',
-  'add-node',
-  'entries',
-  'index-of',
-  'lock-log',
-  'log-model',
-  'log-size',
-  'logged-models',
-  'nodes',
-  'unlog-model',
-]);
-const sql = logStatements;
+const LOCK_LOG = namedStatement('log.lock-log')`
+  SELECT pg_advisory_xact_lock(6962)`;
+
+const LOG_SIZE = namedStatement<{ size: number }>('log.log-size')`
+  SELECT coalesce(max(index) + 1, 0)::float8 AS size FROM log_entries`;
+
+const ADD_ENTRY = namedStatement('log.add-entry')`
+  INSERT INTO log_entries (index, entry, hash) VALUES (${'index'}, ${'entry'}, ${'hash'})`;
+
+const ADD_NODE = namedStatement('log.add-node')`
+  INSERT INTO log_nodes (level, index, hash) VALUES (${'level'}, ${'index'}, ${'hash'})`;
+
+const INDEX_OF = namedStatement<{ index: number }>('log.index-of')`
+  SELECT index::float8 AS index FROM log_entries WHERE hash = ${'hash'} AND index < ${'size'}
+  ORDER BY index DESC LIMIT 1`;
+
+const ENTRIES = namedStatement<{ index: number; entry: Buffer }>('log.entries')`
+  SELECT index::float8 AS index, entry FROM log_entries WHERE index >= ${'from'} ORDER BY index
+  LIMIT ${'limit'}`;
+
+const NODES = namedStatement<Coordinates & { hash: Buffer }>('log.nodes')`
+  SELECT n.level, n.index::float8 AS index, n.hash FROM log_nodes n
+  JOIN unnest(${'levels'}::int[], ${'indexes'}::bigint[]) AS wanted (level, index)
+  USING (level, index)`;
+
+/** Locks the log until the transaction ends. */
+export const lockLog = async (client: ClientBase): Promise<void> =>
+  void (await queryNamed(client, LOCK_LOG, {}));
 
 interface Coordinates {
   readonly level: number;
@@ -52,28 +67,31 @@ export class TransparencyLog {
    * transaction ends.
    */
   async append(client: ClientBase, entry: Uint8Array): Promise<void> {
-    await query(client, sql['lock-log']);
+    await lockLog(client);
     const index = await sizeOf(client);
     const hash = leafHash(entry);
-    await query(client, sql['add-entry'], [index, Buffer.from(entry), hash]);
+    await queryNamed(client, ADD_ENTRY, { index, entry: Buffer.from(entry), hash });
     const completed = completedBy(index);
     const left = await nodesOf(
       client,
       completed.map((node) => ({ level: node.level - 1, index: 2 * node.index })),
     );
-    await query(client, sql['add-node'], [0, index, hash]);
+    await queryNamed(client, ADD_NODE, { level: 0, index, hash });
     let right = hash;
     for (const node of completed) {
       right = nodeHash(left(node.level - 1, 2 * node.index), right);
-      await query(client, sql['add-node'], [node.level, node.index, right]);
+      await queryNamed(client, ADD_NODE, { level: node.level, index: node.index, hash: right });
     }
   }
 
   /** Appends an entry that repeats at every start, unless the log already has it. */
   async appendOnce(entry: Uint8Array): Promise<void> {
     await transaction(this.#database, async (client) => {
-      await query(client, sql['lock-log']);
-      const known = await query(client, sql['index-of'], [leafHash(entry), await sizeOf(client)]);
+      await lockLog(client);
+      const known = await queryNamed(client, INDEX_OF, {
+        hash: leafHash(entry),
+        size: await sizeOf(client),
+      });
       if (known.length === 0) await this.append(client, entry);
     });
   }
@@ -98,7 +116,7 @@ export class TransparencyLog {
     leaf: Uint8Array,
     size: number,
   ): Promise<{ index: number; proof: Uint8Array[] } | undefined> {
-    const [found] = await query<{ index: number }>(this.#database, sql['index-of'], [leaf, size]);
+    const [found] = await queryNamed(this.#database, INDEX_OF, { hash: leaf, size });
     if (found === undefined || size > (await sizeOf(this.#database))) return undefined;
     return {
       index: found.index,
@@ -112,7 +130,7 @@ export class TransparencyLog {
   }
 
   entries(from: number, limit: number): Promise<{ index: number; entry: Buffer }[]> {
-    return query(this.#database, sql.entries, [from, limit]);
+    return queryNamed(this.#database, ENTRIES, { from, limit });
   }
 
   #read<T>(read: (node: ReadNode) => T): Promise<T> {
@@ -121,7 +139,7 @@ export class TransparencyLog {
 }
 
 async function sizeOf(database: Pool | ClientBase): Promise<number> {
-  const [row] = await query<{ size: number }>(database, sql['log-size']);
+  const [row] = await queryNamed(database, LOG_SIZE, {});
   return row?.size ?? 0;
 }
 
@@ -132,10 +150,10 @@ async function nodesOf(
   const rows =
     wanted.length === 0
       ? []
-      : await query<Coordinates & { hash: Buffer }>(database, sql.nodes, [
-          wanted.map(({ level }) => level),
-          wanted.map(({ index }) => index),
-        ]);
+      : await queryNamed(database, NODES, {
+          levels: wanted.map(({ level }) => level),
+          indexes: wanted.map(({ index }) => index),
+        });
   const hashes = new Map(rows.map(({ level, index, hash }) => [`${level} ${index}`, hash]));
   return (level, index) => {
     const hash = hashes.get(`${level} ${index}`);

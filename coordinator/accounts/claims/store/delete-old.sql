@@ -1,1 +1,0 @@
-DELETE FROM claimed_requests WHERE expires_at < now()

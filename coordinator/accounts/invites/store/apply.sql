@@ -1,1 +1,0 @@
-INSERT INTO referrals (account, referrer) VALUES ($1, $2) ON CONFLICT (account) DO NOTHING RETURNING referrer

@@ -1,1 +1,0 @@
-SELECT account FROM referral_codes WHERE code = $1

@@ -1,1 +1,0 @@
-INSERT INTO operators (name, key_hash) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING name

@@ -1,1 +1,0 @@
-SELECT name FROM operators WHERE key_hash = $1 AND revoked_at IS NULL

@@ -1,1 +1,0 @@
-SELECT alias, model FROM catalog_aliases ORDER BY alias

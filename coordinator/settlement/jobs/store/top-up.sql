@@ -1,1 +1,0 @@
-SELECT result, held FROM ledger_top_up($1, $2, $3, $4, $5)

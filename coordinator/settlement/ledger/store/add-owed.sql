@@ -1,1 +1,0 @@
-UPDATE ledger_accounts SET owed = owed + $2 WHERE id = 'consumer:' || $1

@@ -1,1 +1,0 @@
-SELECT owed FROM ledger_accounts WHERE id = 'consumer:' || $1

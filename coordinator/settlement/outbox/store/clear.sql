@@ -1,1 +1,0 @@
-DELETE FROM settlement_outbox WHERE id = ANY($1)

@@ -1,1 +1,0 @@
-SELECT stripe_account AS "stripeAccount", payouts FROM connected_accounts WHERE account = $1

@@ -1,1 +1,0 @@
-SELECT id FROM deposits WHERE account = $1 AND owed > 0 ORDER BY id

@@ -1,1 +1,0 @@
-UPDATE stripe_report SET last_id = $1, cents = $2

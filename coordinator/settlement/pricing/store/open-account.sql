@@ -1,1 +1,0 @@
-INSERT INTO ledger_accounts (id, kind) VALUES ($1, $2) ON CONFLICT DO NOTHING

@@ -1,1 +1,0 @@
-DELETE FROM generations WHERE at < now() - interval '90 days'

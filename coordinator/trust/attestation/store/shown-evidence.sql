@@ -1,1 +1,0 @@
-SELECT evidence FROM verdicts WHERE provider = $1

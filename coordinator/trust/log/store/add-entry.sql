@@ -1,1 +1,0 @@
-INSERT INTO log_entries (index, entry, hash) VALUES ($1, $2, $3)

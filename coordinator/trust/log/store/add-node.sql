@@ -1,1 +1,0 @@
-INSERT INTO log_nodes (level, index, hash) VALUES ($1, $2, $3)

@@ -1,1 +1,0 @@
-SELECT name, build, weights FROM logged_models

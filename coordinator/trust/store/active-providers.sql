@@ -1,1 +1,0 @@
-SELECT id FROM providers WHERE revoked_at IS NULL

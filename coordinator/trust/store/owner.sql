@@ -1,1 +1,0 @@
-SELECT account FROM providers WHERE id = $1
