@@ -8,6 +8,25 @@ export type CrashPoint = 'before' | 'after';
 
 export class Crash extends Error {}
 
+/** A crash `after` so many statements since the crash before it. */
+export interface PlannedCrash {
+  readonly after: number;
+  readonly point: CrashPoint;
+}
+
+/** Returns a function that is called for each statement and names the crash that is planned for it. */
+export function crashesInTurn(planned: readonly PlannedCrash[]): () => CrashPoint | undefined {
+  const crashes = [...planned];
+  let statements = 0;
+  return () => {
+    const [crash] = crashes;
+    if (crash === undefined || statements++ < crash.after) return undefined;
+    crashes.shift();
+    statements = 0;
+    return crash.point;
+  };
+}
+
 /**
  * Returns a proxy of the real pool that calls `next` for each statement. When `next` returns a
  * crash point, the proxy cuts the connection there, as if the process were killed, and throws a

@@ -22,7 +22,7 @@ import { LedgerStore } from '../ledger/ledger-store.ts';
 import type { Quote } from '../pricing/pricing.ts';
 import { PricingStore } from '../pricing/pricing-store.ts';
 import { KEY, MODEL } from '../settlement-under-test.ts';
-import { Crash, type CrashPoint, crashingPool } from './crashing-pool-under-test.ts';
+import { Crash, type CrashPoint, crashesInTurn, crashingPool } from './crashing-pool-under-test.ts';
 import { Holds } from './holds.ts';
 import { JobStore } from './job-store.ts';
 import { OpenJobs } from './open-jobs.ts';
@@ -130,15 +130,7 @@ class Life {
   constructor(script: Script) {
     this.#script = script;
     this.#ids = script.jobs.map(() => newJobId());
-    const crashes = [...script.crashes];
-    let statements = 0;
-    const next = (): CrashPoint | undefined => {
-      const [crash] = crashes;
-      if (crash === undefined || statements++ < crash.after) return undefined;
-      crashes.shift();
-      statements = 0;
-      return crash.point;
-    };
+    const next = crashesInTurn(script.crashes);
     this.#copies = [1, 2].map(() => {
       const crashing = crashingPool(pool, next);
       const [store, ledger, prices, openJobs] = [

@@ -3,7 +3,12 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { setting } from '#bus-schemas/settings/settings.ts';
 import type { Dispute, FaultKind } from '#testcontainers';
 import { digestOf } from '../core/digest.ts';
-import { Crash, type CrashPoint, crashingPool } from '../jobs/crashing-pool-under-test.ts';
+import {
+  Crash,
+  type CrashPoint,
+  crashesInTurn,
+  crashingPool,
+} from '../jobs/crashing-pool-under-test.ts';
 import { InsufficientFundsError } from '../ledger/ledger-store.ts';
 import type { Payments } from './payments.ts';
 import {
@@ -79,15 +84,7 @@ class Life {
 
   constructor(script: Script) {
     this.#script = script;
-    const crashes = [...script.crashes];
-    let statements = 0;
-    const next = (): CrashPoint | undefined => {
-      const [crash] = crashes;
-      if (crash === undefined || statements++ < crash.after) return undefined;
-      crashes.shift();
-      statements = 0;
-      return crash.point;
-    };
+    const next = crashesInTurn(script.crashes);
     this.#copies = [1, 2].map(() => under.copy(crashingPool(under.database, next)));
   }
 
