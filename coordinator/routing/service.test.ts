@@ -15,7 +15,6 @@ import {
   RoutingDecision,
   RoutingFleet,
   SettlementTermsChanged,
-  SUITE_ID,
   services,
   TrustDisconnected,
   TrustRevoked,
@@ -28,6 +27,7 @@ import type { Component } from '#coordinator/component.ts';
 import { readConfig } from '#coordinator/config.ts';
 import { ensureStreams } from '#coordinator/streams.ts';
 import { startTestHub } from '#testcontainers';
+import { announcement, slot } from './core/fleet-under-test.ts';
 import { startRouting } from './service.ts';
 
 const PROVIDER = `A${'B'.repeat(55)}`;
@@ -100,29 +100,8 @@ const verdict = (changes: Partial<Verdict> = {}): Verdict => ({
 const RESERVE = inCell(services.routing.reserve, 0);
 
 let sequence = 0;
-const announcement = (): Announcement => ({
-  session: 's_0123456789ab',
-  sequence: ++sequence,
-  draining: false,
-  agentVersion: '1',
-  machine: { chip: 'M', memoryGb: 64, bandwidthGbps: 400, simulated: true },
-  engine: 'simulated',
-  sealing: { suite: SUITE_ID, publicKey: new Uint8Array(32) },
-  slots: [
-    {
-      build: 'sim',
-      state: 'resident',
-      contextTokens: 1_000,
-      running: 0,
-      waiting: 0,
-      maxConcurrency: 1,
-      freeTokens: 100_000,
-      decodeTps: 50,
-      prefillTps: 1_000,
-      loadMs: 0,
-    },
-  ],
-});
+const nextAnnouncement = (): Announcement =>
+  announcement({ sequence: ++sequence }, [slot({ maxConcurrency: 1, loadMs: 0 })]);
 const ask = (job: number, changes: Partial<Reserve> = {}): Reserve => ({
   job: `job_${String(job).padStart(22, '0')}`,
   account: 'acct_0000',
@@ -154,7 +133,7 @@ const ended = (job: number) => ({
 test('a slot is promised to one job, and at its end at once to the request that waits', async () => {
   await using network = await startRoutingUnderTest();
   const { bus } = network;
-  bus.publish(upSubject('hello'), Hello, announcement());
+  bus.publish(upSubject('hello'), Hello, nextAnnouncement());
   const first = await bus.call(RESERVE, ask(1, { patienceMs: 5_000 }), CALL);
   expect(first).toMatchObject({ ok: true, candidates: [{ provider: PROVIDER }] });
   expect(await bus.call(RESERVE, ask(2), CALL)).toMatchObject({ ok: false, code: 'saturated' });
@@ -169,7 +148,7 @@ test('a slot is promised to one job, and at its end at once to the request that 
 test('after a restart of routing, a request waits only for the next beat', async () => {
   await using network = await startRoutingUnderTest();
   const { bus } = network;
-  bus.publish(upSubject('hello'), Hello, announcement());
+  bus.publish(upSubject('hello'), Hello, nextAnnouncement());
   await vi.waitFor(async () => expect(await network.fleet()).toHaveLength(1));
   await network.stop();
   await network.start();
@@ -178,14 +157,14 @@ test('after a restart of routing, a request waits only for the next beat', async
   await vi.waitFor(async () =>
     expect(await network.metrics.last.metrics()).toMatch(/^dinf_routing_queue 1$/m),
   );
-  bus.publish(upSubject('beat'), Beat, announcement());
+  bus.publish(upSubject('beat'), Beat, nextAnnouncement());
   expect(await waiting).toMatchObject({ ok: true, candidates: [{ provider: PROVIDER }] });
 });
 
 test('the start of a standby ends when it knows the machines of the leader', async () => {
   await using network = await startRoutingUnderTest();
   const { bus, connection, fleet, startStandby, metrics } = network;
-  const beat = () => bus.publish(upSubject('beat'), Beat, announcement());
+  const beat = () => bus.publish(upSubject('beat'), Beat, nextAnnouncement());
   beat();
   await vi.waitFor(async () => expect(await fleet()).toHaveLength(1));
   // The machine sends its next beat when the standby has asked the leader for its machines.
@@ -207,14 +186,14 @@ test('a provider leaves when its connection ends, returns with a beat, and does 
     handle: ({ change }) => void changes.push(change),
   });
   const states = async () => (await network.fleet()).map(({ state }) => state);
-  bus.publish(upSubject('hello'), Hello, announcement());
+  bus.publish(upSubject('hello'), Hello, nextAnnouncement());
   await vi.waitFor(async () => expect(await states()).toEqual(['resident']));
   bus.publish(events.trustDisconnected, TrustDisconnected, { provider: PROVIDER, at: Date.now() });
   await vi.waitFor(async () => expect(await states()).toEqual(['silent']));
-  bus.publish(upSubject('beat'), Beat, announcement());
+  bus.publish(upSubject('beat'), Beat, nextAnnouncement());
   await vi.waitFor(async () => expect(await states()).toEqual(['resident']));
   bus.publish(events.trustRevoked, TrustRevoked, { provider: PROVIDER, at: Date.now() });
-  bus.publish(upSubject('beat'), Beat, announcement());
+  bus.publish(upSubject('beat'), Beat, nextAnnouncement());
   await vi.waitFor(() => expect(changes).toEqual(['joined', 'left', 'returned', 'left']));
   expect(await network.fleet()).toEqual([]);
 });
@@ -266,7 +245,7 @@ describe('a machine that floods the router with messages', () => {
   test('occupies memory for the builds of its last message only', async () => {
     await using network = await startRoutingUnderTest();
     const { bus } = network;
-    const [slot] = announcement().slots as [Announcement['slots'][number]];
+    const [slot] = nextAnnouncement().slots as [Announcement['slots'][number]];
     const named = (round: number) =>
       Array.from({ length: 64 }, (_, index) => ({ ...slot, build: `made-up-${round}-${index}` }));
     // As many messages as the router reads at once.
@@ -279,7 +258,7 @@ describe('a machine that floods the router with messages', () => {
     // The name of a slot that holds a job is kept until the job ends.
     const reserved = await bus.call(RESERVE, ask(1, { builds: ['made-up-29-0'] }), CALL);
     expect(reserved).toMatchObject({ ok: true });
-    bus.publish(upSubject('beat'), Beat, announcement());
+    bus.publish(upSubject('beat'), Beat, nextAnnouncement());
     await vi.waitFor(async () => expect(await gauge(network, 'dinf_routing_slots_kept')).toBe(2));
     bus.publish(events.jobEnded, JobEnded, ended(1));
     await vi.waitFor(async () => expect(await gauge(network, 'dinf_routing_slots_kept')).toBe(1));
@@ -294,9 +273,10 @@ describe('a machine that floods the router with messages', () => {
       kind: Violation,
       handle: ({ violation }) => void told.push(violation),
     });
-    bus.publish(upSubject('hello'), Hello, announcement());
+    bus.publish(upSubject('hello'), Hello, nextAnnouncement());
     await vi.waitFor(async () => expect(await network.fleet()).toHaveLength(1));
-    for (let beat = 0; beat < 400; beat += 1) bus.publish(upSubject('beat'), Beat, announcement());
+    for (let beat = 0; beat < 400; beat += 1)
+      bus.publish(upSubject('beat'), Beat, nextAnnouncement());
     const gates = async () =>
       (
         await bus.call(services.routing.explain, { promptTokens: 1, maxOutputTokens: 1 }, CALL)
@@ -312,13 +292,13 @@ describe('a machine that floods the router with messages', () => {
   test('has messages rejected that are larger than any of an honest machine', async () => {
     await using network = await startRoutingUnderTest();
     const { bus } = network;
-    const [slot] = announcement().slots as [Announcement['slots'][number]];
+    const [slot] = nextAnnouncement().slots as [Announcement['slots'][number]];
     const jobs = Array.from({ length: 1_024 }, (_, index) => ask(index).job);
     bus.publish(upSubject('hello'), Hello, {
       ...announcement(),
       slots: Array.from({ length: 4 }, (_, index) => ({ ...slot, build: `build-${index}`, jobs })),
     });
-    bus.publish(upSubject('beat'), Beat, announcement());
+    bus.publish(upSubject('beat'), Beat, nextAnnouncement());
     await vi.waitFor(async () =>
       expect((await network.fleet()).map(({ build }) => build)).toEqual(['sim']),
     );
@@ -337,7 +317,7 @@ test('a decision is published with its costs and gates', async () => {
     kind: RoutingDecision,
     handle: (decision) => void decisions.push(decision),
   });
-  bus.publish(upSubject('hello'), Hello, announcement());
+  bus.publish(upSubject('hello'), Hello, nextAnnouncement());
   await vi.waitFor(async () => expect(await network.fleet()).toHaveLength(1));
   await bus.call(RESERVE, ask(1), CALL);
   await bus.call(RESERVE, ask(2), CALL);
@@ -356,8 +336,8 @@ const WITNESS = `A${'W'.repeat(55)}`;
  * record was read; the second one joins no sooner than the first one.
  */
 async function tryToJoin({ bus, fleet }: Awaited<ReturnType<typeof startRoutingUnderTest>>) {
-  bus.publish(upSubject('hello'), Hello, announcement());
-  bus.publish(core.everyUp('hello').replace('*', WITNESS), Hello, announcement());
+  bus.publish(upSubject('hello'), Hello, nextAnnouncement());
+  bus.publish(core.everyUp('hello').replace('*', WITNESS), Hello, nextAnnouncement());
   await vi.waitFor(async () =>
     expect((await fleet()).map(({ provider }) => provider)).toContain(WITNESS),
   );
@@ -415,7 +395,7 @@ test('a request that requires the level hardware gets no lower level', async () 
   expect(await tryToJoin(network)).toHaveLength(1);
   expect(await bus.call(RESERVE, ask(1, { level: 'hardware' }), CALL)).toMatchObject({ ok: false });
   bus.publish(events.trustVerdict, TrustVerdict, verdict({ revision: 3, level: 'hardware' }));
-  bus.publish(upSubject('beat'), Beat, announcement());
+  bus.publish(upSubject('beat'), Beat, nextAnnouncement());
   expect(await bus.call(RESERVE, ask(2, { level: 'hardware' }), CALL)).toMatchObject({
     ok: true,
     candidates: [{ provider: PROVIDER, level: 'hardware' }],

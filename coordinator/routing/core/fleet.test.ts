@@ -2,34 +2,14 @@ import { expect, test } from 'vitest';
 import { type Announcement, SUITE_ID } from '#bus-schemas';
 import { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
+import { announcement, idOf, slot } from './fleet-under-test.ts';
 import { SlotPromises } from './reservations.ts';
 
-const PROVIDER = `A${'B'.repeat(55)}`;
+const PROVIDER = idOf('B');
 const FIRST = 's_000000000001';
 const SECOND = 's_000000000002';
-const word = (session: string, sequence: number, decodeTps = 50): Announcement => ({
-  session,
-  sequence,
-  draining: false,
-  agentVersion: '1',
-  machine: { chip: 'M', memoryGb: 64, bandwidthGbps: 400, simulated: true },
-  engine: 'simulated',
-  sealing: { suite: SUITE_ID, publicKey: new Uint8Array(32) },
-  slots: [
-    {
-      build: 'sim',
-      state: 'resident',
-      contextTokens: 1_000,
-      running: 0,
-      waiting: 0,
-      maxConcurrency: 4,
-      freeTokens: 1_000,
-      decodeTps,
-      prefillTps: 500,
-      loadMs: 0,
-    },
-  ],
-});
+const word = (session: string, sequence: number, decodeTps = 50): Announcement =>
+  announcement({ session, sequence }, [slot({ decodeTps })]);
 const newFleet = () =>
   new Fleet(SUITE_ID, {
     promised: () => new SlotPromises(),

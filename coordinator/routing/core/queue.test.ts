@@ -1,30 +1,11 @@
 import { expect, test } from 'vitest';
-import { type Announcement, type Reserve, type Reserved, SUITE_ID } from '#bus-schemas';
+import { type Reserve, type Reserved, SUITE_ID } from '#bus-schemas';
+import { announcement, idOf, slot } from './fleet-under-test.ts';
 import { Router } from './router.ts';
 
-const PROVIDER = `A${'B'.repeat(55)}`;
-const slot = {
-  build: 'sim',
-  state: 'resident',
-  contextTokens: 1_000,
-  running: 0,
-  waiting: 0,
-  maxConcurrency: 1,
-  freeTokens: 100_000,
-  decodeTps: 50,
-  prefillTps: 1_000,
-  loadMs: 0,
-} as const;
-const announcement: Announcement = {
-  session: 's_0123456789ab',
-  sequence: 1,
-  draining: false,
-  agentVersion: '1',
-  machine: { chip: 'M', memoryGb: 64, bandwidthGbps: 400, simulated: true },
-  engine: 'simulated',
-  sealing: { suite: SUITE_ID, publicKey: new Uint8Array(32) },
-  slots: [slot],
-};
+const PROVIDER = idOf('B');
+const oneSlot = slot({ maxConcurrency: 1, loadMs: 0 });
+const oneMachine = announcement({}, [oneSlot]);
 const jobOf = (name: string) => `job_${name.padStart(22, '0')}`;
 const LATER = 10_000;
 
@@ -37,7 +18,7 @@ function fullRouter() {
     startedAt: 0,
     random: () => 0,
   });
-  router.fleet.announce(PROVIDER, announcement, LATER);
+  router.fleet.announce(PROVIDER, oneMachine, LATER);
   const answers: { name: string; reply: Reserved }[] = [];
   const ask = (name: string, account = 'acct_0000', now = LATER) => {
     const request: Reserve = {
@@ -75,7 +56,7 @@ test('an account without slots is served before an account that holds some', () 
   const { router, ask, end, placed } = fullRouter();
   router.fleet.announce(
     PROVIDER,
-    { ...announcement, sequence: 2, slots: [{ ...slot, maxConcurrency: 2 }] },
+    { ...oneMachine, sequence: 2, slots: [{ ...oneSlot, maxConcurrency: 2 }] },
     LATER,
   );
   ask('second');
@@ -170,7 +151,7 @@ test('many jobs that wait for the same build cost one search of the fleet', () =
     startedAt: 0,
     random: () => 0,
   });
-  router.fleet.announce(PROVIDER, { ...announcement, slots: [{ ...slot, running: 1 }] }, LATER);
+  router.fleet.announce(PROVIDER, { ...oneMachine, slots: [{ ...oneSlot, running: 1 }] }, LATER);
   let looks = 0;
   const serving = router.fleet.serving.bind(router.fleet);
   router.fleet.serving = (build) => {

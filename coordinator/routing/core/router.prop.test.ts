@@ -1,39 +1,20 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Announcement, type Reserve, type Reserved, SUITE_ID } from '#bus-schemas';
+import { announcement, idOf, slot } from './fleet-under-test.ts';
 import { Router } from './router.ts';
 
-const PROVIDERS = ['A', 'B', 'C'].map((letter) => `A${letter.repeat(55)}`);
+const PROVIDERS = ['A', 'B', 'C'].map(idOf);
 const BUILD = 'sim';
 const CONCURRENCY = 2;
 
-const announcement = (
+const report = (
   sequence: number,
-  changes: { running: number; draining: boolean; jobs?: string[] },
-): Announcement => ({
-  session: 's_0123456789ab',
-  sequence,
-  draining: changes.draining,
-  agentVersion: '1',
-  machine: { chip: 'M', memoryGb: 64, bandwidthGbps: 400, simulated: true },
-  engine: 'simulated',
-  sealing: { suite: SUITE_ID, publicKey: new Uint8Array(32) },
-  slots: [
-    {
-      build: BUILD,
-      state: 'resident',
-      contextTokens: 1_000,
-      running: changes.running,
-      ...(changes.jobs && { jobs: changes.jobs }),
-      waiting: 0,
-      maxConcurrency: CONCURRENCY,
-      freeTokens: 10_000,
-      decodeTps: 50,
-      prefillTps: 500,
-      loadMs: 0,
-    },
-  ],
-});
+  { draining, ...load }: { running: number; draining: boolean; jobs?: string[] },
+): Announcement =>
+  announcement({ sequence, draining }, [
+    slot({ maxConcurrency: CONCURRENCY, freeTokens: 10_000, loadMs: 0, ...load }),
+  ]);
 
 const request = (job: number, patienceMs: number): Reserve => ({
   job: `job_${String(job).padStart(22, '0')}`,
@@ -123,7 +104,7 @@ test('every request is answered once and in time, no slot is promised too often,
                 next.names === 'nothing'
                   ? {}
                   : { jobs: has.filter((_, place) => next.names === 'all' || place % 2 === 0) };
-              router.fleet.announce(id, announcement(sequence, { ...next, ...jobs }), now);
+              router.fleet.announce(id, report(sequence, { ...next, ...jobs }), now);
             }
             break;
           case 'ask': {
