@@ -75,7 +75,7 @@ export type { CatalogModel, CatalogSnapshot, ModelPrice, NewModel } from './mess
 export { CellDigest, FIRST_CELL, LeaseMessage, MAX_CELLS } from './messages/cells.ts';
 export * from './messages/demand.ts';
 export * from './messages/events.ts';
-export { gateTexts } from './messages/gate-texts.ts';
+export { type GateName, gates } from './messages/gates.ts';
 export * from './messages/inference.ts';
 export * from './messages/orders.ts';
 export {

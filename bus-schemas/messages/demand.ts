@@ -2,36 +2,7 @@ import { type Static, Type } from 'typebox';
 import { defineMessage } from '../codec.ts';
 import { BuildId } from '../ids.ts';
 import { count, countUpTo, optional } from '../schema-parts.ts';
-
-/**
- * Conditions that a slot must meet to serve a request. Routing checks them in this order; the first
- * one that fails is the reason why the slot does not serve.
- */
-export const GATES = [
-  'not_wanted',
-  'excluded',
-  'silent',
-  'flooding',
-  'draining',
-  'paused',
-  'suite',
-  'slot_failed',
-  'traits',
-  'weights',
-  'level',
-  'minimum_trust',
-  'price',
-  'context',
-  'probation',
-  'slow',
-  'breaker',
-  'cooling',
-  'busy',
-  'tokens',
-  /** A limit of the account, not of the slot: the router checks it after the choice. */
-  'unordered',
-] as const;
-export type GateName = (typeof GATES)[number];
+import { type GateName, gates } from './gates.ts';
 
 /** Reasons why a machine got none of the requests for a build. */
 export const MISSED_REASONS = [
@@ -43,7 +14,7 @@ export const MISSED_REASONS = [
   'others_sooner',
   /** The machine was as good as those that were chosen; a random draw decides between equals. */
   'not_drawn',
-  ...GATES,
+  ...(Object.keys(gates) as GateName[]),
 ] as const;
 export type MissedReason = (typeof MISSED_REASONS)[number];
 

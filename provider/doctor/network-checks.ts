@@ -1,4 +1,4 @@
-import { gateTexts, trustFaultTexts } from '#bus-schemas';
+import { gates, trustFaultTexts } from '#bus-schemas';
 import { isReadableOnTheWay } from '../coordinator-call.ts';
 import { advice, type Check, type CheckOutcome, fault, fine, unknown } from './check.ts';
 import type { Facts } from './facts.ts';
@@ -191,7 +191,7 @@ export const networkChecks: readonly Check[] = [
         service.trust?.fault === 'wrong_model' ||
         service.demand?.some(({ missed }) => missed === 'weights') === true;
       return wrong
-        ? fault(gateTexts.weights, 'dinf provider models verify MODEL, then pull it again')
+        ? fault(gates.weights.text, 'dinf provider models verify MODEL, then pull it again')
         : fine('The network has reported no difference in the files of the models.');
     },
   },

@@ -1,10 +1,4 @@
-import {
-  COST_TERMS,
-  type CostTerm,
-  type DemandReport,
-  type GateName,
-  gateTexts,
-} from '#bus-schemas';
+import { COST_TERMS, type CostTerm, type DemandReport, type GateName, gates } from '#bus-schemas';
 
 /** Why the machine gets no request although it serves. */
 export interface DemandReason {
@@ -44,7 +38,7 @@ function textOf(missed: string, { build, behind }: BuildDemand, builds: number):
     case 'not_drawn':
       return 'machines that are as fast got the requests by chance.';
   }
-  const text = Object.hasOwn(gateTexts, missed) ? gateTexts[missed as GateName] : undefined;
+  const text = Object.hasOwn(gates, missed) ? gates[missed as GateName].text : undefined;
   return text === undefined
     ? `the router names the reason "${missed}", which this version cannot explain. Update it.`
     : `${text.charAt(0).toLowerCase()}${text.slice(1)}`;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { gateTexts, trustFaultTexts } from '#bus-schemas';
+import { gates, trustFaultTexts } from '#bus-schemas';
 import type { Closed } from '../guest/door.ts';
 import type { EngineFault } from '../reasons.ts';
 import { demandReason } from './demand-reason.ts';
@@ -288,7 +288,7 @@ describe('the reason for no request', () => {
     expect(reasonOf(changes)).toBe(text);
   });
 
-  test.each(Object.entries(gateTexts))('gives the text of the gate %s', (missed, text) => {
+  test.each(Object.entries(gates))('gives the text of the gate %s', (missed, { text }) => {
     expect(reasonOf({ missed })?.toLowerCase()).toBe(text.toLowerCase());
   });
 

@@ -1,4 +1,4 @@
-import { type GateName, gateTexts, type Trait } from '#bus-schemas';
+import { type GateName, gates, type Trait } from '#bus-schemas';
 import { expectedMs, failedGate, type PlacementRequest } from './placement.ts';
 import type { Serving } from './serving.ts';
 
@@ -41,7 +41,7 @@ export function explain(
       contextTokens: serving.contextTokens,
       ...(slot.traits && { traits: slot.traits }),
       ...(gate !== undefined && { gate }),
-      because: gate === undefined ? OPEN_REASON : gateTexts[gate],
+      because: gate === undefined ? OPEN_REASON : gates[gate].text,
     });
     tally[gate ?? 'open'] = (tally[gate ?? 'open'] ?? 0) + 1;
   }

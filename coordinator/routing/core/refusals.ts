@@ -1,22 +1,5 @@
-import type { GateName, Reserve, RoutingRefusal } from '#bus-schemas';
+import { type GateName, gates, type Reserve, type RoutingRefusal } from '#bus-schemas';
 import type { Choice } from './placement.ts';
-
-/** Gates that do not open by waiting. */
-const PERMANENT = new Set<GateName>([
-  'not_wanted',
-  'excluded',
-  'flooding',
-  'paused',
-  'suite',
-  'slot_failed',
-  'traits',
-  'weights',
-  'level',
-  'minimum_trust',
-  'price',
-  'context',
-  'slow',
-]);
 
 /**
  * The reason to refuse a request that no machine can take now; undefined if it may wait. In the
@@ -37,9 +20,7 @@ export function refusalFor(
 
 /** Whether waiting may help: a provider is there, and is only out of capacity now. */
 export const couldOpenByWaiting = ({ rejected }: Choice) =>
-  (Object.keys(rejected) as GateName[]).some(
-    (reason) => !PERMANENT.has(reason) && reason !== 'silent',
-  );
+  (Object.keys(rejected) as GateName[]).some((gate) => gates[gate].opensByWaiting);
 
 /** The reason for which most machines were rejected. */
 export function mostCommonGate({ rejected }: Choice): GateName | undefined {
