@@ -64,6 +64,10 @@ const COMPONENTS = [
   'trust',
   'telemetry',
 ];
+/** Code that measures, which the daemon must not load. */
+const BENCHMARK = 'provider/benchmark/';
+/** The command that is imported only when it is called, and the tests. */
+const MEASURES = /^(provider\/benchmark\/|cli\/provider\/benchmark\.ts$)/;
 /** Modules that a pure core must not import: clock, randomness and connections are parameters. */
 const IMPURE = /^(pg|@nats-io\/|fastify|node:(fs|net|http|child_process|timers))/;
 const IMPORT =
@@ -95,6 +99,8 @@ function faultOf(file: string, imported: string): string | undefined {
     : imported.replace(/^#/, '');
   if (imported.startsWith('.') && topOf(target) !== topOf(file) && target !== 'package.json')
     return `${file} leaves its folder with ${imported}`;
+  if (target.startsWith(BENCHMARK) && !MEASURES.test(file))
+    return `${file} would load the benchmark into the daemon`;
   const [own, other] = [componentOf(file), componentOf(target)];
   if (other !== undefined && own !== other && !COMPOSERS.includes(file))
     return `${file} reaches into the component ${other}`;
@@ -109,6 +115,15 @@ describe('import directions', () => {
     expect(faults.filter((fault) => fault !== undefined)).toEqual([]);
   });
 
+  test('the command that measures is imported only when it is called', () => {
+    const imports = /^import (?!type )[^;]*from '\.\/benchmark\.ts'/m;
+    expect(
+      sourceFiles('cli/provider').filter((file) =>
+        imports.test(readFileSync(join(ROOT, file), 'utf8')),
+      ),
+    ).toEqual([]);
+  });
+
   test.each([
     ['bus-schemas/codec.ts', '#coordinator'],
     ['provider/agent/agent.ts', '#coordinator'],
@@ -117,6 +132,8 @@ describe('import directions', () => {
     ['coordinator/ingress/jobs.ts', '#coordinator/routing/service.ts'],
     ['coordinator/routing/core/router.ts', 'pg'],
     ['simulator/fleet.ts', '#testcontainers'],
+    ['provider/daemon.ts', './benchmark/benchmark-model.ts'],
+    ['cli/provider/commands.ts', '#provider/benchmark/benchmark-model.ts'],
     ['client/log-view.ts', '#coordinator/bus.ts'],
     ['client/log-view.ts', '#http-api/errors.ts'],
     ['network/network.ts', '#testcontainers'],

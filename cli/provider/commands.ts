@@ -12,9 +12,11 @@ import { Door } from '#provider/guest/door.ts';
 import { parseSchedule } from '#provider/guest/schedule.ts';
 import type { LocalServer } from '#provider/local/local-server.ts';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
+import packageJson from '../../package.json' with { type: 'json' };
 import { observability } from '../observability.ts';
 import { ALWAYS } from '../option-parsers.ts';
 import { stopSignal } from '../stop-signal.ts';
+import { addBenchmarkCommand } from './benchmark-command.ts';
 import { doctor } from './doctor.ts';
 import { type Engines, engines } from './engines.ts';
 import { firstToken } from './first-token.ts';
@@ -36,6 +38,7 @@ export function addCommands(program: Command): void {
     .action((options: ServeOptions) => provide(options));
   addServiceCommands(provider);
   addOwnModelCommands(provider);
+  addBenchmarkCommand(provider);
   program
     .command('weights')
     .argument('<model>', "a model folder, or a name in Hugging Face's cache")
@@ -86,6 +89,7 @@ async function provide({
   const { startDaemon } = await import('#provider/daemon.ts');
   const { cacheFolder } = await import('#bus-schemas/program-folders.mjs');
   const { findNatsServer } = await import('#provider/leaf/nats-server-binary.ts');
+  const { readMeasurements } = await import('#provider/engine/measured-speeds.ts');
   const { pino, destination } = await import('pino');
   const log = pino(
     { name: 'provider', level: setting('DINF_LOG') ?? 'info', base: { name: 'provider' } },
@@ -100,6 +104,9 @@ async function provide({
     idleMs: idleMinutes * 60_000,
     memoryShare: memoryPercent / 100,
     memoryFile: join(resolve(home), 'memory-share.json'),
+    measured: (await readMeasurements(resolve(home))).filter(
+      ({ version }) => version === packageJson.version,
+    ),
     log,
   }).catch((error: unknown) => {
     if (error instanceof CommandError) throw error;

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, stat, statfs } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { freemem, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { credentialsLifetime } from '#bus-schemas';
 import { messageOf } from '#bus-schemas/message-of.ts';
@@ -14,6 +14,7 @@ import { setting } from '#bus-schemas/settings/settings.ts';
 import { loadHardening } from '#native';
 import { hubCache } from '../downloads/hub-cache.ts';
 import { chooseBackend } from '../engine/choose-backend.ts';
+import { readMeasurements } from '../engine/measured-speeds.ts';
 import { type Enrolment, readEnrolment } from '../identity.ts';
 import { findNatsServer } from '../leaf/nats-server-binary.ts';
 import { memoryForModels } from '../machine.ts';
@@ -64,6 +65,7 @@ export async function collectFacts(home: string, programVersion: string): Promis
     settings,
     modelServer,
     models: modelServer ? [] : await Promise.all((settings?.models ?? []).map(modelFact)),
+    measurements: await readMeasurements(home),
     coordinator: await coordinator(enrolment?.coordinatorUrl ?? settings?.coordinator, now),
     hubs: await Promise.all((enrolment?.leafUrls ?? []).map(hub)),
     ...state,
@@ -163,14 +165,18 @@ async function hubCaExpiry(enrolment: Enrolment | undefined): Promise<number | u
 
 async function modelFact(name: string): Promise<ModelFact> {
   try {
-    const { path } = await findModel(name);
-    const sizes = (await readdir(path))
-      .filter((file) => file.endsWith('.safetensors'))
-      .map(async (file) => (await stat(join(path, file))).size);
-    const bytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
-    return { name, bytes, fault: undefined };
+    const { path, build } = await findModel(name);
+    const files = (await readdir(path)).filter((file) => file.endsWith('.safetensors'));
+    const stats = await Promise.all(files.map((file) => stat(join(path, file))));
+    return {
+      name,
+      build,
+      bytes: stats.reduce((sum, { size }) => sum + size, 0),
+      changedAt: Math.max(0, ...stats.map(({ mtimeMs }) => mtimeMs)),
+      fault: undefined,
+    };
   } catch (error) {
-    return { name, bytes: 0, fault: messageOf(error) };
+    return { name, build: basename(name), bytes: 0, changedAt: 0, fault: messageOf(error) };
   }
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import type { Measurement } from '../engine/measured-speeds.ts';
 import type { State } from '../service/control-api.ts';
 import { type CheckFinding, findingsOf } from './check.ts';
 import { checks, printedFindings } from './doctor.ts';
@@ -41,6 +42,23 @@ const serverWith = (served: number, ...missing: string[]): Facts['modelServer'] 
   missing,
 });
 const OTHER_MODEL = 'Load the model there, or choose another: dinf provider start --model MODEL';
+const measurement: Measurement = {
+  build: 'b',
+  digest: 'ab12',
+  engine: 'mlx',
+  version: '0.1.0',
+  at: NOW - 3 * DAY_MS,
+  announced: { prefillTps: 900.4, decodeTps: 41.6 },
+  points: [],
+  steady: [],
+};
+const model = {
+  name: 'a/b',
+  build: 'b',
+  bytes: 4e9,
+  changedAt: NOW - 9 * DAY_MS,
+  fault: undefined,
+};
 /** A machine that serves and needs nothing. */
 const facts: Facts = {
   platform: 'linux',
@@ -80,7 +98,8 @@ const facts: Facts = {
     isPaused: false,
   },
   modelServer: undefined,
-  models: [{ name: 'a/b', bytes: 4e9, fault: undefined }],
+  models: [model],
+  measurements: [measurement],
   coordinator: answered({}),
   hubs: [{ address: 'hub:7422', fault: undefined }],
   service: service({ demand: [] }),
@@ -95,6 +114,8 @@ const facts: Facts = {
 };
 const findingOf = (name: string, changes: Partial<Facts>): CheckFinding | undefined =>
   findingsOf(checks, { ...facts, ...changes }).find((finding) => finding.name === name);
+
+const MEASURE = 'dinf provider stop, dinf provider benchmark, dinf provider start';
 
 /** Check, changes of the facts, the sentence with its state, and the step that helps. */
 const SENTENCES: readonly (readonly [string, Partial<Facts>, string, string?])[] = [
@@ -146,7 +167,7 @@ const SENTENCES: readonly (readonly [string, Partial<Facts>, string, string?])[]
   ['memory', {}, 'ok: This computer has 24.0 GB for models.'],
   [
     'memory',
-    { models: [{ name: 'large', bytes: 40e9, fault: undefined }] },
+    { models: [{ name: 'large', build: 'large', bytes: 40e9, changedAt: 0, fault: undefined }] },
     'fault: The largest model needs about 44.0 GB, and this computer has 24.0 GB for models.',
     'Serve a smaller model: "dinf provider models search" lists some.',
   ],
@@ -336,7 +357,7 @@ const SENTENCES: readonly (readonly [string, Partial<Facts>, string, string?])[]
   ],
   [
     'models',
-    { models: [{ name: 'a/b', bytes: 0, fault: 'config.json is missing' }] },
+    { models: [{ ...model, fault: 'config.json is missing' }] },
     'fault: a/b cannot be opened: config.json is missing.',
     'dinf provider models pull a/b',
   ],
@@ -374,6 +395,36 @@ const SENTENCES: readonly (readonly [string, Partial<Facts>, string, string?])[]
     { receiptsWaiting: 3 },
     'advice: 3 receipts are not acknowledged yet.',
     'Keep the service running: it repeats them until they are.',
+  ],
+  ['speeds', {}, 'ok: b reads 900 and writes 42 tokens/s, as measured on 2026-11-24.'],
+  ['speeds', { models: [] }, 'unknown: No model was chosen.'],
+  [
+    'speeds',
+    { models: [], modelServer: serverWith(1) },
+    'ok: The speeds of a model server are measured from its answers.',
+  ],
+  [
+    'speeds',
+    { measurements: [] },
+    'unknown: b was not measured: it announces the result of a trial of some tokens. "dinf provider benchmark" measures it.',
+  ],
+  [
+    'speeds',
+    { measurements: [{ ...measurement, engine: 'cpu' }] },
+    'advice: b was measured with cpu and runs with mlx.',
+    MEASURE,
+  ],
+  [
+    'speeds',
+    { programVersion: '0.2.0' },
+    'advice: b was measured with version 0.1.0, and this is 0.2.0.',
+    MEASURE,
+  ],
+  [
+    'speeds',
+    { models: [{ ...model, changedAt: NOW - DAY_MS }] },
+    'advice: The files of b are newer than its measurement.',
+    MEASURE,
   ],
   ['address', {}, 'ok: The coordinator is https://net.'],
   [
@@ -581,7 +632,7 @@ test.each(rows)('the check $name prints "$sentence"', ({ name, changes, sentence
 
 test('every verdict in the source of the checks has a sentence above', () => {
   const folder = import.meta.dirname;
-  const files = ['machine-checks.ts', 'home-checks.ts', 'network-checks.ts'];
+  const files = ['machine-checks.ts', 'home-checks.ts', 'network-checks.ts', 'speed-check.ts'];
   const source = files.map((file) => readFileSync(join(folder, file), 'utf8')).join('\n');
   const verdicts = source.match(/\b(?:fine|advice|fault|unknown)\(/g) ?? [];
   // The constant for a service that does not run is one verdict of several checks.
@@ -616,5 +667,5 @@ test('meaning and fix are printed where something can be done, and the sum at th
     '                             → Install Node 24 or later from nodejs.org.',
     'ok       nats_server         nats-server 2.15.1 was found.',
   ]);
-  expect(lines.at(-1)).toBe('43 checks: 41 ok, 0 with advice, 1 with a fault, 1 unknown.');
+  expect(lines.at(-1)).toBe('44 checks: 42 ok, 0 with advice, 1 with a fault, 1 unknown.');
 });

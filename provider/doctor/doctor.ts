@@ -2,8 +2,14 @@ import type { Check, CheckFinding } from './check.ts';
 import { homeChecks } from './home-checks.ts';
 import { machineChecks } from './machine-checks.ts';
 import { networkChecks } from './network-checks.ts';
+import { speedCheck } from './speed-check.ts';
 
-export const checks: readonly Check[] = [...machineChecks, ...homeChecks, ...networkChecks];
+export const checks: readonly Check[] = [
+  ...machineChecks,
+  ...homeChecks,
+  speedCheck,
+  ...networkChecks,
+];
 
 const LABELS = { ok: 'ok', advice: 'advice', fault: 'FAULT', unknown: 'unknown' } as const;
 const LABEL_WIDTH = 9;

@@ -1,3 +1,4 @@
+import type { Measurement } from '../engine/measured-speeds.ts';
 import type { State } from '../service/control-api.ts';
 import type { Settings } from '../service/settings.ts';
 import type { ModelServerFact } from './model-server.ts';
@@ -39,6 +40,8 @@ export interface Facts {
   readonly modelServer: ModelServerFact | undefined;
   /** The chosen models; none with a model server, which has their files. */
   readonly models: readonly ModelFact[];
+  /** Results of `dinf provider benchmark`. */
+  readonly measurements: readonly Measurement[];
   readonly coordinator: CoordinatorFact;
   /** Addresses of hubs, and why each cannot be reached; undefined if it can. */
   readonly hubs: readonly { readonly address: string; readonly fault: string | undefined }[];
@@ -58,7 +61,10 @@ export interface Facts {
 
 export interface ModelFact {
   readonly name: string;
+  readonly build: string;
   readonly bytes: number;
+  /** Newest change of its weights, in milliseconds since 1970; 0 if it cannot be opened. */
+  readonly changedAt: number;
   /** Why the model cannot be opened. */
   readonly fault: string | undefined;
 }

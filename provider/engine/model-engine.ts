@@ -1,8 +1,9 @@
-import type { Machine, Slot, WeightsDigest } from '#bus-schemas';
+import { hex, type Machine, type Slot, type WeightsDigest } from '#bus-schemas';
 import type { Model } from '../models/model.ts';
 import type { Backend } from './decoders/decoder.ts';
 import type { Engine, GenerationRequest, Sequence, Sink } from './engine.ts';
 import type { Guard } from './guarded-work.ts';
+import { type Measurement, speedsOf } from './measured-speeds.ts';
 import { ModelRunner, type RunnerLog } from './model-runner.ts';
 
 export interface ModelEngineOptions {
@@ -15,6 +16,8 @@ export interface ModelEngineOptions {
   /** A model without requests for this time, in milliseconds, is unloaded; 0 keeps it in memory. */
   readonly idleMs: number;
   readonly cacheIdleMs?: number;
+  /** Results of earlier benchmarks; those of these models on this backend are announced. */
+  readonly measured?: readonly Measurement[];
   readonly log: RunnerLog;
   /** Watches the time of the engine's work; by default nothing does. */
   readonly guard?: Guard;
@@ -35,6 +38,7 @@ export class ModelEngine implements Engine {
     models,
     machine,
     memoryBytes,
+    measured = [],
     clock = () => performance.now(),
     ...rest
   }: ModelEngineOptions) {
@@ -48,10 +52,26 @@ export class ModelEngine implements Engine {
       for (const listener of this.#listeners) listener();
     };
     this.#runners = new Map(
-      models.map((model) => [
-        model.build,
-        new ModelRunner({ model, backend, cacheBytes, clock, onChange, ...rest }),
-      ]),
+      models.map((model) => {
+        const { build } = model;
+        const speeds = speedsOf(measured, {
+          build,
+          digest: hex(model.digest),
+          engine: backend.name,
+        });
+        return [
+          build,
+          new ModelRunner({
+            model,
+            backend,
+            cacheBytes,
+            clock,
+            onChange,
+            ...(speeds !== undefined && { measuredSpeeds: speeds }),
+            ...rest,
+          }),
+        ];
+      }),
     );
   }
 

@@ -8,7 +8,7 @@ import { type GenerationRequest, RequestRefused, type Sequence, type Sink } from
 import { Generation } from './generation.ts';
 import { type Guard, loadLimitMs, unguarded } from './guarded-work.ts';
 import { type Constraint, formatOf, GrammarError, Grammars } from './sampling/grammars.ts';
-import { type Running, Scheduler } from './scheduling/scheduler.ts';
+import { type Running, Scheduler, type Speeds } from './scheduling/scheduler.ts';
 
 export interface RunnerLog {
   info(facts: object, message: string): void;
@@ -28,6 +28,8 @@ interface RunnerOptions {
   readonly onChange: () => void;
   readonly log: RunnerLog;
   readonly guard?: Guard;
+  /** Announced after a load in place of the speeds of the short trial. */
+  readonly measuredSpeeds?: Speeds;
   readonly clock: () => number;
 }
 
@@ -248,6 +250,7 @@ export class ModelRunner implements AsyncDisposable {
       maxConcurrency,
       cacheIdleMs = CACHE_IDLE_MS,
       guard = unguarded,
+      measuredSpeeds,
     } = this.#options;
     this.#set('loading');
     const began = clock();
@@ -255,13 +258,14 @@ export class ModelRunner implements AsyncDisposable {
       if (this.#pages === 0)
         throw new Error('the machine has no free memory for the cache of the model');
       const { vocabulary } = model.shape;
-      const { decoder, speeds } = await guard(
+      const { decoder, tried } = await guard(
         { kind: 'load', limitMs: loadLimitMs(model.weightBytes) },
         async () => {
           const loaded = await backend.load({ model, pages: this.#pages, maxTokens: STEP_TOKENS });
-          return { decoder: loaded, speeds: await tryOut(loaded, { vocabulary, clock }) };
+          return { decoder: loaded, tried: await tryOut(loaded, { vocabulary, clock }) };
         },
       );
+      const speeds = measuredSpeeds ?? tried;
       const scheduler = new Scheduler({
         decoder,
         clock,

@@ -5,6 +5,7 @@ import { ModelError } from '../models/model-error.ts';
 import type { BackendName } from './backend-names.ts';
 import { chooseBackend } from './choose-backend.ts';
 import type { Guard } from './guarded-work.ts';
+import type { Measurement } from './measured-speeds.ts';
 import { modelsThatFit } from './memory-fit.ts';
 import { ModelEngine } from './model-engine.ts';
 import type { RunnerLog } from './model-runner.ts';
@@ -18,6 +19,8 @@ export interface OpenEngineOptions {
   readonly idleMs: number;
   /** Share of the memory for models that may be used, above 0 and up to 1; default 1. */
   readonly memoryShare?: number;
+  /** Results of earlier benchmarks; those of these models are announced at the start. */
+  readonly measured?: readonly Measurement[];
   readonly log: RunnerLog;
   /** Watches the time of the engine's work; by default nothing does. */
   readonly guard?: Guard;

@@ -127,7 +127,7 @@ export class EngineProcess implements Engine {
 
   async #start(): Promise<void> {
     const { log, program = PROGRAM, maxSilenceMs = Number.POSITIVE_INFINITY } = this.#options;
-    const { backend, models, maxConcurrency, idleMs } = this.#options;
+    const { backend, models, maxConcurrency, idleMs, measured = [] } = this.#options;
     const { kernelCounters = KERNEL_COUNTERS } = this.#options;
     if (this.#fault === 'engine_out_of_memory') await this.#memory.lower();
     const memoryShare = await this.#memory.share();
@@ -135,7 +135,14 @@ export class EngineProcess implements Engine {
     this.#starting.promise.catch(() => undefined);
     const run = await EngineRun.start({
       program,
-      settings: { models, maxConcurrency, idleMs, memoryShare, ...(backend && { backend }) },
+      settings: {
+        models,
+        maxConcurrency,
+        idleMs,
+        memoryShare,
+        measured,
+        ...(backend && { backend }),
+      },
       kernelCounters,
       tickMs: Math.min(TICK_MS, maxSilenceMs / 4),
       maxSilenceMs,
