@@ -100,8 +100,6 @@ const NOT_RUN: Readonly<Record<string, string>> = {
     'runs until it is stopped (e2e/model-squatting.test.ts)',
   'trust pardon <provider>': 'needs a machine that was excluded (e2e/recounts.test.ts)',
   'models add Qwen3-4B-4bit': 'needs a machine that serves this build (e2e/own-models.test.ts)',
-  'provider --link --model mlx-community/Qwen3-4B-4bit':
-    'needs a model that is not in this repository (e2e/provider-daemon.test.ts)',
   ...Object.fromEntries(
     [
       'provider start',
@@ -113,6 +111,9 @@ const NOT_RUN: Readonly<Record<string, string>> = {
       'provider report',
       'provider logs --follow',
       'provider install',
+      'provider logs',
+      'provider uninstall',
+      'provider resume',
     ].map((line) => [line, 'needs a machine in the background (e2e/provider-service.test.ts)']),
   ),
   ...Object.fromEntries(
@@ -127,6 +128,12 @@ const NOT_RUN: Readonly<Record<string, string>> = {
       'provider --engine openai --upstream http://127.0.0.1:1234/v1 --model qwen3-4b',
       'provider start --engine openai --upstream http://127.0.0.1:8081/v1 --upstream-command "llama-server -m qwen3-4b.gguf --port 8081 --jinja"',
     ].map((line) => [line, 'needs a model server (e2e/model-servers.test.ts)']),
+  ),
+  ...Object.fromEntries(
+    ['provider benchmark', 'provider benchmark --minutes 10'].map((line) => [
+      line,
+      'measures for more than half a minute (provider/benchmark/benchmark-model.test.ts)',
+    ]),
   ),
   'provider --link': 'waits for its owner (e2e/provider-daemon.test.ts)',
   provider: 'runs until it is stopped (e2e/provider-daemon.test.ts)',

@@ -619,7 +619,7 @@ const SENTENCES: readonly (readonly [string, Partial<Facts>, string, string?])[]
     'requests',
     { service: demanded('price') },
     'advice: The machine got no request in the last minute: its price is high.',
-    'docs/troubleshooting.md, "A machine gets no work", lists the reasons.',
+    'docs/providers/troubleshooting.md, "It gets no work", lists the reasons.',
   ],
 ];
 

@@ -205,7 +205,7 @@ export const networkChecks: readonly Check[] = [
         ? fine('The machine got requests in the last minute.')
         : advice(
             `The machine got no request in the last minute: ${service.no_request.text}`,
-            'docs/troubleshooting.md, "A machine gets no work", lists the reasons.',
+            'docs/providers/troubleshooting.md, "It gets no work", lists the reasons.',
           );
     },
   },
