@@ -211,6 +211,7 @@ class SimulatedSequence implements Sequence {
   #paused = false;
   #waiting = true;
   #over = false;
+  #hasBegun = false;
 
   constructor({ build, chat, maxTokens }: GenerationRequest, sink: Sink, deps: SequenceDeps) {
     this.build = build;
@@ -231,6 +232,11 @@ class SimulatedSequence implements Sequence {
     const delta = this.#stream.next();
     if (delta === undefined) return this.#end(this.#stream.finish);
     this.#deps.onToken();
+    if (!this.#hasBegun) {
+      const { promptTokens, cachedTokens } = this.#stream.usage;
+      this.#sink.begun?.({ promptTokens, cachedTokens });
+      this.#hasBegun = true;
+    }
     this.#sink.delta(delta);
     this.#scheduleNext();
   }

@@ -4,7 +4,7 @@ import { defineMessage } from '../codec.ts';
 import { BuildId } from '../ids.ts';
 import { optional } from '../schema-parts.ts';
 import { REFUSAL_ABOUTS } from './outcomes.ts';
-import { Finish, Usage } from './vocabulary.ts';
+import { Finish, PromptUsage, Usage } from './vocabulary.ts';
 
 /**
  * Content of sealed messages: the only messages with prompts and completions. They exist in clear
@@ -87,13 +87,24 @@ export type TokenLogprob = Static<typeof TokenLogprob>;
 
 /** Number of tokens in this delta; a delta may contain several tokens. */
 const tokens = Type.Integer({ minimum: 1, maximum: 100_000 });
+/**
+ * Tokens of the prompt. Only in the first delta of an attempt, and only from engines that know them
+ * before the end.
+ */
+const prompt = optional(PromptUsage);
 const textDelta = Type.Object({
   k: Type.Literal('text'),
   text: Type.String(),
   tokens,
+  prompt,
   logprobs: optional(Type.Array(TokenLogprob, { maxItems: 256 })),
 });
-const reasoningDelta = Type.Object({ k: Type.Literal('reasoning'), text: Type.String(), tokens });
+const reasoningDelta = Type.Object({
+  k: Type.Literal('reasoning'),
+  text: Type.String(),
+  tokens,
+  prompt,
+});
 /**
  * Tool calls follow one another: `index` increases by one for each, and the first delta of a call
  * has its id and name.
@@ -105,6 +116,7 @@ const toolDelta = Type.Object({
   name: optional(Type.String({ minLength: 1, maxLength: 64 })),
   text: Type.String(),
   tokens,
+  prompt,
 });
 /**
  * A part of an answer. `text` is output of the model: answer text, reasoning, or a part of the JSON

@@ -97,9 +97,16 @@ export const Trait = Type.Enum(TRAITS);
 export type Trait = Static<typeof Trait>;
 export const Traits = Type.Array(Trait, { maxItems: TRAITS.length });
 
-export const Usage = Type.Object({
+const promptUsage = {
   promptTokens: countUpTo(10_000_000),
+  /** The part of `promptTokens` that was in the machine's cache. */
   cachedTokens: countUpTo(10_000_000),
+};
+export const PromptUsage = Type.Object(promptUsage);
+export type PromptUsage = Static<typeof PromptUsage>;
+
+export const Usage = Type.Object({
+  ...promptUsage,
   /** Answer tokens, including reasoning. */
   completionTokens: countUpTo(10_000_000),
   /** The part of `completionTokens` that was reasoning. */

@@ -129,6 +129,7 @@ function answerFor(
     model: intent.model,
     includeUsage: intent.includeUsage,
     maxOutputTokens: serving.maxTokens,
+    promptTokens: { estimate: intent.promptEstimate, bound: intent.promptBound },
     request: body,
     createdSeconds: nowSeconds(),
     nowSeconds,

@@ -48,7 +48,12 @@ test('gets the same message as a stream that the SDK assembles', async () => {
   stream.on('text', (piece) => {
     text += piece;
   });
+  const inputTokens: number[] = [];
+  stream.on('streamEvent', (event) => {
+    if (event.type === 'message_start') inputTokens.push(event.message.usage.input_tokens);
+  });
   const final = await stream.finalMessage();
+  expect(inputTokens).toEqual([final.usage.input_tokens]);
   expect(text).toBe(expectedText(messages, 9));
   expect(final).toMatchObject({ stop_reason: 'max_tokens', usage: { output_tokens: 9 } });
 });

@@ -11,6 +11,7 @@ import {
   type Usage,
 } from '#bus-schemas';
 import type { EndFacts, Engine, RequestRefused, Sequence } from '../engine/engine.ts';
+import { withPromptUsage } from '../engine/prompt-usage.ts';
 import { FrameSender, type SealedFrame } from './frame-sender.ts';
 
 export interface ProviderJobOptions {
@@ -90,7 +91,7 @@ export class ProviderJob implements Disposable {
         firstContentMs: order.firstContentMs,
         ...(request.cacheScope !== undefined && { cacheScope: request.cacheScope }),
       },
-      {
+      withPromptUsage({
         delta: (delta) => {
           this.#responseHash.update(delta.text);
           this.#frames.delta(delta, now());
@@ -100,7 +101,7 @@ export class ProviderJob implements Disposable {
           this.#ended = true;
           options.onRefused(refusal);
         },
-      },
+      }),
     );
   }
 

@@ -4,6 +4,7 @@ import type {
   Finish,
   InferenceRequest,
   Machine,
+  PromptUsage,
   Refusal,
   RefusalAbout,
   Slot,
@@ -53,8 +54,8 @@ export class RequestRefused extends CodedError<Refusal> {
 
 /** Receives the output of a sequence. No call follows `end` or `refuse`. */
 export interface Sink {
-  /** Called once, before the first delta. */
-  begun?(prompt: Pick<Usage, 'promptTokens' | 'cachedTokens'>): void;
+  /** Called at most once, before the first delta, by engines that know the tokens of the prompt. */
+  begun?(prompt: PromptUsage): void;
   delta(delta: Delta): void;
   end(finish: Finish, usage: Usage, more?: EndFacts): void;
   /**

@@ -10,6 +10,7 @@ import {
   RequestRefused,
   type Sequence,
 } from '../engine/engine.ts';
+import { withPromptUsage } from '../engine/prompt-usage.ts';
 
 interface Beginning {
   readonly engine: Engine;
@@ -65,7 +66,7 @@ export class LocalAnswers {
     response.on('drain', () => sequence?.resume());
     response.once('close', gone);
     try {
-      sequence = engine.generate(request, {
+      const sink = withPromptUsage({
         delta: (delta) => {
           if (hasEnded) return;
           hasBegun = true;
@@ -88,6 +89,7 @@ export class LocalAnswers {
         },
         refuse: (refusal) => fail(errorOf(refusal)),
       });
+      sequence = engine.generate(request, sink);
     } catch (error) {
       fail(
         error instanceof RequestRefused

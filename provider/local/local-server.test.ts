@@ -57,12 +57,14 @@ describe('programs on this machine', () => {
 
   test("get answers from Anthropic's API", async () => {
     const anthropic = new Anthropic({ baseURL: server.url, apiKey: 'none', maxRetries: 0 });
-    const message = await anthropic.messages.create({
-      model: build,
-      max_tokens: 20,
-      messages: [sum],
+    const stream = anthropic.messages.stream({ model: build, max_tokens: 20, messages: [sum] });
+    const inputTokens: number[] = [];
+    stream.on('streamEvent', (event) => {
+      if (event.type === 'message_start') inputTokens.push(event.message.usage.input_tokens);
     });
+    const message = await stream.finalMessage();
     expect(message.content).toMatchObject([{ type: 'text', text: '19' }]);
+    expect(inputTokens).toEqual([message.usage.input_tokens]);
   });
 
   test('get the same errors as from the network', async () => {

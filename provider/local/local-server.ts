@@ -70,6 +70,7 @@ export async function startLocalServer({
       model: intent.model,
       includeUsage: intent.includeUsage,
       maxOutputTokens,
+      promptTokens: { estimate: intent.promptEstimate, bound: intent.promptBound },
       request: body,
       createdSeconds: nowSeconds(),
       nowSeconds,

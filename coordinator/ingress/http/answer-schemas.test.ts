@@ -28,6 +28,7 @@ const head: AnswerHead = {
   nowSeconds: () => 2,
   includeUsage: true,
   maxOutputTokens: 10,
+  promptTokens: { estimate: 3, bound: 10 },
   request,
 };
 const endOf = (finish: Finish) => ({

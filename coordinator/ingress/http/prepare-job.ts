@@ -71,6 +71,7 @@ export async function prepareJob(
     nowSeconds,
     includeUsage: intent.includeUsage,
     maxOutputTokens,
+    promptTokens: { estimate: intent.promptEstimate, bound: intent.promptBound },
     request: body,
   };
   return { spec, intent, head, headers: { ...headers, ...ignoredHeader(ignored) }, refusal };

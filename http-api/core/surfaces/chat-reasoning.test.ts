@@ -49,6 +49,7 @@ describe("OpenRouter's reasoning", () => {
       nowSeconds: () => 0,
       includeUsage: false,
       maxOutputTokens: 10,
+      promptTokens: { estimate: 1, bound: 10 },
       request: request(fields),
     };
     const end = {

@@ -1,4 +1,4 @@
-import type { Delta } from '#bus-schemas';
+import type { Delta, PromptUsage, Usage } from '#bus-schemas';
 import type { ApiError } from '../../errors.ts';
 import type { AttemptEnd } from '../attempt-end.ts';
 import type { JsonObject } from '../json.ts';
@@ -47,12 +47,12 @@ function message(head: AnswerHead, { text, reasoning, calls, end }: AnswerConten
     ...headOf(head),
     content,
     ...stopOf(end),
-    usage: usageOf(end),
+    usage: usageOf(end.usage),
   };
 }
 
 /** Anthropic's usage counts the prompt tokens that were in a cache separately. */
-const usageOf = ({ usage: { promptTokens, cachedTokens, completionTokens } }: AttemptEnd) => ({
+const usageOf = ({ promptTokens, cachedTokens, completionTokens }: Usage) => ({
   input_tokens: promptTokens - cachedTokens,
   cache_creation_input_tokens: 0,
   cache_read_input_tokens: cachedTokens,
@@ -94,6 +94,7 @@ class MessageStream implements StreamWriter {
   readonly #thinks: boolean;
   readonly #omitsThinking: boolean;
   #begun = false;
+  #prompt: PromptUsage | undefined;
   #open: Delta['k'] | undefined;
   #blocks = 0;
 
@@ -104,6 +105,7 @@ class MessageStream implements StreamWriter {
   }
 
   delta(delta: Delta): string {
+    this.#prompt ??= delta.prompt;
     if (delta.k === 'reasoning' && !this.#thinks) return '';
     const start = this.#begin();
     const continues = this.#open === delta.k && (delta.k !== 'tool' || delta.id === undefined);
@@ -111,13 +113,14 @@ class MessageStream implements StreamWriter {
   }
 
   finish(end: AttemptEnd): string {
+    this.#prompt ??= end.usage;
     const start = this.#begin();
     // Clients expect at least one block, even if it is empty.
     const empty =
       this.#blocks === 0 && this.#open === undefined
         ? this.#openBlock({ k: 'text', text: '', tokens: 1 })
         : '';
-    const usage = usageOf(end);
+    const usage = usageOf(end.usage);
     return `${start}${empty}${this.#close()}${sseEvent({ type: 'message_delta', delta: stopOf(end), usage } as { type: string })}${sseEvent({ type: 'message_stop' })}`;
   }
 
@@ -133,9 +136,20 @@ class MessageStream implements StreamWriter {
       content: [],
       stop_reason: null,
       stop_sequence: null,
-      usage: { input_tokens: 0, output_tokens: 0 },
+      usage: usageOf({ ...this.#promptUsage(), completionTokens: 0 }),
     };
     return sseEvent({ type: 'message_start', message: empty } as { type: string });
+  }
+
+  /** An engine that counts the prompt only at the end gets an estimate; the last event corrects it. */
+  #promptUsage(): PromptUsage {
+    const { estimate, bound } = this.#head.promptTokens;
+    const { promptTokens, cachedTokens } = this.#prompt ?? {
+      promptTokens: estimate,
+      cachedTokens: 0,
+    };
+    const most = Math.min(promptTokens, bound);
+    return { promptTokens: most, cachedTokens: Math.min(cachedTokens, most) };
   }
 
   #openBlock(delta: Delta): string {

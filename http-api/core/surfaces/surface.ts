@@ -53,6 +53,8 @@ export interface AnswerHead {
   readonly nowSeconds: () => number;
   readonly includeUsage: boolean;
   readonly maxOutputTokens: number;
+  /** Tokens of the prompt: the probable number, and the highest that may be charged. */
+  readonly promptTokens: { readonly estimate: number; readonly bound: number };
   /** The body of the request before it was lowered. */
   readonly request: JsonObject;
 }

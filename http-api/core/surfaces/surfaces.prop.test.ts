@@ -27,6 +27,7 @@ const head = (request = {}): AnswerHead => ({
   nowSeconds: () => 2,
   includeUsage: true,
   maxOutputTokens: 10,
+  promptTokens: { estimate: 1, bound: 1_000 },
   request,
 });
 const text = fc.string({ unit: 'binary', maxLength: 12 }).filter((value) => value.isWellFormed());

@@ -178,7 +178,7 @@ export class EngineRun implements AsyncDisposable {
       case 'begun': {
         const { promptTokens, cachedTokens } = report;
         request.usage = { ...request.usage, promptTokens, cachedTokens };
-        return;
+        return sink.begun?.({ promptTokens, cachedTokens });
       }
       case 'delta':
         request.hasContent = true;
