@@ -143,9 +143,9 @@ const table = {
     message: 'The limit for requests or tokens per minute is reached.',
   },
   not_configured: {
-    status: 503,
-    type: 'service_unavailable',
-    retryable: true,
+    status: 404,
+    type: 'invalid_request_error',
+    retryable: false,
     message: 'This network does not offer this feature.',
   },
   insufficient_quota: {

@@ -184,7 +184,7 @@ export const settlementRefusals = {
     },
   } as const satisfies Refusals<Settlement['receipt']>,
 
-  /** Stripe repeats an event that was answered with 503. */
+  /** Stripe repeats an event after every error. */
   webhook: {
     bad_signature: {
       error: 'invalid_request',
@@ -195,7 +195,7 @@ export const settlementRefusals = {
       message: 'The event has no valid signature of Stripe.',
     },
     later: { error: 'service_unavailable' },
-    not_configured: { error: 'service_unavailable' },
+    not_configured: NO_PAYMENTS,
   } as const satisfies Refusals<Settlement['webhook']>,
 };
 

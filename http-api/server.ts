@@ -37,7 +37,7 @@ const SAFE_HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'n
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** The surface whose format the errors of the route have; OpenAI's if it is absent. */
-    surface?: Surface;
+    surface?: Pick<Surface, 'error'>;
   }
 }
 

@@ -20,6 +20,17 @@ describe('a request without a route', () => {
     expect(answer.json()).toMatchObject({ error: { code: 'method_not_allowed' } });
   });
 
+  test.each(['QUERY', 'PROPFIND', 'PUT'])('gets 405 for %s whatever its body', async (method) => {
+    const answer = await server.inject({
+      method: method as 'PUT',
+      url: '/v1/keys/abc',
+      headers: { 'content-type': 'image/png' },
+      body: 'x',
+    });
+    expect(answer.statusCode).toBe(405);
+    expect(answer.headers['allow']).toBe('DELETE, GET, HEAD');
+  });
+
   test('gets 404 where the path is unknown', async () => {
     const answer = await server.inject({ method: 'GET', url: '/v1/keys' });
     expect(answer.json()).toMatchObject({ error: { code: 'not_found' } });

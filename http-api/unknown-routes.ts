@@ -14,6 +14,9 @@ interface KnownPath {
 /**
  * Answers requests that no route matches: 405 with `Allow` if the path has other methods, 204 to a
  * browser that asks for its permission, and 404 otherwise. Must be called before routes are added.
+ *
+ * The answer does not depend on the body, which is not read: Fastify would refuse some methods and
+ * types of content before the handler of unknown routes runs.
  */
 export function answerUnknownRoutes(server: FastifyInstance): void {
   const paths = new Map<string, KnownPath>();
@@ -27,7 +30,8 @@ export function answerUnknownRoutes(server: FastifyInstance): void {
     known.isForBrowsers ||= config?.isForBrowsers === true;
     paths.set(url, known);
   });
-  server.setNotFoundHandler(async (request, reply) => {
+  server.addHook('onRequest', async (request, reply) => {
+    if (!request.is404) return;
     const path = request.url.split('?', 1)[0] ?? '';
     const known = paths
       .values()

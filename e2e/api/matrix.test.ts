@@ -343,7 +343,7 @@ describe('an invalid body at every route that accepts a body', () => {
           expect(
             told.status,
             `${nameOf(route)} with ${field}: ${JSON.stringify(wrong).slice(0, 40)}`,
-          ).toBeLessThan(500 + (told.json?.error?.code === 'not_configured' ? 100 : 0));
+          ).toBeLessThan(500);
           if (told.status >= 400) expectEnvelope(route, told);
         }
       }

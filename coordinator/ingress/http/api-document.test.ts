@@ -20,6 +20,8 @@ interface Operation {
   readonly operationId?: string;
   readonly parameters?: readonly { readonly name: string }[];
   readonly responses?: Record<string, object>;
+  readonly security?: readonly object[];
+  readonly description?: string;
 }
 const pass = async () => undefined;
 
@@ -77,7 +79,7 @@ describe('the documents of the API', () => {
   test.each([
     ['everyone', everyone],
     ['operators', operators],
-  ])('have what generators of clients need, for %s', (_name, { paths = {} }) => {
+  ])('have what generators of clients need, for %s', (_name, { paths = {}, tags: tagList }) => {
     const operations = Object.entries(paths).flatMap(([path, methods]) =>
       Object.entries(methods as Record<string, Operation>).map(
         ([method, operation]) => [`${method} ${path}`, operation] as const,
@@ -86,9 +88,21 @@ describe('the documents of the API', () => {
     expect(operations.length).toBeGreaterThan(10);
     const ids = operations.map(([, { operationId }]) => operationId);
     expect(new Set(ids).size).toBe(ids.length);
-    for (const [name, { operationId, parameters = [], responses = {} }] of operations) {
+    const described = tagList?.map(({ name }) => name);
+    for (const [name, operation] of operations) {
+      const {
+        operationId,
+        parameters = [],
+        responses = {},
+        security,
+        description,
+        tags = [],
+      } = operation;
       expect(operationId, name).toMatch(/^[a-z][A-Za-z0-9]+$/);
       expect(Object.keys(responses), name).toEqual(expect.arrayContaining(['4XX', '5XX']));
+      expect(security, name).toBeDefined();
+      expect(description, name).toMatch(/^(?:No key is needed\.|With an? )/);
+      expect(described, name).toContain(tags[0]);
       for (const { name: parameter } of parameters)
         expect(parameter, name).toMatch(/^[A-Za-z][A-Za-z0-9_-]*$/);
     }

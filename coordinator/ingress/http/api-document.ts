@@ -2,6 +2,19 @@ import fastifySwagger from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
 import { type ApiDocument, completed } from './complete-document.ts';
 
+/** The groups of routes. */
+const TAGS = {
+  Inference: 'Routes that run a model, and routes that count tokens for them.',
+  Models: 'The models, their prices and the capacity for them.',
+  Keys: 'API keys and their limits.',
+  Money: 'Balance, usage, payments and receipts.',
+  Account: 'The account of a person, and its invites and referrals.',
+  Machines: 'Machines: how they join, and what their owners can read and change.',
+  Sealed: 'Blind mode: requests that only their provider can read.',
+  Trust: 'Evidence of the machines, and the transparency log.',
+  Operators: 'Routes for operators, which are only on their own listener.',
+};
+
 /**
  * Adds the general part of the OpenAPI document to a server that has no route yet; the routes add
  * their own parts.
@@ -19,12 +32,11 @@ export async function documentApi(server: FastifyInstance): Promise<void> {
         version: '1',
         description:
           'Open models on idle Macs. Amounts are whole millionths of a US dollar. Errors are `{"error": {"message", "type", "code", "param"}}`; a 429 always has a `Retry-After` header.',
+        contact: { name: 'The operator of the network' },
         license: { name: 'MIT', identifier: 'MIT' },
       },
       servers: [{ url: 'http://127.0.0.1:8080', description: 'npm start' }],
-      tags: ['Inference', 'Models', 'Keys', 'Money', 'Account', 'Machines', 'Operators'].map(
-        (name) => ({ name }),
-      ),
+      tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
       components: {
         securitySchemes: {
           apiKey: {

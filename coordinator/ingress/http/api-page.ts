@@ -22,11 +22,6 @@ interface Example {
 
 const PROSE_WIDTH = 108;
 
-const WHO: Readonly<Record<string, string>> = {
-  apiKey: 'an API key',
-  signIn: 'a sign-in token',
-  operatorKey: "an operator's key",
-};
 const CREDENTIAL: Readonly<Record<string, string>> = {
   apiKey: '$API_KEY',
   signIn: '$TOKEN',
@@ -114,10 +109,6 @@ function calledPath(path: string, example: Example = {}): string {
 
 function section({ method, path, operation }: Entry): string[] {
   const schemes = (operation.security ?? []).flatMap(Object.keys);
-  const credentials =
-    schemes.length === 0
-      ? 'No key is needed.'
-      : `With ${schemes.map((scheme) => WHO[scheme]).join(', or ')}.`;
   const example = operation['x-example'];
   const base = schemes.includes('operatorKey') ? '$ADMIN_URL' : '$URL';
   const call = [
@@ -133,8 +124,9 @@ function section({ method, path, operation }: Entry): string[] {
     '',
     `### ${method} ${path}`,
     '',
-    `${operation.summary}. ${credentials}`,
-    ...(operation.description ? ['', ...wrapped(operation.description)] : []),
+    `${operation.summary}.`,
+    '',
+    ...wrapped(operation.description ?? ''),
     '',
     '```sh',
     call.join(' \\\n  '),

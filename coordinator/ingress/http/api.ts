@@ -166,7 +166,12 @@ const SECURITY = {
 
 /** Whole micro-dollars (millionths of a US dollar). */
 export const MicroUsd = Type.Integer({ description: 'Millionths of a US dollar.' });
-export const When = Type.String({ description: 'RFC 3339.', minLength: 10, maxLength: 40 });
+export const When = Type.String({
+  description: 'RFC 3339.',
+  format: 'date-time',
+  maxLength: 40,
+  'x-rule': 'must be a time such as 2026-01-31T00:00:00Z',
+});
 export const optional = Type.Optional;
 export const orNull = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
 /** A field of a change: if it is absent, the value stays; null removes the value. */
@@ -180,14 +185,15 @@ export const listOf = <Row extends TSchema>(row: Row) =>
  */
 export const strict = { additionalProperties: false } as const;
 
+/** Times before 1970 become 1970, because nothing here is older. */
 export function timeOf(text: string | undefined, param: string): number | undefined {
   if (text === undefined) return undefined;
   const time = Date.parse(text);
-  if (Number.isNaN(time) || time < 0)
+  if (Number.isNaN(time))
     throw new ApiError('invalid_request', `${param} must be a time such as 2026-01-31T00:00:00Z.`, {
       param,
     });
-  return time;
+  return Math.max(0, time);
 }
 
 /**

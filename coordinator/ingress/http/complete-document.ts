@@ -4,18 +4,23 @@ import { answerSchemas } from './answer-schemas.ts';
 
 /**
  * Adds the parts of the OpenAPI document that follow from the path and method of each route: ids of
- * operations, the bodies of errors, the answers of the routes that run a model, and a name for the
- * parameter of a path that ends with `*`. Generators of clients need all of them.
+ * operations, the callers that it admits, the bodies of errors, the answers of the routes that run a
+ * model, and a name for the parameter of a path that ends with `*`. Generators of clients need all of
+ * them. Tags and components that no route of the document uses are left out.
  */
 
 export interface ApiDocument {
-  readonly components?: object;
+  readonly components?: { readonly securitySchemes?: Readonly<Record<string, object>> };
+  readonly tags?: readonly { readonly name: string }[];
   readonly paths?: Record<string, Record<string, Operation>>;
 }
 
 interface Operation {
   readonly parameters?: readonly { readonly name?: string }[];
   readonly responses?: Readonly<Record<string, object>>;
+  readonly security?: readonly Readonly<Record<string, unknown>>[];
+  readonly tags?: readonly string[];
+  readonly description?: string;
 }
 
 const ERROR_SCHEMAS: Readonly<Record<string, TSchema>> = {
@@ -32,14 +37,25 @@ const ERROR_SCHEMAS: Readonly<Record<string, TSchema>> = {
     error: Type.Object({ type: Type.String(), message: Type.String() }),
     request_id: Type.Optional(Type.String()),
   }),
-  OAuthError: Type.Object({ error: Type.String() }),
+  OAuthError: Type.Object({
+    error: Type.String(),
+    error_description: Type.Optional(Type.String()),
+  }),
   OllamaError: Type.Object({ error: Type.String() }),
+};
+const CREDENTIALS: Readonly<Record<string, string>> = {
+  apiKey: 'an API key',
+  signIn: 'a sign-in token',
+  operatorKey: "an operator's key",
 };
 const REST = '{*}';
 const REST_NAME = 'name';
+/** The routes whose errors have the format of OAuth (RFC 8628). */
+const OAUTH_PATHS = ['/v1/device/code', '/v1/device/token'];
 
 export function completed<Document extends ApiDocument>(document: Document): Document {
-  const paths = Object.entries(document.paths ?? {}).map(([path, operations]) => [
+  const { paths = {}, components, tags = [] } = document;
+  const completedPaths = Object.entries(paths).map(([path, operations]) => [
     path.replace(REST, `{${REST_NAME}}`),
     Object.fromEntries(
       Object.entries(operations).map(([method, operation]) => [
@@ -48,25 +64,52 @@ export function completed<Document extends ApiDocument>(document: Document): Doc
       ]),
     ),
   ]);
-  const responses = Object.entries(ERROR_SCHEMAS).map(([name, schema]) => [
-    name,
-    { description: 'The request failed.', content: { 'application/json': { schema } } },
-  ]);
+  const operations = Object.values(paths).flatMap(Object.values<Operation>);
+  const usedTags = new Set(operations.flatMap((operation) => operation.tags ?? []));
+  const usedErrors = new Set(Object.keys(paths).map(errorOf));
+  const responses = Object.entries(ERROR_SCHEMAS)
+    .filter(([name]) => usedErrors.has(name))
+    .map(([name, schema]) => [
+      name,
+      { description: 'The request failed.', content: { 'application/json': { schema } } },
+    ]);
+  const usedSchemes = new Set(operations.flatMap(schemesOf));
+  const schemes = Object.entries(components?.securitySchemes ?? {}).filter(([name]) =>
+    usedSchemes.has(name),
+  );
   return {
     ...document,
-    paths: Object.fromEntries(paths),
-    components: { ...document.components, responses: Object.fromEntries(responses) },
+    tags: tags.filter(({ name }) => usedTags.has(name)),
+    paths: Object.fromEntries(completedPaths),
+    components: {
+      ...components,
+      securitySchemes: Object.fromEntries(schemes),
+      responses: Object.fromEntries(responses),
+    },
   };
+}
+
+const schemesOf = ({ security = [] }: Operation): string[] => security.flatMap(Object.keys);
+
+/** The callers that an operation admits, as a sentence. */
+function credentialsOf(operation: Operation): string {
+  const schemes = schemesOf(operation);
+  return schemes.length === 0
+    ? 'No key is needed.'
+    : `With ${schemes.map((scheme) => CREDENTIALS[scheme]).join(', or ')}.`;
 }
 
 function completedOperation(method: string, path: string, operation: Operation): object {
   const error = { $ref: `#/components/responses/${errorOf(path)}` };
   const answer = contentOf(path);
+  const { description, parameters, security = [] } = operation;
   return {
     operationId: operationId(method, path),
     ...operation,
-    ...(operation.parameters && {
-      parameters: operation.parameters.map((parameter) =>
+    description: [credentialsOf(operation), description].filter(Boolean).join(' '),
+    security,
+    ...(parameters && {
+      parameters: parameters.map((parameter) =>
         parameter.name === '*' ? { ...parameter, name: REST_NAME } : parameter,
       ),
     }),
@@ -92,7 +135,7 @@ function operationId(method: string, path: string): string {
 
 function errorOf(path: string): string {
   if (path.startsWith('/api/')) return 'OllamaError';
-  if (path.startsWith('/v1/device/')) return 'OAuthError';
+  if (OAUTH_PATHS.includes(path)) return 'OAuthError';
   return surfaceOfPath(path)?.path === '/v1/messages' ? 'AnthropicError' : 'Error';
 }
 

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import { Type } from 'typebox';
+import { type TSchema, Type } from 'typebox';
 import { services } from '#bus-schemas';
 import { hashOf } from '#coordinator/secrets.ts';
 import { parseJson } from '#http-api/core/json.ts';
+import type { ApiError } from '#http-api/errors.ts';
 import { accountRefusals, refusalError, trustRefusals } from '#http-api/refusals.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
 import type { GuessLimiter } from '../limits/guess-limiter.ts';
@@ -22,6 +23,28 @@ const POLL_INTERVAL_MS = 5_000;
 const TOKEN_LIFETIME_MS = 600_000;
 const GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 const MAX_BYTES = 16_384;
+const FORM = 'application/x-www-form-urlencoded';
+const DeviceCode = Type.Object({
+  client_id: Type.Optional(Type.String({ description: 'The program that asks.' })),
+});
+const DeviceToken = Type.Object({
+  grant_type: Type.Literal(GRANT),
+  device_code: Type.String({ minLength: 1, maxLength: 128 }),
+  client_id: Type.Optional(Type.String()),
+});
+const ShownCode = Type.Object({
+  device_code: Type.String(),
+  user_code: Type.String({ description: 'The code that the person types.' }),
+  verification_uri: Type.String(),
+  verification_uri_complete: Type.String(),
+  expires_in: Type.Integer({ description: 'Seconds.' }),
+  interval: Type.Integer({ description: 'Seconds between two requests for the token.' }),
+});
+const EnrolmentToken = Type.Object({
+  access_token: Type.String(),
+  token_type: Type.Literal('enrolment'),
+  expires_in: Type.Integer({ description: 'Seconds.' }),
+});
 
 interface MachinesDeps {
   readonly api: Api;
@@ -130,16 +153,20 @@ type DeviceDeps = Pick<MachinesDeps, 'api' | 'server' | 'linkUrl' | 'now'> & {
  */
 function addDeviceRoutes({ api, server, limited, linkUrl, now }: DeviceDeps): void {
   server.register(async (form) => {
-    form.addContentTypeParser(
-      'application/x-www-form-urlencoded',
-      { parseAs: 'buffer' },
-      (_request, body, done) => done(null, body),
+    form.addContentTypeParser(FORM, { parseAs: 'buffer' }, (_request, body, done) =>
+      done(null, body),
     );
     form.post(
       '/v1/device/code',
       {
         bodyLimit: MAX_BYTES,
-        schema: deviceSchema('Ask for a code to show', { client_id: 'dinf' }),
+        config: { surface: oauth },
+        schema: deviceSchema({
+          summary: 'Ask for a code to show',
+          body: DeviceCode,
+          reply: ShownCode,
+          example: { client_id: 'dinf' },
+        }),
       },
       async (request, reply) => {
         limited(request.ip);
@@ -170,15 +197,18 @@ function addDeviceRoutes({ api, server, limited, linkUrl, now }: DeviceDeps): vo
       '/v1/device/token',
       {
         bodyLimit: MAX_BYTES,
-        schema: deviceSchema('Ask whether the code was approved', {
-          grant_type: GRANT,
-          device_code: '…',
+        config: { surface: oauth },
+        schema: deviceSchema({
+          summary: 'Ask whether the code was approved',
+          body: DeviceToken,
+          reply: EnrolmentToken,
+          example: { grant_type: GRANT, device_code: '…' },
         }),
       },
       async (request, reply) => {
         const form = formOf(request.headers['content-type'], request.body);
-        if (form['grant_type'] !== undefined && form['grant_type'] !== GRANT)
-          return oauthError(reply, 'unsupported_grant_type');
+        if (typeof form['grant_type'] !== 'string') return oauthError(reply, 'invalid_request');
+        if (form['grant_type'] !== GRANT) return oauthError(reply, 'unsupported_grant_type');
         const deviceCode = form['device_code'];
         if (typeof deviceCode !== 'string' || deviceCode === '' || deviceCode.length > 128)
           return oauthError(reply, 'invalid_request');
@@ -222,12 +252,28 @@ function linkPage(userCode: unknown): string {
   ].join('\n');
 }
 
-function deviceSchema(summary: string, body: object) {
+/** The format of OAuth's errors. */
+const oauth = {
+  error: ({ status, message }: ApiError) => ({
+    error: status < 500 ? 'invalid_request' : 'temporarily_unavailable',
+    error_description: message,
+  }),
+};
+
+function deviceSchema(described: {
+  summary: string;
+  body: TSchema;
+  reply: TSchema;
+  example: object;
+}) {
   return {
-    summary,
+    summary: described.summary,
     tags: ['Machines'],
     description: 'RFC 8628. Takes a form, or JSON.',
-    'x-example': { body },
+    consumes: [FORM, 'application/json'],
+    body: described.body,
+    response: { 200: described.reply },
+    'x-example': { body: described.example },
   };
 }
 
@@ -243,7 +289,7 @@ function newUserCode(): string {
 }
 
 function formOf(type: string | undefined, body: unknown): Record<string, unknown> {
-  if (type?.startsWith('application/x-www-form-urlencoded') && Buffer.isBuffer(body))
+  if (type?.startsWith(FORM) && Buffer.isBuffer(body))
     return Object.fromEntries(new URLSearchParams(body.toString('utf8')));
   return parseJson(body);
 }

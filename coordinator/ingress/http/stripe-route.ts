@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
 import { services } from '#bus-schemas';
 import { type Bus, BusError } from '#coordinator/bus.ts';
 import { ApiError } from '#http-api/errors.ts';
@@ -20,6 +21,9 @@ export function addStripeRoute(server: FastifyInstance, bus: Bus): void {
         summary: "Webhook for Stripe's payment events",
         tags: ['Money'],
         description: 'Signed by Stripe; the signature covers the exact bytes of the body.',
+        headers: Type.Object({ 'stripe-signature': Type.String({ minLength: 1 }) }),
+        body: Type.Object({}, { description: 'An event of Stripe.' }),
+        response: { 200: Type.Object({ received: Type.Literal(true), result: Type.String() }) },
         'x-example': {
           headers: { 'Content-Type': 'application/json', 'Stripe-Signature': '$SIGNATURE' },
           file: 'event.json',

@@ -41,7 +41,8 @@ export function addResponseSocket(server: FastifyInstance, deps: ResponseSocketD
     schema: { hide: true },
     config: { surface: responses },
     onRequest: deps.auth.key,
-    handler: () => {
+    handler: (_request, reply) => {
+      reply.header('allow', 'POST');
       throw new ApiError(
         'method_not_allowed',
         'Send POST for one response, or open a WebSocket for several.',

@@ -73,9 +73,7 @@ export class StatementStore {
     return {
       lines: rows.map(asLine),
       ...(await this.#onlineSince()),
-      // The text has microseconds, which a Date would lose. The database has written it and reads
-      // it again.
-      ...(rows.length === limit && last && { next: `${last.exactAt} ${last.reference}` }),
+      ...(rows.length === limit && last && { next: `${last.microseconds} ${last.reference}` }),
     };
   }
 
@@ -109,7 +107,7 @@ export class StatementStore {
     return {
       jobs: rows.map(asUsage),
       ...(await this.#onlineSince()),
-      ...(rows.length === limit && last && { next: `${last.exactAt} ${last.job}` }),
+      ...(rows.length === limit && last && { next: `${last.microseconds} ${last.job}` }),
     };
   }
 
@@ -120,17 +118,21 @@ export class StatementStore {
 }
 
 /**
- * Time and name of the last row of a page. A name may contain spaces, because operators choose the
- * names of their credits.
+ * Time and name of the last row of a page. The time is in microseconds since 1970, as in the
+ * database; a Date would lose the last three digits. A name may contain spaces, because operators
+ * choose the names of their credits.
  */
 function parseCursor(after: string): [string, string] {
   const end = after.indexOf(' ');
-  return [after.slice(0, end), after.slice(end + 1)];
+  const microseconds = after.slice(0, end);
+  const toMilliseconds = new Date(Math.floor(Number(microseconds) / 1_000)).toISOString();
+  const rest = microseconds.padStart(3, '0').slice(-3);
+  return [`${toMilliseconds.slice(0, -1)}${rest}Z`, after.slice(end + 1)];
 }
 
 interface StatementRow {
   readonly at: Date;
-  readonly exactAt: string;
+  readonly microseconds: string;
   readonly kind: string;
   readonly reference: string;
   readonly amount: string;
@@ -160,7 +162,7 @@ function asLine(row: StatementRow): AccountStatement['lines'][number] {
 interface UsageRow {
   readonly job: string;
   readonly at: Date;
-  readonly exactAt: string;
+  readonly microseconds: string;
   readonly key: string;
   readonly model: string;
   readonly provider: string | null;

@@ -1,6 +1,6 @@
 -- Selects the lines of one account after ($4, $5), oldest first. Earnings appear only for hours
 -- that are over, so that a line never changes.
-SELECT lines.*, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "exactAt" FROM (
+SELECT lines.*, (extract(epoch FROM at) * 1000000)::bigint AS "microseconds" FROM (
   (SELECT at, 'charge' AS kind, job AS reference, -charged AS amount, model, key, prompt_tokens AS "promptTokens", completion_tokens AS "completionTokens",
       -from_promotional AS promotional
     FROM charges WHERE account = $1 AND at >= $2 AND at < $3 AND (at, job) > ($4, $5) AND charged > 0 ORDER BY at, job LIMIT $6)
