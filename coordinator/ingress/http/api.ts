@@ -38,6 +38,8 @@ export interface RouteDefinition<
    * Schema of the reply. Fields that are not in it are not sent, even if the handler returns them.
    */
   readonly reply: Reply;
+  /** Whether the handler may also send rows as CSV (`format=csv`). */
+  readonly sendsCsv?: true;
   /**
    * Name of the change in the audit log, which records who made it and how it ended; absent for
    * routes without an audit entry.
@@ -92,6 +94,7 @@ export class Api {
       query,
       body,
       reply,
+      sendsCsv,
       example,
     } = definition;
     const hook = this.#hooks[access];
@@ -100,7 +103,7 @@ export class Api {
     const schema: FastifySchema = {
       summary,
       tags: [group],
-      response: { 200: reply },
+      response: { 200: sendsCsv ? jsonOrCsv(reply) : reply },
       ...(description !== undefined && { description }),
       ...(example && { 'x-example': example }),
       ...(access !== 'public' && { security: SECURITY[access] }),
@@ -156,6 +159,14 @@ export class Api {
     );
   }
 }
+
+const jsonOrCsv = (reply: TSchema) => ({
+  description: 'The rows, in the format of `format`.',
+  content: {
+    'application/json': { schema: reply },
+    'text/csv': { schema: Type.String() },
+  },
+});
 
 const SECURITY = {
   key: [{ apiKey: [] }],

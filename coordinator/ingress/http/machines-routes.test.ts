@@ -26,6 +26,7 @@ test.each([
   ['no JSON', 'application/json', 'a=1', 'invalid_request'],
   ['no type of grant', 'application/x-www-form-urlencoded', 'device_code=1', 'invalid_request'],
   ['another type of grant', 'application/json', '{"grant_type":"x"}', 'unsupported_grant_type'],
+  ['a code of another type', 'application/json', '{"device_code":1}', 'invalid_request'],
   ['a body of another type', 'text/plain', 'a=1', 'invalid_request'],
 ])('a request for a token with %s gets an error of OAuth', async (_name, type, body, error) => {
   const answer = await server.inject({

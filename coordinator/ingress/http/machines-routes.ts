@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type TSchema, Type } from 'typebox';
+import { Compile } from 'typebox/compile';
 import { services } from '#bus-schemas';
 import { hashOf } from '#coordinator/secrets.ts';
 import { parseJson } from '#http-api/core/json.ts';
@@ -32,6 +33,8 @@ const DeviceToken = Type.Object({
   device_code: Type.String({ minLength: 1, maxLength: 128 }),
   client_id: Type.Optional(Type.String()),
 });
+const codeShape = Compile(DeviceCode);
+const tokenShape = Compile(DeviceToken);
 const ShownCode = Type.Object({
   device_code: Type.String(),
   user_code: Type.String({ description: 'The code that the person types.' }),
@@ -170,6 +173,7 @@ function addDeviceRoutes({ api, server, limited, linkUrl, now }: DeviceDeps): vo
       },
       async (request, reply) => {
         limited(request.ip);
+        if (!codeShape.Check(formOf(request))) return oauthError(reply, 'invalid_request');
         const deviceCode = randomBytes(DEVICE_CODE_BYTES).toString('base64url');
         const userCode = newUserCode();
         const link = {
@@ -206,12 +210,12 @@ function addDeviceRoutes({ api, server, limited, linkUrl, now }: DeviceDeps): vo
         }),
       },
       async (request, reply) => {
-        const form = formOf(request.headers['content-type'], request.body);
-        if (typeof form['grant_type'] !== 'string') return oauthError(reply, 'invalid_request');
-        if (form['grant_type'] !== GRANT) return oauthError(reply, 'unsupported_grant_type');
-        const deviceCode = form['device_code'];
-        if (typeof deviceCode !== 'string' || deviceCode === '' || deviceCode.length > 128)
-          return oauthError(reply, 'invalid_request');
+        const form = formOf(request);
+        const grant = form['grant_type'];
+        if (typeof grant === 'string' && grant !== GRANT)
+          return oauthError(reply, 'unsupported_grant_type');
+        if (!tokenShape.Check(form)) return oauthError(reply, 'invalid_request');
+        const { device_code: deviceCode } = form;
         const polled = await api.ask(services.accounts.pollLink, {
           deviceHash: hashOf(deviceCode),
         });
@@ -288,8 +292,8 @@ function newUserCode(): string {
   return code.length === USER_CODE_LENGTH ? code : newUserCode();
 }
 
-function formOf(type: string | undefined, body: unknown): Record<string, unknown> {
-  if (type?.startsWith(FORM) && Buffer.isBuffer(body))
+function formOf({ headers, body }: FastifyRequest): Record<string, unknown> {
+  if (headers['content-type']?.startsWith(FORM) && Buffer.isBuffer(body))
     return Object.fromEntries(new URLSearchParams(body.toString('utf8')));
   return parseJson(body);
 }

@@ -132,6 +132,7 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
       strict,
     ),
     reply: pageOf(UsageRow),
+    sendsCsv: true,
     example: { path: '/v1/usage?model=sim-llama-8b&limit=20' },
     handle: async ({ request, query, reply }) => {
       const { from, until, after, limit, format, model } = query;
@@ -171,6 +172,7 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
     description: CSV,
     query: Type.Object(PageQuery, strict),
     reply: pageOf(StatementRow),
+    sendsCsv: true,
     handle: async ({ request, query, reply }) => {
       const { from, until, after, limit, format } = query;
       const { account } = callerOf(request);
