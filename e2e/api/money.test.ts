@@ -299,7 +299,7 @@ test('without Stripe, its routes answer that it is not configured', async () => 
         operation: 'january-1',
       })
     ).status,
-  ).toBe(503);
+  ).toBe(404);
   expect(
     (
       await ann.ask('POST', '/v1/billing/checkout', {
