@@ -4,7 +4,8 @@ import type { Alerts } from '../alerts.ts';
 import { digestOf } from '../core/digest.ts';
 import { CENT } from '../core/payout.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
-import type { DepositRow, PaymentStore } from './payment-store.ts';
+import type { DepositRow } from './deposit-store.ts';
+import type { PaymentStore } from './payment-store.ts';
 import { failureOf } from './stripe-client.ts';
 
 type Methods = typeof services.settlement;
@@ -37,7 +38,7 @@ export class Deposits {
     const { account, operation, amountMicroUsd, successUrl, cancelUrl } = request;
     const cents = Math.floor(amountMicroUsd / CENT);
     if (cents < MINIMUM_CENTS) return { ok: false, code: 'too_small' };
-    const deposit = await store.openDeposit({
+    const deposit = await store.deposits.open({
       id: `dep_${randomToken(20)}`,
       account,
       operation,
@@ -67,7 +68,7 @@ export class Deposits {
         },
         { idempotencyKey: `checkout-${deposit.id}` },
       );
-      await store.setSession(deposit.id, session.id, session.url ?? '');
+      await store.deposits.setSession(deposit.id, session.id, session.url ?? '');
       return { ok: true, session: session.id, url: session.url ?? '' };
     } catch (error) {
       failureOf(error);
@@ -86,7 +87,7 @@ export class Deposits {
   /** Requests the state of sessions whose webhook may have been lost. */
   async reconcile(olderThanMs: number): Promise<void> {
     const { stripe, store } = this.#options;
-    for (const { session } of await store.pendingDeposits(olderThanMs, BATCH)) {
+    for (const { session } of await store.deposits.pending(olderThanMs, BATCH)) {
       if (session !== null) await this.apply(await stripe.checkout.sessions.retrieve(session));
     }
   }
@@ -94,7 +95,7 @@ export class Deposits {
   async #paid(id: string, session: Stripe.Checkout.Session): Promise<EventOutcome> {
     const { store, ledger, alerts } = this.#options;
     return store.transaction(async (client) => {
-      const deposit = await store.lockDeposit(client, id);
+      const deposit = await store.deposits.lock(client, id);
       if (deposit === undefined) return 'later';
       if (deposit.status === 'paid') return 'known';
       if (!matchesDeposit(deposit, session)) {
@@ -115,7 +116,7 @@ export class Deposits {
         },
         client,
       );
-      await store.endDeposit(client, id, 'paid', session.id);
+      await store.deposits.end(client, id, 'paid', session.id);
       return 'applied';
     });
   }
@@ -123,10 +124,10 @@ export class Deposits {
   async #expired(id: string, session: string): Promise<EventOutcome> {
     const { store } = this.#options;
     return store.transaction(async (client) => {
-      const deposit = await store.lockDeposit(client, id);
+      const deposit = await store.deposits.lock(client, id);
       if (deposit === undefined) return 'later';
       if (deposit.status !== 'pending') return 'known';
-      await store.endDeposit(client, id, 'expired', session);
+      await store.deposits.end(client, id, 'expired', session);
       return 'applied';
     });
   }

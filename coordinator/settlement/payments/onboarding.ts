@@ -38,13 +38,13 @@ export class Onboarding {
   }
 
   async #stripeAccount(account: string): Promise<string> {
-    const known = await this.#store.connectedAccount(account);
+    const known = await this.#store.payouts.connectedAccount(account);
     if (known !== undefined) return known.stripeAccount;
     const made = await this.#stripe.accounts.create(
       { type: 'express', metadata: { account }, capabilities: { transfers: { requested: true } } },
       { idempotencyKey: `connect-${account}` },
     );
-    await this.#store.addConnectedAccount(account, made.id);
-    return (await this.#store.connectedAccount(account))?.stripeAccount ?? made.id;
+    await this.#store.payouts.addConnectedAccount(account, made.id);
+    return (await this.#store.payouts.connectedAccount(account))?.stripeAccount ?? made.id;
   }
 }

@@ -117,7 +117,7 @@ function withStripe(
     withdraw: (request) => nudgingAfter(payouts.withdraw(request)),
     payouts: async (account) => ({
       payouts: await payouts.list(account),
-      onboarded: (await store.connectedAccount(account))?.payouts === true,
+      onboarded: (await store.payouts.connectedAccount(account))?.payouts === true,
     }),
     webhook: (request) => nudgingAfter(webhooks.receive(request)),
     drift: async () => {

@@ -16,7 +16,8 @@ import {
   type PostingKind,
 } from '../ledger/ledger-store.ts';
 import type { EventOutcome } from './deposits.ts';
-import type { PaymentStore, PayoutRow } from './payment-store.ts';
+import type { PaymentStore } from './payment-store.ts';
+import type { PayoutRow } from './payout-store.ts';
 import { failureOf } from './stripe-client.ts';
 
 type Methods = typeof services.settlement;
@@ -55,7 +56,7 @@ export class Payouts {
     const { store, ledger } = this.#options;
     const terms = payoutTerms(amountMicroUsd, instant);
     if (terms === undefined) return { ok: false, code: 'too_small' };
-    const connected = await store.connectedAccount(account);
+    const connected = await store.payouts.connectedAccount(account);
     if (!connected?.payouts) return { ok: false, code: 'not_onboarded' };
     const fresh = {
       ...NEW_PAYOUT,
@@ -68,13 +69,13 @@ export class Payouts {
     };
     try {
       const { payout, isNew } = await store.transaction(async (client) => {
-        const isNew = await store.addPayout(client, fresh);
+        const isNew = await store.payouts.add(client, fresh);
         if (isNew && (await ledger.lockWithdrawable(account, client)) < fresh.amount)
           throw new InsufficientFundsError(fresh.id);
         if (isNew) await ledger.post(postingOf(fresh, 'withdrawal', -1), client);
         return {
           isNew,
-          payout: (await store.payoutByOperation(client, account, operation)) as PayoutRow,
+          payout: (await store.payouts.byOperation(client, account, operation)) as PayoutRow,
         };
       });
       if (payout.amount !== terms.amount || payout.instant !== instant)
@@ -87,7 +88,7 @@ export class Payouts {
   }
 
   async list(account: string): Promise<Payout[]> {
-    return (await this.#options.store.listPayouts(account)).map(asMessage);
+    return (await this.#options.store.payouts.list(account)).map(asMessage);
   }
 
   /**
@@ -107,7 +108,7 @@ export class Payouts {
    */
   async reconcile(olderThanMs: number): Promise<void> {
     const { stripe, store, alerts, now } = this.#options;
-    for (const payout of await store.openPayouts(olderThanMs, BATCH)) {
+    for (const payout of await store.payouts.open(olderThanMs, BATCH)) {
       if (now() - payout.createdAt.getTime() > STUCK_MS) alerts.raise('payout_stuck', payout.id);
       const { data } =
         payout.state === 'pending'
@@ -200,14 +201,14 @@ export class Payouts {
   ): Promise<{ before: PayoutRecord | undefined; after: PayoutRecord | undefined }> {
     const { store, ledger } = this.#options;
     return store.transaction(async (client) => {
-      const before = await store.lockPayout(client, id);
+      const before = await store.payouts.lock(client, id);
       if (before === undefined) return { before, after: undefined };
       const { payout: after, back } = stepPayout(before, event);
       if (after === before) return { before, after };
       if (back === 'everything')
         await ledger.post(postingOf(before, 'withdrawal_returned', 1), client);
       if (back === 'fee') await ledger.post(feeBack(before), client);
-      await store.savePayout(client, after);
+      await store.payouts.save(client, after);
       return { before, after };
     });
   }

@@ -5,7 +5,8 @@ import { CENT } from '../core/payout.ts';
 import { payDebt, type ReversalStep, reverseTo } from '../core/reversal.ts';
 import type { Entry, LedgerStore, PostingKind } from '../ledger/ledger-store.ts';
 import type { Deposits, EventOutcome } from './deposits.ts';
-import type { DisputeRow, PaymentStore, ReversalRow } from './payment-store.ts';
+import type { PaymentStore } from './payment-store.ts';
+import type { DisputeRow, ReversalRow } from './reversal-store.ts';
 import { failureOf } from './stripe-client.ts';
 
 export interface ReversalsOptions {
@@ -33,7 +34,7 @@ export class Reversals {
   /** Each event of a dispute has its whole state. */
   dispute({ id, amount, payment_intent, status }: Stripe.Dispute): Promise<EventOutcome> {
     return this.#apply(payment_intent, amount, (client, deposit) =>
-      this.#options.store.saveDispute(client, {
+      this.#options.store.reversals.saveDispute(client, {
         id,
         ...deposit,
         amount: amount * CENT,
@@ -46,16 +47,16 @@ export class Reversals {
   /** The event of a refund has the sum of all refunds of the payment. */
   refund({ amount_refunded, payment_intent }: Stripe.Charge): Promise<EventOutcome> {
     return this.#apply(payment_intent, amount_refunded, (client, { deposit }) =>
-      this.#options.store.saveRefund(client, deposit, amount_refunded * CENT),
+      this.#options.store.reversals.saveRefund(client, deposit, amount_refunded * CENT),
     );
   }
 
   /** Takes what an account owes from the money that it has by now. */
   async collect(account: string): Promise<void> {
     const { store, ledger } = this.#options;
-    for (const deposit of await store.owedDeposits(account)) {
+    for (const deposit of await store.reversals.owedDeposits(account)) {
       await store.transaction(async (client) => {
-        const row = await store.lockReversal(client, deposit);
+        const row = await store.reversals.lock(client, deposit);
         if (row === undefined) return;
         const step = payDebt(row, await ledger.lockFree(account, client));
         if (step !== undefined) await this.#post(client, { deposit, row, step, kind: 'debt_paid' });
@@ -65,7 +66,7 @@ export class Reversals {
 
   /** Collects from accounts that owe and have got money since then. */
   async reconcile(): Promise<void> {
-    for (const account of await this.#options.store.accountsThatCanPay(BATCH))
+    for (const account of await this.#options.store.reversals.accountsThatCanPay(BATCH))
       await this.collect(account);
   }
 
@@ -91,7 +92,7 @@ export class Reversals {
     // The event may arrive before the event of its own deposit.
     await deposits.apply(session);
     return store.transaction(async (client) => {
-      const deposit = await store.lockDeposit(client, id);
+      const deposit = await store.deposits.lock(client, id);
       if (deposit === undefined) return 'later';
       if (deposit.status !== 'paid' || deposit.session !== session.id) return 'ignored';
       if (!(await save(client, { deposit: id, account: deposit.account }))) return 'known';
@@ -102,7 +103,7 @@ export class Reversals {
 
   async #reverse(client: ClientBase, deposit: string): Promise<void> {
     const { store, ledger } = this.#options;
-    const row = await store.lockReversal(client, deposit);
+    const row = await store.reversals.lock(client, deposit);
     if (row === undefined) return;
     // A withdrawal locks the account as well. Without the lock it could read the balance before
     // this reversal and debit it after.
@@ -143,7 +144,7 @@ export class Reversals {
       client,
     );
     await ledger.addOwed(account, step.next.owed - owed, client);
-    await store.saveReversal(client, deposit, { ...step.next, reversals: number });
+    await store.reversals.save(client, deposit, { ...step.next, reversals: number });
   }
 }
 

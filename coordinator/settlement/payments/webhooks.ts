@@ -77,7 +77,7 @@ export class Webhooks {
         return reversals.refund(event.data.object);
       case 'account.updated': {
         const { id, payouts_enabled } = event.data.object;
-        return (await store.saveConnectedAccountState(
+        return (await store.payouts.saveConnectedAccountState(
           id,
           payouts_enabled === true,
           new Date(event.created * 1_000),

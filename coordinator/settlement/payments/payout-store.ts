@@ -1,0 +1,135 @@
+import type { ClientBase, Pool } from 'pg';
+import { query } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
+import type { PayoutRecord } from '../core/payout.ts';
+import { type Stored, paymentStatements as sql } from './payment-statements.ts';
+
+export interface PayoutRow extends PayoutRecord {
+  readonly createdAt: Date;
+}
+
+const asPayout = (row: Stored<PayoutRow>): PayoutRow => ({
+  ...row,
+  amount: Number(row.amount),
+  fee: Number(row.fee),
+  generation: Number(row.generation),
+});
+
+const CONNECTED_ACCOUNT = namedStatement<{ stripeAccount: string; payouts: boolean }>(
+  'payments.connected-account',
+)`
+  SELECT stripe_account AS "stripeAccount", payouts FROM connected_accounts
+  WHERE account = ${'account'}`;
+
+const ADD_CONNECTED_ACCOUNT = namedStatement('payments.add-connected-account')`
+  INSERT INTO connected_accounts (account, stripe_account) VALUES (${'account'}, ${'stripeAccount'})
+  ON CONFLICT DO NOTHING`;
+
+const SAVE_CONNECTED_ACCOUNT = namedStatement('payments.save-connected-account')`
+  UPDATE connected_accounts SET payouts = ${'payouts'}, told_at = ${'at'}
+  WHERE stripe_account = ${'stripeAccount'} AND told_at <= ${'at'} RETURNING account`;
+
+const ADD_PAYOUT = namedStatement('payments.add-payout')`
+  INSERT INTO payouts (id, account, operation, amount, fee, instant, stripe_account)
+  VALUES (${'id'}, ${'account'}, ${'operation'}, ${'amount'}, ${'fee'}, ${'instant'},
+    ${'stripeAccount'})
+  ON CONFLICT (account, operation) DO NOTHING RETURNING id`;
+
+const SAVE_PAYOUT = namedStatement('payments.save-payout')`
+  UPDATE payouts
+  SET state = ${'state'}, returned = ${'returned'}, fee_returned = ${'feeReturned'},
+    transfer = ${'transfer'}, stripe_payout = ${'stripePayout'}, generation = ${'generation'}
+  WHERE id = ${'id'}`;
+
+/** Stores withdrawals, and the Stripe accounts that receive them. */
+export class PayoutStore {
+  readonly #database: Pool;
+
+  constructor(database: Pool) {
+    this.#database = database;
+  }
+
+  async connectedAccount(
+    account: string,
+  ): Promise<{ stripeAccount: string; payouts: boolean } | undefined> {
+    return (await queryNamed(this.#database, CONNECTED_ACCOUNT, { account }))[0];
+  }
+
+  async addConnectedAccount(account: string, stripeAccount: string): Promise<void> {
+    await queryNamed(this.#database, ADD_CONNECTED_ACCOUNT, { account, stripeAccount });
+  }
+
+  /** Returns false when the Stripe account is not one of ours, or when a newer event is stored. */
+  async saveConnectedAccountState(
+    stripeAccount: string,
+    payouts: boolean,
+    at: Date,
+  ): Promise<boolean> {
+    return (
+      (await queryNamed(this.#database, SAVE_CONNECTED_ACCOUNT, { stripeAccount, payouts, at }))
+        .length === 1
+    );
+  }
+
+  /** Returns false when the account already has a withdrawal of this operation. */
+  async add(
+    client: ClientBase,
+    payout: Omit<PayoutRow, 'state' | 'createdAt'> & { operation: string },
+  ): Promise<boolean> {
+    const { id, account, operation, amount, fee, instant, stripeAccount } = payout;
+    return (
+      (
+        await queryNamed(client, ADD_PAYOUT, {
+          id,
+          account,
+          operation,
+          amount,
+          fee,
+          instant,
+          stripeAccount,
+        })
+      ).length === 1
+    );
+  }
+
+  async byOperation(
+    client: ClientBase,
+    account: string,
+    operation: string,
+  ): Promise<PayoutRow | undefined> {
+    return (
+      await query<Stored<PayoutRow>>(client, sql['payout-by-operation'], [account, operation])
+    ).map(asPayout)[0];
+  }
+
+  async lock(client: ClientBase, id: string): Promise<PayoutRow | undefined> {
+    return (await query<Stored<PayoutRow>>(client, sql['lock-payout'], [id])).map(asPayout)[0];
+  }
+
+  async save(
+    client: ClientBase,
+    { id, state, returned, feeReturned, transfer, stripePayout, generation }: PayoutRecord,
+  ): Promise<void> {
+    await queryNamed(client, SAVE_PAYOUT, {
+      id,
+      state,
+      returned,
+      feeReturned,
+      transfer,
+      stripePayout,
+      generation,
+    });
+  }
+
+  async open(olderThanMs: number, limit: number): Promise<PayoutRow[]> {
+    return (
+      await query<Stored<PayoutRow>>(this.#database, sql['open-payouts'], [olderThanMs, limit])
+    ).map(asPayout);
+  }
+
+  async list(account: string): Promise<PayoutRow[]> {
+    return (await query<Stored<PayoutRow>>(this.#database, sql['list-payouts'], [account])).map(
+      asPayout,
+    );
+  }
+}
