@@ -11,6 +11,7 @@ import type { Config } from '#coordinator/config.ts';
 import type { Context } from '#coordinator/context.ts';
 import { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
 import { TokenCounter } from '#coordinator/tokenizers/token-counter.ts';
+import { WindowCounts } from '#coordinator/window-counts.ts';
 import { MemoryBudget } from '#http-api/memory-budget.ts';
 import { closeServer, createServer, limitsOfNode } from '#http-api/server.ts';
 import { counter, measured } from '#observability';
@@ -43,7 +44,6 @@ import { KeyPolicy } from './key-policy.ts';
 import { AddressLimiter } from './limits/address-limiter.ts';
 import { GuessLimiter } from './limits/guess-limiter.ts';
 import { LimitTaker } from './limits/limit-taker.ts';
-import { MinuteCounts } from './limits/minute-counts.ts';
 import { OwnMachines } from './own-machines.ts';
 import { PlaceFinder } from './place-finder.ts';
 import { receiptWhenSettled } from './receipt-wait.ts';
@@ -164,7 +164,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     sessions: new SealedSessions({
       jobs,
       evidence: new EvidenceCache(bus, clock),
-      badlySealed: new MinuteCounts(clock),
+      badlySealed: new WindowCounts({ windowMs: 60_000, now: clock }),
       clock,
     }),
     isClosed: () => drain.state === 'closed',

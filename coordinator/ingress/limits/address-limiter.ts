@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
+import { WindowCounts } from '#coordinator/window-counts.ts';
 import { ApiError } from '#http-api/errors.ts';
-import { MinuteCounts } from './minute-counts.ts';
 
 /** Verifications that may run at once for an address with too many wrong credentials. */
 const MAX_VERIFYING = 8;
@@ -11,13 +11,13 @@ const MAX_VERIFYING = 8;
  */
 export class AddressLimiter {
   readonly #limit: number;
-  readonly #counts: MinuteCounts;
+  readonly #counts: WindowCounts;
   /** Number of running verifications for each address that has any. */
   readonly #verifying = new Map<string, number>();
 
   constructor(limit: number, clock: () => number) {
     this.#limit = limit;
-    this.#counts = new MinuteCounts(clock);
+    this.#counts = new WindowCounts({ windowMs: 60_000, now: clock });
   }
 
   /** Throws if the address has reached its limit for this minute. */

@@ -1,6 +1,6 @@
+import { WindowCounts } from '#coordinator/window-counts.ts';
 import { ApiError } from '#http-api/errors.ts';
 import type { AddressLimiter } from './address-limiter.ts';
-import { MinuteCounts } from './minute-counts.ts';
 
 interface GuessLimiterOptions {
   readonly addresses: AddressLimiter;
@@ -21,12 +21,12 @@ interface Guesser {
  */
 export class GuessLimiter {
   readonly #addresses: AddressLimiter;
-  readonly #accounts: MinuteCounts;
+  readonly #accounts: WindowCounts;
   readonly #limit: number;
 
   constructor({ addresses, limit, clock }: GuessLimiterOptions) {
     this.#addresses = addresses;
-    this.#accounts = new MinuteCounts(clock);
+    this.#accounts = new WindowCounts({ windowMs: 60_000, now: clock });
     this.#limit = limit;
   }
 

@@ -1,8 +1,8 @@
 import { LruMap, newJobId } from '#bus-schemas';
+import type { WindowCounts } from '#coordinator/window-counts.ts';
 import { ApiError } from '#http-api/errors.ts';
 import type { JobSpec } from '../job-spec.ts';
 import type { Jobs } from '../jobs.ts';
-import type { MinuteCounts } from '../limits/minute-counts.ts';
 import type { EvidenceCache } from './evidence-cache.ts';
 import { OpenSessions, type SessionTurn } from './open-sessions.ts';
 import { type Guess, SealedExchange } from './sealed-exchange.ts';
@@ -25,7 +25,7 @@ const MAX_BADLY_SEALED = 10;
 interface SealedSessionsOptions {
   readonly jobs: Jobs;
   readonly evidence: EvidenceCache;
-  readonly badlySealed: MinuteCounts;
+  readonly badlySealed: WindowCounts;
   readonly clock: () => number;
 }
 
@@ -36,7 +36,7 @@ interface SealedSessionsOptions {
 export class SealedSessions {
   readonly #jobs: Jobs;
   readonly #evidence: EvidenceCache;
-  readonly #badlySealed: MinuteCounts;
+  readonly #badlySealed: WindowCounts;
   readonly #open: OpenSessions;
   readonly #sessions = new Map<string, Session>();
   /**

@@ -12,6 +12,7 @@ import {
 } from '#bus-schemas';
 import { type Endpoint, endpoint } from '#coordinator/bus.ts';
 import { namedStatement, queryNamed } from '#coordinator/statement.ts';
+import { WindowCounts } from '#coordinator/window-counts.ts';
 import { counter } from '#observability';
 import { isRenewalNonce, newRenewalNonce } from '../core/renewal-nonce.ts';
 import { accountKey } from '../provider-account.ts';
@@ -54,8 +55,8 @@ export function renewalEndpoints({
   now,
 }: RenewalOptions): Endpoint[] {
   const renewals = counter(metrics, 'dinf_trust_renewals_total');
-  const limit = new HourlyCount(now);
-  const reads = new HourlyCount(now);
+  const limit = new WindowCounts({ windowMs: HOUR_MS, now });
+  const reads = new WindowCounts({ windowMs: HOUR_MS, now });
 
   /** Reads the machine, if the request is signed with its key and with a fresh nonce. */
   const signedBy = async (
@@ -112,25 +113,4 @@ export function renewalEndpoints({
       return isTooOften ? { ok: false, code: 'too_often' } : { ok: true };
     }),
   ];
-}
-
-/** Counts per machine in the running hour; at most one entry per enrolled machine. */
-class HourlyCount {
-  readonly #now: () => number;
-  readonly #counts = new Map<string, number>();
-  #endsAt = 0;
-
-  constructor(now: () => number) {
-    this.#now = now;
-  }
-
-  add(provider: string): number {
-    if (this.#now() >= this.#endsAt) {
-      this.#counts.clear();
-      this.#endsAt = this.#now() + HOUR_MS;
-    }
-    const count = (this.#counts.get(provider) ?? 0) + 1;
-    this.#counts.set(provider, count);
-    return count;
-  }
 }
