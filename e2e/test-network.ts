@@ -125,6 +125,7 @@ export class TestNetwork implements AsyncDisposable {
   readonly log: Logger;
   readonly #database: Pool;
   readonly #logLines: string[];
+  readonly #owned: AsyncDisposable;
 
   constructor(parts: {
     network: Network;
@@ -135,6 +136,8 @@ export class TestNetwork implements AsyncDisposable {
     database: Pool;
     log: Logger;
     logLines: string[];
+    /** All resources of the network, which end with it. */
+    owned: AsyncDisposable;
   }) {
     this.network = parts.network;
     this.apart = parts.apart;
@@ -144,6 +147,7 @@ export class TestNetwork implements AsyncDisposable {
     this.#database = parts.database;
     this.log = parts.log;
     this.#logLines = parts.logLines;
+    this.#owned = parts.owned;
   }
 
   get url(): string {
@@ -350,10 +354,7 @@ export class TestNetwork implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.fleet[Symbol.asyncDispose]();
-    await this.#database.end();
-    await this.apart[Symbol.asyncDispose]();
-    await this.network[Symbol.asyncDispose]();
+    await this.#owned[Symbol.asyncDispose]();
   }
 }
 
@@ -374,15 +375,18 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
     ...(options.clusterOf !== undefined && { clusterOf: options.clusterOf }),
     ...(options.routeUrl && { routeUrl: options.routeUrl }),
   };
-  const network = await startNetwork({
-    log,
-    ...nodeStarters(await chooseRuntime()),
-    config: { http, receiptGraceMs, ...config },
-    components,
-    ...cluster,
-    ...(options.databaseUrl !== undefined && { databaseUrl: options.databaseUrl }),
-  });
-  const apart = new SeparateComponents(network, log);
+  await using stack = new AsyncDisposableStack();
+  const network = stack.use(
+    await startNetwork({
+      log,
+      ...nodeStarters(await chooseRuntime()),
+      config: { http, receiptGraceMs, ...config },
+      components,
+      ...cluster,
+      ...(options.databaseUrl !== undefined && { databaseUrl: options.databaseUrl }),
+    }),
+  );
+  const apart = stack.use(new SeparateComponents(network, log));
   for (const name of alone) await apart.start(name);
   await network.putModels(
     simulatedModels.map((model) => ({
@@ -392,39 +396,43 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
     })),
     simulatedAliases,
   );
-  const fleet = await startFleet({
-    coordinatorUrl: network.url,
-    token: network.enrolToken,
-    count: options.providers,
-    natsServer: network.natsServer,
-    home: `${network.home}/fleet`,
-    leaves: options.leaves ?? 'own',
-    log,
-    profile: () => ({
-      chip: 'm3-ultra',
-      endless: options.endless ?? true,
-      tokenMs: options.tokenMs,
-      ...(options.firstTokenMs !== undefined && { firstTokenMs: options.firstTokenMs }),
-      ...(options.startsCold && { startsCold: true }),
-      ...(options.maxConcurrency !== undefined && { maxConcurrency: options.maxConcurrency }),
-      builds: simulatedBuilds.map((build) => ({
-        ...build,
-        ...(contextTokens && { contextTokens, kvBytesPerToken: 1 }),
-      })),
-    }),
-    ...(options.faults && { faults: options.faults }),
-  });
-  const { apiKey, account } = await network.createKey({
-    name: 'test',
-    creditMicroUsd: CREDIT_MICRO_USD,
-  });
   // The owner reads every table; only the coordinator's own pool can connect to several hosts.
   const database =
     options.databaseUrl === undefined
       ? new Pool({ connectionString: network.databaseUrl, max: 2 })
       : connectDatabase(network.databaseUrl, { max: 2 });
   database.on('error', () => undefined);
-  const testNetwork = new TestNetwork({
+  stack.defer(() => database.end());
+  const fleet = stack.use(
+    await startFleet({
+      coordinatorUrl: network.url,
+      token: network.enrolToken,
+      count: options.providers,
+      natsServer: network.natsServer,
+      home: `${network.home}/fleet`,
+      leaves: options.leaves ?? 'own',
+      log,
+      profile: () => ({
+        chip: 'm3-ultra',
+        endless: options.endless ?? true,
+        tokenMs: options.tokenMs,
+        ...(options.firstTokenMs !== undefined && { firstTokenMs: options.firstTokenMs }),
+        ...(options.startsCold && { startsCold: true }),
+        ...(options.maxConcurrency !== undefined && { maxConcurrency: options.maxConcurrency }),
+        builds: simulatedBuilds.map((build) => ({
+          ...build,
+          ...(contextTokens && { contextTokens, kvBytesPerToken: 1 }),
+        })),
+      }),
+      ...(options.faults && { faults: options.faults }),
+    }),
+  );
+  const { apiKey, account } = await network.createKey({
+    name: 'test',
+    creditMicroUsd: CREDIT_MICRO_USD,
+  });
+  await allProvidersKnown(network, options.providers);
+  return new TestNetwork({
     network,
     apart,
     fleet,
@@ -433,12 +441,11 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
     database,
     log,
     logLines,
+    owned: stack.move(),
   });
-  await allProvidersKnown(testNetwork, options.providers);
-  return testNetwork;
 }
 
-async function allProvidersKnown({ network }: TestNetwork, count: number): Promise<void> {
+async function allProvidersKnown(network: Network, count: number): Promise<void> {
   const known = async () =>
     new Set(
       (await network.coordinator.bus.call(services.routing.fleet, {}, CALL)).providers.map(

@@ -31,7 +31,7 @@ import { documentApi } from './http/api-document.ts';
 import { createAuth } from './http/authenticate.ts';
 import { limitConnections } from './http/connection-limit.ts';
 import { addRoutes } from './http/routes.ts';
-import { startTlsListener } from './http/tls-listener.ts';
+import { startTlsListener, type TlsListener } from './http/tls-listener.ts';
 import { endVanishedClients } from './http/vanished-clients.ts';
 import { IdempotentAnswers } from './idempotent-answers.ts';
 import { KeyCache } from './identity/key-cache.ts';
@@ -69,19 +69,22 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const ingress = newIngressId();
   const publish = (subject: string, payload: Uint8Array) =>
     bus.connection.publish(subject, payload);
-  const flow = new FlowSender({
-    ingress,
-    publish,
-    proofs: await DeliveryProofs.open(config.coreCredentials),
-  });
-  const keys = new KeyCache(bus, { clock, now });
-  const users = new Users(bus, config.oidc && new TokenVerifier(config.oidc, log), now);
-  const catalog = new CatalogCache(bus, log);
+  await using stack = new AsyncDisposableStack();
+  const tokenCounter = stack.use(new TokenCounter());
+  const cells = stack.use(new Cells(bus, clock));
+  const users = stack.use(new Users(bus, config.oidc && new TokenVerifier(config.oidc, log), now));
+  const keys = stack.use(new KeyCache(bus, { clock, now }));
+  const catalog = stack.use(new CatalogCache(bus, log));
+  const flow = stack.use(
+    new FlowSender({
+      ingress,
+      publish,
+      proofs: await DeliveryProofs.open(config.coreCredentials),
+    }),
+  );
   const senders = new RelaySenders();
   const ownMachines = new OwnMachines(bus, clock);
-  const cells = new Cells(bus, clock);
   const places = new PlaceFinder(bus, cells);
-  const tokenCounter = new TokenCounter();
   const jobs = new Jobs({
     ingress,
     bus,
@@ -113,11 +116,17 @@ export async function startIngress(context: Context): Promise<Ingress> {
     ...(catalog.isLoaded ? [] : ['catalog']),
   ];
   const degraded = () => degradations(bus);
+  const admin = config.admin && createServer({ log, ...config });
+  if (admin !== undefined) stack.defer(() => closeServer(admin));
   const rejected = counter(metrics, 'dinf_http_rejected_total');
   const server = createServer({
     log,
     onRejected: (code) => rejected.inc({ code }),
     ...config,
+  });
+  let tls: TlsListener | undefined;
+  stack.defer(async () => {
+    await Promise.all([closeServer(server), tls?.[Symbol.asyncDispose]()]);
   });
   // A proxy must not send its next request on a connection that is about to be closed.
   server.addHook('onRequest', async (_request, reply) => {
@@ -171,21 +180,21 @@ export async function startIngress(context: Context): Promise<Ingress> {
   });
   const url = await server.listen({ host: config.http.host, port: config.http.port });
   log.info({ url, ingress }, 'the API listens');
-  const tls =
-    config.https &&
-    (await startTlsListener({
-      server,
-      https: config.https,
-      limits: limitsOfNode(config),
-      log,
-      metrics,
-    }));
-  if (tls !== undefined) log.info({ url: tls.url, ingress }, 'the API listens with TLS');
+  if (config.https !== undefined) {
+    const limits = limitsOfNode(config);
+    tls = await startTlsListener({ server, https: config.https, limits, log, metrics });
+    log.info({ url: tls.url, ingress }, 'the API listens with TLS');
+  }
   const listeners = [server.server, ...(tls ? [tls.server] : [])];
   limitConnections(listeners, { log, metrics });
   measured(metrics, 'dinf_http_connections', () => openConnections(listeners));
-  const vanished = listeners.map((listener) => endVanishedClients({ server: listener, log }));
-  const admin = config.admin && createServer({ log, ...config });
+  for (const listener of listeners) stack.use(endVanishedClients({ server: listener, log }));
+  stack.use(jobs);
+  stack.use(storedRuns);
+  stack.defer(async () => {
+    await drain.close();
+    await jobs.end(config.drainMs);
+  });
   if (admin !== undefined) {
     await documentApi(admin);
     const operators = new Api(admin, { operator: operatorAuth(bus, addressLimiter()) }, bus);
@@ -195,22 +204,8 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const adminUrl = await admin?.listen(config.admin);
   if (adminUrl !== undefined) log.info({ url: adminUrl }, 'the routes for operators are listening');
 
-  const stop = async (): Promise<void> => {
-    await drain.close();
-    await jobs.end(config.drainMs);
-    await storedRuns[Symbol.asyncDispose]();
-    await jobs[Symbol.asyncDispose]();
-    for (const watch of vanished) watch[Symbol.dispose]();
-    await Promise.all([closeServer(server), tls?.[Symbol.asyncDispose]()]);
-    if (admin !== undefined) await closeServer(admin);
-    flow[Symbol.dispose]();
-    catalog[Symbol.dispose]();
-    keys[Symbol.dispose]();
-    users[Symbol.dispose]();
-    cells[Symbol.dispose]();
-    await tokenCounter[Symbol.asyncDispose]();
-  };
-  return { name: 'ingress', url, adminUrl, [Symbol.asyncDispose]: stop };
+  const owned = stack.move();
+  return { name: 'ingress', url, adminUrl, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** Loads the code for traces only if it is needed. */

@@ -84,11 +84,14 @@ export async function startAgent({
   };
   const { signer } = identity;
   const keys = await SealingKeys.make(clock);
-  const receipts = await ReceiptKeeper.open({
-    send: (payload) => publish(providerSubjects.up('receipt'), payload),
-    file: receiptsFile,
-    log,
-  });
+  await using stack = new AsyncDisposableStack();
+  const receipts = stack.use(
+    await ReceiptKeeper.open({
+      send: (payload) => publish(providerSubjects.up('receipt'), payload),
+      file: receiptsFile,
+      log,
+    }),
+  );
   const desk = new JobDesk({
     engine,
     recipients: () => keys.recipients,
@@ -103,15 +106,18 @@ export async function startAgent({
     },
   });
   let draining = false;
-  const announcer = new Announcer({
-    engine,
-    publish,
-    random,
-    agentVersion: AGENT_VERSION,
-    jobsOf: (build) => desk.generating(build),
-    sealingKey: () => keys.announced,
-    isDraining: () => draining,
-  });
+  const announcer = stack.use(
+    new Announcer({
+      engine,
+      publish,
+      random,
+      agentVersion: AGENT_VERSION,
+      jobsOf: (build) => desk.generating(build),
+      sealingKey: () => keys.announced,
+      isDraining: () => draining,
+    }),
+  );
+  stack.defer(() => desk.cancelAll());
   const attester = new Attester({
     identity,
     agentVersion: AGENT_VERSION,
@@ -156,18 +162,21 @@ export async function startAgent({
     [providerSubjects.down('demand')]: reader(DemandReport, (report) => observer?.demanded(report)),
     [providerSubjects.down('load')]: reader(Load, ({ build }) => engine.load(build)),
   };
-  const subscription = connection.subscribe(providerSubjects.everyDown, {
-    callback: (error, message) => {
-      if (!error) dispatch(handlers, message, log);
-    },
-  });
   const ticker = setInterval(() => {
     desk.tick();
     receipts.tick(clock());
     attester.tick();
     keys.tick(() => attester.ask());
   }, TICK_MS);
+  stack.defer(() => clearInterval(ticker));
+  const subscription = connection.subscribe(providerSubjects.everyDown, {
+    callback: (error, message) => {
+      if (!error) dispatch(handlers, message, log);
+    },
+  });
+  stack.defer(() => subscription.unsubscribe());
   announcer.hello();
+  const owned = stack.move();
 
   return {
     get running() {
@@ -187,13 +196,7 @@ export async function startAgent({
       while (desk.running > 0 && clock() < giveUpAt)
         await new Promise((resolve) => setTimeout(resolve, TICK_MS));
     },
-    [Symbol.asyncDispose]: async () => {
-      subscription.unsubscribe();
-      clearInterval(ticker);
-      desk.cancelAll();
-      announcer[Symbol.dispose]();
-      await receipts[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 

@@ -60,26 +60,29 @@ export async function startLeaf({
   const watcher = { user: WATCHER, password: newPassword() };
   let hubs = [...new Set(enrolments.flatMap(({ leafUrls }) => leafUrls))];
   let [caFile] = enrolments.flatMap(({ hubCaFile }) => hubCaFile ?? []);
-  const server = await startNatsServer({
-    binary,
-    home,
-    name: 'leaf',
-    config: (place) => leafConfig(place, { hubs, remotes, watcher, ...(caFile && { caFile }) }),
-  });
+  await using stack = new AsyncDisposableStack();
+  const server = stack.use(
+    await startNatsServer({
+      binary,
+      home,
+      name: 'leaf',
+      config: (place) => leafConfig(place, { hubs, remotes, watcher, ...(caFile && { caFile }) }),
+    }),
+  );
+  const watches = stack.use(new AsyncDisposableStack());
   // The leaf is started again however often it fails, because no operator sits at the machine. The
   // agents reconnect by themselves.
-  const supervision = keepRunning({ name: 'the leaf node', child: server, log });
-  const watch = await LinkWatch.start({
-    ...watcher,
-    server,
-    hubs: () => hubs,
-    limitMs: withoutLinkMs,
-    log,
-  });
-  const endWatches = async (): Promise<void> => {
-    await watch[Symbol.asyncDispose]();
-    await supervision[Symbol.asyncDispose]();
-  };
+  watches.use(keepRunning({ name: 'the leaf node', child: server, log }));
+  const watch = watches.use(
+    await LinkWatch.start({
+      ...watcher,
+      server,
+      hubs: () => hubs,
+      limitMs: withoutLinkMs,
+      log,
+    }),
+  );
+  const owned = stack.move();
   return {
     server,
     get link() {
@@ -105,13 +108,10 @@ export async function startLeaf({
       await server.reload();
     },
     kill: async () => {
-      await endWatches();
+      await watches.disposeAsync();
       await server.kill();
     },
-    [Symbol.asyncDispose]: async () => {
-      await endWatches();
-      await server.stop();
-    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
