@@ -148,9 +148,8 @@ export function addOperatorAccountRoutes(admin: AdminApi): void {
     reply: Account,
     example: {
       body: {
+        ...byField(RATE_LIMITS, () => null),
         rpm_limit: 60,
-        itpm_limit: null,
-        otpm_limit: null,
         daily_limit_micro_usd: 5_000_000,
       },
     },
