@@ -1,9 +1,9 @@
-import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { InferenceRequest } from '#bus-schemas';
 import type { Answer } from '#http-api/answer.ts';
 import { StreamAnswer, WholeAnswer } from '#http-api/answer-writers.ts';
+import { cacheScopeOf } from '#http-api/core/cache-scope.ts';
 import { type ChatIntent, forwardedRequest, introspectChat } from '#http-api/core/introspect.ts';
 import { type JsonObject, parseJson } from '#http-api/core/json.ts';
 import { ignoredHeader } from '#http-api/core/parameters/parameter.ts';
@@ -60,7 +60,7 @@ async function infer(
   const intent = introspectChat(chat);
   for (const [name, value] of Object.entries(ignoredHeader(ignored)))
     reply.raw.setHeader(name, value);
-  const scope = scopeOf(secret, authorization);
+  const scope = cacheScopeOf({ secret, kind: 'sealed', authorization, now: Date.now() });
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());
   const wish = { ...wishOf(intent, scope), route: request.headers['x-dinf-route']?.toString() };
@@ -76,16 +76,6 @@ async function infer(
   const answer = answerFor(surface, { request, reply, serving: first.value, intent, body, memory });
   await writeAnswer(events, answer, reply, gone.signal);
   return reply;
-}
-
-/**
- * The cache scope: a digest that is the same for all requests of one API key on one day. The
- * coordinator and providers cannot derive anything else from it.
- */
-function scopeOf(secret: Uint8Array, authorization: string): string {
-  return createHmac('sha256', secret)
-    .update(`dinf sealed scope ${new Date().toISOString().slice(0, 10)} ${authorization}`)
-    .digest('base64url');
 }
 
 function wishOf(intent: ChatIntent, scope: string) {

@@ -1,6 +1,6 @@
-import { createHmac } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { InferenceRequest, newJobId } from '#bus-schemas';
+import { cacheScopeOf } from '#http-api/core/cache-scope.ts';
 import { type ChatIntent, forwardedRequest, introspectChat } from '#http-api/core/introspect.ts';
 import type { JsonObject } from '#http-api/core/json.ts';
 import { ignoredHeader } from '#http-api/core/parameters/parameter.ts';
@@ -47,7 +47,7 @@ export async function prepareJob(
   const { chat, ignored } = lowerRequest(surface, openCompactions(body, { account, secret }));
   const intent = introspectChat(chat);
   const { headers, refusal, job } = await admitJob(intent, request, deps);
-  const cacheScope = cacheScopeOf(secret);
+  const cacheScope = cacheScopeOf({ secret, kind: 'cache', now: deps.now() });
   const id = newJobId();
   const { maxOutputTokens } = job;
   const spec: JobSpec = {
@@ -83,17 +83,4 @@ export async function prepareJob(
  */
 function topLogprobsOf({ logprobs, top_logprobs: top }: JsonObject): number | undefined {
   return logprobs === true ? (typeof top === 'number' ? top : 0) : undefined;
-}
-
-/**
- * The cache scope: a digest that is the same for all prompts of one API key on one day. A provider
- * reuses cached prompts only within one scope.
- *
- * The attack: a customer sends guesses of another customer's prompt, and learns from a faster
- * answer that a guess is in the cache.
- */
-function cacheScopeOf(secret: string): string {
-  return createHmac('sha256', secret)
-    .update(`dinf cache scope ${new Date().toISOString().slice(0, 10)}`)
-    .digest('base64url');
 }
