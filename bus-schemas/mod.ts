@@ -197,6 +197,7 @@ export {
   providerOf,
   type UpKind,
 } from './subjects.ts';
+export { BYTES_PER_TOKEN } from './token-estimate.ts';
 export { type Arrival, parseArrival } from './trace.ts';
 export {
   isHeadSigned,

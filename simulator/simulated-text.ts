@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Finish, InferenceRequest } from '#bus-schemas';
+import { BYTES_PER_TOKEN, type Finish, type InferenceRequest } from '#bus-schemas';
 
 /**
  * Words of generated text. The text depends only on the request, so that a test can compute each
@@ -42,7 +42,6 @@ const WORDS = [
 ] as const;
 const SHORTEST = 60;
 const SPREAD = 240;
-const BYTES_PER_TOKEN = 4;
 const TOKENS_PER_MESSAGE = 4;
 
 type Chat = InferenceRequest['chat'];

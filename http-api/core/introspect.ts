@@ -1,4 +1,4 @@
-import type { InferenceRequest, KeyAmounts, Trait } from '#bus-schemas';
+import { BYTES_PER_TOKEN, type InferenceRequest, type KeyAmounts, type Trait } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { checkChat } from './chat-request.ts';
 import type { ChatRequest } from './chat-schema.ts';
@@ -33,7 +33,6 @@ export interface ChatIntent extends ProviderPreferences {
 }
 
 export const MESSAGE_FRAMING_TOKENS = 4;
-export const BYTES_PER_TOKEN = 4;
 export const TOKENS_PER_IMAGE = 300;
 /** Most tokens that a model's template adds around a list of tools. */
 export const TOOLS_PREAMBLE_TOKENS = 512;

@@ -1,6 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import type { Prefix } from '#bus-schemas';
-import { BYTES_PER_TOKEN } from './introspect.ts';
+import { BYTES_PER_TOKEN, type Prefix } from '#bus-schemas';
 import type { JsonObject } from './json.ts';
 
 /**

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import {
+  BYTES_PER_TOKEN,
   fromHex,
   Hex,
   JobId,
@@ -14,7 +15,7 @@ import {
   TrustLevel,
   X25519_KEY_BYTES,
 } from '#bus-schemas';
-import { BYTES_PER_TOKEN, TOOLS_PREAMBLE_TOKENS } from '#http-api/core/introspect.ts';
+import { TOOLS_PREAMBLE_TOKENS } from '#http-api/core/introspect.ts';
 import { parseJson } from '#http-api/core/json.ts';
 import { providerPreferences } from '#http-api/core/provider-preferences.ts';
 import { providerWishes } from '#http-api/core/provider-schema.ts';

@@ -1,4 +1,4 @@
-import type { JobResult, Usage } from '#bus-schemas';
+import { BYTES_PER_TOKEN, type JobResult, type Usage } from '#bus-schemas';
 import { chargedFor, type Price } from '#coordinator/job-cost.ts';
 
 /**
@@ -27,11 +27,6 @@ export interface Terms {
 const BASIS_POINTS = 10_000n;
 /** The referrer receives this part of the fee: 2,000 basis points are 20 %. */
 const REFERRAL_BPS = 2_000n;
-/**
- * When the provider reported no usage, the prompt's tokens are estimated at four bytes each. The
- * prompt bound counts bytes.
- */
-const BYTES_PER_TOKEN = 4;
 
 export interface ChargeableJob {
   readonly held: number;
@@ -79,6 +74,7 @@ const NOTHING: Charge = {
  */
 export function chargeFor(job: ChargeableJob, end: End): Charge {
   if (end.result === 'failed' || end.deliveredTokens === 0) return NOTHING;
+  // Without a reported usage, the prompt's tokens are estimated. The prompt bound counts bytes.
   const promptTokens = Math.min(
     end.usage?.promptTokens ?? Math.ceil(job.promptBound / BYTES_PER_TOKEN),
     job.promptBound,
