@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -80,20 +80,45 @@ describe.skipIf(reason !== undefined)(`Codex CLI (${reason ?? VERSION})`, () => 
       .map((line) => JSON.parse(line));
   }
 
-  test('answers two turns of one session, and gets the results of its tools back', {
+  function expectAnswer(events: Event[]): void {
+    expect(events.at(-1)).toMatchObject({ type: 'turn.completed' });
+    expect(events).toContainEqual({
+      type: 'item.completed',
+      item: expect.objectContaining({ type: 'agent_message', text: expect.stringMatching(/./) }),
+    });
+  }
+
+  /** The calls of tools and their results in the session that Codex has saved. */
+  async function savedItems(): Promise<Item[]> {
+    const names = await readdir(join(home, 'sessions'), { recursive: true });
+    const files = names.filter((name) => name.endsWith('.jsonl'));
+    const texts = await Promise.all(
+      files.map((name) => readFile(join(home, 'sessions', name), 'utf8')),
+    );
+    return texts
+      .join('')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line): Item => JSON.parse(line).payload);
+  }
+
+  test('answers two turns of one session with the default tools, and runs those it calls', {
     timeout: 240_000,
   }, async () => {
-    const first = await turn('Read the file.');
+    expectAnswer(await turn('Read the file.'));
     // The second request of the turn brings the results of the tools that the first one called.
     expect(await network.charges()).toHaveLength(2);
-    const second = await turn('resume', '--last', 'Go on.');
-    for (const events of [first, second]) {
-      expect(events.at(-1)).toMatchObject({ type: 'turn.completed' });
-      expect(events).toContainEqual({
-        type: 'item.completed',
-        item: expect.objectContaining({ type: 'agent_message', text: expect.stringMatching(/./) }),
-      });
-    }
+    // The simulated model calls the first four tools. Without the tools of the shell, two of them are
+    // in a namespace.
+    expectAnswer(await turn('resume', '--last', '-c', 'features.shell_tool=false', 'Go on.'));
+    const items = await savedItems();
+    const call = items.find(({ namespace }) => namespace === 'multi_agent_v1');
+    expect(call).toMatchObject({ type: 'function_call', name: 'close_agent' });
+    const result = items.find(
+      ({ type, call_id: id }) => type === 'function_call_output' && id === call?.call_id,
+    );
+    // The made-up id belongs to no agent. A tool that Codex does not find is an "unsupported call".
+    expect(result?.output).toMatch(/^invalid agent id/);
   });
 });
 
@@ -102,10 +127,6 @@ const settings = (url: string): string => `
 model = "sim"
 model_provider = "dinf"
 model_context_window = 200000
-web_search = "disabled"
-
-[agents]
-enabled = false
 
 [model_providers.dinf]
 name = "d-inference"
@@ -113,6 +134,14 @@ base_url = "${url}/v1"
 env_key = "DINF_API_KEY"
 wire_api = "responses"
 `;
+
+interface Item {
+  readonly type?: string;
+  readonly namespace?: string;
+  readonly name?: string;
+  readonly call_id?: string;
+  readonly output?: unknown;
+}
 
 interface Event {
   readonly type: string;

@@ -150,6 +150,7 @@ const OutputItem = Type.Union([
     type: Type.Literal('function_call'),
     status: text,
     call_id: text,
+    namespace: Type.Optional(text),
     name: text,
     arguments: text,
   }),

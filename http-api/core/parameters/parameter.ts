@@ -1,6 +1,6 @@
 import { type TSchema, Type } from 'typebox';
 import { ApiError } from '../../errors.ts';
-import { invalid, isGiven, isObject, type JsonObject } from '../json.ts';
+import { invalid, isGiven, isObject, type JsonObject, quoted } from '../json.ts';
 
 /**
  * The fields that requests of a surface may have. No field is ignored silently: a field is
@@ -15,12 +15,17 @@ export type Parameter =
       readonly schema: TSchema;
       /** Fields of the value, if it is an object whose fields differ in their use. */
       readonly fields?: ParameterTable;
+      /** Uses by the `type` of an element, if the value is a list of elements of several types. */
+      readonly types?: ParameterTable;
     }
   | { readonly use: 'ignored'; readonly reason: string }
   | {
       readonly use: 'refused';
       readonly reason: string;
-      /** Values that ask for nothing, such as an empty list. They are accepted. */
+      /**
+       * Values that ask for nothing, such as an empty list. They are accepted. An element of a list
+       * asks for nothing if it has all fields of such a value.
+       */
       readonly neutral: readonly unknown[];
       /** Fields of `error.details`. */
       readonly details?: Readonly<Record<string, unknown>>;
@@ -34,6 +39,11 @@ export const supported = (schema: TSchema, fields?: ParameterTable): Parameter =
   use: 'supported',
   schema,
   ...(fields && { fields }),
+});
+export const supportedTypes = (schema: TSchema, types: ParameterTable): Parameter => ({
+  use: 'supported',
+  schema,
+  types,
 });
 export const ignored = (reason: string): Parameter => ({ use: 'ignored', reason });
 export const unsupported = (reason: string, ...neutral: readonly unknown[]): Parameter => ({
@@ -79,10 +89,11 @@ function checkFields(
     const parameter = Object.hasOwn(table, field) ? table[field] : undefined;
     switch (parameter?.use) {
       case 'supported':
-        fields[field] =
-          parameter.fields !== undefined && isObject(value)
-            ? checkFields(parameter.fields, value, `${name}.`, without)
-            : value;
+        if (parameter.fields !== undefined && isObject(value))
+          fields[field] = checkFields(parameter.fields, value, `${name}.`, without);
+        else if (parameter.types !== undefined && Array.isArray(value))
+          fields[field] = checkElements(parameter.types, value, name, without);
+        else fields[field] = value;
         break;
       case 'ignored':
         without.push(name);
@@ -101,6 +112,35 @@ function checkFields(
   }
   return fields;
 }
+
+/**
+ * The elements that have an effect. Those without effect are left out, and named once for each type,
+ * because the names become a header.
+ */
+function checkElements(
+  types: ParameterTable,
+  elements: readonly unknown[],
+  name: string,
+  without: string[],
+): unknown[] {
+  return elements.filter((element, index) => {
+    const type = isObject(element) ? element['type'] : undefined;
+    const use = typeof type === 'string' && Object.hasOwn(types, type) ? types[type] : undefined;
+    if (use?.use === 'supported') return true;
+    if (use === undefined || (use.use === 'refused' && !use.neutral.some(isPartOf(element))))
+      throw invalid(
+        name,
+        `${name}[${index}]: the type ${quoted(type)} is not supported${use === undefined ? '.' : `: ${use.reason}`}`,
+      );
+    if (!without.includes(`${name}.${type}`)) without.push(`${name}.${type}`);
+    return false;
+  });
+}
+
+const isPartOf = (element: unknown) => (part: unknown) =>
+  isObject(element) &&
+  isObject(part) &&
+  Object.entries(part).every(([field, value]) => isSame(element[field], value));
 
 const isSame = (one: unknown, other: unknown): boolean =>
   one === other || JSON.stringify(one) === JSON.stringify(other);

@@ -15,7 +15,9 @@ export function parametersPage(): string {
     '  for nothing and are accepted;',
     `- **no effect**: it is accepted, and the header \`${IGNORED_HEADER}\` of the answer names it.`,
     '',
-    'A field that is not on this page is refused. Null counts as absent.',
+    'A field that is not on this page is refused. Null counts as absent. A row such as `tools[]: web_search` is',
+    'about the elements of this `type` in a list. An element that asks for nothing is left out, and the header',
+    'names its type.',
   ];
   for (const { path, parameters } of surfaces)
     lines.push(
@@ -35,6 +37,7 @@ const rowsOf = (table: ParameterTable, prefix: string): string[] =>
     .flatMap(([name, parameter]) => [
       `| \`${prefix}${name}\` | ${useOf(parameter)} | ${'reason' in parameter ? parameter.reason : ''} |`,
       ...('fields' in parameter ? rowsOf(parameter.fields ?? {}, `${prefix}${name}.`) : []),
+      ...('types' in parameter ? rowsOf(parameter.types ?? {}, `${prefix}${name}[]: `) : []),
     ]);
 
 function useOf(parameter: Parameter): string {

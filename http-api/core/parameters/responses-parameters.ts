@@ -5,6 +5,7 @@ import {
   type ParameterTable,
   supported,
   supportedFields,
+  supportedTypes,
   unsupported,
 } from './parameter.ts';
 import {
@@ -17,6 +18,31 @@ import {
 
 const optional = Type.Optional;
 const any = Type.Unknown();
+const NO_SEARCH = 'There is no web search here.';
+const NOT_HOSTED = 'Hosted tools do not exist here.';
+const AS_FUNCTION = 'Offer it as a function.';
+
+/** Types of tools. A search of stored pages alone finds nothing here, and Codex offers it always. */
+const toolTypes: ParameterTable = {
+  function: supported(any),
+  namespace: supported(any),
+  web_search: unsupported(NO_SEARCH, { external_web_access: false }),
+  web_search_2025_08_26: unsupported(NO_SEARCH, { external_web_access: false }),
+  web_search_preview: unsupported(NO_SEARCH),
+  web_search_preview_2025_03_11: unsupported(NO_SEARCH),
+  custom: unsupported(AS_FUNCTION),
+  local_shell: unsupported(AS_FUNCTION),
+  shell: unsupported(AS_FUNCTION),
+  apply_patch: unsupported(AS_FUNCTION),
+  mcp: unsupported('The network connects to no MCP servers. Offer their tools as functions.'),
+  tool_search: unsupported('Offer the tools themselves.'),
+  file_search: unsupported(NOT_HOSTED),
+  code_interpreter: unsupported(NOT_HOSTED),
+  image_generation: unsupported(NOT_HOSTED),
+  computer: unsupported(NOT_HOSTED),
+  computer_use_preview: unsupported(NOT_HOSTED),
+  programmatic_tool_calling: unsupported(NOT_HOSTED),
+};
 
 /** `POST /v1/responses` of OpenAI, OpenResponses and OpenRouter, and its routes for counts. */
 export const responsesParameters: ParameterTable = {
@@ -28,7 +54,6 @@ export const responsesParameters: ParameterTable = {
     max_output_tokens: chatFields.max_output_tokens,
     max_tokens: chatFields.max_tokens,
     stop: chatFields.stop,
-    tools: optional(Type.Array(any)),
     tool_choice: optional(any),
     parallel_tool_calls: chatFields.parallel_tool_calls,
     top_logprobs: chatFields.top_logprobs,
@@ -59,6 +84,7 @@ export const responsesParameters: ParameterTable = {
     ),
   }),
   ...sampling,
+  tools: supportedTypes(optional(Type.Array(any)), toolTypes),
   text: supported(optional(any), {
     format: supported(optional(any)),
     verbosity: ignored('The models have no such setting.'),

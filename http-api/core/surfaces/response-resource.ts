@@ -2,6 +2,7 @@ import { costFields } from '../answer-cost.ts';
 import type { AttemptEnd } from '../attempt-end.ts';
 import { isGiven, isObject, type JsonObject } from '../json.ts';
 import { logprobsOf } from './openai-shapes.ts';
+import { calledByClient } from './responses-tools.ts';
 import type { AnswerContent, AnswerHead } from './surface.ts';
 
 /** The objects of OpenAI's Responses API: a response, and the items of its output. */
@@ -56,13 +57,16 @@ const conversationOf = (conversation: unknown) =>
     conversation: isObject(conversation) ? conversation : { id: conversation },
   };
 
-/** A tool of the request with all its fields. */
-const toolOf = (tool: JsonObject) => ({
-  ...tool,
-  description: tool['description'] ?? null,
-  parameters: tool['parameters'] ?? null,
-  strict: tool['strict'] ?? null,
-});
+/** A tool of the request; a function has all its fields. */
+const toolOf = (tool: JsonObject) =>
+  tool['type'] === 'function'
+    ? {
+        ...tool,
+        description: tool['description'] ?? null,
+        parameters: tool['parameters'] ?? null,
+        strict: tool['strict'] ?? null,
+      }
+    : tool;
 
 export const endStatus = ({ finish }: AttemptEnd) =>
   finish === 'length' ? 'incomplete' : 'completed';
@@ -123,7 +127,10 @@ export function itemsOf(
         textPart(text, logprobs && logprobsOf(logprobs).content),
       ),
     );
-  for (const call of calls) items.push(callItem(id('fc', items.length), call, 'completed'));
+  for (const call of calls) {
+    const called = calledByClient(call, head.request['tools']);
+    items.push(callItem(id('fc', items.length), called, 'completed'));
+  }
   return items;
 }
 
@@ -147,13 +154,14 @@ export const textPart = (text: string, logprobs: readonly object[] = []) => ({
 });
 export const callItem = (
   id: string,
-  call: { id: string; name: string; arguments: string },
+  call: { id: string; name: string; namespace?: string; arguments: string },
   status: string,
 ): Item => ({
   id,
   type: 'function_call',
   status,
   call_id: call.id,
+  ...(call.namespace !== undefined && { namespace: call.namespace }),
   name: call.name,
   arguments: call.arguments,
 });

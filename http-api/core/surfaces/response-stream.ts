@@ -13,6 +13,7 @@ import {
   reasoningItem,
   textPart,
 } from './response-resource.ts';
+import { calledByClient } from './responses-tools.ts';
 import { type AnswerHead, Gathering, type StreamWriter, sseEvent } from './surface.ts';
 
 /** Writes a response as the stream of events of the Responses API. */
@@ -130,7 +131,7 @@ export class ResponseStream implements StreamWriter {
       case 'tool': {
         const call = callItem(
           item.id,
-          { id: delta.id ?? '', name: delta.name ?? '', arguments: '' },
+          this.#called({ id: delta.id ?? '', name: delta.name ?? '', arguments: '' }),
           'in_progress',
         );
         return this.#event({
@@ -221,7 +222,7 @@ export class ResponseStream implements StreamWriter {
           done(reasoningItem(open.id, reasoning))
         );
       case 'tool': {
-        const call = calls[0] ?? { id: '', name: '', arguments: '' };
+        const call = this.#called(calls[0] ?? { id: '', name: '', arguments: '' });
         return (
           this.#event({
             type: 'response.function_call_arguments.done',
@@ -232,6 +233,10 @@ export class ResponseStream implements StreamWriter {
         );
       }
     }
+  }
+
+  #called<Call extends { readonly name: string }>(call: Call) {
+    return calledByClient(call, this.#head.request['tools']);
   }
 
   #at() {

@@ -1,4 +1,5 @@
 import { invalid, isGiven, isObject, type JsonObject, quoted } from '../json.ts';
+import { chatName } from './responses-tools.ts';
 
 /** Lowers the input of a Responses request to the messages of the chat contract. */
 
@@ -33,7 +34,7 @@ class Conversation {
           content: contentOf(item['content'], at),
         });
       case 'function_call':
-        return this.#call(item);
+        return this.#call(item, at);
       case 'function_call_output':
         if (!this.#calls.has(item['call_id']))
           throw invalid(
@@ -67,12 +68,18 @@ class Conversation {
     );
   }
 
-  #call(item: JsonObject): void {
+  #call(item: JsonObject, at: string): void {
+    const { name, namespace } = item;
+    if (isGiven(namespace) && typeof namespace !== 'string')
+      throw invalid('input', `${at}: namespace must be a string.`);
     this.#calls.add(item['call_id']);
     const call = {
       id: item['call_id'],
       type: 'function',
-      function: { name: item['name'], arguments: item['arguments'] },
+      function: {
+        name: chatName({ name, ...(typeof namespace === 'string' && { namespace }) }),
+        arguments: item['arguments'],
+      },
     };
     const before = this.messages.at(-1);
     // All tool calls of one turn belong to one message.

@@ -1,5 +1,6 @@
 import { invalid, isGiven, isObject, type JsonObject } from '../json.ts';
 import { messagesOf } from './responses-conversation.ts';
+import { toolChoiceOf, toolsOf } from './responses-tools.ts';
 
 /**
  * Lowers the request of `POST /v1/responses`. Fields that need stored responses are refused: the
@@ -44,7 +45,9 @@ export function lowerResponses(body: JsonObject): JsonObject {
     ...rest,
     messages: [...instructionsOf(body['instructions']), ...messagesOf(body['input'])],
     ...(isGiven(body['tools']) && { tools: toolsOf(body['tools']) }),
-    ...(isGiven(body['tool_choice']) && { tool_choice: toolChoiceOf(body['tool_choice']) }),
+    ...(isGiven(body['tool_choice']) && {
+      tool_choice: toolChoiceOf(body['tool_choice'], body['tools']),
+    }),
     ...(isGiven(effort) && { reasoning_effort: effort }),
     ...(isGiven(format) && { response_format: responseFormatOf(format) }),
     ...((isGiven(body['top_logprobs']) || includes(body['include'], LOGPROBS)) && {
@@ -64,27 +67,6 @@ function instructionsOf(instructions: unknown): JsonObject[] {
   if (typeof instructions !== 'string')
     throw invalid('instructions', 'instructions must be a string.');
   return [{ role: 'system', content: instructions }];
-}
-
-function toolsOf(tools: unknown): unknown {
-  if (!Array.isArray(tools)) throw invalid('tools', 'tools must be an array.');
-  return tools.map((tool, index) => {
-    if (!isObject(tool) || tool['type'] !== 'function')
-      throw invalid('tools', `tools[${index}]: only tools of type "function" are supported.`);
-    const { type, ...definition } = tool;
-    return {
-      type,
-      function: Object.fromEntries(
-        Object.entries(definition).filter(([, value]) => isGiven(value)),
-      ),
-    };
-  });
-}
-
-function toolChoiceOf(choice: unknown): unknown {
-  return isObject(choice) && choice['type'] === 'function' && 'name' in choice
-    ? { type: 'function', function: { name: choice['name'] } }
-    : choice;
 }
 
 function responseFormatOf(format: unknown): unknown {
