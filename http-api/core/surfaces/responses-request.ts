@@ -1,6 +1,6 @@
 import { invalid, isGiven, isObject, type JsonObject } from '../json.ts';
 import { messagesOf } from './responses-conversation.ts';
-import { toolChoiceOf, toolsOf } from './responses-tools.ts';
+import { functionChoiceOf, functionToolsOf } from './responses-tools.ts';
 
 /**
  * Lowers the request of `POST /v1/responses`. Fields that need stored responses are refused: the
@@ -44,9 +44,9 @@ export function lowerResponses(body: JsonObject): JsonObject {
   return {
     ...rest,
     messages: [...instructionsOf(body['instructions']), ...messagesOf(body['input'])],
-    ...(isGiven(body['tools']) && { tools: toolsOf(body['tools']) }),
+    ...(isGiven(body['tools']) && { tools: functionToolsOf(body['tools']) }),
     ...(isGiven(body['tool_choice']) && {
-      tool_choice: toolChoiceOf(body['tool_choice'], body['tools']),
+      tool_choice: functionChoiceOf(body['tool_choice'], body['tools']),
     }),
     ...(isGiven(effort) && { reasoning_effort: effort }),
     ...(isGiven(format) && { response_format: responseFormatOf(format) }),

@@ -109,6 +109,7 @@ const head = (tools: readonly object[]): AnswerHead => ({
   nowSeconds: () => 2,
   includeUsage: true,
   maxOutputTokens: 10,
+  promptTokens: { estimate: 1, bound: 1_000 },
   request: { tools },
 });
 const end = {

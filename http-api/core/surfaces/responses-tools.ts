@@ -27,7 +27,7 @@ const MAX_NAME = 64;
 /** Length of the digest that ends a shortened name, in hexadecimal digits. */
 const DIGEST_LENGTH = 8;
 
-export function toolsOf(tools: unknown): JsonObject[] {
+export function functionToolsOf(tools: unknown): JsonObject[] {
   if (!Array.isArray(tools)) throw invalid('tools', 'tools must be an array.');
   const namespaces = new Map<unknown, string | undefined>();
   return [...functionsIn(tools)].map(({ at, known, definition }) => {
@@ -39,7 +39,7 @@ export function toolsOf(tools: unknown): JsonObject[] {
   });
 }
 
-export function toolChoiceOf(choice: unknown, tools: unknown): unknown {
+export function functionChoiceOf(choice: unknown, tools: unknown): unknown {
   if (!isObject(choice) || choice['type'] !== 'function' || !('name' in choice)) return choice;
   const known = namesIn(tools).find(({ name }) => name === choice['name']) ?? {
     name: choice['name'],
