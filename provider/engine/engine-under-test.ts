@@ -1,8 +1,10 @@
-import type { Delta, Finish, Usage } from '#bus-schemas';
+import type { Delta, Finish, PromptUsage, Usage } from '#bus-schemas';
 import type { Engine, GenerationRequest, Sequence } from './engine.ts';
 
 /** The output of one request, collected from its sink. */
 export interface Answer {
+  /** Undefined if the engine stated no tokens of the prompt before its first delta. */
+  readonly prompt: PromptUsage | undefined;
   readonly deltas: Delta[];
   readonly text: string;
   readonly calls: { readonly name: string; text: string }[];
@@ -18,7 +20,11 @@ export function begin(
 ): { answer: Promise<Answer>; sequence: Sequence } {
   const { promise: answer, resolve, reject } = Promise.withResolvers<Answer>();
   const deltas: Delta[] = [];
+  let prompt: PromptUsage | undefined;
   const sequence: Sequence = engine.generate(request, {
+    begun: (usage) => {
+      prompt = usage;
+    },
     delta: (delta) => {
       deltas.push(delta);
       onDelta(delta, () => sequence);
@@ -26,6 +32,7 @@ export function begin(
     refuse: reject,
     end: (finish, usage, { stopSequence } = {}) =>
       resolve({
+        prompt,
         deltas,
         finish,
         usage,

@@ -185,12 +185,13 @@ test('token counts far above those of the tokenizer are replaced by those', asyn
   };
   await using engine = await open();
   expect(engine.slots()).toMatchObject([{ build: 'dinf-tiny-4bit', contextTokens: 2_048 }]);
-  const { usage: billed } = await begin(engine, {
+  const { prompt, usage: billed } = await begin(engine, {
     build: 'dinf-tiny-4bit',
     chat: { ...chat, messages: [{ role: 'user', content: '12+7=' }] },
     maxTokens: 50,
   }).answer;
   expect(billed).toMatchObject({ promptTokens: 15, completionTokens: 2 });
+  expect(prompt).toEqual({ promptTokens: 15, cachedTokens: 0 });
 });
 
 test('the models of Ollama have its abilities, and an embedding model is left out', async () => {

@@ -49,6 +49,7 @@ export class UpstreamSequence implements Sequence {
   #resumed: PromiseWithResolvers<void> | undefined;
   #firstAt: number | undefined;
   #text = '';
+  #prompt: { readonly tokens: number | undefined } | undefined;
   #hasEnded = false;
 
   constructor(options: SequenceOptions) {
@@ -111,9 +112,25 @@ export class UpstreamSequence implements Sequence {
   }
 
   #pass(delta: Delta): void {
-    this.#firstAt ??= this.#options.clock();
+    if (this.#firstAt === undefined) {
+      this.#firstAt = this.#options.clock();
+      this.#begin();
+    }
     if (this.#options.model.text !== undefined) this.#text += delta.text;
     this.#options.sink.delta(delta);
+  }
+
+  /** States the tokens of the prompt as counted here: the server reports its own count at the end. */
+  #begin(): void {
+    const promptTokens = this.#tokensInPrompt();
+    if (promptTokens !== undefined) this.#options.sink.begun?.({ promptTokens, cachedTokens: 0 });
+  }
+
+  /** Counted once; undefined if this program cannot count the tokens of the model. */
+  #tokensInPrompt(): number | undefined {
+    const { chat, model } = this.#options;
+    this.#prompt ??= { tokens: model.text?.promptTokensOf(chat) };
+    return this.#prompt.tokens;
   }
 
   /** The server may have stopped before its first delta; then another machine can answer. */
@@ -147,7 +164,7 @@ export class UpstreamSequence implements Sequence {
   #usage(): Usage {
     const { chat, model, maxTokens } = this.#options;
     const { usage, tokens } = this.#reader;
-    const inPrompt = model.text?.promptTokensOf(chat);
+    const inPrompt = this.#tokensInPrompt();
     const promptTokens =
       usage === undefined
         ? (inPrompt ?? Math.ceil(JSON.stringify(chat.messages).length / CHARACTERS_PER_TOKEN))
