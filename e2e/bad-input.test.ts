@@ -56,7 +56,7 @@ describe('bad input gets a clear error in the OpenAI envelope', () => {
     ['an unknown model', chat({ model: 'gpt-99' }), 404, 'model_not_found', 'model'],
     ['a number as model', chat({ model: 4 }), 400, 'invalid_request', 'model'],
     ['text as messages', chat({ messages: SECRET }), 400, 'invalid_request', 'messages'],
-    ['n of two', chat({ n: 2 }), 400, 'invalid_request', 'n'],
+    ['n of nine', chat({ n: 9 }), 400, 'invalid_request', 'n'],
     ['negative max_tokens', chat({ max_tokens: -5 }), 400, 'invalid_request', 'max_tokens'],
     [
       'a prompt beyond the context',

@@ -7,6 +7,7 @@ import type { Piece } from './core/piece.ts';
 import type { AnswerHead, StreamWriter, Surface } from './core/surfaces/surface.ts';
 import type { ApiError } from './errors.ts';
 import { evidenceHeaders } from './evidence-headers.ts';
+import { Heartbeat } from './heartbeat.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { EVENT_STREAM, endWithin, sendError, sendJson } from './respond.ts';
 
@@ -16,12 +17,6 @@ interface AnswerOptions {
   readonly head: AnswerHead;
   readonly requestId: string;
 }
-
-/**
- * A comment of the event stream, which all clients skip. It is sent while there is no content, so
- * that proxies do not close the connection as idle.
- */
-const HEARTBEAT = ': still working\n\n';
 
 interface StreamHooks {
   /** Returns the receipt that is sent before the end of the stream. */
@@ -42,7 +37,7 @@ export class StreamAnswer implements Answer {
   readonly #stream: StreamWriter;
   readonly #heartbeatMs: number;
   #evidence: Record<string, string> = {};
-  #heartbeat: NodeJS.Timeout | undefined;
+  #heartbeat: Heartbeat | undefined;
 
   readonly #hooks: StreamHooks;
 
@@ -110,22 +105,11 @@ export class StreamAnswer implements Answer {
       ...(streamType && { 'content-type': streamType }),
       ...this.#evidence,
     });
-    if (this.#heartbeatMs === 0) return;
-    this.#heartbeat = setInterval(() => this.#beat(), this.#heartbeatMs).unref();
-    response.once('close', () => clearInterval(this.#heartbeat));
-  }
-
-  /**
-   * Sends a heartbeat if the client has read everything that was written: unread bytes keep the
-   * connection busy.
-   */
-  #beat(): void {
-    const { response } = this.#options;
-    if (response.writableLength === 0) response.write(HEARTBEAT);
+    this.#heartbeat = new Heartbeat(response, this.#heartbeatMs);
   }
 
   #end(last: string): void {
-    clearInterval(this.#heartbeat);
+    this.#heartbeat?.stop();
     endWithin(this.#options.response, last);
   }
 }

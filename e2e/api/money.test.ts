@@ -339,6 +339,47 @@ describe('the cost in the usage of an answer', () => {
     expect(sum).toBeCloseTo(cost, 9);
   });
 
+  test.each([
+    ['/v1/chat/completions', { messages, n: 3 }],
+    ['/v1/chat/completions', { messages, n: 3, ...streamed }],
+    ['/v1/completions', { prompt: ['Hi', 'Ho'], n: 2, ...streamed }],
+    ['/v1/completions', { prompt: ['Hi', 'Ho'] }],
+  ])('is the sum of the charges of all choices: %s %j', async (path, fields) => {
+    const body = { model: 'sim', max_tokens: 300, ...fields };
+    const answer = await network.ask('POST', path, { token: apiKey, body });
+    const ids = answer.headers.get('x-inference-job-ids')?.split(', ') ?? [];
+    expect(ids[0]).toBe(jobOf(answer));
+    const rows = await Promise.all(ids.map((id) => settledGeneration(id)));
+    const sum = rows.reduce((total, { cost_micro_usd: each }) => total + each, 0);
+    const tokens = { completion_tokens: 300 * ids.length };
+    expect(usageIn(answer)).toMatchObject({ cost: sum / 1_000_000, ...tokens });
+    const indexes = [...answer.text.matchAll(/"index":(\d+)/g)].map(([, index]) => Number(index));
+    expect([...new Set(indexes)].toSorted()).toEqual(ids.map((_, index) => index));
+    const finished = answer.text.match(/"finish_reason":"length"/g);
+    expect(finished).toHaveLength(ids.length);
+  });
+
+  test('of several choices ends for all of them when the client leaves', async () => {
+    const abort = new AbortController();
+    const response = await fetch(`${network.url}/v1/chat/completions`, {
+      method: 'POST',
+      signal: abort.signal,
+      headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'sim', messages, n: 3, max_tokens: 5_000, stream: true }),
+    });
+    let text = '';
+    for await (const part of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+      text += part;
+      if ([0, 1, 2].every((index) => text.includes(`"index":${index}`))) break;
+    }
+    abort.abort();
+    const ids = response.headers.get('x-inference-job-ids')?.split(', ') ?? [];
+    expect(ids).toHaveLength(3);
+    for (const id of ids)
+      expect(await settledGeneration(id)).toMatchObject({ status: 'client_gone' });
+    await network.expectMoneyBalances();
+  });
+
   test('is 0 for an empty answer, and its row says so', async () => {
     const stop = expectedText(messages, 20).slice(0, 3);
     const answer = await chat({ messages, stop });

@@ -108,8 +108,8 @@ describe('the official client', () => {
       404,
     ],
     [
-      'n = 2',
-      () => openai.chat.completions.create({ model: 'sim-llama-8b', messages, n: 2 }),
+      'n = 9',
+      () => openai.chat.completions.create({ model: 'sim-llama-8b', messages, n: 9 }),
       OpenAI.BadRequestError,
       400,
     ],

@@ -108,7 +108,7 @@ export const chatFields = {
   messages: Type.Array(Message, { minItems: 1, maxItems: MAX_MESSAGES }),
   stream: field(Type.Boolean()),
   stream_options: field(Type.Object({ include_usage: field(Type.Boolean()) })),
-  n: oneOf([Type.Literal(1)], 'must be 1: a request has one answer'),
+  n: oneOf([Type.Literal(1)], 'must be 1 here: this request has one answer'),
   max_tokens: field(OutputLimit),
   max_completion_tokens: field(OutputLimit),
   max_output_tokens: field(OutputLimit),

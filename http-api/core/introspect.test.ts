@@ -75,7 +75,7 @@ describe('a chat request', () => {
 
   test.each([
     [{ temperature: 3 }, 'The field `temperature` must be at most 2.'],
-    [{ n: 2 }, 'The field `n` must be 1: a request has one answer.'],
+    [{ n: 2 }, 'The field `n` must be 1 here: this request has one answer.'],
     [
       { messages: [...messages, { role: 'assistant' }, { role: 'user' }] },
       'The field `messages[2]` needs content; only a message of the assistant may consist of tool calls.',

@@ -43,7 +43,12 @@ const Logprobs = Type.Object({
   content: list(Type.Object({ ...token, top_logprobs: list(Type.Object(token)) })),
   refusal: Type.Null(),
 });
-const FinishReason = Type.Enum(['stop', 'length', 'tool_calls']);
+const FinishReason = Type.Enum(['stop', 'length', 'tool_calls', 'error'], {
+  description: '`error` only for a failed choice of several.',
+});
+const ChoiceError = optional(
+  Type.Object({ message: text, code: text, type: text, param: orNull(text) }),
+);
 const Call = Type.Object({
   id: text,
   type: Type.Literal('function'),
@@ -73,6 +78,7 @@ const chat: AnswerSchemas = {
         }),
         logprobs: orNull(Logprobs),
         finish_reason: FinishReason,
+        error: ChoiceError,
       }),
     ),
     usage: Usage,
@@ -91,6 +97,7 @@ const chat: AnswerSchemas = {
         }),
         logprobs: optional(Logprobs),
         finish_reason: orNull(FinishReason),
+        error: ChoiceError,
       }),
     ),
     usage: optional(Usage),
@@ -112,6 +119,7 @@ const textCompletion = Type.Object({
         }),
       ),
       finish_reason: orNull(FinishReason),
+      error: ChoiceError,
     }),
   ),
   usage: optional(Usage),

@@ -1,11 +1,13 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { withAnyContentType } from '#http-api/any-content-type.ts';
+import { wantedChoices } from '#http-api/core/choices.ts';
 import { wantedModels } from '#http-api/core/fallback-models.ts';
 import { invalid, isGiven } from '#http-api/core/json.ts';
 import { responses } from '#http-api/core/surfaces/responses.ts';
 import { surfaces } from '#http-api/core/surfaces/surfaces.ts';
 import { ownerOf } from './authenticate.ts';
 import { answerInBackground } from './background-response.ts';
+import { answerChoices } from './choices-exchange.ts';
 import { compactionFor } from './compaction.ts';
 import { answerWithFirst } from './fallback-answer.ts';
 import { claimOf } from './idempotency-key.ts';
@@ -51,6 +53,13 @@ async function infer(exchange: InferenceExchange): Promise<FastifyReply> {
   const { surface, reply, deps } = exchange;
   checkOpen(deps);
   const state = await openRequestState(exchange);
+  if (surface.choices !== undefined) {
+    const choices = wantedChoices(state.body);
+    if (choices.length > 1) {
+      await answerChoices(choices, surface.choices, exchange);
+      return reply;
+    }
+  }
   const hasFallbacks = Object.hasOwn(surface.parameters, 'models') && isGiven(state.body['models']);
   if (hasFallbacks) return inferWithFallbacks(state, exchange);
   const prepared = await prepareExchange(state.body, exchange);

@@ -7,7 +7,7 @@ import {
   supportedFields,
   unsupported,
 } from './parameter.ts';
-import { openAiHints, openRouter, streamOptions } from './shared-parameters.ts';
+import { choicesField, openAiHints, openRouter, streamOptions } from './shared-parameters.ts';
 
 const optional = Type.Optional;
 const USE_TOOLS = 'Use tools and tool_choice instead.';
@@ -16,6 +16,7 @@ const ONLY_TEXT = 'Answers are text.';
 /** `POST /v1/chat/completions` of OpenAI and OpenRouter. */
 export const chatParameters: ParameterTable = {
   ...supportedFields(chatFields),
+  n: supported(choicesField),
   stream_options: streamOptions,
   ...openAiHints,
   ...openRouter,

@@ -1,7 +1,13 @@
 import { Type } from 'typebox';
 import { chatFields } from '../chat-schema.ts';
 import { type ParameterTable, supportedFields, unsupported } from './parameter.ts';
-import { openAiHints, openRouter, sampling, streamOptions } from './shared-parameters.ts';
+import {
+  choicesField,
+  openAiHints,
+  openRouter,
+  sampling,
+  streamOptions,
+} from './shared-parameters.ts';
 
 const optional = Type.Optional;
 
@@ -9,11 +15,13 @@ const optional = Type.Optional;
 export const completionsParameters: ParameterTable = {
   ...supportedFields({
     model: chatFields.model,
-    prompt: Type.Unknown({ description: 'A text.' }),
+    prompt: Type.Unknown({
+      description: 'A text, or a list of texts: each gets choices of its own, in this order.',
+    }),
     stream: chatFields.stream,
     max_tokens: chatFields.max_tokens,
     stop: chatFields.stop,
-    n: chatFields.n,
+    n: choicesField,
     logprobs: optional(Type.Integer({ minimum: 0, maximum: 5 })),
     response_format: chatFields.response_format,
     reasoning_effort: chatFields.reasoning_effort,

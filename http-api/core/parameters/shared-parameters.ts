@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { chatFields } from '../chat-schema.ts';
+import { MAX_CHOICES } from '../choices.ts';
 import { MAX_MODELS } from '../fallback-models.ts';
 import { providerWishes } from '../provider-schema.ts';
 import {
@@ -35,6 +36,15 @@ export const sampling: ParameterTable = supportedFields({
   presence_penalty,
   logit_bias,
 });
+
+export const choicesField = optional(
+  Type.Integer({
+    minimum: 1,
+    maximum: MAX_CHOICES,
+    description:
+      'Number of choices. Each is a job with its own charge, also for the prompt. Only 1 with an Idempotency-Key or fallback models, and in blind mode.',
+  }),
+);
 
 export const streamOptions = supported(optional(chatFields.stream_options), {
   include_usage: supported(optional(Type.Boolean())),

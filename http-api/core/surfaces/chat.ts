@@ -2,12 +2,13 @@ import type { Delta } from '#bus-schemas';
 import type { ApiError } from '../../errors.ts';
 import type { AttemptEnd } from '../attempt-end.ts';
 import { chatParameters } from '../parameters/chat-parameters.ts';
+import type { ChoicesSum } from '../sum-of-ends.ts';
 import { excludesReasoning, lowerReasoning } from './chat-reasoning.ts';
-import { DONE, finishReason, logprobsOf, usageOf } from './openai-shapes.ts';
+import { DONE, failedChoice, finishReason, logprobsOf, usageOf } from './openai-shapes.ts';
 import {
   type AnswerContent,
   type AnswerHead,
-  type StreamWriter,
+  type ChoiceWriter,
   type Surface,
   sseData,
 } from './surface.ts';
@@ -18,12 +19,25 @@ export const chat: Surface = {
   parameters: chatParameters,
   lower: lowerReasoning,
   stream: (head) => new ChatStream(head),
-  whole: chatCompletion,
+  whole: (head, content) => completionOf(head, [choiceOf(head, content)], content.end),
+  choices: {
+    stream: (head) => new ChatStream(head),
+    choice: choiceOf,
+    failed: (error, index) => ({
+      index,
+      message: { role: 'assistant', content: null, refusal: null },
+      logprobs: null,
+      ...failedChoice(error),
+    }),
+    whole: completionOf,
+  },
   error: (error) => error.toBody(),
 };
 
-class ChatStream implements StreamWriter {
+class ChatStream implements ChoiceWriter {
   readonly #start: string;
+  /** Beginning of the only choice of a chunk. */
+  readonly #choice: string;
   readonly #includeUsage: boolean;
   readonly #excludesReasoning: boolean;
   #begun = false;
@@ -36,6 +50,7 @@ class ChatStream implements StreamWriter {
       model: head.model,
     };
     this.#start = `data: ${JSON.stringify(fields).slice(0, -1)},`;
+    this.#choice = `"choices":[{"index":${head.choice ?? 0},`;
     this.#includeUsage = head.includeUsage;
     this.#excludesReasoning = excludesReasoning(head.request);
   }
@@ -70,14 +85,26 @@ class ChatStream implements StreamWriter {
   #chunk(fields: string, extra = ''): string {
     const role = this.#begun ? '' : '"role":"assistant",';
     this.#begun = true;
-    return `${this.#start}"choices":[{"index":0,"delta":{${role}${fields}},${extra}"finish_reason":null}]}\n\n`;
+    return `${this.#start}${this.#choice}"delta":{${role}${fields}},${extra}"finish_reason":null}]}\n\n`;
   }
 
   finish(end: AttemptEnd): string {
+    return this.last(end) + this.close(end);
+  }
+
+  last({ finish }: AttemptEnd): string {
     const role = this.#begun ? '' : '"role":"assistant","content":""';
-    const last = `${this.#start}"choices":[{"index":0,"delta":{${role}},"finish_reason":"${finishReason(end.finish)}"}]}\n\n`;
-    if (!this.#includeUsage) return last + DONE;
-    return `${last}${this.#start}"choices":[],"usage":${JSON.stringify(usageOf(end))}}\n\n${DONE}`;
+    return `${this.#start}${this.#choice}"delta":{${role}},"finish_reason":"${finishReason(finish)}"}]}\n\n`;
+  }
+
+  failed(error: ApiError): string {
+    const fields = JSON.stringify(failedChoice(error)).slice(1);
+    return `${this.#start}${this.#choice}"delta":{},${fields}]}\n\n`;
+  }
+
+  close(sum: ChoicesSum): string {
+    if (!this.#includeUsage) return DONE;
+    return `${this.#start}"choices":[],"usage":${JSON.stringify(usageOf(sum))}}\n\n${DONE}`;
   }
 
   cut(error: ApiError): string {
@@ -85,7 +112,7 @@ class ChatStream implements StreamWriter {
   }
 }
 
-function chatCompletion(
+function choiceOf(
   head: AnswerHead,
   { text, reasoning, calls, logprobs, end }: AnswerContent,
 ): object {
@@ -103,18 +130,20 @@ function chatCompletion(
     }),
   };
   return {
+    index: head.choice ?? 0,
+    message,
+    logprobs: logprobs === undefined ? null : logprobsOf(logprobs),
+    finish_reason: finishReason(end.finish),
+  };
+}
+
+function completionOf(head: AnswerHead, choices: readonly object[], sum: ChoicesSum): object {
+  return {
     id: `chatcmpl-${head.job}`,
     object: 'chat.completion',
     created: head.createdSeconds,
     model: head.model,
-    choices: [
-      {
-        index: 0,
-        message,
-        logprobs: logprobs === undefined ? null : logprobsOf(logprobs),
-        finish_reason: finishReason(end.finish),
-      },
-    ],
-    usage: usageOf(end),
+    choices,
+    usage: usageOf(sum),
   };
 }

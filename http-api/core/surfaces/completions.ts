@@ -3,8 +3,15 @@ import type { ApiError } from '../../errors.ts';
 import type { AttemptEnd } from '../attempt-end.ts';
 import { invalid, isGiven, type JsonObject } from '../json.ts';
 import { completionsParameters } from '../parameters/completions-parameters.ts';
-import { DONE, finishReason, usageOf } from './openai-shapes.ts';
-import { type AnswerHead, type StreamWriter, type Surface, sseData } from './surface.ts';
+import type { ChoicesSum } from '../sum-of-ends.ts';
+import { DONE, failedChoice, finishReason, usageOf } from './openai-shapes.ts';
+import {
+  type AnswerContent,
+  type AnswerHead,
+  type ChoiceWriter,
+  type Surface,
+  sseData,
+} from './surface.ts';
 
 /**
  * `POST /v1/completions`: OpenAI's oldest API, with a prompt and a text. The prompt becomes a
@@ -15,11 +22,13 @@ export const completions: Surface = {
   parameters: completionsParameters,
   lower,
   stream: (head) => new CompletionStream(head),
-  whole: (head, answer) => ({
-    ...fieldsOf(head),
-    choices: [choice(answer.text, answer.logprobs, finishReason(answer.end.finish))],
-    usage: usageOf(answer.end),
-  }),
+  whole: (head, content) => completionOf(head, [choiceOf(head, content)], content.end),
+  choices: {
+    stream: (head) => new CompletionStream(head),
+    choice: choiceOf,
+    failed: (error, index) => ({ text: '', index, logprobs: null, ...failedChoice(error) }),
+    whole: completionOf,
+  },
   error: (error) => error.toBody(),
 };
 
@@ -29,7 +38,7 @@ function lower(body: JsonObject): JsonObject {
   if (typeof only !== 'string')
     throw invalid(
       'prompt',
-      'prompt must be a string; several prompts, and prompts of token ids, are not supported.',
+      'prompt must be a text, or a list of texts where several choices are possible; prompts of token ids are not supported.',
     );
   if (!isGiven(logprobs)) return { ...rest, messages: [{ role: 'user', content: only }] };
   if (!Number.isInteger(logprobs) || (logprobs as number) < 0 || (logprobs as number) > 5)
@@ -42,7 +51,7 @@ function lower(body: JsonObject): JsonObject {
   };
 }
 
-class CompletionStream implements StreamWriter {
+class CompletionStream implements ChoiceWriter {
   readonly #head: AnswerHead;
 
   constructor(head: AnswerHead) {
@@ -51,19 +60,34 @@ class CompletionStream implements StreamWriter {
 
   delta(delta: Delta): string {
     return delta.k === 'text'
-      ? this.#chunk({ choices: [choice(delta.text, delta.logprobs, null)] })
+      ? this.#chunk({ choices: [this.#choice(delta.text, delta.logprobs, null)] })
       : '';
   }
 
   finish(end: AttemptEnd): string {
-    const last = this.#chunk({ choices: [choice('', undefined, finishReason(end.finish))] });
-    return this.#head.includeUsage
-      ? `${last}${this.#chunk({ choices: [], usage: usageOf(end) })}${DONE}`
-      : last + DONE;
+    return this.last(end) + this.close(end);
+  }
+
+  last({ finish }: AttemptEnd): string {
+    return this.#chunk({ choices: [this.#choice('', undefined, finishReason(finish))] });
+  }
+
+  failed(error: ApiError): string {
+    const choice = { ...this.#choice('', undefined, null), ...failedChoice(error) };
+    return this.#chunk({ choices: [choice] });
+  }
+
+  close(sum: ChoicesSum): string {
+    const usage = this.#head.includeUsage && { choices: [], usage: usageOf(sum) };
+    return `${usage ? this.#chunk(usage) : ''}${DONE}`;
   }
 
   cut(error: ApiError): string {
     return sseData(error.toBody());
+  }
+
+  #choice(text: string, logprobs: readonly TokenLogprob[] | undefined, finish: string | null) {
+    return choice({ index: this.#head.choice ?? 0, text, logprobs, finish });
   }
 
   #chunk(fields: object): string {
@@ -75,14 +99,28 @@ function fieldsOf({ job, createdSeconds, model }: AnswerHead) {
   return { id: `cmpl-${job}`, object: 'text_completion', created: createdSeconds, model };
 }
 
-function choice(
-  text: string,
-  logprobs: readonly TokenLogprob[] | undefined,
-  finish: string | null,
-) {
+function choiceOf({ choice: index = 0 }: AnswerHead, { text, logprobs, end }: AnswerContent) {
+  return choice({ index, text, logprobs, finish: finishReason(end.finish) });
+}
+
+function completionOf(head: AnswerHead, choices: readonly object[], sum: ChoicesSum) {
+  return { ...fieldsOf(head), choices, usage: usageOf(sum) };
+}
+
+function choice({
+  index,
+  text,
+  logprobs,
+  finish,
+}: {
+  index: number;
+  text: string;
+  logprobs: readonly TokenLogprob[] | undefined;
+  finish: string | null;
+}) {
   return {
     text,
-    index: 0,
+    index,
     logprobs: logprobs === undefined ? null : oldLogprobs(logprobs),
     finish_reason: finish,
   };

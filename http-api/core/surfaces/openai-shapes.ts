@@ -1,12 +1,13 @@
 import type { Finish, TokenLogprob } from '#bus-schemas';
+import type { ApiError } from '../../errors.ts';
 import { costFields } from '../answer-cost.ts';
-import type { AttemptEnd } from '../attempt-end.ts';
+import type { ChoicesSum } from '../sum-of-ends.ts';
 
 /** Shapes that OpenAI's chat and completions APIs share. */
 
 export const DONE = 'data: [DONE]\n\n';
 
-export function usageOf({ usage, cost }: AttemptEnd) {
+export function usageOf({ usage, cost }: ChoicesSum) {
   return {
     prompt_tokens: usage.promptTokens,
     completion_tokens: usage.completionTokens,
@@ -16,6 +17,15 @@ export function usageOf({ usage, cost }: AttemptEnd) {
     ...costFields(cost, ['prompt', 'completions']),
   };
 }
+
+/**
+ * The fields of a choice that failed, with OpenRouter's finish reason. Its error is in the choice,
+ * because other choices of the answer are complete.
+ */
+export const failedChoice = (error: ApiError) => ({
+  finish_reason: 'error',
+  error: error.toBody().error,
+});
 
 export function finishReason(finish: Finish): string {
   return finish === 'tool_calls' || finish === 'length' ? finish : 'stop';

@@ -3,6 +3,7 @@ import type { ApiError } from '../../errors.ts';
 import type { AttemptEnd } from '../attempt-end.ts';
 import type { JsonObject } from '../json.ts';
 import { checkParameters, type ParameterTable } from '../parameters/parameter.ts';
+import type { ChoicesSum } from '../sum-of-ends.ts';
 
 /**
  * One API for asking: OpenAI's chat, Responses and completions, Anthropic's Messages, or Ollama's. Each
@@ -23,6 +24,8 @@ export interface Surface {
   lower(body: JsonObject): JsonObject;
   stream(head: AnswerHead): StreamWriter;
   whole(head: AnswerHead, answer: AnswerContent): object;
+  /** Writes answers with several choices; absent if an answer of the surface is always one. */
+  readonly choices?: ChoiceFormat;
   /** The envelope of an error that is sent instead of an answer. */
   error(error: ApiError, requestId: string): object;
 }
@@ -55,6 +58,8 @@ export interface AnswerHead {
   readonly maxOutputTokens: number;
   /** Tokens of the prompt: the probable number, and the highest that may be charged. */
   readonly promptTokens: { readonly estimate: number; readonly bound: number };
+  /** Index of the choice that is written; absent if the answer is one. */
+  readonly choice?: number;
   /** The body of the request before it was lowered. */
   readonly request: JsonObject;
 }
@@ -67,6 +72,25 @@ export interface StreamWriter {
   delta(delta: Delta): string;
   finish(end: AttemptEnd): string;
   cut(error: ApiError): string;
+}
+
+/** How a surface writes the choices of an answer that has several. */
+export interface ChoiceFormat {
+  /** The stream of the choice that the head names. */
+  stream(head: AnswerHead): ChoiceWriter;
+  choice(head: AnswerHead, content: AnswerContent): object;
+  /** A choice that failed, while others did not. */
+  failed(error: ApiError, index: number): object;
+  whole(head: AnswerHead, choices: readonly object[], sum: ChoicesSum): object;
+}
+
+export interface ChoiceWriter extends StreamWriter {
+  /** The last event of the choice. */
+  last(end: AttemptEnd): string;
+  /** The last event of a choice that failed. */
+  failed(error: ApiError): string;
+  /** The end of the stream, after all choices. */
+  close(sum: ChoicesSum): string;
 }
 
 interface ToolCall {

@@ -1,0 +1,69 @@
+import { StreamedChoices, WholeChoices } from '#http-api/choice-answers.ts';
+import { invalid, isGiven, type JsonObject } from '#http-api/core/json.ts';
+import type { ChoiceFormat } from '#http-api/core/surfaces/surface.ts';
+import { takeOver } from '#http-api/respond.ts';
+import type { JobRun } from '../job-run.ts';
+import { type InferenceExchange, prepareExchange } from './inference-exchange.ts';
+import type { PreparedJob } from './prepare-job.ts';
+
+/** Header with the ids of the jobs of all choices, in the order of their index. */
+const JOB_IDS = 'x-inference-job-ids';
+
+/**
+ * Answers a request for several choices with one job for each. All are checked and counted against
+ * the rate limits before the first one starts. The others start when the first one has begun:
+ * routing then prefers its machine, which has the prompt in its cache.
+ */
+export async function answerChoices(
+  bodies: readonly JsonObject[],
+  format: ChoiceFormat,
+  exchange: InferenceExchange,
+): Promise<void> {
+  const { request } = exchange;
+  if (request.headers['idempotency-key'] !== undefined)
+    throw invalid('n', 'A request with an Idempotency-Key has one choice.');
+  if (isGiven(bodies[0]?.['models']))
+    throw invalid('models', 'A request for several choices names one model.');
+  const jobs: PreparedJob[] = [];
+  for (const body of bodies) jobs.push(await prepareExchange(body, exchange));
+  const [first] = jobs;
+  if (first !== undefined) startChoices(first, jobs, format, exchange);
+}
+
+function startChoices(
+  first: PreparedJob,
+  jobs: readonly PreparedJob[],
+  format: ChoiceFormat,
+  { surface, request, reply, deps }: InferenceExchange,
+): void {
+  const response = takeOver(reply, first.spec.id);
+  response.setHeader(JOB_IDS, jobs.map(({ spec }) => spec.id).join(', '));
+  const runs: JobRun[] = [];
+  const start = (job: PreparedJob, index: number) => {
+    runs.push(deps.jobs.start(job.spec, choices.of(index)));
+  };
+  const options = {
+    response,
+    surface,
+    format,
+    heads: jobs.map((_, choice) => ({ ...first.head, choice })),
+    requestId: request.id,
+    onBegun: () => {
+      if (response.destroyed) return;
+      for (const [index, job] of jobs.entries()) if (index > 0) start(job, index);
+    },
+  };
+  const heartbeatMs = request.headers['x-dinf-heartbeat'] === 'off' ? 0 : deps.heartbeatMs;
+  const choices = first.intent.streamed
+    ? new StreamedChoices(options, heartbeatMs)
+    : new WholeChoices(options, deps.memory);
+  response.on('drain', () => {
+    for (const run of runs) run.clientReady();
+  });
+  const gone = () => {
+    for (const run of runs) run.clientGone();
+  };
+  response.once('close', gone);
+  start(first, 0);
+  if (response.destroyed) gone();
+}
