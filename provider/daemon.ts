@@ -13,6 +13,7 @@ import { LeafCredentials } from './leaf-credentials.ts';
 import { measureMachines } from './machine-metrics.ts';
 import { ownIdentity } from './own-identity.ts';
 import { postureOf } from './posture.ts';
+import type { ClosureReason } from './reasons.ts';
 
 export interface DaemonOptions {
   readonly home: string;
@@ -25,6 +26,8 @@ export interface DaemonOptions {
   readonly metrics?: MetricsAddress | undefined;
   /** Traces and figures for OpenTelemetry; undefined if it is off. */
   readonly otel?: OpenTelemetry | undefined;
+  /** The machine serves only its owner. */
+  readonly isPrivate?: boolean | undefined;
   readonly log: Logger;
   readonly observer?: AgentObserver;
 }
@@ -36,7 +39,7 @@ export interface Daemon extends AsyncDisposable {
   /** Why the leaf has no link to a hub; undefined while it has one. */
   readonly linkFault: string | undefined;
   /** While it drains, the machine completes its jobs and accepts no new ones. */
-  setDraining(draining: boolean): void;
+  setDraining(draining: boolean, reason?: ClosureReason): void;
   /** Accepts no new jobs and waits until the running ones have ended, `timeoutMs` at most. */
   drain(timeoutMs: number): Promise<void>;
 }
@@ -54,6 +57,7 @@ export async function startDaemon({
   engine,
   metrics,
   otel,
+  isPrivate,
   log,
   observer,
 }: DaemonOptions): Promise<Daemon> {
@@ -82,6 +86,7 @@ export async function startDaemon({
       log,
       identity,
       otel,
+      isPrivate,
       receiptsFile: join(home, 'receipts.json'),
       ...(observer && { observer }),
     }),

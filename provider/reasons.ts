@@ -27,8 +27,15 @@ export const engineFaultTexts: Readonly<Record<EngineFault, string>> = {
   engine_unreadable: 'the engine sent a message that cannot be read, and was ended.',
 };
 
-/** Reasons why a machine that could serve accepts no new requests, because its owner set it so. */
+/**
+ * Reasons why a machine that could serve accepts no new requests: a setting of its owner, or a state
+ * of the computer.
+ */
 export const CLOSURE_REASONS = [
+  /** The memory is short: one reason for each step of relief (guest/memory-pressure.ts). */
+  'memory_refuse',
+  'memory_unload',
+  'memory_end',
   /** It is none of the hours in which the machine serves. */
   'schedule',
 ] as const;
@@ -36,5 +43,25 @@ export type ClosureReason = (typeof CLOSURE_REASONS)[number];
 
 /** Each text completes "Closed: ". */
 export const closedTexts: Readonly<Record<ClosureReason, string>> = {
+  memory_refuse:
+    'the memory of this computer is short. It opens when other programs need less of it.',
+  memory_unload:
+    'the memory of this computer is short, so models without requests are unloaded. It opens when other programs need less of it.',
+  memory_end:
+    'the memory of this computer is almost full, so running answers were ended and their models unloaded. It opens when other programs need less of it.',
   schedule: 'your schedule (--schedule) excludes this hour.',
+};
+
+/** What an owner should know about a machine that accepts requests nevertheless. */
+export const GUEST_NOTES = [
+  /** The first step of relief. */
+  'memory_caches',
+  'memory_unwatched',
+] as const;
+export type GuestNote = (typeof GUEST_NOTES)[number];
+
+export const noteTexts: Readonly<Record<GuestNote, string>> = {
+  memory_caches: 'The memory of this computer is short, so cached conversations were removed.',
+  memory_unwatched:
+    'This system does not report how short its memory is, so models stay in it until it is full.',
 };

@@ -27,6 +27,15 @@ export const gates = {
     opensByWaiting: true,
     text: 'It was drained: it finishes its requests and takes no new ones.',
   },
+  memory_pressure: {
+    opensByWaiting: true,
+    text: 'The memory of its computer is short, because other programs use it. It gets requests again when that ends.',
+  },
+  closed: {
+    opensByWaiting: false,
+    text: 'A setting of its owner excludes requests at present. "dinf provider status" on the machine shows which one.',
+  },
+  private_only: { opensByWaiting: false, text: 'It serves only its owner.' },
   paused: {
     opensByWaiting: false,
     text: 'An operator has drained it, or has suspended the account of its owner. It finishes its requests and takes no new ones.',

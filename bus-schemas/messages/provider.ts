@@ -55,6 +55,11 @@ const capacityFields = {
   session: SessionId,
   sequence: count,
   draining: Type.Boolean(),
+  /**
+   * Why it drains, if a setting of its owner or a state of its computer is the reason; one of the
+   * reasons in `provider/reasons.ts`. It is plain text, because an older router must read it too.
+   */
+  closedFor: optional(Type.String({ minLength: 1, maxLength: 32 })),
   slots: Type.Array(Slot, { maxItems: 64 }),
 };
 
@@ -68,6 +73,8 @@ const announcement = Type.Object({
   agentVersion: Type.String({ maxLength: 32 }),
   machine: Machine,
   engine: EngineName,
+  /** The machine serves only requests of its owner. */
+  privateOnly: optional(Type.Boolean()),
   sealing: Type.Object({ suite: Type.String({ maxLength: 64 }), publicKey: X25519Key }),
 });
 export type Announcement = Static<typeof announcement>;

@@ -9,7 +9,9 @@ import { setting } from '#bus-schemas/settings/settings.ts';
 import { OPENAI } from '#provider/engine/backend-names.ts';
 import type { Engine } from '#provider/engine/engine.ts';
 import { Door } from '#provider/guest/door.ts';
-import { parseSchedule } from '#provider/guest/schedule.ts';
+import { MemoryGuard } from '#provider/guest/memory-guard.ts';
+import { pressureReader } from '#provider/guest/pressure-reader.ts';
+import { Hours, parseSchedule } from '#provider/guest/schedule.ts';
 import type { LocalServer } from '#provider/local/local-server.ts';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
 import packageJson from '../../package.json' with { type: 'json' };
@@ -141,9 +143,10 @@ async function provide({
       .map(({ build }) => build)
       .join(', ')} with ${engine.name}`,
   );
+  using memory = MemoryGuard.watch({ read: pressureReader(), engine, log });
   const door = new Door({
-    schedule: schedule === ALWAYS ? undefined : parseSchedule(schedule),
-    setDraining: (isDraining) => daemon.setDraining(isDraining),
+    inputs: [memory, ...(schedule === ALWAYS ? [] : [new Hours(parseSchedule(schedule))])],
+    setDraining: daemon.setDraining,
   });
   // The first pulse comes before this report: it says whether the machine is closed from the start.
   using _reports = channel.serve({ daemon, engine, door });

@@ -88,6 +88,7 @@ function screenOf(
       ? 'none since the start'
       : `${answers.total} with ${answers.tokens} tokens since the start, the last ${ago(now - Date.parse(answers.last_at))}`,
   ]);
+  for (const { text } of state.notes ?? []) rows.push(['note', text]);
   rows.push(['earned', earned], ['log', logPath(home)]);
   return [
     state.sentence,

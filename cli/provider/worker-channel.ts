@@ -89,6 +89,7 @@ export class WorkerChannel {
       ...(linkFault !== undefined && { linkFault }),
       ...(engine.fault !== undefined && { engineFault: engine.fault }),
       ...(door.closed !== undefined && { closed: door.closed }),
+      ...(door.notes.length > 0 && { notes: door.notes }),
     });
   }
 }

@@ -74,7 +74,7 @@ export function freeSlotsByBuild(router: Router): { build: string; freeSlots: nu
 
 /** Whether paid requests may go to the slot. */
 const isOpen = ({ minimumTrust }: Router, serving: Serving): boolean =>
-  serving.closed === undefined && !isBelow(serving, minimumTrust);
+  serving.closed === undefined && !serving.isPrivate && !isBelow(serving, minimumTrust);
 
 const freePlaces = ({ load, maxConcurrency }: Serving) => Math.max(0, maxConcurrency - load);
 

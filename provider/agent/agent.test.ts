@@ -5,6 +5,7 @@ import {
   Ack,
   type Announcement,
   Cancel,
+  Capacity,
   connectToServer,
   Flow,
   FrameContent,
@@ -322,11 +323,18 @@ describe('an order that cannot be fulfilled is refused with a reason', () => {
     expect(await refusal(job)).toBe('invalid_request');
   });
 
-  test('while draining', async () => {
-    agent.setDraining(true);
+  test('while draining, and the reason is announced until it opens again', async () => {
+    agent.setDraining(true, 'schedule');
     const job = await makeJob();
     sendDown(JobOrder, 'job', job.order);
     expect(await refusal(job)).toBe('draining');
+    const announced = () => {
+      const { draining, closedFor } = receivedOn(Capacity, 'up.capacity').at(-1) ?? {};
+      return [draining, closedFor];
+    };
+    await vi.waitFor(() => expect(announced()).toEqual([true, 'schedule']));
+    agent.setDraining(false);
+    await vi.waitFor(() => expect(announced()).toEqual([false, undefined]));
   });
 
   test('when every place is taken', async () => {

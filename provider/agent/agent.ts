@@ -21,6 +21,7 @@ import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
 import { TRACE_HEADER } from '#observability/otel/trace-context.ts';
 import type { Engine } from '../engine/engine.ts';
 import { errorPlace } from '../error-place.ts';
+import type { ClosureReason } from '../reasons.ts';
 import { Announcer } from './announcer.ts';
 import { Attester, type Identity } from './attester.ts';
 import { JobDesk, type JobDeskOptions } from './job-desk.ts';
@@ -38,6 +39,8 @@ export interface AgentOptions {
   readonly observer?: AgentObserver;
   /** Traces and figures for OpenTelemetry; undefined if it is off. */
   readonly otel?: OpenTelemetry | undefined;
+  /** The machine serves only its owner. */
+  readonly isPrivate?: boolean | undefined;
   readonly random?: () => number;
 }
 
@@ -54,7 +57,8 @@ export interface Agent extends AsyncDisposable {
   readonly running: number;
   /** Number of receipts that settlement has not acknowledged yet. */
   readonly receiptsWaiting: number;
-  setDraining(draining: boolean): void;
+  /** `reason` is announced: a setting of the owner, or a state of the computer. */
+  setDraining(draining: boolean, reason?: ClosureReason): void;
   /** Makes a new sealing key, which replaces the current one as soon as the network trusts it. */
   rotateKeys(): Promise<void>;
   /** Accepts no new jobs and waits until the running ones have ended, `timeoutMs` at most. */
@@ -76,6 +80,7 @@ export async function startAgent({
   receiptsFile,
   observer,
   otel,
+  isPrivate = false,
   random = Math.random,
 }: AgentOptions): Promise<Agent> {
   const clock = () => performance.now();
@@ -106,6 +111,7 @@ export async function startAgent({
     },
   });
   let draining = false;
+  let closedFor: ClosureReason | undefined;
   const announcer = stack.use(
     new Announcer({
       engine,
@@ -115,6 +121,8 @@ export async function startAgent({
       jobsOf: (build) => desk.generating(build),
       sealingKey: () => keys.announced,
       isDraining: () => draining,
+      closedFor: () => closedFor,
+      isPrivate,
     }),
   );
   stack.defer(() => desk.cancelAll());
@@ -130,8 +138,9 @@ export async function startAgent({
     isExternal: engine.name === 'external',
     weights: () => engine.weights?.() ?? [],
   });
-  const setDraining = (wanted: boolean) => {
+  const setDraining = (wanted: boolean, reason?: ClosureReason) => {
     draining = wanted;
+    closedFor = reason;
     desk.setDraining(wanted);
     announcer.changed();
   };
@@ -160,7 +169,10 @@ export async function startAgent({
       observer?.judged(judgement);
     }),
     [providerSubjects.down('demand')]: reader(DemandReport, (report) => observer?.demanded(report)),
-    [providerSubjects.down('load')]: reader(Load, ({ build }) => engine.load(build)),
+    [providerSubjects.down('load')]: reader(Load, ({ build }) => {
+      // A machine whose memory is short must not load the model that it has just unloaded.
+      if (!draining) engine.load(build);
+    }),
   };
   const ticker = setInterval(() => {
     desk.tick();

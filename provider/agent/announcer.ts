@@ -18,6 +18,9 @@ export interface AnnouncerOptions {
   readonly agentVersion: string;
   readonly publish: (subject: string, payload: Uint8Array) => void;
   readonly isDraining: () => boolean;
+  /** Why the machine drains; undefined if it does not, or if its owner paused it. */
+  readonly closedFor: () => string | undefined;
+  readonly isPrivate: boolean;
   readonly random: () => number;
 }
 
@@ -60,10 +63,10 @@ export class Announcer implements Disposable {
   changed(): void {
     this.#change ??= setTimeout(() => {
       this.#change = undefined;
-      const { session, sequence, draining, slots } = this.#announcement();
+      const { session, sequence, draining, closedFor, slots } = this.#announcement();
       this.#options.publish(
         providerSubjects.up('capacity'),
-        Capacity.encode({ session, sequence, draining, slots }),
+        Capacity.encode({ session, sequence, draining, ...(closedFor && { closedFor }), slots }),
       );
     }, GATHER_MS);
   }
@@ -80,12 +83,15 @@ export class Announcer implements Disposable {
   }
 
   #announcement(): Announcement {
-    const { engine, jobsOf, sealingKey, agentVersion, isDraining } = this.#options;
+    const { engine, jobsOf, sealingKey, agentVersion, isDraining, isPrivate } = this.#options;
+    const closedFor = this.#options.closedFor();
     this.#sequence += 1;
     return {
       session: this.#session,
       sequence: this.#sequence,
       draining: isDraining(),
+      ...(closedFor !== undefined && { closedFor }),
+      ...(isPrivate && { privateOnly: true }),
       slots: engine
         .slots()
         .map((slot) => ({ ...slot, jobs: jobsOf(slot.build).slice(0, MAX_JOBS_NAMED) })),

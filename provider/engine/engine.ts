@@ -101,6 +101,15 @@ export interface Engine extends AsyncDisposable {
   onChange(listener: () => void): void;
   /** Starts to load a model before the first request for it. The slot's state shows the outcome. */
   load(build: string): void;
+  /** Frees the memory of caches that no running answer needs. */
+  emptyCaches?(): void;
+  /** Unloads a model as soon as it has no requests; the next request loads it again. */
+  unload?(build: string): void;
+  /**
+   * Ends the requests of a model and unloads it. Those without content are refused, so that another
+   * machine gets them; the others end with an error.
+   */
+  endAnswers?(build: string): void;
   /** Throws RequestRefused if the engine can refuse at once; later refusals go to the sink. */
   generate(request: GenerationRequest, sink: Sink): Sequence;
 }

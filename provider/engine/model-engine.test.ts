@@ -304,6 +304,20 @@ describe('the model', () => {
     expect(engine.slots()[0]?.state).toBe('resident');
   });
 
+  test('is unloaded by order after its last answer, once, and not at all if it was not in memory', async () => {
+    const engine = await start();
+    const state = () => engine.slots()[0]?.state;
+    const { answer } = beginChat(engine, chatOf('What is 12 + 30?'));
+    engine.unload(model.build);
+    expect(state()).toBe('resident');
+    expect((await answer).text).toBe('42');
+    await expect.poll(state).toBe('cold');
+    engine.unload(model.build);
+    expect((await ask(engine, chatOf('What is 12 + 30?'))).text).toBe('42');
+    expect((await ask(engine, chatOf('What is 12 + 30?'))).text).toBe('42');
+    expect(state()).toBe('resident');
+  });
+
   test('allocates memory for its cache when answers need it, and frees it some time after they have ended', async () => {
     const real = anyBackend();
     let decoder: Decoder | undefined;

@@ -91,6 +91,14 @@ export class ModelEngine implements Engine {
     void this.#runners.get(build)?.load();
   }
 
+  emptyCaches(): void {
+    for (const runner of this.#runners.values()) runner.emptyCaches();
+  }
+
+  unload(build: string): void {
+    this.#runners.get(build)?.unload();
+  }
+
   /** Loads all models before the first request arrives. */
   async loadAll(): Promise<void> {
     for (const runner of this.#runners.values()) await runner.load();

@@ -78,6 +78,7 @@ export class ModelRunner implements AsyncDisposable {
   #sequences = 0;
   #begun = 0;
   #idle: NodeJS.Timeout | undefined;
+  #unloadsWhenIdle = false;
   #closed = false;
 
   constructor(options: RunnerOptions) {
@@ -114,6 +115,16 @@ export class ModelRunner implements AsyncDisposable {
   /** Resolves when the model is in memory or its load has failed. */
   async load(): Promise<void> {
     await this.#ensureLoaded();
+  }
+
+  emptyCaches(): void {
+    void this.#loaded?.scheduler.trim(0);
+  }
+
+  /** Unloads the model as soon as it has no requests. */
+  unload(): void {
+    this.#unloadsWhenIdle = this.#loaded !== undefined;
+    void this.#unload();
   }
 
   /** Throws RequestRefused. Loads the model if it is not in memory. */
@@ -226,7 +237,8 @@ export class ModelRunner implements AsyncDisposable {
     if (failure !== undefined) this.#logFailure(failure, 'an answer failed');
     this.#sequences -= 1;
     const { idleMs, onChange } = this.#options;
-    if (this.#sequences === 0 && idleMs > 0)
+    if (this.#unloadsWhenIdle) void this.#unload();
+    else if (this.#sequences === 0 && idleMs > 0)
       this.#idle = setTimeout(() => void this.#unload(), idleMs).unref();
     onChange();
   }
@@ -319,6 +331,7 @@ export class ModelRunner implements AsyncDisposable {
   async #unload(): Promise<void> {
     const loaded = this.#loaded;
     if (loaded === undefined || this.#sequences > 0) return;
+    this.#unloadsWhenIdle = false;
     this.#loaded = undefined;
     clearInterval(loaded.trimming);
     this.#set('cold');

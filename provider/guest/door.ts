@@ -1,5 +1,4 @@
-import type { ClosureReason } from '../reasons.ts';
-import { isOpenAt, type Schedule, type ScheduleState, scheduleAt } from './schedule.ts';
+import type { ClosureReason, GuestNote } from '../reasons.ts';
 
 /** Why the machine accepts no new requests, and when that ends, if it is known. */
 export interface Closed {
@@ -7,27 +6,43 @@ export interface Closed {
   readonly until?: number;
 }
 
-interface DoorOptions {
-  readonly schedule: Schedule | undefined;
-  readonly setDraining: (isDraining: boolean) => void;
+/** A setting of the owner, or a state of the computer, that can close the machine. */
+export interface DoorInput {
+  /** Undefined while it does not close the machine. `now` is in milliseconds since 1970. */
+  closedAt(now: number): Closed | undefined;
+  /** What the owner should see although it does not close the machine. */
+  readonly notes?: readonly GuestNote[];
 }
 
-/** Decides whether new requests are accepted: neither the owner's pause nor a setting excludes them. */
+interface DoorOptions {
+  /** The reason of the first one that closes the machine is shown. */
+  readonly inputs: readonly DoorInput[];
+  /** `reason` is undefined for a pause by the owner. */
+  readonly setDraining: (isDraining: boolean, reason: ClosureReason | undefined) => void;
+}
+
+/** Decides whether new requests are accepted: neither the owner's pause nor an input excludes them. */
 export class Door {
   readonly #options: DoorOptions;
   #isPaused = false;
-  #isDraining = false;
-  /** The end of the present state takes longer to compute than the state, so it is kept. */
-  #hours: ScheduleState | undefined;
   #closed: Closed | undefined;
+  /** The last order. */
+  #ordered: { isDraining: boolean; reason: ClosureReason | undefined } = {
+    isDraining: false,
+    reason: undefined,
+  };
 
   constructor(options: DoorOptions) {
     this.#options = options;
   }
 
-  /** Undefined while no setting closes the machine. A pause by the owner is not included. */
+  /** Undefined while no input closes the machine. A pause by the owner is not included. */
   get closed(): Closed | undefined {
     return this.#closed;
+  }
+
+  get notes(): GuestNote[] {
+    return this.#options.inputs.flatMap(({ notes = [] }) => notes);
   }
 
   setPaused(isPaused: boolean): void {
@@ -37,20 +52,16 @@ export class Door {
 
   /** Call it about once a second. */
   tick(now: number): void {
-    const { schedule } = this.#options;
-    if (schedule === undefined) return;
-    // The state also changes before its end if the clock of the computer is set.
-    if (this.#hours?.isOpen !== isOpenAt(schedule, now)) this.#hours = scheduleAt(schedule, now);
-    const { isOpen, until } = this.#hours;
-    this.#closed = isOpen
-      ? undefined
-      : { reason: 'schedule', ...(until !== undefined && { until }) };
+    this.#closed = undefined;
+    for (const input of this.#options.inputs) this.#closed ??= input.closedAt(now);
     this.#apply();
   }
 
   #apply(): void {
     const isDraining = this.#isPaused || this.#closed !== undefined;
-    if (isDraining !== this.#isDraining) this.#options.setDraining(isDraining);
-    this.#isDraining = isDraining;
+    const reason = this.#isPaused ? undefined : this.#closed?.reason;
+    if (isDraining === this.#ordered.isDraining && reason === this.#ordered.reason) return;
+    this.#ordered = { isDraining, reason };
+    this.#options.setDraining(isDraining, reason);
   }
 }

@@ -1,3 +1,5 @@
+import type { Closed, DoorInput } from './door.ts';
+
 /**
  * The hours in which a machine serves, by weekday and time zone: `mon-fri 22:00-08:00 Europe/Berlin`.
  * Several windows are separated by `;`. A window that ends before it begins ends on the next day. Hours
@@ -88,7 +90,7 @@ export function scheduleAt(schedule: Schedule, now: number): ScheduleState {
   return { isOpen, until: undefined };
 }
 
-export const isOpenAt = ({ windows }: Schedule, at: number): boolean =>
+const isOpenAt = ({ windows }: Schedule, at: number): boolean =>
   windows.some((window) => {
     const parts = new Map(window.clock.formatToParts(at).map(({ type, value }) => [type, value]));
     const day = DAYS.indexOf((parts.get('weekday') ?? '').toLowerCase());
@@ -97,3 +99,22 @@ export const isOpenAt = ({ windows }: Schedule, at: number): boolean =>
     if (from < to) return days.has(day) && from <= minutes && minutes < to;
     return (days.has(day) && minutes >= from) || (days.has((day + 6) % 7) && minutes < to);
   });
+
+/** Closes the machine outside of its hours. */
+export class Hours implements DoorInput {
+  readonly #schedule: Schedule;
+  /** The end of the present state takes longer to compute than the state, so it is kept. */
+  #state: ScheduleState | undefined;
+
+  constructor(schedule: Schedule) {
+    this.#schedule = schedule;
+  }
+
+  closedAt(now: number): Closed | undefined {
+    // The state also changes before its end if the clock of the computer is set.
+    if (this.#state?.isOpen !== isOpenAt(this.#schedule, now))
+      this.#state = scheduleAt(this.#schedule, now);
+    const { isOpen, until } = this.#state;
+    return isOpen ? undefined : { reason: 'schedule', ...(until !== undefined && { until }) };
+  }
+}

@@ -30,6 +30,12 @@ export const State = Type.Object({
   }),
   sentence: Type.String({ description: 'What the machine is doing and why, for its owner.' }),
   since: time,
+  reason: optional(Type.String({ description: 'Why the machine does not serve, as a code.' })),
+  notes: optional(
+    Type.Array(Type.Object({ code: Type.String(), text: Type.String() }), {
+      description: 'What the owner should know although the machine may serve.',
+    }),
+  ),
   provider: optional(Type.String({ description: 'Id of this machine in the network.' })),
   coordinator: optional(Type.String()),
   engine: optional(Type.String()),

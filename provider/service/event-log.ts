@@ -30,10 +30,10 @@ export class EventLog {
     return this.#lastId;
   }
 
-  /** Adds what an owner wants to see: answers, and changes of the phase. */
+  /** Adds what an owner wants to see: answers, changes of the phase, and why the machine closed. */
   add(event: MachineEvent, { before, after, now }: Transition): void {
     if (event.t === 'answered') this.#push({ at: now, kind: 'answered', text: lineOf(event) });
-    if (after.phase !== before.phase)
+    if (after.phase !== before.phase || after.closed?.reason !== before.closed?.reason)
       this.#push({ at: now, kind: 'state', text: sentenceOf(after, now) });
   }
 

@@ -147,6 +147,14 @@ describe('a machine', () => {
       ['closed', 'Closed: your schedule (--schedule) excludes this hour. It opens in 3 h.'],
     ],
     [
+      'whose memory is almost full',
+      [started, serving, closed({ reason: 'memory_end' })],
+      [
+        'closed',
+        'Closed: the memory of this computer is almost full, so running answers were ended and their models unloaded. It opens when other programs need less of it.',
+      ],
+    ],
+    [
       'outside of its hours with a running request',
       [started, serving, closed({ reason: 'schedule' }, 1)],
       [

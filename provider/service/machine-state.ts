@@ -1,5 +1,5 @@
 import type { DemandReport } from '#bus-schemas';
-import type { ClosureReason, EngineFault } from '../reasons.ts';
+import type { ClosureReason, EngineFault, GuestNote } from '../reasons.ts';
 import type { ReportedModel, WorkerReport } from './worker-report.ts';
 
 /**
@@ -43,6 +43,8 @@ export interface MachineState {
   readonly engineFault: EngineFault | undefined;
   /** Why the owner's settings exclude new requests at present, and the end of it if it is known. */
   readonly closed: { readonly reason: ClosureReason; readonly until?: number } | undefined;
+  /** What the owner should know although it closes nothing. */
+  readonly notes: readonly GuestNote[];
   readonly models: readonly ReportedModel[];
   readonly running: number;
   readonly link: { readonly fault: string | undefined; readonly since: number } | undefined;
@@ -99,6 +101,7 @@ export const atStart = (now: number, isPaused: boolean): MachineState => ({
   engine: undefined,
   engineFault: undefined,
   closed: undefined,
+  notes: [],
   models: [],
   running: 0,
   link: undefined,
@@ -121,6 +124,7 @@ const WITHOUT_WORKER = {
   running: 0,
   engineFault: undefined,
   closed: undefined,
+  notes: [],
   link: undefined,
   approval: undefined,
   demand: undefined,
@@ -154,6 +158,7 @@ function changeOf(before: MachineState, event: MachineEvent, now: number): Parti
         models: event.models,
         engineFault: event.engineFault,
         closed: event.closed,
+        notes: event.notes ?? [],
         link:
           before.link !== undefined && before.link.fault === event.linkFault
             ? before.link

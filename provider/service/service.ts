@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { noteTexts } from '../reasons.ts';
 import {
   API_VERSION,
   type ControlOperation,
@@ -68,13 +69,15 @@ const iso = (time: number): string => new Date(time).toISOString();
 
 function printed(state: MachineState, now: number): State {
   const { phase, since, provider, coordinator, engine, running, models, trust, link } = state;
-  const { approval, answers, down } = state;
+  const { approval, answers, down, reason, notes } = state;
   const demand = recentDemand(state, now);
   const noRequest = demand && demandReason(demand);
   return {
     phase,
     sentence: sentenceOf(state, now),
     since: iso(since),
+    ...(reason !== undefined && { reason }),
+    ...(notes.length > 0 && { notes: notes.map((code) => ({ code, text: noteTexts[code] })) }),
     ...(provider !== undefined && { provider }),
     ...(coordinator !== undefined && { coordinator }),
     ...(engine !== undefined && { engine }),

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { EXIT } from '#bus-schemas/exit-codes.ts';
+import { closedTexts, noteTexts } from '../reasons.ts';
 import { ControlClient } from './control-client.ts';
 import { serveMachine } from './service.ts';
 import { Supervisor, WORKER_READY } from './supervisor.ts';
@@ -152,5 +153,27 @@ describe('the control socket', () => {
     ]);
     const { mode } = await stat(join(home, 'control.sock'));
     expect(mode & 0o777).toBe(0o600);
+  });
+
+  test('shows the notes of the worker, and each reason for which it closes as an event', async () => {
+    const closing = `${WORKER}
+      const pulse = { t: 'pulse', running: 0, models: [] };
+      process.send({ ...pulse, closed: { reason: 'memory_refuse' } });
+      process.send({ ...pulse, closed: { reason: 'memory_unload' } });
+      process.send({ ...pulse, notes: ['memory_caches'] });
+      clearInterval(pulses);
+    `.replace('setInterval', 'const pulses = setInterval');
+    await using supervisor = supervise(closing);
+    await using _control = await serveMachine({ home, version: '1', supervisor });
+    const client = new ControlClient(home);
+    await expect
+      .poll(async () => (await client.state()).notes)
+      .toEqual([{ code: 'memory_caches', text: noteTexts.memory_caches }]);
+    const { events } = await client.events(0);
+    const closed = events.map(({ text }) => text).filter((text) => text.startsWith('Closed: '));
+    expect(closed).toEqual([
+      `Closed: ${closedTexts.memory_refuse}`,
+      `Closed: ${closedTexts.memory_unload}`,
+    ]);
   });
 });

@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { DemandOfBuilds } from '#bus-schemas';
-import { CLOSURE_REASONS, ENGINE_FAULTS } from '../reasons.ts';
+import { CLOSURE_REASONS, ENGINE_FAULTS, GUEST_NOTES } from '../reasons.ts';
 
 /**
  * Messages between the worker, which serves the models, and the supervisor, which starts the worker
@@ -46,6 +46,8 @@ export const WorkerReport = Type.Union([
         until: Type.Optional(Type.Number()),
       }),
     ),
+    /** What the owner should know although the machine may accept requests; absent if nothing. */
+    notes: Type.Optional(Type.Array(Type.Enum(GUEST_NOTES))),
   }),
   /** The network has judged this machine. */
   Type.Object({

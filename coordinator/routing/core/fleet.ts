@@ -32,6 +32,10 @@ export interface ProviderView extends VerifiedProperties {
   readonly suite: string;
   readonly sealingKey: Uint8Array;
   readonly draining: boolean;
+  /** Why it drains, as the machine states it. */
+  readonly closedFor: string | undefined;
+  /** The machine serves only requests of its owner. */
+  readonly isPrivate: boolean;
   readonly slots: ReadonlyMap<string, Slot>;
   readonly lastMessageAt: number;
   readonly silent: boolean;
@@ -130,6 +134,8 @@ export class Fleet {
       machine,
       isExternal: engine === 'external',
       draining,
+      closedFor: announcement.closedFor,
+      isPrivate: announcement.privateOnly === true,
       suite: sealing.suite,
       sealingKey: sealing.publicKey,
       ...verified,
@@ -146,7 +152,7 @@ export class Fleet {
   /** Takes a report between beats. The result is undefined if it was ignored. */
   report(
     id: string,
-    { session, sequence, draining, slots }: Capacity,
+    { session, sequence, draining, closedFor, slots }: Capacity,
     now: number,
   ): FleetChange | 'reported' | undefined {
     const before = this.#providers.get(id);
@@ -156,6 +162,7 @@ export class Fleet {
       ...before,
       sequence,
       draining,
+      closedFor,
       slots: viewsOf(slots, before.slots),
       lastMessageAt: now,
       silent: false,

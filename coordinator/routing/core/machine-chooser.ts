@@ -58,6 +58,8 @@ export class MachineChooser {
       warm,
       pricing,
       newcomers,
+      // A caller pays for every machine that another account owns.
+      areOwn: request.only !== undefined && request.price === undefined,
       ...(request.price !== undefined && { minimumTrust, exempt: request.price.exempt }),
     };
     const choice = this.#chooseAmong(ask, now, despiteCooling);

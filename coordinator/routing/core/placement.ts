@@ -33,6 +33,8 @@ export type PlacementRequest = Pick<
   readonly minimumTrust?: TrustLevel | undefined;
   /** Machines of the caller, which are free for the caller. */
   readonly exempt?: readonly string[] | undefined;
+  /** All machines in `only` belong to the caller. */
+  readonly areOwn?: boolean | undefined;
   /** Machines that cool after a refusal may serve too, because no other machine can. */
   readonly despiteCooling?: boolean;
   /**
@@ -56,6 +58,8 @@ export function failedGate(
   if (ask.only !== undefined && !ask.only.includes(serving.id)) return 'not_wanted';
   if (ask.exclude.length > 0 && ask.exclude.includes(serving.id)) return 'excluded';
   if (serving.closed !== undefined) return serving.closed;
+  if (serving.isPrivate && ask.areOwn !== true && ask.exempt?.includes(serving.id) !== true)
+    return 'private_only';
   if (
     ask.requires !== undefined &&
     !ask.requires.every((trait) => serving.slot.traits?.includes(trait))

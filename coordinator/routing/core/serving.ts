@@ -22,7 +22,15 @@ export interface ProviderRecords {
 }
 
 /** Why a slot gets no job at all, whatever the request is. */
-export type ClosedReason = 'silent' | 'flooding' | 'draining' | 'paused' | 'suite' | 'slot_failed';
+export type ClosedReason =
+  | 'silent'
+  | 'flooding'
+  | 'draining'
+  | 'memory_pressure'
+  | 'closed'
+  | 'paused'
+  | 'suite'
+  | 'slot_failed';
 
 const AS_MEASURED: Readonly<Pace> = { slowdown: 1 };
 
@@ -37,6 +45,7 @@ export class Serving {
   readonly id: string;
   readonly closed: ClosedReason | undefined;
   readonly isOnProbation: boolean;
+  readonly isPrivate: boolean;
   readonly contextTokens: number;
   readonly freeTokens: number;
   readonly maxConcurrency: number;
@@ -63,6 +72,7 @@ export class Serving {
     this.id = provider.id;
     this.closed = closedBy(provider, slot, suite);
     this.isOnProbation = provider.isOnProbation;
+    this.isPrivate = provider.isPrivate;
     this.contextTokens = slot.contextTokens;
     this.freeTokens = slot.freeTokens;
     this.maxConcurrency = slot.maxConcurrency;
@@ -124,10 +134,16 @@ export class Serving {
 function closedBy(provider: ProviderView, slot: Slot, suite: string): ClosedReason | undefined {
   if (provider.silent) return 'silent';
   if (provider.flooding) return 'flooding';
-  if (provider.draining) return 'draining';
+  if (provider.draining) return drainingGate(provider.closedFor);
   if (provider.isPaused) return 'paused';
   if (provider.suite !== suite) return 'suite';
   return slot.state === 'failed' ? 'slot_failed' : undefined;
+}
+
+/** `closedFor` is the reason that the machine states; undefined if it states none. */
+function drainingGate(closedFor: string | undefined): ClosedReason {
+  if (closedFor === undefined) return 'draining';
+  return closedFor.startsWith('memory_') ? 'memory_pressure' : 'closed';
 }
 
 /** All slots that have one build, in no order. */

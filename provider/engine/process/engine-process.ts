@@ -110,6 +110,18 @@ export class EngineProcess implements Engine {
     this.#run?.load(build);
   }
 
+  emptyCaches(): void {
+    this.#run?.emptyCaches();
+  }
+
+  unload(build: string): void {
+    this.#run?.unload(build);
+  }
+
+  endAnswers(build: string): void {
+    this.#run?.endAnswers(build);
+  }
+
   generate(request: GenerationRequest, sink: Sink): Sequence {
     if (this.#run === undefined) throw new RequestRefused('model_not_loaded');
     return this.#run.generate(request, sink);

@@ -32,6 +32,7 @@ export interface EngineRunOptions {
 export type StateReport = Exclude<EngineReport, { id: number } | { t: 'pulse' }>;
 
 interface RunningRequest {
+  readonly build: string;
   readonly sink: Sink;
   usage: Usage;
   hasContent: boolean;
@@ -119,11 +120,30 @@ export class EngineRun implements AsyncDisposable {
     this.#send({ t: 'load', build });
   }
 
+  emptyCaches(): void {
+    this.#send({ t: 'empty_caches' });
+  }
+
+  unload(build: string): void {
+    this.#send({ t: 'unload', build });
+  }
+
+  /** The requests end at once, and do not wait for the end of the running step. */
+  endAnswers(build: string): void {
+    for (const [id, request] of this.#requests) {
+      if (request.build !== build) continue;
+      this.#send({ t: 'cancel', id });
+      this.#endRequest(id, request);
+    }
+    this.unload(build);
+  }
+
   generate(request: GenerationRequest, sink: Sink): Sequence {
     if (this.#fault !== undefined) throw new RequestRefused('model_not_loaded');
     this.#lastId += 1;
     const id = this.#lastId;
     const running: RunningRequest = {
+      build: request.build,
       sink,
       usage: { promptTokens: 0, cachedTokens: 0, completionTokens: 0 },
       hasContent: false,
@@ -209,12 +229,14 @@ export class EngineRun implements AsyncDisposable {
   }
 
   #endRequests(): void {
-    for (const [id, { sink, usage, hasContent, isCancelled }] of this.#requests) {
-      this.#requests.delete(id);
-      if (isCancelled) sink.end('cancelled', usage);
-      else if (hasContent) sink.end('error', usage);
-      else sink.refuse(new RequestRefused('model_not_loaded'));
-    }
+    for (const [id, request] of this.#requests) this.#endRequest(id, request);
+  }
+
+  #endRequest(id: number, { sink, usage, hasContent, isCancelled }: RunningRequest): void {
+    this.#requests.delete(id);
+    if (isCancelled) sink.end('cancelled', usage);
+    else if (hasContent) sink.end('error', usage);
+    else sink.refuse(new RequestRefused('model_not_loaded'));
   }
 }
 

@@ -89,7 +89,8 @@ export type EngineSettings = Omit<OpenEngineOptions, 'log' | 'guard'>;
 /** The process of the engine trusts the worker, which starts it. */
 export type EngineOrder =
   | { readonly t: 'open'; readonly settings: EngineSettings }
-  | { readonly t: 'load'; readonly build: string }
+  | { readonly t: 'load' | 'unload'; readonly build: string }
+  | { readonly t: 'empty_caches' }
   | { readonly t: 'generate'; readonly id: number; readonly request: GenerationRequest }
   | { readonly t: 'pause' | 'resume' | 'cancel'; readonly id: number };
 

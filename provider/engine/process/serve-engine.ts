@@ -62,6 +62,10 @@ class EngineServer {
         return void this.#start(order.settings);
       case 'load':
         return this.#engine?.load(order.build);
+      case 'unload':
+        return this.#engine?.unload(order.build);
+      case 'empty_caches':
+        return this.#engine?.emptyCaches();
       case 'generate':
         return this.#generate(order);
       default:

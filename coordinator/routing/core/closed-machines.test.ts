@@ -1,0 +1,64 @@
+import { expect, test } from 'vitest';
+import { type Announcement, type Reserve, type Reserved, SUITE_ID } from '#bus-schemas';
+import { explainFleet } from '../views.ts';
+import { announcement, idOf, reservation } from './fleet-under-test.ts';
+import { Router } from './router.ts';
+
+const NOW = 10_000;
+const LIST = { inputMicroUsdPerMillion: 1, outputMicroUsdPerMillion: 1 };
+const PRICE = { list: LIST, max: LIST };
+const MACHINE = idOf('B');
+
+function routerWith(changes: Partial<Announcement>): Router {
+  const router = new Router({
+    suite: SUITE_ID,
+    queueDepth: 4,
+    graceMs: 0,
+    startedAt: 0,
+    random: () => 0,
+  });
+  router.fleet.announce(MACHINE, announcement(changes), NOW);
+  return router;
+}
+
+const gates = (router: Router) =>
+  explainFleet(router, { promptTokens: 1, maxOutputTokens: 1 }, NOW).tally;
+
+test.each([
+  [undefined, 'draining'],
+  ['memory_unload', 'memory_pressure'],
+  ['schedule', 'closed'],
+  ['a reason of a newer machine', 'closed'],
+])('a machine that is closed because of %s fails the gate %s', (closedFor, gate) => {
+  const router = routerWith({ draining: true, ...(closedFor !== undefined && { closedFor }) });
+  expect(gates(router)).toEqual({ [gate]: 1 });
+});
+
+test('a machine that opens again between two beats serves, and its old reason is dropped', () => {
+  const closed = announcement({ draining: true, closedFor: 'schedule' });
+  const router = routerWith(closed);
+  const { session, slots } = closed;
+  router.fleet.report(MACHINE, { session, sequence: 2, draining: false, slots }, NOW);
+  expect(gates(router)).toEqual({ open: 1 });
+  router.fleet.report(MACHINE, { session, sequence: 3, draining: true, slots }, NOW);
+  expect(gates(router)).toEqual({ draining: 1 });
+});
+
+test('a private machine serves its owner only', () => {
+  const router = routerWith({ privateOnly: true });
+  let jobs = 0;
+  const placed = (changes: Partial<Reserve>): string | undefined => {
+    let reply: Reserved | undefined;
+    const answer = (given: Reserved) => {
+      reply = given;
+    };
+    router.reserve({ request: reservation(jobs++, changes), requestedAt: NOW, answer }, NOW);
+    return reply?.ok ? reply.candidates[0]?.provider : reply?.code;
+  };
+  expect(placed({ price: PRICE })).toBe('no_provider');
+  expect(placed({ price: PRICE, only: [MACHINE] })).toBe('no_provider');
+  expect(placed({})).toBe('no_provider');
+  expect(placed({ only: [MACHINE] })).toBe(MACHINE);
+  expect(placed({ price: { ...PRICE, exempt: [MACHINE] } })).toBe(MACHINE);
+  expect(gates(router)).toEqual({ private_only: 1 });
+});
