@@ -1,12 +1,11 @@
 import { InvalidArgumentError } from 'commander';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { isMonth } from '#coordinator/months.ts';
+import { ALWAYS } from '#provider/guest/guest-settings.ts';
 import { parseSchedule } from '#provider/guest/schedule.ts';
 
 /** Parsers for the values of options. The message of an error completes the name of the option. */
 
-/** The schedule of a machine that serves at every hour. */
-export const ALWAYS = 'always';
 const MICRO_USD = 1_000_000;
 const MAX_PORT = 65_535;
 
@@ -20,6 +19,13 @@ export const percent = (text: string): number =>
     (value) => Number.isInteger(value) && value >= 1 && value <= 100,
     text,
     'must be a whole number from 1 to 100',
+  );
+
+export const percentFromZero = (text: string): number =>
+  numberThat(
+    (value) => Number.isInteger(value) && value >= 0 && value <= 100,
+    text,
+    'must be a whole number from 0 to 100',
   );
 
 /** Checks the hours in which a machine serves; returns them as they were written. */

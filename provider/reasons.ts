@@ -38,6 +38,10 @@ export const CLOSURE_REASONS = [
   'memory_end',
   /** It is none of the hours in which the machine serves. */
   'schedule',
+  'on_battery',
+  'battery_low',
+  /** A person uses the computer. */
+  'user_active',
 ] as const;
 export type ClosureReason = (typeof CLOSURE_REASONS)[number];
 
@@ -50,6 +54,11 @@ export const closedTexts: Readonly<Record<ClosureReason, string>> = {
   memory_end:
     'the memory of this computer is almost full, so running answers were ended and their models unloaded. It opens when other programs need less of it.',
   schedule: 'your schedule (--schedule) excludes this hour.',
+  on_battery:
+    'the computer runs on battery (--only-on-power). It opens when it has mains power again.',
+  battery_low:
+    'the charge of the battery is below your limit (--battery-floor). It opens when the computer has mains power again.',
+  user_active: 'the computer is in use (--yield-to-user). It opens when its user is away.',
 };
 
 /** What an owner should know about a machine that accepts requests nevertheless. */
@@ -57,6 +66,9 @@ export const GUEST_NOTES = [
   /** The first step of relief. */
   'memory_caches',
   'memory_unwatched',
+  'power_unknown',
+  'user_unknown',
+  'sleep_not_prevented',
 ] as const;
 export type GuestNote = (typeof GUEST_NOTES)[number];
 
@@ -64,4 +76,10 @@ export const noteTexts: Readonly<Record<GuestNote, string>> = {
   memory_caches: 'The memory of this computer is short, so cached conversations were removed.',
   memory_unwatched:
     'This system does not report how short its memory is, so models stay in it until it is full.',
+  power_unknown:
+    'This system does not report whether it runs on battery, so --only-on-power and --battery-floor have no effect.',
+  user_unknown:
+    'This system does not report when it was last used (loginctl, ioreg), so --yield-to-user has no effect.',
+  sleep_not_prevented:
+    'The computer may go to sleep while it serves: the program that keeps it awake (systemd-inhibit, caffeinate) is missing or failed. --allow-sleep removes this note.',
 };

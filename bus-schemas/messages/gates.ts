@@ -35,7 +35,7 @@ export const gates = {
     opensByWaiting: false,
     text: 'A setting of its owner excludes requests at present. "dinf provider status" on the machine shows which one.',
   },
-  private_only: { opensByWaiting: false, text: 'It serves only its owner.' },
+  private_only: { opensByWaiting: false, text: 'It serves only its owner (--private-only).' },
   paused: {
     opensByWaiting: false,
     text: 'An operator has drained it, or has suspended the account of its owner. It finishes its requests and takes no new ones.',

@@ -8,20 +8,16 @@ import { messageOf } from '#bus-schemas/message-of.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
 import { OPENAI } from '#provider/engine/backend-names.ts';
 import type { Engine } from '#provider/engine/engine.ts';
-import { Door } from '#provider/guest/door.ts';
-import { MemoryGuard } from '#provider/guest/memory-guard.ts';
-import { pressureReader } from '#provider/guest/pressure-reader.ts';
-import { Hours, parseSchedule } from '#provider/guest/schedule.ts';
 import type { LocalServer } from '#provider/local/local-server.ts';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
 import packageJson from '../../package.json' with { type: 'json' };
 import { observability } from '../observability.ts';
-import { ALWAYS } from '../option-parsers.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { addBenchmarkCommand } from './benchmark-command.ts';
 import { doctor } from './doctor.ts';
 import { type Engines, engines } from './engines.ts';
 import { firstToken } from './first-token.ts';
+import { guestSettingsOf } from './guest-options.ts';
 import { addOwnModelCommands } from './model-commands.ts';
 import { addServeOptions, type ServeOptions } from './serve-options.ts';
 import { addServiceCommands } from './service-commands.ts';
@@ -76,7 +72,6 @@ async function provide({
   concurrency,
   idleMinutes,
   memoryPercent,
-  schedule = ALWAYS,
   local,
   ...flags
 }: ServeOptions): Promise<void> {
@@ -89,6 +84,7 @@ async function provide({
   const { WorkerChannel } = await import('./worker-channel.ts');
   const channel = new WorkerChannel();
   const { startDaemon } = await import('#provider/daemon.ts');
+  const { openDoor } = await import('#provider/guest/open-door.ts');
   const { cacheFolder } = await import('#bus-schemas/program-folders.mjs');
   const { findNatsServer } = await import('#provider/leaf/nats-server-binary.ts');
   const { readMeasurements } = await import('#provider/engine/measured-speeds.ts');
@@ -126,6 +122,7 @@ async function provide({
     engine,
     metrics: observed.metrics,
     otel: observed.otel,
+    isPrivate: flags.privateOnly,
     log,
     observer: channel.observer,
     token: firstToken({
@@ -143,13 +140,14 @@ async function provide({
       .map(({ build }) => build)
       .join(', ')} with ${engine.name}`,
   );
-  using memory = MemoryGuard.watch({ read: pressureReader(), engine, log });
-  const door = new Door({
-    inputs: [memory, ...(schedule === ALWAYS ? [] : [new Hours(parseSchedule(schedule))])],
+  using opened = await openDoor({
+    settings: guestSettingsOf(flags),
+    engine,
+    log,
     setDraining: daemon.setDraining,
   });
   // The first pulse comes before this report: it says whether the machine is closed from the start.
-  using _reports = channel.serve({ daemon, engine, door });
+  using _reports = channel.serve({ daemon, engine, door: opened.door });
   channel.report({ t: 'serving', provider: daemon.provider, engine: engine.name, coordinator });
   await stopSignal();
   await daemon.drain(DRAIN_MS);

@@ -2,12 +2,14 @@ import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { coordinatorUrl, homeFolder } from '#bus-schemas/running-network.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
-import { percent, portOrNone, scheduleText, wholeNumber } from '../option-parsers.ts';
+import type { GuestSettings } from '#provider/guest/guest-settings.ts';
+import { percent, portOrNone, wholeNumber } from '../option-parsers.ts';
 import { AUTO, engines } from './engines.ts';
+import { addGuestOptions } from './guest-options.ts';
 import { addUpstreamOptions, type UpstreamFlags } from './upstream-options.ts';
 
 /** Options of a machine that serves, in the foreground (`dinf provider`) and in the background. */
-export interface ServeOptions extends UpstreamFlags {
+export interface ServeOptions extends UpstreamFlags, GuestSettings {
   readonly coordinator: string;
   readonly token?: string;
   readonly tokenFile?: string;
@@ -18,7 +20,6 @@ export interface ServeOptions extends UpstreamFlags {
   readonly concurrency: number;
   readonly idleMinutes: number;
   readonly memoryPercent: number;
-  readonly schedule?: string;
   /** Port for programs on this machine; 0 for none. */
   readonly local: number;
 }
@@ -76,15 +77,10 @@ export function addServeOptions(command: Command): Command {
       100,
     )
     .option(
-      '--schedule <windows>',
-      'hours in which the machine serves, such as "mon-fri 22:00-08:00 Europe/Berlin; sat,sun 00:00-24:00"; "always" for all',
-      scheduleText,
-    )
-    .option(
       '--local <port>',
       'also serve programs on this machine, free and without a key, at http://127.0.0.1:<port>/v1; 0 for none',
       portOrNone,
       0,
     );
-  return addUpstreamOptions(serving);
+  return addUpstreamOptions(addGuestOptions(serving));
 }

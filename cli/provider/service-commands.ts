@@ -7,6 +7,7 @@ import type { ControlClient } from '#provider/service/control-client.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { wholeNumber } from '../option-parsers.ts';
 import { stopSignal } from '../stop-signal.ts';
+import { guestSettingsOf } from './guest-options.ts';
 import { addServeOptions, homeOption, type ServeOptions } from './serve-options.ts';
 import { upstreamArguments } from './upstream-options.ts';
 import { workerCommand } from './worker-command.ts';
@@ -120,7 +121,7 @@ async function start(options: ServeOptions, command: Command): Promise<void> {
     concurrency: options.concurrency,
     idleMinutes: options.idleMinutes,
     memoryPercent: options.memoryPercent,
-    ...(options.schedule !== undefined && { schedule: options.schedule }),
+    ...guestSettingsOf(options),
     link: options.link ?? false,
     upstream: upstreamArguments(options),
     local: options.local,

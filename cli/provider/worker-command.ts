@@ -1,4 +1,5 @@
 import type { Settings } from '#provider/service/settings.ts';
+import { guestArguments } from './guest-options.ts';
 
 /** The command line with which the background service starts its worker. */
 export const workerCommand = (home: string, settings: Settings): readonly [string, ...string[]] => [
@@ -10,7 +11,7 @@ export const workerCommand = (home: string, settings: Settings): readonly [strin
   ...['--idle-minutes', String(settings.idleMinutes)],
   ...['--memory-percent', String(settings.memoryPercent ?? 100)],
   ...['--local', String(settings.local ?? 0)],
-  ...(settings.schedule === undefined ? [] : ['--schedule', settings.schedule]),
+  ...guestArguments(settings),
   ...settings.models.flatMap((model) => ['--model', model]),
   ...(settings.link ? ['--link'] : []),
   ...(settings.upstream ?? []),

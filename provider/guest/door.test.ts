@@ -75,3 +75,16 @@ test('the first input that closes the machine gives the reason, and each new rea
     [true, undefined],
   ]);
 });
+
+test('the computer is kept awake while the machine is open, and what prevents that is a note', () => {
+  const held: boolean[] = [];
+  const door = new Door({
+    inputs: [new Hours(parseSchedule('daily 22:00-08:00 UTC'))],
+    setDraining: () => undefined,
+    awake: { hold: (isOpen) => held.push(isOpen), notes: ['sleep_not_prevented'] },
+  });
+  for (const now of [NIGHT, MORNING, EVENING]) door.tick(now);
+  door.setPaused(true);
+  expect(held).toEqual([true, false, true, false]);
+  expect(door.notes).toEqual(['sleep_not_prevented']);
+});

@@ -14,11 +14,19 @@ export interface DoorInput {
   readonly notes?: readonly GuestNote[];
 }
 
-interface DoorOptions {
+export interface DoorOptions {
   /** The reason of the first one that closes the machine is shown. */
   readonly inputs: readonly DoorInput[];
   /** `reason` is undefined for a pause by the owner. */
   readonly setDraining: (isDraining: boolean, reason: ClosureReason | undefined) => void;
+  /** Keeps the computer awake while the machine is open; absent if its owner lets it sleep. */
+  readonly awake?: Awake;
+}
+
+interface Awake {
+  /** Called at every tick. */
+  hold(isOpen: boolean): void;
+  readonly notes: readonly GuestNote[];
 }
 
 /** Decides whether new requests are accepted: neither the owner's pause nor an input excludes them. */
@@ -42,7 +50,8 @@ export class Door {
   }
 
   get notes(): GuestNote[] {
-    return this.#options.inputs.flatMap(({ notes = [] }) => notes);
+    const { inputs, awake } = this.#options;
+    return [...inputs.flatMap(({ notes = [] }) => notes), ...(awake?.notes ?? [])];
   }
 
   setPaused(isPaused: boolean): void {
@@ -60,6 +69,7 @@ export class Door {
   #apply(): void {
     const isDraining = this.#isPaused || this.#closed !== undefined;
     const reason = this.#isPaused ? undefined : this.#closed?.reason;
+    this.#options.awake?.hold(!isDraining);
     if (isDraining === this.#ordered.isDraining && reason === this.#ordered.reason) return;
     this.#ordered = { isDraining, reason };
     this.#options.setDraining(isDraining, reason);

@@ -154,6 +154,34 @@ describe('a machine', () => {
         'Closed: the memory of this computer is almost full, so running answers were ended and their models unloaded. It opens when other programs need less of it.',
       ],
     ],
+    ...(
+      [
+        [
+          'memory_refuse',
+          'the memory of this computer is short. It opens when other programs need less of it.',
+        ],
+        [
+          'memory_unload',
+          'the memory of this computer is short, so models without requests are unloaded. It opens when other programs need less of it.',
+        ],
+        [
+          'on_battery',
+          'the computer runs on battery (--only-on-power). It opens when it has mains power again.',
+        ],
+        [
+          'battery_low',
+          'the charge of the battery is below your limit (--battery-floor). It opens when the computer has mains power again.',
+        ],
+        [
+          'user_active',
+          'the computer is in use (--yield-to-user). It opens when its user is away.',
+        ],
+      ] as const
+    ).map(([reason, text]): [string, MachineEvent[], [string, string]] => [
+      `that is closed (${reason})`,
+      [started, serving, closed({ reason })],
+      ['closed', `Closed: ${text}`],
+    ]),
     [
       'outside of its hours with a running request',
       [started, serving, closed({ reason: 'schedule' }, 1)],

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
+import { GuestSettings } from '../guest/guest-settings.ts';
 
 /** The options that the owner gave to `dinf provider start`, saved so that they hold after a reboot. */
 const Settings = Type.Object({
@@ -12,8 +13,7 @@ const Settings = Type.Object({
   idleMinutes: Type.Integer({ minimum: 0 }),
   /** Absent in settings that an older version saved. */
   memoryPercent: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })),
-  /** The hours in which the machine serves; absent if it always does. */
-  schedule: Type.Optional(Type.String()),
+  ...GuestSettings,
   /** Whether a machine that is not enrolled yet shows a code for its owner to approve. */
   link: Type.Boolean(),
   isPaused: Type.Boolean(),

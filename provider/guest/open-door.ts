@@ -1,0 +1,55 @@
+import { Door, type DoorInput, type DoorOptions } from './door.ts';
+import { ALWAYS, type GuestSettings } from './guest-settings.ts';
+import { MemoryGuard, type MemoryGuardOptions } from './memory-guard.ts';
+import { Polled } from './polled.ts';
+import { PowerInput, powerReader } from './power.ts';
+import { pressureReader } from './pressure-reader.ts';
+import { Hours, parseSchedule } from './schedule.ts';
+import { inhibitorCommand, SleepInhibitor } from './sleep-inhibitor.ts';
+import { idleReader, UserInput } from './user-activity.ts';
+
+interface OpenDoorOptions
+  extends Omit<MemoryGuardOptions, 'read'>,
+    Pick<DoorOptions, 'setDraining'> {
+  readonly settings: GuestSettings;
+}
+
+/** Time between two readings of power and user, in milliseconds. Each starts a program on macOS. */
+const POLL_MS = 5_000;
+
+/** A door with the inputs that the owner has set, which end with it. */
+export interface WatchedDoor extends Disposable {
+  readonly door: Door;
+}
+
+/** Opens the door of this machine. Its inputs have been read once when this resolves. */
+export async function openDoor({
+  settings,
+  engine,
+  log,
+  setDraining,
+}: OpenDoorOptions): Promise<WatchedDoor> {
+  const { schedule = ALWAYS, onlyOnPower = false, batteryFloor = 0, yieldToUser = 0 } = settings;
+  using opened = new DisposableStack();
+  const inputs: DoorInput[] = [];
+  inputs.push(opened.use(MemoryGuard.watch({ read: pressureReader(), engine, log })));
+  if (schedule !== ALWAYS) inputs.push(new Hours(parseSchedule(schedule)));
+  const power = opened.use(await Polled.start(powerReader(), POLL_MS));
+  if (onlyOnPower || batteryFloor > 0)
+    inputs.push(new PowerInput({ onlyOnPower, batteryFloor }, () => power.value));
+  if (yieldToUser > 0) {
+    const idle = opened.use(await Polled.start(idleReader(), POLL_MS));
+    inputs.push(new UserInput(60_000 * yieldToUser, () => idle.value));
+  }
+  const inhibitor = opened.use(new SleepInhibitor(inhibitorCommand(process.pid)));
+  const isOnMains = () => power.value?.isOnBattery !== true;
+  const awake = {
+    hold: (isWanted: boolean) => inhibitor.hold(isWanted && isOnMains()),
+    get notes() {
+      return inhibitor.notes;
+    },
+  };
+  const door = new Door({ inputs, setDraining, ...(settings.allowSleep !== true && { awake }) });
+  const resources = opened.move();
+  return { door, [Symbol.dispose]: () => resources.dispose() };
+}
