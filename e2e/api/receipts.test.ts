@@ -137,6 +137,15 @@ test('a stream contains its receipt before its end if the request asks for it', 
   expect(await verify(receipt)).toContain('Both signatures hold');
 });
 
+test('a stream of several choices is refused if the request asks for its receipt', async () => {
+  const told = await network.ask('POST', '/v1/chat/completions', {
+    token: network.apiKey,
+    body: { ...chat, max_tokens: 2, stream: true, n: 2 },
+    headers: { 'x-dinf-receipt': 'on' },
+  });
+  expect([told.status, told.json.error.param]).toEqual([400, 'n']);
+});
+
 test('a stream that its client aborted has a receipt for the delivered part', async () => {
   const leave = new AbortController();
   const response = await fetch(`${network.url}/v1/chat/completions`, {

@@ -22,6 +22,11 @@ export async function answerChoices(
   const { request } = exchange;
   if (request.headers['idempotency-key'] !== undefined)
     throw invalid('n', 'A request with an Idempotency-Key has one choice.');
+  if (request.headers['x-dinf-receipt'] === 'on' && bodies[0]?.['stream'] === true)
+    throw invalid(
+      'n',
+      'A stream with X-Dinf-Receipt has one choice. Each choice has its own receipt.',
+    );
   if (isGiven(bodies[0]?.['models']))
     throw invalid('models', 'A request for several choices names one model.');
   const jobs: PreparedJob[] = [];
