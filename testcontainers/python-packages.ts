@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { ensureFolder } from './ensure-folder.ts';
 
 const run = promisify(execFile);
+/** Most time that an installation usually needs, in milliseconds. */
 const TIMEOUT_MS = 180_000;
 
 /**
@@ -12,11 +13,17 @@ const TIMEOUT_MS = 180_000;
 export const pythonPackages = (
   folder: string,
   packages: readonly string[],
-  { env, withDependencies }: { env: NodeJS.ProcessEnv; withDependencies: boolean },
+  {
+    env,
+    withDependencies,
+    timeoutMs = TIMEOUT_MS,
+  }: { env: NodeJS.ProcessEnv; withDependencies: boolean; timeoutMs?: number },
 ) =>
   ensureFolder(folder, async (staged) => {
     const options = [
       '--quiet',
+      // Only the modules that a test imports are compiled, when it imports them.
+      '--no-compile',
       '--retries',
       '1',
       '--timeout',
@@ -24,7 +31,7 @@ export const pythonPackages = (
       ...(withDependencies ? [] : ['--no-deps']),
     ];
     await run('python3', ['-m', 'pip', 'install', ...options, '--target', staged, ...packages], {
-      timeout: TIMEOUT_MS,
+      timeout: timeoutMs,
       env,
     });
   });

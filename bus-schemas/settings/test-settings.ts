@@ -83,6 +83,12 @@ export const testSettings = {
         '`full` runs all faults of the chaos test of a hub cluster; without it a hub is killed and nothing else',
     }),
   ),
+  DINF_CLIENTS: optional(
+    oneOf(['full'], {
+      description:
+        '`full` also tests the Python programs LiteLLM and aider, whose installation takes minutes',
+    }),
+  ),
   DINF_CHAOS_KILLS: integerSetting({
     default: 4,
     minimum: 0,

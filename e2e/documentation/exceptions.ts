@@ -36,7 +36,16 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   'docs/clients/opencode.md: opencode run --model dinf/sim "Read the file README.md."':
     'needs OpenCode (e2e/clients/opencode.test.ts)',
   'docs/clients/opencode.md: {': 'settings of OpenCode (e2e/clients/opencode.test.ts)',
-  'docs/clients/litellm.md: import litellm': 'Python, tried by hand',
+  'docs/clients/litellm.md: import litellm':
+    'Python (e2e/clients/large-python-clients.test.ts with DINF_CLIENTS=full)',
+  'docs/clients/litellm.md: model_list:': "settings of LiteLLM's proxy, tried by hand",
+  ...Object.fromEntries(
+    [
+      'export OPENAI_API_BASE=http://127.0.0.1:8080/v1',
+      'export OPENAI_API_KEY=sk-db-…',
+      'aider --model openai/sim',
+    ].map((line) => [`docs/clients/aider.md: ${line}`, 'needs aider']),
+  ),
   'docs/clients/pydantic-ai.md: from pydantic_ai import Agent': 'Python, tried by hand',
   'docs/clients/ollama.md: from ollama import Client': 'Python (e2e/clients/ollama.test.ts)',
   'docs/providers/getting-started.md: Ready: the last request ended 4 min ago.':
