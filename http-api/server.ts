@@ -123,6 +123,10 @@ export function createServer({
         { request: request.id, code: known.code, err: known.cause },
         'a request could not be served',
       );
+    // Fastify closes the connection after a body that is too large. A client that still sends would
+    // get a reset instead of the error, so the rest of the body is read and discarded; the limit for
+    // the time of a whole request ends a client that sends without end.
+    if (known.code === 'payload_too_large') reply.removeHeader('connection');
     const surface = request.routeOptions.config.surface ?? surfaceOfPath(request.url);
     const body = surface === undefined ? known.toBody() : surface.error(known, request.id);
     return reply
