@@ -29,6 +29,7 @@ const ALONE = [
   // WebGPU in software uses all cores, and takes three times as long beside another test.
   'provider/engine/decoders/decoders.test.ts',
   'provider/engine/decoders/webgpu/*.test.ts',
+  'provider/engine/soak.test.ts',
   'tiny-model/tiny-model.test.ts',
   'e2e/{chaos,upgrade}/**/*.test.ts',
   'e2e/{credentials,emulated-mac,saturation,slow-reader}.test.ts',
