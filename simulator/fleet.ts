@@ -51,6 +51,8 @@ export interface FleetOptions {
   readonly log: Logger;
   /** Defects by the number of the provider, counted from 0. */
   readonly faults?: Readonly<Record<number, Fault>>;
+  /** The machines serve only their owner. */
+  readonly arePrivate?: boolean;
 }
 
 export interface SimulatedProvider {
@@ -165,7 +167,7 @@ async function startProvider(
   own: Enrolment,
   index: number,
   leaf: Leaf,
-  { profile: profileOf, realEngine, faults, home, leaves, otel, log }: FleetOptions,
+  { profile: profileOf, realEngine, faults, arePrivate, home, leaves, otel, log }: FleetOptions,
 ): Promise<SimulatedProvider> {
   const fault = faults?.[index];
   const profile = profileOf(index);
@@ -188,6 +190,7 @@ async function startProvider(
           : engine,
     log: log.child({ provider: index }),
     otel,
+    isPrivate: arePrivate,
     identity: await ownIdentity(join(home, `provider-${index}`), own.provider),
     receiptsFile: join(home, `provider-${index}`, 'receipts.json'),
   });

@@ -31,6 +31,24 @@ const poll = (device: string) =>
     client_id: 'test',
   });
 
+/** Starts a machine that `owner` has approved. */
+async function startMachineOf(owner: Person, name: string, arePrivate = false) {
+  const { device_code: device, user_code: code } = await start();
+  await owner.ask('POST', '/v1/device/approve', { user_code: code });
+  const token = (await poll(device)).json['access_token'] ?? '';
+  return startFleet({
+    coordinatorUrl: network.url,
+    token: async () => token,
+    count: 1,
+    natsServer: network.network.natsServer,
+    home: `${network.network.home}/${name}`,
+    leaves: 'own',
+    log: network.log,
+    profile: () => ({ chip: 'm4-max', tokenMs: 1, endless: true }),
+    arePrivate,
+  });
+}
+
 describe('a device that wants to be linked to an account', () => {
   test('waits, is told to slow down, is approved, and gets one token', async () => {
     const { device_code: device, user_code: code, verification_uri: page } = await start();
@@ -96,19 +114,7 @@ describe('a device that wants to be linked to an account', () => {
   });
 
   test('then serves its owner exclusively on request, free of charge, until the owner removes it', async () => {
-    const { device_code: device, user_code: code } = await start();
-    await ann.ask('POST', '/v1/device/approve', { user_code: code });
-    const token = (await poll(device)).json['access_token'] ?? '';
-    const fleet = await startFleet({
-      coordinatorUrl: network.url,
-      token: async () => token,
-      count: 1,
-      natsServer: network.network.natsServer,
-      home: `${network.network.home}/own`,
-      leaves: 'own',
-      log: network.log,
-      profile: () => ({ chip: 'm4-max', tokenMs: 1, endless: true }),
-    });
+    const fleet = await startMachineOf(ann, 'own');
     const [own] = fleet.providers;
     const { apiKey } = await network.createKey({ creditMicroUsd: 0, account: ann.account });
     const ask = (route = 'self') =>
@@ -170,4 +176,27 @@ describe('a device that wants to be linked to an account', () => {
     expect((await ask('sideways')).status).toBe(400);
     await fleet[Symbol.asyncDispose]();
   });
+});
+
+test('a private machine serves its owner, and no other caller, even one who names it', async () => {
+  const bob = await network.person('bob');
+  await using fleet = await startMachineOf(bob, 'private', true);
+  const id = fleet.providers[0]?.id ?? '';
+  const bobs = await network.createKey({ creditMicroUsd: 0, account: bob.account });
+  const body = { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 5 };
+  const askAs = (token: string, more: object, headers = {}) =>
+    network.ask('POST', '/v1/chat/completions', { token, headers, body: { ...body, ...more } });
+  await vi.waitFor(async () => {
+    const answer = await askAs(bobs.apiKey, {}, { 'x-dinf-route': 'self' });
+    expect([answer.status, answer.headers.get('x-provider-id')]).toEqual([200, id]);
+  });
+  const [machine] = (await bob.ask('GET', '/v1/me/providers')).json.data;
+  expect(machine.slots).toContainEqual(
+    expect.objectContaining({
+      serves: false,
+      because: 'It serves only its owner (--private-only).',
+    }),
+  );
+  const refused = await askAs(network.apiKey, { provider: { only: [id] } });
+  expect([refused.status, refused.json.error.code]).toEqual([503, 'no_provider']);
 });
