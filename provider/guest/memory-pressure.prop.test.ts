@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   CALM_MS,
+  MAX_CALM_MS,
   type ModelUse,
   PRESSURE_LEVELS,
   RELIEF_STEPS,
@@ -40,7 +41,7 @@ test('a machine makes room in the order of the steps, ends answers only as the l
       }
       const rest = RELIEF_STEPS.length - 1;
       for (let i = 0; i < rest; i += 1) {
-        now += CALM_MS;
+        now += MAX_CALM_MS;
         const { state: calmer, orders } = relieve(state, { level: 'normal', models: [] }, now);
         expect(orders).toEqual([]);
         state = calmer;
@@ -106,4 +107,25 @@ test('the model that was used least recently is unloaded first', () => {
 test('high pressure never ends an answer, however long it lasts', () => {
   const times = Array.from({ length: 60 }, (_, i) => i * 10_000);
   expect(ordersOf('high', times, [busy('a', 1)]).at(-1)).toEqual(['unload']);
+});
+
+test('a machine whose memory becomes short each time that it opens waits longer each time', () => {
+  let state = WITHOUT_PRESSURE;
+  let now = 0;
+  const closedFor: number[] = [];
+  while (closedFor.length < 6) {
+    while (state.step !== 'refuse') {
+      now += 2_000;
+      state = relieve(state, { level: 'critical', models: [] }, now).state;
+    }
+    const closedAt = now;
+    while (state.step === 'refuse') {
+      now += 1_000;
+      state = relieve(state, { level: 'normal', models: [] }, now).state;
+    }
+    closedFor.push((now - closedAt) / 1_000);
+  }
+  expect(closedFor).toEqual([15, 30, 60, 120, 120, 120]);
+  const later = relieve(state, { level: 'critical', models: [] }, now + 3_600_000).state;
+  expect([later.step, later.calmMs]).toEqual(['refuse', CALM_MS]);
 });

@@ -5,8 +5,9 @@
  *   none → caches → refuse → unload → end
  *
  * Under pressure the step rises by one after a pause, so that the effect of the step before can be
- * measured. It falls by one after each CALM_MS without pressure, so that a machine whose memory is
- * near its limit does not open and close again and again.
+ * measured. It falls by one after each CALM_MS without pressure. If the machine closes again within
+ * RELAPSE_MS, that time doubles: the model that it loads after it has opened may itself be what the
+ * computer has no room for.
  */
 export const RELIEF_STEPS = [
   'none',
@@ -31,6 +32,10 @@ export interface ReliefState {
   readonly actedAt: number;
   /** Time of the last pressure or step down, from which the next step down is counted. */
   readonly calmSince: number;
+  /** Time without pressure before the next step down, in milliseconds. */
+  readonly calmMs: number;
+  /** Time at which the machine last stopped to accept requests. */
+  readonly refusedAt: number;
   /** Time at which each model in memory was last seen with a request. */
   readonly usedAt: Readonly<Record<string, number>>;
 }
@@ -48,13 +53,17 @@ export type ReliefOrder =
 
 /** Pause between two steps, or two orders of the last steps, in milliseconds. */
 const PAUSE_MS = { high: 10_000, critical: 2_000 } as const;
-/** Time without pressure before each step down, in milliseconds. */
+/** Least and longest time without pressure before each step down, in milliseconds. */
 export const CALM_MS = 15_000;
+export const MAX_CALM_MS = 120_000;
+const RELAPSE_MS = 600_000;
 
 export const WITHOUT_PRESSURE: ReliefState = {
   step: 'none',
   actedAt: Number.NEGATIVE_INFINITY,
   calmSince: Number.NEGATIVE_INFINITY,
+  calmMs: CALM_MS,
+  refusedAt: Number.NEGATIVE_INFINITY,
   usedAt: {},
 };
 
@@ -79,7 +88,7 @@ export function relieve(
   if (now - before.actedAt < PAUSE_MS[level]) return { state: pressed, orders: [] };
   const step = stepAfter(before.step, level);
   return {
-    state: { ...pressed, step, actedAt: now },
+    state: { ...pressed, step, actedAt: now, ...(step === 'refuse' && refusal(before, now)) },
     orders: [{ t: 'empty_caches' }, ...modelOrders(step, { level, models }, usedAt)],
   };
 }
@@ -102,8 +111,16 @@ function modelOrders(
   return busy === undefined ? [] : [{ t: 'end', build: busy.build }];
 }
 
+function refusal(
+  { calmMs, refusedAt }: ReliefState,
+  now: number,
+): Pick<ReliefState, 'calmMs' | 'refusedAt'> {
+  const isRelapse = now - refusedAt < RELAPSE_MS;
+  return { refusedAt: now, calmMs: isRelapse ? Math.min(2 * calmMs, MAX_CALM_MS) : CALM_MS };
+}
+
 function calmer(before: ReliefState, now: number): ReliefState {
-  if (before.step === 'none' || now - before.calmSince < CALM_MS) return before;
+  if (before.step === 'none' || now - before.calmSince < before.calmMs) return before;
   return { ...before, step: neighbour(before.step, -1), calmSince: now };
 }
 
