@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type OpenAI from 'openai';
 import { describe, expect, test } from 'vitest';
 import { setting } from '#bus-schemas/settings/settings.ts';
 import { ApiError } from '../../errors.ts';
@@ -34,6 +35,28 @@ const SDKS: readonly (readonly [string, string, Surface])[] = [
   ['openai/resources/responses/responses.d.ts', 'ResponseCreateParamsBase', responses],
 ];
 
+/** Types of tools in OpenAI's SDK. The compiler reports a type that is missing here. */
+const TOOL_TYPES: Readonly<Record<OpenAI.Responses.Tool['type'], true>> = {
+  apply_patch: true,
+  code_interpreter: true,
+  computer: true,
+  computer_use_preview: true,
+  custom: true,
+  file_search: true,
+  function: true,
+  image_generation: true,
+  local_shell: true,
+  mcp: true,
+  namespace: true,
+  programmatic_tool_calling: true,
+  shell: true,
+  tool_search: true,
+  web_search: true,
+  web_search_2025_08_26: true,
+  web_search_preview: true,
+  web_search_preview_2025_03_11: true,
+};
+
 /** Names that are not in the table. Fields of an object count if the table lists its fields. */
 function missingIn(table: ParameterTable, names: readonly string[]): string[] {
   return names.filter((name) => {
@@ -59,6 +82,12 @@ describe('the table of parameters', () => {
     const names = namesInInterface(readFileSync(join(ROOT, 'node_modules', file), 'utf8'), name);
     expect(names.length).toBeGreaterThan(15);
     expect(missingIn(parameters, names)).toEqual([]);
+  });
+
+  test("has every type of tool in OpenAI's SDK", () => {
+    const tools = responses.parameters['tools'];
+    const types = tools?.use === 'supported' ? Object.keys(tools.types ?? {}) : [];
+    expect(types.toSorted()).toEqual(Object.keys(TOOL_TYPES));
   });
 
   test('lacks a parameter that no schema has', () => {

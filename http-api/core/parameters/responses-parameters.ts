@@ -22,7 +22,10 @@ const NO_SEARCH = 'There is no web search here.';
 const NOT_HOSTED = 'Hosted tools do not exist here.';
 const AS_FUNCTION = 'Offer it as a function.';
 
-/** Types of tools. A search of stored pages alone finds nothing here, and Codex offers it always. */
+/**
+ * Types of tools. A search without access to the web reads stored pages only. Here are none, so it is
+ * left out; Codex offers it by default.
+ */
 const toolTypes: ParameterTable = {
   function: supported(any),
   namespace: supported(any),
