@@ -22,6 +22,9 @@ export interface RunningNetwork {
 
 const DEFAULT_COORDINATOR = 'http://127.0.0.1:8080';
 
+/** The file with the API key that `dinf up` made for its owner. */
+export const apiKeyFile = (home: string): string => join(home, 'api-key');
+
 const fileIn = (home: string) => join(home, 'network.json');
 
 /** Returns undefined if no network runs out of this home. */

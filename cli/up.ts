@@ -1,8 +1,7 @@
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import { lockFolder } from '#bin/folder-lock.ts';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
-import { announceNetwork, homeFolder } from '#bus-schemas/running-network.ts';
+import { announceNetwork, apiKeyFile, homeFolder } from '#bus-schemas/running-network.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
 import type { Network } from '#network';
 import { wholeNumber } from './option-parsers.ts';
@@ -160,7 +159,7 @@ async function explain(error: unknown): Promise<never> {
  */
 async function firstKey(home: string, network: Network): Promise<string> {
   const { readIfThere, replace } = await import('#bus-schemas/saved-file.ts');
-  const file = join(home, 'api-key');
+  const file = apiKeyFile(home);
   const savedKey = await readIfThere(file);
   if (savedKey !== undefined) return savedKey;
   const owner =

@@ -147,6 +147,11 @@ export class SealedClient implements Disposable {
     return this.#connection.send(call);
   }
 
+  /** Sends a request that is not sealed, and returns the JSON of its answer; throws SealedError. */
+  json(call: Call): Promise<Record<string, unknown>> {
+    return this.#connection.json(call);
+  }
+
   /** Reserves a machine and holds the money. The reservation expires after ten seconds. */
   async open(wish: SealedWish, authorization: string, signal?: AbortSignal): Promise<Place> {
     const body = { type: JSON_TYPE, bytes: Buffer.from(JSON.stringify(this.#fieldsOf(wish))) };

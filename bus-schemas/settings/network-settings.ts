@@ -42,7 +42,7 @@ export const networkSettings = {
     text({
       isSecret: true,
       description:
-        'API key that `dinf proxy` uses for callers that send none, and that pays for the questions of `dinf canary`',
+        'API key that `dinf proxy` uses for callers that send none, and that pays for the questions of `dinf chat` and `dinf canary`',
     }),
   ),
   DATABASE_URL: optional(

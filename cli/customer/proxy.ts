@@ -1,20 +1,15 @@
-import { join } from 'node:path';
-import { type Command, Option } from 'commander';
-import type { TrustLevel } from '#bus-schemas';
-import { homeFolder } from '#bus-schemas/running-network.ts';
+import type { Command } from 'commander';
 import { setting } from '#bus-schemas/settings/settings.ts';
 import { wholeNumber } from '../option-parsers.ts';
 import { stopSignal } from '../stop-signal.ts';
-import { COORDINATOR, explainSealedError, LOG_KEY, type LogOptions } from './log-options.ts';
+import { COORDINATOR, explainSealedError, LOG_KEY } from './log-options.ts';
+import { levelOption, openSealedClient, ownSecret, type SealedOptions } from './sealed-session.ts';
 
-interface ProxyOptions extends LogOptions {
+interface ProxyOptions extends SealedOptions {
   readonly host: string;
   readonly allowHost: string[];
   readonly port: number;
-  readonly level: TrustLevel;
 }
-
-const SECRET_BYTES = 32;
 
 export function addProxyCommand(program: Command): void {
   program
@@ -30,11 +25,7 @@ export function addProxyCommand(program: Command): void {
       'names of this machine that callers may use, besides its addresses and localhost',
       [],
     )
-    .addOption(
-      new Option('--level <level>', 'what a machine must have shown at least')
-        .choices(['self_signed', 'hardware'])
-        .default('self_signed'),
-    )
+    .addOption(levelOption())
     .option(...LOG_KEY)
     .addHelpText(
       'after',
@@ -43,41 +34,22 @@ export function addProxyCommand(program: Command): void {
     .action((options: ProxyOptions) => runProxy(options));
 }
 
-async function runProxy({
-  coordinator,
-  host,
-  allowHost,
-  port,
-  level,
-  logKey,
-}: ProxyOptions): Promise<void> {
-  const [{ hex }, { SealedClient }, { startProxy }, { createLogger }, { SavedLogHead }] =
-    await Promise.all([
-      import('#bus-schemas'),
-      import('#client'),
-      import('#client/proxy/proxy-server.ts'),
-      import('#coordinator/logger.ts'),
-      import('#client/saved-log-head.ts'),
-    ]);
+async function runProxy({ host, allowHost, port, ...sealed }: ProxyOptions): Promise<void> {
+  const { coordinator, level } = sealed;
+  const [{ hex }, { startProxy }, { createLogger }] = await Promise.all([
+    import('#bus-schemas'),
+    import('#client/proxy/proxy-server.ts'),
+    import('#coordinator/logger.ts'),
+  ]);
   const log = createLogger({ name: 'proxy', level: setting('DINF_LOG') ?? 'warn' });
-  const savedHead = await SavedLogHead.of(coordinator);
-  const onHead = (head: Parameters<typeof savedHead.save>[0]) =>
-    void savedHead
-      .save(head)
-      .catch((error: unknown) => log.warn({ err: error }, 'the log could not be kept'));
-  using client = new SealedClient({
-    url: coordinator,
-    minimumLevel: level,
-    logKey,
-    savedHead: await savedHead.read(),
-    onHead,
-  });
+  using client = await openSealedClient(sealed, (error) =>
+    log.warn({ err: error }, 'the log could not be kept'),
+  );
   const { key, size } = await client.log.refresh().catch(explainSealedError);
-  const secret = Buffer.from(await proxySecret(), 'base64url');
   await using proxy = await startProxy({
     client,
     log,
-    secret,
+    secret: await ownSecret(),
     host,
     allowedHosts: allowHost,
     port,
@@ -91,14 +63,4 @@ What is asked here is sealed on this machine for the Mac that answers. ${coordin
 Machines must have shown: ${level}. The network's log has ${size} entries, signed with
 ${hex(key)}`);
   await stopSignal();
-}
-
-async function proxySecret(): Promise<string> {
-  const [{ readOrCreate }, { randomBytes }] = await Promise.all([
-    import('#bus-schemas/saved-file.ts'),
-    import('node:crypto'),
-  ]);
-  return readOrCreate(join(homeFolder(process.env), 'proxy.secret'), async () =>
-    randomBytes(SECRET_BYTES).toString('base64url'),
-  );
 }

@@ -1,13 +1,10 @@
 import { once } from 'node:events';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { InferenceRequest } from '#bus-schemas';
 import type { Answer } from '#http-api/answer.ts';
 import { StreamAnswer, WholeAnswer } from '#http-api/answer-writers.ts';
-import { cacheScopeOf } from '#http-api/core/cache-scope.ts';
-import { type ChatIntent, forwardedRequest, introspectChat } from '#http-api/core/introspect.ts';
+import { type ChatIntent, introspectChat } from '#http-api/core/introspect.ts';
 import { type JsonObject, parseJson } from '#http-api/core/json.ts';
 import { ignoredHeader } from '#http-api/core/parameters/parameter.ts';
-import { beginningsOf } from '#http-api/core/prefixes.ts';
 import { lowerRequest, type Surface } from '#http-api/core/surfaces/surface.ts';
 import { surfaces } from '#http-api/core/surfaces/surfaces.ts';
 import { ApiError, type ApiErrorCode, isApiErrorCode } from '#http-api/errors.ts';
@@ -15,6 +12,7 @@ import type { MemoryBudget } from '#http-api/memory-budget.ts';
 import { takeOver } from '#http-api/respond.ts';
 import type { SealedClient, SealedServing } from '../mod.ts';
 import { SealedError } from '../mod.ts';
+import { askSealed } from './sealed-request.ts';
 
 interface Deps {
   readonly client: SealedClient;
@@ -28,13 +26,7 @@ interface Deps {
   readonly memory: MemoryBudget;
 }
 
-/**
- * Bytes that the output limit may add to a request. The request is measured before the limit is
- * known.
- */
-const LIMIT_ROOM_BYTES = 32;
 const HEARTBEAT_MS = 15_000;
-const UNKNOWN_LIMIT = 1;
 const NOT_MEASURED = { parseUs: 0, routeUs: 0, holdUs: 0, firstContentUs: 0 };
 
 /**
@@ -60,42 +52,23 @@ async function infer(
   const intent = introspectChat(chat);
   for (const [name, value] of Object.entries(ignoredHeader(ignored)))
     reply.raw.setHeader(name, value);
-  const scope = cacheScopeOf({ secret, kind: 'sealed', authorization, now: Date.now() });
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());
-  const wish = { ...wishOf(intent, scope), route: request.headers['x-dinf-route']?.toString() };
-  const place = await client.place(wish, authorization, gone.signal).catch(asApiError);
-  const sealed = {
-    wish,
-    place,
-    request: forwardedRequest(intent, { maxOutputTokens: place.maxTokens, cacheScope: scope }),
-  };
-  const events = client.run(sealed, authorization, gone.signal);
+  const route = request.headers['x-dinf-route']?.toString();
+  const { signal } = gone;
+  const events = await askSealed({
+    client,
+    intent,
+    authorization,
+    secret,
+    route,
+    signal,
+  }).catch(asApiError);
   const first = await events.next().catch(asApiError);
   if (first.done || first.value.k !== 'serving') throw new ApiError('internal_error');
   const answer = answerFor(surface, { request, reply, serving: first.value, intent, body, memory });
-  await writeAnswer(events, answer, reply, gone.signal);
+  await writeAnswer(events, answer, reply, signal);
   return reply;
-}
-
-function wishOf(intent: ChatIntent, scope: string) {
-  const { model, maxOutputTokens, requires, body } = intent;
-  const longest = InferenceRequest.encode(
-    forwardedRequest(intent, {
-      maxOutputTokens: maxOutputTokens ?? UNKNOWN_LIMIT,
-      cacheScope: scope,
-    }),
-  );
-  return {
-    model,
-    requires,
-    maxTokens: maxOutputTokens,
-    provider: body['provider'],
-    requestBytes: longest.length + LIMIT_ROOM_BYTES,
-    // A digest that is the same for every turn of a conversation. Without the secret it reveals
-    // nothing.
-    affinity: beginningsOf(body, scope).conversation.slice(0, 64),
-  };
 }
 
 interface Exchange {

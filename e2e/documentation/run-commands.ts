@@ -135,6 +135,12 @@ const NOT_RUN: Readonly<Record<string, string>> = {
       'measures for more than half a minute (provider/benchmark/benchmark-model.test.ts)',
     ]),
   ),
+  ...Object.fromEntries(
+    ['chat', 'chat tiny', 'chat tiny --once "12 + 30?"'].map((line) => [
+      line,
+      'needs a terminal or a key (cli/customer/chat-session.test.ts, e2e/sealed/customer-commands.test.ts)',
+    ]),
+  ),
   'provider --link': 'waits for its owner (e2e/provider-daemon.test.ts)',
   provider: 'runs until it is stopped (e2e/provider-daemon.test.ts)',
   simulate: 'runs until it is stopped (e2e/up.test.ts)',

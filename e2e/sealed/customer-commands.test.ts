@@ -50,6 +50,45 @@ test('dinf proxy serves an unmodified SDK and prints the key that the log is sig
   expect(choices[0]?.message.content).toBe(expectedText(messages, 8));
 });
 
+describe('dinf chat', () => {
+  const chat = (args: readonly string[], piped = '', key: string | undefined = network.apiKey) => {
+    const started = run(process.execPath, [DINF, 'chat', ...args, '--coordinator', network.url], {
+      env: { ...env(), DINF_API_KEY: key },
+      timeout: 30_000,
+    });
+    started.child.stdin?.end(piped);
+    return started;
+  };
+
+  test('prints the answer to a message, and its tokens and cost beside it', async () => {
+    const messages = [{ role: 'user' as const, content: 'How are you?' }];
+    const limit = ['--max-tokens', '8'];
+    const { stdout, stderr } = await chat(['sim', '--once', 'How are you?', ...limit]);
+    expect(stdout).toBe(`${expectedText(messages, 8)}\n`);
+    expect(stderr).toMatch(/ tokens in, 8 out .*; cost \$0\.\d{6}; machine \w+ \(self_signed/);
+  });
+
+  test('asks what a pipe has, with the instructions of --system', async () => {
+    const system = 'Be short.';
+    const { stdout } = await chat(['sim', '--system', system, '--max-tokens', '8'], 'Why?');
+    const messages = [
+      { role: 'system' as const, content: system },
+      { role: 'user' as const, content: 'Why?' },
+    ];
+    expect(stdout).toBe(`${expectedText(messages, 8)}\n`);
+  });
+
+  test('says which key or model it needs', async () => {
+    const stderr = (text: RegExp) => ({ stderr: expect.stringMatching(text) });
+    await expect(chat(['other', '--once', 'Hi'])).rejects.toMatchObject(
+      stderr(/Models that are served now: .*sim/),
+    );
+    await expect(chat(['sim', '--once', 'Hi'], '', '')).rejects.toMatchObject(
+      stderr(/There is no API key for http.*Set DINF_API_KEY to one/),
+    );
+  });
+});
+
 describe('dinf witness', () => {
   test('reports a continuation of the log in every run', async () => {
     for (let time = 0; time < 2; time += 1)
