@@ -1,21 +1,13 @@
-import { join } from 'node:path';
 import type { Pool } from 'pg';
-import type { Receipt, Usage } from '#bus-schemas';
+import type { Usage } from '#bus-schemas';
 import type { Price } from '#coordinator/job-cost.ts';
-import { loadStatements, query } from '#coordinator/sql.ts';
+import { query } from '#coordinator/sql.ts';
 import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import { onlineSince } from '../archive/online-since.ts';
 import type { Charge, Terms } from '../core/charge.ts';
 import { column, numbered, packed, pluck } from '../database-work.ts';
-
-const sql = loadStatements(join(import.meta.dirname, 'store'), [
-  'await-receipts',
-  'awaited-receipts',
-  'find-jobs',
-  'overdue-jobs',
-  'receipts-of-jobs',
-  'record-receipts',
-]);
+import { type Numeric, jobStatements as sql } from './job-statements.ts';
+import { ReceiptStore } from './receipt-store.ts';
 
 const HOLD = namedStatement<{ results: HoldResult['result'][] | null; helds: string[] | null }>(
   'jobs.hold',
@@ -101,21 +93,6 @@ export interface JobCharge extends Charge {
   readonly fact: Uint8Array | null;
 }
 
-export interface ReceiptRow extends Usage {
-  readonly version?: 2 | undefined;
-  readonly job: string;
-  readonly attempt: number;
-  readonly provider: string;
-  readonly build: string;
-  readonly finish: string;
-  readonly requestHash: Uint8Array;
-  readonly responseHash: Uint8Array;
-  /** A proof of the ingress confirms these tokens; 0 without a valid proof. */
-  readonly deliveredTokens: number;
-  readonly signature?: Uint8Array | undefined;
-  readonly signingKey?: Uint8Array | undefined;
-}
-
 interface ReportedUsage extends Usage {
   readonly job: string;
   readonly provider: string | null;
@@ -129,22 +106,13 @@ export interface OverdueJob extends ReportedUsage {
   readonly deliveredTokens: number;
 }
 
-/** A job that ended without a signed receipt, with the encoded JobEnded message of its ingress. */
-export interface AwaitedReceipt {
-  readonly job: string;
-  readonly ended: Buffer;
-  /** True when the provider's time to send a receipt is over. */
-  readonly isExpired: boolean;
-}
-
-const asBuffer = (bytes: Uint8Array | null) =>
-  bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-
 /** Runs the SQL statements of jobs. Each statement processes a whole batch. */
 export class JobStore {
+  readonly receipts: ReceiptStore;
   readonly #database: Pool;
 
   constructor(database: Pool) {
+    this.receipts = new ReceiptStore(database);
     this.#database = database;
   }
 
@@ -237,56 +205,6 @@ export class JobStore {
     return new Set(row?.ended);
   }
 
-  /** Returns the receipts that providers need not send again. */
-  async recordReceipts(
-    rows: readonly ReceiptRow[],
-  ): Promise<Pick<ReceiptRow, 'job' | 'attempt' | 'provider'>[]> {
-    return query<Pick<ReceiptRow, 'job' | 'attempt' | 'provider'>>(
-      this.#database,
-      sql['record-receipts'],
-      [
-        pluck(rows, 'job'),
-        pluck(rows, 'attempt'),
-        pluck(rows, 'provider'),
-        pluck(rows, 'build'),
-        pluck(rows, 'promptTokens'),
-        pluck(rows, 'cachedTokens'),
-        pluck(rows, 'completionTokens'),
-        pluck(rows, 'finish'),
-        rows.map(({ requestHash }) => asBuffer(requestHash)),
-        rows.map(({ responseHash }) => asBuffer(responseHash)),
-        rows.map(({ signature }) => signature && asBuffer(signature)),
-        rows.map(({ signingKey }) => signingKey && asBuffer(signingKey)),
-        pluck(rows, 'deliveredTokens'),
-        rows.map(({ version = 1 }) => version),
-      ],
-    );
-  }
-
-  /** Returns the newest receipt of each provider for each job. */
-  async receiptsOf(jobs: readonly string[]): Promise<(Receipt & { readonly provider: string })[]> {
-    return (await query<StoredReceipt>(this.#database, sql['receipts-of-jobs'], [jobs])).map(
-      asReceipt,
-    );
-  }
-
-  /** Keeps the holds of jobs that ended without a signed receipt for `graceMs` milliseconds. */
-  async awaitReceipts(
-    ends: readonly { job: string; provider: string; fact: Uint8Array }[],
-    graceMs: number,
-  ): Promise<void> {
-    await query(this.#database, sql['await-receipts'], [
-      pluck(ends, 'job'),
-      pluck(ends, 'provider'),
-      ends.map(({ fact }) => asBuffer(fact)),
-      graceMs,
-    ]);
-  }
-
-  async awaitedReceipts(limit: number): Promise<AwaitedReceipt[]> {
-    return query<AwaitedReceipt>(this.#database, sql['awaited-receipts'], [limit]);
-  }
-
   async overdue(receiptGraceMs: number, limit: number): Promise<OverdueJob[]> {
     const rows = await query<Numeric<OverdueJob>>(this.#database, sql['overdue-jobs'], [
       receiptGraceMs,
@@ -296,17 +214,7 @@ export class JobStore {
   }
 }
 
-type Numeric<Row> = { [Field in keyof Row]: Row[Field] extends number ? string : Row[Field] };
 type UsageRow = Numeric<ReportedUsage>;
-type StoredReceipt = Numeric<Usage> &
-  Pick<Receipt, 'job' | 'attempt' | 'build' | 'finish'> & {
-    version: 1 | 2;
-    provider: string;
-    requestHash: Buffer;
-    responseHash: Buffer;
-    signature: Buffer | null;
-    signingKey: Buffer | null;
-  };
 type FoundRow = Numeric<
   Omit<HeldJob, 'price' | 'terms' | 'revision'> & Price & Pick<Terms, 'minimum'>
 > &
@@ -325,29 +233,6 @@ function asHeld(row: FoundRow): HeldJob {
     promptBound: Number(row.promptBound),
     outputBound: Number(row.outputBound),
     held: Number(row.held),
-  };
-}
-
-function asReceipt({
-  version,
-  promptTokens,
-  cachedTokens,
-  completionTokens,
-  signature,
-  signingKey,
-  ...row
-}: StoredReceipt): Receipt & { provider: string } {
-  const usage = {
-    promptTokens: Number(promptTokens),
-    cachedTokens: Number(cachedTokens),
-    completionTokens: Number(completionTokens),
-  };
-  return {
-    ...row,
-    usage,
-    ...(version === 2 && { version }),
-    ...(signature && { signature }),
-    ...(signingKey && { signingKey }),
   };
 }
 

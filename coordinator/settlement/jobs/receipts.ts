@@ -4,8 +4,9 @@ import { Batcher } from '#coordinator/batcher.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import type { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
 import { isRowsFault } from '../database-work.ts';
-import type { JobStore, ReceiptRow } from './job-store.ts';
+import type { JobStore } from './job-store.ts';
 import { ReceiptQuota } from './receipt-quota.ts';
+import type { ReceiptRow } from './receipt-store.ts';
 
 const MAX_BATCH = 256;
 /**
@@ -46,7 +47,7 @@ export class ReceiptReader implements Disposable {
     this.#proofs = proofs;
     this.#log = log;
     const run = async (rows: readonly ReceiptRow[]): Promise<undefined[]> => {
-      this.#acknowledge(await store.recordReceipts(rows));
+      this.#acknowledge(await store.receipts.record(rows));
       return rows.map(() => undefined);
     };
     this.#batcher = new Batcher({

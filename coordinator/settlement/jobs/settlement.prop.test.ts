@@ -300,7 +300,7 @@ class Life {
         return;
       case 'receipt': {
         const hash = new Uint8Array(32);
-        const taken = await store.recordReceipts([
+        const taken = await store.receipts.record([
           {
             job: id,
             attempt: 1,

@@ -228,7 +228,7 @@ export class Settler {
         ? []
         : [{ job, provider, fact: JobEnded.encode(ended) }],
     );
-    await store.awaitReceipts(ends, receiptGraceMs);
+    await store.receipts.waitFor(ends, receiptGraceMs);
     onWaiting();
   }
 

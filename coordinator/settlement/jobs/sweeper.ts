@@ -2,7 +2,8 @@ import type { Logger } from 'pino';
 import { JobEnded, type Receipt } from '#bus-schemas';
 import type { FactMarker } from '#coordinator/fact-markers/fact-marker.ts';
 import type { SigningKeys } from '../receipts/signing-keys.ts';
-import type { AwaitedReceipt, JobStore, OverdueJob } from './job-store.ts';
+import type { JobStore, OverdueJob } from './job-store.ts';
+import type { AwaitedReceipt } from './receipt-store.ts';
 import { endOf, type JobEnd, type Settler } from './settler.ts';
 
 const BATCH = 256;
@@ -68,10 +69,10 @@ export class Sweeper implements AsyncDisposable {
     try {
       await facts.complete();
       const overdue = await store.overdue(receiptGraceMs, BATCH);
-      const awaited = await store.awaitedReceipts(BATCH);
+      const awaited = await store.receipts.awaited(BATCH);
       if (overdue.length + awaited.length === 0) return;
       const receipts = new Map(
-        (await store.receiptsOf([...overdue, ...awaited].map(({ job }) => job))).map((receipt) => [
+        (await store.receipts.of([...overdue, ...awaited].map(({ job }) => job))).map((receipt) => [
           nameOf(receipt),
           receipt,
         ]),
