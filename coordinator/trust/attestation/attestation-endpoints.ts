@@ -2,13 +2,9 @@ import type { Pool } from 'pg';
 import { type MessageOf, services } from '#bus-schemas';
 import { type Endpoint, endpoint } from '#coordinator/bus.ts';
 import type { Overbilling } from '../billing/overbilling.ts';
+import { readSigningKey, readVerified, readVerifiedMachine } from './attested-machines.ts';
 import type { Attestor } from './attestor.ts';
-import {
-  readSigningKey,
-  readVerdicts,
-  readVerified,
-  readVerifiedMachine,
-} from './verdict-store.ts';
+import { readVerdicts } from './verdict-store.ts';
 
 /** A page of evidence must fit into one message, even with certificates of every machine. */
 const MAX_EVIDENCE = 20;

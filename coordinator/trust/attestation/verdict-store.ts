@@ -19,10 +19,7 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'lock-machine',
   'pardon-removed',
   'save-verdict',
-  'standings',
   'verdicts',
-  'verified',
-  'verified-machine',
 ]);
 
 const SET_PROVEN = namedStatement('attestation.set-proven')`
@@ -37,12 +34,7 @@ const MACHINES_WITH_CODE = namedStatement<{ provider: string }>('attestation.mac
   SELECT v.provider FROM verdicts v JOIN providers p ON p.id = v.provider
   WHERE v.code_hash = ${'codeHash'} AND v.standing = 'verified' AND p.revoked_at IS NULL`;
 
-const SHOWN_EVIDENCE = namedStatement<Pick<VerdictColumns, 'evidence'>>(
-  'attestation.shown-evidence',
-)`
-  SELECT evidence FROM verdicts WHERE provider = ${'provider'}`;
-
-interface VerdictColumns {
+export interface VerdictColumns {
   readonly standing: Standing;
   readonly level: TrustLevel;
   readonly fault: TrustFault | null;
@@ -220,52 +212,6 @@ export function verdictOf({
     ...(pauses.length > 0 && { pauses: [...pauses] }),
     ...keys,
   };
-}
-
-export interface Attested {
-  readonly level: TrustLevel;
-  readonly freshUntil: number;
-  readonly evidence: Evidence;
-}
-type AttestedRow = Pick<VerdictColumns, 'level' | 'evidence' | 'freshUntil'>;
-
-export async function readVerified(
-  database: Pool,
-  { after, limit, now }: { after: string; limit: number; now: number },
-): Promise<Attested[]> {
-  return (await query<AttestedRow>(database, sql.verified, [now, after, limit])).flatMap(
-    attestedIn,
-  );
-}
-
-export async function readVerifiedMachine(
-  database: Pool,
-  provider: string,
-  now: number,
-): Promise<Attested | undefined> {
-  return (await query<AttestedRow>(database, sql['verified-machine'], [now, provider])).flatMap(
-    attestedIn,
-  )[0];
-}
-
-/** The number of machines of each standing. */
-export function countStandings(
-  database: Pool,
-): Promise<{ standing: Standing; machines: number }[]> {
-  return query(database, sql.standings);
-}
-
-export async function readSigningKey(
-  database: Pool,
-  provider: string,
-): Promise<Uint8Array | undefined> {
-  const [row] = await queryNamed(database, SHOWN_EVIDENCE, { provider });
-  return row && decodeEvidence(row.evidence)?.signingKey;
-}
-
-function attestedIn({ level, freshUntil, evidence: kept }: AttestedRow): Attested[] {
-  const evidence = decodeEvidence(kept);
-  return evidence === undefined ? [] : [{ level, freshUntil, evidence }];
 }
 
 export function decodeEvidence(kept: Uint8Array | null): Evidence | undefined {
