@@ -30,15 +30,10 @@ import {
   verdictEntry,
 } from '#bus-schemas';
 import { TestAppleCa } from '#testcontainers';
+import { ON } from '../device-management/mac-under-test.ts';
 import { enrolMachine, startTrustUnderTest, type Trust } from '../trust-under-test.ts';
 
 const CALL = { timeoutMs: 10_000 };
-const ON: Posture = {
-  systemIntegrity: 'on',
-  secureBoot: 'on',
-  authenticatedRoot: 'on',
-  debuggersDenied: 'on',
-};
 const UNKNOWN: Posture = {
   systemIntegrity: 'unknown',
   secureBoot: 'unknown',

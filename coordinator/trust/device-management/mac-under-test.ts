@@ -16,7 +16,8 @@ import {
 import { enrolMachine, type Trust } from '../trust-under-test.ts';
 
 const CALL = { timeoutMs: 10_000 };
-const ON: Posture = {
+/** All protections of the operating system are on. */
+export const ON: Posture = {
   systemIntegrity: 'on',
   secureBoot: 'on',
   authenticatedRoot: 'on',
