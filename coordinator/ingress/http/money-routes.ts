@@ -1,28 +1,11 @@
-import { type Static, type TSchema, Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { type AccountStatement, type AccountUsage, KeyId, services } from '#bus-schemas';
 import { ApiError } from '#http-api/errors.ts';
-import { type Api, asTime, LIST, MicroUsd, optional, orNull, strict, timeOf, When } from './api.ts';
+import { type Api, asTime, MicroUsd, optional, orNull, strict, When } from './api.ts';
 import { type Caller, callerOf } from './authenticate.ts';
-import { type Page, sendCsv } from './csv-table.ts';
+import { CSV_HELP, type MoneyPage, PageQuery, pageOf, sendRows, window } from './money-pages.ts';
 import { addPricingRoute, type PricingDeps } from './pricing-route.ts';
 
-/** The place of a row in its table: its time in microseconds since 1970, and its name. */
-const CURSOR = String.raw`^[0-8]?\d{1,15} [^\x00-\x1f]{1,150}$`;
-
-const PageQuery = {
-  from: optional(When),
-  until: optional(When),
-  after: optional(
-    Type.String({
-      pattern: CURSOR,
-      maxLength: 200,
-      description: 'The value of `next` from the previous page.',
-      'x-rule': 'must be the value of `next` from the previous page',
-    }),
-  ),
-  limit: optional(Type.Integer({ minimum: 1, maximum: 1_000 })),
-  format: optional(Type.Enum(['json', 'csv'])),
-};
 const UsageRow = Type.Object({
   job_id: Type.String(),
   at: Type.String(),
@@ -52,38 +35,6 @@ const Maturing = Type.Object(
   { at: Type.String(), amount_micro_usd: MicroUsd },
   { description: 'Earned amounts, and the times at which they can be withdrawn.' },
 );
-const pageOf = <Row extends TSchema>(row: Row) =>
-  Type.Object({
-    object: Type.Literal(LIST),
-    data: Type.Array(row),
-    next: orNull(Type.String()),
-    online_since: orNull(
-      Type.String({
-        description:
-          'Charges of jobs before this time are in the archives of the operator and not in this list; null if nothing was archived.',
-      }),
-    ),
-  });
-/** Rows of a page of JSON if the request has no `limit`. */
-const ROWS = 100;
-interface MoneyPage<Row extends Record<string, unknown>> extends Page<Row> {
-  /** Charges before this time are archived, in milliseconds since 1970. */
-  readonly onlineSince: number | undefined;
-}
-const listPage = <Row extends Record<string, unknown>>({
-  data,
-  next,
-  onlineSince,
-}: MoneyPage<Row>) => ({
-  object: LIST,
-  data: [...data],
-  next: next ?? null,
-  online_since: onlineSince === undefined ? null : asTime(onlineSince),
-});
-/** Description of `format=csv` for the documentation. */
-const CSV =
-  '`format=csv` returns a table of all rows, or of at most `limit` rows: the header `x-next` then has the value of `after` for the remaining rows.';
-
 /** Routes for the balance, the spending and the earnings of an account. */
 export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
   addPricingRoute(api, deps);
@@ -126,7 +77,7 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
     group: 'Money',
     access: 'keyOrUser',
     summary: 'Requests and their cost, newest first',
-    description: `A person gets the whole account; an API key gets only its own requests. ${CSV}`,
+    description: `A person gets the whole account; an API key gets only its own requests. ${CSV_HELP}`,
     query: Type.Object(
       { ...PageQuery, key: optional(KeyId), model: optional(Type.String({ maxLength: 128 })) },
       strict,
@@ -135,7 +86,7 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
     sendsCsv: true,
     example: { path: '/v1/usage?model=sim-llama-8b&limit=20' },
     handle: async ({ request, query, reply }) => {
-      const { from, until, after, limit, format, model } = query;
+      const { from, until, model } = query;
       const { account } = callerOf(request);
       const key = ownKey(callerOf(request), query.key);
       const pageAfter = async (
@@ -153,14 +104,11 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
         const { jobs, next, onlineSince } = page;
         return { data: jobs.map(usageRow), next, onlineSince };
       };
-      if (format === 'csv')
-        return sendCsv(reply, {
-          columns: Object.keys(UsageRow.properties),
-          after,
-          limit,
-          pageAfter,
-        });
-      return listPage(await pageAfter(after, limit ?? ROWS));
+      return sendRows(reply, {
+        columns: Object.keys(UsageRow.properties),
+        query,
+        pageAfter,
+      });
     },
   });
   api.route({
@@ -169,12 +117,12 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
     group: 'Money',
     access: 'user',
     summary: 'Every change of the balance, oldest first',
-    description: CSV,
+    description: CSV_HELP,
     query: Type.Object(PageQuery, strict),
     reply: pageOf(StatementRow),
     sendsCsv: true,
     handle: async ({ request, query, reply }) => {
-      const { from, until, after, limit, format } = query;
+      const { from, until } = query;
       const { account } = callerOf(request);
       const pageAfter = async (
         after: string | undefined,
@@ -189,14 +137,11 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
         const { lines, next, onlineSince } = await api.ask(services.settlement.statement, asked);
         return { data: lines.map(statementRow), next, onlineSince };
       };
-      if (format === 'csv')
-        return sendCsv(reply, {
-          columns: Object.keys(StatementRow.properties),
-          after,
-          limit,
-          pageAfter,
-        });
-      return listPage(await pageAfter(after, limit ?? ROWS));
+      return sendRows(reply, {
+        columns: Object.keys(StatementRow.properties),
+        query,
+        pageAfter,
+      });
     },
   });
   api.route({
@@ -244,14 +189,6 @@ function ownKey({ key }: Caller, wanted: string | undefined): string | undefined
   if (key === undefined) return wanted;
   if (wanted !== undefined && wanted !== key.key) throw new ApiError('user_required');
   return key.key;
-}
-
-function window(
-  from: string | undefined,
-  until: string | undefined,
-): { from?: number; until?: number } {
-  const [start, end] = [timeOf(from, 'from'), timeOf(until, 'until')];
-  return { ...(start !== undefined && { from: start }), ...(end !== undefined && { until: end }) };
 }
 
 function usageRow({
