@@ -23,7 +23,7 @@ export const PageQuery = {
   format: optional(Type.Enum(['json', 'csv'])),
 };
 
-export const pageOf = <Row extends TSchema>(row: Row) =>
+export const moneyPageOf = <Row extends TSchema>(row: Row) =>
   Type.Object({
     object: Type.Literal(LIST),
     data: Type.Array(row),
@@ -74,7 +74,7 @@ export async function sendRows<Row extends Record<string, unknown>>(
 export const CSV_HELP =
   '`format=csv` returns a table of all rows, or of at most `limit` rows: the header `x-next` then has the value of `after` for the remaining rows.';
 
-export function window(
+export function periodOf(
   from: string | undefined,
   until: string | undefined,
 ): { from?: number; until?: number } {

@@ -3,7 +3,14 @@ import { type AccountStatement, type AccountUsage, KeyId, services } from '#bus-
 import { ApiError } from '#http-api/errors.ts';
 import { type Api, asTime, MicroUsd, optional, orNull, strict, When } from './api.ts';
 import { type Caller, callerOf } from './authenticate.ts';
-import { CSV_HELP, type MoneyPage, PageQuery, pageOf, sendRows, window } from './money-pages.ts';
+import {
+  CSV_HELP,
+  type MoneyPage,
+  moneyPageOf,
+  PageQuery,
+  periodOf,
+  sendRows,
+} from './money-pages.ts';
 import { addPricingRoute, type PricingDeps } from './pricing-route.ts';
 
 const UsageRow = Type.Object({
@@ -82,7 +89,7 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
       { ...PageQuery, key: optional(KeyId), model: optional(Type.String({ maxLength: 128 })) },
       strict,
     ),
-    reply: pageOf(UsageRow),
+    reply: moneyPageOf(UsageRow),
     sendsCsv: true,
     example: { path: '/v1/usage?model=sim-llama-8b&limit=20' },
     handle: async ({ request, query, reply }) => {
@@ -96,7 +103,7 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
         const page = await api.ask(services.settlement.usage, {
           account,
           limit,
-          ...window(from, until),
+          ...periodOf(from, until),
           ...(after !== undefined && { after }),
           ...(key !== undefined && { key }),
           ...(model !== undefined && { model }),
@@ -119,7 +126,7 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
     summary: 'Every change of the balance, oldest first',
     description: CSV_HELP,
     query: Type.Object(PageQuery, strict),
-    reply: pageOf(StatementRow),
+    reply: moneyPageOf(StatementRow),
     sendsCsv: true,
     handle: async ({ request, query, reply }) => {
       const { from, until } = query;
@@ -131,7 +138,7 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
         const asked = {
           account,
           limit,
-          ...window(from, until),
+          ...periodOf(from, until),
           ...(after !== undefined && { after }),
         };
         const { lines, next, onlineSince } = await api.ask(services.settlement.statement, asked);
@@ -166,7 +173,7 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
     handle: async ({ request, query }) => {
       const earnings = await api.ask(services.settlement.earnings, {
         account: callerOf(request).account,
-        ...window(query.from, query.until),
+        ...periodOf(query.from, query.until),
       });
       return {
         lifetime_micro_usd: earnings.lifetimeMicroUsd,
