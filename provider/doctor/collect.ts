@@ -1,11 +1,9 @@
-import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, stat, statfs } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { freemem, userInfo } from 'node:os';
 import { basename, join } from 'node:path';
-import { promisify } from 'node:util';
 import { credentialsLifetime } from '#bus-schemas';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { cacheFolder } from '#bus-schemas/program-folders.mjs';
@@ -15,6 +13,8 @@ import { loadHardening } from '#native';
 import { hubCache } from '../downloads/hub-cache.ts';
 import { chooseBackend } from '../engine/choose-backend.ts';
 import { readMeasurements } from '../engine/measured-speeds.ts';
+import { powerReader } from '../guest/power.ts';
+import { printedBy } from '../guest/printed-by.ts';
 import { type Enrolment, readEnrolment } from '../identity.ts';
 import { findNatsServer } from '../leaf/nats-server-binary.ts';
 import { memoryForModels } from '../machine.ts';
@@ -25,7 +25,6 @@ import { readSettings } from '../service/settings.ts';
 import type { CoordinatorFact, Facts, ModelFact } from './facts.ts';
 import { modelServerFact } from './model-server.ts';
 
-const run = promisify(execFile);
 const TIMEOUT_MS = 3_000;
 const PROXY_VARIABLES = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'];
 const SECRET_FILES = ['.', 'user.nk', 'signing.pem', 'leaf.creds', 'control.sock'];
@@ -220,37 +219,15 @@ async function hub(address: string): Promise<Facts['hubs'][number]> {
 }
 
 async function powerOf(): Promise<Pick<Facts, 'hasBattery' | 'isOnBattery'>> {
-  if (process.platform === 'darwin') {
-    const text = await outputOf('pmset', ['-g', 'batt']);
-    return {
-      hasBattery: text.includes('InternalBattery'),
-      isOnBattery: text.includes('Battery Power'),
-    };
-  }
-  const folder = '/sys/class/power_supply';
-  const supplies = await readdir(folder).catch(() => []);
-  const batteries = supplies.filter((name) => name.startsWith('BAT'));
-  const states = await Promise.all(
-    batteries.map((name) => readFile(join(folder, name, 'status'), 'utf8').catch(() => '')),
-  );
-  return {
-    hasBattery: batteries.length > 0,
-    isOnBattery: states.some((text) => text.trim() === 'Discharging'),
-  };
+  const { isOnBattery = false, percent } = (await powerReader()()) ?? {};
+  return { hasBattery: percent !== undefined, isOnBattery };
 }
 
 async function sleepMinutes(): Promise<number | undefined> {
   if (process.platform !== 'darwin') return undefined;
-  const minutes = /^\s*sleep\s+(\d+)/m.exec(await outputOf('pmset', ['-g']))?.[1];
+  const minutes = /^\s*sleep\s+(\d+)/m.exec((await printedBy('pmset', ['-g'])) ?? '')?.[1];
   return minutes === undefined ? undefined : Number(minutes);
 }
-
-/** The output of a command; empty if it is missing or fails. */
-const outputOf = (command: string, args: string[]): Promise<string> =>
-  run(command, args, { timeout: TIMEOUT_MS }).then(
-    ({ stdout }) => stdout,
-    () => '',
-  );
 
 async function receiptsWaiting(home: string): Promise<number> {
   const text = await readIfThere(join(home, 'receipts.json'));
