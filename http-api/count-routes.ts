@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fas
 import { type TObject, Type } from 'typebox';
 import { type ChatIntent, introspectChat } from './core/introspect.ts';
 import { type JsonObject, parseJson } from './core/json.ts';
-import { ignoredHeader } from './core/parameters/parameter.ts';
+import { documentedBody, ignoredHeader } from './core/parameters/parameter.ts';
 import { messages } from './core/surfaces/messages.ts';
 import { responses } from './core/surfaces/responses.ts';
 import { lowerRequest, type Surface } from './core/surfaces/surface.ts';
@@ -52,7 +52,7 @@ export function addCountRoutes(
   for (const { path, surface, summary, filling, example, reply, print } of ROUTES) {
     const schema = {
       summary,
-      body: Type.Object({ model: Type.String() }),
+      body: documentedBody(surface.parameters, Object.keys(filling)),
       tags: ['Inference'],
       security: [{ apiKey: [] }],
       'x-example': { body: example },

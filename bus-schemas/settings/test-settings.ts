@@ -55,6 +55,15 @@ export const testSettings = {
         'duration of each of the two fuzz tests (model files, and the C++ engine); `npm run fuzz` uses 300',
     }),
   ),
+  DINF_SCHEMATHESIS_EXAMPLES: optional(
+    integerSetting({
+      minimum: 1,
+      maximum: 10_000,
+      shownDefault: 'no run',
+      description:
+        'most requests that schemathesis generates for each route; `npm run schemathesis` uses 10, and takes several minutes',
+    }),
+  ),
   DINF_FUZZ_SEED: optional(
     integerSetting({
       minimum: 0,

@@ -12,13 +12,15 @@ import { quoted } from './json.ts';
 
 const MAX_MESSAGES = 10_000;
 const MAX_PARTS = 1_024;
-const MAX_TOOLS = 128;
-const MAX_STOPS = 16;
+export const MAX_TOOLS = 128;
+/** Most stop texts of a request. */
+export const STOPS = 16;
 const MAX_STOP_LENGTH = 1_024;
+const STOP_RULE = `must have 1 to ${MAX_STOP_LENGTH} characters`;
 const MAX_BIASES = 1_024;
 const ROLES = ['system', 'developer', 'user', 'assistant', 'tool', 'function'] as const;
-const EFFORTS = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh'] as const;
-const INLINE_IMAGE = /^data:image\/(?:png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}$/;
+export const EFFORTS = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh'] as const;
+export const INLINE_IMAGE = /^data:image\/(?:png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}$/;
 /** Most characters of a refused address in an error. */
 const SHOWN_REFERENCE = 200;
 
@@ -82,7 +84,7 @@ const Message = Type.Refine(
   () => 'needs content; only a message of the assistant may consist of tool calls',
 );
 
-const Tool = Type.Object({
+export const Tool = Type.Object({
   type: Type.Literal('function'),
   function: Type.Object({
     name: Type.String({
@@ -93,14 +95,16 @@ const Tool = Type.Object({
   }),
 });
 
-/** Counted in UTF-16 units; `maxLength` would count characters. */
-const Stop = Type.Refine(
-  Type.String(),
-  (stop) => stop.length > 0 && stop.length <= MAX_STOP_LENGTH,
-  () => `must have 1 to ${MAX_STOP_LENGTH} characters`,
+/** The engine counts UTF-16 units; `maxLength` counts characters, which are never more. */
+export const Stop = Type.Refine(
+  Type.String({ minLength: 1, maxLength: MAX_STOP_LENGTH, 'x-rule': STOP_RULE }),
+  (stop) => stop.length <= MAX_STOP_LENGTH,
+  () => STOP_RULE,
 );
 const OutputLimit = Type.Integer({ minimum: 1 });
-const ForTheEngine = Type.Optional(Type.Unknown({ description: 'The engine checks the value.' }));
+const Clamped = field(
+  Type.Number({ description: 'The engine clamps the value to the range that it has.' }),
+);
 
 /** The fields of the contract, except `provider`, which provider-preferences.ts checks. */
 export const chatFields = {
@@ -113,8 +117,8 @@ export const chatFields = {
   max_completion_tokens: field(OutputLimit),
   max_output_tokens: field(OutputLimit),
   stop: oneOf(
-    [Type.Array(Stop, { maxItems: MAX_STOPS }), Stop],
-    `must be a text or a list of at most ${MAX_STOPS} texts, each of 1 to ${MAX_STOP_LENGTH} characters`,
+    [Type.Array(Stop, { maxItems: STOPS }), Stop],
+    `must be a text or a list of at most ${STOPS} texts, each of 1 to ${MAX_STOP_LENGTH} characters`,
   ),
   tools: field(Type.Array(Tool, { maxItems: MAX_TOOLS })),
   tool_choice: oneOf(
@@ -166,9 +170,9 @@ export const chatFields = {
   ),
   temperature: field(Type.Number({ minimum: 0, maximum: 2 })),
   top_p: field(Type.Number({ minimum: 0, maximum: 1 })),
-  top_k: ForTheEngine,
-  min_p: ForTheEngine,
-  repetition_penalty: ForTheEngine,
+  top_k: Clamped,
+  min_p: Clamped,
+  repetition_penalty: Clamped,
   frequency_penalty: field(Type.Number({ minimum: -2, maximum: 2 })),
   presence_penalty: field(Type.Number({ minimum: -2, maximum: 2 })),
 };

@@ -33,5 +33,14 @@ const FORWARDED_FIELDS: readonly ChatField[] = [
 export function forwardedFields(body: JsonObject): JsonObject {
   const chat: JsonObject = {};
   for (const field of FORWARDED_FIELDS) if (isGiven(body[field])) chat[field] = body[field];
+  const { tools, response_format: format } = chat as Partial<ChatRequest>;
+  if (tools?.some((tool) => tool.function.parameters === null))
+    chat['tools'] = tools.map((tool) => ({ ...tool, function: withoutNulls(tool.function) }));
+  if (format?.type === 'json_schema' && format.json_schema.schema === null)
+    chat['response_format'] = { ...format, json_schema: withoutNulls(format.json_schema) };
   return chat;
 }
+
+/** Null counts as absent, but a provider refuses a schema that is null. */
+const withoutNulls = (value: object): object =>
+  Object.fromEntries(Object.entries(value).filter(([, member]) => isGiven(member)));

@@ -132,3 +132,17 @@ describe('a chat request', () => {
     expect(intent.promptEstimate).toBeLessThan(intent.promptBound);
   });
 });
+
+test('a schema that is null is not forwarded, because providers refuse it', () => {
+  const intent = chat({
+    tools: [{ type: 'function', function: { name: 'look', parameters: null } }],
+    response_format: { type: 'json_schema', json_schema: { name: 'x', schema: null } },
+  });
+  expect(forwardedRequest(intent, { maxOutputTokens: 7, cacheScope: 's' }).chat).toMatchObject({
+    tools: [{ type: 'function', function: { name: 'look' } }],
+    response_format: { type: 'json_schema', json_schema: { name: 'x' } },
+  });
+  expect(
+    JSON.stringify(forwardedRequest(intent, { maxOutputTokens: 7, cacheScope: 's' })),
+  ).not.toContain('null');
+});

@@ -29,13 +29,17 @@ export interface ProviderPreferences {
   readonly level: TrustLevel | undefined;
 }
 
-const MAX_NAMED_PROVIDERS = 32;
+export const MAX_NAMED_PROVIDERS = 32;
 /**
  * Largest value of a preference, in tokens per second or in seconds; larger ones are rejected as
  * mistakes.
  */
-const MAX_WISH = 100_000;
+export const MAX_WISH = 100_000;
 const MICRO_USD = 1_000_000;
+/** Highest price limit, in dollars per million tokens. */
+export const MAX_PRICE = 1_000_000;
+/** A price as a text: dollars with at most six decimal places. */
+export const PRICE_TEXT = /^\d{1,6}(?:\.\d{1,6})?$/;
 export const SORTS = ['latency', 'throughput', 'price'] as const;
 const PRICES = {
   prompt: 'inputMicroUsdPerMillion',
@@ -150,8 +154,8 @@ function priceLimit(limit: unknown): MaxPrice {
     const field = PRICES[name as keyof typeof PRICES];
     if (field === undefined)
       throw invalid('provider', `provider.max_price.${name.slice(0, 64)} is not supported.`);
-    const dollars = typeof value === 'string' && value !== '' ? Number(value) : value;
-    if (typeof dollars !== 'number' || !(dollars >= 0 && dollars <= MICRO_USD))
+    const dollars = typeof value === 'string' && PRICE_TEXT.test(value) ? Number(value) : value;
+    if (typeof dollars !== 'number' || !(dollars >= 0 && dollars <= MAX_PRICE))
       throw invalid('provider', `provider.max_price.${name} must be dollars for a million tokens.`);
     max[field] = Math.floor(dollars * MICRO_USD);
   }

@@ -1,24 +1,41 @@
 import { Type } from 'typebox';
-import { QUANTIZATIONS, TRUST_LEVELS } from '#bus-schemas';
-import { SORTS } from './provider-preferences.ts';
+import { ProviderId, QUANTIZATIONS, TRUST_LEVELS } from '#bus-schemas';
+import {
+  MAX_NAMED_PROVIDERS,
+  MAX_PRICE,
+  MAX_WISH,
+  PRICE_TEXT,
+  SORTS,
+} from './provider-preferences.ts';
 
 const optional = Type.Optional;
+/** Some clients send the price as a text. */
+const Price = Type.Union([
+  Type.Number({ minimum: 0, maximum: MAX_PRICE }),
+  Type.String({ pattern: PRICE_TEXT.source }),
+]);
 
 /** Documents the field `provider` of a request, which provider-preferences.ts checks. */
 export const providerWishes = Type.Object(
   {
     only: optional(
-      Type.Array(Type.String(), {
+      Type.Array(ProviderId, {
+        minItems: 1,
+        maxItems: MAX_NAMED_PROVIDERS,
         description: 'Ids of the only providers that may serve the request.',
       }),
     ),
     ignore: optional(
-      Type.Array(Type.String(), {
+      Type.Array(ProviderId, {
+        minItems: 1,
+        maxItems: MAX_NAMED_PROVIDERS,
         description: 'Ids of providers that must not serve the request.',
       }),
     ),
     order: optional(
-      Type.Array(Type.String(), {
+      Type.Array(ProviderId, {
+        minItems: 1,
+        maxItems: MAX_NAMED_PROVIDERS,
         description: 'Ids of providers that are tried first, in this order.',
       }),
     ),
@@ -32,19 +49,24 @@ export const providerWishes = Type.Object(
     ),
     preferred_min_throughput: optional(
       Type.Number({
+        exclusiveMinimum: 0,
+        maximum: MAX_WISH,
         description: 'Tokens per second; slower providers serve only if there is no other.',
       }),
     ),
     preferred_max_latency: optional(
       Type.Number({
+        exclusiveMinimum: 0,
+        maximum: MAX_WISH,
         description:
           'Seconds to the first content; slower providers serve only if there is no other.',
       }),
     ),
     max_price: optional(
       Type.Object(
-        { prompt: optional(Type.Number()), completion: optional(Type.Number()) },
+        { prompt: optional(Price), completion: optional(Price) },
         {
+          additionalProperties: false,
           description:
             'Highest price in dollars per million tokens: no provider with a higher price serves the request, and no more is charged.',
         },
@@ -52,6 +74,8 @@ export const providerWishes = Type.Object(
     ),
     quantizations: optional(
       Type.Array(Type.Enum(QUANTIZATIONS), {
+        minItems: 1,
+        maxItems: MAX_NAMED_PROVIDERS,
         description: 'Allowed quantizations of the weights.',
       }),
     ),
@@ -67,5 +91,5 @@ export const providerWishes = Type.Object(
       }),
     ),
   },
-  { description: 'Which providers may serve the request.' },
+  { description: 'Which providers may serve the request.', additionalProperties: false },
 );

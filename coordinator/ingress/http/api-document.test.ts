@@ -2,6 +2,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
+import type { TSchema } from 'typebox';
+import { Compile } from 'typebox/compile';
 import { describe, expect, test } from 'vitest';
 import { setting } from '#bus-schemas/settings/settings.ts';
 import { createServer } from '#http-api/server.ts';
@@ -18,6 +20,8 @@ interface Operation {
   readonly summary?: string;
   readonly tags?: string[];
   readonly operationId?: string;
+  readonly requestBody?: { readonly content?: Record<string, { readonly schema: TSchema }> };
+  readonly 'x-example'?: { readonly body?: unknown };
   readonly parameters?: readonly { readonly name: string }[];
   readonly responses?: Record<string, object>;
   readonly security?: readonly object[];
@@ -105,6 +109,20 @@ describe('the documents of the API', () => {
       expect(described, name).toContain(tags[0]);
       for (const { name: parameter } of parameters)
         expect(parameter, name).toMatch(/^[A-Za-z][A-Za-z0-9_-]*$/);
+    }
+  });
+
+  test.each([
+    ['everyone', everyone],
+    ['operators', operators],
+  ])('have examples that fit their schemas, for %s', (_name, { paths = {} }) => {
+    for (const [path, methods] of Object.entries(paths)) {
+      for (const [method, operation] of Object.entries(methods as Record<string, Operation>)) {
+        const schema = operation.requestBody?.content?.['application/json']?.schema;
+        const body = operation['x-example']?.body;
+        if (schema === undefined || body === undefined) continue;
+        expect(Compile(schema).Errors(body), `${method} ${path}`).toEqual([]);
+      }
     }
   });
 });

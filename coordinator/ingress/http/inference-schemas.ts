@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import type { TObject } from 'typebox';
 import { chatParameters } from '#http-api/core/parameters/chat-parameters.ts';
 import { completionsParameters } from '#http-api/core/parameters/completions-parameters.ts';
 import { messagesParameters } from '#http-api/core/parameters/messages-parameters.ts';
@@ -13,7 +13,7 @@ import { responsesParameters } from '#http-api/core/parameters/responses-paramet
 
 interface Described {
   readonly summary: string;
-  readonly body: ReturnType<typeof Type.Object>;
+  readonly body: TObject;
   readonly example: object;
 }
 
@@ -30,11 +30,7 @@ const described: Readonly<Record<string, Described>> = {
   },
   '/v1/responses/compact': {
     summary: 'Summarise a conversation into one item that replaces it (OpenAI)',
-    body: Type.Object({
-      model: Type.String(),
-      input: Type.Unknown(),
-      instructions: Type.Optional(Type.String()),
-    }),
+    body: documentedBody(responsesParameters),
     example: { model: 'sim', input: 'Hello' },
   },
   '/v1/completions': {

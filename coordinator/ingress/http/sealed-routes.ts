@@ -327,6 +327,7 @@ const sealedSchema = {
   tags: ['Sealed'],
   security: [{ apiKey: [] }],
   consumes: ['application/octet-stream'],
+  body: Type.Unsafe<Buffer>({ type: 'string', format: 'binary' }),
 };
 /** The documented call reads the body from a file, because the body is binary. */
 const sealedExample = {

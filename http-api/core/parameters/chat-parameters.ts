@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
-import { chatFields } from '../chat-schema.ts';
+import { chatFields, EFFORTS } from '../chat-schema.ts';
+import { ChatMessages } from './conversation-schemas.ts';
 import {
   ignored,
   type ParameterTable,
@@ -15,13 +16,13 @@ const ONLY_TEXT = 'Answers are text.';
 
 /** `POST /v1/chat/completions` of OpenAI and OpenRouter. */
 export const chatParameters: ParameterTable = {
-  ...supportedFields(chatFields),
+  ...supportedFields({ ...chatFields, messages: ChatMessages }),
   n: supported(choicesField),
   stream_options: streamOptions,
   ...openAiHints,
   ...openRouter,
   reasoning: supported(optional(Type.Object({})), {
-    effort: supported(chatFields.reasoning_effort),
+    effort: supported(optional(Type.Enum([...EFFORTS, 'max']))),
     max_tokens: supported(optional(Type.Integer({ minimum: 1 }))),
     exclude: supported(optional(Type.Boolean())),
     enabled: supported(optional(Type.Boolean())),

@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { chatFields } from '../chat-schema.ts';
+import { Prompts } from './conversation-schemas.ts';
 import { type ParameterTable, supportedFields, unsupported } from './parameter.ts';
 import {
   choicesField,
@@ -15,9 +16,7 @@ const optional = Type.Optional;
 export const completionsParameters: ParameterTable = {
   ...supportedFields({
     model: chatFields.model,
-    prompt: Type.Unknown({
-      description: 'A text, or a list of texts: each gets choices of its own, in this order.',
-    }),
+    prompt: Prompts,
     stream: chatFields.stream,
     max_tokens: chatFields.max_tokens,
     stop: chatFields.stop,

@@ -1,6 +1,14 @@
 import { Type } from 'typebox';
 import { chatFields } from '../chat-schema.ts';
 import {
+  Messages,
+  MessagesFormat,
+  MessagesToolChoice,
+  MessagesTools,
+  StopSequences,
+  System,
+} from './messages-schemas.ts';
+import {
   ignored,
   type ParameterTable,
   supported,
@@ -17,24 +25,24 @@ const NO_WORKSPACES = ignored('The network has accounts instead of workspaces an
 export const messagesParameters: ParameterTable = {
   ...supportedFields({
     model: chatFields.model,
-    messages: Type.Array(Type.Object({ role: Type.String(), content: any })),
+    messages: Messages,
     max_tokens: Type.Integer({ minimum: 1 }),
-    system: optional(Type.Unknown({ description: 'A text, or a list of text blocks.' })),
+    system: optional(System),
     stream: chatFields.stream,
-    stop_sequences: optional(Type.Array(Type.String())),
-    tools: optional(Type.Array(any)),
-    tool_choice: optional(any),
-    output_format: optional(any),
+    stop_sequences: optional(StopSequences),
+    tools: optional(MessagesTools),
+    tool_choice: optional(MessagesToolChoice),
+    output_format: optional(MessagesFormat),
   }),
   ...sampling,
   thinking: supported(optional(any), {
-    type: supported(Type.String()),
+    type: supported(Type.Enum(['enabled', 'adaptive', 'disabled'])),
     budget_tokens: ignored('The model decides how long it thinks.'),
     display: supported(optional(Type.String())),
   }),
   output_config: supported(optional(any), {
-    effort: supported(optional(Type.String())),
-    format: supported(optional(any)),
+    effort: supported(optional(Type.Enum(['low', 'medium', 'high', 'xhigh', 'max']))),
+    format: supported(optional(MessagesFormat)),
     task_budget: ignored('The models have no such setting.'),
   }),
   ...openRouter,

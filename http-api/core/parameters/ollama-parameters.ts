@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { chatFields } from '../chat-schema.ts';
+import { chatFields, EFFORTS, MAX_TOOLS } from '../chat-schema.ts';
 import {
   ignored,
   type ParameterTable,
@@ -14,10 +14,40 @@ const any = Type.Unknown();
 const OF_THE_MACHINE = ignored('Machines decide how they run a model.');
 const NO_SAMPLER = 'This sampler is not available.';
 
+/** The first characters tell the format: PNG, JPEG, GIF or WebP. */
+const Images = optional(
+  Type.Array(
+    Type.String({
+      pattern: '^(?:iVBORw0KGgo|/9j/|R0lGOD|UklGR)[A-Za-z0-9+/]*={0,2}$',
+      description: 'The base64 of a PNG, JPEG, GIF or WebP.',
+    }),
+  ),
+);
+const Messages = Type.Array(
+  Type.Object({
+    role: Type.Enum(['system', 'user', 'assistant', 'tool']),
+    content: optional(Type.String()),
+    images: Images,
+    thinking: optional(Type.String()),
+    tool_calls: optional(
+      Type.Array(
+        Type.Object({
+          function: Type.Object({ name: Type.String(), arguments: optional(Type.Object({})) }),
+        }),
+        { maxItems: MAX_TOOLS },
+      ),
+    ),
+    tool_name: optional(Type.String()),
+  }),
+  { minItems: 1 },
+);
+
 const options: ParameterTable = {
   ...supportedFields({
     num_predict: optional(
-      Type.Integer({ description: 'Most tokens of the answer; -1: no limit.' }),
+      Type.Union([Type.Integer({ minimum: 1 }), Type.Literal(-1)], {
+        description: 'Most tokens of the answer; -1: no limit.',
+      }),
     ),
     temperature: chatFields.temperature,
     top_p: chatFields.top_p,
@@ -59,9 +89,15 @@ const common: ParameterTable = {
   stream: supported(
     optional(Type.Boolean({ description: 'Absent means true. A stream is lines of JSON.' })),
   ),
-  format: supported(optional(Type.Unknown({ description: '"json", or a JSON schema.' }))),
+  format: supported(
+    optional(
+      Type.Union([Type.Enum(['json', '']), Type.Object({})], {
+        description: '"json", or a JSON schema.',
+      }),
+    ),
+  ),
   options: supported(optional(any), options),
-  think: supported(optional(any)),
+  think: supported(optional(Type.Union([Type.Boolean(), Type.Enum(EFFORTS)]))),
   provider: openRouter['provider'] ?? supported(any),
   keep_alive: OF_THE_MACHINE,
   truncate: ignored(NEVER_SHORTENED),
@@ -73,16 +109,16 @@ const common: ParameterTable = {
 /** `POST /api/chat` of Ollama. */
 export const ollamaChatParameters: ParameterTable = {
   ...common,
-  messages: supported(Type.Array(Type.Object({ role: Type.String(), content: any }))),
-  tools: supported(optional(Type.Array(any))),
+  messages: supported(Messages),
+  tools: supported(chatFields.tools),
 };
 
 /** `POST /api/generate` of Ollama. */
 export const ollamaGenerateParameters: ParameterTable = {
   ...common,
-  prompt: supported(Type.String()),
+  prompt: supported(Type.String({ minLength: 1 })),
   system: supported(optional(Type.String())),
-  images: supported(optional(Type.Array(Type.String()))),
+  images: supported(Images),
   suffix: unsupported('Models of this network continue a text and cannot fill a gap.', ''),
   template: unsupported('The template of the model is used.', ''),
   context: unsupported('Send the conversation to /api/chat.', []),

@@ -145,15 +145,35 @@ const isPartOf = (element: unknown) => (part: unknown) =>
 const isSame = (one: unknown, other: unknown): boolean =>
   one === other || JSON.stringify(one) === JSON.stringify(other);
 
-/** The schema of a body, for the OpenAPI document. Refused fields are left out. */
-export function documentedBody(table: ParameterTable) {
+/**
+ * The schema of a body, for the OpenAPI document. Refused fields are left out. `filled` are fields that
+ * the route fills in itself, so that requests need not have them.
+ */
+export function documentedBody(table: ParameterTable, filled: readonly string[] = []) {
   const fields: Record<string, TSchema> = {};
   for (const [name, parameter] of Object.entries(table)) {
-    if (parameter.use === 'supported') fields[name] = parameter.schema;
-    if (parameter.use === 'ignored')
-      fields[name] = Type.Optional(
-        Type.Unknown({ description: `Accepted without effect. ${parameter.reason}` }),
-      );
+    if (parameter.use === 'refused') continue;
+    const schema = documented(parameter);
+    fields[name] =
+      Type.IsOptional(schema) || filled.includes(name) ? Type.Optional(orNull(schema)) : schema;
   }
-  return Type.Object(fields);
+  return Type.Object(fields, { additionalProperties: false });
+}
+
+function documented(parameter: Exclude<Parameter, { use: 'refused' }>): TSchema {
+  if (parameter.use === 'ignored')
+    return Type.Optional(
+      Type.Unknown({ description: `Accepted without effect. ${parameter.reason}` }),
+    );
+  const { schema, fields } = parameter;
+  if (fields === undefined) return schema;
+  const body = documentedBody(fields);
+  return Type.IsOptional(schema) ? Type.Optional(body) : body;
+}
+
+/** Null counts as absent. Schemas that accept every value accept null already. */
+function orNull(schema: TSchema): TSchema {
+  const acceptsNull =
+    Type.IsUnknown(schema) || (Type.IsUnion(schema) && schema.anyOf.some(Type.IsNull));
+  return acceptsNull ? schema : Type.Union([schema, Type.Null()]);
 }

@@ -1,6 +1,12 @@
 import { Type } from 'typebox';
 import { chatFields } from '../chat-schema.ts';
 import {
+  ResponsesFormat,
+  ResponsesInput,
+  ResponsesToolChoice,
+  ResponsesTools,
+} from './conversation-schemas.ts';
+import {
   ignored,
   type ParameterTable,
   supported,
@@ -51,13 +57,13 @@ const toolTypes: ParameterTable = {
 export const responsesParameters: ParameterTable = {
   ...supportedFields({
     model: chatFields.model,
-    input: Type.Unknown({ description: 'A text, or a list of items.' }),
+    input: ResponsesInput,
     instructions: optional(Type.String()),
     stream: chatFields.stream,
     max_output_tokens: chatFields.max_output_tokens,
     max_tokens: chatFields.max_tokens,
     stop: chatFields.stop,
-    tool_choice: optional(any),
+    tool_choice: optional(ResponsesToolChoice),
     parallel_tool_calls: chatFields.parallel_tool_calls,
     top_logprobs: chatFields.top_logprobs,
     metadata: optional(Type.Unknown({ description: 'Repeated in the answer.' })),
@@ -71,7 +77,7 @@ export const responsesParameters: ParameterTable = {
       Type.String({ description: 'A stored response that this one continues.' }),
     ),
     conversation: optional(
-      Type.Unknown({
+      Type.Union([Type.String(), Type.Object({ id: Type.String() })], {
         description: 'A conversation that this response continues: its id, or an object with it.',
       }),
     ),
@@ -87,9 +93,9 @@ export const responsesParameters: ParameterTable = {
     ),
   }),
   ...sampling,
-  tools: supportedTypes(optional(Type.Array(any)), toolTypes),
+  tools: supportedTypes(optional(ResponsesTools), toolTypes),
   text: supported(optional(any), {
-    format: supported(optional(any)),
+    format: supported(optional(ResponsesFormat)),
     verbosity: ignored('The models have no such setting.'),
   }),
   reasoning: supported(optional(any), {
