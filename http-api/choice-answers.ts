@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Answer } from './answer.ts';
 import { Collection, readablePiece } from './collection.ts';
 import type { AttemptEnd } from './core/attempt-end.ts';
+import type { Piece } from './core/piece.ts';
 import { sumOfEnds } from './core/sum-of-ends.ts';
 import type { AnswerHead, ChoiceFormat, ChoiceWriter, Surface } from './core/surfaces/surface.ts';
 import type { ApiError } from './errors.ts';
@@ -88,10 +89,7 @@ abstract class Choices {
     sendError(response, error, surface.error(error, requestId));
   }
 
-  protected abstract write(
-    index: number,
-    pieces: Parameters<Answer['write']>[0],
-  ): ReturnType<Answer['write']>;
+  protected abstract write(index: number, pieces: readonly Piece[]): ReturnType<Answer['write']>;
   protected abstract discard(index: number): void;
   /** Ends a choice, and returns the events for it. */
   protected abstract finish(index: number, end: AttemptEnd): string;
@@ -112,7 +110,7 @@ export class StreamedChoices extends Choices {
     this.#heartbeatMs = heartbeatMs;
   }
 
-  protected write(index: number, pieces: Parameters<Answer['write']>[0]): 'more' | 'wait' {
+  protected write(index: number, pieces: readonly Piece[]): 'more' | 'wait' {
     const text = pieces.map((piece) => this.#writer(index).delta(readablePiece(piece))).join('');
     if (text === '') return 'more';
     this.#open();
@@ -172,7 +170,7 @@ export class WholeChoices extends Choices {
     });
   }
 
-  protected write(index: number, pieces: Parameters<Answer['write']>[0]): 'more' | 'full' {
+  protected write(index: number, pieces: readonly Piece[]): 'more' | 'full' {
     return this.#collection(index).add(pieces);
   }
 

@@ -325,14 +325,16 @@ describe('the cost in the usage of an answer', () => {
   ])('is the charge of the ledger: %s %j', async (path, fields) => {
     const answer = await network.ask('POST', path, {
       token: apiKey,
-      body: { model: 'sim', ...fields },
+      body: { model: 'sim-qwen-32b', ...fields },
     });
     const { cost, is_byok, cost_details } = usageIn(answer);
     expect({ cost, is_byok }).toEqual({
       cost: (await settledGeneration(jobOf(answer))).total_cost,
       is_byok: false,
     });
-    expect(cost).toBeGreaterThan(0);
+    // Above the minimum charge of 100 micro-dollars, so that the price of the tokens decides.
+    if (JSON.stringify(fields).includes('700')) expect(cost).toBeGreaterThan(0.000_15);
+    else expect(cost).toBe(0.000_1);
     const { upstream_inference_cost: all, ...parts } = cost_details;
     expect(all).toBe(cost);
     const sum = Object.values<number>(parts).reduce((one, other) => one + other);
@@ -345,18 +347,35 @@ describe('the cost in the usage of an answer', () => {
     ['/v1/completions', { prompt: ['Hi', 'Ho'], n: 2, ...streamed }],
     ['/v1/completions', { prompt: ['Hi', 'Ho'] }],
   ])('is the sum of the charges of all choices: %s %j', async (path, fields) => {
-    const body = { model: 'sim', max_tokens: 300, ...fields };
+    const body = { model: 'sim-qwen-32b', max_tokens: 500, ...fields };
     const answer = await network.ask('POST', path, { token: apiKey, body });
     const ids = answer.headers.get('x-inference-job-ids')?.split(', ') ?? [];
     expect(ids[0]).toBe(jobOf(answer));
     const rows = await Promise.all(ids.map((id) => settledGeneration(id)));
     const sum = rows.reduce((total, { cost_micro_usd: each }) => total + each, 0);
-    const tokens = { completion_tokens: 300 * ids.length };
+    const tokens = { completion_tokens: 500 * ids.length };
     expect(usageIn(answer)).toMatchObject({ cost: sum / 1_000_000, ...tokens });
     const indexes = [...answer.text.matchAll(/"index":(\d+)/g)].map(([, index]) => Number(index));
     expect([...new Set(indexes)].toSorted()).toEqual(ids.map((_, index) => index));
     const finished = answer.text.match(/"finish_reason":"length"/g);
     expect(finished).toHaveLength(ids.length);
+  });
+
+  test('covers the complete choices only if the money is not enough for all', async () => {
+    const { account } = await network.person('short-of-money');
+    const short = await network.createKey({ creditMicroUsd: 150, account });
+    const answer = await network.ask('POST', '/v1/chat/completions', {
+      token: short.apiKey,
+      body: { model: 'sim', messages, n: 3, max_tokens: 700 },
+    });
+    expect(answer.status).toBe(200);
+    const failed = { finish_reason: 'error', error: { code: 'insufficient_quota' } };
+    expect(answer.json.choices).toMatchObject([{ finish_reason: 'length' }, failed, failed]);
+    expect(answer.json.usage.cost).toBe(0.000_1);
+    await vi.waitFor(async () => {
+      const balance = (await network.ask('GET', '/v1/balance', { token: short.apiKey })).json;
+      expect(balance).toMatchObject({ available_micro_usd: 50, held_micro_usd: 0 });
+    }, 15_000);
   });
 
   test('of several choices ends for all of them when the client leaves', async () => {

@@ -42,7 +42,7 @@ export const choicesField = optional(
     minimum: 1,
     maximum: MAX_CHOICES,
     description:
-      'Number of choices. Each is a job with its own charge, also for the prompt. Only 1 with an Idempotency-Key or fallback models, and in blind mode.',
+      'Number of choices. Each is a job with its own charge, also for the prompt. Only 1 with an Idempotency-Key, X-Dinf-Receipt or fallback models, and in blind mode.',
   }),
 );
 
