@@ -280,7 +280,12 @@ async function supervise(home: string): Promise<void> {
     log,
     onLine: (line) => file.add(line),
   });
-  await using _control = await serveMachine({ home, version: packageJson.version, supervisor });
+  await using _control = await serveMachine({
+    home,
+    version: packageJson.version,
+    supervisor,
+    onFault: (error) => log.warn({ err: error }, 'the reasons of idle hours are not saved'),
+  });
   void stopSignal().then(() => supervisor.stop());
   await supervisor.over;
 }

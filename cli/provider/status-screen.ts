@@ -57,6 +57,25 @@ function speedOf({ answers }: State, build: string): string {
   return ms === 0 ? '' : `, ${total} answers with ${((tokens * 1_000) / ms).toFixed(1)} tokens/s`;
 }
 
+const HOUR_MS = 3_600_000;
+const SUMMED_HOURS = 24;
+const SHOWN_REASONS = 2;
+
+/** The hours of the last day without an answer, and their most frequent reasons. */
+export function idleSummary(
+  { idle_hours: all = [] }: Pick<State, 'idle_hours'>,
+  now: number,
+): string | undefined {
+  const recent = all.filter(({ hour }) => now - Date.parse(hour) <= SUMMED_HOURS * HOUR_MS);
+  if (recent.length === 0) return undefined;
+  const byCode = Object.values(Object.groupBy(recent, ({ code }) => code));
+  const reasons = byCode
+    .toSorted((one = [], other = []) => other.length - one.length)
+    .slice(0, SHOWN_REASONS)
+    .map((hours = []) => `${hours.length} h: ${hours.at(-1)?.text}`);
+  return `${recent.length} of the last ${SUMMED_HOURS} h without an answer. ${reasons.join(' ')}`;
+}
+
 function screenOf(
   state: State,
   { home, earned }: { home: string; earned: string },
@@ -89,6 +108,8 @@ function screenOf(
       : `${answers.total} with ${answers.tokens} tokens since the start, the last ${ago(now - Date.parse(answers.last_at))}`,
   ]);
   for (const { text } of state.notes ?? []) rows.push(['note', text]);
+  const idle = idleSummary(state, now);
+  if (idle !== undefined) rows.push(['idle', idle]);
   rows.push(['earned', earned], ['log', logPath(home)]);
   return [
     state.sentence,

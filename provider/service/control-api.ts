@@ -72,6 +72,12 @@ export const State = Type.Object({
       { description: 'Why the machine got no request in the last minute.' },
     ),
   ),
+  idle_hours: optional(
+    Type.Array(Type.Object({ hour: time, code: Type.String(), text: Type.String() }), {
+      description:
+        'The hours of the last 14 days in which no answer ended, each with the reason of most of its minutes.',
+    }),
+  ),
   failures: Type.Integer({ description: 'Failures of the worker in a row.' }),
   next_start_at: optional(time),
 });

@@ -10,6 +10,7 @@ import {
 } from './control-api.ts';
 import { serveControl } from './control-server.ts';
 import { demandReason } from './demand-reason.ts';
+import { type Hour, IdleLog, idleHours } from './idle-hours.ts';
 import type { MachineState } from './machine-state.ts';
 import { recentDemand, sentenceOf } from './sentence.ts';
 import { readSettings, saveSettings } from './settings.ts';
@@ -19,17 +20,28 @@ export interface ServiceOptions {
   readonly home: string;
   readonly version: string;
   readonly supervisor: Supervisor;
+  /** Called if the file with the reasons of hours without an answer cannot be read or written. */
+  readonly onFault: (error: unknown) => void;
 }
 
 /** Number of operations whose outcome can be asked for. */
 const MAX_OPERATIONS = 32;
 
-/** Offers the control API for a supervisor. */
-export function serveMachine({
+/** Offers the control API for a supervisor, and keeps why hours pass without an answer. */
+export async function serveMachine({
   home,
   version,
   supervisor,
+  onFault,
 }: ServiceOptions): Promise<AsyncDisposable> {
+  await using started = new AsyncDisposableStack();
+  const idle = started.use(
+    await IdleLog.open({
+      file: join(home, 'idle-hours.json'),
+      state: () => supervisor.state,
+      onFault,
+    }),
+  );
   const operations = new Map<string, ControlOperation>();
   const begin = (kind: OperationKind): ControlOperation => {
     const id = randomUUID();
@@ -42,7 +54,7 @@ export function serveMachine({
     );
     return started;
   };
-  return serveControl(join(home, SOCKET_NAME), {
+  const control = await serveControl(join(home, SOCKET_NAME), {
     hello: {
       api: API_VERSION,
       version,
@@ -50,7 +62,7 @@ export function serveMachine({
       home,
       started_at: new Date().toISOString(),
     },
-    state: () => printed(supervisor.state, Date.now()),
+    state: () => printed(supervisor.state, idle.hours, Date.now()),
     events: supervisor.events,
     setPaused: async (isPaused) => {
       supervisor.setPaused(isPaused);
@@ -63,11 +75,13 @@ export function serveMachine({
       return operation && { ...operation, waiting_for: supervisor.state.running };
     },
   });
+  started.use(control);
+  return started.move();
 }
 
 const iso = (time: number): string => new Date(time).toISOString();
 
-function printed(state: MachineState, now: number): State {
+function printed(state: MachineState, hours: readonly Hour[], now: number): State {
   const { phase, since, provider, coordinator, engine, running, models, trust, link } = state;
   const { approval, answers, down, reason, notes } = state;
   const demand = recentDemand(state, now);
@@ -102,6 +116,7 @@ function printed(state: MachineState, now: number): State {
     },
     ...(demand !== undefined && { demand }),
     ...(noRequest !== undefined && { no_request: { ...noRequest } }),
+    idle_hours: idleHours(hours).map(({ start, ...why }) => ({ hour: iso(start), ...why })),
     failures: down?.failures ?? 0,
     ...(down?.nextStartAt !== undefined && { next_start_at: iso(down.nextStartAt) }),
   };

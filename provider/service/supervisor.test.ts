@@ -46,6 +46,7 @@ const supervise = (program: string, options: Changes = {}) =>
     pausesMs: [1],
     ...options,
   });
+const onFault = (error: unknown) => void lines.push(String(error));
 const phaseOf = (supervisor: Supervisor) => () => supervisor.state.phase;
 
 describe('the worker of a machine', () => {
@@ -141,7 +142,7 @@ describe('the worker of a machine', () => {
 describe('the control socket', () => {
   test('can be opened only by its owner, and replays events without a gap', async () => {
     await using supervisor = supervise(WORKER);
-    await using _control = await serveMachine({ home, version: '1', supervisor });
+    await using _control = await serveMachine({ home, version: '1', supervisor, onFault });
     const client = new ControlClient(home);
     expect(await client.hello()).toMatchObject({ api: 1, home, pid: process.pid });
     await expect.poll(async () => (await client.state()).phase).toBe('serving');
@@ -164,7 +165,7 @@ describe('the control socket', () => {
       clearInterval(pulses);
     `.replace('setInterval', 'const pulses = setInterval');
     await using supervisor = supervise(closing);
-    await using _control = await serveMachine({ home, version: '1', supervisor });
+    await using _control = await serveMachine({ home, version: '1', supervisor, onFault });
     const client = new ControlClient(home);
     await expect
       .poll(async () => (await client.state()).notes)

@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest';
+import { idleSummary } from './status-screen.ts';
+
+const NOW = Date.parse('2026-11-27T12:30:00Z');
+const hour = (hoursAgo: number, code: string, text: string) => ({
+  hour: new Date(NOW - hoursAgo * 3_600_000).toISOString(),
+  code,
+  text,
+});
+
+test('hours without an answer are summed up by their reasons, for the last day', () => {
+  const idle_hours = [
+    hour(40, 'paused', 'Paused by you.'),
+    hour(3, 'no_requests', 'no caller requests its models.'),
+    hour(2, 'others_sooner', 'a faster machine is idle.'),
+    hour(1, 'others_sooner', '2 faster machines are idle.'),
+  ];
+  expect(idleSummary({ idle_hours }, NOW)).toBe(
+    '3 of the last 24 h without an answer. 2 h: 2 faster machines are idle. 1 h: no caller requests its models.',
+  );
+  expect(idleSummary({ idle_hours: [] }, NOW)).toBeUndefined();
+});

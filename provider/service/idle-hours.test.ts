@@ -1,0 +1,103 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Hour, IdleLog, idleHours, idleReason, withMinute } from './idle-hours.ts';
+import { atStart, type MachineState } from './machine-state.ts';
+
+const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+const START = Date.parse('2026-11-27T10:00:00Z');
+const slow = { code: 'others_sooner', text: '2 faster machines are idle.' };
+const quiet = { code: 'no_requests', text: 'no caller requests its models.' };
+const idle = (reason: typeof slow | undefined) => ({ answered: false, reason });
+
+let home: string;
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'dinf-idle-'));
+});
+afterAll(() => rm(home, { recursive: true }));
+
+const serving = (changes: Partial<MachineState>): MachineState => ({
+  ...atStart(START, false),
+  phase: 'serving',
+  ...changes,
+});
+
+test('an hour has the reason of most of its minutes', () => {
+  let hours: readonly Hour[] = [];
+  for (const [minute, reason] of [quiet, slow, slow].entries())
+    hours = withMinute(hours, idle(reason), START + minute * MINUTE_MS);
+  expect(idleHours(hours)).toEqual([{ start: START, ...slow }]);
+});
+
+test('an hour with an answer needs no reason', () => {
+  let hours = withMinute([], idle(slow), START);
+  hours = withMinute(hours, { answered: true, reason: undefined }, START + MINUTE_MS);
+  hours = withMinute(hours, idle(slow), START + 2 * MINUTE_MS);
+  expect(idleHours(hours)).toEqual([]);
+});
+
+test('hours in which the service did not run have that reason', () => {
+  let hours = withMinute([], idle(slow), START);
+  hours = withMinute(hours, idle(quiet), START + 3 * HOUR_MS);
+  expect(idleHours(hours).map(({ code }) => code)).toEqual([
+    'others_sooner',
+    'not_running',
+    'not_running',
+    'no_requests',
+  ]);
+});
+
+test('14 days are kept, also after a long absence, and 8 reasons for each hour', () => {
+  let hours = withMinute([], idle(slow), START);
+  hours = withMinute(hours, idle(slow), START + 1_000 * HOUR_MS);
+  expect(hours).toHaveLength(14 * 24);
+  expect(hours.at(-1)?.start).toBe(START + 1_000 * HOUR_MS);
+  for (let n = 0; n < 20; n += 1)
+    hours = withMinute(
+      hours,
+      idle({ code: `r${n}`, text: 'x'.repeat(1_000) }),
+      START + 1_000 * HOUR_MS,
+    );
+  expect(hours.at(-1)?.reasons).toHaveLength(8);
+  expect(hours.at(-1)?.reasons[7]?.text).toHaveLength(200);
+});
+
+test('the reason is that of the phase, or that of the network, or that it has sent none', () => {
+  const paused = idleReason(serving({ phase: 'paused' }), START);
+  expect(paused).toEqual({
+    code: 'paused',
+    text: 'Paused by you. "dinf provider resume" serves again.',
+  });
+  expect(idleReason(serving({}), START)?.code).toBe('no_report');
+  const builds = [{ build: 'sim', requests: 4, chosen: 0, missed: 'no_requests' }];
+  expect(idleReason(serving({ demand: { at: START, builds } }), START)).toEqual({
+    code: 'no_requests',
+    text: 'no caller requests sim.',
+  });
+  expect(idleReason(serving({ running: 1 }), START)).toBeUndefined();
+});
+
+test('the hours outlive the service, and a file that cannot be read begins anew', async () => {
+  const file = join(home, 'idle-hours.json');
+  const faults: unknown[] = [];
+  const options = {
+    file,
+    state: () => serving({ phase: 'paused' }),
+    onFault: (error: unknown) => void faults.push(error),
+  };
+  {
+    await using log = await IdleLog.open(options);
+    log.note(START);
+  }
+  {
+    await using log = await IdleLog.open(options);
+    expect(idleHours(log.hours)).toMatchObject([{ start: START, code: 'paused' }]);
+  }
+  expect(faults).toEqual([]);
+  await writeFile(file, '[{"start"');
+  await using log = await IdleLog.open(options);
+  expect(log.hours).toEqual([]);
+  expect(faults).toHaveLength(1);
+});
