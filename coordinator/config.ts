@@ -46,6 +46,8 @@ const PLAIN_FIELDS = {
   requestTimeoutMs: 'DINF_REQUEST_TIMEOUT_MS',
   trustedProxies: 'DINF_TRUSTED_PROXIES',
   appleRootFiles: 'DINF_APPLE_ROOTS',
+  publicUrl: 'DINF_PUBLIC_URL',
+  installPackage: 'DINF_INSTALL_PACKAGE',
 } as const satisfies Record<string, SettingName>;
 
 type PlainFields = {

@@ -45,6 +45,7 @@ const COMPOSERS = [
   'e2e/bench/archive.ts',
   'e2e/bench/ledger.ts',
   'e2e/bench/routing.ts',
+  'e2e/installed-package.ts',
   'simulator/replay/virtual-job.ts',
   'simulator/replay/world.ts',
 ];

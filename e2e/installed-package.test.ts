@@ -25,6 +25,19 @@ beforeAll(async () => {
 beforeEach(({ skip }) => skip(unreachable !== undefined, unreachable));
 afterAll(() => installed?.[Symbol.asyncDispose]());
 
+test('the install line leaves nothing but the program, and prints the next command', () => {
+  const { prefix, installer } = installed;
+  expect(installer.printed).toMatch(
+    /^Downloading http:\/\/127\.0\.0\.1:\d+\/install\/d-inference-/,
+  );
+  expect(installer.printed).toMatch(
+    new RegExp(
+      `\n  ${prefix}/bin/dinf provider start --link --coordinator http://127\\.0\\.0\\.1:\\d+\n`,
+    ),
+  );
+  expect(readdirSync(installer.home)).toEqual([]);
+});
+
 test('without a C++ compiler the installed program works and prints what is missing', async () => {
   const printed = await installed.dinf(['release', 'hash'], {
     CXX: '/no/compiler',

@@ -1,9 +1,15 @@
 import { execFile } from 'node:child_process';
 import { chmod, chown, copyFile, link, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { homedir, tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { runNpm } from '#bin/npm.mjs';
+import { pino } from 'pino';
+import { explainNpmFailure } from '#bin/npm.mjs';
+import {
+  addInstallRoutes,
+  readOfferedPackage,
+} from '#coordinator/ingress/install/install-routes.ts';
+import { closeServer, createServer } from '#http-api/server.ts';
 import { buildPackage } from '#packaging/npm/build-package.ts';
 import { cacheFolder, findNatsServer, type SupervisedProcess, startSupervised } from '#provider';
 
@@ -13,8 +19,12 @@ const ROOT = resolve(import.meta.dirname, '..');
 const NOBODY = 65_534;
 const READY_MS = 300_000;
 
-/** The packed program, installed with `npm install -g` into an empty prefix that is read-only. */
+/** The packed program, installed by `install.sh` into an empty prefix that is then read-only. */
 export interface InstalledPackage extends AsyncDisposable {
+  /** Folder into which the program was installed. */
+  readonly prefix: string;
+  /** Home folder of the user who installed it, and what the script printed. */
+  readonly installer: { readonly home: string; readonly printed: string };
   /** Folder with all that this test writes. */
   readonly folder: string;
   /** Folder of the installed package. */
@@ -37,19 +47,15 @@ export async function installPackage(): Promise<InstalledPackage> {
   });
   await mkdir(prefix);
   const { path } = await buildPackage(ROOT, join(folder, 'dist'));
-  await runNpm({
-    node: process.execPath,
-    // Without scripts the installation lacks the links between the libraries of Postgres.
-    args: ['install', '--global', '--prefix', prefix, '--ignore-scripts', '--prefer-offline', path],
-    cwd: folder,
-    what: 'the package',
-  });
+  const installer = await installByScript({ packageFile: path, folder, prefix });
   const user = await preparedUser(folder);
   await run('chmod', ['-R', 'a+rX,a-w', prefix]);
   const program = join(prefix, 'bin', 'dinf');
   const owned = started.move();
   return {
     folder,
+    prefix,
+    installer,
     root: join(prefix, 'lib', 'node_modules', 'd-inference'),
     home: user.home,
     dinf: async (args, env = {}) => {
@@ -77,6 +83,53 @@ export async function installPackage(): Promise<InstalledPackage> {
       }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Runs the line that the page of a network shows, in an empty home folder. */
+async function installByScript({
+  packageFile,
+  folder,
+  prefix,
+}: {
+  packageFile: string;
+  folder: string;
+  prefix: string;
+}): Promise<InstalledPackage['installer']> {
+  const home = join(folder, 'installer');
+  await mkdir(home);
+  const server = createServer({
+    log: pino({ level: 'silent' }),
+    trustedProxies: [],
+    headersTimeoutMs: 60_000,
+    requestTimeoutMs: 60_000,
+  });
+  addInstallRoutes(server, {
+    offered: await readOfferedPackage(packageFile),
+    publicUrl: undefined,
+  });
+  try {
+    const url = await server.listen({ host: '127.0.0.1', port: 0 });
+    const { stdout } = await run('/bin/sh', ['-c', `curl -fsSL ${url}/install.sh | sh`], {
+      timeout: READY_MS,
+      env: {
+        ...process.env,
+        HOME: home,
+        NO_PROXY: '127.0.0.1',
+        PATH: `${dirname(process.execPath)}:${process.env['PATH']}`,
+        DINF_PREFIX: prefix,
+        // The packages are those that the checkout has downloaded, from the same registry.
+        npm_config_cache: process.env['npm_config_cache'] ?? join(homedir(), '.npm'),
+        npm_config_userconfig: process.env['npm_config_userconfig'] ?? join(homedir(), '.npmrc'),
+        npm_config_prefer_offline: 'true',
+        npm_config_update_notifier: 'false',
+      },
+    });
+    return { home, printed: stdout };
+  } catch (error) {
+    throw explainNpmFailure('the package', String((error as { stderr?: unknown }).stderr ?? error));
+  } finally {
+    await closeServer(server);
+  }
 }
 
 /**

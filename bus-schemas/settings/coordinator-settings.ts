@@ -57,6 +57,12 @@ export const apiSettings = {
         "URL at which machine owners reach the page for a machine's code. The `Host` header of a request is never used for it",
     }),
   ),
+  DINF_INSTALL_PACKAGE: optional(
+    path({
+      description:
+        'the file `d-inference-VERSION.tgz` that `GET /install.sh` installs on the computers of machine owners. Without it there is no installer',
+    }),
+  ),
   DINF_ADMIN_PORT: optional(
     portSetting({
       description:

@@ -12,6 +12,7 @@ describe('a network for other machines', () => {
     expect({ url, host }).toEqual({ url: 'https://example.org', host: 'example.org' });
     expect(config).toEqual({
       https: { host: '0.0.0.0', port: 443, certificateFile: '/c.pem', keyFile: '/k.pem' },
+      publicUrl: 'https://example.org',
       linkUrl: 'https://example.org/link',
     });
   });
@@ -29,6 +30,7 @@ describe('a network for other machines', () => {
     const access = publicAccess({ public: 'example.org', behindProxy: true }, HTTP);
     expect(access?.config).toEqual({
       trustedProxies: ['127.0.0.1', '::1'],
+      publicUrl: 'https://example.org',
       linkUrl: 'https://example.org/link',
     });
   });

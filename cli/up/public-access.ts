@@ -84,7 +84,7 @@ function access(
 ): PublicAccess {
   const inUrl = host.includes(':') ? `[${host}]` : host;
   const url = `${scheme}://${inUrl}${port === undefined || port === usual ? '' : `:${port}`}`;
-  return { host, url, config: { ...config, linkUrl: `${url}/link` } };
+  return { host, url, config: { ...config, publicUrl: url, linkUrl: `${url}/link` } };
 }
 
 /** Accepts `name`, `name:port`, and the same as a URL. */

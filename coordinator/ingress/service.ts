@@ -37,6 +37,7 @@ import { IdempotentAnswers } from './idempotent-answers.ts';
 import { KeyCache } from './identity/key-cache.ts';
 import { TokenVerifier } from './identity/token-verifier.ts';
 import { Users } from './identity/users.ts';
+import { readOfferedPackage } from './install/install-routes.ts';
 import type { JobSpec } from './job-spec.ts';
 import type { JobTrace } from './job-trace.ts';
 import { Jobs } from './jobs.ts';
@@ -159,6 +160,8 @@ export async function startIngress(context: Context): Promise<Ingress> {
     askedPrices: new AskedPrices({ bus, log, clock }),
     heartbeatMs: config.heartbeatMs,
     linkUrl: config.linkUrl,
+    publicUrl: config.publicUrl,
+    offered: config.installPackage && (await readOfferedPackage(config.installPackage)),
     hubs: { leafUrls: config.leafUrls, hubCa: () => hubCaOf(config) },
     minimumChargeMicroUsd: config.minimumChargeMicroUsd,
     strangers,

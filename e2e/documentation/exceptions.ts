@@ -13,6 +13,8 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
     'e2e/installed-package.test.ts installs the package',
   'docs/operating/install.md: npm run package && cp dist/d-inference-*.tgz packaging/containers/d-inference.tgz':
     'needs a container engine (packaging/containers/containers.test.ts)',
+  'docs/operating/install.md: dinf release hash':
+    'changes the releases of a network (e2e/operator-tools.test.ts)',
   'docs/operating/install.md: kubectl apply -f .dinf/helm/secrets.yaml':
     'needs a cluster (e2e/artefacts/chart.test.ts)',
   'docs/operating/install.md: cp packaging/systemd/*.service /etc/systemd/system/':
@@ -49,6 +51,10 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   ),
   'docs/clients/pydantic-ai.md: from pydantic_ai import Agent': 'Python, tried by hand',
   'docs/clients/ollama.md: from ollama import Client': 'Python (e2e/clients/ollama.test.ts)',
+  'docs/providers/getting-started.md: curl -fsSL https://api.example.com/install.sh | sh':
+    'e2e/installed-package.test.ts runs it',
+  'docs/providers/getting-started.md: $ curl -fsSL http://127.0.0.1:39585/install.sh | sh':
+    'a capture of a terminal',
   'docs/providers/getting-started.md: Ready: the last request ended 4 min ago.':
     'an example of what is printed',
   'docs/providers/models.md: dinf-tiny-4bit with the engine cpu; speeds are in tokens per second.':

@@ -3,6 +3,7 @@ import type { Bus } from '#coordinator/bus.ts';
 import { addCountRoutes } from '#http-api/count-routes.ts';
 import type { AskedPrices } from '../asked-prices.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
+import { addInstallRoutes, type InstallDeps } from '../install/install-routes.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
 import type { GuessLimiter } from '../limits/guess-limiter.ts';
 import { addResponseSocket, type ResponseSocketDeps } from '../websocket/response-socket.ts';
@@ -32,7 +33,12 @@ import { type CountDeps, countTokens } from './token-counts.ts';
 import { addTrustRoutes } from './trust-routes.ts';
 import { UsableModels } from './usable-models.ts';
 
-export interface RoutesDeps extends InferenceDeps, ResponseSocketDeps, SealedRoutesDeps, CountDeps {
+export interface RoutesDeps
+  extends InferenceDeps,
+    ResponseSocketDeps,
+    SealedRoutesDeps,
+    CountDeps,
+    InstallDeps {
   readonly bus: Bus;
   readonly catalog: CatalogCache;
   readonly strangers: AddressLimiter;
@@ -76,6 +82,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addHubsRoute(api, deps);
   addStatsRoute(api, deps);
   addStripeRoute(server, deps.bus);
+  addInstallRoutes(server, deps);
   server.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) =>
     reply.type('application/json; charset=utf-8').send(JSON.stringify(server.swagger())),
   );
