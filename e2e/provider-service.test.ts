@@ -82,7 +82,7 @@ test('a machine serves in the background, is paused and resumed, survives the en
     .toMatch(/^This machine earned \$0\.\d+ today.*\njob_\S+ .*\nSpend it: /s);
 
   expect(await provider('status')).toMatch(
-    /^(Ready|Serving).*answers with [\d.]+ tokens\/s.*\nearned +\$0\.\d+ today/s,
+    /^(Ready|Serving).*answers? with [\d.]+ tokens\/s.*\nearned +\$0\.\d+ today/s,
   );
   const file = join(home, 'report.txt');
   await provider('report', '--to', file);
