@@ -54,7 +54,9 @@ const earnedRow = (home: string): Promise<string> =>
 /** The speed of a model in its answers since the start; empty without answers. */
 function speedOf({ answers }: State, build: string): string {
   const { total = 0, tokens = 0, ms = 0 } = answers.by_build[build] ?? {};
-  return ms === 0 ? '' : `, ${total} ${total === 1 ? 'answer' : 'answers'} with ${((tokens * 1_000) / ms).toFixed(1)} tokens/s`;
+  return ms === 0
+    ? ''
+    : `, ${total} ${total === 1 ? 'answer' : 'answers'} with ${((tokens * 1_000) / ms).toFixed(1)} tokens/s`;
 }
 
 const HOUR_MS = 3_600_000;
