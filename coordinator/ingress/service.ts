@@ -161,7 +161,10 @@ export async function startIngress(context: Context): Promise<Ingress> {
     heartbeatMs: config.heartbeatMs,
     linkUrl: config.linkUrl,
     publicUrl: config.publicUrl,
-    offered: config.installPackage && (await readOfferedPackage(config.installPackage)),
+    offered:
+      config.installPackage === undefined
+        ? undefined
+        : await readOfferedPackage(config.installPackage),
     hubs: { leafUrls: config.leafUrls, hubCa: () => hubCaOf(config) },
     minimumChargeMicroUsd: config.minimumChargeMicroUsd,
     strangers,
