@@ -121,8 +121,8 @@ describe('the file of the measurements', () => {
     ['not JSON', '{'],
     ['of another version', '[{"build":"m"}]'],
     [
-      'with a speed that no machine has',
-      JSON.stringify([{ ...measurement('m'), announced: { prefillTps: 1, decodeTps: 1e9 } }]),
+      'with a speed that no message may have',
+      JSON.stringify([{ ...measurement('m'), announced: { prefillTps: 1, decodeTps: 200_000 } }]),
     ],
   ])('counts as empty if it is %s', async (_, text) => {
     if (text !== undefined) await writeFile(join(home, 'measured-speeds.json'), text);

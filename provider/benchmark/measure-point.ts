@@ -1,5 +1,5 @@
 import type { Engine } from '../engine/engine.ts';
-import type { MeasuredPoint } from '../engine/measured-speeds.ts';
+import { MAX_DECODE_TPS, MAX_PREFILL_TPS, type MeasuredPoint } from '../engine/measured-speeds.ts';
 import type { BenchmarkText } from './benchmark-text.ts';
 import type { BenchmarkPoint } from './points.ts';
 import { type RequestsRun, runRequests } from './run-requests.ts';
@@ -16,9 +16,6 @@ const ROUNDS = 3;
 const ENOUGH_MS = 20_000;
 /** Number of different prompts that are tried if the answers are too short to be measured. */
 const VARIANTS = 4;
-/** Highest speeds that a provider may announce, in tokens per second (bus-schemas/messages/provider.ts). */
-const MAX_DECODE_TPS = 100_000;
-const MAX_PREFILL_TPS = 1_000_000;
 
 /**
  * Measures one point. Each round reads new prompts with an answer of one token, and then runs the

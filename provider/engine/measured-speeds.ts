@@ -4,7 +4,10 @@ import { Value } from 'typebox/value';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
 import type { Speeds } from './scheduling/scheduler.ts';
 
-const tokensPerSecond = Type.Number({ exclusiveMinimum: 0, maximum: 1_000_000 });
+/** Highest speeds that a provider may announce, in tokens per second. */
+export const MAX_PREFILL_TPS = 1_000_000;
+export const MAX_DECODE_TPS = 100_000;
+const tokensPerSecond = Type.Number({ exclusiveMinimum: 0, maximum: 10_000_000 });
 
 /** One line of the table that `dinf provider benchmark` prints. */
 const MeasuredPoint = Type.Object({
@@ -43,7 +46,10 @@ const Measurement = Type.Object({
   /** Time of the measurement, in milliseconds since 1970. */
   at: Type.Integer({ minimum: 0 }),
   /** The speeds that the machine announces. */
-  announced: Type.Object({ prefillTps: tokensPerSecond, decodeTps: tokensPerSecond }),
+  announced: Type.Object({
+    prefillTps: Type.Number({ exclusiveMinimum: 0, maximum: MAX_PREFILL_TPS }),
+    decodeTps: Type.Number({ exclusiveMinimum: 0, maximum: MAX_DECODE_TPS }),
+  }),
   points: Type.Array(MeasuredPoint, { maxItems: 32 }),
   steady: Type.Array(SteadyPart, { maxItems: 32 }),
 });
