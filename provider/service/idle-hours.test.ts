@@ -28,20 +28,25 @@ test('an hour has the reason of most of its minutes', () => {
   let hours: readonly Hour[] = [];
   for (const [minute, reason] of [quiet, slow, slow].entries())
     hours = withMinute(hours, idle(reason), START + minute * MINUTE_MS);
-  expect(idleHours(hours)).toEqual([{ start: START, ...slow }]);
+  expect(idleHours(hours, START + HOUR_MS)).toEqual([{ start: START, ...slow }]);
 });
 
 test('an hour with an answer needs no reason', () => {
   let hours = withMinute([], idle(slow), START);
   hours = withMinute(hours, { answered: true, reason: undefined }, START + MINUTE_MS);
   hours = withMinute(hours, idle(slow), START + 2 * MINUTE_MS);
-  expect(idleHours(hours)).toEqual([]);
+  expect(idleHours(hours, START + HOUR_MS)).toEqual([]);
+});
+
+test('an hour that has not ended counts as idle in no list', () => {
+  const hours = withMinute([], idle(slow), START);
+  expect(idleHours(hours, START + HOUR_MS - 1)).toEqual([]);
 });
 
 test('hours in which the service did not run have that reason', () => {
   let hours = withMinute([], idle(slow), START);
   hours = withMinute(hours, idle(quiet), START + 3 * HOUR_MS);
-  expect(idleHours(hours).map(({ code }) => code)).toEqual([
+  expect(idleHours(hours, START + 4 * HOUR_MS).map(({ code }) => code)).toEqual([
     'others_sooner',
     'not_running',
     'not_running',
@@ -93,7 +98,7 @@ test('the hours outlive the service, and a file that cannot be read begins anew'
   }
   {
     await using log = await IdleLog.open(options);
-    expect(idleHours(log.hours)).toMatchObject([{ start: START, code: 'paused' }]);
+    expect(idleHours(log.hours, START + HOUR_MS)).toMatchObject([{ start: START, code: 'paused' }]);
   }
   expect(faults).toEqual([]);
   await writeFile(file, '[{"start"');

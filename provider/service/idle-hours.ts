@@ -76,11 +76,16 @@ function withReason(reasons: Hour['reasons'], reason: Minute['reason']): Hour['r
   );
 }
 
-/** Each hour without an answer, with the reason of most of its minutes; the newest comes last. */
-export const idleHours = (hours: readonly Hour[]) =>
+/**
+ * Each past hour without an answer, with the reason of most of its minutes; the newest comes last.
+ * The present hour may still get an answer.
+ */
+export const idleHours = (hours: readonly Hour[], now: number) =>
   hours.flatMap(({ start, answered, reasons }) => {
     const [most] = reasons.toSorted((one, other) => other.minutes - one.minutes);
-    return answered || most === undefined ? [] : [{ start, code: most.code, text: most.text }];
+    return answered || most === undefined || start + HOUR_MS > now
+      ? []
+      : [{ start, code: most.code, text: most.text }];
   });
 
 /** Why the machine answers no request at the moment; undefined if it does, or if it got one. */

@@ -116,7 +116,7 @@ function printed(state: MachineState, hours: readonly Hour[], now: number): Stat
     },
     ...(demand !== undefined && { demand }),
     ...(noRequest !== undefined && { no_request: { ...noRequest } }),
-    idle_hours: idleHours(hours).map(({ start, ...why }) => ({ hour: iso(start), ...why })),
+    idle_hours: idleHours(hours, now).map(({ start, ...why }) => ({ hour: iso(start), ...why })),
     failures: down?.failures ?? 0,
     ...(down?.nextStartAt !== undefined && { next_start_at: iso(down.nextStartAt) }),
   };
