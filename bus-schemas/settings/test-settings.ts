@@ -64,6 +64,11 @@ export const testSettings = {
         'most requests that schemathesis generates for each route; `npm run schemathesis` uses 10, and takes several minutes',
     }),
   ),
+  DINF_GENERATED_CLIENTS: flag({
+    default: false,
+    description:
+      '`1` makes a test generate and run clients of the API, as `npm run generated-clients` does; it takes several minutes',
+  }),
   DINF_FUZZ_SEED: optional(
     integerSetting({
       minimum: 0,

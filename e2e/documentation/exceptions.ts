@@ -20,6 +20,7 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   'docs/operating/install.md: cp packaging/systemd/*.service /etc/systemd/system/':
     'needs systemd (e2e/artefacts/systemd.test.ts)',
   'CONTRIBUTING.md: npm run bench': 'measures for minutes (cli/test.ts runs its small size)',
+  'CONTRIBUTING.md: npm run generated-clients': 'generates and compiles clients for minutes',
   'CONTRIBUTING.md: npm run schemathesis': 'sends generated requests for several minutes',
   'CONTRIBUTING.md: npm run fuzz': 'runs for ten minutes; the tests run it for seconds',
   'CONTRIBUTING.md: DINF_WRITE_API=1 npm test -- api-document commands-page dashboards decisions-index metrics-page troubleshooting-page':

@@ -38,10 +38,12 @@ const Usage = Type.Object({
   completion_tokens_details: Type.Object({ reasoning_tokens: count }),
   ...costOf('prompt', 'completions'),
 });
+/** Always null; a type that is only null breaks generators of clients. */
+const Refusal = orNull(text);
 const token = { token: text, logprob: Type.Number(), bytes: list(count) };
 const Logprobs = Type.Object({
   content: list(Type.Object({ ...token, top_logprobs: list(Type.Object(token)) })),
-  refusal: Type.Null(),
+  refusal: Refusal,
 });
 const FinishReason = Type.Enum(['stop', 'length', 'tool_calls', 'error'], {
   description: '`error` only for a failed choice of several.',
@@ -72,7 +74,7 @@ const chat: AnswerSchemas = {
         message: Type.Object({
           role: Type.Literal('assistant'),
           content: orNull(text),
-          refusal: Type.Null(),
+          refusal: Refusal,
           reasoning_content: optional(text),
           tool_calls: optional(list(Call)),
         }),

@@ -115,6 +115,18 @@ describe('the documents of the API', () => {
   test.each([
     ['everyone', everyone],
     ['operators', operators],
+  ])('have neither integers of 32 bits nor types that are only null, for %s', (_name, document) => {
+    const text = JSON.stringify(document.paths);
+    expect(text).toContain('"format":"int64"');
+    expect(text.replaceAll(/"type":"integer"[^{}]*"format":"int64"/g, '')).not.toContain(
+      '"type":"integer"',
+    );
+    expect(text).not.toMatch(/"[a-z_]+":\{"type":"null"\}/);
+  });
+
+  test.each([
+    ['everyone', everyone],
+    ['operators', operators],
   ])('have examples that fit their schemas, for %s', (_name, { paths = {} }) => {
     for (const [path, methods] of Object.entries(paths)) {
       for (const [method, operation] of Object.entries(methods as Record<string, Operation>)) {

@@ -25,14 +25,19 @@ const TOKEN_LIFETIME_MS = 600_000;
 const GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 const MAX_BYTES = 16_384;
 const FORM = 'application/x-www-form-urlencoded';
-const DeviceCode = Type.Object({
-  client_id: Type.Optional(Type.String({ description: 'The program that asks.' })),
-});
-const DeviceToken = Type.Object({
-  grant_type: Type.Literal(GRANT),
-  device_code: Type.String({ minLength: 1, maxLength: 128 }),
-  client_id: Type.Optional(Type.String()),
-});
+/** The titles name the types in generated clients. */
+const DeviceCode = Type.Object(
+  { client_id: Type.Optional(Type.String({ description: 'The program that asks.' })) },
+  { title: 'DeviceCodeForm' },
+);
+const DeviceToken = Type.Object(
+  {
+    grant_type: Type.Literal(GRANT),
+    device_code: Type.String({ minLength: 1, maxLength: 128 }),
+    client_id: Type.Optional(Type.String()),
+  },
+  { title: 'DeviceTokenForm' },
+);
 const codeShape = Compile(DeviceCode);
 const tokenShape = Compile(DeviceToken);
 const ShownCode = Type.Object({

@@ -21,7 +21,8 @@ export const chatParameters: ParameterTable = {
   stream_options: streamOptions,
   ...openAiHints,
   ...openRouter,
-  reasoning: supported(optional(Type.Object({})), {
+  // Generators name the type of `effort` after the title; it must differ from `reasoning_effort`.
+  reasoning: supported(optional(Type.Object({}, { title: 'ReasoningWishes' })), {
     effort: supported(optional(Type.Enum([...EFFORTS, 'max']))),
     max_tokens: supported(optional(Type.Integer({ minimum: 1 }))),
     exclude: supported(optional(Type.Boolean())),

@@ -62,7 +62,10 @@ export const ChatMessages = Type.Array(
 
 /** The prompts of `POST /v1/completions`. */
 export const Prompts = Type.Union(
-  [text, Type.Array(text, { minItems: 1, maxItems: MAX_CHOICES })],
+  [
+    Type.Array(Type.String({ description: 'One prompt.' }), { minItems: 1, maxItems: MAX_CHOICES }),
+    text,
+  ],
   { description: 'A text, or a list of texts: each gets choices of its own, in this order.' },
 );
 

@@ -167,7 +167,8 @@ function documented(parameter: Exclude<Parameter, { use: 'refused' }>): TSchema 
     );
   const { schema, fields } = parameter;
   if (fields === undefined) return schema;
-  const body = documentedBody(fields);
+  const { title } = schema as { title?: string };
+  const body = { ...documentedBody(fields), ...(title !== undefined && { title }) };
   return Type.IsOptional(schema) ? Type.Optional(body) : body;
 }
 
