@@ -5,7 +5,14 @@ import { SETTING_GROUPS } from '#bus-schemas/settings/settings.ts';
 import { ROOT, SOURCE_FOLDERS, sourceFiles } from './source-folders.ts';
 
 /** Variables that npm or this program sets for its own child processes; users never set them. */
-const INTERNAL = ['DINF_PARENT', 'DINF_PAUSED', 'npm_execpath', 'npm_lifecycle_event'];
+const INTERNAL = [
+  'DINF_PARENT',
+  'DINF_PAUSED',
+  'npm_config_cache',
+  'npm_config_userconfig',
+  'npm_execpath',
+  'npm_lifecycle_event',
+];
 /**
  * Files that read the environment themselves: those that run before the packages are installed, the
  * build of the addons, which may be a part of the installation, and the parser.

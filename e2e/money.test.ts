@@ -195,9 +195,9 @@ describe('Stripe’s webhook', () => {
     });
   });
 
-  test('is a 503 if Stripe is not configured', async () => {
+  test('is a 404 if Stripe is not configured', async () => {
     network = await startTestNetwork({ providers: 0, tokenMs: 1 });
-    expect((await deliver(Buffer.from('{}'), 't=1,v1=00')).status).toBe(503);
+    expect((await deliver(Buffer.from('{}'), 't=1,v1=00')).status).toBe(404);
   });
 });
 
