@@ -237,7 +237,9 @@ test(`settlement and Postgres are killed ${KILLS} times under load: every job is
     expect({ how, ...byJob.get(job) }).toEqual({
       how,
       job,
-      outcome: isPaid ? 'settled' : 'refunded',
+      // A crash of Postgres may forget a hold (decision 0020). If the job ends before its hold is
+      // made again, it is void, and the later hold is refused (decision 0022).
+      outcome: isPaid ? 'settled' : expect.stringMatching(/^(refunded|void)$/),
       charged: isPaid ? 70 : 0,
     });
   }

@@ -21,7 +21,8 @@ beforeEach(async () => {
     await startNatsHub({
       config: ({ host, ports }) => `
         host: ${host}, port: ${ports.client}
-        leafnodes { host: ${host}, port: ${ports.leaf} }`,
+        # The leaf would otherwise learn this address, and reconnect without the proxy of a test.
+        leafnodes { host: ${host}, port: ${ports.leaf}, no_advertise: true }`,
     }),
   );
 });
@@ -41,6 +42,8 @@ async function linkedLeaf(leafUrl: string): Promise<Leaf> {
       log,
     }),
   );
+  // Before its first check the leaf has no fault, and may have no link yet either.
+  await vi.waitFor(async () => expect(await leaf.links()).not.toEqual([]));
   await isLinked(leaf);
   return leaf;
 }
