@@ -125,6 +125,8 @@ export type { AccountStatement, AccountUsage } from './messages/settlement/state
 export type { Payout, PayoutState } from './messages/settlement/stripe.ts';
 export {
   isStoredId,
+  MAX_LISTED_BYTES,
+  MAX_LISTED_PAGE,
   MAX_SEALED_BYTES,
   type StoredPut,
   type StoredRead,

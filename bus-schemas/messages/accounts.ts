@@ -15,12 +15,14 @@ import {
 import { RateLimits } from './rate-limits.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 import {
+  listStored,
   ofStored,
   putStored,
   renewStored,
   SealedContent,
   storedCancelled,
   storedDeleted,
+  storedListed,
   storedPut,
   storedRead,
   storedRenewed,
@@ -308,6 +310,7 @@ export const accounts = {
   endClaim: define('end-claim', endClaim, nothing),
   putStored: define('put-stored', putStored, storedPut),
   readStored: define('read-stored', ofStored, storedRead),
+  listStored: define('list-stored', listStored, storedListed),
   renewStored: define('renew-stored', renewStored, storedRenewed),
   cancelStored: define('cancel-stored', ofStored, storedCancelled),
   deleteStored: define('delete-stored', ofStored, storedDeleted),

@@ -5,18 +5,23 @@ import { At, count, optional } from '../schema-parts.ts';
 import { ok, refused } from './service-method.ts';
 
 /**
- * Responses and conversations that a caller asked to store. The ingress seals their content under a
- * key that only a request with the caller's API key can derive.
+ * Responses, conversations and files that a caller asked to store. The ingress seals their content
+ * under a key that only a request with the caller's API key can derive.
  */
 
 /** Largest sealed content that fits into one message of the bus, in bytes. */
 export const MAX_SEALED_BYTES = 480 * 1_024;
 export const SealedContent = Bytes({ max: MAX_SEALED_BYTES });
 
-const ID_PATTERN = '^(?:resp|conv)_[0-9a-z_]{16,40}$';
-/** Id of a stored response or conversation. */
+const ID_PATTERN = '^(?:resp|conv|file)_[0-9a-z_]{16,40}$';
+/** Id of a stored response, conversation or file; the parts of a file have its id and a number. */
 export const StoredId = Type.String({ pattern: ID_PATTERN });
 export const isStoredId = (id: string): boolean => new RegExp(ID_PATTERN).test(id);
+/** Largest sealed content of an object that can be listed, in bytes: a page fits into one message. */
+export const MAX_LISTED_BYTES = 4 * 1_024;
+export const MAX_LISTED_PAGE = 100;
+/** Names the objects that one API key can list. It is derived from the key, which it does not reveal. */
+const ListTag = Bytes({ min: 32, max: 32 });
 const object = { account: AccountId, id: StoredId };
 
 /** Stores a new object, or a new version of one. The same call may be repeated. */
@@ -29,6 +34,8 @@ export const putStored = Type.Object({
   runsUntil: optional(At),
   sealed: SealedContent,
   expiresAt: At,
+  /** Present if the caller can list the object; the sealed content is then at most `MAX_LISTED_BYTES`. */
+  listTag: optional(ListTag),
 });
 export const storedPut = Type.Union([
   ok({}),
@@ -58,3 +65,19 @@ export const storedRenewed = Type.Object({ isRunning: Type.Boolean() });
 /** False if the response was not running. */
 export const storedCancelled = Type.Object({ isCancelled: Type.Boolean() });
 export const storedDeleted = Type.Object({ isDeleted: Type.Boolean() });
+
+/** Lists the newest objects first, or with `oldestFirst` in the opposite order. */
+export const listStored = Type.Object({
+  account: AccountId,
+  listTag: ListTag,
+  /** The last object of the page before. */
+  after: optional(StoredId),
+  oldestFirst: optional(Type.Boolean()),
+  limit: Type.Integer({ minimum: 1, maximum: MAX_LISTED_PAGE }),
+});
+export const storedListed = Type.Object({
+  objects: Type.Array(Type.Object({ id: StoredId, sealed: Bytes({ max: MAX_LISTED_BYTES }) }), {
+    maxItems: MAX_LISTED_PAGE,
+  }),
+  hasMore: Type.Boolean(),
+});

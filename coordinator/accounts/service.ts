@@ -22,7 +22,7 @@ const resultOf = <Code extends string>(isOk: boolean, code: Code) =>
 
 /**
  * Serves the questions about callers over the bus: people and accounts, API keys and their limits,
- * idempotency keys, stored responses, devices that ask to join, invites, operators and the audit log.
+ * idempotency keys, stored responses and files, devices that ask to join, invites, operators and the audit log.
  */
 export async function startAccounts({ bus, database, log, now }: Context): Promise<Component> {
   const people = new People(database);
@@ -92,6 +92,7 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
     }),
     endpoint(services.accounts.putStored, (object) => stored.put(object)),
     endpoint(services.accounts.readStored, (object) => stored.read(object)),
+    endpoint(services.accounts.listStored, (asked) => stored.list(asked)),
     endpoint(services.accounts.renewStored, async (object) => ({
       isRunning: await stored.renew(object),
     })),

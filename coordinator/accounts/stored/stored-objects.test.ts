@@ -77,6 +77,42 @@ describe('a stored object', () => {
   });
 });
 
+describe('a list', () => {
+  const listTag = Buffer.alloc(32, 1);
+  const aFile = (fields: object = {}) =>
+    anObject({ id: `file_${newJobId().slice(4)}`, listTag, ...fields });
+  const page = (fields: object = {}) =>
+    stored.list({ account: 'acct_ann1', listTag, limit: 100, ...fields });
+
+  test('has the objects of its tag and account that have not expired, page by page', async () => {
+    const files = Array.from({ length: 5 }, () => aFile());
+    for (const file of files) await stored.put(file);
+    await stored.put(aFile({ expiresAt: now }));
+    await stored.put(aFile({ listTag: Buffer.alloc(32, 2) }));
+    await stored.put(aFile({ account: 'acct_bob1' }));
+    await stored.put(anObject());
+    const oldestFirst = files.map(({ id }) => id);
+    const first = await page({ limit: 3 });
+    const second = await page({ limit: 3, after: first.objects.at(-1)?.id });
+    const ids = [...first.objects, ...second.objects].map(({ id }) => id);
+    expect([ids, first.hasMore, second.hasMore]).toEqual([oldestFirst.toReversed(), true, false]);
+    const back = await page({ oldestFirst: true, after: oldestFirst[1] });
+    expect(back.objects.map(({ id }) => id)).toEqual(oldestFirst.slice(2));
+  });
+
+  test('has no file after its deletion, which deletes its parts and no other object', async () => {
+    const [file, other] = [aFile(), aFile()];
+    const partsOf = ({ id }: { id: string }) =>
+      [0, 1].map((part) => ({ ...anObject(), id: `${id}_${part}` }));
+    for (const each of [file, other])
+      for (const object of [each, ...partsOf(each)]) await stored.put(object);
+    expect(await stored.delete(file)).toBe(true);
+    const { rows } = await accounts.database.query('SELECT id FROM stored_objects');
+    const left = [other, ...partsOf(other)].map(({ id }) => ({ id }));
+    expect(new Set(rows.map(({ id }) => id))).toEqual(new Set(left.map(({ id }) => id)));
+  });
+});
+
 describe('a running response', () => {
   test('whose ingress ended is lost for ever: no late renewal and no late end changes that', async () => {
     const object = running();

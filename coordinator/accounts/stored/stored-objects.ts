@@ -10,6 +10,7 @@ import {
 } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { loadStatements, query, type Statement, transaction } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 
 /** Most objects that one account may store. */
 export const MAX_OBJECTS = 10_000;
@@ -41,10 +42,24 @@ const CANCEL: Statement = {
   text: `UPDATE stored_objects SET state = 'cancelled'
 WHERE account = $1 AND id = $2 AND state = 'running' AND runs_until >= $3 RETURNING id`,
 };
+/** Deletes the parts of a file with it. */
 const DELETE: Statement = {
   name: 'stored.delete',
-  text: 'DELETE FROM stored_objects WHERE account = $1 AND id = $2 RETURNING state',
+  text: `DELETE FROM stored_objects WHERE account = $1 AND (id = $2 OR starts_with(id, $2 || '_'))
+RETURNING id, state`,
 };
+const LIST = namedStatement<{ id: string; sealed: Buffer }>('stored.list')`
+  SELECT id, sealed FROM stored_objects
+  WHERE account = ${'account'} AND list_tag = ${'listTag'} AND expires_at > ${'now'}
+    AND (${'after'}::text IS NULL OR (created_at, id) < (
+      SELECT created_at, id FROM stored_objects WHERE account = ${'account'} AND id = ${'after'}))
+  ORDER BY created_at DESC, id DESC LIMIT ${'most'}`;
+const LIST_OLDEST_FIRST = namedStatement<{ id: string; sealed: Buffer }>('stored.list-oldest')`
+  SELECT id, sealed FROM stored_objects
+  WHERE account = ${'account'} AND list_tag = ${'listTag'} AND expires_at > ${'now'}
+    AND (${'after'}::text IS NULL OR (created_at, id) > (
+      SELECT created_at, id FROM stored_objects WHERE account = ${'account'} AND id = ${'after'}))
+  ORDER BY created_at, id LIMIT ${'most'}`;
 const DELETE_OLD: Statement = {
   name: 'stored.delete-old',
   text: 'DELETE FROM stored_objects WHERE expires_at <= $1',
@@ -79,7 +94,7 @@ export class StoredObjects {
    * so that two at once cannot both take the last room.
    */
   put(object: RequestOf<Accounts['putStored']>): Promise<StoredPut> {
-    const { account, id, version, state, runsUntil, sealed, expiresAt } = object;
+    const { account, id, version, state, runsUntil, sealed, expiresAt, listTag } = object;
     const now = this.#now();
     const values = [
       state,
@@ -101,7 +116,12 @@ export class StoredObjects {
         return { ok: false, code: 'full' };
       const rows =
         version === 0
-          ? await query(client, sql.create, [account, id, ...values])
+          ? await query(client, sql.create, [
+              account,
+              id,
+              ...values,
+              listTag === undefined ? null : Buffer.from(listTag),
+            ])
           : await query(client, sql.replace, [account, id, version, ...values, now]);
       return rows.length > 0 ? { ok: true } : { ok: false, code: 'changed' };
     });
@@ -125,9 +145,24 @@ export class StoredObjects {
   }
 
   async delete({ account, id }: ObjectName): Promise<boolean> {
-    const [row] = await query<{ state: string }>(this.#deps.database, DELETE, [account, id]);
+    type Row = { id: string; state: string };
+    const rows = await query<Row>(this.#deps.database, DELETE, [account, id]);
+    const row = rows.find((each) => each.id === id);
     if (row?.state === 'running') this.#stopped(account, id);
     return row !== undefined;
+  }
+
+  /** Returns nothing after an object that is unknown, has expired or was deleted. */
+  async list({ account, listTag, after, oldestFirst, limit }: RequestOf<Accounts['listStored']>) {
+    const statement = oldestFirst === true ? LIST_OLDEST_FIRST : LIST;
+    const rows = await queryNamed(this.#deps.database, statement, {
+      account,
+      listTag: Buffer.from(listTag),
+      after: after ?? null,
+      now: this.#now(),
+      most: limit + 1,
+    });
+    return { objects: rows.slice(0, limit), hasMore: rows.length > limit };
   }
 
   async deleteOld(): Promise<void> {
