@@ -202,7 +202,7 @@ export class TestNetwork implements AsyncDisposable {
     };
   }
 
-  /** Sends a request to any route. A body that is not a text is sent as JSON. */
+  /** Sends a request to any route. A body that is neither a text nor a form is sent as JSON. */
   async ask(
     method: string,
     path: string,
@@ -212,14 +212,17 @@ export class TestNetwork implements AsyncDisposable {
       headers = {},
     }: { token?: string; body?: unknown; headers?: Record<string, string> } = {},
   ): Promise<ApiResponse> {
+    const isForm = body instanceof FormData;
     const response = await fetch(new URL(path, this.url), {
       method,
       headers: {
         ...(token && { authorization: `Bearer ${token}` }),
-        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...(body !== undefined && !isForm && { 'content-type': 'application/json' }),
         ...headers,
       },
-      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(body !== undefined && {
+        body: typeof body === 'string' || isForm ? body : JSON.stringify(body),
+      }),
     });
     const text = await response.text();
     const isJson = response.headers.get('content-type')?.includes('application/json') === true;
@@ -229,6 +232,14 @@ export class TestNetwork implements AsyncDisposable {
       text,
       json: isJson ? JSON.parse(text) : undefined,
     };
+  }
+
+  /** Stores a file; the answer has its id. */
+  uploadFile(content: string, token = this.apiKey): Promise<ApiResponse> {
+    const body = new FormData();
+    body.set('purpose', 'batch');
+    body.set('file', new File([content], 'requests.jsonl'));
+    return this.ask('POST', '/v1/files', { token, body });
   }
 
   /** Waits until a provider's engine runs a sequence, and returns this provider. */

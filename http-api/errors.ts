@@ -199,7 +199,7 @@ const table = {
     type: 'invalid_request_error',
     retryable: false,
     message:
-      'The account stores as much as it may: 10,000 objects and 128 MiB. Delete responses or conversations, or send the request without "store".',
+      'The account stores as much as it may: 10,000 objects and 128 MiB. Delete responses, conversations or files, or send the request without "store".',
   },
   method_not_allowed: {
     status: 405,

@@ -4,6 +4,8 @@ const CIPHER = 'aes-256-gcm';
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const KEY_BYTES = 32;
+/** Bytes that sealing adds to a content. */
+export const SEAL_BYTES = NONCE_BYTES + TAG_BYTES;
 
 /** The caller who owns a content, and the use of the key that is derived for it. */
 export interface ContentOwner {
@@ -22,20 +24,21 @@ export function callerKey({ account, secret, purpose }: ContentOwner): Buffer {
   return Buffer.from(hkdfSync('sha256', secret, account, purpose, KEY_BYTES));
 }
 
-/** Encrypts a text for its caller. The nonce is random, so a key may encrypt any number of texts. */
-export function sealForCaller(owner: ContentOwner, text: string): Buffer {
+/** Encrypts for a caller. The nonce is random, so a key may encrypt any number of contents. */
+export function sealForCaller(owner: ContentOwner, content: string | Buffer): Buffer {
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv(CIPHER, callerKey(owner), nonce);
-  return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]);
+  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+  return Buffer.concat([nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
 }
 
-/** Throws if the text was encrypted with another API key, or was changed. */
-export function openForCaller(owner: ContentOwner, sealed: Buffer): string {
+/** Throws if the content was encrypted with another API key, or was changed. */
+export function openForCaller(owner: ContentOwner, sealed: Buffer): Buffer {
   const nonce = sealed.subarray(0, NONCE_BYTES);
   const decipher = createDecipheriv(CIPHER, callerKey(owner), nonce);
   decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
   return Buffer.concat([
     decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES)),
     decipher.final(),
-  ]).toString('utf8');
+  ]);
 }

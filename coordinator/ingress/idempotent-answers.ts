@@ -134,7 +134,7 @@ function ownerOf(
 
 function open(request: IdempotentRequest, sealed: Buffer): string {
   try {
-    return openForCaller(ownerOf('dinf idempotent answer', request), sealed);
+    return openForCaller(ownerOf('dinf idempotent answer', request), sealed).toString();
   } catch (cause) {
     // The answer belongs to another API key of the same account, or to the same key before it was
     // rotated.

@@ -23,6 +23,7 @@ interface Tenant {
   readonly conversation: string;
   /** An item of the conversation. */
   readonly item: string;
+  readonly file: string;
 }
 
 let network: TestNetwork;
@@ -78,6 +79,7 @@ async function tenant(name: string): Promise<Tenant> {
     response: stored.json.id,
     conversation: conversation.json.id,
     item: items.json.data[0].id,
+    file: (await network.uploadFile('{}\n', apiKey)).json.id,
     person,
     apiKey,
     key,
@@ -97,9 +99,10 @@ const call = (
   });
 
 /** The object of a tenant that the route reads or changes. */
-function objectOf({ path }: Route, { key, machine, response, conversation }: Tenant): string {
+function objectOf({ path }: Route, { key, machine, response, conversation, file }: Tenant): string {
   if (path.startsWith('/v1/responses/')) return response;
   if (path.startsWith('/v1/conversations/')) return conversation;
+  if (path.startsWith('/v1/files/')) return file;
   return path.includes('providers') ? machine : key;
 }
 

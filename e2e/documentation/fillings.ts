@@ -27,6 +27,7 @@ const EXAMPLE_JOB = 'job_0123456789abcdefghijkl';
 const EXAMPLE_INVITE = 'welcome-2026';
 const EXAMPLE_REFERRAL = 'my-studio';
 const WITHDRAWN_MICRO_USD = 25_000_000;
+const BATCH = '{"custom_id":"1","method":"POST","url":"/v1/chat/completions","body":{}}\n';
 const REWARD_MICRO_USD = 5_000_000;
 
 const key: Fill = async (world) => ({ variables: { ID: await newKey(world) } });
@@ -51,6 +52,10 @@ const conversation: Fill = async ({ network, apiKey }) => {
   const items = await network.ask('GET', `/v1/conversations/${json.id}/items`, { token: apiKey });
   return { variables: { ID: json.id, ITEM: items.json.data[0].id } };
 };
+
+const file: Fill = async ({ network, apiKey }) => ({
+  variables: { ID: (await network.uploadFile(BATCH, apiKey)).json.id },
+});
 
 /** By operation; a call that is not here is run as it stands. */
 export const fillings: Readonly<Record<string, Fill>> = {
@@ -86,6 +91,14 @@ export const fillings: Readonly<Record<string, Fill>> = {
   'POST /v1/conversations/{id}/items': conversation,
   'GET /v1/conversations/{id}/items/{item}': conversation,
   'DELETE /v1/conversations/{id}/items/{item}': conversation,
+
+  'POST /v1/files': async () => ({
+    variables: {},
+    files: { 'requests.jsonl': Buffer.from(BATCH) },
+  }),
+  'GET /v1/files/{id}': file,
+  'GET /v1/files/{id}/content': file,
+  'DELETE /v1/files/{id}': file,
 
   'DELETE /v1/sealed/sessions/{job}': async (world) => ({
     variables: { JOB: (await sealedOrder(world)).job },

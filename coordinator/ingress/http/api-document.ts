@@ -5,6 +5,7 @@ import { type ApiDocument, completed } from './complete-document.ts';
 /** The groups of routes. */
 const TAGS = {
   Inference: 'Routes that run a model, and routes that count tokens for them.',
+  Files: 'Files that callers store, encrypted under their API key.',
   Models: 'The models, their prices and the capacity for them.',
   Keys: 'API keys and their limits.',
   Money: 'Balance, usage, payments and receipts.',

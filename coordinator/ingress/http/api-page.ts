@@ -17,6 +17,8 @@ interface Example {
   readonly body?: unknown;
   /** Name of a file that holds the body, if the body is not JSON. */
   readonly file?: string;
+  /** The fields of a form, as arguments of curl. */
+  readonly form?: readonly string[];
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -118,6 +120,7 @@ function section({ method, path, operation }: Entry): string[] {
     ...(example?.body === undefined
       ? []
       : ["-H 'Content-Type: application/json'", `-d '${JSON.stringify(example.body)}'`]),
+    ...(example?.form ?? []).map((field) => `-F ${field}`),
     ...(example?.file === undefined ? [] : [`--data-binary @${example.file}`]),
   ];
   return [

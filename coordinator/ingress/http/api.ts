@@ -32,6 +32,10 @@ export interface RouteDefinition<
   readonly params?: Params;
   readonly query?: Query;
   readonly body?: Body;
+  /** The fields of a multipart form, for the documentation; the handler reads and checks the form. */
+  readonly form?: TObject;
+  /** Media type of a reply that is not JSON; the handler then sends it itself. */
+  readonly replyType?: string;
   /** Largest body, in bytes; 64 KiB if absent. */
   readonly bodyLimit?: number;
   /**
@@ -47,7 +51,12 @@ export interface RouteDefinition<
   readonly audit?: string;
   /** The body is itself a secret, such as a code, and stays out of the audit log. */
   readonly isBodySecret?: true;
-  readonly example?: { readonly path?: string; readonly body?: Static<Body> };
+  readonly example?: {
+    readonly path?: string;
+    readonly body?: Static<Body>;
+    /** The fields of a form, as arguments of curl. */
+    readonly form?: readonly string[];
+  };
   readonly handle: (
     asked: RouteCall<Static<Params>, Static<Query>, Static<Body>>,
   ) => Promise<Static<Reply> | FastifyReply>;
@@ -93,7 +102,9 @@ export class Api {
       params,
       query,
       body,
+      form,
       reply,
+      replyType,
       sendsCsv,
       example,
     } = definition;
@@ -103,13 +114,20 @@ export class Api {
     const schema: FastifySchema = {
       summary,
       tags: [group],
-      response: { 200: sendsCsv ? jsonOrCsv(reply) : reply },
+      response: {
+        200: sendsCsv
+          ? jsonOrCsv(reply)
+          : replyType === undefined
+            ? reply
+            : { description: 'The content.', content: { [replyType]: { schema: reply } } },
+      },
       ...(description !== undefined && { description }),
       ...(example && { 'x-example': example }),
       ...(access !== 'public' && { security: SECURITY[access] }),
       ...(params && { params }),
       ...(query && { querystring: query }),
       ...(body && { body }),
+      ...(form && { body: { content: { 'multipart/form-data': { schema: form } } } }),
     };
     this.#server.route({
       method,
@@ -122,6 +140,7 @@ export class Api {
           request.body = parseJson(request.body);
         },
       }),
+      ...(form && { validatorCompiler: () => () => true }),
       schema,
       handler: async (request, raw): Promise<unknown> =>
         this.#handle(definition, {

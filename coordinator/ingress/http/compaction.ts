@@ -74,7 +74,7 @@ const isCompaction = (item: unknown): item is JsonObject =>
 function summaryOf(item: JsonObject, owner: CompactionOwner, at: string): JsonObject {
   const sealed = Buffer.from(String(item['encrypted_content']), 'base64');
   try {
-    const summary = openForCaller({ ...owner, purpose: PURPOSE }, sealed);
+    const summary = openForCaller({ ...owner, purpose: PURPOSE }, sealed).toString();
     return { type: 'message', role: 'developer', content: `${HEADING}\n\n${summary}` };
   } catch {
     throw invalid('input', `${at}: this compaction was made with another API key, or was changed.`);

@@ -12,6 +12,7 @@ import { Api } from './api.ts';
 import { addBillingRoutes } from './billing-routes.ts';
 import { addCodeRoutes } from './code-routes.ts';
 import { addConversationRoutes } from './conversation-routes.ts';
+import { addFileRoutes } from './file-routes.ts';
 import { addGenerationRoute } from './generation-route.ts';
 import { addHealthRoutes } from './health-routes.ts';
 import { addHubsRoute, type HubAddresses } from './hubs-route.ts';
@@ -60,6 +61,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addResponseSocket(server, deps);
   addResponseRoutes(api, deps);
   addConversationRoutes(api, deps);
+  addFileRoutes(server, deps);
   addCountRoutes(server, {
     onRequest: deps.auth.key,
     count: (intent, request) => countTokens(intent, request, deps),

@@ -1,12 +1,15 @@
-import { isStoredId, MAX_SEALED_BYTES, services } from '#bus-schemas';
+import { isStoredId, MAX_LISTED_BYTES, MAX_SEALED_BYTES, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { accountRefusals, refusalError } from '#http-api/refusals.ts';
 import { answerOf } from '../call-until.ts';
-import { openForCaller, sealForCaller } from '../caller-cipher.ts';
+import { callerKey, openForCaller, sealForCaller } from '../caller-cipher.ts';
 
-/** Lifetime of a stored response, and of a conversation after its last change, in milliseconds. */
-const LIFETIME_MS = 30 * 86_400_000;
+/**
+ * Longest lifetime, in milliseconds: of a stored response or a file, and of a conversation after its
+ * last change.
+ */
+export const LIFETIME_MS = 30 * 86_400_000;
 const CALL = { eachMs: 3_000, totalMs: 6_000 };
 
 /** The caller to whom stored content belongs: one API key of an account. */
@@ -31,8 +34,18 @@ interface Put {
   readonly runsUntil?: number;
 }
 
+/** Bytes of an object that never changes. */
+interface PutBytes {
+  readonly id: string;
+  readonly bytes: Buffer;
+  /** Unix time in milliseconds. */
+  readonly expiresAt: number;
+  /** The kind under which the caller lists the object; absent if it is not listed. */
+  readonly listedAs?: string;
+}
+
 /**
- * The responses and conversations of one caller, which the component accounts stores.
+ * The responses, conversations and files of one caller, which the component accounts stores.
  *
  * Invariant: content leaves this process only sealed under a key that is derived from the API key
  * of its caller, and for its own id. A person who can read or change the database can neither read a
@@ -56,38 +69,55 @@ export class StoredContents {
         'payload_too_large',
         'A response or conversation of more than 480 KiB is not stored. Send the conversation as input, without "store".',
       );
-    const answer = await answerOf(
-      this.#bus,
-      services.accounts.putStored,
-      {
-        ...this.#named(id),
-        version,
-        state: runsUntil === undefined ? 'ended' : 'running',
-        ...(runsUntil !== undefined && { runsUntil }),
-        sealed,
-        expiresAt: this.#now() + LIFETIME_MS,
-      },
-      CALL,
-    );
-    if (!answer.ok) throw refusalError(accountRefusals.putStored[answer.code]);
+    await this.#put({
+      id,
+      version,
+      state: runsUntil === undefined ? 'ended' : 'running',
+      ...(runsUntil !== undefined && { runsUntil }),
+      sealed,
+      expiresAt: this.#now() + LIFETIME_MS,
+    });
+  }
+
+  async putBytes({ id, bytes, expiresAt, listedAs }: PutBytes): Promise<void> {
+    const sealed = sealForCaller(this.#cipherOf(id), bytes);
+    if (sealed.length > (listedAs === undefined ? MAX_SEALED_BYTES : MAX_LISTED_BYTES))
+      throw new ApiError('payload_too_large', 'The name of the file is too long.');
+    const listTag = listedAs === undefined ? {} : { listTag: this.#listTag(listedAs) };
+    await this.#put({ id, version: 0, state: 'ended', sealed, expiresAt, ...listTag });
   }
 
   /**
    * Throws `not_found` for an id of another account or API key, of another kind of object, or of
    * another form, as for an unknown id.
    */
-  async read<Content>(kind: 'resp' | 'conv', id: string): Promise<Stored<Content>> {
-    if (!id.startsWith(`${kind}_`) || !isStoredId(id))
-      throw refusalError(accountRefusals.readStored.unknown);
-    const answer = await answerOf(this.#bus, services.accounts.readStored, this.#named(id), CALL);
-    if (!answer.ok) throw refusalError(accountRefusals.readStored[answer.code]);
-    const { version, state } = answer;
-    try {
-      const text = openForCaller(this.#cipherOf(id), Buffer.from(answer.sealed));
-      return { content: JSON.parse(text) as Content, version, state };
-    } catch (cause) {
-      throw new ApiError('not_found', accountRefusals.readStored.unknown.message, { cause });
-    }
+  async read<Content>(kind: 'resp' | 'conv' | 'file', id: string): Promise<Stored<Content>> {
+    if (!id.startsWith(`${kind}_`)) throw refusalError(accountRefusals.readStored.unknown);
+    const { bytes, version, state } = await this.#read(id);
+    return { content: JSON.parse(bytes.toString()) as Content, version, state };
+  }
+
+  async readBytes(id: string): Promise<Buffer> {
+    return (await this.#read(id)).bytes;
+  }
+
+  /** A page of the objects that this API key listed under a name. */
+  async list<Content>(
+    listedAs: string,
+    page: { readonly after?: string; readonly oldestFirst: boolean; readonly limit: number },
+  ): Promise<{ readonly contents: readonly Content[]; readonly hasMore: boolean }> {
+    const { account } = this.#owner;
+    const asked = { account, listTag: this.#listTag(listedAs), ...page };
+    const { objects, hasMore } = await answerOf(
+      this.#bus,
+      services.accounts.listStored,
+      asked,
+      CALL,
+    );
+    const contents = objects.map(({ id, sealed }) =>
+      JSON.parse(openForCaller(this.#cipherOf(id), Buffer.from(sealed)).toString()),
+    );
+    return { contents, hasMore };
   }
 
   async delete(id: string): Promise<void> {
@@ -102,6 +132,31 @@ export class StoredContents {
 
   async cancel(id: string): Promise<void> {
     await answerOf(this.#bus, services.accounts.cancelStored, this.#named(id), CALL);
+  }
+
+  async #put(
+    object: Omit<Parameters<typeof services.accounts.putStored.request.encode>[0], 'account'>,
+  ): Promise<void> {
+    const { account } = this.#owner;
+    const named = { account, ...object };
+    const answer = await answerOf(this.#bus, services.accounts.putStored, named, CALL);
+    if (!answer.ok) throw refusalError(accountRefusals.putStored[answer.code]);
+  }
+
+  async #read(id: string): Promise<Omit<Stored<never>, 'content'> & { readonly bytes: Buffer }> {
+    if (!isStoredId(id)) throw refusalError(accountRefusals.readStored.unknown);
+    const answer = await answerOf(this.#bus, services.accounts.readStored, this.#named(id), CALL);
+    if (!answer.ok) throw refusalError(accountRefusals.readStored[answer.code]);
+    const { version, state, sealed } = answer;
+    try {
+      return { bytes: openForCaller(this.#cipherOf(id), Buffer.from(sealed)), version, state };
+    } catch (cause) {
+      throw new ApiError('not_found', accountRefusals.readStored.unknown.message, { cause });
+    }
+  }
+
+  #listTag(listedAs: string): Buffer {
+    return callerKey({ ...this.#owner, purpose: `dinf list ${listedAs}` });
   }
 
   #named(id: string) {
