@@ -102,6 +102,7 @@ async function runVitest(args: readonly string[]): Promise<Run> {
       bin('vitest/vitest.mjs'),
       'run',
       '--reporter=default',
+      `--reporter=${join(import.meta.dirname, 'failure-reporter.ts')}`,
       '--reporter=json',
       `--outputFile.json=${file}`,
       ...args,
