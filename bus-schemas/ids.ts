@@ -39,11 +39,14 @@ export function randomToken(size: number, random: RandomSource = pooledBytes): s
 export const newJobId = (random?: RandomSource): string => `job_${randomToken(22, random)}`;
 export const newKeyId = (random?: RandomSource): string => `key_${randomToken(16, random)}`;
 export const newIngressId = (random?: RandomSource): string => `in_${randomToken(12, random)}`;
+export const newConsoleSessionId = (random?: RandomSource): string =>
+  `sess_${randomToken(16, random)}`;
 export const newSessionId = (random?: RandomSource): string => `s_${randomToken(12, random)}`;
 
 export const JobId = Type.String({ pattern: '^job_[0-9a-z]{22}$' });
 export const IngressId = Type.String({ pattern: '^in_[0-9a-z]{12}$' });
 export const SessionId = Type.String({ pattern: '^s_[0-9a-z]{12}$' });
+export const ConsoleSessionId = Type.String({ pattern: '^sess_[0-9a-z]{16}$' });
 /**
  * The id of a provider is the public key of its NATS account. It stays the same after a reconnect
  * and cannot be forged on the bus.

@@ -73,6 +73,7 @@ export type {
 } from './messages/accounts.ts';
 export type { CatalogModel, CatalogSnapshot, ModelPrice, NewModel } from './messages/catalog.ts';
 export { CellDigest, FIRST_CELL, LeaseMessage, MAX_CELLS } from './messages/cells.ts';
+export { type ConsoleSession, MAX_CONSOLE_SESSIONS } from './messages/console-sessions.ts';
 export * from './messages/demand.ts';
 export * from './messages/events.ts';
 export { type GateName, gates } from './messages/gates.ts';

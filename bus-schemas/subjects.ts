@@ -70,6 +70,7 @@ export const events = {
   trustHead: 'evt.trust.head',
   accountsKeyChanged: 'evt.accounts.key-changed',
   accountsAccountChanged: 'evt.accounts.account-changed',
+  accountsSessionEnded: 'evt.accounts.session-ended',
   accountsStoredStopped: 'evt.accounts.stored-stopped',
   catalogChanged: 'evt.catalog.changed',
   telemetryViolation: 'evt.telemetry.violation',

@@ -128,6 +128,7 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   greet({
     url: network.url,
     publicUrl: access?.url,
+    consoleLink: await consoleLink(network, apiKey),
     apiKey,
     providers,
     engine: real?.engine,
@@ -171,6 +172,25 @@ async function firstKey(home: string, network: Network): Promise<string> {
   });
   await replace(file, apiKey);
   return apiKey;
+}
+
+/**
+ * A link that signs the owner of this home in to the console. With an external issuer they are no
+ * known person, so it signs in to the account of the first key.
+ */
+async function consoleLink(network: Network, apiKey: string): Promise<string | undefined> {
+  const { services } = await import('#bus-schemas');
+  const { makeSignInLink } = await import('#coordinator');
+  const { hashOf } = await import('#coordinator/secrets.ts');
+  const { bus } = network.coordinator;
+  const ownerOfKey = async () => {
+    const asked = { keyHash: hashOf(apiKey) };
+    const known = await bus.call(services.accounts.authenticate, asked, { timeoutMs: 10_000 });
+    return known.ok ? { account: known.account } : undefined;
+  };
+  const owner = network.issuer === undefined ? await ownerOfKey() : await network.signIn('you');
+  if (owner === undefined) return undefined;
+  return makeSignInLink(bus, { owner, url: network.url, now: Date.now() });
 }
 
 /** Waits until the router has received the announcements of all providers, at most 30 seconds. */

@@ -6,6 +6,7 @@ import { Bus } from './bus.ts';
 /** Methods with which commands change something that people, machines or money depend on. */
 const CHANGES: ReadonlySet<string> = new Set(
   [
+    services.accounts.createSignInCode,
     services.accounts.createKey,
     services.accounts.revokeKey,
     services.accounts.findAccounts,

@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import { isLoopback, type RateLimits, type TrustLevel } from '#bus-schemas';
+import { PROGRAM } from '#bus-schemas/program-folders.mjs';
 import { homeFolder } from '#bus-schemas/running-network.ts';
 import {
   ConfigError,
@@ -84,6 +85,8 @@ export interface ComponentConfig extends PlainFields {
   readonly admin: { readonly host: string; readonly port: number } | undefined;
   /** URL of the page on which a person enters the code that a machine shows. */
   readonly linkUrl: string | undefined;
+  /** Folder with the built files of the console. */
+  readonly consoleFolder: string;
   /** Serial numbers of certificates that are no longer accepted, in lower case. */
   readonly revokedCertificates: readonly string[];
 }
@@ -167,6 +170,7 @@ export function readConfig(env: Environment): Config {
     metrics: metricsAddress(env),
     otel: otelSettings(env),
     linkUrl: setting('DINF_LINK_URL', env) ?? (publicUrl && new URL('/link', publicUrl).href),
+    consoleFolder: join(PROGRAM, 'console', 'dist'),
     revokedCertificates: setting('DINF_REVOKED_CERTIFICATES', env).map((serial) =>
       serial.toLowerCase(),
     ),

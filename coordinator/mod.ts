@@ -23,6 +23,7 @@ export {
 } from './main.ts';
 export { migrate } from './migrate.ts';
 export { makeApiKey, type NewSecret } from './secrets.ts';
+export { makeSignInLink } from './sign-in-link.ts';
 export { wantedReplicas } from './stream-replicas.ts';
 export { explainStorage } from './stream-storage.ts';
 export { ensureStreams, StreamStorageError } from './streams.ts';

@@ -16,6 +16,10 @@ export interface NewSecret {
 }
 
 export const makeApiKey = (): NewSecret => makeSecret('sk-db-');
+/** The value of the cookie of a console session. */
+export const makeSessionCookie = (): NewSecret => makeSecret('cs-db-');
+/** A code that signs its owner in to the console once. */
+export const makeSignInCode = (): NewSecret => makeSecret('in-db-');
 export const makeOperatorKey = (): NewSecret => makeSecret('op-db-');
 
 function makeSecret(prefix: string): NewSecret {

@@ -67,6 +67,7 @@ export interface ApiResponse {
 export interface Person {
   readonly token: string;
   readonly account: string;
+  readonly user: string;
   ask(method: string, path: string, body?: unknown): Promise<ApiResponse>;
 }
 
@@ -180,8 +181,8 @@ export class TestNetwork implements AsyncDisposable {
 
   /** Signs in a person with a new account, for routes that API keys cannot use. */
   async person(name: string): Promise<Person> {
-    const { token, account } = await this.network.signIn(name);
-    return { token, account, ask: (method, path, body) => this.ask(method, path, { token, body }) };
+    const { token, account, user } = await this.network.signIn(name);
+    return { token, account, user, ask: (method, path, body) => this.ask(method, path, { token, body }) };
   }
 
   async credit(account: string, amountMicroUsd: number): Promise<void> {

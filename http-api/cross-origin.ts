@@ -3,8 +3,8 @@ import type { FastifyRequest } from 'fastify';
 
 /**
  * Lets pages of any site call the routes that take an API key, as OpenAI's clients for browsers
- * need it. A page can send only a key that it has itself: these routes read no cookies, and
- * `Access-Control-Allow-Credentials` is never sent.
+ * need it. A page can send only a key that it has itself: no answer to a request with a cookie has
+ * these headers, and `Access-Control-Allow-Credentials` is never sent.
  */
 
 declare module 'fastify' {

@@ -60,6 +60,12 @@ const table = {
     retryable: false,
     message: 'The sign-in token is invalid or has expired.',
   },
+  signed_out: {
+    status: 401,
+    type: 'authentication_error',
+    retryable: false,
+    message: 'You are signed out, or your session has expired. Sign in again.',
+  },
   user_required: {
     status: 403,
     type: 'forbidden',

@@ -41,6 +41,23 @@ export const accountRefusals = {
     },
   } as const satisfies Refusals<Accounts['decideLink']>,
 
+  redeemSignInCode: {
+    unknown: {
+      error: 'signed_out',
+      message: 'This link is not valid. Print a new one with "dinf sign-in --link".',
+    },
+    used: {
+      error: 'signed_out',
+      message:
+        'This link was used already: it works once. Print a new one with "dinf sign-in --link".',
+    },
+    expired: {
+      error: 'signed_out',
+      message: 'This link has expired. Print a new one with "dinf sign-in --link".',
+    },
+    suspended: { error: 'account_suspended' },
+  } as const satisfies Refusals<Accounts['redeemSignInCode']>,
+
   putStored: {
     full: { error: 'storage_full' },
     changed: {

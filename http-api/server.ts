@@ -109,7 +109,8 @@ export function createServer({
   server.addHook('onRequest', (request, reply, done) => {
     setCommonHeaders(request, reply);
     if (onRejected) reply.raw.once(REJECTED, onRejected);
-    if (request.routeOptions.config.isForBrowsers === true) allowReading(reply.raw);
+    if (request.routeOptions.config.isForBrowsers === true && request.headers.cookie === undefined)
+      allowReading(reply.raw);
     done(encodingError(request));
   });
   answerUnknownRoutes(server);

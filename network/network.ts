@@ -91,10 +91,10 @@ export interface Network extends AsyncDisposable {
   /** The sign-in service; undefined if the settings name an external one. */
   readonly issuer: OidcIssuer | undefined;
   /**
-   * Signs a person in. Returns a token for the routes that API keys cannot use, and the person's
-   * account.
+   * Signs a person in. Returns a token for the routes that API keys cannot use, and the person with
+   * their account.
    */
-  signIn(name: string): Promise<{ token: string; account: string }>;
+  signIn(name: string): Promise<{ token: string; account: string; user: string }>;
   createKey(options: {
     name: string;
     creditMicroUsd: number;
@@ -219,12 +219,13 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
         throw new Error(
           'this network uses the sign-in service of DINF_OIDC_ISSUER, so it cannot sign people in itself',
         );
-      const { account } = await bus.call(
+      const { account, user } = await bus.call(
         services.accounts.signIn,
         { issuer: issuer.url, subject: name, email: `${name}@localhost` },
         CALL,
       );
-      return { token: await issuer.signIn({ subject: name, email: `${name}@localhost` }), account };
+      const token = await issuer.signIn({ subject: name, email: `${name}@localhost` });
+      return { token, account, user };
     },
     createKey: async (options) => createKey(bus, options),
     enrolToken: async () =>

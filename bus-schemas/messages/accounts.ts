@@ -12,6 +12,20 @@ import {
   suspendAccount,
   suspendedAccounts,
 } from './account-records.ts';
+import {
+  authenticateSession,
+  createSignInCode,
+  endSessions,
+  listSessions,
+  redeemSignInCode,
+  sessionAuthenticated,
+  sessionStarted,
+  sessionsEnded,
+  sessionsListed,
+  signInCodeCreated,
+  signInCodeRedeemed,
+  startSession,
+} from './console-sessions.ts';
 import { RateLimits } from './rate-limits.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 import {
@@ -299,6 +313,12 @@ export const accounts = {
   setAccountLimits: define('set-account-limits', setAccountLimits, accountRecord),
   suspendedAccounts: define('suspended-accounts', suspendedAccounts, accountsSuspended),
   authenticate: define('authenticate', authenticate, authenticated),
+  createSignInCode: define('create-sign-in-code', createSignInCode, signInCodeCreated),
+  redeemSignInCode: define('redeem-sign-in-code', redeemSignInCode, signInCodeRedeemed),
+  startSession: define('start-session', startSession, sessionStarted),
+  authenticateSession: define('authenticate-session', authenticateSession, sessionAuthenticated),
+  endSessions: define('end-sessions', endSessions, sessionsEnded),
+  listSessions: define('list-sessions', listSessions, sessionsListed),
   createKey: define('create-key', createKey, keyCreated),
   findKey: define('find-key', ofKey, found),
   updateKey: define('update-key', updateKey, found),

@@ -4,6 +4,7 @@ import {
   AccountId,
   AttemptNumber,
   BuildId,
+  ConsoleSessionId,
   IngressId,
   JobId,
   KeyId,
@@ -227,6 +228,14 @@ export type AccountChanged = Static<typeof accountChanged>;
  * cached copies of its keys and people, and trust pauses or resumes its machines.
  */
 export const AccountChanged = defineMessage('evt.accounts.account-changed', accountChanged);
+
+const sessionEnded = Type.Object({ account: AccountId, session: ConsoleSessionId, at: At });
+export type SessionEnded = Static<typeof sessionEnded>;
+/**
+ * Published when a session of the console was signed out or replaced by a newer one: receivers must
+ * drop their cached copies and end its streams.
+ */
+export const SessionEnded = defineMessage('evt.accounts.session-ended', sessionEnded);
 
 const storedStopped = Type.Object({ account: AccountId, id: StoredId, at: At });
 /**

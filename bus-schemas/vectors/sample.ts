@@ -21,6 +21,7 @@ interface Loose {
 const IDS: readonly [string, string][] = [
   ['^job_', 'job_0123456789abcdefghijkl'],
   ['^in_', 'in_0123456789ab'],
+  ['^sess_', 'sess_0123456789abcdef'],
   ['^s_', 's_0123456789ab'],
   ['^A[', `A${'B'.repeat(55)}`],
   ['^U[', `U${'C'.repeat(55)}`],

@@ -6,6 +6,12 @@ import { withBus } from './with-bus.ts';
 
 const CALL = { timeoutMs: 5_000 };
 
+interface SignInOptions {
+  readonly name: string;
+  readonly link?: boolean;
+  readonly account?: string;
+}
+
 interface ApproveOptions {
   readonly name: string;
   readonly account?: string;
@@ -26,7 +32,14 @@ export function addAccountCommands(program: Command): void {
     .command('sign-in')
     .description('a token for what only people may do, on a network that "dinf up" runs')
     .option('--name <name>', 'who to be', 'you')
-    .action(async ({ name }: { name: string }) => console.log(await signIn(name)));
+    .option('--link', 'print a link that signs in to the console once, instead of the token')
+    .option(
+      '--account <id>',
+      'with --link, as operator: sign in to this account; works on every network whose keys are here',
+    )
+    .action(async ({ name, link, account }: SignInOptions) =>
+      console.log(link ? await signInLink(name, account) : await signIn(name)),
+    );
   program
     .command('approve <code>')
     .description('approve the machine that shows this code: it becomes yours')
@@ -67,6 +80,28 @@ async function signIn(name: string): Promise<string> {
   if (!response.ok)
     throw new CommandError(EXIT.failure, `${issuer.url} answered ${response.status}.`);
   return ((await response.json()) as { id_token: string }).id_token;
+}
+
+/** A link to the console for this person, or for an account of which the operator knows the id. */
+async function signInLink(name: string, account: string | undefined): Promise<string> {
+  const issuer = runningNetwork(homeFolder(process.env))?.issuer;
+  if (account === undefined && issuer === undefined)
+    throw new CommandError(
+      EXIT.usage,
+      'No network with a sign-in of its own runs out of this home. As operator of another network, name an account with --account.',
+    );
+  return withBus(async (bus) => {
+    const { services } = await import('#bus-schemas');
+    const { makeSignInLink } = await import('#coordinator/sign-in-link.ts');
+    const person = { issuer: issuer?.url ?? '', subject: name, email: `${name}@localhost` };
+    const owner =
+      account === undefined ? await bus.call(services.accounts.signIn, person, CALL) : { account };
+    const url = coordinatorUrl(process.env);
+    const link = await makeSignInLink(bus, { owner, url, now: Date.now() });
+    if (link === undefined)
+      throw new CommandError(EXIT.failure, `There is no account ${owner.account}.`);
+    return link;
+  });
 }
 
 async function approve(

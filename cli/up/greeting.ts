@@ -4,6 +4,8 @@ export interface Greeting {
   readonly url: string;
   /** URL of the API for other machines; undefined if only this machine reaches it. */
   readonly publicUrl: string | undefined;
+  /** Signs the owner in to the console once; undefined if their first key does not work any more. */
+  readonly consoleLink: string | undefined;
   readonly apiKey: string;
   readonly providers: number;
   /** Engine that runs the tiny model; undefined if no provider serves it. */
@@ -19,6 +21,7 @@ const DINF = isCheckout() ? 'npx dinf' : 'dinf';
 export function greet({
   url: localUrl,
   publicUrl,
+  consoleLink,
   apiKey,
   providers,
   engine,
@@ -42,7 +45,14 @@ export function greet({
   console.log(`
 d-inference is up (${seconds.toFixed(1)} s). ${models.length === 0 ? 'No provider runs yet: start one with dinf simulate or dinf provider.' : models.join('\n')}
 
-  base URL   ${url}/v1
+${
+  consoleLink === undefined
+    ? ''
+    : `  console    ${consoleLink}
+             (works once, within an hour; "${DINF} sign-in --link" prints another)
+
+`
+}  base URL   ${url}/v1
   API key    ${apiKey}
 
   curl ${url}/v1/chat/completions \\

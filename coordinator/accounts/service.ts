@@ -10,6 +10,9 @@ import { Links } from './links/links.ts';
 import { Operators } from './operators/operators.ts';
 import { AccountRecords } from './people/account-records.ts';
 import { People } from './people/people.ts';
+import { ConsoleSessions } from './sessions/console-sessions.ts';
+import { signInWithCode } from './sessions/sign-in.ts';
+import { SignInCodes } from './sessions/sign-in-codes.ts';
 import { StoredObjects } from './stored/stored-objects.ts';
 
 const DELETE_EVERY_MS = 60_000;
@@ -21,12 +24,15 @@ const resultOf = <Code extends string>(isOk: boolean, code: Code) =>
   isOk ? { ok: true as const } : { ok: false as const, code };
 
 /**
- * Serves the questions about callers over the bus: people and accounts, API keys and their limits,
+ * Serves the questions about callers over the bus: people and accounts, their sessions
+ * in the console, API keys and their limits,
  * idempotency keys, stored responses and files, devices that ask to join, invites, operators and the audit log.
  */
 export async function startAccounts({ bus, database, log, now }: Context): Promise<Component> {
   const people = new People(database);
   const accountRecords = new AccountRecords({ bus, database, now });
+  const sessions = new ConsoleSessions({ bus, database, now });
+  const codes = new SignInCodes(database, now);
   const keys = new Keys({ bus, database, now });
   const limits = new Limits(database);
   const claims = new Claims(database);
@@ -59,6 +65,22 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
     ),
     endpoint(services.accounts.suspendedAccounts, async ({ after = '', limit }) => ({
       accounts: await accountRecords.suspended(after, limit),
+    })),
+    endpoint(services.accounts.createSignInCode, async (code) =>
+      resultOf(await codes.create(code), 'unknown_account'),
+    ),
+    endpoint(services.accounts.redeemSignInCode, (redeemer) =>
+      signInWithCode({ codes, sessions }, redeemer),
+    ),
+    endpoint(services.accounts.startSession, (session) => sessions.start(session)),
+    endpoint(services.accounts.authenticateSession, ({ sessionHash }) =>
+      sessions.authenticate(sessionHash),
+    ),
+    endpoint(services.accounts.endSessions, async ({ account, session }) => ({
+      ended: await sessions.end(account, session),
+    })),
+    endpoint(services.accounts.listSessions, async ({ account }) => ({
+      sessions: await sessions.list(account),
     })),
     endpoint(services.accounts.authenticate, ({ keyHash }) => keys.authenticate(keyHash)),
     endpoint(services.accounts.createKey, async (request) => {
@@ -153,6 +175,8 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
       claims.deleteOld(),
       links.deleteOld(),
       stored.deleteOld(),
+      sessions.deleteOld(),
+      codes.deleteOld(),
     ]).catch((error: unknown) =>
       log.warn({ err: error }, 'accounts: expired rows could not be deleted'),
     );

@@ -35,6 +35,7 @@ import { startTlsListener, type TlsListener } from './http/tls-listener.ts';
 import { endVanishedClients } from './http/vanished-clients.ts';
 import { IdempotentAnswers } from './idempotent-answers.ts';
 import { KeyCache } from './identity/key-cache.ts';
+import { SessionCache } from './identity/session-cache.ts';
 import { TokenVerifier } from './identity/token-verifier.ts';
 import { Users } from './identity/users.ts';
 import { readOfferedPackage } from './install/install-routes.ts';
@@ -74,6 +75,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const tokenCounter = stack.use(new TokenCounter());
   const cells = stack.use(new Cells(bus, clock));
   const users = stack.use(new Users(bus, config.oidc && new TokenVerifier(config.oidc, log), now));
+  const consoleSessions = stack.use(new SessionCache(bus, now));
   const keys = stack.use(new KeyCache(bus, { clock, now }));
   const catalog = stack.use(new CatalogCache(bus, log));
   const flow = stack.use(
@@ -160,6 +162,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     askedPrices: new AskedPrices({ bus, log, clock }),
     heartbeatMs: config.heartbeatMs,
     linkUrl: config.linkUrl,
+    consoleFolder: config.consoleFolder,
     publicUrl: config.publicUrl,
     offered:
       config.installPackage === undefined
@@ -169,7 +172,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     minimumChargeMicroUsd: config.minimumChargeMicroUsd,
     strangers,
     guesses: new GuessLimiter({ addresses: strangers, limit: config.addressLimit, clock }),
-    auth: createAuth({ keys, users, wrong: addressLimiter() }),
+    auth: createAuth({ keys, users, consoleSessions, wrong: addressLimiter() }),
     policy: new KeyPolicy({
       ownMachines,
       accountLimits: config.accountLimits,

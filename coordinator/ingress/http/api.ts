@@ -27,6 +27,8 @@ export interface RouteDefinition<
   readonly url: string;
   readonly group: string;
   readonly summary: string;
+  /** Leaves the route out of the documentation, because only the pages of the console use it. */
+  readonly isHidden?: true;
   readonly description?: string;
   readonly access: Access;
   readonly params?: Params;
@@ -121,6 +123,7 @@ export class Api {
             ? reply
             : { description: 'The content.', content: { [replyType]: { schema: reply } } },
       },
+      ...(definition.isHidden && { hide: true }),
       ...(description !== undefined && { description }),
       ...(example && { 'x-example': example }),
       ...(access !== 'public' && { security: SECURITY[access] }),
@@ -192,6 +195,8 @@ const SECURITY = {
   user: [{ signIn: [] }],
   keyOrUser: [{ apiKey: [] }, { signIn: [] }],
   operator: [{ operatorKey: [] }],
+  /** These routes are not documented. */
+  session: [],
 };
 
 /** Whole micro-dollars (millionths of a US dollar). */

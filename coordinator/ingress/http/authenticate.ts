@@ -1,17 +1,23 @@
 import type { FastifyRequest } from 'fastify';
-import { ApiError } from '#http-api/errors.ts';
+import type { ConsoleSession } from '#bus-schemas';
+import { ApiError, type ApiErrorCode } from '#http-api/errors.ts';
+import { checkConsolePage } from '../console/same-origin.ts';
+import { sessionCookieOf } from '../console/session-cookie.ts';
 import type { KeyCache, KeyCaller } from '../identity/key-cache.ts';
+import type { SessionCache } from '../identity/session-cache.ts';
 import type { Users } from '../identity/users.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
 
 /**
  * The caller of a route: an API key, with the rights of that key, or a signed-in person, with the
- * rights of the whole account.
+ * rights of the whole account. A person in the console may also use the routes for API keys.
  */
 export interface Caller {
   readonly account: string;
   readonly key: KeyCaller | undefined;
   readonly user: string | undefined;
+  /** The session of a person in the console. */
+  readonly session?: ConsoleSession;
 }
 
 declare module 'fastify' {
@@ -23,6 +29,7 @@ declare module 'fastify' {
 interface AuthDeps {
   readonly keys: KeyCache;
   readonly users: Users;
+  readonly consoleSessions: SessionCache;
   /** Counts wrong credentials for each address. */
   readonly wrong: AddressLimiter;
 }
@@ -34,14 +41,16 @@ type Hook = (request: FastifyRequest) => Promise<void>;
  * make the server receive bodies of 16 MiB.
  */
 export interface Auth {
-  /** Admits API keys. */
+  /** Admits API keys, and people in the console. */
   readonly key: Hook;
   /** Admits signed-in people, for routes that manage keys, machines and money. */
   readonly user: Hook;
   readonly keyOrUser: Hook;
+  /** Admits only people in the console, for routes that manage their sessions. */
+  readonly session: Hook;
 }
 
-export function createAuth({ keys, users, wrong }: AuthDeps): Auth {
+export function createAuth({ keys, users, consoleSessions, wrong }: AuthDeps): Auth {
   const byKey = async (text: string, address: string): Promise<Caller> => {
     const key = keys.known(text) ?? (await wrong.verify(address, () => keys.caller(text)));
     return { account: key.account, key, user: undefined };
@@ -50,11 +59,27 @@ export function createAuth({ keys, users, wrong }: AuthDeps): Auth {
     const { account, user } = await wrong.verify(address, () => users.user(token));
     return { account, key: undefined, user };
   };
+  const byCookie = async (cookie: string, address: string): Promise<Caller> => {
+    const session =
+      consoleSessions.known(cookie) ??
+      (await wrong.verify(address, () => consoleSessions.session(cookie)));
+    return { account: session.account, key: undefined, user: session.user, session };
+  };
+  const inConsole = async (request: FastifyRequest, without: ApiErrorCode): Promise<Caller> => {
+    const cookie = sessionCookieOf(request);
+    if (cookie === undefined) throw new ApiError(without);
+    checkConsolePage(request);
+    return byCookie(cookie, request.ip);
+  };
   const hook =
     (allowed: { key?: ApiError; user?: ApiError }): Hook =>
     async (request) => {
       const credential = credentialOf(request);
-      if (credential === undefined) throw new ApiError('missing_key');
+      if (credential === undefined) {
+        const caller = await inConsole(request, 'missing_key');
+        request.caller = allowed.user === undefined ? caller : asKey(caller);
+        return;
+      }
       const isToken = looksLikeToken(credential);
       const refusal = isToken ? allowed.user : allowed.key;
       request.caller = await (isToken
@@ -66,20 +91,48 @@ export function createAuth({ keys, users, wrong }: AuthDeps): Auth {
     key: hook({ user: new ApiError('key_required') }),
     user: hook({ key: new ApiError('user_required') }),
     keyOrUser: hook({}),
+    session: async (request) => {
+      request.caller = await inConsole(request, 'signed_out');
+    },
   };
 }
+
+/**
+ * What a person does in the console on routes for API keys counts for one key of the account, which
+ * has no secret and no limits of its own. All sessions share it, so that the usage has one row.
+ */
+function asKey(caller: Caller): Caller {
+  const { account, session } = caller;
+  const accountLimits = session?.accountLimits;
+  return {
+    ...caller,
+    key: { account, key: consoleKeyOf(account), ...(accountLimits && { accountLimits }) },
+  };
+}
+
+const MAX_KEY_TOKEN = 40;
+const consoleKeyOf = (account: string): string =>
+  `key_${`console${account.slice('acct_'.length)}`.slice(0, MAX_KEY_TOKEN)}`;
 
 export function callerOf(request: FastifyRequest): Caller {
   if (request.caller === undefined) throw new ApiError('missing_key');
   return request.caller;
 }
 
+/** The session of a request that the hook `session` admitted. */
+export function sessionOf(request: FastifyRequest): ConsoleSession {
+  const { session } = callerOf(request);
+  if (session === undefined) throw new ApiError('signed_out');
+  return session;
+}
+
 /**
  * The credential itself, from which keys are derived that only its owner and this request can have:
- * the server stores at most a hash of it.
+ * the server stores at most a hash of it. Content that the console stores can be read by the same
+ * session only.
  */
 export function secretOf(request: FastifyRequest): string {
-  return credentialOf(request) ?? '';
+  return credentialOf(request) ?? sessionCookieOf(request) ?? '';
 }
 
 /** The owner of the content that a request with this API key stores. */

@@ -115,12 +115,6 @@ export function addMachinesRoutes({
   });
   addRenewalRoutes({ api, strangers });
   addDeviceRoutes({ api, server, limited, linkUrl, now });
-  server.get<{ Querystring: { user_code?: unknown } }>(
-    '/link',
-    { schema: { hide: true } },
-    async (request, reply) =>
-      reply.type('text/plain; charset=utf-8').send(linkPage(request.query.user_code)),
-  );
   api.route({
     method: 'POST',
     url: '/v1/device/approve',
@@ -240,25 +234,6 @@ function addDeviceRoutes({ api, server, limited, linkUrl, now }: DeviceDeps): vo
       },
     );
   });
-}
-
-/**
- * The page for people whose network has no page of its own: it explains how to approve a machine
- * with a command. The code comes from a link, so it is shown only if it has the form of a code;
- * otherwise an attacker could put a text of their own on the page.
- */
-function linkPage(userCode: unknown): string {
-  const code =
-    typeof userCode === 'string' && /^[A-Z]{4}-[A-Z]{4}$/.test(userCode) ? userCode : '<its code>';
-  return [
-    'A machine wants to serve models on this network, in your name: what it earns will be yours.',
-    'Approve it only if the machine in front of you shows this very code.',
-    '',
-    `  npx dinf approve ${code}`,
-    '',
-    `or, with your sign-in token:  POST /v1/device/approve  {"user_code": "${code}"}`,
-    '',
-  ].join('\n');
 }
 
 /** The format of OAuth's errors. */

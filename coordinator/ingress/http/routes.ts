@@ -3,6 +3,8 @@ import type { Bus } from '#coordinator/bus.ts';
 import { addCountRoutes } from '#http-api/count-routes.ts';
 import type { AskedPrices } from '../asked-prices.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
+import { addPageRoutes } from '../console/page-routes.ts';
+import { addSessionRoutes } from '../console/session-routes.ts';
 import { addInstallRoutes, type InstallDeps } from '../install/install-routes.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
 import type { GuessLimiter } from '../limits/guess-limiter.ts';
@@ -45,6 +47,8 @@ export interface RoutesDeps
   readonly strangers: AddressLimiter;
   readonly guesses: GuessLimiter;
   readonly linkUrl: string | undefined;
+  /** Folder with the built files of the console. */
+  readonly consoleFolder: string;
   readonly hubs: HubAddresses;
   /** Minimum charge of a request that delivered a token, in micro-dollars. */
   readonly askedPrices: AskedPrices;
@@ -82,6 +86,8 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addCodeRoutes(api, deps.guesses);
   addMachinesRoutes({ ...deps, api, server });
   addHubsRoute(api, deps);
+  addSessionRoutes({ ...deps, api });
+  addPageRoutes(server, deps.consoleFolder);
   addStatsRoute(api, deps);
   addStripeRoute(server, deps.bus);
   addInstallRoutes(server, deps);
