@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { lockFolder } from '#bin/folder-lock.ts';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
@@ -128,7 +130,7 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   greet({
     url: network.url,
     publicUrl: access?.url,
-    consoleLink: await consoleLink(network, apiKey),
+    consoleLink: isConsoleBuilt(network) ? await consoleLink(network, apiKey) : undefined,
     apiKey,
     providers,
     engine: real?.engine,
@@ -173,6 +175,9 @@ async function firstKey(home: string, network: Network): Promise<string> {
   await replace(file, apiKey);
   return apiKey;
 }
+
+const isConsoleBuilt = ({ config }: Network): boolean =>
+  existsSync(join(config.consoleFolder, 'index.html'));
 
 /**
  * A link that signs the owner of this home in to the console. With an external issuer they are no

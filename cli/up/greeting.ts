@@ -4,7 +4,7 @@ export interface Greeting {
   readonly url: string;
   /** URL of the API for other machines; undefined if only this machine reaches it. */
   readonly publicUrl: string | undefined;
-  /** Signs the owner in to the console once; undefined if their first key does not work any more. */
+  /** Signs the owner in to the console once; undefined without a console, or if their first key does not work any more. */
   readonly consoleLink: string | undefined;
   readonly apiKey: string;
   readonly providers: number;

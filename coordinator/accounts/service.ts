@@ -24,9 +24,9 @@ const resultOf = <Code extends string>(isOk: boolean, code: Code) =>
   isOk ? { ok: true as const } : { ok: false as const, code };
 
 /**
- * Serves the questions about callers over the bus: people and accounts, their sessions
- * in the console, API keys and their limits,
- * idempotency keys, stored responses and files, devices that ask to join, invites, operators and the audit log.
+ * Serves the questions about callers over the bus: people and accounts, their sessions in the
+ * console, API keys and their limits, idempotency keys, stored responses and files, devices that ask
+ * to join, invites, operators and the audit log.
  */
 export async function startAccounts({ bus, database, log, now }: Context): Promise<Component> {
   const people = new People(database);

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { leafHash, services } from '#bus-schemas';
+import { type ConsoleBrowser, signedIn } from '../console/console-browser.ts';
 import {
   type ApiResponse,
   type Person,
@@ -16,6 +17,8 @@ const REQUEST_TIMEOUT_MS = 3_000;
 interface Tenant {
   readonly person: Person;
   readonly apiKey: string;
+  /** A page in which the person is signed in. */
+  readonly browser: ConsoleBrowser;
   readonly key: string;
   readonly job: string;
   readonly machine: string;
@@ -82,19 +85,24 @@ async function tenant(name: string): Promise<Tenant> {
     file: (await network.uploadFile('{}\n', apiKey)).json.id,
     person,
     apiKey,
+    browser: await signedIn(network, person),
     key,
     job: answer.headers.get('x-inference-job-id') ?? '',
     machine: json.provider,
   };
 }
 
+/** A key, a token, or the session of a person in the console. */
+type Credential = string | ConsoleBrowser | undefined;
+
 const call = (
   route: Route,
-  token: string | undefined,
+  credential: Credential,
   { path = named(route, ann.key), body = route.body }: { path?: string; body?: unknown } = {},
 ): Promise<ApiResponse> =>
   network.ask(route.method, path, {
-    ...(token !== undefined && { token }),
+    ...(typeof credential === 'string' && { token: credential }),
+    ...(typeof credential === 'object' && { headers: credential.headers() }),
     ...(route.method !== 'GET' && body !== undefined && { body }),
   });
 
@@ -155,17 +163,18 @@ describe('credentials at every route', () => {
 
   test('the right credential is accepted', async () => {
     for (const route of routes.filter(({ method }) => method === 'GET')) {
-      const tokens = {
+      const credentials: Credential[] = {
         public: [undefined],
         key: [ann.apiKey],
-        user: [ann.person.token],
-        keyOrUser: [ann.apiKey, ann.person.token],
+        user: [ann.person.token, ann.browser],
+        keyOrUser: [ann.apiKey, ann.person.token, ann.browser],
       }[route.access];
-      for (const token of tokens) {
+      for (const credential of credentials) {
         const path = await existing(route);
         // The data of a job are available a moment after it has ended.
         await vi.waitFor(
-          async () => expect((await call(route, token, { path })).status, nameOf(route)).toBe(200),
+          async () =>
+            expect((await call(route, credential, { path })).status, nameOf(route)).toBe(200),
           3_000,
         );
       }
@@ -234,10 +243,10 @@ describe('two tenants at every route', () => {
   test('no response contains an id of the other tenant', async () => {
     const secrets = [ann.person.account, ann.key, ann.job, ann.machine, 'code-of-ann'];
     for (const route of routes.filter(({ method }) => method === 'GET')) {
-      for (const token of route.access === 'public'
+      for (const credential of route.access === 'public'
         ? [undefined]
-        : [bob.apiKey, bob.person.token]) {
-        const { text } = await call(route, token, {
+        : [bob.apiKey, bob.person.token, bob.browser]) {
+        const { text } = await call(route, credential, {
           path: route.path.includes('{id}') ? named(route, bob.key) : route.path,
         });
         for (const secret of secrets)
@@ -251,18 +260,24 @@ describe('two tenants at every route', () => {
       ['/v1/keys', '/v1/me/providers', '/v1/referral'].map((path) => ann.person.ask('GET', path)),
     );
     for (const route of routes.filter(({ path }) => path.includes('{id}'))) {
-      const token = route.access === 'key' ? bob.apiKey : bob.person.token;
-      const at = (id: string) =>
-        call(route, token, { path: named(route, id).replace('{item}', ann.item) });
-      for (const id of [ann.key, ann.machine])
-        expect([400, 404], `${nameOf(route)} with ${id}`).toContain((await at(id)).status);
-      expect((await at(objectOf(route, ann))).status, nameOf(route)).toBe(404);
+      for (const credential of [
+        route.access === 'key' ? bob.apiKey : bob.person.token,
+        bob.browser,
+      ]) {
+        const at = (id: string) =>
+          call(route, credential, { path: named(route, id).replace('{item}', ann.item) });
+        for (const id of [ann.key, ann.machine])
+          expect([400, 404], `${nameOf(route)} with ${id}`).toContain((await at(id)).status);
+        expect((await at(objectOf(route, ann))).status, nameOf(route)).toBe(404);
+      }
     }
     for (const path of [`/v1/responses/${ann.response}`, `/v1/conversations/${ann.conversation}`])
       expect((await network.ask('GET', path, { token: ann.apiKey })).status).toBe(200);
     const continued = { previous_response_id: ann.response, conversation: ann.conversation };
     for (const [field, id] of Object.entries(continued)) {
       const body = { model: 'sim', input: 'Hi', [field]: id };
+      const inConsole = await bob.browser.ask('POST', '/v1/responses', body);
+      expect([400, 404]).toContain(inConsole.status);
       const told = await network.ask('POST', '/v1/responses', { token: bob.apiKey, body });
       const unknown = await network.ask('POST', '/v1/responses', {
         token: bob.apiKey,
@@ -271,8 +286,10 @@ describe('two tenants at every route', () => {
       expect([told.status, told.text]).toEqual([unknown.status, unknown.text]);
       expect([400, 404]).toContain(told.status);
     }
-    for (const path of [`/v1/generation?id=${ann.job}`, `/v1/receipts/${ann.job}`])
+    for (const path of [`/v1/generation?id=${ann.job}`, `/v1/receipts/${ann.job}`]) {
       expect((await network.ask('GET', path, { token: bob.apiKey })).status).toBe(404);
+      expect((await bob.browser.ask('GET', path)).status).toBe(404);
+    }
     expect((await bob.person.ask('GET', `/v1/usage?key=${ann.key}`)).json.data).toEqual([]);
     const after = await Promise.all(
       ['/v1/keys', '/v1/me/providers', '/v1/referral'].map((path) => ann.person.ask('GET', path)),

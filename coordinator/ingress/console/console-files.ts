@@ -83,7 +83,7 @@ async function readFiles(folder: string): Promise<ReadonlyMap<string, ConsoleFil
 }
 
 /** The smallest form of the file that the client accepts. */
-export function formOf(
+export function acceptedForm(
   { bytes }: ConsoleFile,
   accepted: string | undefined,
 ): { encoding: Encoding; content: Buffer } {

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError } from '#http-api/errors.ts';
-import { type ConsoleFile, ConsoleFiles, formOf } from './console-files.ts';
+import { acceptedForm, type ConsoleFile, ConsoleFiles } from './console-files.ts';
 import { linkPage } from './link-page.ts';
 
 /** The first parts of the paths that the page itself interprets; each may have further parts. */
@@ -51,8 +51,7 @@ const NOT_BUILT = `<!doctype html>
 <head><meta charset="utf-8"><title>d-inference</title></head>
 <body>
 <h1>The console is not built</h1>
-<p>Build it with <code>node console/build.ts</code> in the folder of the program, then reload this page.
-The API works without it.</p>
+<p>This copy of the program has no built console. The API works without it.</p>
 </body>
 </html>
 `;
@@ -97,7 +96,7 @@ interface Call {
 }
 
 function sendFile({ request, reply }: Call, file: ConsoleFile): FastifyReply {
-  const { encoding, content } = formOf(file, request.headers['accept-encoding']);
+  const { encoding, content } = acceptedForm(file, request.headers['accept-encoding']);
   reply.header('vary', 'accept-encoding').type(file.type);
   if (encoding !== 'identity') reply.header('content-encoding', encoding);
   return reply.send(content);

@@ -44,7 +44,10 @@ async function documentOf(add: (server: ReturnType<typeof createServer>) => void
 
 // The routes are registered with empty dependencies, because only their descriptions are read.
 const everyone = await documentOf((server) =>
-  addRoutes(server, { auth: { key: pass, user: pass, keyOrUser: pass } } as unknown as RoutesDeps),
+  addRoutes(server, {
+    auth: { key: pass, user: pass, keyOrUser: pass, session: pass },
+    consoleFolder: '',
+  } as unknown as RoutesDeps),
 );
 const operators = await documentOf((server) =>
   addAdminRoutes({

@@ -31,6 +31,7 @@ export function addKeysRoutes(api: Api, now: () => number): void {
   };
   const calling = (request: FastifyRequest): Promise<[KeyRecord, Spending]> => {
     const { key, account } = keyOf(request);
+    if (callerOf(request).session !== undefined) throw new ApiError('key_required');
     return Promise.all([find(key, account), spending(key, account)]);
   };
 
