@@ -182,7 +182,12 @@ export class TestNetwork implements AsyncDisposable {
   /** Signs in a person with a new account, for routes that API keys cannot use. */
   async person(name: string): Promise<Person> {
     const { token, account, user } = await this.network.signIn(name);
-    return { token, account, user, ask: (method, path, body) => this.ask(method, path, { token, body }) };
+    return {
+      token,
+      account,
+      user,
+      ask: (method, path, body) => this.ask(method, path, { token, body }),
+    };
   }
 
   async credit(account: string, amountMicroUsd: number): Promise<void> {
