@@ -8,11 +8,10 @@ import { ApiError } from '#http-api/errors.ts';
  * cannot choose `Origin` and `Sec-Fetch-Site`.
  */
 
-export const CONSOLE_HEADER = 'x-dinf-console';
+const CONSOLE_HEADER = 'x-dinf-console';
 const SAFE_METHODS = new Set(['GET', 'HEAD']);
 
-export const hasConsoleHeader = ({ headers }: FastifyRequest): boolean =>
-  headers[CONSOLE_HEADER] === '1';
+const hasConsoleHeader = ({ headers }: FastifyRequest): boolean => headers[CONSOLE_HEADER] === '1';
 
 /** Throws unless a page of the console sent the request. */
 export function checkConsolePage(request: FastifyRequest): void {
@@ -28,7 +27,7 @@ export function checkConsolePage(request: FastifyRequest): void {
  * Throws if a page of another origin sent the request. Every browser states the origin of a request
  * that changes something; some old ones state none for a request that only reads.
  */
-export function checkSameOrigin({ headers, method, protocol, host }: FastifyRequest): void {
+function checkSameOrigin({ headers, method, protocol, host }: FastifyRequest): void {
   const { origin, 'sec-fetch-site': site } = headers;
   const isStated = origin !== undefined || site !== undefined;
   const isOwn =

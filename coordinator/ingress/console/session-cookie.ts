@@ -57,14 +57,14 @@ export function dropSessionCookie(call: { request: FastifyRequest; reply: Fastif
 }
 
 /** The values of all cookies with this name. */
-export function cookiesOf({ headers }: FastifyRequest, name: string): string[] {
+function cookiesOf({ headers }: FastifyRequest, name: string): string[] {
   return (headers.cookie ?? '').split(';').flatMap((pair) => {
     const [key = '', ...value] = pair.trim().split('=');
     return key === name ? [value.join('=')] : [];
   });
 }
 
-export const isSecure = ({ protocol }: FastifyRequest): boolean => protocol === 'https';
+const isSecure = ({ protocol }: FastifyRequest): boolean => protocol === 'https';
 
 const nameFor = (request: FastifyRequest): string =>
   isSecure(request) ? SECURE_NAME : LOOPBACK_NAME;
