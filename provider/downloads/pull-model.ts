@@ -1,10 +1,11 @@
-import { access, mkdir, readFile, stat, statfs, symlink } from 'node:fs/promises';
+import { access, mkdir, readFile, stat, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { tryLock } from '#bus-schemas/file-lock.ts';
 import { replace } from '#bus-schemas/saved-file.ts';
+import { requireSpace } from './disk-space.ts';
 import { DownloadError } from './download-error.ts';
 import { downloadFile } from './download-file.ts';
-import { type Fit, fitOf, gb } from './fit.ts';
+import { type Fit, fitOf } from './fit.ts';
 import type { HubApi, HubFile, HubModel } from './hub-api.ts';
 import { CachedRepository } from './hub-cache.ts';
 
@@ -29,8 +30,6 @@ export interface Progress {
 }
 
 const FILES_AT_ONCE = 4;
-/** Space that stays free on the disk, in bytes. */
-const SPARE_BYTES = 1_000_000_000;
 const FILE_MODE = 0o644;
 
 /**
@@ -54,7 +53,7 @@ export async function pullModel(options: PullOptions): Promise<HubModel> {
   const download = downloader(options, repository, { missing, files: model.files });
   await download(small);
   options.onFit(await checkFit(repository, model, options.force));
-  await checkSpace(repository, missing);
+  await requireSpace(repository.path, sum(missing), 'HF_HOME chooses another disk.');
   await download(missing.filter((file) => !small.includes(file)));
   await publish(repository, model, revision);
   return model;
@@ -139,20 +138,6 @@ async function checkFit(
   if (fit.problem !== undefined && !force)
     throw new DownloadError('unfit', `${model.name}: ${fit.problem} --force downloads it anyway.`);
   return fit;
-}
-
-async function checkSpace(
-  repository: CachedRepository,
-  missing: readonly HubFile[],
-): Promise<void> {
-  const { bavail, bsize } = await statfs(repository.path);
-  const free = bavail * bsize;
-  const needed = sum(missing) + SPARE_BYTES;
-  if (free < needed)
-    throw new DownloadError(
-      'no_space',
-      `The disk of ${repository.path} has ${gb(free)} free, and the download needs ${gb(needed)}. HF_HOME chooses another disk.`,
-    );
 }
 
 async function publish(

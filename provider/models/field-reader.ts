@@ -55,6 +55,14 @@ export class FieldReader {
     return value as Value;
   }
 
+  /** Returns undefined if the field is missing or null. */
+  anyText(name: string): string | undefined {
+    if (!this.has(name)) return undefined;
+    const value = this.#fields[name];
+    if (typeof value !== 'string') throw this.#wrong(name, 'a text');
+    return value;
+  }
+
   flag(name: string, or: boolean): boolean {
     if (!this.has(name)) return or;
     const value = this.#fields[name];

@@ -6,16 +6,19 @@ import { CodedError } from '#bus-schemas/coded-error.ts';
  */
 type ModelFault =
   | 'missing_file'
+  | 'folder_exists'
   | 'too_large'
   | 'file_too_large'
   | 'outside_folder'
   | 'malformed_config'
   | 'unsupported_architecture'
+  | 'malformed_gguf'
   | 'malformed_weights'
   | 'missing_weight'
   | 'wrong_shape'
   | 'not_finite'
   | 'malformed_tokenizer'
+  | 'unsupported_tokenizer'
   | 'token_outside_vocabulary'
   | 'malformed_template';
 

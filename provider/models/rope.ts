@@ -60,7 +60,7 @@ export function readRopeScaling(fields: FieldReader | undefined): RopeScaling {
 }
 
 /** The angle in radians by which each pair of a head's numbers rotates per token. */
-function frequencies({ theta, scaling }: Rope, headDim: number): Float64Array {
+export function frequencies({ theta, scaling }: Rope, headDim: number): Float64Array {
   const half = headDim / 2;
   return Float64Array.from({ length: half }, (_, i) => {
     const plain = theta ** (-i / half);
