@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { Fit } from '#provider/downloads/fit.ts';
+import { addImportCommand } from './import-command.ts';
 
 /** Adds the commands for the models on this machine, which are in the cache of Hugging Face. */
 export function addOwnModelCommands(provider: Command): void {
@@ -25,6 +26,7 @@ export function addOwnModelCommands(provider: Command): void {
     .option('--force', 'download a model that this machine cannot run')
     .description('download a model; an interrupted download is continued')
     .action(pull);
+  addImportCommand(models);
   models.command('list').description('list the models on this machine').action(list);
   models
     .command('remove')

@@ -122,6 +122,8 @@ const NOT_RUN: Readonly<Record<string, string>> = {
       'needs the hub of Hugging Face (provider/downloads/pull-model.test.ts)',
     ]),
   ),
+  'provider models import Qwen3-4B-Q4_K_M.gguf':
+    'needs a GGUF file (provider/models/gguf/import-gguf.test.ts)',
   ...Object.fromEntries(
     [
       'provider --engine openai --upstream http://127.0.0.1:11434/v1',

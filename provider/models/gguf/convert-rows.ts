@@ -1,4 +1,4 @@
-import { GROUP, type Groups, type NumberType, type Quantization } from './number-types.ts';
+import { type BlockLayout, GROUP, type Groups, type NumberType } from './number-types.ts';
 
 /** Number type of the scales that are written: F32 for models whose activations exceed 16 bits. */
 export type ScaleType = 'F16' | 'F32';
@@ -23,7 +23,7 @@ export function convertRows(
   };
 }
 
-function unpack(bytes: Uint8Array, type: NumberType, { unpack: read }: Quantization): Groups {
+function unpack(bytes: Uint8Array, type: NumberType, { unpack: read }: BlockLayout): Groups {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const blocks = bytes.length / type.blockBytes;
   const groupsOfBlock = type.blockNumbers / GROUP;

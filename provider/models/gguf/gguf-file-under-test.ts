@@ -25,7 +25,7 @@ export type TensorsUnderTest = Readonly<Record<string, TensorUnderTest>>;
 const ALIGNMENT = 32;
 const [U32, F32, BOOL, STRING, ARRAY] = [4, 6, 7, 8, 9];
 
-const u32 = (n: number): Buffer => {
+export const u32 = (n: number): Buffer => {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(n);
   return bytes;

@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { ModelError } from '../model-error.ts';
 import { type NumberType, numberTypeOf } from './number-types.ts';
 
-export type GgufValue = number | boolean | string | readonly (number | boolean | string)[];
+type GgufValue = number | boolean | string | readonly (number | boolean | string)[];
 
 /** A tensor of the file. Its shape has the rows before the columns, as in safetensors files. */
 export interface GgufTensor {
@@ -22,9 +22,7 @@ export interface GgufHeader {
 
 const MAGIC = 0x46554747;
 const VERSIONS = [2, 3];
-const MAX_HEADER_BYTES = 128 * 1024 * 1024;
-/** Bytes that are read first. The header of a model without a vocabulary is smaller. */
-const FIRST_BYTES = 4 * 1024 * 1024;
+const MAX_HEADER_BYTES = 64 * 1024 * 1024;
 const MAX_FACTS = 4_096;
 const MAX_TENSORS = 200_000;
 const MAX_NAME_BYTES = 1_024;
@@ -42,31 +40,18 @@ const LIST_TYPE = 9;
  * a limit and against the rest of the file before memory is allocated for it.
  */
 export async function readGgufHeader(handle: FileHandle, size: number): Promise<GgufHeader> {
-  const most = Math.min(size, MAX_HEADER_BYTES);
-  for (let length = Math.min(FIRST_BYTES, most); ; length = Math.min(length * 2, most)) {
-    const bytes = Buffer.allocUnsafe(length);
-    const { bytesRead } = await handle.read(bytes, 0, length, 0);
-    if (bytesRead < length) throw malformed('the file is shorter than when it was opened');
-    const header = parse(new Cursor(bytes, most), size);
-    if (header !== undefined) return header;
-  }
-}
-
-/** Returns undefined if the header goes on behind the bytes that were read. */
-function parse(cursor: Cursor, size: number): GgufHeader | undefined {
-  try {
-    if (cursor.uint32() !== MAGIC) throw malformed('the file does not begin with "GGUF"');
-    const version = cursor.uint32();
-    if (!VERSIONS.includes(version))
-      throw malformed(`its version is ${version}; supported are ${VERSIONS.join(' and ')}`);
-    const tensors = cursor.count('number of tensors', MAX_TENSORS);
-    const facts = readFacts(cursor, cursor.count('number of metadata entries', MAX_FACTS));
-    const entries = Array.from({ length: tensors }, () => readEntry(cursor));
-    return { facts, tensors: placed(entries, dataStart(cursor, facts), size) };
-  } catch (error) {
-    if (error instanceof HeaderGoesOn) return undefined;
-    throw error;
-  }
+  // Nothing states the length of the header, so as much is read as a header may have.
+  const bytes = Buffer.allocUnsafe(Math.min(size, MAX_HEADER_BYTES));
+  const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
+  const cursor = new Cursor(bytes.subarray(0, bytesRead));
+  if (cursor.uint32() !== MAGIC) throw malformed('the file does not begin with "GGUF"');
+  const version = cursor.uint32();
+  if (!VERSIONS.includes(version))
+    throw malformed(`its version is ${version}; supported are ${VERSIONS.join(' and ')}`);
+  const tensors = cursor.count('number of tensors', MAX_TENSORS);
+  const facts = readFacts(cursor, cursor.count('number of metadata entries', MAX_FACTS));
+  const entries = Array.from({ length: tensors }, () => readEntry(cursor));
+  return { facts, tensors: placed(entries, dataStart(cursor, facts), size) };
 }
 
 function readFacts(cursor: Cursor, count: number): Map<string, GgufValue> {
@@ -169,21 +154,15 @@ function bytesOf({ name, type, shape }: Entry): number {
   return (shape.reduce((product, n) => product * n, 1) / type.blockNumbers) * type.blockBytes;
 }
 
-/** The bytes that were read end inside the header. */
-class HeaderGoesOn extends Error {}
-
 /** Reads a header from its beginning. */
 class Cursor {
   at = 0;
   #items = 0;
   readonly #bytes: Buffer;
-  /** Bytes that the header may have. */
-  readonly #most: number;
   readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-  constructor(bytes: Buffer, most: number) {
+  constructor(bytes: Buffer) {
     this.#bytes = bytes;
-    this.#most = most;
   }
 
   view(length: number): DataView {
@@ -219,11 +198,10 @@ class Cursor {
 
   #take(length: number): Buffer {
     const end = this.at + length;
-    if (end > this.#most)
+    if (end > this.#bytes.length)
       throw malformed(
         `the header does not end within the file, or within the ${MAX_HEADER_BYTES} bytes that are allowed`,
       );
-    if (end > this.#bytes.length) throw new HeaderGoesOn();
     const bytes = this.#bytes.subarray(this.at, end);
     this.at = end;
     return bytes;

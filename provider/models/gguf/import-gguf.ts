@@ -56,7 +56,10 @@ const TEXT_FILES = [
 export async function importGguf(options: ImportOptions): Promise<ImportedModel> {
   const to = resolve(options.to);
   if ((await stat(to).catch(() => undefined)) !== undefined)
-    throw new ModelError('folder_exists', `${to} is there already`);
+    throw new ModelError(
+      'folder_exists',
+      `${to} is there already; delete it, or choose another folder`,
+    );
   const taken = tryLock(`${to}.lock`);
   if ('holders' in taken)
     throw new ModelError('folder_exists', `process ${taken.holders.join(', ')} writes ${to}`);

@@ -16,7 +16,7 @@ export interface Groups {
 /** Reads the block at byte `at` and writes its numbers from the group `group` on. */
 type Unpack = (bytes: DataView, at: number, into: Groups, group: number) => void;
 
-export interface Quantization {
+export interface BlockLayout {
   /** Bits of each value in the folder for MLX. */
   readonly bits: 4 | 5 | 8;
   readonly unpack: Unpack;
@@ -28,7 +28,7 @@ export interface NumberType {
   readonly blockNumbers: number;
   readonly blockBytes: number;
   /** The type of plain numbers in a safetensors file, or how the blocks are read. */
-  readonly layout: 'F32' | 'F16' | 'BF16' | Quantization;
+  readonly layout: 'F32' | 'F16' | 'BF16' | BlockLayout;
 }
 
 /** Numbers in one block of the formats whose name ends in K. */
@@ -69,7 +69,7 @@ function quantized(
   name: string,
   blockNumbers: number,
   blockBytes: number,
-  layout: Quantization,
+  layout: BlockLayout,
 ): NumberType {
   return { name, blockNumbers, blockBytes, layout };
 }
