@@ -73,6 +73,11 @@ export type {
 } from './messages/accounts.ts';
 export type { CatalogModel, CatalogSnapshot, ModelPrice, NewModel } from './messages/catalog.ts';
 export { CellDigest, FIRST_CELL, LeaseMessage, MAX_CELLS } from './messages/cells.ts';
+export {
+  type Conditions,
+  THERMAL_STATES,
+  type ThermalState,
+} from './messages/conditions.ts';
 export { type ConsoleSession, MAX_CONSOLE_SESSIONS } from './messages/console-sessions.ts';
 export * from './messages/demand.ts';
 export * from './messages/events.ts';

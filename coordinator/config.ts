@@ -28,6 +28,7 @@ const PLAIN_FIELDS = {
   cell: 'DINF_CELL',
   queueDepth: 'DINF_QUEUE_DEPTH',
   queuePatienceMs: 'DINF_QUEUE_PATIENCE_MS',
+  minStreamTps: 'DINF_MIN_STREAM_TPS',
   beatTimeoutMs: 'DINF_BEAT_TIMEOUT_MS',
   receiptGraceMs: 'DINF_RECEIPT_GRACE_MS',
   heartbeatMs: 'DINF_HEARTBEAT_MS',

@@ -18,8 +18,22 @@ export const MISSED_REASONS = [
 ] as const;
 export type MissedReason = (typeof MISSED_REASONS)[number];
 
-/** Parts of the delay that routing expects of a machine, and of the penalty for its price. */
-export const COST_TERMS = ['load', 'queue', 'prompts', 'prefill', 'decode', 'price'] as const;
+/**
+ * Parts of the cost by which routing compares machines, in milliseconds: of the expected delay, and
+ * of the penalties for the price and for what the machine reports about its computer.
+ */
+export const COST_TERMS = [
+  'load',
+  'queue',
+  'prompts',
+  'prefill',
+  'decode',
+  'price',
+  'memory',
+  'cpu',
+  'heat',
+  'power',
+] as const;
 export type CostTerm = (typeof COST_TERMS)[number];
 
 /**

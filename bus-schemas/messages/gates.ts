@@ -31,6 +31,10 @@ export const gates = {
     opensByWaiting: true,
     text: 'The memory of its computer is short, because other programs use it. It gets requests again when that ends.',
   },
+  thermal_critical: {
+    opensByWaiting: true,
+    text: 'Its computer reports a critical temperature. It gets requests again when it has cooled down.',
+  },
   closed: {
     opensByWaiting: false,
     text: 'A setting of its owner excludes requests at present. "dinf provider status" on the machine shows which one.',
@@ -47,6 +51,14 @@ export const gates = {
   slot_failed: {
     opensByWaiting: false,
     text: 'It could not load the model. Its log has the reason.',
+  },
+  model_too_large: {
+    opensByWaiting: false,
+    text: 'The model needs more memory than its computer has. Serve a smaller model.',
+  },
+  free_memory: {
+    opensByWaiting: true,
+    text: 'The model is not in memory, and its computer reports too little free memory to load it. Close other programs, or serve a smaller model.',
   },
   traits: {
     opensByWaiting: false,
@@ -92,6 +104,10 @@ export const gates = {
   tokens: {
     opensByWaiting: true,
     text: 'It has too little memory left for a request of this length.',
+  },
+  crowded: {
+    opensByWaiting: true,
+    text: 'Each of its answers would become slower than the network wants (DINF_MIN_STREAM_TPS), so other machines are preferred.',
   },
   /** A limit of the account, not of the slot: the router checks it after the choice. */
   unordered: {

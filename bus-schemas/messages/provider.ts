@@ -4,6 +4,7 @@ import { Bytes, defineMessage } from '../codec.ts';
 import { AttemptNumber, BuildId, JobId, SessionId } from '../ids.ts';
 import { P256_KEY_BYTES, P256_SIGNATURE_BYTES } from '../receipts/signatures.ts';
 import { count, countUpTo, optional } from '../schema-parts.ts';
+import { Conditions, MAX_MEMORY_MB } from './conditions.ts';
 import { REFUSAL_ABOUTS } from './outcomes.ts';
 import { Delivered, EngineName, Finish, Refusal, SlotState, Traits, Usage } from './vocabulary.ts';
 
@@ -43,6 +44,8 @@ export const Slot = Type.Object({
   decodeTps: rate(100_000),
   prefillTps: rate(1_000_000),
   loadMs: countUpTo(3_600_000),
+  /** Memory that the model needs at least, with its smallest cache, in MB. */
+  memoryMb: optional(countUpTo(MAX_MEMORY_MB)),
   traits: optional(Traits),
 });
 export type Slot = Static<typeof Slot>;
@@ -60,6 +63,7 @@ const capacityFields = {
    * reasons in `provider/reasons.ts`. It is plain text, because an older router must read it too.
    */
   closedFor: optional(Type.String({ minLength: 1, maxLength: 32 })),
+  conditions: optional(Conditions),
   slots: Type.Array(Slot, { maxItems: 64 }),
 };
 

@@ -198,6 +198,8 @@ const explained = Type.Object({
       load: count,
       maxConcurrency: count,
       expectedFirstContentMs: Type.Number({ minimum: 0 }),
+      /** Terms of its cost in milliseconds, by name (`COST_TERMS`); absent if it could not serve. */
+      terms: optional(Type.Record(Type.String({ maxLength: 32 }), Type.Number())),
       /** Context length that the machine reports for this build. */
       contextTokens: optional(count),
       traits: optional(Traits),

@@ -200,6 +200,13 @@ export const jobSettings = {
     description:
       'lowest trust level of a machine that serves paid requests. Routing reads it, so all routers need the same value. Owners can always use their own machines',
   }),
+  DINF_MIN_STREAM_TPS: integerSetting({
+    default: 15,
+    minimum: 0,
+    maximum: 1_000,
+    description:
+      'least speed of an answer, in tokens per second. A machine on which a further answer would make the others slower gets it only if no other machine can serve it. `0` for none. All routers need the same value',
+  }),
   DINF_BEAT_TIMEOUT_MS: milliseconds({
     default: 15_000,
     minimum: 500,

@@ -29,7 +29,16 @@ const toJson = (_key: string, value: unknown) => (value instanceof Uint8Array ? 
 const fromJson = (_key: string, value: unknown) =>
   typeof value === 'object' && value !== null && '$bytes' in value ? new Uint8Array(Buffer.from(String(value.$bytes), 'hex')) : value;
 
-const needed = kinds.flatMap((kind) => samplesOf(kind.schema).map((value, index) => ({ name: index === 0 ? kind.kind : `${kind.kind} ${index + 1}`, kind, value })));
+/** Messages that got optional fields after their vectors were written, each with a name for them. */
+const later: readonly (readonly [string, MessageKind<unknown>])[] = [
+  ['conditions', everything.Beat],
+  ['conditions', everything.Capacity],
+];
+
+const needed = [
+  ...kinds.flatMap((kind) => samplesOf(kind.schema).map((value, index) => ({ name: index === 0 ? kind.kind : `${kind.kind} ${index + 1}`, kind, value }))),
+  ...later.flatMap(([fields, kind]) => samplesOf(kind.schema).map((value, index) => ({ name: `${kind.kind} with ${fields} ${index + 1}`, kind, value }))),
+];
 
 const vectors: Record<string, Vector> = existsSync(FILE) ? JSON.parse(readFileSync(FILE, 'utf8'), fromJson) : {};
 if (setting('DINF_WRITE_VECTORS')) {

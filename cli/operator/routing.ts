@@ -210,13 +210,23 @@ async function explain(
     load,
     maxConcurrency,
     expectedFirstContentMs,
+    terms,
   } of slots.slice(0, SHOWN)) {
-    const expected = gate === 'open' ? `${Math.round(expectedFirstContentMs)} ms` : '';
+    const expected =
+      gate === 'open' ? `${Math.round(expectedFirstContentMs)} ms${termsText(terms)}` : '';
     console.log(
       `${provider}  ${chip}  ${build}  ${load} of ${maxConcurrency}  ${gate.padEnd(11)} ${expected || because}`,
     );
   }
   if (slots.length > SHOWN) console.log(`… and ${slots.length - SHOWN} more (--json shows them)`);
+}
+
+/** The terms of the cost, for example " (prefill 120, heat 24)"; those of 0 ms are left out. */
+function termsText(terms: Readonly<Record<string, number>> = {}): string {
+  const parts = Object.entries(terms)
+    .filter(([, ms]) => Math.round(ms) > 0)
+    .map(([term, ms]) => `${term} ${Math.round(ms)}`);
+  return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
 }
 
 function buildsOf(name: string, { models, aliases = [] }: CatalogSnapshot): string[] {

@@ -134,6 +134,7 @@ export class CellState implements AsyncDisposable {
       suite: SUITE_ID,
       queueDepth: config.queueDepth,
       minimumTrust: config.minimumTrust,
+      minStreamTps: config.minStreamTps,
       graceMs: GRACE_MS,
       startedAt: clock(),
       random: Math.random,

@@ -25,6 +25,7 @@ const GLOSSARY_NAMES: Readonly<Record<string, readonly string[]>> = {
   Beat: ['bus-schemas/messages/provider.ts'],
   CellDigest: ['bus-schemas/messages/cells.ts'],
   Charge: ['coordinator/settlement/core/charge.ts'],
+  Conditions: ['bus-schemas/messages/conditions.ts'],
   DeliveredTokens: ['coordinator/delivery-proofs.ts'],
   Delta: ['bus-schemas/messages/inference.ts'],
   DemandReport: ['bus-schemas/messages/demand.ts'],

@@ -56,6 +56,14 @@ function behindText({ machines, term }: NonNullable<BuildDemand['behind']>): str
       return `${others} ${one ? 'has' : 'have'} less work.`;
     case 'price':
       return `${others} ${one ? 'asks' : 'ask'} a lower price.`;
+    case 'memory':
+      return `${others} ${one ? 'has' : 'have'} more free memory: programs on this computer wait for theirs.`;
+    case 'cpu':
+      return `${others} ${one ? 'has' : 'have'} fewer other programs running.`;
+    case 'heat':
+      return `${others} ${one ? 'is' : 'are'} cooler.`;
+    case 'power':
+      return `${others} ${one ? 'has' : 'have'} mains power, or no mode that saves power.`;
     case 'prefill':
     case 'decode':
     case undefined:

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Arrival } from '#bus-schemas';
+import { MIN_STREAM_TPS } from '#coordinator/routing/core/stream-floor.ts';
 import { SeededRandom } from '#provider/engine/sampling/random.ts';
 import { FluidBound } from './fluid-bound.ts';
 import { type Demand, madeUpArrivals } from './made-up-arrivals.ts';
@@ -20,6 +21,10 @@ export interface Report {
   readonly ofOptimum: number;
   readonly refusedBy: Readonly<Record<string, number>>;
   readonly firstContentMs: { readonly p50: number; readonly p95: number; readonly p99: number };
+  /** Speed of the served answers after their first content; p5 is exceeded by 95 % of them. */
+  readonly tokensPerSecond: { readonly p5: number; readonly p50: number };
+  /** Share of the served answers that were slower than `MIN_STREAM_TPS`. */
+  readonly slowShare: number;
   /** Number of attempts at machines, divided by the number of requests including retries. */
   readonly attemptsPerRequest: number;
   readonly refusedAttempts: Readonly<Record<string, number>>;
@@ -165,13 +170,14 @@ function startIncident(world: World, incident: Incident): void {
 class Fates {
   readonly #hash = createHash('sha256');
   readonly #firstContent: number[] = [];
+  readonly #speeds: number[] = [];
   readonly #refusedBy: Record<string, number> = {};
   #count = 0;
   #served = 0;
   #line = '';
 
   add(
-    { served, code = 'served', firstContentMs, attempts }: RequestOutcome,
+    { served, code = 'served', firstContentMs, tokensPerSecond, attempts }: RequestOutcome,
     tookMs: number,
     tried: number,
   ): void {
@@ -181,21 +187,24 @@ class Fates {
     if (served) {
       this.#served += 1;
       this.#firstContent.push(firstContentMs);
+      this.#speeds.push(tokensPerSecond);
     } else this.#refusedBy[code] = (this.#refusedBy[code] ?? 0) + 1;
   }
 
   report(bound: number) {
     this.#flush();
-    const sorted = Float64Array.from(this.#firstContent).sort();
-    const at = (share: number) =>
-      Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0);
+    const firstContent = quantiles(this.#firstContent);
+    const speed = quantiles(this.#speeds);
+    const slow = this.#speeds.filter((tps) => tps < MIN_STREAM_TPS).length;
     const servedShare = this.#count === 0 ? 1 : this.#served / this.#count;
     return {
       requests: this.#count,
       servedShare,
       ofOptimum: servedShare / bound,
       refusedBy: this.#refusedBy,
-      firstContentMs: { p50: at(0.5), p95: at(0.95), p99: at(0.99) },
+      firstContentMs: { p50: firstContent(0.5), p95: firstContent(0.95), p99: firstContent(0.99) },
+      tokensPerSecond: { p5: speed(0.05), p50: speed(0.5) },
+      slowShare: this.#served === 0 ? 0 : slow / this.#served,
       digest: this.#hash.digest('hex'),
     };
   }
@@ -204,4 +213,11 @@ class Fates {
     this.#hash.update(this.#line);
     this.#line = '';
   }
+}
+
+/** Returns the rounded value below which a share of the values lies; 0 if there are none. */
+function quantiles(values: readonly number[]): (share: number) => number {
+  const sorted = Float64Array.from(values).sort();
+  return (share) =>
+    Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0);
 }

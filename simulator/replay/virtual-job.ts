@@ -25,6 +25,8 @@ export interface RequestOutcome {
   /** Code of the error that the client received; undefined if the request was served. */
   readonly code: string | undefined;
   readonly firstContentMs: number;
+  /** Tokens of the answer per second, from its first content to its end; 0 without content. */
+  readonly tokensPerSecond: number;
   readonly attempts: number;
   readonly retryAfterMs: number;
 }
@@ -264,10 +266,14 @@ export class VirtualJob {
   #over(): void {
     const { attempts } = this.#state;
     const error = this.#error;
+    const { now } = this.#world.timeline;
+    const contentAt = this.#contentAt ?? now;
     this.#onOver({
       served: error === undefined,
       code: error?.code,
-      firstContentMs: (this.#contentAt ?? this.#world.timeline.now) - this.#startedAt,
+      firstContentMs: contentAt - this.#startedAt,
+      tokensPerSecond:
+        now > contentAt ? (1_000 * this.#arrival.outputTokens) / (now - contentAt) : 0,
       attempts,
       retryAfterMs: error?.retryAfterMs ?? 0,
     });

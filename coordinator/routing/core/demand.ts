@@ -5,15 +5,9 @@ import {
   type MissedReason,
   type Reserve,
 } from '#bus-schemas';
+import { type Cost, costFor } from './cost.ts';
 import type { Fleet, ProviderView } from './fleet.ts';
-import {
-  type Choice,
-  type Cost,
-  costFor,
-  failedGate,
-  limitOfEquals,
-  type PlacementRequest,
-} from './placement.ts';
+import { type Choice, failedGate, limitOfEquals, type PlacementRequest } from './placement.ts';
 import type { PriceBook } from './price-book.ts';
 import { areNewcomersLimited } from './probation.ts';
 import type { Serving } from './serving.ts';

@@ -1,5 +1,6 @@
 import { type GateName, gates, type Trait } from '#bus-schemas';
-import { expectedMs, failedGate, type PlacementRequest } from './placement.ts';
+import { costFor, expectedMs, rounded } from './cost.ts';
+import { failedGate, type PlacementRequest } from './placement.ts';
 import type { Serving } from './serving.ts';
 
 const OPEN_REASON = 'It would serve this request.';
@@ -13,6 +14,8 @@ export interface SlotExplanation {
   readonly load: number;
   readonly maxConcurrency: number;
   readonly expectedFirstContentMs: number;
+  /** Terms of its cost in milliseconds; absent if a gate is closed. */
+  readonly terms?: Record<string, number>;
   readonly contextTokens: number;
   readonly traits?: Trait[];
 }
@@ -40,7 +43,7 @@ export function explain(
       expectedFirstContentMs: expectedMs(serving, ask.promptTokens, now),
       contextTokens: serving.contextTokens,
       ...(slot.traits && { traits: slot.traits }),
-      ...(gate !== undefined && { gate }),
+      ...(gate === undefined ? { terms: rounded(costFor(serving, ask, now)) } : { gate }),
       because: gate === undefined ? OPEN_REASON : gates[gate].text,
     });
     tally[gate ?? 'open'] = (tally[gate ?? 'open'] ?? 0) + 1;

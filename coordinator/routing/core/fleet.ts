@@ -1,5 +1,6 @@
-import type { Announcement, Capacity, Machine, Slot, TrustLevel } from '#bus-schemas';
+import type { Announcement, Capacity, Conditions, Machine, Slot, TrustLevel } from '#bus-schemas';
 import { type ProviderRecords, Serving, ServingList } from './serving.ts';
+import { MIN_STREAM_TPS } from './stream-floor.ts';
 
 /**
  * The providers of this router, by their own reports. Numbers are limited to plausible values.
@@ -34,6 +35,8 @@ export interface ProviderView extends VerifiedProperties {
   readonly draining: boolean;
   /** Why it drains, as the machine states it. */
   readonly closedFor: string | undefined;
+  /** The state of its computer, as the machine states it. */
+  readonly conditions: Conditions | undefined;
   /** The machine serves only requests of its owner. */
   readonly isPrivate: boolean;
   readonly slots: ReadonlyMap<string, Slot>;
@@ -82,11 +85,16 @@ export class Fleet {
 
   readonly #suite: string;
   readonly #memory: ProviderRecords;
+  readonly #minStreamTps: number;
 
-  /** `suite` is the only sealing suite that the coordinator uses. */
-  constructor(suite: string, memory: ProviderRecords) {
+  /**
+   * `suite` is the only sealing suite that the coordinator uses. Machines whose answers would become
+   * slower than `minStreamTps` tokens per second count as crowded.
+   */
+  constructor(suite: string, memory: ProviderRecords, minStreamTps = MIN_STREAM_TPS) {
     this.#suite = suite;
     this.#memory = memory;
+    this.#minStreamTps = minStreamTps;
   }
 
   get size(): number {
@@ -135,6 +143,7 @@ export class Fleet {
       isExternal: engine === 'external',
       draining,
       closedFor: announcement.closedFor,
+      conditions: announcement.conditions,
       isPrivate: announcement.privateOnly === true,
       suite: sealing.suite,
       sealingKey: sealing.publicKey,
@@ -152,7 +161,7 @@ export class Fleet {
   /** Takes a report between beats. The result is undefined if it was ignored. */
   report(
     id: string,
-    { session, sequence, draining, closedFor, slots }: Capacity,
+    { session, sequence, draining, closedFor, conditions, slots }: Capacity,
     now: number,
   ): FleetChange | 'reported' | undefined {
     const before = this.#providers.get(id);
@@ -163,6 +172,7 @@ export class Fleet {
       sequence,
       draining,
       closedFor,
+      conditions,
       slots: viewsOf(slots, before.slots),
       lastMessageAt: now,
       silent: false,
@@ -250,7 +260,15 @@ export class Fleet {
       serving = new ServingList();
       this.#byBuild.set(slot.build, serving);
     }
-    serving.put(new Serving({ provider, slot, suite: this.#suite, memory: this.#memory }));
+    serving.put(
+      new Serving({
+        provider,
+        slot,
+        suite: this.#suite,
+        memory: this.#memory,
+        minStreamTps: this.#minStreamTps,
+      }),
+    );
   }
 
   #unindex(view: ProviderView, successor?: ProviderView): void {

@@ -1,12 +1,12 @@
 import {
   type Candidate,
-  type CostTerm,
   type GateName,
   type Reserve,
   TRUST_LEVELS,
   type TrustLevel,
 } from '#bus-schemas';
-import { isTooExpensive, priceMs, type RequestPricing } from './price-book.ts';
+import { type Cost, costFor, expectedMs, penaltiesMs, rounded, unreadTokens } from './cost.ts';
+import { isTooExpensive, type RequestPricing } from './price-book.ts';
 import type { Serving } from './serving.ts';
 
 /**
@@ -104,20 +104,12 @@ function capacityGate(
   serving: Serving,
   { promptTokens, maxOutputTokens, despiteCooling }: PlacementRequest,
   now: number,
-): 'cooling' | 'busy' | 'tokens' | undefined {
+): 'cooling' | 'busy' | 'tokens' | 'crowded' | undefined {
   if (despiteCooling !== true && serving.isCooling(now)) return 'cooling';
   if (serving.load >= serving.maxConcurrency) return 'busy';
-  return promptTokens + maxOutputTokens > serving.tokensLeft ? 'tokens' : undefined;
+  if (promptTokens + maxOutputTokens > serving.tokensLeft) return 'tokens';
+  return serving.load >= serving.uncrowded ? 'crowded' : undefined;
 }
-
-/**
- * Parts of the expected delay to the first content, in milliseconds. `prompts` is the time to read
- * the prompts of jobs placed before this one; `price` is not a delay, but a penalty for the
- * machine's price (`priceMs`).
- */
-export type Cost = Readonly<Record<Exclude<CostTerm, 'price'>, number>> & {
-  readonly price?: number;
-};
 
 export interface Choice {
   readonly candidates: readonly Candidate[];
@@ -133,7 +125,6 @@ export const MAX_CANDIDATES = 4;
  */
 const NEAR_MS = 10;
 const NEAR_SHARE = 0.1;
-const OVERLOAD_PENALTY = 1;
 
 /** Lists the slots that have a build. */
 export type ServedBy = (build: string) => readonly Serving[];
@@ -149,6 +140,9 @@ interface ChoiceOptions {
 
 export function choose(servedBy: ServedBy, ask: PlacementRequest, choosing: ChoiceOptions): Choice {
   let choice = survey(servedBy, ask, choosing);
+  // A slow answer is better than none, so crowded machines serve if no other can.
+  if (choice.candidates.length === 0 && choice.rejected.crowded !== undefined)
+    choice = survey(servedBy, ask, choosing, 'crowded');
   // If all providers were rejected, those with a running breaker pause may serve after all. Slow
   // ones may too, unless a faster provider will become free.
   if (choice.candidates.length === 0 && choice.rejected.breaker !== undefined)
@@ -158,7 +152,7 @@ export function choose(servedBy: ServedBy, ask: PlacementRequest, choosing: Choi
   return (busy ?? tokens ?? cooling) ? choice : survey(servedBy, ask, choosing, 'slow');
 }
 
-type Forgivable = 'breaker' | 'slow';
+type Forgivable = 'crowded' | 'breaker' | 'slow';
 
 function isForgiven(
   gate: Forgivable,
@@ -166,9 +160,9 @@ function isForgiven(
   ask: PlacementRequest,
   now: number,
 ): boolean {
-  return (
-    (gate === 'breaker' || !serving.isBroken(now)) && capacityGate(serving, ask, now) === undefined
-  );
+  if (gate === 'slow' && serving.isBroken(now)) return false;
+  const capacity = capacityGate(serving, ask, now);
+  return capacity === undefined || capacity === 'crowded';
 }
 
 function survey(
@@ -187,8 +181,7 @@ function survey(
       const gate = failedGate(serving, ask, now);
       if (gate === undefined || (gate === forgiven && isForgiven(gate, serving, ask, now))) {
         const total =
-          costOf(serving, unreadTokens(serving, ask), now) +
-          (ask.pricing === undefined ? 0 : priceMs(serving.id, ask.pricing));
+          costOf(serving, unreadTokens(serving, ask), now) + penaltiesMs(serving, ask, now);
         totals[place] = total;
         if (total < best) best = total;
       } else {
@@ -201,12 +194,6 @@ function survey(
       return { ...chosen({ servings, totals, best, nearShare, random }, ask, now), rejected };
   }
   return { candidates: [], cost: undefined, rejected };
-}
-
-function unreadTokens(serving: Serving, { promptTokens, warm }: PlacementRequest): number {
-  return warm !== undefined && warm.provider === serving.id
-    ? Math.max(0, promptTokens - warm.tokens)
-    : promptTokens;
 }
 
 /**
@@ -243,15 +230,6 @@ function chosen(
     cost: costFor(servings[winner] as Serving, ask, now),
   };
 }
-
-/** The cost of the request on the slot, by its parts. */
-export const costFor = (serving: Serving, ask: PlacementRequest, now: number): Cost => ({
-  ...costAt(serving, unreadTokens(serving, ask), now),
-  ...priced(serving, ask),
-});
-
-const priced = ({ id }: Serving, { pricing }: PlacementRequest): Pick<Cost, 'price'> =>
-  pricing === undefined ? {} : { price: priceMs(id, pricing) };
 
 /**
  * Draws two of the equal slots at random and takes the better one. The load becomes nearly as even
@@ -313,25 +291,4 @@ function candidateOf(serving: Serving, ask: PlacementRequest, now: number): Cand
     level: provider.level,
     ...(ask.explains && { terms: rounded(costFor(serving, ask, now)) }),
   };
-}
-
-/** Tenths of a millisecond: prompts are read in fractions of a millisecond for each token. */
-const rounded = (cost: Cost): Record<string, number> =>
-  Object.fromEntries(Object.entries(cost).map(([term, ms]) => [term, Math.round(ms * 10) / 10]));
-
-function costAt(serving: Serving, promptTokens: number, now: number): Cost {
-  const { load, loadMs, tokenMs, promptTokenMs, maxConcurrency } = serving;
-  const share = maxConcurrency === 0 ? 1 : load / maxConcurrency;
-  return {
-    load: loadMs,
-    queue: load * tokenMs,
-    prompts: serving.promptsMs(now),
-    prefill: promptTokens * promptTokenMs,
-    decode: tokenMs * (1 + OVERLOAD_PENALTY * share),
-  };
-}
-
-export function expectedMs(serving: Serving, promptTokens: number, now: number): number {
-  const { load, queue, prompts, prefill, decode } = costAt(serving, promptTokens, now);
-  return load + queue + prompts + prefill + decode;
 }

@@ -1,8 +1,8 @@
 import type { Reserve } from '#bus-schemas';
+import { expectedMs } from './cost.ts';
 import {
   type Choice,
   choose,
-  expectedMs,
   MAX_CANDIDATES,
   type PlacementRequest,
   type ServedBy,

@@ -1,3 +1,4 @@
+import type { GateName } from '#bus-schemas';
 import { type Choice, failedGate, type PlacementRequest } from './placement.ts';
 import type { Serving } from './serving.ts';
 
@@ -33,6 +34,9 @@ export class ProbationTurns {
   }
 }
 
+/** Gates that the end of a job or a short time opens. */
+const opensSoon: ReadonlySet<GateName> = new Set(['busy', 'tokens', 'cooling', 'crowded']);
+
 /**
  * Whether a machine that is not on probation could serve the request, now or after a wait. If so,
  * machines on probation are limited.
@@ -44,7 +48,7 @@ export const areNewcomersLimited = (
 ): boolean =>
   servings.some((serving) => {
     const gate = serving.isOnProbation ? 'probation' : failedGate(serving, ask, now);
-    return gate === undefined || gate === 'busy' || gate === 'tokens' || gate === 'cooling';
+    return gate === undefined || opensSoon.has(gate);
   });
 
 /**

@@ -21,6 +21,7 @@ import { RecentCount } from './recent-count.ts';
 import { couldOpenByWaiting, mostCommonGate, refusalFor } from './refusals.ts';
 import { hasNoWishes, isUnordered, needsAtLeast, wantedBuild } from './request-properties.ts';
 import { Reservations } from './reservations.ts';
+import type { ProviderRecords } from './serving.ts';
 import { type LoadOrder, WarmPool } from './warm-pool.ts';
 
 export interface RouterOptions {
@@ -28,6 +29,8 @@ export interface RouterOptions {
   readonly queueDepth: number;
   /** Minimum trust level of machines for paid requests; absent without one. */
   readonly minimumTrust?: TrustLevel | undefined;
+  /** Least speed of each answer, in tokens per second; 0 for none, by default `MIN_STREAM_TPS`. */
+  readonly minStreamTps?: number;
   /**
    * How long after the start an empty fleet means "no beats yet" instead of "no providers", in
    * milliseconds.
@@ -76,7 +79,7 @@ export class Router {
   constructor(options: RouterOptions) {
     this.#options = options;
     this.#measurements = new Measurements(options.onObserved);
-    this.fleet = new Fleet(options.suite, {
+    const records: ProviderRecords = {
       promised: (provider, build) => this.reservations.promised(provider, build),
       unlist: (provider, build) => {
         this.reservations.unlist(provider, build);
@@ -85,7 +88,8 @@ export class Router {
       fault: (provider) => this.faults.record(provider),
       pace: (provider) => this.#measurements.paces.of(provider),
       measured: (provider, build) => this.#measurements.speeds.of(provider, build),
-    });
+    };
+    this.fleet = new Fleet(options.suite, records, options.minStreamTps);
     this.#queue = new Queue(options.queueDepth);
     this.#chooser = new MachineChooser({
       fleet: this.fleet,

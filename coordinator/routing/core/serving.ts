@@ -5,6 +5,8 @@ import type { ProviderView } from './fleet.ts';
 import type { MeasuredSpeed } from './measured-speeds.ts';
 import type { SlotPromises } from './reservations.ts';
 import { speedBounds } from './speed-bounds.ts';
+import { type Strain, strainOf } from './strain.ts';
+import { uncrowdedStreams } from './stream-floor.ts';
 
 /**
  * State about a provider that outlasts its presence in the fleet: promised jobs, faults and
@@ -27,10 +29,21 @@ export type ClosedReason =
   | 'flooding'
   | 'draining'
   | 'memory_pressure'
+  | 'thermal_critical'
   | 'closed'
   | 'paused'
   | 'suite'
-  | 'slot_failed';
+  | 'slot_failed'
+  | 'model_too_large'
+  | 'free_memory';
+
+interface ServingParts {
+  readonly provider: ProviderView;
+  readonly slot: Slot;
+  readonly suite: string;
+  readonly memory: ProviderRecords;
+  readonly minStreamTps: number;
+}
 
 const AS_MEASURED: Readonly<Pace> = { slowdown: 1 };
 
@@ -49,6 +62,10 @@ export class Serving {
   readonly contextTokens: number;
   readonly freeTokens: number;
   readonly maxConcurrency: number;
+  /** Number of jobs from which their answers become slower than the network wants. */
+  readonly uncrowded: number;
+  /** Penalties for the state of the computer; undefined if it reports no disadvantage. */
+  readonly strain: Strain | undefined;
   /** Jobs that the provider reported. */
   readonly reportedJobs: number;
   readonly loadMs: number;
@@ -61,12 +78,7 @@ export class Serving {
   readonly #promised: SlotPromises;
   readonly #fault: Readonly<FaultRecord>;
 
-  constructor({
-    provider,
-    slot,
-    suite,
-    memory,
-  }: { provider: ProviderView; slot: Slot; suite: string; memory: ProviderRecords }) {
+  constructor({ provider, slot, suite, memory, minStreamTps }: ServingParts) {
     this.provider = provider;
     this.slot = slot;
     this.id = provider.id;
@@ -81,7 +93,16 @@ export class Serving {
     const bounds = speedBounds(provider.machine.chip, slot.build)[
       seen.tokenMs > 0 ? 'measured' : 'unmeasured'
     ];
-    this.#tokenMs = Math.max(1_000 / slot.decodeTps, bounds.tokenMs, seen.tokenMs);
+    const aloneMs = Math.max(1_000 / slot.decodeTps, bounds.tokenMs);
+    this.#tokenMs = Math.max(aloneMs, seen.tokenMs);
+    this.uncrowded = uncrowdedStreams(
+      {
+        aloneTps: 1_000 / aloneMs,
+        measuredTps: seen.tokenMs > 0 ? 1_000 / seen.tokenMs : undefined,
+      },
+      minStreamTps,
+    );
+    this.strain = strainOf(provider.conditions);
     this.#promptTokenMs = Math.max(1_000 / slot.prefillTps, bounds.promptTokenMs);
     this.#pace = memory.pace(provider.id);
     this.#tokenPace = seen.tokenMs > 0 ? AS_MEASURED : this.#pace;
@@ -135,9 +156,25 @@ function closedBy(provider: ProviderView, slot: Slot, suite: string): ClosedReas
   if (provider.silent) return 'silent';
   if (provider.flooding) return 'flooding';
   if (provider.draining) return drainingGate(provider.closedFor);
+  if (provider.conditions?.thermal === 'critical') return 'thermal_critical';
   if (provider.isPaused) return 'paused';
   if (provider.suite !== suite) return 'suite';
-  return slot.state === 'failed' ? 'slot_failed' : undefined;
+  if (slot.state === 'failed') return 'slot_failed';
+  return slot.state === 'cold' ? memoryGate(provider, slot) : undefined;
+}
+
+/** Machines report their memory in GiB. */
+const MB_PER_GIB = 2 ** 30 / 1e6;
+
+/** The gate of a model that its machine cannot load, by the figures of the machine itself. */
+function memoryGate(
+  { machine, conditions }: ProviderView,
+  { memoryMb }: Slot,
+): 'model_too_large' | 'free_memory' | undefined {
+  if (memoryMb === undefined) return undefined;
+  if (memoryMb > machine.memoryGb * MB_PER_GIB) return 'model_too_large';
+  const { freeMemoryMb = memoryMb } = conditions ?? {};
+  return memoryMb > freeMemoryMb ? 'free_memory' : undefined;
 }
 
 /** `closedFor` is the reason that the machine states; undefined if it states none. */

@@ -80,7 +80,7 @@ export class WarmPool {
     else if (before !== undefined && now < before.until) return undefined;
     const warm = open
       .filter(({ slot }) => slot.state !== 'cold')
-      .reduce((sum, { maxConcurrency }) => sum + maxConcurrency, 0);
+      .reduce((sum, { maxConcurrency, uncrowded }) => sum + Math.min(maxConcurrency, uncrowded), 0);
     if (warm >= wanted) return undefined;
     const cold = open.filter((serving) => serving.slot.state === 'cold' && !serving.isBroken(now));
     const best = cold.sort(
