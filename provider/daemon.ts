@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
+import type { Conditions } from '#bus-schemas';
 import { type MetricsAddress, offerMetrics } from '#observability';
 import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
 import { type AgentObserver, startAgent } from './agent/agent.ts';
@@ -40,6 +41,8 @@ export interface Daemon extends AsyncDisposable {
   readonly linkFault: string | undefined;
   /** While it drains, the machine completes its jobs and accepts no new ones. */
   setDraining(draining: boolean, reason?: ClosureReason): void;
+  /** Announces the state of the computer. */
+  setConditions(conditions: Conditions): void;
   /** Accepts no new jobs and waits until the running ones have ended, `timeoutMs` at most. */
   drain(timeoutMs: number): Promise<void>;
 }
@@ -116,6 +119,7 @@ export async function startDaemon({
       return leaf.link.fault;
     },
     setDraining: agent.setDraining,
+    setConditions: agent.setConditions,
     drain: (timeoutMs) => agent.drain(timeoutMs),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };

@@ -177,6 +177,7 @@ class Simulation implements SimulatedEngine {
       decodeTps: tps * boasts,
       prefillTps: prefillTps(this.#chip, build) * boasts,
       loadMs: loadMs(build),
+      memoryMb: Math.round(1_000 * build.weightsGb),
       traits: [...build.traits],
     };
   }

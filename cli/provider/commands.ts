@@ -145,6 +145,7 @@ async function provide({
     engine,
     log,
     setDraining: daemon.setDraining,
+    setConditions: daemon.setConditions,
   });
   // The first pulse comes before this report: it says whether the machine is closed from the start.
   using _reports = channel.serve({ daemon, engine, door: opened.door });

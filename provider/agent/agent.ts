@@ -5,6 +5,7 @@ import {
   Cancel,
   Challenge,
   CodecError,
+  type Conditions,
   DemandReport,
   Flow,
   JobOrder,
@@ -59,6 +60,8 @@ export interface Agent extends AsyncDisposable {
   readonly receiptsWaiting: number;
   /** `reason` is announced: a setting of the owner, or a state of the computer. */
   setDraining(draining: boolean, reason?: ClosureReason): void;
+  /** The next message announces it; a new thermal state is announced at once. */
+  setConditions(conditions: Conditions): void;
   /** Makes a new sealing key, which replaces the current one as soon as the network trusts it. */
   rotateKeys(): Promise<void>;
   /** Accepts no new jobs and waits until the running ones have ended, `timeoutMs` at most. */
@@ -112,6 +115,7 @@ export async function startAgent({
   });
   let draining = false;
   let closedFor: ClosureReason | undefined;
+  let conditions: Conditions | undefined;
   const announcer = stack.use(
     new Announcer({
       engine,
@@ -122,6 +126,7 @@ export async function startAgent({
       sealingKey: () => keys.announced,
       isDraining: () => draining,
       closedFor: () => closedFor,
+      conditions: () => conditions,
       isPrivate,
     }),
   );
@@ -198,6 +203,11 @@ export async function startAgent({
       return receipts.size;
     },
     setDraining,
+    setConditions: (read) => {
+      const isNewHeat = read.thermal !== conditions?.thermal;
+      conditions = read;
+      if (isNewHeat) announcer.changed();
+    },
     rotateKeys: async () => {
       await keys.rotate();
       attester.ask();

@@ -2,6 +2,7 @@ import {
   type Announcement,
   Beat,
   Capacity,
+  type Conditions,
   Hello,
   MAX_JOBS_NAMED,
   newSessionId,
@@ -20,6 +21,8 @@ export interface AnnouncerOptions {
   readonly isDraining: () => boolean;
   /** Why the machine drains; undefined if it does not, or if its owner paused it. */
   readonly closedFor: () => string | undefined;
+  /** The state of the computer; undefined if it is not known. */
+  readonly conditions: () => Conditions | undefined;
   readonly isPrivate: boolean;
   readonly random: () => number;
 }
@@ -63,10 +66,17 @@ export class Announcer implements Disposable {
   changed(): void {
     this.#change ??= setTimeout(() => {
       this.#change = undefined;
-      const { session, sequence, draining, closedFor, slots } = this.#announcement();
+      const { session, sequence, draining, closedFor, conditions, slots } = this.#announcement();
       this.#options.publish(
         providerSubjects.up('capacity'),
-        Capacity.encode({ session, sequence, draining, ...(closedFor && { closedFor }), slots }),
+        Capacity.encode({
+          session,
+          sequence,
+          draining,
+          ...(closedFor && { closedFor }),
+          ...(conditions && { conditions }),
+          slots,
+        }),
       );
     }, GATHER_MS);
   }
@@ -85,12 +95,14 @@ export class Announcer implements Disposable {
   #announcement(): Announcement {
     const { engine, jobsOf, sealingKey, agentVersion, isDraining, isPrivate } = this.#options;
     const closedFor = this.#options.closedFor();
+    const conditions = this.#options.conditions();
     this.#sequence += 1;
     return {
       session: this.#session,
       sequence: this.#sequence,
       draining: isDraining(),
       ...(closedFor !== undefined && { closedFor }),
+      ...(conditions !== undefined && { conditions }),
       ...(isPrivate && { privateOnly: true }),
       slots: engine
         .slots()

@@ -43,7 +43,7 @@ export function modelsThatFit<M extends NamedModel>(
 }
 
 /** Memory for the weights of a model and its least cache, in bytes. */
-function leastBytes(model: DecoderModel, backend: Memory['backend']): number {
+export function leastBytes(model: DecoderModel, backend: Memory['backend']): number {
   const tokens = Math.min(LEAST_CONTEXT, model.shape.contextTokens);
   return model.weightBytes + tokens * kvBytesPerToken(model, backend);
 }

@@ -7,6 +7,7 @@ import { tryOut } from './decoders/try-out.ts';
 import { type GenerationRequest, RequestRefused, type Sequence, type Sink } from './engine.ts';
 import { Generation } from './generation.ts';
 import { type Guard, loadLimitMs, unguarded } from './guarded-work.ts';
+import { leastBytes } from './memory-fit.ts';
 import { type Constraint, formatOf, GrammarError, Grammars } from './sampling/grammars.ts';
 import { type Running, Scheduler, type Speeds } from './scheduling/scheduler.ts';
 
@@ -93,7 +94,7 @@ export class ModelRunner implements AsyncDisposable {
   }
 
   slot(): Slot {
-    const { model, maxConcurrency } = this.#options;
+    const { model, backend, maxConcurrency } = this.#options;
     const scheduler = this.#loaded?.scheduler;
     const { prefillTps = 0, decodeTps = 0 } = scheduler?.speeds ?? {};
     const running = scheduler?.running ?? 0;
@@ -108,6 +109,7 @@ export class ModelRunner implements AsyncDisposable {
       decodeTps,
       prefillTps,
       loadMs: Math.round(this.#loadMs),
+      memoryMb: megabytes(leastBytes(model, backend)),
       traits: [...model.traits],
     };
   }

@@ -4,6 +4,7 @@ import type { ClosureReason, GuestNote } from '../reasons.ts';
 import type { Closed, DoorInput } from './door.ts';
 import {
   type ModelUse,
+  type PressureLevel,
   RELIEF_STEPS,
   type ReliefOrder,
   type ReliefStep,
@@ -38,6 +39,7 @@ export class MemoryGuard implements DoorInput, Disposable {
   readonly #canUnload: boolean;
   #state = WITHOUT_PRESSURE;
   #isWatched = true;
+  #level: PressureLevel | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: MemoryGuardOptions) {
@@ -56,6 +58,11 @@ export class MemoryGuard implements DoorInput, Disposable {
     return this.#state.step === 'caches' ? ['memory_caches'] : [];
   }
 
+  /** The last reading; undefined before it, and if the system does not report the pressure. */
+  get level(): PressureLevel | undefined {
+    return this.#level;
+  }
+
   closedAt(): Closed | undefined {
     const reason = reasons[this.#state.step];
     if (reason === undefined) return undefined;
@@ -65,6 +72,7 @@ export class MemoryGuard implements DoorInput, Disposable {
   /** Reads the pressure once. `now` is in milliseconds on a clock that is never set. */
   async look(now: number): Promise<void> {
     const level = await this.#options.read();
+    this.#level = level;
     this.#isWatched = level !== undefined;
     const before = this.#state.step;
     const { state, orders } = relieve(

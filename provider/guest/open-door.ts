@@ -1,4 +1,8 @@
+import type { Conditions } from '#bus-schemas';
+import { conditionsOf } from './conditions.ts';
+import { CpuLoad } from './cpu-load.ts';
 import { Door, type DoorInput, type DoorOptions } from './door.ts';
+import { freeMemoryReader } from './free-memory.ts';
 import { ALWAYS, type GuestSettings } from './guest-settings.ts';
 import { MemoryGuard, type MemoryGuardOptions } from './memory-guard.ts';
 import { Polled } from './polled.ts';
@@ -12,6 +16,8 @@ interface OpenDoorOptions
   extends Omit<MemoryGuardOptions, 'read'>,
     Pick<DoorOptions, 'setDraining'> {
   readonly settings: GuestSettings;
+  /** Announces the state of the computer. */
+  readonly setConditions: (conditions: Conditions) => void;
 }
 
 /** Time between two readings of power and user, in milliseconds. Each starts a program on macOS. */
@@ -28,11 +34,13 @@ export async function openDoor({
   engine,
   log,
   setDraining,
+  setConditions,
 }: OpenDoorOptions): Promise<WatchedDoor> {
   const { schedule = ALWAYS, onlyOnPower = false, batteryFloor = 0, yieldToUser = 0 } = settings;
   using opened = new DisposableStack();
   const inputs: DoorInput[] = [];
-  inputs.push(opened.use(MemoryGuard.watch({ read: pressureReader(), engine, log })));
+  const memory = opened.use(MemoryGuard.watch({ read: pressureReader(), engine, log }));
+  inputs.push(memory);
   if (schedule !== ALWAYS) inputs.push(new Hours(parseSchedule(schedule)));
   const power = opened.use(await Polled.start(powerReader(), POLL_MS));
   if (onlyOnPower || batteryFloor > 0)
@@ -49,6 +57,22 @@ export async function openDoor({
       return inhibitor.notes;
     },
   };
+  const cpu = new CpuLoad();
+  const freeMemory = freeMemoryReader();
+  const announce = async () => {
+    const isBusy = engine.slots().some(({ running, waiting }) => running + waiting > 0);
+    setConditions(
+      conditionsOf({
+        power: power.value,
+        pressure: memory.level,
+        freeBytes: await freeMemory(),
+        cpuLoad: cpu.look(isBusy),
+      }),
+    );
+  };
+  await announce();
+  const announcing = setInterval(() => void announce(), POLL_MS);
+  opened.defer(() => clearInterval(announcing));
   const door = new Door({ inputs, setDraining, ...(settings.allowSleep !== true && { awake }) });
   const resources = opened.move();
   return { door, [Symbol.dispose]: () => resources.dispose() };

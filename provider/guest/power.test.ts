@@ -11,6 +11,8 @@ describe('the power of a Linux computer', () => {
   });
   afterEach(() => rm(folder, { recursive: true }));
 
+  const powerOf = (supplies: string) => linuxPower(supplies, join(folder, 'platform_profile'));
+
   async function supply(name: string, fields: Readonly<Record<string, string>>): Promise<void> {
     await mkdir(join(folder, name));
     for (const [file, text] of Object.entries(fields))
@@ -26,28 +28,36 @@ describe('the power of a Linux computer', () => {
       status: 'Discharging',
       capacity: '90',
     });
-    expect(await linuxPower(folder)).toEqual({ isOnBattery: true, percent: 41 });
+    expect(await powerOf(folder)).toEqual({ isOnBattery: true, percent: 41 });
   });
 
   test('is the adapter while it is connected, also if the battery is discharged beside it', async () => {
     await supply('ADP1', { type: 'USB', online: '1' });
     await supply('BAT0', { type: 'Battery', status: 'Discharging', capacity: '41' });
-    expect(await linuxPower(folder)).toEqual({ isOnBattery: false, percent: 41 });
+    expect(await powerOf(folder)).toEqual({ isOnBattery: false, percent: 41 });
   });
 
   test('is mains power without a battery of the computer', async () => {
-    expect(await linuxPower(folder)).toEqual({ isOnBattery: false, percent: undefined });
+    expect(await powerOf(folder)).toEqual({ isOnBattery: false, percent: undefined });
     await supply('mouse', {
       type: 'Battery',
       scope: 'Device',
       status: 'Discharging',
       capacity: '9',
     });
-    expect(await linuxPower(folder)).toEqual({ isOnBattery: false, percent: undefined });
+    expect(await powerOf(folder)).toEqual({ isOnBattery: false, percent: undefined });
+  });
+
+  test.each([
+    ['low-power', true],
+    ['balanced', false],
+  ])('is saved with the profile %s: %s', async (profile, savesPower) => {
+    await writeFile(join(folder, 'platform_profile'), `${profile}\n`);
+    expect(await powerOf(folder)).toMatchObject({ savesPower });
   });
 
   test('is unknown without the folder of power supplies', async () => {
-    expect(await linuxPower(join(folder, 'missing'))).toBeUndefined();
+    expect(await powerOf(join(folder, 'missing'))).toBeUndefined();
   });
 });
 
@@ -110,4 +120,16 @@ test('a machine with a floor of 100 percent opens with a full battery', () => {
     'battery_low',
     undefined,
   ]);
+});
+
+test.each([
+  [' lowpowermode         1\n', { savesPower: true }],
+  ['System-wide power settings:\n lowpowermode         0\n', { savesPower: false }],
+  [' displaysleep         10\n', {}],
+])('reads the mode that saves power from what pmset prints: %j', (settings, mode) => {
+  expect(macPower("Now drawing from 'AC Power'\n", settings)).toEqual({
+    isOnBattery: false,
+    percent: undefined,
+    ...mode,
+  });
 });

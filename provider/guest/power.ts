@@ -8,6 +8,8 @@ export interface PowerState {
   readonly isOnBattery: boolean;
   /** Charge of the fullest battery in percent; undefined without a battery. */
   readonly percent: number | undefined;
+  /** A mode of the system lowers the speed to save power; undefined if that is not known. */
+  readonly savesPower?: boolean | undefined;
 }
 
 /** Returns how the computer is powered at present; undefined if the system does not report it. */
@@ -52,12 +54,14 @@ export class PowerInput implements DoorInput {
 /** The reader for this system. */
 export const powerReader = (): PowerReader =>
   process.platform === 'darwin'
-    ? async () => macPower(await printedBy('pmset', ['-g', 'batt']))
+    ? async () =>
+        macPower(await printedBy('pmset', ['-g', 'batt']), await printedBy('pmset', ['-g']))
     : () => linuxPower();
 
 /** Reads Linux's folder of power supplies, one folder for each battery and each mains adapter. */
 export async function linuxPower(
   folder = '/sys/class/power_supply',
+  profileFile = '/sys/firmware/acpi/platform_profile',
 ): Promise<PowerState | undefined> {
   const names = await readdir(folder).catch(() => undefined);
   if (names === undefined) return undefined;
@@ -81,16 +85,31 @@ export async function linuxPower(
   return {
     isOnBattery: !hasMains && batteries.some(({ status }) => status === 'Discharging'),
     percent: charges.length === 0 ? undefined : Math.max(...charges),
+    ...(await linuxProfile(profileFile)),
   };
 }
 
-/** Reads what `pmset -g batt` prints; undefined if it does not name the source of power. */
-export function macPower(printed: string | undefined): PowerState | undefined {
+const linuxProfile = (file: string): Promise<Pick<PowerState, 'savesPower'>> =>
+  readFile(file, 'utf8').then(
+    (text) => ({ savesPower: text.trim() === 'low-power' }),
+    () => ({}),
+  );
+
+/**
+ * Reads what `pmset -g batt` and `pmset -g` print; undefined if the first does not name the source of
+ * power.
+ */
+export function macPower(
+  printed: string | undefined,
+  settings?: string | undefined,
+): PowerState | undefined {
   const source = /^Now drawing from '(.+)'/m.exec(printed ?? '')?.[1];
   if (source === undefined) return undefined;
   const percent = /\t(\d+)%;/.exec(printed ?? '')?.[1];
+  const mode = /^ *lowpowermode +(\d)/m.exec(settings ?? '')?.[1];
   return {
     isOnBattery: source === 'Battery Power',
     percent: percent === undefined ? undefined : Number(percent),
+    ...(mode !== undefined && { savesPower: mode === '1' }),
   };
 }

@@ -73,7 +73,7 @@ export function linuxReader({
 const textOf = (file: string): Promise<string> => readFile(file, 'utf8').catch(() => '');
 
 /** Path of the control group below the folder of all groups. */
-const groupOf = (text: string): string => /^0::(.*)$/m.exec(text)?.[1] ?? '/';
+export const groupOf = (text: string): string => /^0::(.*)$/m.exec(text)?.[1] ?? '/';
 
 function countsOf(pressure: string, events = '', at: number): Counts | undefined {
   const totalMs = (line: 'some' | 'full') =>
@@ -92,8 +92,14 @@ function levelBetween(before: Counts, now: Counts): PressureLevel {
 
 /** Reads what `memory_pressure -Q` prints; undefined if it does not name the free memory. */
 export function macLevel(printed: string | undefined): PressureLevel | undefined {
-  const free = /memory free percentage: (\d+)%/.exec(printed ?? '')?.[1];
+  const free = macFreePercent(printed);
   if (free === undefined) return undefined;
-  if (Number(free) < MAC_CRITICAL_BELOW) return 'critical';
-  return Number(free) < MAC_HIGH_BELOW ? 'high' : 'normal';
+  if (free < MAC_CRITICAL_BELOW) return 'critical';
+  return free < MAC_HIGH_BELOW ? 'high' : 'normal';
+}
+
+/** The free memory in percent that `memory_pressure -Q` prints. */
+export function macFreePercent(printed: string | undefined): number | undefined {
+  const free = /memory free percentage: (\d+)%/.exec(printed ?? '')?.[1];
+  return free === undefined ? undefined : Number(free);
 }

@@ -1,0 +1,29 @@
+import type { Conditions } from '#bus-schemas';
+import type { PressureLevel } from './memory-pressure.ts';
+import type { PowerState } from './power.ts';
+
+/** Readings of the computer, each undefined if the system does not report it. */
+export interface Readings {
+  readonly power: PowerState | undefined;
+  readonly pressure: PressureLevel | undefined;
+  /** Memory that could be used for a further model, in bytes. */
+  readonly freeBytes: number | undefined;
+  /** Share of all processor cores that other programs use. */
+  readonly cpuLoad: number | undefined;
+}
+
+const PRESSURE: Readonly<Record<PressureLevel, number>> = { normal: 0, high: 0.5, critical: 1 };
+const MB = 1e6;
+
+/** What the machine announces of its computer. */
+export function conditionsOf({ power, pressure, freeBytes, cpuLoad }: Readings): Conditions {
+  return {
+    ...(freeBytes !== undefined && { freeMemoryMb: Math.max(0, Math.floor(freeBytes / MB)) }),
+    ...(pressure !== undefined && { memoryPressure: PRESSURE[pressure] }),
+    ...(cpuLoad !== undefined && { cpuLoad: Math.round(100 * cpuLoad) / 100 }),
+    ...(power !== undefined && {
+      onBattery: power.isOnBattery,
+      ...(power.savesPower !== undefined && { lowPower: power.savesPower }),
+    }),
+  };
+}
