@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Arrival } from '#bus-schemas';
-import { MIN_STREAM_TPS } from '#coordinator/routing/core/stream-floor.ts';
 import { SeededRandom } from '#provider/engine/sampling/random.ts';
 import { FluidBound } from './fluid-bound.ts';
 import { type Demand, madeUpArrivals } from './made-up-arrivals.ts';
 import type { Clients, Incident, Scenario } from './scenarios.ts';
-import { type RequestOutcome, VirtualJob } from './virtual-job.ts';
+import { leastTokensPerSecond, type RequestOutcome, VirtualJob } from './virtual-job.ts';
 import { World, type WorldOptions } from './world.ts';
 
 export interface ReplayOptions extends WorldOptions {
@@ -23,7 +22,7 @@ export interface Report {
   readonly firstContentMs: { readonly p50: number; readonly p95: number; readonly p99: number };
   /** Speed of the served answers after their first content; p5 is exceeded by 95 % of them. */
   readonly tokensPerSecond: { readonly p5: number; readonly p50: number };
-  /** Share of the served answers that were slower than `MIN_STREAM_TPS`. */
+  /** Share of the served answers that were slower than `leastTokensPerSecond`. */
   readonly slowShare: number;
   /** Number of attempts at machines, divided by the number of requests including retries. */
   readonly attemptsPerRequest: number;
@@ -174,6 +173,7 @@ class Fates {
   readonly #refusedBy: Record<string, number> = {};
   #count = 0;
   #served = 0;
+  #slow = 0;
   #line = '';
 
   add(
@@ -188,6 +188,7 @@ class Fates {
       this.#served += 1;
       this.#firstContent.push(firstContentMs);
       this.#speeds.push(tokensPerSecond);
+      if (tokensPerSecond < leastTokensPerSecond) this.#slow += 1;
     } else this.#refusedBy[code] = (this.#refusedBy[code] ?? 0) + 1;
   }
 
@@ -195,7 +196,6 @@ class Fates {
     this.#flush();
     const firstContent = quantiles(this.#firstContent);
     const speed = quantiles(this.#speeds);
-    const slow = this.#speeds.filter((tps) => tps < MIN_STREAM_TPS).length;
     const servedShare = this.#count === 0 ? 1 : this.#served / this.#count;
     return {
       requests: this.#count,
@@ -204,7 +204,7 @@ class Fates {
       refusedBy: this.#refusedBy,
       firstContentMs: { p50: firstContent(0.5), p95: firstContent(0.95), p99: firstContent(0.99) },
       tokensPerSecond: { p5: speed(0.05), p50: speed(0.5) },
-      slowShare: this.#served === 0 ? 0 : slow / this.#served,
+      slowShare: this.#served === 0 ? 0 : this.#slow / this.#served,
       digest: this.#hash.digest('hex'),
     };
   }

@@ -9,6 +9,7 @@ import {
   newJob,
   type Transition,
 } from '#coordinator/ingress/core/job-state.ts';
+import { MIN_STREAM_TPS } from '#coordinator/routing/core/stream-floor.ts';
 import type { VirtualMac, Work } from './virtual-mac.ts';
 import type { World } from './world.ts';
 
@@ -18,6 +19,9 @@ const HOP_MS = 1;
 const ZOMBIE_MS = 1_000;
 const REFUSED_FOR_MS = 1_000;
 const NO_PROGRESS = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
+
+/** The speed that routing wants for each answer by default. */
+export const leastTokensPerSecond = MIN_STREAM_TPS;
 
 /** How a request ended from the point of view of its client. */
 export interface RequestOutcome {
