@@ -43,6 +43,8 @@ export interface Daemon extends AsyncDisposable {
   setDraining(draining: boolean, reason?: ClosureReason): void;
   /** Announces the state of the computer. */
   setConditions(conditions: Conditions): void;
+  /** Accepts only this share of the usual number of requests at the same time. */
+  setStreamShare(share: number): void;
   /** Accepts no new jobs and waits until the running ones have ended, `timeoutMs` at most. */
   drain(timeoutMs: number): Promise<void>;
 }
@@ -120,6 +122,7 @@ export async function startDaemon({
     },
     setDraining: agent.setDraining,
     setConditions: agent.setConditions,
+    setStreamShare: agent.setStreamShare,
     drain: (timeoutMs) => agent.drain(timeoutMs),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };

@@ -36,6 +36,8 @@ export const CLOSURE_REASONS = [
   'memory_refuse',
   'memory_unload',
   'memory_end',
+  /** The computer reports a critical temperature. */
+  'heat',
   /** It is none of the hours in which the machine serves. */
   'schedule',
   'on_battery',
@@ -53,6 +55,7 @@ export const closedTexts: Readonly<Record<ClosureReason, string>> = {
     'the memory of this computer is short, so models without requests are unloaded. It opens when other programs need less of it.',
   memory_end:
     'the memory of this computer is almost full, so running answers were ended and their models unloaded. It opens when other programs need less of it.',
+  heat: 'the computer is too hot. It opens when it has cooled down.',
   schedule: 'your schedule (--schedule) excludes this hour.',
   on_battery:
     'the computer runs on battery (--only-on-power). It opens when it has mains power again.',
@@ -66,6 +69,9 @@ export const GUEST_NOTES = [
   /** The first step of relief. */
   'memory_caches',
   'memory_unwatched',
+  /** The steps of the heat guard before it closes the machine. */
+  'heat_half',
+  'heat_quarter',
   'power_unknown',
   'user_unknown',
   'sleep_not_prevented',
@@ -76,6 +82,10 @@ export const noteTexts: Readonly<Record<GuestNote, string>> = {
   memory_caches: 'The memory of this computer is short, so cached conversations were removed.',
   memory_unwatched:
     'This system does not report how short its memory is, so models stay in it until it is full.',
+  heat_half:
+    'The computer is hot, so it accepts half as many requests at the same time, until it has cooled down.',
+  heat_quarter:
+    'The computer is still hot, so it accepts a quarter of its requests at the same time, until it has cooled down.',
   power_unknown:
     'This system does not report whether it runs on battery, so --only-on-power and --battery-floor have no effect.',
   user_unknown:

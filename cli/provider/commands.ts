@@ -146,6 +146,7 @@ async function provide({
     log,
     setDraining: daemon.setDraining,
     setConditions: daemon.setConditions,
+    setStreamShare: daemon.setStreamShare,
   });
   // The first pulse comes before this report: it says whether the machine is closed from the start.
   using _reports = channel.serve({ daemon, engine, door: opened.door });

@@ -350,6 +350,29 @@ describe('an order that cannot be fulfilled is refused with a reason', () => {
       sendDown(Cancel, 'cancel', { job: id, attempt: 1, reason: 'client_gone' });
     await vi.waitFor(() => expect(engine.running).toBe(0));
   });
+
+  test('when it is hot and a smaller number of places is taken, which it announces', async () => {
+    agent.setStreamShare(0.5);
+    agent.setConditions({ thermal: 'serious' });
+    await vi.waitFor(() => {
+      const { conditions, slots } = receivedOn(Capacity, 'up.capacity').at(-1) ?? {};
+      expect(conditions).toEqual({ thermal: 'serious' });
+      expect(slots?.[0]?.maxConcurrency).toBe(1);
+    });
+    const running = await makeJob({}, { chat: { ...chat, max_tokens: 1_000 } });
+    sendDown(JobOrder, 'job', running.order);
+    await vi.waitFor(() => expect(engine.running).toBe(1));
+    const job = await makeJob();
+    sendDown(JobOrder, 'job', job.order);
+    expect(await refusal(job)).toBe('queue_full');
+    agent.setStreamShare(1);
+    const later = await makeJob({}, { chat: { ...chat, max_tokens: 1_000 } });
+    sendDown(JobOrder, 'job', later.order);
+    await vi.waitFor(() => expect(engine.running).toBe(2));
+    for (const { id } of [running, later])
+      sendDown(Cancel, 'cancel', { job: id, attempt: 1, reason: 'client_gone' });
+    await vi.waitFor(() => expect(engine.running).toBe(0));
+  });
 });
 
 test('a report on an unknown job is answered with unknown_job', async () => {

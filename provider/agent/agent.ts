@@ -26,6 +26,7 @@ import type { ClosureReason } from '../reasons.ts';
 import { Announcer } from './announcer.ts';
 import { Attester, type Identity } from './attester.ts';
 import { JobDesk, type JobDeskOptions } from './job-desk.ts';
+import { limitedSlots } from './limited-slots.ts';
 import { ReceiptKeeper } from './receipts.ts';
 import { SealingKeys } from './sealing-keys.ts';
 
@@ -62,6 +63,8 @@ export interface Agent extends AsyncDisposable {
   setDraining(draining: boolean, reason?: ClosureReason): void;
   /** The next message announces it; a new thermal state is announced at once. */
   setConditions(conditions: Conditions): void;
+  /** Accepts and announces only this share of the usual number of requests at the same time. */
+  setStreamShare(share: number): void;
   /** Makes a new sealing key, which replaces the current one as soon as the network trusts it. */
   rotateKeys(): Promise<void>;
   /** Accepts no new jobs and waits until the running ones have ended, `timeoutMs` at most. */
@@ -100,8 +103,11 @@ export async function startAgent({
       log,
     }),
   );
+  let streamShare = 1;
+  const slots = () => limitedSlots(engine.slots(), streamShare);
   const desk = new JobDesk({
     engine,
+    slots,
     recipients: () => keys.recipients,
     log,
     clock,
@@ -119,6 +125,7 @@ export async function startAgent({
   const announcer = stack.use(
     new Announcer({
       engine,
+      slots,
       publish,
       random,
       agentVersion: AGENT_VERSION,
@@ -207,6 +214,10 @@ export async function startAgent({
       const isNewHeat = read.thermal !== conditions?.thermal;
       conditions = read;
       if (isNewHeat) announcer.changed();
+    },
+    setStreamShare: (share) => {
+      streamShare = share;
+      announcer.changed();
     },
     rotateKeys: async () => {
       await keys.rotate();

@@ -7,12 +7,15 @@ import {
   MAX_JOBS_NAMED,
   newSessionId,
   providerSubjects,
+  type Slot,
   SUITE_ID,
 } from '#bus-schemas';
 import type { Engine } from '../engine/engine.ts';
 
 export interface AnnouncerOptions {
   readonly engine: Engine;
+  /** The slots to announce. */
+  readonly slots: () => readonly Slot[];
   /** The ids of the jobs that a build works on. */
   readonly jobsOf: (build: string) => string[];
   readonly sealingKey: () => Uint8Array;
@@ -93,7 +96,8 @@ export class Announcer implements Disposable {
   }
 
   #announcement(): Announcement {
-    const { engine, jobsOf, sealingKey, agentVersion, isDraining, isPrivate } = this.#options;
+    const { engine, slots, jobsOf, sealingKey, agentVersion, isDraining, isPrivate } =
+      this.#options;
     const closedFor = this.#options.closedFor();
     const conditions = this.#options.conditions();
     this.#sequence += 1;
@@ -104,9 +108,10 @@ export class Announcer implements Disposable {
       ...(closedFor !== undefined && { closedFor }),
       ...(conditions !== undefined && { conditions }),
       ...(isPrivate && { privateOnly: true }),
-      slots: engine
-        .slots()
-        .map((slot) => ({ ...slot, jobs: jobsOf(slot.build).slice(0, MAX_JOBS_NAMED) })),
+      slots: slots().map((slot) => ({
+        ...slot,
+        jobs: jobsOf(slot.build).slice(0, MAX_JOBS_NAMED),
+      })),
       agentVersion,
       machine: engine.machine,
       engine: engine.name,

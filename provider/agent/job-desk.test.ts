@@ -26,6 +26,7 @@ test('an exception in the engine refuses only its job, and its message reaches n
   const said: Out[] = [];
   const desk = new JobDesk({
     engine,
+    slots: () => engine.slots(),
     recipients: () => [recipient],
     send: (_ingress, _job, out) => void said.push(out),
     sign: (receipt) => receipt,

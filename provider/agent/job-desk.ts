@@ -13,6 +13,7 @@ import {
   type Refusal,
   RefusalDetail,
   type RelayRecipient,
+  type Slot,
   SUITE_ID,
 } from '#bus-schemas';
 import { type Engine, RequestRefused } from '../engine/engine.ts';
@@ -25,6 +26,8 @@ import { RequestAssembly } from './request-assembly.ts';
 
 export interface JobDeskOptions {
   readonly engine: Engine;
+  /** The slots by which orders are admitted. */
+  readonly slots: () => readonly Slot[];
   /** Keys that a request may be sealed for, the current one first. */
   readonly recipients: () => readonly RelayRecipient[];
   readonly send: (ingress: string, job: string, out: Out) => void;
@@ -168,13 +171,13 @@ export class JobDesk {
 
   async #start(assembly: RequestAssembly, trace: AttemptTrace | undefined): Promise<void> {
     const { order } = assembly;
-    const { engine, recipients, clock, sign, onReceipt, send } = this.#options;
+    const { engine, slots, recipients, clock, sign, onReceipt, send } = this.#options;
     const refuse = (refused: Refused) => {
       trace?.refused(refused.reason);
       this.#refuse(order, refused);
     };
     if (order.suite !== SUITE_ID) return refuse({ reason: 'unsupported_suite' });
-    const slot = engine.slots().find(({ build }) => build === order.build);
+    const slot = slots().find(({ build }) => build === order.build);
     const admission = admit(order, slot, {
       draining: this.#draining,
       admitted: this.generating(order.build).length,

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { conditionsOf, type Readings } from './conditions.ts';
 
 const unknown: Readings = {
+  thermal: undefined,
   power: undefined,
   pressure: undefined,
   freeBytes: undefined,
@@ -18,12 +19,14 @@ test('what the system does not report is left out', () => {
 test('readings are announced in the units of the network', () => {
   expect(
     conditionsOf({
+      thermal: 'fair',
       power: { isOnBattery: true, percent: 50, savesPower: true },
       pressure: 'high',
       freeBytes: 5.5e9,
       cpuLoad: 0.123_4,
     }),
   ).toEqual({
+    thermal: 'fair',
     onBattery: true,
     lowPower: true,
     memoryPressure: 0.5,

@@ -1,9 +1,10 @@
-import type { Conditions } from '#bus-schemas';
+import type { Conditions, ThermalState } from '#bus-schemas';
 import type { PressureLevel } from './memory-pressure.ts';
 import type { PowerState } from './power.ts';
 
 /** Readings of the computer, each undefined if the system does not report it. */
 export interface Readings {
+  readonly thermal: ThermalState | undefined;
   readonly power: PowerState | undefined;
   readonly pressure: PressureLevel | undefined;
   /** Memory that could be used for a further model, in bytes. */
@@ -16,8 +17,15 @@ const PRESSURE: Readonly<Record<PressureLevel, number>> = { normal: 0, high: 0.5
 const MB = 1e6;
 
 /** What the machine announces of its computer. */
-export function conditionsOf({ power, pressure, freeBytes, cpuLoad }: Readings): Conditions {
+export function conditionsOf({
+  thermal,
+  power,
+  pressure,
+  freeBytes,
+  cpuLoad,
+}: Readings): Conditions {
   return {
+    ...(thermal !== undefined && { thermal }),
     ...(freeBytes !== undefined && { freeMemoryMb: Math.max(0, Math.floor(freeBytes / MB)) }),
     ...(pressure !== undefined && { memoryPressure: PRESSURE[pressure] }),
     ...(cpuLoad !== undefined && { cpuLoad: Math.round(100 * cpuLoad) / 100 }),

@@ -1,26 +1,26 @@
-import type { Conditions } from '#bus-schemas';
-import { conditionsOf } from './conditions.ts';
-import { CpuLoad } from './cpu-load.ts';
+import { ComputerWatch, type ComputerWatchOptions } from './computer-watch.ts';
 import { Door, type DoorInput, type DoorOptions } from './door.ts';
 import { freeMemoryReader } from './free-memory.ts';
 import { ALWAYS, type GuestSettings } from './guest-settings.ts';
+import { HeatGuard, type HeatGuardOptions } from './heat-guard.ts';
 import { MemoryGuard, type MemoryGuardOptions } from './memory-guard.ts';
 import { Polled } from './polled.ts';
 import { PowerInput, powerReader } from './power.ts';
 import { pressureReader } from './pressure-reader.ts';
 import { Hours, parseSchedule } from './schedule.ts';
 import { inhibitorCommand, SleepInhibitor } from './sleep-inhibitor.ts';
+import { thermalReader } from './thermal-reader.ts';
 import { idleReader, UserInput } from './user-activity.ts';
 
 interface OpenDoorOptions
   extends Omit<MemoryGuardOptions, 'read'>,
+    Pick<HeatGuardOptions, 'setStreamShare'>,
+    Pick<ComputerWatchOptions, 'setConditions'>,
     Pick<DoorOptions, 'setDraining'> {
   readonly settings: GuestSettings;
-  /** Announces the state of the computer. */
-  readonly setConditions: (conditions: Conditions) => void;
 }
 
-/** Time between two readings of power and user, in milliseconds. Each starts a program on macOS. */
+/** Time between two readings of the computer and its user, in milliseconds. Each starts a program on macOS. */
 const POLL_MS = 5_000;
 
 /** A door with the inputs that the owner has set, which end with it. */
@@ -35,12 +35,14 @@ export async function openDoor({
   log,
   setDraining,
   setConditions,
+  setStreamShare,
 }: OpenDoorOptions): Promise<WatchedDoor> {
   const { schedule = ALWAYS, onlyOnPower = false, batteryFloor = 0, yieldToUser = 0 } = settings;
   using opened = new DisposableStack();
   const inputs: DoorInput[] = [];
   const memory = opened.use(MemoryGuard.watch({ read: pressureReader(), engine, log }));
-  inputs.push(memory);
+  const heat = new HeatGuard({ setStreamShare, log });
+  inputs.push(memory, heat);
   if (schedule !== ALWAYS) inputs.push(new Hours(parseSchedule(schedule)));
   const power = opened.use(await Polled.start(powerReader(), POLL_MS));
   if (onlyOnPower || batteryFloor > 0)
@@ -57,22 +59,20 @@ export async function openDoor({
       return inhibitor.notes;
     },
   };
-  const cpu = new CpuLoad();
-  const freeMemory = freeMemoryReader();
-  const announce = async () => {
-    const isBusy = engine.slots().some(({ running, waiting }) => running + waiting > 0);
-    setConditions(
-      conditionsOf({
-        power: power.value,
-        pressure: memory.level,
-        freeBytes: await freeMemory(),
-        cpuLoad: cpu.look(isBusy),
-      }),
-    );
-  };
-  await announce();
-  const announcing = setInterval(() => void announce(), POLL_MS);
-  opened.defer(() => clearInterval(announcing));
+  opened.use(
+    await ComputerWatch.start(
+      {
+        readThermal: thermalReader(),
+        readFreeMemory: freeMemoryReader(),
+        power: () => power.value,
+        pressure: () => memory.level,
+        heat,
+        engine,
+        setConditions,
+      },
+      POLL_MS,
+    ),
+  );
   const door = new Door({ inputs, setDraining, ...(settings.allowSleep !== true && { awake }) });
   const resources = opened.move();
   return { door, [Symbol.dispose]: () => resources.dispose() };

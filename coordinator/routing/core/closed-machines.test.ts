@@ -27,6 +27,7 @@ const gates = (router: Router) =>
 test.each([
   [undefined, 'draining'],
   ['memory_unload', 'memory_pressure'],
+  ['heat', 'thermal_critical'],
   ['schedule', 'closed'],
   ['a reason of a newer machine', 'closed'],
 ])('a machine that is closed because of %s fails the gate %s', (closedFor, gate) => {

@@ -180,6 +180,7 @@ function memoryGate(
 /** `closedFor` is the reason that the machine states; undefined if it states none. */
 function drainingGate(closedFor: string | undefined): ClosedReason {
   if (closedFor === undefined) return 'draining';
+  if (closedFor === 'heat') return 'thermal_critical';
   return closedFor.startsWith('memory_') ? 'memory_pressure' : 'closed';
 }
 
