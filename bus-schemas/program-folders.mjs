@@ -39,3 +39,14 @@ export function cacheFolder(env, program = PROGRAM) {
  */
 export const homeFolder = (env, program = PROGRAM) =>
   resolve(env['DINF_HOME'] || (isCheckout(program) ? '.dinf' : join(homedir(), '.dinf')));
+
+/** Digits of a package's digest in the folder name of a version. */
+const DIGEST_DIGITS = 8;
+
+/**
+ * Returns the name of the folder into which the installer of a network puts one version. Two
+ * packages with the same version number are different versions.
+ * @param {{ version: string, sha256: string }} offered
+ */
+export const versionFolder = ({ version, sha256 }) =>
+  `${version}-${sha256.slice(0, DIGEST_DIGITS)}`;

@@ -3,15 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { hex } from '../bytes.ts';
-import { CODE_FOLDERS, codeHash } from './code-hash.ts';
+import { codeHash } from './code-hash.ts';
 
 let root: string;
 const write = (name: string, text: string) => writeFileSync(join(root, name), text);
 const digest = () => hex(codeHash(root));
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'dinf-code-'));
-  for (const folder of CODE_FOLDERS) mkdirSync(join(root, folder));
-  write('package.json', '{}');
+  for (const folder of ['provider', 'native']) mkdirSync(join(root, folder));
+  write('package.json', '{ "codeFolders": ["provider", "native"] }');
   write('npm-shrinkwrap.json', '{}');
   write('provider/agent.js', 'serve();');
 });
@@ -42,3 +42,17 @@ test('tests and what was built on the machine do not change the digest', () => {
   write('native/build/cpu.json', '{}');
   expect(digest()).toBe(before);
 });
+
+test('a release that leaves a folder out of its list has another digest', () => {
+  const before = digest();
+  write('package.json', '{ "codeFolders": ["provider"] }');
+  expect(digest()).not.toBe(before);
+});
+
+test.each(['{}', '{ "codeFolders": [] }', '{ "codeFolders": ["../other"] }'])(
+  'a release with the list %s has no digest',
+  (manifest) => {
+    write('package.json', manifest);
+    expect(digest).toThrow();
+  },
+);

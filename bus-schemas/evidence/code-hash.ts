@@ -1,33 +1,22 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
+import { Type } from 'typebox';
+import { Value } from 'typebox/value';
 
-/**
- * Folders of this program that a provider runs. Tests, fixtures and files that are built on the
- * machine do not belong to them.
- */
-export const CODE_FOLDERS = [
-  'bin',
-  'bus-schemas',
-  'cli',
-  'http-api',
-  'native',
-  'observability',
-  'provider',
-  'tiny-model',
-];
 /** The exact packages: npm puts npm-shrinkwrap.json into a package, and package-lock.json never. */
 const LOCKS = ['package-lock.json', 'npm-shrinkwrap.json'];
 const CODE = /\.(ts|js|mjs|json|c|cc|cpp|h|hpp|m|mm|metal|gyp|gypi)$/;
 const NOT_CODE = /(\.test\.ts|-under-test\.ts)$|(^|\/)(build|fixtures|vectors)\//;
 
 /**
- * Returns the SHA-256 digest over the names and digests of the files, in order. It is the same on
+ * Returns the SHA-256 digest over the names and digests of the files, in order. Tests, fixtures and
+ * files that are built on the machine do not belong to them. It is the same on
  * all machines with the same release in the same form: a checkout runs TypeScript and an installed
  * package JavaScript, so the coordinator must know both as releases.
  */
 export function codeHash(root = resolve(import.meta.dirname, '../..')): Uint8Array {
-  const names = CODE_FOLDERS.flatMap((folder) =>
+  const names = codeFolders(root).flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map(({ parentPath, name }) => relative(root, join(parentPath, name)).split(sep).join('/')),
@@ -45,3 +34,14 @@ export function codeHash(root = resolve(import.meta.dirname, '../..')): Uint8Arr
   }
   return hash.digest();
 }
+
+const Manifest = Type.Object({
+  codeFolders: Type.Array(Type.String({ pattern: '^[a-z][a-z0-9-]*$' }), { minItems: 1 }),
+});
+
+/**
+ * The folders of a release that a provider runs. Each release names its own in package.json, which
+ * the digest covers: so an older program computes the digest of a newer one as that does itself.
+ */
+const codeFolders = (root: string): readonly string[] =>
+  Value.Parse(Manifest, JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))).codeFolders;

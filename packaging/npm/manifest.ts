@@ -8,6 +8,7 @@ export interface RepositoryManifest {
   readonly dependencies: Readonly<Record<string, string>>;
   readonly optionalDependencies: Readonly<Record<string, string>>;
   readonly imports: Readonly<Record<string, string>>;
+  readonly codeFolders: readonly string[];
   readonly overrides: Readonly<Record<string, unknown>>;
 }
 
@@ -30,6 +31,7 @@ export function packageManifest(
     description,
     license,
     engines,
+    codeFolders,
     dependencies,
     optionalDependencies,
     overrides,
@@ -43,6 +45,7 @@ export function packageManifest(
     license,
     type: 'module',
     engines,
+    codeFolders,
     bin: { dinf: 'bin/dinf.mjs' },
     exports: {
       './client': { types: `./${client}.d.ts`, default: `./${client}.js` },

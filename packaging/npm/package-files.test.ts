@@ -83,6 +83,7 @@ test('every dependency, also of a dependency, is pinned to a version and a check
 test('package.json has neither scripts nor dependencies for development', () => {
   expect(Object.keys(read<object>('package.json')).toSorted()).toEqual([
     'bin',
+    'codeFolders',
     'dependencies',
     'description',
     'engines',
