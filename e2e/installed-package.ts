@@ -1,5 +1,15 @@
 import { execFile } from 'node:child_process';
-import { chmod, chown, copyFile, link, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  copyFile,
+  link,
+  mkdir,
+  mkdtemp,
+  realpath,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -56,7 +66,7 @@ export async function installPackage(): Promise<InstalledPackage> {
     folder,
     prefix,
     installer,
-    root: join(prefix, 'lib', 'node_modules', 'd-inference'),
+    root: dirname(dirname(await realpath(program))),
     home: user.home,
     dinf: async (args, env = {}) => {
       const { stdout, stderr } = await run(program, args, {
@@ -86,7 +96,7 @@ export async function installPackage(): Promise<InstalledPackage> {
 }
 
 /** Runs the line that the page of a network shows, in an empty home folder. */
-async function installByScript({
+export async function installByScript({
   packageFile,
   folder,
   prefix,

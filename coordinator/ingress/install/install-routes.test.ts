@@ -48,6 +48,11 @@ describe('the installer', () => {
     const file = await server.inject({ url: '/install/d-inference-0.1.0.tgz' });
     expect(file.body).toBe('a package');
     expect((await server.inject({ url: '/install/d-inference-9.9.9.tgz' })).statusCode).toBe(404);
+    expect((await server.inject({ url: '/install/offer.json' })).json()).toEqual({
+      version: '0.1.0',
+      sha256: offered.sha256,
+      bytes: 'a package'.length,
+    });
     const page = (await server.inject({ url: '/install' })).body;
     expect(page).toContain(createHash('sha256').update(reply.body).digest('hex'));
     expect(page).toContain(offered.sha256);
@@ -55,7 +60,12 @@ describe('the installer', () => {
 
   test('does not exist without a package', async () => {
     const server = serverWith({});
-    for (const url of ['/install', '/install.sh', '/install/d-inference-0.1.0.tgz'])
+    for (const url of [
+      '/install',
+      '/install.sh',
+      '/install/offer.json',
+      '/install/d-inference-0.1.0.tgz',
+    ])
       expect((await server.inject({ url })).json()).toMatchObject({
         error: { code: 'not_configured' },
       });

@@ -39,7 +39,7 @@ export interface InstallDeps {
   readonly publicUrl: string | undefined;
 }
 
-/** The installer for owners of machines, and the page with its digest. */
+/** The installer for owners of machines, the page with its digest, and what updates read. */
 export function addInstallRoutes(
   server: FastifyInstance,
   { offered, publicUrl }: InstallDeps,
@@ -63,6 +63,10 @@ export function addInstallRoutes(
     return reply
       .type('text/plain; charset=utf-8')
       .send(installPage({ url, scriptSha256: sha256Of(script), ...found }));
+  });
+  server.get('/install/offer.json', hidden, async () => {
+    const { version, sha256, bytes } = configured();
+    return { version, sha256, bytes: bytes.length };
   });
   server.get<{ Params: { name: string } }>('/install/:name', hidden, async (request, reply) => {
     const { bytes, version } = configured();

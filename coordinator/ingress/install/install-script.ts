@@ -1,3 +1,5 @@
+import { versionFolder } from '#bus-schemas/program-folders.mjs';
+
 export interface InstallFacts {
   /** URL of the API, without a slash at its end. */
   readonly url: string;
@@ -23,6 +25,8 @@ url=${quoted(url)}
 name=${quoted(`d-inference-${version}.tgz`)}
 sha256=${quoted(sha256)}
 prefix=\${DINF_PREFIX:-$HOME/.local}
+# Each version has a folder of its own, and the link in bin names the one in use.
+version=${quoted(versionFolder({ version, sha256 }))}
 get_node='Get Node 24 from https://nodejs.org/en/download, or with "brew install node@24".'
 
 fail() {
@@ -54,6 +58,12 @@ digest_of() {
     console.log(createHash("sha256").update(readFileSync(process.argv[1])).digest("hex"))' "$1"
 }
 
+use_version() {
+  mkdir -p "$prefix/bin"
+  ln -s "../lib/d-inference/$version/bin/dinf" "$prefix/bin/dinf.$$"
+  mv -f "$prefix/bin/dinf.$$" "$prefix/bin/dinf"
+}
+
 show_next() {
   program=$prefix/bin/dinf
   [ "$(command -v dinf || true)" != "$program" ] || program=dinf
@@ -73,8 +83,9 @@ main() {
   [ "$(digest_of "$folder/$name")" = "$sha256" ] ||
     fail "The digest of $name is not $sha256, so nothing was installed. Try again later."
   printf 'Installing into %s\\n' "$prefix"
-  npm install --global --prefix "$prefix" --ignore-scripts --no-audit --no-fund "$folder/$name" ||
+  npm install --global --prefix "$prefix/lib/d-inference/$version" --ignore-scripts --no-audit --no-fund "$folder/$name" ||
     fail 'npm could not install the package. Its messages above have the reason.'
+  use_version
   show_next
 }
 
