@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander';
 import { lockFolder } from '#bin/folder-lock.ts';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { ControlClient } from '#provider/service/control-client.ts';
+import { UPDATE_MODES, type UpdateMode } from '#provider/updates/update-modes.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { wholeNumber } from '../option-parsers.ts';
 import { stopSignal } from '../stop-signal.ts';
@@ -12,12 +13,14 @@ import { addServeOptions, homeOption, type ServeOptions } from './serve-options.
 import { upstreamArguments } from './upstream-options.ts';
 import { workerCommand } from './worker-command.ts';
 
-/** Time in which a new service must open its socket, in milliseconds. */
-const OPEN_MS = 60_000;
 const LOOK_MS = 100;
 
 /** Ways to group earnings. */
 const EARNINGS_BY = ['model', 'day', 'job'] as const;
+
+interface StartOptions extends ServeOptions {
+  readonly updates: UpdateMode;
+}
 
 interface Home {
   readonly home: string;
@@ -26,8 +29,13 @@ interface Home {
 /** Adds the commands for a machine that serves in the background. */
 export function addServiceCommands(provider: Command): void {
   addServeOptions(provider.command('start'))
+    .addOption(
+      new Option('--updates <mode>', 'newer versions of the network: off, shown, or installed')
+        .choices([...UPDATE_MODES])
+        .default('notify'),
+    )
     .description('serve models in the background; options are saved and hold for later starts')
-    .action((options: ServeOptions, command: Command) => start(options, command));
+    .action((options: StartOptions, command: Command) => start(options, command));
   const add = (name: string, description: string) =>
     provider.command(name).description(description).addOption(homeOption());
   add('stop', 'complete the running requests, and end the service').action(({ home }: Home) =>
@@ -75,6 +83,13 @@ export function addServiceCommands(provider: Command): void {
       const { showLogs } = await import('./log-view.ts');
       await showLogs({ ...options, home: resolve(options.home) });
     });
+  add('update', 'install the version that the network offers, and go back if it does not serve')
+    .option('--check', 'only show whether there is another version')
+    .option('--allow-older', 'also install a version with a lower number')
+    .action(async (options: Home & { check?: boolean; allowOlder?: boolean }) => {
+      const { updateMachine } = await import('./update.ts');
+      await updateMachine({ ...options, home: resolve(options.home) });
+    });
   add(
     'install',
     'let this computer start the service by itself (systemd or launchd), also after a restart',
@@ -104,7 +119,7 @@ async function runningClient(home: string) {
   return client;
 }
 
-async function start(options: ServeOptions, command: Command): Promise<void> {
+async function start(options: StartOptions, command: Command): Promise<void> {
   const home = resolve(options.home);
   const { readSettings, saveSettings } = await import('#provider/service/settings.ts');
   const { mkdir } = await import('node:fs/promises');
@@ -125,6 +140,7 @@ async function start(options: ServeOptions, command: Command): Promise<void> {
     link: options.link ?? false,
     upstream: upstreamArguments(options),
     local: options.local,
+    updates: options.updates,
   };
   const names = { models: 'model' } as Readonly<Record<string, string>>;
   const changes = Object.fromEntries(
@@ -132,8 +148,10 @@ async function start(options: ServeOptions, command: Command): Promise<void> {
   );
   await saveSettings(home, { ...chosen, isPaused: false, ...saved, ...changes });
   const client = await clientOf(home);
-  if ((await client.hello()) === undefined) await launch(home, await tokenOf(options));
-  else if (Object.keys(changes).length > 0) await restartWorker(client);
+  if ((await client.hello()) === undefined) {
+    const { launchService } = await import('./launch-service.ts');
+    await launchService(home, await tokenOf(options));
+  } else if (Object.keys(changes).length > 0) await restartWorker(client);
   await followStart(home);
 }
 
@@ -143,50 +161,6 @@ async function tokenOf({ token, tokenFile }: ServeOptions): Promise<Record<strin
   if (tokenFile === undefined) return {};
   const { readToken } = await import('./first-token.ts');
   return { DINF_ENROL_TOKEN: await readToken(tokenFile) };
-}
-
-async function launch(home: string, env: Record<string, string>): Promise<void> {
-  const { isInstalled, startDetached, startInstalled } = await import(
-    '#provider/service/background.ts'
-  );
-  // A token cannot be passed through the service manager, so the first start is a process of its own.
-  if (isInstalled(home) && Object.keys(env).length === 0) await startInstalled(home);
-  else startDetached(backgroundService(home, env));
-  await untilOpen(home);
-}
-
-function backgroundService(home: string, env: Record<string, string> = {}) {
-  const kept = ['PATH', 'DINF_HOME', 'DINF_CACHE', 'DINF_LOG', 'HF_HOME', 'HF_HUB_CACHE'];
-  return {
-    home,
-    command: [
-      process.execPath,
-      process.argv[1] ?? '',
-      'provider',
-      'supervise',
-      '--home',
-      home,
-    ] as const,
-    env: {
-      ...Object.fromEntries(
-        kept.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
-      ),
-      ...env,
-    },
-  };
-}
-
-async function untilOpen(home: string): Promise<void> {
-  const client = await clientOf(home);
-  const giveUpAt = performance.now() + OPEN_MS;
-  while ((await client.hello()) === undefined) {
-    if (performance.now() > giveUpAt)
-      throw new CommandError(
-        EXIT.failure,
-        'The service did not start within a minute. "dinf provider logs" shows why.',
-      );
-    await delay(LOOK_MS);
-  }
 }
 
 /** Prints what happens until the machine serves, or cannot serve. */
@@ -234,6 +208,7 @@ async function setPaused(home: string, isPaused: boolean): Promise<void> {
 
 async function installService(home: string): Promise<void> {
   const { install } = await import('#provider/service/background.ts');
+  const { backgroundService, untilOpen } = await import('./launch-service.ts');
   const { readSettings } = await import('#provider/service/settings.ts');
   if ((await readSettings(home)) === undefined)
     throw new CommandError(
@@ -280,10 +255,13 @@ async function supervise(home: string): Promise<void> {
     log,
     onLine: (line) => file.add(line),
   });
+  const { watchUpdates } = await import('./watch-updates.ts');
+  using updates = watchUpdates({ home, supervisor, settings: savedSettings, log });
   await using _control = await serveMachine({
     home,
     version: packageJson.version,
     supervisor,
+    updateNote: () => updates.note,
     onFault: (error) => log.warn({ err: error }, 'the reasons of idle hours are not saved'),
   });
   void stopSignal().then(() => supervisor.stop());

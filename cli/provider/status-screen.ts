@@ -110,6 +110,7 @@ function screenOf(
       : `${answers.total} with ${answers.tokens} tokens since the start, the last ${ago(now - Date.parse(answers.last_at))}`,
   ]);
   for (const { text } of state.notes ?? []) rows.push(['note', text]);
+  if (state.update !== undefined) rows.push(['update', state.update]);
   const idle = idleSummary(state, now);
   if (idle !== undefined) rows.push(['idle', idle]);
   rows.push(['earned', earned], ['log', logPath(home)]);

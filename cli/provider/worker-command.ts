@@ -1,10 +1,11 @@
 import type { Settings } from '#provider/service/settings.ts';
 import { guestArguments } from './guest-options.ts';
+import { thisProgram } from './this-program.ts';
 
 /** The command line with which the background service starts its worker. */
 export const workerCommand = (home: string, settings: Settings): readonly [string, ...string[]] => [
   process.execPath,
-  process.argv[1] ?? '',
+  thisProgram(),
   'provider',
   ...['--home', home, '--coordinator', settings.coordinator, '--engine', settings.engine],
   ...['--concurrency', String(settings.concurrency)],

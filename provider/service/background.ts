@@ -44,6 +44,21 @@ export function startDetached({ home, command, env }: BackgroundService): void {
   }).unref();
 }
 
+/**
+ * Starts a process that outlives the service of its home. systemd ends all processes of a service
+ * with it, so there the process becomes a unit of its own.
+ */
+export function startApart(service: BackgroundService): void {
+  const { home, command, env } = service;
+  if (process.platform === 'darwin' || !isInstalled(home)) return startDetached(service);
+  const variables = Object.entries(env).map(([name, value]) => `--setenv=${name}=${value}`);
+  startDetached({
+    home,
+    command: ['systemd-run', '--user', '--collect', '--quiet', ...variables, '--', ...command],
+    env,
+  });
+}
+
 /** Whether the service manager of this system starts the machine of this home. */
 export const isInstalled = (home: string): boolean => existsSync(definitionPath(home));
 

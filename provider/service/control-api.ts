@@ -78,6 +78,7 @@ export const State = Type.Object({
         'The hours of the last 14 days in which no answer ended, each with the reason of most of its minutes.',
     }),
   ),
+  update: optional(Type.String({ description: 'What the owner should know about updates.' })),
   failures: Type.Integer({ description: 'Failures of the worker in a row.' }),
   next_start_at: optional(time),
 });

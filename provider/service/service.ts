@@ -20,6 +20,8 @@ export interface ServiceOptions {
   readonly home: string;
   readonly version: string;
   readonly supervisor: Supervisor;
+  /** What the owner should know about updates. */
+  readonly updateNote: () => string | undefined;
   /** Called if the file with the reasons of hours without an answer cannot be read or written. */
   readonly onFault: (error: unknown) => void;
 }
@@ -32,6 +34,7 @@ export async function serveMachine({
   home,
   version,
   supervisor,
+  updateNote,
   onFault,
 }: ServiceOptions): Promise<AsyncDisposable> {
   await using started = new AsyncDisposableStack();
@@ -62,7 +65,13 @@ export async function serveMachine({
       home,
       started_at: new Date().toISOString(),
     },
-    state: () => printed(supervisor.state, idle.hours, Date.now()),
+    state: () => {
+      const update = updateNote();
+      return {
+        ...printed(supervisor.state, idle.hours, Date.now()),
+        ...(update !== undefined && { update }),
+      };
+    },
     events: supervisor.events,
     setPaused: async (isPaused) => {
       supervisor.setPaused(isPaused);

@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
 import { GuestSettings } from '../guest/guest-settings.ts';
+import { UPDATE_MODES } from '../updates/update-modes.ts';
 
 /** The options that the owner gave to `dinf provider start`, saved so that they hold after a reboot. */
 const Settings = Type.Object({
@@ -14,6 +15,8 @@ const Settings = Type.Object({
   /** Absent in settings that an older version saved. */
   memoryPercent: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })),
   ...GuestSettings,
+  /** Absent in settings that an older version saved. */
+  updates: Type.Optional(Type.Enum(UPDATE_MODES)),
   /** Whether a machine that is not enrolled yet shows a code for its owner to approve. */
   link: Type.Boolean(),
   isPaused: Type.Boolean(),

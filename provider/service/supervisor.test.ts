@@ -142,7 +142,13 @@ describe('the worker of a machine', () => {
 describe('the control socket', () => {
   test('can be opened only by its owner, and replays events without a gap', async () => {
     await using supervisor = supervise(WORKER);
-    await using _control = await serveMachine({ home, version: '1', supervisor, onFault });
+    await using _control = await serveMachine({
+      updateNote: () => undefined,
+      home,
+      version: '1',
+      supervisor,
+      onFault,
+    });
     const client = new ControlClient(home);
     expect(await client.hello()).toMatchObject({ api: 1, home, pid: process.pid });
     await expect.poll(async () => (await client.state()).phase).toBe('serving');
@@ -165,7 +171,13 @@ describe('the control socket', () => {
       clearInterval(pulses);
     `.replace('setInterval', 'const pulses = setInterval');
     await using supervisor = supervise(closing);
-    await using _control = await serveMachine({ home, version: '1', supervisor, onFault });
+    await using _control = await serveMachine({
+      updateNote: () => undefined,
+      home,
+      version: '1',
+      supervisor,
+      onFault,
+    });
     const client = new ControlClient(home);
     await expect
       .poll(async () => (await client.state()).notes)

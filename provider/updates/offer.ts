@@ -1,0 +1,59 @@
+import { type Static, Type } from 'typebox';
+import { Value } from 'typebox/value';
+import { callCoordinator } from '../coordinator-call.ts';
+import { UpdateError } from './update-error.ts';
+
+/** The largest package that is downloaded, in bytes. */
+const MAX_BYTES = 256 * 1024 * 1024;
+
+/** The package that a network offers. Its answer is not trusted. */
+const Offer = Type.Object({
+  version: Type.String({ pattern: '^\\d[\\w.-]{0,40}$' }),
+  sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+  bytes: Type.Integer({ minimum: 1, maximum: MAX_BYTES }),
+});
+export type Offer = Static<typeof Offer>;
+
+const Releases = Type.Object({
+  data: Type.Array(
+    Type.Object({ version: Type.String(), code_hash: Type.String(), active: Type.Boolean() }),
+  ),
+});
+export type Release = Static<typeof Releases>['data'][number];
+
+export async function offeredPackage(coordinator: string): Promise<Offer> {
+  const answer = await callCoordinator<unknown>(coordinator, '/install/offer.json');
+  if (Value.Check(Offer, answer)) return answer;
+  throw new UpdateError('unreadable', `${coordinator} offers a package in an unknown format.`);
+}
+
+export const packageUrl = (coordinator: string, { version }: Offer): string =>
+  new URL(`/install/d-inference-${version}.tgz`, coordinator).href;
+
+/** The releases that machines of the network may run. */
+export async function activeReleases(coordinator: string): Promise<readonly Release[]> {
+  const answer = await callCoordinator<unknown>(coordinator, '/v1/releases');
+  if (Value.Check(Releases, answer)) return answer.data.filter(({ active }) => active);
+  throw new UpdateError('unreadable', `${coordinator} lists its releases in an unknown format.`);
+}
+
+/** Whether a version number is higher than another. A version with a suffix is below its release. */
+export function isNewer(version: string, than: string): boolean {
+  const [one, other] = [partsOf(version), partsOf(than)];
+  for (const [i, part] of one.numbers.entries()) {
+    const difference = part - (other.numbers[i] ?? 0);
+    if (difference !== 0) return difference > 0;
+  }
+  if (one.suffix === other.suffix) return false;
+  return one.suffix === '' || (other.suffix !== '' && one.suffix > other.suffix);
+}
+
+const NUMBERS = 3;
+function partsOf(version: string) {
+  const [numbers = '', ...suffix] = version.split('-');
+  const known = numbers.split('.').map(Number);
+  return {
+    numbers: Array.from({ length: NUMBERS }, (_, i) => known[i] || 0),
+    suffix: suffix.join('-'),
+  };
+}

@@ -1,0 +1,110 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type UpdateRecord, writeUpdate } from './update-journal.ts';
+import type { UpdateMode } from './update-modes.ts';
+import { UpdateWatch } from './update-watch.ts';
+
+const HOUR_MS = 3_600_000;
+const offer = { version: '2.0.0', sha256: 'ab'.repeat(32), bytes: 1 };
+const record: UpdateRecord = {
+  status: 'updated',
+  from: 'old',
+  to: 'new',
+  version: '2.0.0',
+  sha256: offer.sha256,
+  at: 0,
+};
+
+let home: string;
+let now: number;
+let installs: number;
+let checks: number;
+let watch: UpdateWatch | undefined;
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'dinf-updates-'));
+  now = 1_000 * HOUR_MS;
+  installs = 0;
+  checks = 0;
+});
+afterEach(async () => {
+  watch?.[Symbol.dispose]();
+  await rm(home, { recursive: true });
+});
+
+function start(mode: UpdateMode, isWithdrawn = false): void {
+  watch = new UpdateWatch({
+    home,
+    mode: async () => mode,
+    newerOffer: async () => {
+      checks += 1;
+      return offer;
+    },
+    install: () => {
+      installs += 1;
+    },
+    isWithdrawn: () => isWithdrawn,
+    onFault: (error) => {
+      throw error;
+    },
+    now: () => now,
+    tickMs: 1_000_000_000,
+  });
+}
+/** Lets time pass, and the watch look once more. */
+async function later(ms: number): Promise<void> {
+  now += ms;
+  await watch?.tick();
+}
+
+describe('a newer version', () => {
+  test('is shown, and installed only if the owner allows it', async () => {
+    start('notify');
+    await later(6 * HOUR_MS);
+    expect(watch?.note).toMatch(/^Version 2\.0\.0 is available\./);
+    expect(installs).toBe(0);
+    watch?.[Symbol.dispose]();
+    start('auto');
+    await later(6 * HOUR_MS);
+    expect(installs).toBe(1);
+  });
+
+  test('is not asked for if the owner wants none', async () => {
+    start('off');
+    await later(24 * HOUR_MS);
+    expect([checks, watch?.note]).toEqual([0, undefined]);
+  });
+
+  test('that was taken back is not installed again by itself, and its owner is told why', async () => {
+    await writeUpdate(home, {
+      ...record,
+      status: 'taken_back',
+      at: now,
+      reason: 'did not serve within 60 s',
+    });
+    start('auto');
+    await later(6 * HOUR_MS);
+    expect(checks).toBe(1);
+    expect(installs).toBe(0);
+    expect(watch?.note).toBe(
+      'Version 2.0.0 did not serve within 60 s, so the version before it runs. "dinf provider update" tries it again.',
+    );
+  });
+
+  test('is looked for sooner by a machine whose version the network no longer accepts', async () => {
+    start('notify', true);
+    await later(700_000);
+    expect(checks).toBeGreaterThan(0);
+  });
+});
+
+test('an update that nobody completes is continued', async () => {
+  await writeUpdate(home, { ...record, status: 'switching', at: now });
+  start('off');
+  await later(60_000);
+  expect(installs).toBe(0);
+  expect(watch?.note).toMatch(/^Version 2\.0\.0 is being installed\./);
+  await later(600_000);
+  expect(installs).toBe(1);
+});
