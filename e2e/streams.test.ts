@@ -35,7 +35,9 @@ function expectExact(streams: { text: string; done: number; errors: unknown[] }[
 }
 
 // Thirty thousand frames are much work for a machine whose cores other programs keep busy.
-describe(`${STREAMS} concurrent streams with ${TOKEN_MS} ms per token`, { timeout: 240_000 }, () => {
+describe(`${STREAMS} concurrent streams with ${TOKEN_MS} ms per token`, {
+  timeout: 240_000,
+}, () => {
   test('each client receives exactly the text of the engine', async () => {
     network = await startTestNetwork({ providers: 4, tokenMs: TOKEN_MS, maxConcurrency: 64 });
     expectExact(await streamAll());
