@@ -84,7 +84,7 @@ export class UpdateWatch implements Disposable {
 /** Time for which the owner is told that an update was taken back, in milliseconds. */
 const TOLD_MS = 7 * 24 * 3_600_000;
 
-export function updateNote(
+function updateNote(
   record: UpdateRecord | undefined,
   available: string | undefined,
   now: number,
