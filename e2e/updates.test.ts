@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, request, type Server } from 'node:http';
@@ -11,10 +12,6 @@ import { runNpm, SetupError } from '#bin/npm.mjs';
 import { codeHash, services } from '#bus-schemas';
 import { EXIT } from '#bus-schemas/exit-codes.ts';
 import { versionFolder } from '#bus-schemas/program-folders.mjs';
-import {
-  type OfferedPackage,
-  readOfferedPackage,
-} from '#coordinator/ingress/install/install-routes.ts';
 import { buildPackage } from '#packaging/npm/build-package.ts';
 import { ControlClient } from '#provider/service/control-client.ts';
 import { installByScript } from './installed-package.ts';
@@ -33,6 +30,12 @@ const chat = {
   messages: [{ role: 'user', content: 'Which version are you?' }],
   max_tokens: 5,
 };
+
+interface OfferedPackage {
+  readonly version: string;
+  readonly sha256: string;
+  readonly bytes: Buffer;
+}
 
 let folder: string;
 let prefix: string;
@@ -55,7 +58,7 @@ beforeAll(async () => {
     unreachable = error.message;
     return;
   }
-  offered = await readOfferedPackage(firstPackage);
+  offered = await offeredFrom(firstPackage, 'first');
   network = await startTestNetwork({ providers: 0, tokenMs: 2 });
   door = createServer((incoming, reply) => {
     const name = `/install/d-inference-${offered.version}.tgz`;
@@ -145,8 +148,13 @@ async function offer({ version, changed = {}, isRelease = true }: Variant): Prom
       { version, codeHash: codeHash(root) },
       CALL,
     );
-  offered = await readOfferedPackage(join(made, `d-inference-${version}.tgz`));
+  offered = await offeredFrom(join(made, `d-inference-${version}.tgz`), version);
   return versionFolder(offered);
+}
+
+async function offeredFrom(file: string, version: string): Promise<OfferedPackage> {
+  const bytes = await readFile(file);
+  return { version, bytes, sha256: createHash('sha256').update(bytes).digest('hex') };
 }
 
 const runningVersion = async () => (await new ControlClient(home).hello())?.version;

@@ -13,7 +13,7 @@ import {
   linkVersion,
   removeOldVersions,
 } from '#provider/updates/installation.ts';
-import { isNewer, type Offer, offeredPackage } from '#provider/updates/offer.ts';
+import { isNewer, type OfferedVersion, offeredPackage } from '#provider/updates/offer.ts';
 import { stage } from '#provider/updates/staging.ts';
 import {
   type Health,
@@ -96,7 +96,7 @@ export async function updateMachine({ home, check, allowOlder }: UpdateOptions):
 
 async function stageFrom(
   coordinator: string,
-  offer: Offer,
+  offer: OfferedVersion,
   installation: Installation,
 ): Promise<string> {
   using client = await openSealedClient({ coordinator, level: 'self_signed' }, (error) =>

@@ -58,6 +58,8 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
     'a capture of a terminal',
   'docs/providers/getting-started.md: Ready: the last request ended 4 min ago.':
     'an example of what is printed',
+  'docs/providers/updates.md: update     Version 0.2.0 is available. "dinf provider update" installs it.':
+    'an example of what is printed',
   'docs/providers/models.md: dinf-tiny-4bit with the engine cpu; speeds are in tokens per second.':
     'an example of what is printed',
   'docs/calling.md: cat notes.txt | npx dinf chat tiny --system "Summarise this."':

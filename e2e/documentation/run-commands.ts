@@ -117,6 +117,18 @@ const NOT_RUN: Readonly<Record<string, string>> = {
     ].map((line) => [line, 'needs a machine in the background (e2e/provider-service.test.ts)']),
   ),
   ...Object.fromEntries(
+    [
+      'provider update',
+      'provider update --check',
+      'provider start --updates notify',
+      'provider start --updates auto',
+      'provider start --updates off',
+    ].map((line) => [
+      line,
+      'needs a program that was installed by a network (e2e/updates.test.ts)',
+    ]),
+  ),
+  ...Object.fromEntries(
     ['search qwen3', 'show', 'pull', 'verify'].map((action) => [
       `provider models ${action}${action.includes(' ') ? '' : ' mlx-community/Qwen3-4B-4bit'}`,
       'needs the hub of Hugging Face (provider/downloads/pull-model.test.ts)',

@@ -7,31 +7,31 @@ import { UpdateError } from './update-error.ts';
 const MAX_BYTES = 256 * 1024 * 1024;
 
 /** The package that a network offers. Its answer is not trusted. */
-const Offer = Type.Object({
+const OfferedVersion = Type.Object({
   version: Type.String({ pattern: '^\\d[\\w.-]{0,40}$' }),
   sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
   bytes: Type.Integer({ minimum: 1, maximum: MAX_BYTES }),
 });
-export type Offer = Static<typeof Offer>;
+export type OfferedVersion = Static<typeof OfferedVersion>;
 
 const Releases = Type.Object({
   data: Type.Array(
     Type.Object({ version: Type.String(), code_hash: Type.String(), active: Type.Boolean() }),
   ),
 });
-export type Release = Static<typeof Releases>['data'][number];
+type ActiveRelease = Static<typeof Releases>['data'][number];
 
-export async function offeredPackage(coordinator: string): Promise<Offer> {
+export async function offeredPackage(coordinator: string): Promise<OfferedVersion> {
   const answer = await callCoordinator<unknown>(coordinator, '/install/offer.json');
-  if (Value.Check(Offer, answer)) return answer;
+  if (Value.Check(OfferedVersion, answer)) return answer;
   throw new UpdateError('unreadable', `${coordinator} offers a package in an unknown format.`);
 }
 
-export const packageUrl = (coordinator: string, { version }: Offer): string =>
+export const packageUrl = (coordinator: string, { version }: OfferedVersion): string =>
   new URL(`/install/d-inference-${version}.tgz`, coordinator).href;
 
 /** The releases that machines of the network may run. */
-export async function activeReleases(coordinator: string): Promise<readonly Release[]> {
+export async function activeReleases(coordinator: string): Promise<readonly ActiveRelease[]> {
   const answer = await callCoordinator<unknown>(coordinator, '/v1/releases');
   if (Value.Check(Releases, answer)) return answer.data.filter(({ active }) => active);
   throw new UpdateError('unreadable', `${coordinator} lists its releases in an unknown format.`);

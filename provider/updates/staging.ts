@@ -10,7 +10,7 @@ import { versionFolder } from '#bus-schemas/program-folders.mjs';
 import { buildNative } from '#native/build.ts';
 import { downloadFile } from '../downloads/download-file.ts';
 import { addVersion, codeOf, type Installation, programOf } from './installation.ts';
-import { activeReleases, type Offer, packageUrl } from './offer.ts';
+import { activeReleases, type OfferedVersion, packageUrl } from './offer.ts';
 import { UpdateError } from './update-error.ts';
 
 const run = promisify(execFile);
@@ -20,7 +20,7 @@ const START_MS = 120_000;
 export interface StagingOptions {
   readonly installation: Installation;
   readonly coordinator: string;
-  readonly offer: Offer;
+  readonly offer: OfferedVersion;
   readonly signal: AbortSignal;
   /** Installs a package and its dependencies into a prefix, without running code of it. */
   readonly install: (prefix: string, packageFile: string) => Promise<void>;

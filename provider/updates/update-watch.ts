@@ -1,4 +1,4 @@
-import type { Offer } from './offer.ts';
+import type { OfferedVersion } from './offer.ts';
 import { isUnfinished, readUpdate, type UpdateRecord } from './update-journal.ts';
 import type { UpdateMode } from './update-modes.ts';
 
@@ -7,7 +7,7 @@ export interface UpdateWatchOptions {
   /** The owner may change it while the service runs. */
   readonly mode: () => Promise<UpdateMode>;
   /** The package of the network if it is newer than this program. */
-  readonly newerOffer: () => Promise<Offer | undefined>;
+  readonly newerOffer: () => Promise<OfferedVersion | undefined>;
   /** Starts `dinf provider update` as a process that outlives this service. */
   readonly install: () => void;
   /** Whether the network no longer accepts this version. */
