@@ -19,6 +19,10 @@ const bin = (path: string) => join(root, 'node_modules', path);
 /** The checks before the tests, the fastest first. */
 const checks = [
   { name: 'types', args: [bin('typescript/bin/tsc'), '--noEmit'] },
+  {
+    name: 'types of the console',
+    args: [bin('typescript/bin/tsc'), '--noEmit', '-p', 'console/web'],
+  },
   { name: 'style', args: [bin('@biomejs/biome/bin/biome'), 'check', '--error-on-warnings'] },
   { name: 'unused code', args: [bin('knip/bin/knip.js'), '--no-progress'] },
 ] as const;

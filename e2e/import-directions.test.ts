@@ -13,6 +13,7 @@ const allowed: Record<Top, readonly Top[]> = {
   'http-api': ['bus-schemas'],
   observability: ['bus-schemas'],
   client: ['bus-schemas', 'http-api'],
+  console: ['bus-schemas', 'client'],
   coordinator: ['bus-schemas', 'http-api', 'observability'],
   provider: ['bus-schemas', 'http-api', 'native', 'observability'],
   'tiny-model': ['bus-schemas'],
@@ -22,7 +23,7 @@ const allowed: Record<Top, readonly Top[]> = {
   e2e: TOP,
   cli: TOP,
   bin: ['bus-schemas', 'native', 'cli'],
-  packaging: ['bin', 'bus-schemas'],
+  packaging: ['bin', 'bus-schemas', 'console'],
 };
 /** Folders that every test may import, for example to start a hub or a database. */
 const forTests: readonly Top[] = [

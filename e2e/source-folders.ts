@@ -10,6 +10,7 @@ export const SOURCE_FOLDERS = [
   'bus-schemas',
   'cli',
   'client',
+  'console',
   'coordinator',
   'http-api',
   'native',
@@ -27,7 +28,7 @@ export function sourceFiles(folder: string): string[] {
   return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
     .filter(
       (name) =>
-        /\.(ts|mjs)$/.test(name) && !name.includes('node_modules') && !name.startsWith('build/'),
+        /\.(tsx?|mjs)$/.test(name) && !name.includes('node_modules') && !name.startsWith('build/'),
     )
     .map((name) => join(folder, name));
 }

@@ -1,0 +1,87 @@
+import { ApiFailure, readFailure } from './failure.ts';
+import type { Routes } from './routes.ts';
+
+/**
+ * Requests of this page carry this header. Another site cannot send it without the permission of
+ * this server, so its requests with the cookie are refused.
+ */
+const CONSOLE_HEADER = { 'x-dinf-console': '1' } as const;
+
+type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+
+interface Request {
+  readonly method: string;
+  readonly path: string;
+  readonly query?: Query | undefined;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Sends a request with the cookie of the session; throws ApiFailure unless it succeeds. */
+export async function send({
+  method,
+  path,
+  query,
+  body,
+  headers,
+  signal,
+}: Request): Promise<Response> {
+  const response = await fetch(`${path}${queryText(query)}`, {
+    method,
+    headers: {
+      ...CONSOLE_HEADER,
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    credentials: 'same-origin',
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+    ...(signal && { signal }),
+  }).catch((cause: unknown) => {
+    if (signal?.aborted) throw cause;
+    throw new ApiFailure('unreachable', '', undefined, { cause });
+  });
+  if (response.ok) return response;
+  const failure = await readFailure(response);
+  if (failure.status === 401 && path.startsWith('/v1/')) onSignedOut();
+  throw failure;
+}
+
+type Input<Route extends keyof Routes> = (keyof Routes[Route]['path'] extends never
+  ? { path?: never }
+  : { path: Routes[Route]['path'] }) &
+  (Routes[Route]['body'] extends undefined ? { body?: never } : { body: Routes[Route]['body'] }) & {
+    query?: Routes[Route]['query'];
+  };
+
+/** Calls a route of the API, such as `GET /v1/keys`. */
+export async function call<Route extends keyof Routes>(
+  route: Route,
+  ...[input]: Record<never, never> extends Input<Route> ? [Input<Route>?] : [Input<Route>]
+): Promise<Routes[Route]['answer']> {
+  const [method = '', template = ''] = route.split(' ');
+  const { path, query, body } = (input ?? {}) as {
+    path?: Record<string, string>;
+    query?: Query;
+    body?: unknown;
+  };
+  const response = await send({ method, path: filled(template, path), query, body });
+  return (await response.json()) as Routes[Route]['answer'];
+}
+
+let onSignedOut: () => void = () => undefined;
+
+/** Sets what happens when the API refuses the session, for example because it has expired. */
+export function whenSignedOut(then: () => void): void {
+  onSignedOut = then;
+}
+
+const filled = (template: string, values: Record<string, string> = {}): string =>
+  template.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(values[name] ?? ''));
+
+function queryText(query: Query | undefined): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query ?? {}))
+    if (value !== undefined && value !== '') parameters.set(name, String(value));
+  return parameters.size === 0 ? '' : `?${parameters}`;
+}

@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest';
+import { newAnswer, servingOf, withEnd, withEvent } from './answer.ts';
+
+const events = [
+  { choices: [{ delta: { role: 'assistant', content: '' }, finish_reason: null }] },
+  { choices: [{ delta: { reasoning_content: 'Adding.' }, finish_reason: null }] },
+  { choices: [{ delta: { content: '4' }, finish_reason: null }] },
+  { choices: [{ delta: { content: '2' }, finish_reason: null }] },
+  { choices: [{ delta: {}, finish_reason: 'stop' }] },
+  { choices: [], usage: { prompt_tokens: 9, completion_tokens: 3, cost: 0.000042 } },
+].map((event) => JSON.stringify(event));
+
+const read = (lines: readonly string[]) =>
+  lines.reduce(
+    (answer, data, index) => withEvent(answer, data, (index + 1) * 100),
+    newAnswer('tiny'),
+  );
+
+test('an answer is the sum of its events', () => {
+  expect(withEnd(read([...events, '[DONE]']), 900)).toEqual({
+    role: 'assistant',
+    model: 'tiny',
+    text: '42',
+    reasoning: 'Adding.',
+    end: { kind: 'complete' },
+    firstContentMs: 200,
+    totalMs: 900,
+    promptTokens: 9,
+    completionTokens: 3,
+    costMicroUsd: 42,
+  });
+});
+
+test('an answer whose stream ends early has failed, and keeps its text', () => {
+  const answer = withEnd(read(events.slice(0, 3)), 500);
+  expect(answer.text).toBe('4');
+  expect(answer.end).toEqual({ kind: 'failed', message: '' });
+});
+
+test('an error in the stream is the reason of the failure', () => {
+  const error = JSON.stringify({ error: { message: 'The machine was lost.' } });
+  expect(read([...events.slice(0, 3), error]).end).toEqual({
+    kind: 'failed',
+    message: 'The machine was lost.',
+  });
+});
+
+test('an answer at its limit says so', () => {
+  const cut = JSON.stringify({ choices: [{ delta: {}, finish_reason: 'length' }] });
+  expect(read([cut, '[DONE]']).end).toEqual({ kind: 'length' });
+});
+
+test('the machine is read from the headers', () => {
+  const headers = new Headers({ 'x-provider-id': 'P1', 'x-provider-simulated': 'true' });
+  expect(servingOf(headers)).toMatchObject({ provider: 'P1', isSimulated: true, chip: undefined });
+});

@@ -1,0 +1,77 @@
+import type { AnswerEnd, AnsweredBy, ChatAnswer } from './conversation.ts';
+
+/** One chunk of a streamed chat completion, as far as the page reads it. */
+interface Chunk {
+  readonly choices?: readonly {
+    readonly delta?: { readonly content?: string; readonly reasoning_content?: string };
+    readonly finish_reason?: string | null;
+    readonly error?: { readonly message?: string };
+  }[];
+  readonly usage?: {
+    readonly prompt_tokens: number;
+    readonly completion_tokens: number;
+    readonly cost?: number;
+  } | null;
+  readonly error?: { readonly message?: string };
+}
+
+const END = '[DONE]';
+
+export const newAnswer = (model: string): ChatAnswer => ({
+  role: 'assistant',
+  model,
+  text: '',
+  reasoning: '',
+  end: { kind: 'running' },
+});
+
+/** The answer with one event of its stream added; `elapsedMs` counts from the request. */
+export function withEvent(answer: ChatAnswer, data: string, elapsedMs: number): ChatAnswer {
+  if (data === END)
+    return answer.end.kind === 'running' ? { ...answer, end: { kind: 'complete' } } : answer;
+  const { choices, usage, error } = JSON.parse(data) as Chunk;
+  const choice = choices?.[0];
+  const fault = error ?? choice?.error;
+  if (fault) return { ...answer, end: { kind: 'failed', message: fault.message ?? '' } };
+  const text = choice?.delta?.content ?? '';
+  const reasoning = choice?.delta?.reasoning_content ?? '';
+  const hasContent = text !== '' || reasoning !== '';
+  return {
+    ...answer,
+    text: answer.text + text,
+    reasoning: answer.reasoning + reasoning,
+    firstContentMs: answer.firstContentMs ?? (hasContent ? elapsedMs : undefined),
+    end: choice?.finish_reason ? endFor(choice.finish_reason) : answer.end,
+    ...(usage && {
+      promptTokens: usage.prompt_tokens,
+      completionTokens: usage.completion_tokens,
+      ...(usage.cost !== undefined && { costMicroUsd: Math.round(usage.cost * 1_000_000) }),
+    }),
+  };
+}
+
+/** The answer after its stream has ended. A stream that ends early is a failure. */
+export function withEnd(answer: ChatAnswer, elapsedMs: number, end?: AnswerEnd): ChatAnswer {
+  const { kind } = answer.end;
+  const isOpen = kind === 'running';
+  return {
+    ...answer,
+    totalMs: elapsedMs,
+    end: end ?? (isOpen ? { kind: 'failed', message: '' } : answer.end),
+  };
+}
+
+/** The machine that answered. Its own statements, such as the chip, are not proof. */
+export function servingOf(headers: Headers): AnsweredBy {
+  const of = (name: string) => headers.get(name) ?? undefined;
+  return {
+    job: of('x-inference-job-id'),
+    provider: of('x-provider-id'),
+    chip: of('x-provider-chip'),
+    level: of('x-provider-trust-level'),
+    isSimulated: headers.get('x-provider-simulated') === 'true',
+  };
+}
+
+const endFor = (reason: string): AnswerEnd =>
+  reason === 'length' ? { kind: 'length' } : { kind: 'complete' };

@@ -1,0 +1,83 @@
+import { call, send } from '../api/call.ts';
+import { eventsOf } from '../api/event-stream.ts';
+import { ApiFailure } from '../api/failure.ts';
+import { reasonOf } from '../parts/loaded.tsx';
+import { invalidate } from '../state/resource.ts';
+import { newAnswer, servingOf, withEnd, withEvent } from './answer.ts';
+import { type ChatAnswer, type ChatMessage, forApi } from './conversation.ts';
+
+interface Asked {
+  readonly model: string;
+  readonly messages: readonly ChatMessage[];
+  /** Ends the answer when the person presses Stop. */
+  readonly signal: AbortSignal;
+  /** Called with the answer whenever it has grown. */
+  readonly show: (answer: ChatAnswer) => void;
+}
+
+/** Asks a model and shows its answer while it is written. Returns the complete answer. */
+export async function ask({ model, messages, signal, show }: Asked): Promise<ChatAnswer> {
+  const started = performance.now();
+  const elapsed = () => Math.round(performance.now() - started);
+  let answer = newAnswer(model);
+  const grow = (next: ChatAnswer) => {
+    answer = next;
+    show(answer);
+  };
+  grow(answer);
+  try {
+    const response = await send({
+      method: 'POST',
+      path: '/v1/chat/completions',
+      body: {
+        model,
+        messages: forApi(messages),
+        stream: true,
+        stream_options: { include_usage: true },
+      },
+      signal,
+    });
+    grow({ ...answer, serving: servingOf(response.headers) });
+    for await (const { data, name } of eventsOf(response))
+      if (name === 'message') grow(withEvent(answer, data, elapsed()));
+    grow(withEnd(answer, elapsed()));
+  } catch (error) {
+    if (signal.aborted) grow(withEnd(answer, elapsed(), { kind: 'stopped' }));
+    else grow(withEnd(answer, elapsed(), { kind: 'failed', message: failureText(error) }));
+  }
+  if (answer.costMicroUsd === undefined) grow(await withCost(answer));
+  invalidate('account', 'balance', 'usage', 'keys');
+  return answer;
+}
+
+function failureText(error: unknown): string {
+  if (error instanceof ApiFailure) return reasonOf(error);
+  // The connection ended in the middle of the answer.
+  if (error instanceof TypeError) return '';
+  throw error;
+}
+
+const COST_TRIES = 5;
+const COST_PAUSE_MS = 1_000;
+
+/** Adds the cost of an answer that was stopped; the ledger has it about a second later. */
+async function withCost(answer: ChatAnswer): Promise<ChatAnswer> {
+  const id = answer.serving?.job;
+  if (id === undefined) return answer;
+  for (let tries = 0; tries < COST_TRIES; tries += 1) {
+    await new Promise((resolve) => setTimeout(resolve, COST_PAUSE_MS));
+    try {
+      const { data } = await call('GET /v1/generation', { query: { id } });
+      if (data.cost_micro_usd === null) continue;
+      return {
+        ...answer,
+        costMicroUsd: data.cost_micro_usd,
+        completionTokens: data.tokens_completion,
+        ...(data.tokens_prompt !== null && { promptTokens: data.tokens_prompt }),
+      };
+    } catch (error) {
+      if (!(error instanceof ApiFailure)) throw error;
+    }
+  }
+  return answer;
+}

@@ -1,0 +1,85 @@
+/** A conversation as this browser stores it. */
+export interface Conversation {
+  readonly id: string;
+  readonly model: string;
+  /** Time of the last change, in milliseconds since 1970. */
+  readonly at: number;
+  readonly messages: readonly ChatMessage[];
+}
+
+export type ChatMessage = Question | ChatAnswer;
+
+interface Question {
+  readonly role: 'user';
+  readonly text: string;
+}
+
+export interface ChatAnswer {
+  readonly role: 'assistant';
+  readonly model: string;
+  readonly text: string;
+  readonly reasoning: string;
+  readonly end: AnswerEnd;
+  readonly serving?: AnsweredBy | undefined;
+  readonly costMicroUsd?: number | undefined;
+  readonly promptTokens?: number | undefined;
+  readonly completionTokens?: number | undefined;
+  /** Time from the request to the first content, and to the end, in milliseconds. */
+  readonly firstContentMs?: number | undefined;
+  readonly totalMs?: number | undefined;
+}
+
+export type AnswerEnd =
+  | { readonly kind: 'running' }
+  | { readonly kind: 'complete' }
+  | { readonly kind: 'length' }
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'failed'; readonly message: string };
+
+/** The machine that answered, from the headers of the answer. */
+export interface AnsweredBy {
+  readonly job: string | undefined;
+  readonly provider: string | undefined;
+  readonly chip: string | undefined;
+  readonly level: string | undefined;
+  readonly isSimulated: boolean;
+}
+
+/** Longest title of a conversation, in characters. */
+const TITLE_LENGTH = 60;
+
+export function titleOf({ messages }: Conversation): string {
+  const question = messages.find(({ role }) => role === 'user')?.text.trim() ?? '';
+  const line = question.split('\n', 1)[0] ?? '';
+  return line.length > TITLE_LENGTH ? `${line.slice(0, TITLE_LENGTH - 1)}…` : line;
+}
+
+/** The messages as the API takes them. An answer without text is left out. */
+export function forApi(messages: readonly ChatMessage[]): { role: string; content: string }[] {
+  return messages
+    .filter(({ text }) => text !== '')
+    .map(({ role, text }) => ({ role, content: text }));
+}
+
+/** Largest number of conversations, and of characters in all of them, that the browser stores. */
+const MAX_CONVERSATIONS = 100;
+const MAX_CHARACTERS = 2_000_000;
+
+/** The newest conversations that fit into the storage, the newest first. */
+export function bounded(conversations: readonly Conversation[]): Conversation[] {
+  const newest = conversations.toSorted((one, other) => other.at - one.at);
+  const kept: Conversation[] = [];
+  let characters = 0;
+  for (const conversation of newest.slice(0, MAX_CONVERSATIONS)) {
+    characters += JSON.stringify(conversation).length;
+    if (characters > MAX_CHARACTERS && kept.length > 0) break;
+    kept.push(conversation);
+  }
+  return kept;
+}
+
+/** The list with the conversation added or replaced. */
+export const withConversation = (
+  conversations: readonly Conversation[],
+  changed: Conversation,
+): Conversation[] => bounded([changed, ...conversations.filter(({ id }) => id !== changed.id)]);

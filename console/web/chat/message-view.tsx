@@ -1,0 +1,84 @@
+import { groupedDigits } from '../format/numbers.ts';
+import { duration } from '../format/time.ts';
+import { Money } from '../parts/figures.tsx';
+import { t } from '../texts.ts';
+import type { AnsweredBy, ChatAnswer, ChatMessage } from './conversation.ts';
+import { Markdown } from './markdown-view.tsx';
+
+export function MessageView({ message }: { message: ChatMessage }) {
+  if (message.role === 'user')
+    return (
+      <article class="message question" aria-label={t.chat.you}>
+        <p>{message.text}</p>
+      </article>
+    );
+  return <AnswerView answer={message} />;
+}
+
+function AnswerView({ answer }: { answer: ChatAnswer }) {
+  const isRunning = answer.end.kind === 'running';
+  const isEmpty = answer.text === '' && answer.reasoning === '';
+  return (
+    <article class="message answer" aria-label={answer.model} aria-busy={isRunning}>
+      <h2 class="message-model">{answer.model}</h2>
+      {answer.reasoning !== '' && (
+        <details class="reasoning">
+          <summary>{t.chat.reasoning}</summary>
+          <Markdown text={answer.reasoning} />
+        </details>
+      )}
+      {answer.text !== '' && <Markdown text={answer.text} />}
+      {isRunning && isEmpty && <p class="quiet waiting">{t.chat.waiting}</p>}
+      <EndNote answer={answer} />
+      {!isRunning && <Evidence answer={answer} />}
+    </article>
+  );
+}
+
+function EndNote({ answer: { end } }: { answer: ChatAnswer }) {
+  switch (end.kind) {
+    case 'running':
+    case 'complete':
+      return null;
+    case 'length':
+      return <p class="hint">{t.chat.cutShort}</p>;
+    case 'stopped':
+      return <p class="hint">{t.chat.stopped}</p>;
+    case 'failed':
+      return (
+        <p class="problem" role="alert">
+          {t.chat.failed(end.message || t.chat.brokenOff)}
+        </p>
+      );
+  }
+}
+
+/** What the answer cost, how long it took, and which machine wrote it. */
+function Evidence({ answer }: { answer: ChatAnswer }) {
+  const { serving, costMicroUsd, promptTokens, completionTokens, firstContentMs } = answer;
+  if (serving === undefined) return null;
+  return (
+    <ul class="evidence">
+      <li>{costMicroUsd === undefined ? t.chat.costUnknown : <Money micro={costMicroUsd} />}</li>
+      {promptTokens !== undefined && completionTokens !== undefined && (
+        <li>{t.chat.figures(groupedDigits(promptTokens), groupedDigits(completionTokens))}</li>
+      )}
+      {firstContentMs !== undefined && <li>{t.chat.firstContent(duration(firstContentMs))}</li>}
+      <MachineNote serving={serving} />
+    </ul>
+  );
+}
+
+/** Characters of a machine's key that are shown; its title has all of them. */
+const SHOWN_KEY = 8;
+
+function MachineNote({ serving: { provider, chip, level, isSimulated } }: { serving: AnsweredBy }) {
+  if (provider === undefined) return null;
+  const name = [chip, isSimulated ? t.chat.simulated : undefined].filter(Boolean).join(', ');
+  return (
+    <li title={provider}>
+      {name || t.chat.machine(`${provider.slice(0, SHOWN_KEY)}…`)}
+      {level !== undefined && ` · ${t.chat.levels[level] ?? level}`}
+    </li>
+  );
+}

@@ -1,0 +1,204 @@
+import { useState } from 'preact/hooks';
+import { pricePerMillion } from '../format/money.ts';
+import { groupedDigits, tokens } from '../format/numbers.ts';
+import { localDay } from '../format/time.ts';
+import { Status } from '../parts/figures.tsx';
+import { Empty, Loaded } from '../parts/loaded.tsx';
+import { PATHS } from '../router.ts';
+import {
+  type ListedModel,
+  type ListedPrice,
+  type ModelCapacity,
+  type OfferedModel,
+  useModels,
+} from '../state/answers.ts';
+import { t } from '../texts.ts';
+
+export function ModelsPage() {
+  const models = useModels();
+  return (
+    <>
+      <h1>{t.models.title}</h1>
+      <p class="intro">{t.models.intro}</p>
+      <Loaded of={models} lines={8}>
+        {(offered) =>
+          offered.length === 0 ? (
+            <Empty title={t.models.emptyTitle} text={t.models.empty} />
+          ) : (
+            <FoundModels offered={offered} />
+          )
+        }
+      </Loaded>
+    </>
+  );
+}
+
+/** Number of models from which a field to search them is useful. */
+const MANY = 8;
+
+function FoundModels({ offered }: { offered: readonly OfferedModel[] }) {
+  const [wanted, setWanted] = useState('');
+  const found = offered
+    .filter((each) => matches(each, wanted))
+    .toSorted((one, other) => readyOf(other) - readyOf(one));
+  return (
+    <>
+      {offered.length >= MANY && (
+        <input
+          type="search"
+          class="search"
+          aria-label={t.models.search}
+          placeholder={t.models.search}
+          value={wanted}
+          onInput={({ currentTarget }) => setWanted(currentTarget.value)}
+        />
+      )}
+      {found.length === 0 ? <p class="hint">{t.models.noMatch}</p> : <ModelTable found={found} />}
+    </>
+  );
+}
+
+const readyOf = ({ capacity }: OfferedModel): number =>
+  Math.sign(capacity?.routable_providers ?? 0);
+
+const matches = ({ model: { id, display_name: name }, aliases }: OfferedModel, wanted: string) =>
+  `${id} ${name} ${aliases.join(' ')}`.toLowerCase().includes(wanted.trim().toLowerCase());
+
+function ModelTable({ found }: { found: readonly OfferedModel[] }) {
+  return (
+    <div class="table-frame">
+      <table class="table">
+        <caption class="visually-hidden">{t.models.title}</caption>
+        <thead>
+          <tr>
+            <th scope="col">{t.models.name}</th>
+            <th scope="col">{t.models.machines}</th>
+            <th scope="col">{t.models.features}</th>
+            <th scope="col" class="right">
+              {t.models.context}
+            </th>
+            <th scope="col" class="right" title={t.models.perMillion}>
+              {t.models.priceIn}
+            </th>
+            <th scope="col" class="right" title={t.models.perMillion}>
+              {t.models.priceCached}
+            </th>
+            <th scope="col" class="right" title={t.models.perMillion}>
+              {t.models.priceOut}
+            </th>
+            <th scope="col">
+              <span class="visually-hidden">{t.keys.actions}</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {found.map((offered) => (
+            <ModelRow key={offered.model.id} offered={offered} />
+          ))}
+        </tbody>
+      </table>
+      <p class="hint table-note">{t.models.perMillion}</p>
+    </div>
+  );
+}
+
+function ModelRow({ offered: { model, aliases, price, capacity } }: { offered: OfferedModel }) {
+  return (
+    <tr>
+      <td data-label={t.models.name}>
+        <ModelName model={model} aliases={aliases} />
+      </td>
+      <td data-label={t.models.machines}>
+        <Machines capacity={capacity} />
+      </td>
+      <td data-label={t.models.features}>{featuresOf(model)}</td>
+      <td
+        data-label={t.models.context}
+        class="right"
+        title={t.models.tokens(groupedDigits(model.context_length))}
+      >
+        {tokens(model.context_length)}
+      </td>
+      <PriceCells price={price} />
+      <td class="row-actions">
+        <a
+          class="button small"
+          href={`${PATHS.chat}?model=${encodeURIComponent(model.id)}`}
+          aria-label={t.models.tryName(model.display_name)}
+        >
+          {t.models.tryIt}
+        </a>
+      </td>
+    </tr>
+  );
+}
+
+interface ModelNameProps {
+  readonly model: ListedModel;
+  readonly aliases: readonly string[];
+}
+
+function ModelName({ model, aliases }: ModelNameProps) {
+  const { id, display_name: name, beta, deprecation } = model;
+  return (
+    <span class="two-lines">
+      <span class="strong">
+        {name} {beta && <span class="tag">{t.models.beta}</span>}
+        {deprecation?.sunset_at && (
+          <span class="tag">
+            {t.models.deprecated(localDay(Date.parse(deprecation.sunset_at)))}
+          </span>
+        )}
+      </span>
+      <code class="quiet">
+        {id}
+        {aliases.length > 0 && ` · ${t.models.alsoNamed(aliases.join(', '))}`}
+      </code>
+    </span>
+  );
+}
+
+function Machines({ capacity }: { capacity: ModelCapacity | undefined }) {
+  if (capacity === undefined || capacity.routable_providers === 0)
+    return <Status tone="quiet" text={t.models.noMachines} />;
+  const { routable_providers: all, warm_providers: warm, queued_requests: queued } = capacity;
+  return (
+    <span title={t.models.warm(warm, all)}>
+      <Status
+        tone={capacity.can_accept ? 'good' : 'notice'}
+        text={
+          queued > 0
+            ? `${all} · ${t.models.queued(queued)}`
+            : `${groupedDigits(all)} ${t.models.serve}`
+        }
+      />
+    </span>
+  );
+}
+
+function PriceCells({ price }: { price: ListedPrice | undefined }) {
+  if (price === undefined)
+    return (
+      <td colSpan={3} class="right quiet" data-label={t.models.priceIn}>
+        {t.models.noPrice}
+      </td>
+    );
+  const cells = [
+    [t.models.priceIn, price.input_micro_usd_per_million],
+    [t.models.priceCached, price.cache_read_micro_usd_per_million],
+    [t.models.priceOut, price.output_micro_usd_per_million],
+  ] as const;
+  return (
+    <>
+      {cells.map(([label, micro]) => (
+        <td key={label} class="right number" data-label={label}>
+          {pricePerMillion(micro)}
+        </td>
+      ))}
+    </>
+  );
+}
+
+const featuresOf = ({ features }: ListedModel): string =>
+  features.map((feature) => t.models.featureNames[feature] ?? feature).join(', ') ||
+  t.models.noFeatures;

@@ -1,0 +1,84 @@
+import { useEffect, useState } from 'preact/hooks';
+import { CopyButton } from '../parts/copy-button.tsx';
+import { Field } from '../parts/field.tsx';
+import { reasonOf } from '../parts/loaded.tsx';
+import { PATHS, replacePath } from '../router.ts';
+import { useAction } from '../state/action.ts';
+import { type SessionState, signInWith } from '../state/session.ts';
+import { t } from '../texts.ts';
+
+/** The code of a sign-in link. It stands behind `#`, so that no server and no log gets it. */
+const codeIn = (hash: string): string | undefined =>
+  new URLSearchParams(hash.slice(1)).get('code') ?? undefined;
+
+export function SignInPage({ state }: { state: SessionState }) {
+  const action = useAction();
+  const [linkCode] = useState(() => codeIn(location.hash));
+  const [typed, setTyped] = useState('');
+  const signIn = (code: string) =>
+    action.run(async () => {
+      await signInWith(code);
+      leaveSignIn();
+    });
+  useEffect(() => {
+    document.title = `${t.signIn.title} · ${t.product}`;
+    if (linkCode === undefined) return;
+    // The code leaves the address bar and the history before it is used.
+    history.replaceState(null, '', location.pathname);
+    signIn(linkCode);
+  }, []);
+  useEffect(() => {
+    if (linkCode === undefined && state.phase === 'signed-in') leaveSignIn();
+  }, [state.phase]);
+  const problem = action.failure && reasonOf(action.failure);
+  return (
+    <main class="alone">
+      <span class="brand-mark large" aria-hidden="true" />
+      <h1>{t.signIn.title}</h1>
+      <p role="status">{action.isBusy ? t.signIn.working : noteOf(state)}</p>
+      {problem && (
+        <p class="problem" role="alert">
+          {problem}
+        </p>
+      )}
+      <section class="panel">
+        <h2>{t.signIn.howTitle}</h2>
+        <p>{t.signIn.how}</p>
+        <div class="secret">
+          <code>{t.signIn.command}</code>
+          <CopyButton text={t.signIn.command} />
+        </div>
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            if (typed.trim() !== '') signIn(codeIn(`#${typed.split('#').at(-1)}`) ?? typed.trim());
+          }}
+        >
+          <Field label={t.signIn.code} hint={t.signIn.codeHint}>
+            {(attributes) => (
+              <input
+                {...attributes}
+                type="text"
+                autocomplete="one-time-code"
+                spellcheck={false}
+                value={typed}
+                onInput={({ currentTarget }) => setTyped(currentTarget.value)}
+              />
+            )}
+          </Field>
+          <button type="submit" class="button primary" disabled={action.isBusy}>
+            {t.signIn.submit}
+          </button>
+        </form>
+      </section>
+    </main>
+  );
+}
+
+/** The sign-in stands at every address for strangers; only its own one has nothing behind it. */
+function leaveSignIn(): void {
+  if (location.pathname === PATHS.signIn) replacePath(PATHS.overview);
+}
+
+const noteOf = (state: SessionState): string =>
+  state.phase === 'signed-out' && state.because !== 'none' ? t.signIn[state.because] : '';

@@ -1,0 +1,34 @@
+import { exactMoney, money } from '../format/money.ts';
+import { localTime, timeAgo, utcTime } from '../format/time.ts';
+import { useNow } from '../state/now.ts';
+
+/** An amount of money; its title has the exact one. */
+export function Money({ micro }: { micro: number }) {
+  return (
+    <data class="number" value={micro} title={exactMoney(micro)}>
+      {money(micro)}
+    </data>
+  );
+}
+
+/** How long ago something happened; its title has the local time and UTC. */
+export function Ago({ at }: { at: string }) {
+  const time = Date.parse(at);
+  const now = useNow();
+  return (
+    <time dateTime={at} title={`${localTime(time)} · ${utcTime(time)}`}>
+      {timeAgo(time, now)}
+    </time>
+  );
+}
+
+/** The state of a thing in a word, with a dot whose colour repeats it. */
+export type Tone = 'good' | 'notice' | 'bad' | 'quiet';
+export function Status({ tone, text }: { tone: Tone; text: string }) {
+  return (
+    <span class={`status status-${tone}`}>
+      <span class="dot" aria-hidden="true" />
+      {text}
+    </span>
+  );
+}

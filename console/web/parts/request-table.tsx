@@ -1,0 +1,80 @@
+import { groupedDigits } from '../format/numbers.ts';
+import type { ApiKey, UsageRow } from '../state/answers.ts';
+import { t } from '../texts.ts';
+import { Ago, Money, Status, type Tone } from './figures.tsx';
+
+interface RequestTableProps {
+  readonly rows: readonly UsageRow[];
+  /** The keys of the account, for their names; undefined while they are not known. */
+  readonly keys: readonly ApiKey[] | undefined;
+  readonly caption: string;
+}
+
+/** Beginning of the name under which requests of the console are counted. */
+const CONSOLE_KEY = 'key_console';
+const TONES: Readonly<Record<UsageRow['outcome'], Tone>> = {
+  settled: 'good',
+  refunded: 'notice',
+  void: 'quiet',
+};
+
+export function RequestTable({ rows, keys, caption }: RequestTableProps) {
+  const nameOf = (id: string): string => {
+    if (id.startsWith(CONSOLE_KEY)) return t.requests.consoleKey;
+    const key = keys?.find((each) => each.id === id);
+    if (key === undefined) return keys ? t.requests.deletedKey : id;
+    return key.name || key.label;
+  };
+  return (
+    <div class="table-frame">
+      <table class="table">
+        <caption class="visually-hidden">{caption}</caption>
+        <thead>
+          <tr>
+            <th scope="col">{t.requests.time}</th>
+            <th scope="col">{t.requests.model}</th>
+            <th scope="col">{t.requests.key}</th>
+            <th scope="col" class="right">
+              {t.requests.tokens}
+            </th>
+            <th scope="col" class="right">
+              {t.requests.cost}
+            </th>
+            <th scope="col">{t.requests.outcome}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={row.job_id}>
+              <td data-label={t.requests.time}>
+                <Ago at={row.at} />
+              </td>
+              <td data-label={t.requests.model}>{row.model}</td>
+              <td data-label={t.requests.key}>{nameOf(row.key)}</td>
+              <td data-label={t.requests.tokens} class="right">
+                <Tokens row={row} />
+              </td>
+              <td data-label={t.requests.cost} class="right">
+                <Money micro={row.cost_micro_usd} />
+              </td>
+              <td data-label={t.requests.outcome}>
+                <Status tone={TONES[row.outcome]} text={t.requests.outcomes[row.outcome]} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Tokens({ row: { prompt_tokens, cached_tokens, completion_tokens } }: { row: UsageRow }) {
+  return (
+    <span
+      class="number"
+      {...(cached_tokens > 0 && { title: t.requests.cached(groupedDigits(cached_tokens)) })}
+    >
+      {groupedDigits(prompt_tokens)} → {groupedDigits(completion_tokens)}
+    </span>
+  );
+}

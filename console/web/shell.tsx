@@ -1,0 +1,148 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { localClock } from './format/time.ts';
+import { Confirm } from './parts/dialog.tsx';
+import { Icon } from './parts/icon.tsx';
+import { reasonOf } from './parts/loaded.tsx';
+import { PATHS, type PageName } from './router.ts';
+import { useAction } from './state/action.ts';
+import { type LiveState, useLiveEvents } from './state/live.ts';
+import { type SignedInPerson, signOut } from './state/session.ts';
+import { THEMES, type Theme, useTheme } from './state/theme.ts';
+import { t } from './texts.ts';
+
+type NavPlace = Exclude<PageName, 'signIn'>;
+
+const GROUPS: readonly { readonly title: string; readonly places: readonly NavPlace[] }[] = [
+  { title: t.nav.use, places: ['overview', 'chat', 'models', 'keys', 'quickStart'] },
+];
+
+interface ShellProps {
+  readonly place: PageName | undefined;
+  readonly session: SignedInPerson;
+  readonly children: ComponentChildren;
+}
+
+/** The frame of every page: navigation, account, and the state of the live updates. */
+export function Shell({ place, session, children }: ShellProps) {
+  const live = useLiveEvents();
+  const [isOpen, setOpen] = useState(false);
+  useEffect(() => setOpen(false), [place]);
+  return (
+    <div class="shell">
+      <a class="skip-link" href="#content">
+        {t.skipToContent}
+      </a>
+      <header class="top-bar">
+        <Brand />
+        <button
+          type="button"
+          class="icon-button"
+          aria-expanded={isOpen}
+          aria-controls="side"
+          aria-label={isOpen ? t.nav.close : t.nav.open}
+          onClick={() => setOpen(!isOpen)}
+        >
+          <Icon name={isOpen ? 'close' : 'menu'} />
+        </button>
+      </header>
+      <div id="side" class={isOpen ? 'side open' : 'side'}>
+        <nav aria-label={t.nav.label}>
+          <Brand />
+          {GROUPS.map(({ title, places }) => (
+            <section key={title}>
+              <h2 class="nav-title">{title}</h2>
+              <ul>
+                {places.map((target) => (
+                  <NavLink key={target} target={target} isCurrent={target === place} />
+                ))}
+              </ul>
+            </section>
+          ))}
+        </nav>
+        <Account session={session} />
+      </div>
+      <div class="body">
+        <LiveNotice live={live} />
+        {children}
+      </div>
+    </div>
+  );
+}
+
+const Brand = () => (
+  <a class="brand" href={PATHS.overview}>
+    <span class="brand-mark" aria-hidden="true" />
+    {t.product}
+  </a>
+);
+
+function NavLink({ target, isCurrent }: { target: NavPlace; isCurrent: boolean }) {
+  return (
+    <li>
+      <a href={PATHS[target]} class="nav-link" {...(isCurrent && { 'aria-current': 'page' })}>
+        <Icon name={target} />
+        {t.nav[target]}
+      </a>
+    </li>
+  );
+}
+
+function Account({ session: { name, email, account } }: { session: SignedInPerson }) {
+  const [theme, setTheme] = useTheme();
+  const [asks, setAsks] = useState(false);
+  const action = useAction();
+  const leave = (where: 'here' | 'everywhere') => action.run(() => signOut(where));
+  return (
+    <section class="account" aria-label={t.account.menu}>
+      <p class="account-name">{name}</p>
+      <p class="account-id">{email ?? account}</p>
+      <label class="theme">
+        {t.account.theme}
+        <select
+          value={theme}
+          onChange={({ currentTarget }) => setTheme(currentTarget.value as Theme)}
+        >
+          {THEMES.map((option) => (
+            <option key={option} value={option}>
+              {t.account.themes[option]}
+            </option>
+          ))}
+        </select>
+      </label>
+      <div class="account-actions">
+        <button type="button" class="link" onClick={() => leave('here')}>
+          {t.account.signOut}
+        </button>
+        <button type="button" class="link" onClick={() => setAsks(true)}>
+          {t.account.signOutEverywhere}
+        </button>
+      </div>
+      {action.failure && !asks && (
+        <p class="problem" role="alert">
+          {reasonOf(action.failure)}
+        </p>
+      )}
+      {asks && (
+        <Confirm
+          title={t.account.signOutEverywhere}
+          text={t.account.everywhereText}
+          action={t.account.signOutEverywhere}
+          isBusy={action.isBusy}
+          problem={action.failure && reasonOf(action.failure)}
+          confirm={() => leave('everywhere')}
+          close={() => setAsks(false)}
+        />
+      )}
+    </section>
+  );
+}
+
+function LiveNotice({ live }: { live: LiveState }) {
+  if (live.connected || live.since === undefined) return null;
+  return (
+    <p class="live-notice" role="status">
+      {t.live.lost(localClock(live.since))}
+    </p>
+  );
+}

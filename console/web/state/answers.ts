@@ -1,0 +1,59 @@
+import { call } from '../api/call.ts';
+import type { Routes } from '../api/routes.ts';
+import { useResource } from './resource.ts';
+
+/** The answers of the API that several pages show, each under one name. */
+
+export type ApiKey = Routes['GET /v1/keys']['answer']['data'][number];
+export type ListedModel = Routes['GET /v1/models/catalog']['answer']['data'][number];
+export type ListedPrice = Routes['GET /v1/pricing']['answer']['data'][number];
+export type ModelCapacity = Routes['GET /v1/models/capacity']['answer']['data'][number];
+export type UsageRow = Routes['GET /v1/usage']['answer']['data'][number];
+export type OwnMachine = Routes['GET /v1/me/providers']['answer']['data'][number];
+
+/** Period after which numbers without events are read again, in milliseconds. */
+const MINUTE = 60_000;
+
+/** The account with its spending; the balance has a call of its own, with more detail. */
+export const useAccount = () => useResource('account', () => call('GET /v1/me'), MINUTE);
+
+export const useBalance = () => useResource('balance', () => call('GET /v1/balance'), MINUTE);
+
+export const useKeys = () =>
+  useResource('keys', async () => (await call('GET /v1/keys')).data, MINUTE);
+
+export const useMachines = () =>
+  useResource('machines', async () => (await call('GET /v1/me/providers')).data, MINUTE);
+
+export const useRecentRequests = (limit: number) =>
+  useResource(
+    `usage/recent/${limit}`,
+    async () => (await call('GET /v1/usage', { query: { limit } })).data,
+    MINUTE,
+  );
+
+export interface OfferedModel {
+  readonly model: ListedModel;
+  /** Other names of the model. */
+  readonly aliases: readonly string[];
+  readonly price: ListedPrice | undefined;
+  readonly capacity: ModelCapacity | undefined;
+}
+
+/** The models with their prices and the machines that could serve them now. */
+export const useModels = () => useResource('models', offeredModels, MINUTE);
+
+async function offeredModels(): Promise<OfferedModel[]> {
+  const [models, prices, capacities] = await Promise.all([
+    call('GET /v1/models/catalog'),
+    call('GET /v1/pricing'),
+    call('GET /v1/models/capacity'),
+  ]);
+  const named = models.data.filter((model) => model.alias_of === null);
+  return named.map((model) => ({
+    model,
+    aliases: models.data.filter((other) => other.alias_of === model.id).map(({ id }) => id),
+    price: prices.data.find((price) => price.model === model.id),
+    capacity: capacities.data.find((capacity) => capacity.id === model.id),
+  }));
+}
