@@ -1,7 +1,8 @@
 import { Type } from 'typebox';
-import { services } from '#bus-schemas';
+import { byName, SPENDING_WINDOWS, services } from '#bus-schemas';
 import { type Api, asTime, LIST, listOf, MicroUsd, optional, strict, timeOf, When } from './api.ts';
 import { callerOf } from './authenticate.ts';
+import { Spent } from './key-fields.ts';
 
 /** Routes of a person: their account and its changes. */
 export function addAccountRoutes(api: Api): void {
@@ -17,13 +18,15 @@ export function addAccountRoutes(api: Api): void {
       available_micro_usd: MicroUsd,
       withdrawable_micro_usd: MicroUsd,
       earned_micro_usd: MicroUsd,
+      spent_micro_usd: Spent,
       machines: Type.Integer(),
     }),
     handle: async ({ request }) => {
       const { account, user = '' } = callerOf(request);
-      const [balance, earnings, { machines }] = await Promise.all([
+      const [balance, earnings, { keys }, { machines }] = await Promise.all([
         api.ask(services.settlement.balance, { account }),
         api.ask(services.settlement.earnings, { account }),
+        api.ask(services.settlement.keySpending, { account }),
         api.ask(services.trust.machines, { account }),
       ]);
       return {
@@ -32,6 +35,9 @@ export function addAccountRoutes(api: Api): void {
         available_micro_usd: balance.availableMicroUsd,
         withdrawable_micro_usd: balance.withdrawableMicroUsd,
         earned_micro_usd: earnings.lifetimeMicroUsd,
+        spent_micro_usd: byName(SPENDING_WINDOWS, (window) =>
+          keys.reduce((sum, { used }) => sum + used[window], 0),
+        ),
         machines: machines.filter(({ revokedAt }) => revokedAt === undefined).length,
       };
     },

@@ -44,7 +44,7 @@ export const KeyChanges = Type.Object(
 );
 export type KeyChanges = Static<typeof KeyChanges>;
 
-const Spent = Type.Object(
+export const Spent = Type.Object(
   byName(SPENDING_WINDOWS, () => MicroUsd),
   {
     description:
