@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { lockFolder } from '#bin/folder-lock.ts';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { messageOf } from '#bus-schemas/message-of.ts';
+import { isCheckout } from '#bus-schemas/program-folders.mjs';
 import { announceNetwork, apiKeyFile, homeFolder } from '#bus-schemas/running-network.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
 import type { Network } from '#network';
@@ -84,6 +86,7 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   const { startFleetProcess, startRealProvider } = await import('./up/providers.ts');
   const log = createLogger({ name: 'dinf', level: setting('DINF_LOG') ?? 'warn' });
 
+  if (isCheckout()) await buildPages(say);
   const http = { host: setting('DINF_HTTP_HOST'), port: await apiPort(say) };
   const access = publicAccess(options, http);
   const databaseUrl = setting('DATABASE_URL');
@@ -174,6 +177,19 @@ async function firstKey(home: string, network: Network): Promise<string> {
   });
   await replace(file, apiKey);
   return apiKey;
+}
+
+/**
+ * Builds the pages of the console if they are missing or old. The network works without them, so a
+ * fault is reported and does not end the start.
+ */
+async function buildPages(say: (line: string) => void): Promise<void> {
+  try {
+    const { ensureConsoleBuilt } = await import('#console/ensure-built.ts');
+    await ensureConsoleBuilt({ say });
+  } catch (error) {
+    say(`the console was not built: ${messageOf(error)}. The API works without it.`);
+  }
 }
 
 const isConsoleBuilt = ({ config }: Network): boolean =>

@@ -13,7 +13,8 @@ import { stripTypeScriptTypes } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { runNpm } from '#bin/npm.mjs';
-import { ASSETS, CLIENT, DEVELOPMENT_COMMANDS, ENTRIES, TOP_FILES } from './content.ts';
+import { buildConsole } from '#console/build.ts';
+import { ASSETS, CLIENT, DEVELOPMENT_MODULES, ENTRIES, TOP_FILES } from './content.ts';
 import { declarationsOf } from './declarations.ts';
 import { type LockFile, packageManifest, type RepositoryManifest, shrinkwrap } from './manifest.ts';
 import { javaScriptName, moduleGraph, withJavaScriptSpecifiers } from './module-graph.ts';
@@ -28,6 +29,7 @@ export interface BuiltPackage {
 
 /** Packs the program as an npm package, as `<name>-<version>.tgz` in the folder `output`. */
 export async function buildPackage(root: string, output: string): Promise<BuiltPackage> {
+  await buildConsole({ output: join(root, 'console/dist') });
   const staging = mkdtempSync(join(tmpdir(), 'dinf-package-'));
   try {
     const files = packageFiles(root);
@@ -62,7 +64,7 @@ export function packageFiles(root: string): Map<string, string | undefined> {
   const { imports } = manifest;
   const { modules, packages } = moduleGraph({
     entries: ENTRIES,
-    leftOut: DEVELOPMENT_COMMANDS,
+    leftOut: DEVELOPMENT_MODULES,
     imports,
     read: (file) => {
       const path = join(root, file);

@@ -7,10 +7,15 @@ export const CLIENT = 'client/mod.ts';
 export const ENTRIES = ['bin/dinf.mjs', 'bin/dinf.ts', CLIENT];
 
 /**
- * Commands for the people who change the code. `parts` in program.ts does not load them outside a
- * checkout.
+ * Modules for the people who change the code: commands that `parts` in program.ts does not load
+ * outside a checkout, and the build of the console, whose result is in the package.
  */
-export const DEVELOPMENT_COMMANDS = ['cli/test.ts', 'cli/bench.ts', 'cli/package.ts'];
+export const DEVELOPMENT_MODULES = [
+  'cli/test.ts',
+  'cli/bench.ts',
+  'cli/package.ts',
+  'console/ensure-built.ts',
+];
 
 interface Assets {
   readonly folder: string;
@@ -20,6 +25,7 @@ interface Assets {
 /** Files beside the modules that the program reads. */
 export const ASSETS: readonly Assets[] = [
   { folder: 'coordinator', files: /\.(sql|pem)$/ },
+  { folder: 'console/dist', files: /\.(html|css|js|svg|br|gz)$/ },
   // The addons are compiled on the user's machine at the first start.
   { folder: 'native', files: /\.(cc|h)$/ },
   { folder: 'tiny-model/dinf-tiny-4bit', files: /\.(json|jinja|safetensors)$/ },

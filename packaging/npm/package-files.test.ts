@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join, posix, resolve } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
+import { ensureConsoleBuilt } from '#console/ensure-built.ts';
 import { packageFiles } from './build-package.ts';
 import type { LockFile } from './manifest.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 let files: Map<string, string | undefined>;
-beforeAll(() => {
+beforeAll(async () => {
+  await ensureConsoleBuilt({ say: () => undefined });
   files = packageFiles(ROOT);
 });
 
@@ -30,6 +32,7 @@ test('the package has what users start and import, and what the program reads at
     'bin/dinf.js',
     'client/mod.js',
     'client/mod.d.ts',
+    'console/dist/index.html',
     'coordinator/migrations/0001-ledger.sql',
     'native/cpu/decoder.cc',
     'tiny-model/dinf-tiny-4bit/model.safetensors',

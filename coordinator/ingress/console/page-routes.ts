@@ -51,7 +51,8 @@ const NOT_BUILT = `<!doctype html>
 <head><meta charset="utf-8"><title>d-inference</title></head>
 <body>
 <h1>The console is not built</h1>
-<p>This copy of the program has no built console. The API works without it.</p>
+<p>Build it with <code>node console/build.ts</code> in the folder of the program, then reload this page.
+The API works without it.</p>
 </body>
 </html>
 `;
