@@ -11,6 +11,10 @@ export const testSettings = {
     description:
       '`1` makes their tests write the generated pages: `docs/api.md`, the OpenAPI documents, `docs/commands.md`, `docs/configuration.md`, `docs/parameters.md`, `docs/troubleshooting.md`, `docs/operating/metrics.md` and `docs/decisions/README.md`',
   }),
+  DINF_WRITE_SCREENSHOTS: flag({
+    default: false,
+    description: '`1` writes the pictures of the console in `docs/console/`',
+  }),
   DINF_WRITE_VECTORS: flag({
     default: false,
     description: '`1` writes a golden vector for each kind of message that has none yet',

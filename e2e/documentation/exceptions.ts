@@ -25,6 +25,8 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   'CONTRIBUTING.md: npm run fuzz': 'runs for ten minutes; the tests run it for seconds',
   'CONTRIBUTING.md: DINF_WRITE_API=1 npm test -- api-document commands-page dashboards decisions-index metrics-page troubleshooting-page':
     'writes documents',
+  'CONTRIBUTING.md: DINF_WRITE_SCREENSHOTS=1 npm test -- e2e/console/screenshots':
+    'writes pictures',
   ...Object.fromEntries(
     [
       'export ANTHROPIC_BASE_URL=http://127.0.0.1:8080',

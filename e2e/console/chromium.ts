@@ -1,0 +1,133 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import axe from 'axe-core';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { expect } from 'vitest';
+import { makeSignInLink } from '#coordinator';
+import { pathOf } from '../monitoring/on-path.ts';
+import { type Person, startTestNetwork, type TestNetwork } from '../test-network.ts';
+
+const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome'];
+const program = PROGRAMS.map(pathOf).find((path) => path !== undefined);
+
+/** The page works without the stream of events, and then reads everything once a minute. */
+const OPTIONAL_ROUTE = '/console/events';
+
+/** Why the tests of this file's users cannot run; undefined if they can. */
+export const noBrowser =
+  program === undefined ? `none of ${PROGRAMS.join(', ')} is installed` : undefined;
+
+/** A network whose console was built from the present source, and a browser. */
+export class ConsoleUnderTest implements AsyncDisposable {
+  readonly network: TestNetwork;
+  readonly browser: Browser;
+  readonly #owned: AsyncDisposable;
+
+  constructor(parts: { network: TestNetwork; browser: Browser; owned: AsyncDisposable }) {
+    this.network = parts.network;
+    this.browser = parts.browser;
+    this.#owned = parts.owned;
+  }
+
+  /** A page of a browser with its own cookies and storage. */
+  async openPage(options: BrowserContextOptions = {}): Promise<ConsolePage> {
+    const context = await this.browser.newContext({ baseURL: this.network.url, ...options });
+    return new ConsolePage(await context.newPage());
+  }
+
+  async signInLink(person: Person): Promise<string> {
+    const { bus } = this.network.network.coordinator;
+    const owner = { account: person.account };
+    const link = await makeSignInLink(bus, { owner, url: this.network.url, now: Date.now() });
+    if (link === undefined) throw new Error(`there is no account ${person.account}`);
+    return link;
+  }
+
+  /** A page on which this person is signed in. */
+  async signedInPage(person: Person, options: BrowserContextOptions = {}): Promise<ConsolePage> {
+    const opened = await this.openPage(options);
+    await opened.page.goto(await this.signInLink(person));
+    await opened.page.getByRole('heading', { name: 'Overview' }).waitFor();
+    return opened;
+  }
+
+  [Symbol.asyncDispose](): PromiseLike<void> {
+    return this.#owned[Symbol.asyncDispose]();
+  }
+}
+
+/** A page of the browser. Everything that it logs as an error is a fault of the console. */
+export class ConsolePage implements AsyncDisposable {
+  readonly page: Page;
+  readonly #faults: string[] = [];
+
+  constructor(page: Page) {
+    this.page = page;
+    page.on('pageerror', (error) => this.#faults.push(String(error)));
+    page.on('console', (message) => {
+      const { url } = message.location();
+      if (url.endsWith(OPTIONAL_ROUTE)) return;
+      if (message.type() === 'error' || /Content Security Policy/.test(message.text()))
+        this.#faults.push(`${message.text()} ${url}`);
+    });
+  }
+
+  /**
+   * Checks that no script failed and that the content security policy refused nothing. The browser
+   * also logs each refused request, so a test names the statuses that it expects.
+   */
+  expectNoFaults(expectedStatuses: readonly number[] = []): void {
+    const expected = expectedStatuses.map(
+      (status) => `the server responded with a status of ${status}`,
+    );
+    const faults = this.#faults.filter((fault) => !expected.some((each) => fault.includes(each)));
+    expect(faults).toEqual([]);
+  }
+
+  /** The rules of WCAG 2.2 AA that the page breaks, with the first element of each. */
+  async accessibilityFaults(): Promise<string[]> {
+    await this.page.evaluate(axe.source);
+    const { violations } = await this.page.evaluate(() =>
+      (globalThis as unknown as { axe: Axe }).axe.run({
+        runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+      }),
+    );
+    return violations.map(
+      ({ id, nodes }) => `${id}: ${nodes[0]?.html} ${nodes[0]?.failureSummary}`,
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.page.context().close();
+  }
+}
+
+interface Axe {
+  run(options: object): Promise<{
+    violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[];
+  }>;
+}
+
+export async function startConsole(): Promise<ConsoleUnderTest> {
+  const { buildConsole } = await import('#console/build.ts');
+  await using started = new AsyncDisposableStack();
+  const folder = await mkdtemp(join(tmpdir(), 'dinf-console-'));
+  started.defer(() => rm(folder, { recursive: true, force: true }));
+  await buildConsole({ output: folder });
+  const network = started.use(
+    await startTestNetwork({
+      providers: 2,
+      tokenMs: 2,
+      endless: false,
+      config: { consoleFolder: folder },
+    }),
+  );
+  const browser = await chromium.launch({
+    executablePath: program ?? '',
+    // The sandbox needs rights that containers and root do not have; the pages are our own.
+    args: ['--no-sandbox', '--disable-dev-shm-usage'],
+  });
+  started.defer(() => browser.close());
+  return new ConsoleUnderTest({ network, browser, owned: started.move() });
+}

@@ -1,0 +1,207 @@
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Person } from '../test-network.ts';
+import { type ConsoleUnderTest, noBrowser, startConsole } from './chromium.ts';
+
+const DOLLAR = 1_000_000;
+
+describe.skipIf(noBrowser !== undefined)(`the console (${noBrowser ?? 'Chromium'})`, () => {
+  let under: ConsoleUnderTest;
+  let ann: Person;
+
+  beforeAll(async () => {
+    under = await startConsole();
+    ann = await under.network.person('ann');
+    await under.network.credit(ann.account, 5 * DOLLAR);
+  });
+  afterAll(() => under?.[Symbol.asyncDispose]());
+
+  const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name });
+  const say = async (page: Page, text: string) => {
+    await page.getByRole('textbox', { name: 'Message' }).fill(text);
+    await button(page, 'Send').click();
+  };
+
+  test('signs in with a link, which leaves no code in the address and works once', async () => {
+    await using opened = await under.openPage();
+    await using other = await under.openPage();
+    const link = await under.signInLink(ann);
+    await opened.page.goto(link);
+    await opened.page.getByRole('heading', { name: 'Overview' }).waitFor();
+    expect(opened.page.url()).toBe(`${under.network.url}/`);
+    expect(await opened.page.evaluate<string>('document.cookie')).toBe('');
+    expect(await opened.page.evaluate<number>('history.length')).toBeLessThanOrEqual(2);
+    opened.expectNoFaults();
+
+    await other.page.goto(link);
+    await other.page.getByText('This link was used already').waitFor();
+    other.expectNoFaults([401]);
+  });
+
+  test('shows the sign-in to a stranger on every page, and the page afterwards', async () => {
+    await using opened = await under.openPage();
+    const { page } = opened;
+    await page.goto('/keys');
+    await page.getByRole('heading', { name: 'Sign in', exact: true }).waitFor();
+    await page.getByLabel('Sign-in code').fill(await under.signInLink(ann));
+    await button(page, 'Sign in').click();
+    await page.getByRole('heading', { name: 'API keys' }).waitFor();
+    opened.expectNoFaults([401]);
+  });
+
+  test('creates a key, shows its secret once, and revokes it', async () => {
+    await using opened = await under.signedInPage(ann);
+    const { page } = opened;
+    await page.getByRole('link', { name: 'API keys' }).click();
+    await button(page, 'Create key').click();
+    await page.getByLabel('Name').fill('robot');
+    await page.getByLabel('A day').fill('nothing');
+    await page.getByRole('dialog').getByRole('button', { name: 'Create key' }).click();
+    await page.getByText('Write an amount above zero').waitFor();
+    await page.getByLabel('A day').fill('0.25');
+    await page.getByRole('dialog').getByRole('button', { name: 'Create key' }).click();
+    const secret = await page.getByLabel('API key', { exact: true }).inputValue();
+    await button(page, 'I have copied it').click();
+
+    const asked = { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 3 };
+    const ask = () =>
+      under.network.ask('POST', '/v1/chat/completions', { token: secret, body: asked });
+    expect((await ask()).status).toBe(200);
+    expect((await ann.ask('GET', '/v1/keys')).json.data).toContainEqual(
+      expect.objectContaining({ name: 'robot', daily_limit_micro_usd: 250_000 }),
+    );
+    expect(await page.content()).not.toContain(secret);
+
+    await button(page, 'Revoke robot').click();
+    await button(page, 'Revoke key').click();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await page.getByText('robot').waitFor({ state: 'detached' });
+    await expect.poll(async () => (await ask()).status).toBe(401);
+    opened.expectNoFaults();
+  });
+
+  test('puts a new key into the quick start, and forgets it when the page is left', async () => {
+    await using opened = await under.signedInPage(ann);
+    const { page } = opened;
+    await page.goto('/keys');
+    await button(page, 'Create key').click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Create key' }).click();
+    const secret = await page.getByLabel('API key', { exact: true }).inputValue();
+    await button(page, 'Use it in the quick start').click();
+    await page.getByText(`Bearer ${secret}`).waitFor();
+    await page.getByLabel('Claude Code').check();
+    await page.getByText(`ANTHROPIC_API_KEY=${secret}`).waitFor();
+    await page.reload();
+    await page.getByText('Bearer YOUR_API_KEY').waitFor();
+    opened.expectNoFaults();
+  });
+
+  test('answers in the chat with cost and machine, and shows the request afterwards', async () => {
+    await using opened = await under.signedInPage(ann);
+    const { page } = opened;
+    await page.goto('/chat?model=sim-qwen-32b');
+    await say(page, 'Why is the sky blue?');
+    await page.getByText('first content after').waitFor();
+    await page.getByText('simulated · identity').waitFor();
+    expect(await page.locator('.evidence data').getAttribute('value')).toMatch(/^[1-9]\d*$/);
+    await page.getByRole('link', { name: 'Overview' }).click();
+    await page.getByRole('cell', { name: 'sim-qwen-32b' }).waitFor();
+    await page.getByRole('cell', { name: 'Console' }).first().waitFor();
+    opened.expectNoFaults();
+  });
+
+  test('stops an answer, and charges what had arrived', async () => {
+    await using opened = await under.signedInPage(ann);
+    const { page } = opened;
+    await page.goto('/chat');
+    const before = (await ann.ask('GET', '/v1/balance')).json.available_micro_usd;
+    await say(page, 'Count to a million.');
+    await page.locator('.markdown').first().waitFor();
+    const stop = button(page, 'Stop');
+    if (await stop.isVisible()) await stop.click({ timeout: 2_000 }).catch(() => undefined);
+    await page.locator('.evidence data').waitFor();
+    await under.network.expectMoneyBalances();
+    const after = (await ann.ask('GET', '/v1/balance')).json.available_micro_usd;
+    const cost = Number(await page.locator('.evidence data').getAttribute('value'));
+    expect(cost).toBe(before - after);
+    opened.expectNoFaults();
+  });
+
+  test('keeps chats in this browser, and erases them when the person signs out', async () => {
+    await using opened = await under.signedInPage(ann);
+    const { page } = opened;
+    await page.goto('/chat');
+    await say(page, 'Remember the word harbour.');
+    await page.getByText('first content after').waitFor();
+    await page.reload();
+    await button(page, 'Remember the word harbour.').first().click();
+    await page.getByText('first content after').waitFor();
+    await button(page, 'Sign out').first().click();
+    await page.getByText('You are signed out').waitFor();
+    const stored = await page.evaluate<string>('JSON.stringify(localStorage)');
+    expect(stored).not.toContain('harbour');
+    expect((await page.request.get('/console/session')).status()).toBe(401);
+    opened.expectNoFaults();
+  });
+
+  test('shows what it knows as stale when the network is away, and never as zero', async () => {
+    await using opened = await under.signedInPage(ann);
+    const { page } = opened;
+    const balance = await page.locator('.card-main .figure').textContent();
+    await page.route('**/v1/**', (route) => route.abort());
+    await page.getByRole('link', { name: 'Models' }).click();
+    await page.getByText('The network does not answer').waitFor();
+    await page.getByRole('link', { name: 'Overview' }).click();
+    await page.getByText('Stale since').first().waitFor();
+    expect(await page.locator('.card-main .figure').textContent()).toBe(balance);
+    await page.unroute('**/v1/**');
+    // A click may come too late, because an answer that arrives removes its button.
+    const retry = button(page, 'Try again').first();
+    while (await retry.isVisible()) await retry.click({ timeout: 2_000 }).catch(() => undefined);
+    expect(await page.getByText('Stale since').count()).toBe(0);
+  });
+
+  test('asks for a new sign-in when the session has ended elsewhere', async () => {
+    await using opened = await under.signedInPage(ann);
+    await using elsewhere = await under.signedInPage(ann);
+    await button(elsewhere.page, 'Sign out everywhere').click();
+    await elsewhere.page.getByRole('dialog').getByRole('button', { name: 'Sign out' }).click();
+    await elsewhere.page.getByText('You are signed out').waitFor();
+    await opened.page.getByRole('link', { name: 'API keys' }).click();
+    await opened.page.getByText('Your session has ended').waitFor();
+  });
+
+  test('follows the chosen theme over a reload', async () => {
+    await using opened = await under.signedInPage(ann, { colorScheme: 'light' });
+    const { page } = opened;
+    const background = () =>
+      page.evaluate<string>('getComputedStyle(document.body).backgroundColor');
+    const light = await background();
+    await page.getByLabel('Theme').selectOption('dark');
+    const dark = await background();
+    expect(dark).not.toBe(light);
+    await page.reload();
+    await page.getByRole('heading', { name: 'Overview' }).waitFor();
+    expect(await background()).toBe(dark);
+  });
+
+  test('can be used with the keyboard alone', async () => {
+    await using opened = await under.signedInPage(ann);
+    const { page } = opened;
+    await page.keyboard.press('Tab');
+    expect(await page.evaluate<string>('document.activeElement.textContent')).toBe(
+      'Skip to the content',
+    );
+    await page.keyboard.press('Enter');
+    await page.getByRole('link', { name: 'API keys' }).focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'API keys' }).waitFor();
+    expect(await page.evaluate<string>('document.activeElement.id')).toBe('content');
+    await button(page, 'Create key').focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    opened.expectNoFaults();
+  });
+});

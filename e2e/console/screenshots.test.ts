@@ -1,0 +1,107 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { setting } from '#bus-schemas/settings/settings.ts';
+import { ROOT } from '../source-folders.ts';
+import type { Person } from '../test-network.ts';
+import { type ConsoleUnderTest, noBrowser, startConsole } from './chromium.ts';
+
+const FOLDER = join(ROOT, 'docs/console');
+const THEMES = ['light', 'dark'] as const;
+const WIDTHS = { wide: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } } as const;
+
+/** Each page: its path, the text that it shows when it is complete, and what is done before. */
+const PAGES: readonly {
+  readonly name: string;
+  readonly path: string;
+  readonly shows: string;
+  readonly prepare?: (page: Page) => Promise<void>;
+}[] = [
+  { name: 'overview', path: '/', shows: 'Recent requests' },
+  { name: 'keys', path: '/keys', shows: 'Last used' },
+  {
+    name: 'key-form',
+    path: '/keys',
+    shows: 'Create an API key',
+    prepare: (page) => page.getByRole('button', { name: 'Create key' }).click(),
+  },
+  { name: 'chat', path: '/chat', shows: 'first content after', prepare: askInChat },
+  { name: 'models', path: '/models', shows: 'Context' },
+  { name: 'quick-start', path: '/quick-start', shows: 'Run in a shell' },
+];
+
+async function askInChat(page: Page): Promise<void> {
+  await page.getByRole('textbox', { name: 'Message' }).fill('How do rainbows form?');
+  await page.getByRole('button', { name: 'Send' }).click();
+}
+
+describe.skipIf(noBrowser !== undefined)(`every page (${noBrowser ?? 'Chromium'})`, () => {
+  let under: ConsoleUnderTest;
+  let ann: Person;
+
+  beforeAll(async () => {
+    under = await startConsole();
+    ann = await under.network.person('ann');
+    await under.network.credit(ann.account, 12_345_678);
+    await fillAccount(ann);
+    if (setting('DINF_WRITE_SCREENSHOTS')) await mkdir(FOLDER, { recursive: true });
+  });
+  afterAll(() => under?.[Symbol.asyncDispose]());
+
+  async function fillAccount({ ask }: Person): Promise<void> {
+    const made = await ask('POST', '/v1/keys', { name: 'laptop', monthly_limit_micro_usd: 20_000 });
+    await ask('POST', '/v1/keys', { name: 'agents', allowed_models: ['sim-llama-8b'] });
+    const inMonth = new Date(Date.now() + 30 * 86_400_000).toISOString();
+    await ask('POST', '/v1/keys', { name: 'old notebook', disabled: true, expires_at: inMonth });
+    for (const max_tokens of [400, 800, 1_200]) {
+      const messages = [{ role: 'user', content: `Tell me ${max_tokens} words about rain.` }];
+      const body = { model: 'sim', messages, max_tokens };
+      await under.network.ask('POST', '/v1/chat/completions', { token: made.json.key, body });
+    }
+    await under.network.expectMoneyBalances();
+  }
+
+  const cases = THEMES.flatMap((theme) =>
+    (Object.keys(WIDTHS) as (keyof typeof WIDTHS)[]).map((width) => ({ theme, width })),
+  );
+
+  test.each(cases)(
+    'has no fault in the $theme theme at the width of a $width screen',
+    async ({ theme, width }) => {
+      await using opened = await under.signedInPage(ann, {
+        colorScheme: theme,
+        viewport: WIDTHS[width],
+        reducedMotion: 'reduce',
+      });
+      const { page } = opened;
+      const faults: string[] = [];
+      const check = async (name: string) => {
+        const found = await opened.accessibilityFaults();
+        faults.push(...found.map((fault) => `${name}: ${fault}`));
+        if ((await overflow(page)) > 0) faults.push(`${name} is wider than the screen`);
+        if (setting('DINF_WRITE_SCREENSHOTS'))
+          await page.screenshot({ path: join(FOLDER, `${name}-${theme}-${width}.png`) });
+      };
+      for (const { name, path, shows, prepare } of PAGES) {
+        await page.goto(path);
+        await prepare?.(page);
+        await page.getByText(shows).first().waitFor({ state: 'attached' });
+        await vi.waitFor(async () => expect(await page.locator('.skeleton').count()).toBe(0));
+        await check(name);
+      }
+      await page.context().clearCookies();
+      await page.goto('/');
+      await page.getByRole('heading', { name: 'Sign in', exact: true }).waitFor();
+      await check('sign-in');
+      expect(faults).toEqual([]);
+      opened.expectNoFaults([401]);
+    },
+  );
+
+  /** How many pixels of the page lie right of the screen. */
+  const overflow = (page: Page): Promise<number> =>
+    page.evaluate<number>(
+      'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+    );
+});
