@@ -14,6 +14,7 @@ interface ReplayCommand {
   readonly macs: number;
   readonly concurrency: number;
   readonly seed: number;
+  readonly conditions: boolean;
   readonly json?: boolean;
 }
 
@@ -43,6 +44,10 @@ export function addReplayCommand(program: Command): void {
       positiveNumber,
       1,
     )
+    .option(
+      '--no-conditions',
+      'no machine reports heat, memory, processor or power; compare with a run without this option',
+    )
     .option('--json', 'print the report as JSON')
     .action((options: ReplayCommand) => run(options));
 }
@@ -63,6 +68,7 @@ async function run(options: ReplayCommand): Promise<void> {
     `served            ${percent(report.servedShare)}, ${percent(report.ofOptimum)} of the theoretical maximum`,
     `not served        ${list(report.refusedBy)}`,
     `first content     p50 ${p50} ms, p95 ${p95} ms, p99 ${p99} ms`,
+    `speed of answers  p50 ${report.tokensPerSecond.p50}, p5 ${report.tokensPerSecond.p5} tokens/s; ${percent(report.slowShare)} below 15`,
     `attempts          ${report.attemptsPerRequest.toFixed(3)} per request; refused by machines: ${list(report.refusedAttempts)}`,
     `hung, zombies     ${report.hung}, ${report.zombies}`,
     `digest            ${report.digest.slice(0, 16)}`,
@@ -78,10 +84,15 @@ async function reportOf({
   macs,
   concurrency,
   seed,
+  conditions,
 }: ReplayCommand): Promise<Report> {
   const { QUEUE_DEPTH, replay, runScenario, TIMES } = await import('#simulator/replay/replay.ts');
   if (scenario !== undefined)
-    return runScenario((await import('#simulator/replay/scenarios.ts')).scenarios[scenario], seed);
+    return runScenario(
+      (await import('#simulator/replay/scenarios.ts')).scenarios[scenario],
+      seed,
+      conditions,
+    );
   const { madeUpArrivals } = await import('#simulator/replay/made-up-arrivals.ts');
   const { SeededRandom } = await import('#provider/engine/sampling/random.ts');
   const demand = { hours, perSecond, swing: DAY_SWING, accounts: ACCOUNTS, model: 'sim-llama-8b' };
@@ -94,6 +105,7 @@ async function reportOf({
     concurrency,
     queueDepth: QUEUE_DEPTH,
     seed,
+    conditions,
     times: TIMES,
     clients: { retries: 2 },
     incidents: [],

@@ -1,4 +1,4 @@
-import type { Refusal } from '#bus-schemas';
+import type { Conditions, Refusal } from '#bus-schemas';
 
 /**
  * A defect that a simulated machine shows. A simulated engine on the bus and a virtual Mac in
@@ -19,9 +19,13 @@ export interface Ailment {
   readonly boasts?: number;
   /**
    * After `afterMs` milliseconds of work the machine runs at the share `to` of its speed, until it
-   * has rested for as long. It goes on to announce its full speed.
+   * has rested for as long. It goes on to announce its full speed, and reports its temperature.
    */
   readonly throttles?: { readonly afterMs: number; readonly to: number };
+  /** Share of its speed at which the machine runs, although it announces its full speed. */
+  readonly speed?: number;
+  /** What the machine reports about its computer, beside its temperature. */
+  readonly conditions?: Conditions;
   /**
    * Share of the memory for keys and values that is left, because another program took the rest.
    */
@@ -36,7 +40,9 @@ export const ailments = {
   deaf: { ignoresCancels: true },
   boaster: { boasts: 10 },
   hot: { throttles: { afterMs: 60_000, to: 0.5 } },
-  squeezed: { roomShare: 0.05 },
+  squeezed: { roomShare: 0.05, conditions: { memoryPressure: 0.5 } },
+  saving: { speed: 0.5, conditions: { onBattery: true, lowPower: true } },
+  disturbed: { speed: 0.7, conditions: { cpuLoad: 0.9, memoryPressure: 0.2 } },
 } as const satisfies Record<string, Ailment>;
 
 export type AilmentName = keyof typeof ailments;

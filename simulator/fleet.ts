@@ -60,6 +60,8 @@ export interface SimulatedProvider {
   readonly engine: SimulatedEngine;
   readonly agent: Agent;
   readonly connection: NatsConnection;
+  /** Announces what the simulated computer reports, until it is disposed. */
+  readonly reports: Disposable;
   /**
    * Ends the provider without a farewell message. If the provider has a leaf node of its own, the
    * hub notices the lost connection; otherwise the coordinator notices only the missing heartbeats.
@@ -115,7 +117,8 @@ export async function startFleet(options: FleetOptions): Promise<SimulatedFleet>
     [Symbol.asyncDispose]: async () => {
       await offered?.[Symbol.asyncDispose]();
       for (const kept of credentials) kept[Symbol.dispose]();
-      for (const { agent, engine, connection } of providers) {
+      for (const { agent, engine, connection, reports } of providers) {
+        reports[Symbol.dispose]();
         await agent[Symbol.asyncDispose]();
         await engine[Symbol.asyncDispose]();
         await connection.close();
@@ -194,18 +197,33 @@ async function startProvider(
     identity: await ownIdentity(join(home, `provider-${index}`), own.provider),
     receiptsFile: join(home, `provider-${index}`, 'receipts.json'),
   });
+  const reports = announceConditions(engine, agent);
   return {
     id: own.provider,
     engine,
     agent,
     connection,
+    reports,
     kill: async () => {
+      reports[Symbol.dispose]();
       if (leaves === 'own') await leaf.kill();
       await connection.close();
       await engine[Symbol.asyncDispose]();
       await agent[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Time between two reports of a simulated computer, in milliseconds. */
+const REPORT_MS = 5_000;
+
+function announceConditions(engine: SimulatedEngine, agent: Agent): Disposable {
+  const announce = () => {
+    if (engine.conditions !== undefined) agent.setConditions(engine.conditions);
+  };
+  announce();
+  const timer = setInterval(announce, REPORT_MS);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 const isAilment = (fault: Fault | undefined): fault is AilmentName =>

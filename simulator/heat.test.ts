@@ -25,3 +25,19 @@ test('a machine without the ailment never slows down, and a healed machine start
   expect(heat.speed({}, true, 70_001)).toBe(1);
   expect(heat.speed(hot, true, 70_500)).toBe(1);
 });
+
+test('a machine is warm before it slows down, hot while it is slow, and then cool', () => {
+  const heat = new Heat();
+  heat.speed(hot, false, 0);
+  const states = [
+    [true, 749],
+    [true, 750],
+    [true, 1_000],
+    [false, 1_999],
+    [false, 2_000],
+  ].map(([wasBusy, now]) => {
+    heat.speed(hot, wasBusy as boolean, now as number);
+    return heat.state;
+  });
+  expect(states).toEqual(['nominal', 'fair', 'serious', 'serious', 'nominal']);
+});

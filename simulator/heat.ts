@@ -1,4 +1,8 @@
+import type { ThermalState } from '#bus-schemas';
 import type { Ailment } from './ailment.ts';
+
+/** Share of the work before a machine slows down, from which it is warm. */
+const FAIR_SHARE = 0.75;
 
 /** Temperature of a machine. It rises during work and falls during rest, at the same rate. */
 export class Heat {
@@ -6,6 +10,13 @@ export class Heat {
   #warmth = 0;
   #at = 0;
   #isThrottled = false;
+  #limit = 0;
+
+  /** What the machine reports of its temperature. */
+  get state(): ThermalState {
+    if (this.#isThrottled) return 'serious';
+    return this.#limit > 0 && this.#warmth >= FAIR_SHARE * this.#limit ? 'fair' : 'nominal';
+  }
 
   /**
    * Returns the share of its speed at which the machine runs now. `wasBusy` tells whether it has
@@ -14,6 +25,7 @@ export class Heat {
   speed({ throttles }: Ailment, wasBusy: boolean, now: number): number {
     const passed = now - this.#at;
     this.#at = now;
+    this.#limit = throttles?.afterMs ?? 0;
     if (throttles === undefined) {
       this.#warmth = 0;
       this.#isThrottled = false;

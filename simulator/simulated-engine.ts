@@ -1,4 +1,4 @@
-import type { Finish, Machine, Slot } from '#bus-schemas';
+import type { Conditions, Finish, Machine, Slot } from '#bus-schemas';
 import {
   type Engine,
   type GenerationRequest,
@@ -32,6 +32,8 @@ export interface EngineProfile {
 }
 
 export interface SimulatedEngine extends Engine {
+  /** What the simulated computer reports; undefined if it reports nothing. */
+  readonly conditions?: Conditions | undefined;
   readonly running: number;
   readonly tokensMade: number;
 }
@@ -70,6 +72,13 @@ class Simulation implements SimulatedEngine {
 
   get #ailment(): Ailment {
     return this.#profile.ailment ?? {};
+  }
+
+  get conditions(): Conditions | undefined {
+    const { throttles, conditions } = this.#ailment;
+    if (throttles === undefined) return conditions;
+    this.#speed(this.#sequences.size > 0);
+    return { thermal: this.#heat.state, ...conditions };
   }
 
   get running(): number {
@@ -152,7 +161,8 @@ class Simulation implements SimulatedEngine {
   }
 
   #speed(wasBusy: boolean): number {
-    return this.#heat.speed(this.#ailment, wasBusy, performance.now());
+    const { speed = 1 } = this.#ailment;
+    return speed * this.#heat.speed(this.#ailment, wasBusy, performance.now());
   }
 
   #slotOf(build: SimulatedBuild): Slot {

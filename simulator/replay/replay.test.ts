@@ -27,6 +27,8 @@ test.each([
   'stalls',
   'zombies',
   'heat',
+  'low-power',
+  'disturbed',
   'squeeze',
 ] satisfies ScenarioName[])(
   '%s: 99 % of the servable requests are served, with few second attempts, and nothing hangs',
@@ -50,6 +52,22 @@ test('a storm of retries does not reduce the number of served requests', {
     expect(attemptsPerRequest).toBeLessThan(1.2);
     expect([hung, zombies]).toEqual([0, 0]);
   }
+});
+
+test.each(['heat', 'low-power', 'disturbed'] satisfies ScenarioName[])(
+  '%s: routing avoids machines that report why they are slow',
+  { timeout: 60_000 },
+  (name) => {
+    const silent = runScenario(scenarios[name], SEED, false);
+    const reporting = reportOf(name);
+    expect(reporting.firstContentMs.p95).toBeLessThan(silent.firstContentMs.p95);
+    expect(reporting.slowShare).toBeLessThan(silent.slowShare);
+    expect(reporting.servedShare).toBeGreaterThanOrEqual(silent.servedShare - 0.001);
+  },
+);
+
+test('machines without anything to report are routed as before', { timeout: 60_000 }, () => {
+  expect(runScenario(scenarios.calm, SEED, false).digest).toBe(reportOf('calm').digest);
 });
 
 test('the same seed gives exactly the same run, and another seed gives another run', () => {

@@ -45,7 +45,7 @@ export const TIMES = {
 } as const;
 export const QUEUE_DEPTH = 128;
 
-export function runScenario(scenario: Scenario, seed: number): Report {
+export function runScenario(scenario: Scenario, seed: number, conditions = true): Report {
   const {
     macs,
     concurrency,
@@ -56,7 +56,14 @@ export function runScenario(scenario: Scenario, seed: number): Report {
     times,
     queueDepth = QUEUE_DEPTH,
   } = scenario;
-  const options = { macs, concurrency, queueDepth, seed, times: { ...TIMES, ...times } };
+  const options = {
+    macs,
+    concurrency,
+    queueDepth,
+    seed,
+    conditions,
+    times: { ...TIMES, ...times },
+  };
   const demand: Demand = {
     hours: minutes / 60,
     perSecond: load * capacityOf(new World(options)),
@@ -152,7 +159,7 @@ function startIncident(world: World, incident: Incident): void {
   timeline.at(minute * MINUTE_MS, () => {
     const chosen = world.macs.filter(() => random.next() < share);
     for (const mac of chosen) {
-      if (ailment) mac.ailment = ailment;
+      if (ailment) world.ail(mac, ailment);
       if (sleepSeconds)
         timeline.after(random.next() * MINUTE_MS, () => world.sleep(mac, sleepSeconds * SECOND_MS));
     }

@@ -90,11 +90,22 @@ export const scenarios = {
     incidents: [{ minute: 2, share: 0.1, ailment: ailments.boaster }],
   },
   /**
-   * Two fifths of the machines slow down to half their speed after a minute of work, unannounced.
+   * Two fifths of the machines slow down to half their speed after a minute of work. They announce
+   * their full speed, and report their temperature.
    */
   heat: {
     ...usual,
     incidents: [{ minute: 2, share: 0.4, ailment: ailments.hot }],
+  },
+  /** A third of the machines save power and run at half their speed, and report it. */
+  'low-power': {
+    ...usual,
+    incidents: [{ minute: 2, share: 0.33, ailment: ailments.saving }],
+  },
+  /** On a third of the machines other programs use the processor, and they report it. */
+  disturbed: {
+    ...usual,
+    incidents: [{ minute: 2, share: 0.33, ailment: ailments.disturbed }],
   },
   /** On a third of the fleet another program takes nearly all of the memory. */
   squeeze: {

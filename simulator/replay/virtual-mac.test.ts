@@ -10,7 +10,16 @@ const chip = chipOf('m4-max');
 
 function setUp(concurrency = 4) {
   const timeline = new Timeline();
-  const mac = new VirtualMac({ id: 'A', chip, build, concurrency, timeline });
+  const heats: (string | undefined)[] = [];
+  const mac = new VirtualMac({
+    id: 'A',
+    chip,
+    build,
+    concurrency,
+    timeline,
+    reportsConditions: true,
+    onHeat: ({ announcement }) => void heats.push(announcement.call(mac).conditions?.thermal),
+  });
   const log: { what: string; name: string; at: number }[] = [];
   const work = (name: string, promptTokens: number, outputTokens: number) => {
     const note = (what: string) => () => void log.push({ what, name, at: timeline.now });
@@ -24,7 +33,7 @@ function setUp(concurrency = 4) {
       onLost: note('lost'),
     };
   };
-  return { timeline, mac, log, work };
+  return { timeline, mac, log, work, heats };
 }
 const readMs = (tokens: number) => (1_000 * tokens) / prefillTps(chip, build);
 const writeMs = (tokens: number, beside = 1) =>
@@ -77,4 +86,26 @@ test('a cancelled job frees its place and sends nothing more; a Mac that sleeps 
     'two lost',
   ]);
   expect(mac.running).toBe(0);
+});
+
+test('a Mac that slows down after a second of work reports when it becomes warm, hot and cool', () => {
+  const { timeline, mac, work, heats } = setUp();
+  mac.ailment = { throttles: { afterMs: 1_000, to: 0.5 } };
+  expect(mac.announcement().conditions).toEqual({ thermal: 'nominal' });
+  mac.offer(work('long', 10, 10_000));
+  timeline.runUntil(500_000);
+  expect(heats.slice(0, 1)).toEqual(['serious']);
+  expect(mac.running).toBe(0);
+  expect(heats.at(-1)).toBe('nominal');
+  expect(mac.announcement().conditions).toEqual({ thermal: 'nominal' });
+});
+
+test('a Mac that saves power runs at half its speed, and reports it', () => {
+  const { timeline, mac, log, work } = setUp();
+  mac.ailment = { speed: 0.5, conditions: { lowPower: true } };
+  mac.offer(work('first', 10, 100));
+  timeline.runUntil(1e6);
+  const [content, end] = log.slice(0, 2).map(({ at }) => at);
+  expect((end ?? 0) - (content ?? 0)).toBeCloseTo(2 * writeMs(100), 6);
+  expect(mac.announcement().conditions).toEqual({ thermal: 'nominal', lowPower: true });
 });

@@ -32,6 +32,10 @@ export interface VirtualMacOptions {
   readonly build: SimulatedBuild;
   readonly concurrency: number;
   readonly timeline: Timeline;
+  /** The Mac announces the state of its computer. */
+  readonly reportsConditions: boolean;
+  /** Called when the Mac becomes warmer or cooler. */
+  readonly onHeat: (mac: VirtualMac) => void;
 }
 
 /**
@@ -48,6 +52,8 @@ export class VirtualMac {
    */
   readonly requestsPerSecond: number;
   readonly #timeline: Timeline;
+  readonly #reportsConditions: boolean;
+  readonly #onHeat: (mac: VirtualMac) => void;
   readonly #room: number;
   readonly #prompts: Running[] = [];
   /** Jobs whose prompt is read but whose answer has not begun because of the ailment `lateMs`. */
@@ -67,7 +73,15 @@ export class VirtualMac {
   /** Share of the full speed at which the Mac runs, because of heat. */
   speed = 1;
 
-  constructor({ id, chip, build, concurrency, timeline }: VirtualMacOptions) {
+  constructor({
+    id,
+    chip,
+    build,
+    concurrency,
+    timeline,
+    reportsConditions,
+    onHeat,
+  }: VirtualMacOptions) {
     if (!fits(chip, build)) throw new RangeError(`${build.build} does not fit into ${chip.name}`);
     [this.id, this.chip, this.build, this.concurrency, this.#timeline] = [
       id,
@@ -76,6 +90,7 @@ export class VirtualMac {
       concurrency,
       timeline,
     ];
+    [this.#reportsConditions, this.#onHeat] = [reportsConditions, onHeat];
     this.#room = Math.floor(cacheTokens(chip, build));
     const reading = meanRequest.promptTokens / prefillTps(chip, build);
     const writing =
@@ -98,6 +113,9 @@ export class VirtualMac {
       session: `s_${String(this.#session).padStart(12, '0')}`,
       sequence: this.#sequence,
       draining: false,
+      ...(this.#reportsConditions && {
+        conditions: { thermal: this.#heat.state, ...this.ailment.conditions },
+      }),
       agentVersion: '1',
       machine: machineOf(this.chip),
       engine: 'simulated',
@@ -197,6 +215,7 @@ export class VirtualMac {
     if (place >= 0) this.#prompts.splice(place, 1);
     if (place === 0) this.#readNext();
     if (place < 0) this.#planEnd();
+    if (this.running === 0) this.#planRest();
     return true;
   }
 
@@ -234,13 +253,24 @@ export class VirtualMac {
     const { now } = this.#timeline;
     this.#count += (now - this.#countedAt) * this.#tokensPerMs;
     this.#countedAt = now;
-    this.speed = this.#heat.speed(this.ailment, this.running > 0, now);
+    const before = this.#heat.state;
+    this.speed = this.#heat.speed(this.ailment, this.running > 0, now) * (this.ailment.speed ?? 1);
+    if (this.#heat.state !== before) this.#onHeat(this);
   }
 
   get #tokensPerMs(): number {
     return this.#answers.size === 0
       ? 0
       : (this.speed * decodeTps(this.chip, this.build)) / slowdown(this.#answers.size) / 1_000;
+  }
+
+  /** A Mac that rests reports when it has cooled down. */
+  #planRest(): void {
+    const { throttles } = this.ailment;
+    if (throttles === undefined) return;
+    this.#timeline.after(throttles.afterMs, () => {
+      if (this.running === 0) this.#advance();
+    });
   }
 
   /** Plans the end of the next answer; every job that begins or ends before replaces this plan. */

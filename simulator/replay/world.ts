@@ -3,6 +3,7 @@ import type { JobTimes } from '#coordinator/ingress/core/deadlines.ts';
 import { LateBudget } from '#coordinator/ingress/core/late-budget.ts';
 import { Router } from '#coordinator/routing/core/router.ts';
 import { SeededRandom } from '#provider/engine/sampling/random.ts';
+import type { Ailment } from '../ailment.ts';
 import { chipOf } from '../chips.ts';
 import { imaginaryId } from '../imaginary-id.ts';
 import { drawChip } from '../mix.ts';
@@ -16,6 +17,8 @@ export interface WorldOptions {
   readonly queueDepth: number;
   readonly times: JobTimes;
   readonly seed: number;
+  /** Machines report the state of their computers, which is the default. */
+  readonly conditions?: boolean;
 }
 
 const TICK_MS = 100;
@@ -47,7 +50,7 @@ export class World {
   /** Number of attempts that a machine still worked on long after their cancellation. */
   zombies = 0;
 
-  constructor({ macs, concurrency, queueDepth, times, seed }: WorldOptions) {
+  constructor({ macs, concurrency, queueDepth, times, seed, conditions = true }: WorldOptions) {
     this.times = times;
     this.random = new SeededRandom(seed);
     [this.build] = simulatedBuilds;
@@ -61,6 +64,8 @@ export class World {
           build,
           concurrency,
           timeline,
+          reportsConditions: conditions,
+          onHeat: (mac) => this.report(mac),
         }),
     );
     this.#byId = new Map(this.macs.map((mac) => [mac.id, mac]));
@@ -100,6 +105,12 @@ export class World {
       mac.wake();
       this.#announce(mac);
     });
+  }
+
+  /** Gives the machine an ailment, and announces its state. */
+  ail(mac: VirtualMac, ailment: Ailment): void {
+    mac.ailment = ailment;
+    if (ailment.conditions !== undefined) this.report(mac);
   }
 
   /** Ends the machine's ailment and announces its state. */
