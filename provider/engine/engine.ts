@@ -74,6 +74,14 @@ export interface EndFacts {
   readonly about?: RefusalAbout | undefined;
 }
 
+/** Memory for models, in bytes. */
+export interface ModelMemory {
+  /** For all models that are in memory at the same time. */
+  readonly totalBytes: number;
+  /** For the weights and the largest cache of each model. */
+  readonly byBuild: Readonly<Record<string, number>>;
+}
+
 /** One running generation. */
 export interface Sequence {
   /** Stops output until `resume`. The other sequences of the batch continue. */
@@ -93,14 +101,21 @@ export interface Engine extends AsyncDisposable {
   readonly isHardened?: boolean;
   /** Why the engine does not run at present; undefined while it runs. */
   readonly fault?: EngineFault | undefined;
+  /** Absent for engines whose models are in the memory of another program. */
+  readonly memory?: ModelMemory | undefined;
   /** The present state of each model. */
   slots(): readonly Slot[];
   /** The digests of its builds' files. Engines without files have no such method. */
   weights?(): readonly WeightsDigest[];
   /** Registers a listener that is called whenever a slot changes. */
   onChange(listener: () => void): void;
-  /** Starts to load a model before the first request for it. The slot's state shows the outcome. */
+  /**
+   * Starts to load a model before the first request for it, if there is room for it beside models
+   * with running answers. The slot's state shows the outcome.
+   */
   load(build: string): void;
+  /** Loads a model as soon as the running answers of models that must leave for it have ended. */
+  switchTo?(build: string): void;
   /** Frees the memory of caches that no running answer needs. */
   emptyCaches?(): void;
   /** Unloads a model as soon as it has no requests; the next request loads it again. */

@@ -1,10 +1,13 @@
 import { hex, type Machine, type Slot, type WeightsDigest } from '#bus-schemas';
 import type { Model } from '../models/model.ts';
 import type { Backend } from './decoders/decoder.ts';
-import type { Engine, GenerationRequest, Sequence, Sink } from './engine.ts';
+import type { Engine, GenerationRequest, ModelMemory, Sequence, Sink } from './engine.ts';
 import type { Guard } from './guarded-work.ts';
 import { type Measurement, speedsOf } from './measured-speeds.ts';
 import { ModelRunner, type RunnerLog } from './model-runner.ts';
+import { expectedLoadMs, expectedSpeeds } from './residency/expected-figures.ts';
+import { cacheShares } from './residency/memory-plan.ts';
+import { Residency } from './residency/residency.ts';
 
 export interface ModelEngineOptions {
   readonly backend: Backend;
@@ -24,11 +27,22 @@ export interface ModelEngineOptions {
   readonly clock?: () => number;
 }
 
-/** Serves real models. Each has its own runner; all share one backend. */
+/**
+ * The announced wait for memory is rounded up to this many milliseconds: each change of a slot is a
+ * message to the routers.
+ */
+const WAIT_STEP_MS = 5_000;
+
+/**
+ * Serves real models. Each has its own runner; all share one backend and the memory, which the
+ * residency divides among them.
+ */
 export class ModelEngine implements Engine {
   readonly name: Engine['name'];
   readonly machine: Machine;
   readonly #runners: ReadonlyMap<string, ModelRunner>;
+  readonly memory: ModelMemory;
+  readonly #residency: Residency;
   readonly #backend: Backend;
   readonly #models: readonly Model[];
   #listeners: (() => void)[] = [];
@@ -38,6 +52,7 @@ export class ModelEngine implements Engine {
     models,
     machine,
     memoryBytes,
+    idleMs,
     measured = [],
     clock = () => performance.now(),
     ...rest
@@ -46,37 +61,55 @@ export class ModelEngine implements Engine {
     this.machine = machine;
     this.#backend = backend;
     this.#models = models;
-    const weights = models.reduce((sum, { weightBytes }) => sum + weightBytes, 0);
-    const cacheBytes = Math.max(0, memoryBytes - weights) / Math.max(1, models.length);
+    const shares = cacheShares(models, { backend, memoryBytes });
     const onChange = () => {
       for (const listener of this.#listeners) listener();
     };
     this.#runners = new Map(
       models.map((model) => {
         const { build } = model;
-        const speeds = speedsOf(measured, {
-          build,
-          digest: hex(model.digest),
-          engine: backend.name,
+        const digest = hex(model.digest);
+        const speeds = speedsOf(measured, { build, digest, engine: backend.name });
+        const runner = new ModelRunner({
+          model,
+          backend,
+          cacheBytes: shares.get(build) ?? 0,
+          clock,
+          onChange,
+          enter: (claim) => this.#residency.enter(build, claim),
+          onFailed: () => this.#residency.failed(build),
+          expected: {
+            ...expectedSpeeds(model, machine.bandwidthGbps),
+            loadMs: expectedLoadMs(model),
+          },
+          ...(speeds !== undefined && { measuredSpeeds: speeds }),
+          ...rest,
         });
-        return [
-          build,
-          new ModelRunner({
-            model,
-            backend,
-            cacheBytes,
-            clock,
-            onChange,
-            ...(speeds !== undefined && { measuredSpeeds: speeds }),
-            ...rest,
-          }),
-        ];
+        return [build, runner];
       }),
     );
+    this.memory = {
+      totalBytes: memoryBytes,
+      byBuild: Object.fromEntries(
+        [...this.#runners].map(([build, { bytes }]) => [build, Math.min(memoryBytes, bytes)]),
+      ),
+    };
+    this.#residency = new Residency({
+      models: [...this.#runners.values()],
+      memoryBytes,
+      idleMs,
+      clock,
+    });
   }
 
   slots(): Slot[] {
-    return [...this.#runners.values()].map((runner) => runner.slot());
+    return [...this.#runners.values()].map((runner) => {
+      const slot = runner.slot();
+      if (slot.state !== 'cold') return slot;
+      const waitMs = this.#residency.waitForRoomMs(slot.build);
+      const roundedMs = Math.ceil(waitMs / WAIT_STEP_MS) * WAIT_STEP_MS;
+      return { ...slot, loadMs: slot.loadMs + roundedMs };
+    });
   }
 
   weights(): WeightsDigest[] {
@@ -88,7 +121,11 @@ export class ModelEngine implements Engine {
   }
 
   load(build: string): void {
-    void this.#runners.get(build)?.load();
+    this.#residency.want(build, 'router');
+  }
+
+  switchTo(build: string): void {
+    this.#residency.want(build, 'owner');
   }
 
   emptyCaches(): void {
@@ -96,12 +133,12 @@ export class ModelEngine implements Engine {
   }
 
   unload(build: string): void {
-    this.#runners.get(build)?.unload();
+    this.#residency.unload(build);
   }
 
-  /** Loads all models before the first request arrives. */
-  async loadAll(): Promise<void> {
-    for (const runner of this.#runners.values()) await runner.load();
+  /** Loads the models that fit beside one another before the first request arrives. */
+  loadAll(): Promise<void> {
+    return this.#residency.loadThoseThatFit();
   }
 
   generate(request: GenerationRequest, sink: Sink): Sequence {
@@ -112,6 +149,7 @@ export class ModelEngine implements Engine {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listeners = [];
+    this.#residency[Symbol.dispose]();
     for (const runner of this.#runners.values()) await runner[Symbol.asyncDispose]();
     await this.#backend[Symbol.asyncDispose]();
   }

@@ -7,7 +7,9 @@ import { tryOut } from './decoders/try-out.ts';
 import { type GenerationRequest, RequestRefused, type Sequence, type Sink } from './engine.ts';
 import { Generation } from './generation.ts';
 import { type Guard, loadLimitMs, unguarded } from './guarded-work.ts';
-import { leastBytes } from './memory-fit.ts';
+import { leastBytes } from './residency/memory-plan.ts';
+import type { Movable, Stay } from './residency/residency.ts';
+import { RETRY_MS } from './residency/residency-state.ts';
 import { type Constraint, formatOf, GrammarError, Grammars } from './sampling/grammars.ts';
 import { type Running, Scheduler, type Speeds } from './scheduling/scheduler.ts';
 
@@ -21,7 +23,12 @@ interface RunnerOptions {
   readonly backend: Backend;
   readonly cacheBytes: number;
   readonly maxConcurrency: number;
-  readonly idleMs: number;
+  /** Claims the model in memory for a request. */
+  readonly enter: (claim: { withinMs: number; isOwners: boolean }) => Stay;
+  /** Called after the model failed while it answered; `unload` waits until its memory is free. */
+  readonly onFailed: () => void;
+  /** Announced until the model is loaded for the first time. */
+  readonly expected: Speeds & { readonly loadMs: number };
   /**
    * Cached prompt pages are freed after this time without use, in milliseconds; default 5 minutes.
    */
@@ -44,8 +51,6 @@ const PREFILL_MS = 100;
  */
 const USUAL_TOKENS = 8_192;
 const WAITING_PER_SEAT = 4;
-/** Time between a failure and the next attempt to load, in milliseconds. */
-const RETRY_MS = 10_000;
 /**
  * Time for which an unused conversation stays cached, in milliseconds: long enough to read an
  * answer and reply.
@@ -60,43 +65,48 @@ const TRIM_EVERY_MS = 30_000;
 const CHARACTERS_PER_TOKEN = 16;
 
 /**
- * One model on this machine.
+ * One model on this machine. The residency of the engine decides when it is loaded and unloaded.
  *
- *   cold → loading → resident → cold (idle)
- *             ↘ failed → cold (after RETRY_MS) → loading (at the next request)
+ *   cold → loading → resident → cold
+ *             ↘ failed → cold (after RETRY_MS)
  *
  * Invariant: every sequence that was begun ends exactly once, even if the decoder fails.
  */
-export class ModelRunner implements AsyncDisposable {
+export class ModelRunner implements Movable, AsyncDisposable {
+  readonly build: string;
+  readonly bytes: number;
   readonly #options: RunnerOptions;
   readonly #grammars: Grammars;
   readonly #pages: number;
   #state: SlotState = 'cold';
-  #loading: Promise<Loaded | undefined> | undefined;
+  #loading: Promise<void> | undefined;
   #loaded: Loaded | undefined;
-  #failedAt = Number.NEGATIVE_INFINITY;
-  #loadMs = 0;
+  /** Frees the memory of a decoder that failed. */
+  #failing: Promise<void> | undefined;
+  #loadMs: number;
+  #lastSpeeds: Speeds | undefined;
   #sequences = 0;
   #begun = 0;
-  #idle: NodeJS.Timeout | undefined;
-  #unloadsWhenIdle = false;
-  #closed = false;
 
   constructor(options: RunnerOptions) {
     const { model, cacheBytes, maxConcurrency, backend } = options;
     this.#options = options;
+    this.build = model.build;
+    this.#loadMs = options.expected.loadMs;
     this.#grammars = new Grammars(model.tokenizer.vocabulary, model.endTokens);
     const { contextTokens, layers } = model.shape;
     const wanted = Math.max(contextTokens, maxConcurrency * Math.min(contextTokens, USUAL_TOKENS));
     const perToken = kvBytesPerToken(model, backend);
     const ofOneBuffer = backend.maxBufferBytes / (perToken / layers.length / 2);
     this.#pages = Math.floor(Math.min(wanted, cacheBytes / perToken, ofOneBuffer) / PAGE_TOKENS);
+    this.bytes = model.weightBytes + this.#pages * PAGE_TOKENS * perToken;
   }
 
   slot(): Slot {
-    const { model, backend, maxConcurrency } = this.#options;
+    const { model, backend, maxConcurrency, expected, measuredSpeeds } = this.#options;
     const scheduler = this.#loaded?.scheduler;
-    const { prefillTps = 0, decodeTps = 0 } = scheduler?.speeds ?? {};
+    const { prefillTps, decodeTps } =
+      scheduler?.speeds ?? this.#lastSpeeds ?? measuredSpeeds ?? expected;
     const running = scheduler?.running ?? 0;
     return {
       build: model.build,
@@ -114,22 +124,31 @@ export class ModelRunner implements AsyncDisposable {
     };
   }
 
-  /** Resolves when the model is in memory or its load has failed. */
-  async load(): Promise<void> {
-    await this.#ensureLoaded();
+  /** Returns false if the load failed. */
+  async load(): Promise<boolean> {
+    this.#loading = this.#loadNow();
+    await this.#loading;
+    return this.#loaded !== undefined;
   }
 
   emptyCaches(): void {
     void this.#loaded?.scheduler.trim(0);
   }
 
-  /** Unloads the model as soon as it has no requests. */
-  unload(): void {
-    this.#unloadsWhenIdle = this.#loaded !== undefined;
-    void this.#unload();
+  /** Call it only while no request has entered. */
+  async unload(): Promise<void> {
+    await this.#failing;
+    const loaded = this.#loaded;
+    if (loaded === undefined) return;
+    this.#lastSpeeds = loaded.scheduler.speeds;
+    this.#loaded = undefined;
+    clearInterval(loaded.trimming);
+    this.#set('cold');
+    await loaded.scheduler.close();
+    await this.#dispose(loaded.decoder);
   }
 
-  /** Throws RequestRefused. Loads the model if it is not in memory. */
+  /** Throws RequestRefused. The request waits until the model is in memory. */
   generate(
     {
       chat,
@@ -150,14 +169,10 @@ export class ModelRunner implements AsyncDisposable {
     const scope = cacheScope ?? `alone ${this.#begun + 1}`;
     const waitMs = this.#loaded?.scheduler.leastWaitMs({ prompt, scope }) ?? 0;
     if (waitMs > firstContentMs) throw new RequestRefused('deadline_unreachable');
-    const pending = new PendingSequence();
+    const stay = this.#options.enter({ withinMs: firstContentMs, isOwners });
+    const pending = new PendingSequence(stay);
     this.#sequences += 1;
     this.#begun += 1;
-    clearTimeout(this.#idle);
-    const end = (finish: Finish) => {
-      sink.end(finish, { promptTokens: prompt.length, cachedTokens: 0, completionTokens: 0 });
-      this.#ended();
-    };
     void this.#start(pending, {
       prompt,
       thinksFirst,
@@ -166,25 +181,41 @@ export class ModelRunner implements AsyncDisposable {
       maxTokens: Math.min(maxTokens, remaining),
       scope,
       isUrgent: isOwners,
-      end,
+      stay,
     });
     this.#options.onChange();
     return pending;
   }
 
-  async #start(pending: PendingSequence, { end, ...request }: Beginning): Promise<void> {
+  async #start(pending: PendingSequence, { stay, ...request }: Beginning): Promise<void> {
     const { model } = this.#options;
+    const { sink } = request;
+    const ended = (failure?: unknown) => {
+      stay.leave();
+      this.#ended(failure);
+    };
+    const end = (finish: Finish) => {
+      const promptTokens = request.prompt.length;
+      sink.end(finish, { promptTokens, cachedTokens: 0, completionTokens: 0 });
+      ended();
+    };
+    const refuse = (refusal: RequestRefused) => {
+      sink.refuse(refusal);
+      ended();
+    };
     let constraint: Constraint | undefined;
     try {
       const format = formatOf(request.chat, model.toolStyle);
-      const [loaded, opened] = await Promise.all([
-        this.#ensureLoaded(),
+      const [entry, opened] = await Promise.all([
+        stay.entry,
         format && this.#grammars.open(format),
       ]);
       constraint = opened;
-      if (pending.isCancelled || loaded === undefined) {
+      const loaded = this.#loaded;
+      if (pending.isCancelled || entry !== 'admitted' || loaded === undefined) {
         constraint?.close();
-        return end(pending.isCancelled ? 'cancelled' : 'error');
+        if (pending.isCancelled) return end('cancelled');
+        return entry === 'late' ? refuse(new RequestRefused('deadline_unreachable')) : end('error');
       }
       let running: Running | undefined;
       const generation = new Generation({
@@ -192,22 +223,20 @@ export class ModelRunner implements AsyncDisposable {
         model,
         constraint,
         cachedTokens: () => running?.cachedTokens ?? 0,
-        onEnd: (failure) => this.#ended(failure),
+        onEnd: ended,
       });
       running = loaded.scheduler.submit(generation);
       pending.follow(running);
     } catch (error) {
       constraint?.close();
-      if (error instanceof GrammarError) {
-        request.sink.refuse(
+      if (error instanceof GrammarError)
+        return refuse(
           new RequestRefused('invalid_request', {
             about: 'schema',
             detail: error.message,
             cause: error,
           }),
         );
-        return this.#ended();
-      }
       this.#logFailure(error, 'a request could not be started');
       end('error');
     }
@@ -238,24 +267,10 @@ export class ModelRunner implements AsyncDisposable {
   #ended(failure?: unknown): void {
     if (failure !== undefined) this.#logFailure(failure, 'an answer failed');
     this.#sequences -= 1;
-    const { idleMs, onChange } = this.#options;
-    if (this.#unloadsWhenIdle) void this.#unload();
-    else if (this.#sequences === 0 && idleMs > 0)
-      this.#idle = setTimeout(() => void this.#unload(), idleMs).unref();
-    onChange();
+    this.#options.onChange();
   }
 
-  #ensureLoaded(): Promise<Loaded | undefined> {
-    if (this.#loaded) return Promise.resolve(this.#loaded);
-    if (this.#closed || this.#options.clock() - this.#failedAt < RETRY_MS)
-      return Promise.resolve(undefined);
-    this.#loading ??= this.#loadNow().finally(() => {
-      this.#loading = undefined;
-    });
-    return this.#loading;
-  }
-
-  async #loadNow(): Promise<Loaded | undefined> {
+  async #loadNow(): Promise<void> {
     const {
       model,
       backend,
@@ -289,7 +304,7 @@ export class ModelRunner implements AsyncDisposable {
         prefillMs: PREFILL_MS,
         speeds,
         guard,
-        onFailure: (error) => void this.#fail(error),
+        onFailure: (error) => this.#failRunning(error),
       });
       const trimming = setInterval(
         () => void scheduler.trim(cacheIdleMs),
@@ -312,33 +327,26 @@ export class ModelRunner implements AsyncDisposable {
     } catch (error) {
       await this.#fail(error);
     }
-    return this.#loaded;
+  }
+
+  /** The decoder failed while it answered. Every answer has ended. */
+  #failRunning(error: unknown): void {
+    this.#failing = this.#fail(error);
+    this.#options.onFailed();
   }
 
   async #fail(error: unknown): Promise<void> {
-    const { model, log, clock } = this.#options;
+    const { model, log } = this.#options;
     log.error(
       { model: model.build, err: messageOf(error) },
       'a model cannot be loaded, or failed while it ran',
     );
-    this.#failedAt = clock();
     const { decoder, trimming } = this.#loaded ?? {};
     clearInterval(trimming);
     this.#loaded = undefined;
     this.#set('failed');
     setTimeout(() => this.#state === 'failed' && this.#set('cold'), RETRY_MS).unref();
     if (decoder !== undefined) await this.#dispose(decoder);
-  }
-
-  async #unload(): Promise<void> {
-    const loaded = this.#loaded;
-    if (loaded === undefined || this.#sequences > 0) return;
-    this.#unloadsWhenIdle = false;
-    this.#loaded = undefined;
-    clearInterval(loaded.trimming);
-    this.#set('cold');
-    await loaded.scheduler.close();
-    await this.#dispose(loaded.decoder);
   }
 
   /** Logs an error instead of throwing it: the callers do not wait, so it would end the process. */
@@ -359,8 +367,6 @@ export class ModelRunner implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true;
-    clearTimeout(this.#idle);
     await this.#loading;
     clearInterval(this.#loaded?.trimming);
     await this.#loaded?.scheduler.close();
@@ -386,14 +392,19 @@ interface Beginning {
   readonly maxTokens: number;
   readonly scope: string;
   readonly isUrgent: boolean;
-  readonly end: (finish: Finish) => void;
+  readonly stay: Stay;
 }
 
 /** The caller's handle of a request. It stores pause and cancel until the model is loaded. */
 class PendingSequence implements Sequence {
+  readonly #stay: Stay;
   #running: Running | undefined;
   #paused = false;
   isCancelled = false;
+
+  constructor(stay: Stay) {
+    this.#stay = stay;
+  }
 
   follow(running: Running): void {
     this.#running = running;
@@ -413,6 +424,7 @@ class PendingSequence implements Sequence {
 
   cancel(): void {
     this.isCancelled = true;
-    this.#running?.cancel();
+    if (this.#running === undefined) this.#stay.leave();
+    else this.#running.cancel();
   }
 }

@@ -6,9 +6,9 @@ import type { BackendName } from './backend-names.ts';
 import { chooseBackend } from './choose-backend.ts';
 import type { Guard } from './guarded-work.ts';
 import type { Measurement } from './measured-speeds.ts';
-import { modelsThatFit } from './memory-fit.ts';
 import { ModelEngine } from './model-engine.ts';
 import type { RunnerLog } from './model-runner.ts';
+import { modelsThatFit } from './residency/memory-plan.ts';
 
 export interface OpenEngineOptions {
   /** The backend to use; by default, the best one that runs on this machine. */
@@ -79,7 +79,7 @@ export async function openUnloadedEngine({
   });
 }
 
-/** Opens an engine in this process, and loads all its models. */
+/** Opens an engine in this process, and loads the models that fit beside one another. */
 export async function openModelEngine(options: OpenEngineOptions): Promise<ModelEngine> {
   const engine = await openUnloadedEngine(options);
   await engine.loadAll();

@@ -1,0 +1,69 @@
+import { beforeAll, expect, test } from 'vitest';
+import { TINY_MODEL_FOLDER } from '#tiny-model';
+import { memoryForModels } from '../../machine.ts';
+import { type Model, openModel } from '../../models/model.ts';
+import { kvBytesPerToken } from '../decoders/decoder.ts';
+import { createReferenceBackend } from '../decoders/reference-decoder.ts';
+import { openModelEngine } from '../open-model-engine.ts';
+import { cacheShares, modelsThatFit } from './memory-plan.ts';
+
+const GIB = 2 ** 30;
+const backend = createReferenceBackend();
+let model: Model;
+let needed: number;
+beforeAll(async () => {
+  model = await openModel(TINY_MODEL_FOLDER);
+  needed =
+    model.weightBytes +
+    Math.min(2_048, model.shape.contextTokens) * kvBytesPerToken(model, backend);
+});
+const named = (...builds: readonly string[]) => builds.map((build) => ({ ...model, build }));
+
+test('memory for models leaves room for the system, or in a control group for this program', () => {
+  expect(memoryForModels(1, { total: 64 * GIB, limit: undefined })).toBe(Math.floor(57.6 * GIB));
+  expect(memoryForModels(1, { total: 8 * GIB, limit: undefined })).toBe(6 * GIB);
+  expect(memoryForModels(0.5, { total: 8 * GIB, limit: undefined })).toBe(3 * GIB);
+  expect(memoryForModels(1, { total: 64 * GIB, limit: 10 * GIB })).toBe(8.75 * GIB);
+  expect(memoryForModels(1, { total: 8 * GIB, limit: 20 * GIB })).toBe(6 * GIB);
+  expect(memoryForModels(1, { total: 8 * GIB, limit: GIB / 8 })).toBe(0);
+});
+
+test('a model that exceeds the memory is refused to the byte, with both numbers; others need not fit beside one another', () => {
+  const models = named('first', 'second');
+  expect(modelsThatFit(models, { backend, memoryBytes: needed })).toMatchObject({
+    fitting: [{ build: 'first' }, { build: 'second' }],
+    refused: [],
+  });
+  const { fitting, refused } = modelsThatFit(models, { backend, memoryBytes: needed - 1 });
+  expect(fitting).toEqual([]);
+  expect(refused[0]?.error.message).toBe(
+    `too_large: first needs ${needed} bytes of memory, and this machine has ${needed - 1} bytes for models`,
+  );
+});
+
+test('models that fit beside one another share the memory for caches, and the others get as much if they are alone', () => {
+  const { weightBytes } = model;
+  const shares = (memoryBytes: number) => [
+    ...cacheShares(named('first', 'second', 'third'), { backend, memoryBytes }).values(),
+  ];
+  expect(shares(3 * needed)).toEqual(Array(3).fill(needed - weightBytes));
+  const two = (2 * needed + 100 - 2 * weightBytes) / 2;
+  expect(shares(2 * needed + 100)).toEqual([two, two, two]);
+  expect(shares(needed + 100)).toEqual(Array(3).fill(needed + 100 - weightBytes));
+});
+
+test('an engine whose only model does not fit is not opened', async () => {
+  const log = { info: () => {}, error: () => {} };
+  await expect(
+    openModelEngine({
+      backend: 'reference',
+      models: [TINY_MODEL_FOLDER],
+      maxConcurrency: 1,
+      idleMs: 0,
+      memoryShare: 1e-6,
+      log,
+    }),
+  ).rejects.toThrow(
+    /^too_large: dinf-tiny-4bit needs \d+ bytes of memory, and this machine has \d+ bytes/,
+  );
+});

@@ -1,0 +1,74 @@
+import type { DecoderModel } from '../../models/model.ts';
+import { ModelError } from '../../models/model-error.ts';
+import { type Backend, kvBytesPerToken } from '../decoders/decoder.ts';
+
+/** Context in tokens for which each model must have room. */
+const LEAST_CONTEXT = 2_048;
+
+interface NamedModel extends DecoderModel {
+  readonly build: string;
+}
+
+interface Memory {
+  readonly backend: Pick<Backend, 'cacheNumberBytes'>;
+  /** Memory for models and their caches, in bytes. */
+  readonly memoryBytes: number;
+}
+
+/**
+ * Divides models into those that this machine can load, each for itself, and those that it cannot. A
+ * model is refused before it is loaded: a load that runs out of memory would end the whole program.
+ */
+export function modelsThatFit<M extends NamedModel>(
+  models: readonly M[],
+  { backend, memoryBytes }: Memory,
+): { fitting: M[]; refused: { build: string; error: ModelError }[] } {
+  const needs = models.map((model) => ({ model, needed: leastBytes(model, backend) }));
+  return {
+    fitting: needs.filter(({ needed }) => needed <= memoryBytes).map(({ model }) => model),
+    refused: needs
+      .filter(({ needed }) => needed > memoryBytes)
+      .map(({ model: { build }, needed }) => ({
+        build,
+        error: new ModelError(
+          'too_large',
+          `${build} needs ${needed} bytes of memory, and this machine has ${memoryBytes} bytes for models`,
+        ),
+      })),
+  };
+}
+
+/**
+ * Memory for the cache of each model, in bytes. The models that fit beside one another, in their
+ * order, share what their weights leave free. Another model gets as large a cache as they have, if
+ * there is room for that when it is alone.
+ */
+export function cacheShares(
+  models: readonly NamedModel[],
+  { backend, memoryBytes }: Memory,
+): ReadonlyMap<string, number> {
+  const together = new Set<NamedModel>();
+  let free = memoryBytes;
+  let weights = 0;
+  for (const model of models) {
+    const needed = leastBytes(model, backend);
+    if (needed > free) continue;
+    free -= needed;
+    weights += model.weightBytes;
+    together.add(model);
+  }
+  const share = Math.max(0, memoryBytes - weights) / Math.max(1, together.size);
+  return new Map(
+    models.map((model) => {
+      const alone = Math.max(0, memoryBytes - model.weightBytes);
+      const least = leastBytes(model, backend) - model.weightBytes;
+      return [model.build, together.has(model) ? share : Math.min(alone, Math.max(share, least))];
+    }),
+  );
+}
+
+/** Memory for the weights of a model and its least cache, in bytes. */
+export function leastBytes(model: DecoderModel, backend: Memory['backend']): number {
+  const tokens = Math.min(LEAST_CONTEXT, model.shape.contextTokens);
+  return model.weightBytes + tokens * kvBytesPerToken(model, backend);
+}
