@@ -50,6 +50,12 @@ export function addServiceCommands(provider: Command): void {
   add('resume', 'accept requests again').action(({ home }: Home) =>
     setPaused(resolve(home), false),
   );
+  add('switch', 'load a model of this machine into memory; running answers are completed')
+    .argument('<model>', 'one of the models that this machine serves')
+    .action(async (model: string, { home }: Home) => {
+      const { switchModel } = await import('./switch-model.ts');
+      await switchModel(await runningClient(resolve(home)), model);
+    });
   add('status', 'show what the machine is doing, and why')
     .option('--json', 'print the state as JSON')
     .option('--watch', 'go on, and show each change')

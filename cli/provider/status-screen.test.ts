@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { idleSummary } from './status-screen.ts';
+import { idleSummary, usedMemory } from './status-screen.ts';
 
 const NOW = Date.parse('2026-11-27T12:30:00Z');
 const hour = (hoursAgo: number, code: string, text: string) => ({
@@ -19,4 +19,22 @@ test('hours without an answer are summed up by their reasons, for the last day',
     '3 of the last 24 h without an answer. 2 h: 2 faster machines are idle. 1 h: no caller requests its models.',
   );
   expect(idleSummary({ idle_hours: [] }, NOW)).toBeUndefined();
+});
+
+test('the used memory is that of the models that are or will be in memory', () => {
+  const model = (build: string, state: string, bytes: number) => ({
+    build,
+    state,
+    bytes,
+    running: 0,
+    waiting: 0,
+  });
+  const models = [
+    model('a', 'resident', 2e9),
+    model('b', 'loading', 1e9),
+    model('c', 'cold', 3e9),
+    model('d', 'failed', 3e9),
+  ];
+  expect(usedMemory({ models, memory_bytes: 4e9 })).toBe('3.0 GB of 4.0 GB for models are used');
+  expect(usedMemory({ models })).toBeUndefined();
 });

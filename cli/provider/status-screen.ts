@@ -1,4 +1,5 @@
 import { messageOf } from '#bus-schemas/message-of.ts';
+import { gb } from '#provider/downloads/fit.ts';
 import { ownEarnings } from '#provider/own-earnings.ts';
 import type { State } from '#provider/service/control-api.ts';
 import { ControlClient } from '#provider/service/control-client.ts';
@@ -59,6 +60,27 @@ function speedOf({ answers }: State, build: string): string {
     : `, ${total} ${total === 1 ? 'answer' : 'answers'} with ${((tokens * 1_000) / ms).toFixed(1)} tokens/s`;
 }
 
+/** Where a model is, by the state of its slot. */
+const places: Readonly<Record<string, string>> = {
+  resident: 'in memory',
+  loading: 'is being loaded',
+  cold: 'on the disk',
+  failed: 'cannot be loaded',
+};
+const placeOf = (state: string): string => places[state] ?? state;
+
+/** The memory that loaded models may use, and how much is left; undefined if it is not known. */
+export function usedMemory({
+  models,
+  memory_bytes: total,
+}: Pick<State, 'models' | 'memory_bytes'>): string | undefined {
+  if (total === undefined) return undefined;
+  const used = models
+    .filter(({ state }) => state === 'resident' || state === 'loading')
+    .reduce((sum, { bytes = 0 }) => sum + bytes, 0);
+  return `${gb(used)} of ${gb(total)} for models are used`;
+}
+
 const HOUR_MS = 3_600_000;
 const SUMMED_HOURS = 24;
 const SHOWN_REASONS = 2;
@@ -98,11 +120,18 @@ function screenOf(
       'trust',
       `${trust.standing}, level ${trust.level}${trust.fault === undefined ? '' : ` (${trust.fault})`}`,
     ]);
-  for (const { build, state: memory, running, waiting } of models)
+  for (const { build, state: memory, running, waiting, bytes } of models)
     rows.push([
       'model',
-      `${build}  ${memory}, ${running} running, ${waiting} waiting${speedOf(state, build)}${engine === undefined ? '' : ` (${engine})`}`,
+      [
+        `${build}  ${placeOf(memory)}`,
+        ...(bytes === undefined ? [] : [gb(bytes)]),
+        `${running} running`,
+        `${waiting} waiting${speedOf(state, build)}${engine === undefined ? '' : ` (${engine})`}`,
+      ].join(', '),
     ]);
+  const used = usedMemory(state);
+  if (used !== undefined) rows.push(['memory', used]);
   rows.push([
     'answers',
     answers.last_at === undefined

@@ -65,7 +65,9 @@ export class WorkerChannel {
       fault = engine.fault;
     });
     const receive = (order: unknown) => {
-      if (isWorkerOrder(order)) door.setPaused(order.t === 'pause');
+      if (!isWorkerOrder(order)) return;
+      if (order.t === 'switch') engine.switchTo?.(order.build);
+      else door.setPaused(order.t === 'pause');
     };
     process.on('message', receive);
     return {
@@ -80,12 +82,11 @@ export class WorkerChannel {
     this.report({
       t: 'pulse',
       running,
-      models: engine.slots().map(({ build, state, running: answering, waiting }) => ({
-        build,
-        state,
-        running: answering,
-        waiting,
-      })),
+      models: engine.slots().map(({ build, state, running: answering, waiting }) => {
+        const bytes = engine.memory?.byBuild[build];
+        return { build, state, running: answering, waiting, ...(bytes !== undefined && { bytes }) };
+      }),
+      ...(engine.memory !== undefined && { memoryBytes: engine.memory.totalBytes }),
       ...(linkFault !== undefined && { linkFault }),
       ...(engine.fault !== undefined && { engineFault: engine.fault }),
       ...(door.closed !== undefined && { closed: door.closed }),

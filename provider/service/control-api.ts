@@ -41,7 +41,21 @@ export const State = Type.Object({
   engine: optional(Type.String()),
   running: Type.Integer({ description: 'Requests that are being answered.' }),
   models: Type.Array(
-    Type.Object({ build: Type.String(), state: Type.String(), running: count, waiting: count }),
+    Type.Object({
+      build: Type.String(),
+      state: Type.String({ description: 'resident, loading, cold (only on the disk) or failed.' }),
+      running: count,
+      waiting: count,
+      bytes: optional(
+        Type.Integer({ description: 'Memory for its weights and its largest cache.' }),
+      ),
+    }),
+  ),
+  memory_bytes: optional(
+    Type.Integer({
+      description:
+        'Memory for all models together. Absent if a model server decides which of its models are loaded.',
+    }),
   ),
   trust: optional(
     Type.Object({
@@ -103,6 +117,9 @@ export const ControlOperation = Type.Object({
 });
 export type ControlOperation = Static<typeof ControlOperation>;
 
+/** Why an order was not carried out. */
+export const ControlFault = Type.Object({ error: Type.String() });
+
 /** Paths of the API, below the socket. */
 export const paths = {
   hello: '/v1/hello',
@@ -110,5 +127,6 @@ export const paths = {
   events: '/v1/events',
   pause: '/v1/pause',
   resume: '/v1/resume',
+  switch: '/v1/switch',
   operations: '/v1/operations',
 } as const;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Static, TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import {
+  ControlFault,
   ControlHello,
   ControlOperation,
   Events,
@@ -14,6 +15,9 @@ import {
 
 const TIMEOUT_MS = 10_000;
 const EVENT_WAIT_MS = 25_000;
+
+/** The service refuses an order; the message tells its owner why. */
+export class ControlRefusal extends Error {}
 
 /** Calls the control API of the service that runs in a home. */
 export class ControlClient {
@@ -46,6 +50,11 @@ export class ControlClient {
     return this.#call(State, 'POST', isPaused ? paths.pause : paths.resume);
   }
 
+  /** Loads a model; its state in the answers of `state` shows when it is in memory. */
+  switchTo(model: string): Promise<State> {
+    return this.#call(State, 'POST', `${paths.switch}?model=${encodeURIComponent(model)}`);
+  }
+
   begin(kind: OperationKind): Promise<ControlOperation> {
     return this.#call(ControlOperation, 'POST', `${paths.operations}?kind=${kind}`);
   }
@@ -76,6 +85,7 @@ export class ControlClient {
     call.end();
     const { status, text } = await promise;
     const body: unknown = JSON.parse(text);
+    if (status === 400 && Value.Check(ControlFault, body)) throw new ControlRefusal(body.error);
     if (status !== 200) throw new Error(`The service answered ${status}: ${text}`);
     return Value.Parse(schema, body);
   }

@@ -18,6 +18,8 @@ export interface Controlled {
   readonly state: () => State;
   readonly events: EventLog;
   setPaused(isPaused: boolean): Promise<void>;
+  /** Returns why the model cannot be loaded; undefined if it is loaded as soon as possible. */
+  switchTo(model: string): string | undefined;
   begin(kind: OperationKind): ControlOperation;
   operation(id: string): ControlOperation | undefined;
 }
@@ -73,6 +75,10 @@ async function answer(
     case `POST ${paths.resume}`:
       await controlled.setPaused(pathname === paths.pause);
       return ok(controlled.state());
+    case `POST ${paths.switch}`: {
+      const fault = controlled.switchTo(searchParams.get('model') ?? '');
+      return fault === undefined ? ok(controlled.state()) : { status: 400, body: { error: fault } };
+    }
     case `POST ${paths.operations}`: {
       const kind = OPERATIONS.find((each) => each === searchParams.get('kind'));
       return kind === undefined

@@ -46,6 +46,8 @@ export interface MachineState {
   /** What the owner should know although it closes nothing. */
   readonly notes: readonly GuestNote[];
   readonly models: readonly ReportedModel[];
+  /** Memory for models, in bytes; undefined if another program decides about it. */
+  readonly memoryBytes: number | undefined;
   readonly running: number;
   readonly link: { readonly fault: string | undefined; readonly since: number } | undefined;
   readonly trust:
@@ -103,6 +105,7 @@ export const atStart = (now: number, isPaused: boolean): MachineState => ({
   closed: undefined,
   notes: [],
   models: [],
+  memoryBytes: undefined,
   running: 0,
   link: undefined,
   trust: undefined,
@@ -121,6 +124,7 @@ export function next(before: MachineState, event: MachineEvent, now: number): Ma
 const WITHOUT_WORKER = {
   provider: undefined,
   models: [],
+  memoryBytes: undefined,
   running: 0,
   engineFault: undefined,
   closed: undefined,
@@ -156,6 +160,7 @@ function changeOf(before: MachineState, event: MachineEvent, now: number): Parti
       return {
         running: event.running,
         models: event.models,
+        memoryBytes: event.memoryBytes,
         engineFault: event.engineFault,
         closed: event.closed,
         notes: event.notes ?? [],

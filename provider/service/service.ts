@@ -12,6 +12,7 @@ import { serveControl } from './control-server.ts';
 import { demandReason } from './demand-reason.ts';
 import { type Hour, IdleLog, idleHours } from './idle-hours.ts';
 import type { MachineState } from './machine-state.ts';
+import { modelToSwitchTo } from './model-to-switch-to.ts';
 import { recentDemand, sentenceOf } from './sentence.ts';
 import { readSettings, saveSettings } from './settings.ts';
 import type { Supervisor } from './supervisor.ts';
@@ -78,6 +79,12 @@ export async function serveMachine({
       const settings = await readSettings(home);
       if (settings !== undefined) await saveSettings(home, { ...settings, isPaused });
     },
+    switchTo: (model) => {
+      const found = modelToSwitchTo(supervisor.state, model);
+      if ('fault' in found) return found.fault;
+      supervisor.switchTo(found.build);
+      return undefined;
+    },
     begin,
     operation: (id) => {
       const operation = operations.get(id);
@@ -106,6 +113,7 @@ function printed(state: MachineState, hours: readonly Hour[], now: number): Stat
     ...(engine !== undefined && { engine }),
     running,
     models: [...models],
+    ...(state.memoryBytes !== undefined && { memory_bytes: state.memoryBytes }),
     ...(trust && {
       trust: {
         standing: trust.standing,

@@ -74,6 +74,11 @@ export class Supervisor implements AsyncDisposable {
     this.#order({ t: isPaused ? 'pause' : 'resume' });
   }
 
+  /** Loads a model of this machine; models that must leave for it complete their answers first. */
+  switchTo(build: string): void {
+    this.#order({ t: 'switch', build });
+  }
+
   /** Lets the worker complete its requests, and starts it again. */
   async restart(): Promise<void> {
     this.#restartWanted = true;

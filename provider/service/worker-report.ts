@@ -16,6 +16,8 @@ const Model = Type.Object({
   state: Type.String(),
   running: count,
   waiting: count,
+  /** Memory for its weights and its largest cache; absent if another program holds them. */
+  bytes: Type.Optional(count),
 });
 export type ReportedModel = Static<typeof Model>;
 
@@ -34,6 +36,8 @@ export const WorkerReport = Type.Union([
     t: Type.Literal('pulse'),
     running: count,
     models: Type.Array(Model),
+    /** Memory for models; absent if they are in another program, which decides about it. */
+    memoryBytes: Type.Optional(count),
     /** Why the leaf has no link to a hub; absent while it has one. */
     linkFault: Type.Optional(Type.String()),
     /** Why the engine does not run; absent while it runs. */
@@ -70,7 +74,11 @@ export const WorkerReport = Type.Union([
 ]);
 export type WorkerReport = Static<typeof WorkerReport>;
 
-export const WorkerOrder = Type.Object({ t: Type.Enum(['pause', 'resume']) });
+export const WorkerOrder = Type.Union([
+  Type.Object({ t: Type.Enum(['pause', 'resume']) }),
+  /** Loads a model, for which others make room. */
+  Type.Object({ t: Type.Literal('switch'), build: Type.String({ maxLength: 256 }) }),
+]);
 export type WorkerOrder = Static<typeof WorkerOrder>;
 
 export const isWorkerReport = (value: unknown): value is WorkerReport =>

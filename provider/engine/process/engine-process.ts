@@ -5,6 +5,7 @@ import type { Exit } from '../../supervised-process.ts';
 import {
   type Engine,
   type GenerationRequest,
+  type ModelMemory,
   RequestRefused,
   type Sequence,
   type Sink,
@@ -86,6 +87,10 @@ export class EngineProcess implements Engine {
     return this.#facts.isHardened;
   }
 
+  get memory(): ModelMemory {
+    return this.#facts.memory;
+  }
+
   get fault(): EngineFault | undefined {
     return this.#fault;
   }
@@ -108,6 +113,10 @@ export class EngineProcess implements Engine {
 
   load(build: string): void {
     this.#run?.load(build);
+  }
+
+  switchTo(build: string): void {
+    this.#run?.switchTo(build);
   }
 
   emptyCaches(): void {

@@ -120,6 +120,10 @@ export class EngineRun implements AsyncDisposable {
     this.#send({ t: 'load', build });
   }
 
+  switchTo(build: string): void {
+    this.#send({ t: 'switch', build });
+  }
+
   emptyCaches(): void {
     this.#send({ t: 'empty_caches' });
   }

@@ -36,8 +36,12 @@ const EngineReport = Type.Union([
       Type.Object({ build: Type.String({ maxLength: 256 }), hex: Type.String({ maxLength: 64 }) }),
       { maxItems: 64 },
     ),
+    memory: Type.Object({
+      totalBytes: count,
+      byBuild: Type.Record(Type.String({ maxLength: 256 }), count),
+    }),
   }),
-  /** Every model was loaded, or has failed to load. */
+  /** The models that fit beside one another were loaded, or have failed to load. */
   Type.Object({ t: Type.Literal('loaded') }),
   Type.Object({ t: Type.Literal('cannot_open'), message: Type.String() }),
   Type.Object({ t: Type.Literal('slots'), slots: Type.Array(Slot, { maxItems: 64 }) }),
@@ -89,7 +93,7 @@ export type EngineSettings = Omit<OpenEngineOptions, 'log' | 'guard'>;
 /** The process of the engine trusts the worker, which starts it. */
 export type EngineOrder =
   | { readonly t: 'open'; readonly settings: EngineSettings }
-  | { readonly t: 'load' | 'unload'; readonly build: string }
+  | { readonly t: 'load' | 'unload' | 'switch'; readonly build: string }
   | { readonly t: 'empty_caches' }
   | { readonly t: 'generate'; readonly id: number; readonly request: GenerationRequest }
   | { readonly t: 'pause' | 'resume' | 'cancel'; readonly id: number };

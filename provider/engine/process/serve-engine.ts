@@ -64,6 +64,8 @@ class EngineServer {
         return this.#engine?.load(order.build);
       case 'unload':
         return this.#engine?.unload(order.build);
+      case 'switch':
+        return this.#engine?.switchTo(order.build);
       case 'empty_caches':
         return this.#engine?.emptyCaches();
       case 'generate':
@@ -83,9 +85,10 @@ class EngineServer {
       this.#engine = engine;
       engine.onChange(() => this.#sendSlots());
       setInterval(() => this.#sendSlots(), SLOTS_MS);
-      const { name, machine } = engine;
+      const { name, machine, memory } = engine;
       const weights = engine.weights().map(({ build, digest }) => ({ build, hex: hex(digest) }));
-      this.#send({ t: 'opened', name, machine, isHardened, weights, slots: engine.slots() });
+      const slots = engine.slots();
+      this.#send({ t: 'opened', name, machine, isHardened, weights, slots, memory });
       await engine.loadAll();
       this.#sendSlots();
       this.#send({ t: 'loaded' });

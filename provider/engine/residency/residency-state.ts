@@ -179,6 +179,7 @@ function want(model: ModelState, by: Wanted['by'], now: number): void {
 function fail(model: ModelState, at: number): void {
   model.unloadsWhenIdle = false;
   model.failedAt = undefined;
+  model.wanted = undefined;
   enter(model, 'failed', at);
 }
 
