@@ -34,7 +34,7 @@ export async function switchModel(client: ControlClient, name: string): Promise<
   }
 }
 
-export function waitingText(name: string, models: State['models']): string {
+function waitingText(name: string, models: State['models']): string {
   const running = models.reduce((sum, model) => sum + model.running, 0);
   if (running === 0 || modelNamed(models, name)?.state === 'loading')
     return `${name} is being loaded.`;

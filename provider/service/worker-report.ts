@@ -12,7 +12,7 @@ const count = Type.Integer({ minimum: 0 });
 
 const Model = Type.Object({
   build: Type.String(),
-  /** For example `resident` for a model in memory, or `on_disk`. */
+  /** The state of its slot, for example `resident` for a model in memory. */
   state: Type.String(),
   running: count,
   waiting: count,

@@ -37,6 +37,17 @@ test('the candidates have the terms of their cost only if the caller asked for t
   expect(second).toBeDefined();
 });
 
+test('a machine that has the model in memory is preferred to a faster one that must load it', () => {
+  const router = newRouter();
+  router.fleet.announce(idOf('B'), announcement({}, [slot({ decodeTps: 20 })]), LATER);
+  router.fleet.announce(
+    idOf('C'),
+    announcement({}, [slot({ state: 'cold', loadMs: 3_000, decodeTps: 40 })]),
+    LATER,
+  );
+  expect(winner(reserve(router, ask()))).toBe(idOf('B'));
+});
+
 describe('sealed sessions that are not ordered', () => {
   const sealed = (job: number, changes: Partial<Reserve> = {}) =>
     ask({ job: `job_${String(job).padStart(22, '0')}`, clientSeals: true, ...changes });

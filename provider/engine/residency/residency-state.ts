@@ -23,7 +23,7 @@ export interface ResidencyState {
   readonly models: readonly ModelState[];
 }
 
-export type ResidencyPhase = 'out' | 'loading' | 'in' | 'leaving' | 'failed';
+type ResidencyPhase = 'out' | 'loading' | 'in' | 'leaving' | 'failed';
 
 export interface ModelState {
   readonly build: string;
@@ -45,7 +45,7 @@ export interface ModelState {
   wanted: Wanted | undefined;
 }
 
-export interface WaitingRequest {
+interface WaitingRequest {
   readonly id: number;
   readonly since: number;
   /** Time at which it is refused; infinite without a deadline. */
@@ -55,7 +55,7 @@ export interface WaitingRequest {
 }
 
 /** A model that is to be loaded although no request waits for it. */
-export interface Wanted {
+interface Wanted {
   /**
    * `owner`: other models give way at once. `router`: only idle models give way. `start`: no model
    * gives way.

@@ -1,0 +1,124 @@
+import { afterEach, beforeAll, expect, test } from 'vitest';
+import { TINY_MODEL_FOLDER } from '#tiny-model';
+import { thisMachine } from '../../machine.ts';
+import { type Model, openModel } from '../../models/model.ts';
+import { type Backend, kvBytesPerToken } from '../decoders/decoder.ts';
+import { createReferenceBackend } from '../decoders/reference-decoder.ts';
+import { begin } from '../engine-under-test.ts';
+import { ModelEngine } from '../model-engine.ts';
+
+let model: Model;
+beforeAll(async () => {
+  model = await openModel(TINY_MODEL_FOLDER);
+});
+
+let engine: ModelEngine;
+afterEach(async () => {
+  await engine[Symbol.asyncDispose]();
+});
+
+/** An engine with the models `ant` and `bee`, and memory for one of them; `ant` is in memory. */
+async function start(backend: Backend = createReferenceBackend()): Promise<void> {
+  const needed =
+    model.weightBytes +
+    Math.min(2_048, model.shape.contextTokens) * kvBytesPerToken(model, backend);
+  engine = new ModelEngine({
+    backend,
+    models: [
+      { ...model, build: 'ant' },
+      { ...model, build: 'bee' },
+    ],
+    machine: thisMachine(),
+    memoryBytes: 1.5 * needed,
+    maxConcurrency: 4,
+    idleMs: 0,
+    log: { info: () => {}, error: () => {} },
+  });
+  await engine.loadAll();
+  expect(states()).toEqual(['resident', 'cold']);
+}
+
+const states = () => engine.slots().map(({ state }) => state);
+
+function ask(build: string, content: string, options: { firstContentMs?: number } = {}) {
+  const chat = { messages: [{ role: 'user', content }], max_tokens: 200 };
+  return begin(engine, { build, chat, maxTokens: 200, ...options });
+}
+
+/** Starts an answer of `ant`, and pauses it after its first delta. */
+async function pausedAnswer() {
+  const { promise: paused, resolve } = Promise.withResolvers<void>();
+  const chat = { messages: [{ role: 'user', content: 'Count from 1 to 30.' }], max_tokens: 200 };
+  let isFirst = true;
+  const begun = begin(engine, { build: 'ant', chat, maxTokens: 200 }, (_, sequence) => {
+    if (!isFirst) return;
+    isFirst = false;
+    sequence().pause();
+    resolve();
+  });
+  await paused;
+  return begun;
+}
+
+test('a request for a model that is not in memory waits until the other has been there long enough, and is answered', async () => {
+  await start();
+  expect((await ask('bee', 'What is 12 + 30?').answer).text).toBe('42');
+  expect(states()).toEqual(['cold', 'resident']);
+});
+
+test('a request whose deadline passes while another model has answers is refused by name', async () => {
+  await start();
+  const running = await pausedAnswer();
+  await expect(ask('bee', 'What is 12 + 30?', { firstContentMs: 50 }).answer).rejects.toMatchObject(
+    { code: 'deadline_unreachable' },
+  );
+  running.sequence.resume();
+  expect((await running.answer).finish).toBe('stop');
+  expect(states()).toEqual(['resident', 'cold']);
+});
+
+test('a waiting request that is cancelled ends at once', async () => {
+  await start();
+  const running = await pausedAnswer();
+  const { answer, sequence } = ask('bee', 'What is 12 + 30?');
+  sequence.cancel();
+  expect((await answer).finish).toBe('cancelled');
+  running.sequence.cancel();
+  expect((await running.answer).finish).toBe('cancelled');
+});
+
+test('a switch waits for running answers, lets later requests wait, and loads the model then', async () => {
+  await start();
+  const running = await pausedAnswer();
+  engine.switchTo('bee');
+  const later = ask('ant', 'What is 12 + 30?');
+  expect(states()).toEqual(['resident', 'cold']);
+  running.sequence.resume();
+  const counted = Array.from({ length: 30 }, (_, i) => i + 1).join(', ');
+  expect((await running.answer).text).toBe(counted);
+  await expect.poll(states).toEqual(['cold', 'resident']);
+  expect((await later.answer).text).toBe('42');
+  expect(states()).toEqual(['resident', 'cold']);
+});
+
+test('a model that cannot be loaded fails the requests that wait for it, and the other serves on', async () => {
+  const real = createReferenceBackend();
+  await start({
+    ...real,
+    load: (options) =>
+      states()[0] === 'cold' ? Promise.reject(new Error('disk error')) : real.load(options),
+  });
+  engine.switchTo('bee');
+  const { answer } = ask('bee', 'What is 12 + 30?');
+  expect((await answer).finish).toBe('error');
+  expect(states()[1]).toBe('failed');
+});
+
+test('a model that was never loaded is announced with a speed and a load time, and with the wait for its room', async () => {
+  await start();
+  const [ant, bee] = engine.slots();
+  expect(bee?.decodeTps).toBeGreaterThan(0);
+  expect(bee?.prefillTps).toBeGreaterThan(0);
+  expect(bee?.loadMs).toBeGreaterThanOrEqual(5_000);
+  expect(ant?.contextTokens).toBe(bee?.contextTokens);
+});
