@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { State } from '#provider/service/control-api.ts';
-import { type ControlClient, ControlRefusal } from '#provider/service/control-client.ts';
+import type { ControlClient } from '#provider/service/control-client.ts';
 import { modelNamed } from '#provider/service/model-to-switch-to.ts';
 
 const LOOK_MS = 250;
@@ -10,9 +10,7 @@ const RETRIED_MS = 15_000;
 
 /** Loads a model of the machine, and prints what it waits for until it is in memory. */
 export async function switchModel(client: ControlClient, name: string): Promise<void> {
-  await client.switchTo(name).catch((error: unknown) => {
-    throw error instanceof ControlRefusal ? new CommandError(EXIT.usage, error.message) : error;
-  });
+  await client.switchTo(name);
   const startedAt = performance.now();
   let shown = '';
   let before: string | undefined;

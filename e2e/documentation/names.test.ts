@@ -42,6 +42,7 @@ const GLOSSARY_NAMES: Readonly<Record<string, readonly string[]>> = {
   Person: ['coordinator/ingress/identity/token-verifier.ts'],
   Receipt: ['bus-schemas/messages/provider.ts'],
   Reservation: ['coordinator/routing/core/reservations.ts'],
+  Residency: ['provider/engine/residency/residency.ts'],
   Serving: ['coordinator/routing/core/serving.ts'],
   Slot: ['bus-schemas/messages/provider.ts'],
   Standing: ['bus-schemas/messages/vocabulary.ts'],

@@ -129,6 +129,12 @@ const NOT_RUN: Readonly<Record<string, string>> = {
     ]),
   ),
   ...Object.fromEntries(
+    [
+      'provider start --model mlx-community/Qwen3-4B-4bit --model mlx-community/gemma-3-12b-it-4bit',
+      'provider switch Qwen3-4B-4bit',
+    ].map((line) => [line, 'needs a machine with two models (e2e/several-models.test.ts)']),
+  ),
+  ...Object.fromEntries(
     ['search qwen3', 'show', 'pull', 'verify'].map((action) => [
       `provider models ${action}${action.includes(' ') ? '' : ' mlx-community/Qwen3-4B-4bit'}`,
       'needs the hub of Hugging Face (provider/downloads/pull-model.test.ts)',

@@ -2,6 +2,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import type { Static, TSchema } from 'typebox';
 import { Value } from 'typebox/value';
+import { CodedError } from '#bus-schemas/coded-error.ts';
 import {
   ControlFault,
   ControlHello,
@@ -17,7 +18,9 @@ const TIMEOUT_MS = 10_000;
 const EVENT_WAIT_MS = 25_000;
 
 /** The service refuses an order; the message tells its owner why. */
-export class ControlRefusal extends Error {}
+class ControlRefused extends CodedError<'order_refused'> {
+  override readonly fault = 'user';
+}
 
 /** Calls the control API of the service that runs in a home. */
 export class ControlClient {
@@ -85,7 +88,8 @@ export class ControlClient {
     call.end();
     const { status, text } = await promise;
     const body: unknown = JSON.parse(text);
-    if (status === 400 && Value.Check(ControlFault, body)) throw new ControlRefusal(body.error);
+    if (status === 400 && Value.Check(ControlFault, body))
+      throw new ControlRefused('order_refused', body.error);
     if (status !== 200) throw new Error(`The service answered ${status}: ${text}`);
     return Value.Parse(schema, body);
   }

@@ -6,7 +6,7 @@ import {
   type ResidencyCommand,
   type ResidencyEvent,
   type ResidencyState,
-  step,
+  residencyAfter,
 } from './residency-state.ts';
 import { MAX_RESIDENCE_MS, MIN_RESIDENCE_MS, residenceEnd } from './room.ts';
 
@@ -59,7 +59,7 @@ class Checked {
 
   send(event: ResidencyEvent): void {
     const before = this.state;
-    const { state, commands } = step(before, event, this.now);
+    const { state, commands } = residencyAfter(before, event, this.now);
     this.state = state;
     for (const command of commands) this.#carryOut(command, before);
     expect(this.used).toBeLessThanOrEqual(state.memoryBytes);

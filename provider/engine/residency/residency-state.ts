@@ -110,7 +110,7 @@ export function begin(
 }
 
 /** The commands have to be carried out in their order. `now` is in milliseconds and never falls. */
-export function step(
+export function residencyAfter(
   before: ResidencyState,
   event: ResidencyEvent,
   now: number,
@@ -236,7 +236,7 @@ function admitAll(model: ModelState, commands: ResidencyCommand[], now: number):
 const isOver = (model: ModelState, idleMs: number, now: number): boolean =>
   model.unloadsWhenIdle || (idleMs > 0 && now - model.usedAt >= idleMs);
 
-/** The time at which `step` must be called next if nothing else happens; infinite if never. */
+/** The time at which `residencyAfter` must be called next if nothing else happens; infinite if never. */
 export function nextTime(state: ResidencyState, now: number): number {
   const claims = claimsOf(state);
   const times = state.models.flatMap((model) => [

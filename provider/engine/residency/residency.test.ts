@@ -87,8 +87,14 @@ test('a waiting request that is cancelled ends at once', async () => {
   expect((await running.answer).finish).toBe('cancelled');
 });
 
-test('a switch waits for running answers, lets later requests wait, and loads the model then', async () => {
+test('a switch waits for running answers, lets later requests wait, and loads the model then', {
+  timeout: 180_000,
+}, async () => {
   await start();
+  const { promise: beeIsLoaded, resolve } = Promise.withResolvers<void>();
+  engine.onChange(() => {
+    if (states()[1] === 'resident') resolve();
+  });
   const running = await pausedAnswer();
   engine.switchTo('bee');
   const later = ask('ant', 'What is 12 + 30?');
@@ -96,7 +102,7 @@ test('a switch waits for running answers, lets later requests wait, and loads th
   running.sequence.resume();
   const counted = Array.from({ length: 30 }, (_, i) => i + 1).join(', ');
   expect((await running.answer).text).toBe(counted);
-  await expect.poll(states).toEqual(['cold', 'resident']);
+  await beeIsLoaded;
   expect((await later.answer).text).toBe('42');
   expect(states()).toEqual(['resident', 'cold']);
 });

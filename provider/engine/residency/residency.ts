@@ -4,7 +4,7 @@ import {
   type ResidencyCommand,
   type ResidencyEvent,
   type ResidencyState,
-  step,
+  residencyAfter,
 } from './residency-state.ts';
 import { waitForRoomMs } from './room.ts';
 
@@ -26,11 +26,11 @@ export interface ResidencyOptions {
 }
 
 /** `late`: the deadline passed before the model was in memory. `failed`: it cannot be loaded. */
-export type Entry = 'admitted' | 'late' | 'failed' | 'withdrawn';
+export type EntryResult = 'admitted' | 'late' | 'failed' | 'withdrawn';
 
 /** One request's claim to a model in memory. */
 export interface Stay {
-  readonly entry: Promise<Entry>;
+  readonly entry: Promise<EntryResult>;
   /** Ends the claim; later calls do nothing. The model may then be unloaded. */
   leave(): void;
 }
@@ -41,7 +41,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** Loads and unloads models as `residency-state.ts` decides. */
 export class Residency implements Disposable {
   readonly #options: ResidencyOptions;
-  readonly #waiting = new Map<number, (entry: Entry) => void>();
+  readonly #waiting = new Map<number, (entry: EntryResult) => void>();
   readonly #admitted = new Set<number>();
   #state: ResidencyState;
   /** The load that runs at present. */
@@ -65,7 +65,7 @@ export class Residency implements Disposable {
     this.#lastId += 1;
     const id = this.#lastId;
     const now = this.#options.clock();
-    const { promise: entry, resolve } = Promise.withResolvers<Entry>();
+    const { promise: entry, resolve } = Promise.withResolvers<EntryResult>();
     if (this.#isClosed) resolve('failed');
     else this.#waiting.set(id, resolve);
     const request = { id, since: now, deadline: now + withinMs, isOwners };
@@ -123,7 +123,7 @@ export class Residency implements Disposable {
 
   #send(event: ResidencyEvent, now = this.#options.clock()): void {
     if (this.#isClosed) return;
-    const { state, commands } = step(this.#state, event, now);
+    const { state, commands } = residencyAfter(this.#state, event, now);
     this.#state = state;
     for (const command of commands) this.#carryOut(command);
     this.#schedule();
@@ -164,7 +164,7 @@ export class Residency implements Disposable {
   }
 
   /** Returns false if the request does not wait any more. */
-  #settle(id: number, entry: Entry): boolean {
+  #settle(id: number, entry: EntryResult): boolean {
     this.#waiting.get(id)?.(entry);
     return this.#waiting.delete(id);
   }
