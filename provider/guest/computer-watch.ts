@@ -2,7 +2,7 @@ import type { Conditions } from '#bus-schemas';
 import type { Engine } from '../engine/engine.ts';
 import { conditionsOf, type Readings } from './conditions.ts';
 import { CpuLoad } from './cpu-load.ts';
-import type { FreeMemoryReader } from './free-memory.ts';
+import { type FreeMemoryReader, forAnotherModel } from './free-memory.ts';
 import type { HeatGuard } from './heat-guard.ts';
 import type { ThermalReader } from './thermal-reader.ts';
 
@@ -13,7 +13,7 @@ export interface ComputerWatchOptions {
   readonly power: () => Readings['power'];
   readonly pressure: () => Readings['pressure'];
   readonly heat: Pick<HeatGuard, 'look'>;
-  readonly engine: Pick<Engine, 'slots'>;
+  readonly engine: Pick<Engine, 'slots' | 'switchTo'>;
   /** Announces the state of the computer. */
   readonly setConditions: (conditions: Conditions) => void;
 }
@@ -40,10 +40,11 @@ export class ComputerWatch implements Disposable {
   async look(now: number): Promise<void> {
     const { readThermal, readFreeMemory, power, pressure, heat, engine, setConditions } =
       this.#options;
-    const [thermal, freeBytes] = await Promise.all([readThermal(), readFreeMemory()]);
+    const [thermal, free] = await Promise.all([readThermal(), readFreeMemory()]);
     heat.look(thermal, now);
     const isBusy = engine.slots().some(({ running, waiting }) => running + waiting > 0);
     const cpuLoad = this.#cpu.look(isBusy);
+    const freeBytes = forAnotherModel(free, engine);
     setConditions(
       conditionsOf({ thermal, power: power(), pressure: pressure(), freeBytes, cpuLoad }),
     );

@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { freeMemoryReader, linuxFree } from './free-memory.ts';
+import type { Slot } from '#bus-schemas';
+import { forAnotherModel, freeMemoryReader, linuxFree } from './free-memory.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -35,6 +36,26 @@ test('in a control group with a limit, files that the kernel can drop count as f
   });
   expect(await free(8_000)).toBe(1_600);
   expect(await free(700)).toBe(700);
+});
+
+test('models in memory make room for another one only in an engine that can exchange them', () => {
+  const slot = (build: string, state: Slot['state'], memoryMb: number): Slot => ({
+    build,
+    state,
+    memoryMb,
+    contextTokens: 1,
+    running: 0,
+    waiting: 0,
+    maxConcurrency: 1,
+    freeTokens: 1,
+    decodeTps: 1,
+    prefillTps: 1,
+    loadMs: 1,
+  });
+  const slots = () => [slot('a', 'resident', 12_000), slot('b', 'cold', 10_000)];
+  expect(forAnotherModel(3e9, { slots, switchTo: () => {} })).toBe(15e9);
+  expect(forAnotherModel(3e9, { slots })).toBe(3e9);
+  expect(forAnotherModel(undefined, { slots, switchTo: () => {} })).toBeUndefined();
 });
 
 test('this computer has free memory, or does not report it', async () => {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { freemem, totalmem } from 'node:os';
 import { join } from 'node:path';
+import type { Engine } from '../engine/engine.ts';
 import { groupOf, macFreePercent } from './pressure-reader.ts';
 import { printedBy } from './printed-by.ts';
 
@@ -37,6 +38,23 @@ export async function linuxFree({
   const ofGroup =
     Number.isNaN(limit) || limit === 0 ? Number.POSITIVE_INFINITY : limit - used + files;
   return Math.max(0, Math.min(system(), ofGroup));
+}
+
+const MB = 1e6;
+
+/**
+ * The memory that a model on the disk could take, in bytes: the free memory, and that of the models
+ * which make room for it.
+ */
+export function forAnotherModel(
+  free: number | undefined,
+  engine: Pick<Engine, 'slots' | 'switchTo'>,
+): number | undefined {
+  if (free === undefined || engine.switchTo === undefined) return free;
+  return engine
+    .slots()
+    .filter(({ state }) => state === 'resident')
+    .reduce((sum, { memoryMb = 0 }) => sum + MB * memoryMb, free);
 }
 
 /** A file that is missing counts as empty. */
