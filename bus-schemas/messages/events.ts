@@ -205,7 +205,12 @@ export const SettlementAlert = defineMessage('evt.settlement.alert', settlementA
 
 const trustChange = Type.Object({ provider: ProviderId, at: At });
 export type TrustChange = Static<typeof trustChange>;
-export const TrustEnrolled = defineMessage('evt.trust.enrolled', trustChange);
+const trustEnrolled = Type.Object({
+  ...trustChange.properties,
+  /** The owner of the machine; absent for a machine of the operator, and from older versions. */
+  account: optional(AccountId),
+});
+export const TrustEnrolled = defineMessage('evt.trust.enrolled', trustEnrolled);
 export const TrustRevoked = defineMessage('evt.trust.revoked', trustChange);
 /**
  * Published when the hub sees a provider's leaf connect or disconnect. This is faster than a
@@ -214,7 +219,12 @@ export const TrustRevoked = defineMessage('evt.trust.revoked', trustChange);
 export const TrustConnected = defineMessage('evt.trust.connected', trustChange);
 export const TrustDisconnected = defineMessage('evt.trust.disconnected', trustChange);
 
-const keyChanged = Type.Object({ key: KeyId, at: At });
+const keyChanged = Type.Object({
+  key: KeyId,
+  /** The owner of the key; absent from older versions. */
+  account: optional(AccountId),
+  at: At,
+});
 export type KeyChanged = Static<typeof keyChanged>;
 /**
  * Published when a key was created, changed or revoked: receivers must drop their cached copies.

@@ -22,6 +22,7 @@ import { addMdmRoute } from './admin/mdm-route.ts';
 import { operatorAuth } from './admin/operator-auth.ts';
 import { AskedPrices } from './asked-prices.ts';
 import { CatalogCache } from './catalog-cache.ts';
+import { LiveFeed } from './console/live/live-feed.ts';
 import { LateBudget } from './core/late-budget.ts';
 import { degradations } from './degradations.ts';
 import { Drain } from './drain.ts';
@@ -137,6 +138,8 @@ export async function startIngress(context: Context): Promise<Ingress> {
   });
   await documentApi(server);
   await server.register(websocket, { options: { maxPayload: MAX_REQUEST_BYTES } });
+  const liveFeed = stack.use(new LiveFeed({ bus, clock, log }));
+  measured(metrics, 'dinf_console_streams', () => liveFeed.streams);
   const addressLimiter = () => new AddressLimiter(config.addressLimit, clock);
   const strangers = addressLimiter();
   addRoutes(server, {
@@ -163,6 +166,8 @@ export async function startIngress(context: Context): Promise<Ingress> {
     heartbeatMs: config.heartbeatMs,
     linkUrl: config.linkUrl,
     consoleFolder: config.consoleFolder,
+    consoleSessions,
+    liveFeed,
     publicUrl: config.publicUrl,
     offered:
       config.installPackage === undefined

@@ -55,7 +55,7 @@ export async function createToken(
 }
 
 type TokenResult =
-  | { ok: true; account: ReturnType<typeof accountKey> }
+  | { ok: true; account: ReturnType<typeof accountKey>; owner: string | null }
   | Extract<Enrolled, { ok: false }>;
 
 /**
@@ -81,7 +81,7 @@ export function consumeToken(
     if (before !== undefined) {
       const isSame = before.userKey === userKey && before.revokedAt === null;
       return isSame
-        ? { ok: true, account: accountKey(masterSecret, before.salt) }
+        ? { ok: true, account: accountKey(masterSecret, before.salt), owner: known.account }
         : { ok: false, code: 'used_token' };
     }
     if (known.expired) return { ok: false, code: 'expired_token' };
@@ -98,7 +98,7 @@ export function consumeToken(
       name,
       account: known.account,
     });
-    return { ok: true, account };
+    return { ok: true, account, owner: known.account };
   });
 }
 

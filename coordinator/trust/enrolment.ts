@@ -80,7 +80,7 @@ export function enrolmentEndpoints(options: EnrolmentOptions): Endpoint[] {
       bus.emit(
         events.trustEnrolled,
         TrustEnrolled,
-        { provider, at: now() },
+        { provider, at: now(), ...(admitted.owner !== null && { account: admitted.owner }) },
         `enrolled:${provider}`,
       );
       const userJwt = await mintProviderUser(

@@ -13,6 +13,11 @@ export const ingressFigures = {
     help: 'Requests that got an error instead of an answer, by its code',
     labels: ['code'],
   },
+  dinf_console_streams: {
+    part: 'ingress',
+    type: 'gauge',
+    help: 'Pages of the console that receive events',
+  },
   dinf_http_connections: {
     part: 'ingress',
     type: 'gauge',

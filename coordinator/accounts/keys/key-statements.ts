@@ -19,7 +19,7 @@ export const UPDATE_KEY: Statement = {
   text: `UPDATE api_keys SET name = $3, disabled = $4, expires_at = $5, allowed_models = $6, self_route_only = $7,
   (${LIMIT_COLUMNS}) = ROW(${limitValuesIn('$8')})
 WHERE id = $1 AND account = $2 AND revoked_at IS NULL
-RETURNING id`,
+RETURNING account`,
 };
 
 export const KEY_BY_HASH: Statement = {

@@ -17,15 +17,15 @@ import { LastUses } from './last-uses.ts';
 const COUNT_KEYS = namedStatement<{ keys: string }>('keys.count-keys')`
   SELECT count(*) AS keys FROM api_keys WHERE account = ${'account'} AND revoked_at IS NULL`;
 
-const ROTATE_KEY = namedStatement('keys.rotate-key')`
+const ROTATE_KEY = namedStatement<{ account: string }>('keys.rotate-key')`
   UPDATE api_keys SET hash = ${'keyHash'}, hint = ${'hint'}
-  WHERE id = ${'key'} AND account = ${'account'} AND revoked_at IS NULL RETURNING id`;
+  WHERE id = ${'key'} AND account = ${'account'} AND revoked_at IS NULL RETURNING account`;
 
-const REVOKE_KEY = namedStatement('keys.revoke-key')`
+const REVOKE_KEY = namedStatement<{ account: string }>('keys.revoke-key')`
   UPDATE api_keys SET revoked_at = now()
   WHERE id = ${'key'} AND (${'account'}::text IS NULL OR account = ${'account'})
     AND revoked_at IS NULL
-  RETURNING id`;
+  RETURNING account`;
 
 /** Most keys of an account that are not revoked, so that a list of them fits into one message. */
 const MAX_KEYS = 500;
@@ -110,7 +110,7 @@ export class Keys {
       ...valuesOf({ disabled, limits, selfRouteOnly, ...rest }),
     ]);
     if (added.length === 0) return undefined;
-    this.#changed(key);
+    this.#changed(key, account);
     return { ok: true as const, key };
   }
 
@@ -162,17 +162,17 @@ export class Keys {
     );
   }
 
-  #change(key: string, changed: readonly unknown[]): boolean {
-    if (changed.length > 0) this.#changed(key);
-    return changed.length > 0;
+  #change(key: string, [changed]: readonly { readonly account: string }[]): boolean {
+    if (changed !== undefined) this.#changed(key, changed.account);
+    return changed !== undefined;
   }
 
-  #changed(key: string): void {
+  #changed(key: string, account: string): void {
     const at = this.#options.now();
     this.#options.bus.emit(
       events.accountsKeyChanged,
       KeyChanged,
-      { key, at },
+      { key, account, at },
       `key-changed:${key}:${at}`,
     );
   }

@@ -3,8 +3,11 @@ import type { Bus } from '#coordinator/bus.ts';
 import { addCountRoutes } from '#http-api/count-routes.ts';
 import type { AskedPrices } from '../asked-prices.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
+import { addEventRoute } from '../console/live/event-route.ts';
+import type { LiveFeed } from '../console/live/live-feed.ts';
 import { addPageRoutes } from '../console/page-routes.ts';
 import { addSessionRoutes } from '../console/session-routes.ts';
+import type { SessionCache } from '../identity/session-cache.ts';
 import { addInstallRoutes, type InstallDeps } from '../install/install-routes.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
 import type { GuessLimiter } from '../limits/guess-limiter.ts';
@@ -46,6 +49,8 @@ export interface RoutesDeps
   readonly catalog: CatalogCache;
   readonly strangers: AddressLimiter;
   readonly guesses: GuessLimiter;
+  readonly consoleSessions: SessionCache;
+  readonly liveFeed: LiveFeed;
   readonly linkUrl: string | undefined;
   /** Folder with the built files of the console. */
   readonly consoleFolder: string;
@@ -87,6 +92,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addMachinesRoutes({ ...deps, api, server });
   addHubsRoute(api, deps);
   addSessionRoutes({ ...deps, api });
+  addEventRoute(server, deps);
   addPageRoutes(server, deps.consoleFolder);
   addStatsRoute(api, deps);
   addStripeRoute(server, deps.bus);
