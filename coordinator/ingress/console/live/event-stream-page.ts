@@ -1,9 +1,9 @@
 import type { FastifyReply } from 'fastify';
 import { Heartbeat } from '#http-api/heartbeat.ts';
 import { EVENT_STREAM } from '#http-api/respond.ts';
-import type { Continuation } from './event-log.ts';
 import type { LivePage } from './live-accounts.ts';
 import type { LiveEvent } from './live-events.ts';
+import type { Continuation } from './live-log.ts';
 
 const HEARTBEAT_MS = 15_000;
 /**

@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { type Continuation, KEPT_EVENTS } from './event-log.ts';
 import {
   KEEP_MS,
   LiveAccounts,
@@ -8,6 +7,7 @@ import {
   MAX_STREAMS,
 } from './live-accounts.ts';
 import { keyEvents, machineEvents, postedEvents, settledEvents } from './live-events.ts';
+import { type Continuation, KEPT_EVENTS } from './live-log.ts';
 
 const ANN = 'acct_ann0';
 const BOB = 'acct_bob0';

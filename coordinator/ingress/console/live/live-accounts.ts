@@ -1,6 +1,6 @@
 import { randomToken } from '#bus-schemas';
-import { type Continuation, EventLog } from './event-log.ts';
 import type { Addressed, LiveEvent, LiveReceiver } from './live-events.ts';
+import { type Continuation, LiveLog } from './live-log.ts';
 
 /** Time for which the events of an account are kept after its last page has left, in milliseconds. */
 export const KEEP_MS = 300_000;
@@ -23,7 +23,7 @@ export interface LivePage {
 }
 
 interface LiveAccount {
-  readonly log: EventLog;
+  readonly log: LiveLog;
   readonly pages: Set<LivePage>;
   readonly machines: Set<string>;
   /** When the last page left; undefined while there is one. */
@@ -58,7 +58,7 @@ export class LiveAccounts {
     if (this.#accounts.has(account)) return true;
     if (this.#accounts.size >= MAX_ACCOUNTS && !this.#forgetOne()) return false;
     this.#accounts.set(account, {
-      log: new EventLog(randomToken(12)),
+      log: new LiveLog(randomToken(12)),
       pages: new Set(),
       machines: new Set(),
       leftAt: this.#clock(),

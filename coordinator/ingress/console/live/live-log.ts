@@ -20,7 +20,7 @@ export interface Continuation {
  * The last events of one account, numbered from 1. An id names the log and a number, so that an id
  * of another ingress or of an earlier run is never taken for one of this log.
  */
-export class EventLog {
+export class LiveLog {
   readonly #name: string;
   #events: NumberedEvent[] = [];
   #last = 0;
