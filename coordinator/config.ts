@@ -102,6 +102,8 @@ export interface Config extends ComponentConfig {
   readonly otel: OtelSettings | undefined;
   /** Undefined if no credit can be bought and no earnings can be paid out. */
   readonly stripe: StripeConfig | undefined;
+  /** Secret of this network's client at the sign-in issuer; undefined for a public client. */
+  readonly oidcClientSecret: string | undefined;
   /** Undefined if trust requests no attestations of devices through MDM. */
   readonly mdm: MdmConfig | undefined;
 }
@@ -175,6 +177,7 @@ export function readConfig(env: Environment): Config {
     revokedCertificates: setting('DINF_REVOKED_CERTIFICATES', env).map((serial) =>
       serial.toLowerCase(),
     ),
+    oidcClientSecret: setting('DINF_OIDC_CLIENT_SECRET', env),
     stripe: stripeConfig(env),
     mdm: mdmConfig(env),
   };

@@ -37,11 +37,14 @@ const components: Record<ComponentName, (secrets: Secrets) => Promise<StartCompo
     return (context) => startTrust(context, { mdm });
   },
   routing: async () => (await import('./routing/service.ts')).startRouting,
-  ingress: async () => (await import('./ingress/service.ts')).startIngress,
+  ingress: async ({ oidcClientSecret }) => {
+    const { startIngress } = await import('./ingress/service.ts');
+    return (context) => startIngress(context, { oidcClientSecret });
+  },
 };
 
 /** Settings that only the component that uses them receives. */
-type Secrets = Pick<Config, 'stripe' | 'mdm'>;
+type Secrets = Pick<Config, 'stripe' | 'mdm' | 'oidcClientSecret'>;
 
 export const componentNames = Object.keys(components) as ComponentName[];
 
@@ -73,7 +76,8 @@ export async function startCoordinator({
   components: named = componentNames,
   log = createLogger({ name: 'coordinator', level: config.logLevel }),
 }: CoordinatorOptions): Promise<Coordinator> {
-  const { databaseUrl, stripe, mdm, otel: collector, metrics: address, ...shared } = config;
+  const { databaseUrl, stripe, mdm, oidcClientSecret, ...others } = config;
+  const { otel: collector, metrics: address, ...shared } = others;
   const connection = await connectToHub({
     ...shared,
     credentialsFile: shared.coreCredentials,
@@ -122,7 +126,7 @@ export async function startCoordinator({
     offered = address && (await offerMetrics(address, { metrics, log }));
     if (databaseUrl !== '') await refuseMisconfigured(database);
     for (const name of componentNames.filter((candidate) => named.includes(candidate))) {
-      const start = await components[name]({ stripe, mdm });
+      const start = await components[name]({ stripe, mdm, oidcClientSecret });
       running.push(
         await start({
           bus,

@@ -58,6 +58,11 @@ export const accountRefusals = {
     suspended: { error: 'account_suspended' },
   } as const satisfies Refusals<Accounts['redeemSignInCode']>,
 
+  startSession: {
+    unknown: { error: 'signed_out' },
+    suspended: { error: 'account_suspended' },
+  } as const satisfies Refusals<Accounts['startSession']>,
+
   putStored: {
     full: { error: 'storage_full' },
     changed: {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
+import { BrowserSignIn, type Page } from './browser-sign-in.ts';
 
 /**
  * An OpenID issuer on the loopback address, for a network without an external sign-in service. It
@@ -37,6 +38,8 @@ export interface OidcIssuerOptions {
 const ALGORITHM = 'ES256';
 const LIFETIME_S = 12 * 3_600;
 const MAX_NAME = 255;
+/** Largest form, in characters. */
+const MAX_FORM = 16_384;
 
 export async function startOidcIssuer({
   port = 0,
@@ -44,16 +47,23 @@ export async function startOidcIssuer({
 }: OidcIssuerOptions = {}): Promise<OidcIssuer> {
   let keys = [await newKey()];
   const secret = randomBytes(24).toString('base64url');
-  const server = createServer((request, response) => void answer(request, response));
+  const browsers = new BrowserSignIn({ audience, secret, now: Date.now });
+  const server = createServer((request, response) => {
+    answer(request, response).catch(() => response.destroy());
+  });
   await new Promise<void>((listening, failed) =>
     server.once('error', failed).listen(port, '127.0.0.1', listening),
   );
   const address = server.address();
   const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : port}`;
 
-  const signIn: OidcIssuer['signIn'] = ({ subject, email, lifetimeS = LIFETIME_S }) => {
+  const signedToken = (
+    { subject, email, lifetimeS = LIFETIME_S }: Parameters<OidcIssuer['signIn']>[0],
+    claims: { readonly nonce?: string } = {},
+  ): Promise<string> => {
     const { kid, privateKey } = keys.at(-1) as SigningKey;
-    return new SignJWT({ ...(email !== undefined && { email, email_verified: true }) })
+    const known = { ...claims, ...(email !== undefined && { email, email_verified: true }) };
+    return new SignJWT(known)
       .setProtectedHeader({ alg: ALGORITHM, kid })
       .setIssuer(url)
       .setAudience(audience)
@@ -62,33 +72,52 @@ export async function startOidcIssuer({
       .setExpirationTime(Math.floor(Date.now() / 1_000) + lifetimeS)
       .sign(privateKey);
   };
+  const signIn: OidcIssuer['signIn'] = (person) => signedToken(person);
+  const tokenOf = async (name: string, claims: { nonce?: string } = {}): Promise<object> => ({
+    id_token: await signedToken({ subject: name, email: `${name}@localhost` }, claims),
+    token_type: 'Bearer',
+    expires_in: LIFETIME_S,
+  });
 
-  const answer = async (
-    { method, url: path, headers }: IncomingMessage,
-    response: ServerResponse,
-  ): Promise<void> => {
-    const { pathname, searchParams } = new URL(path ?? '/', url);
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { pathname, searchParams } = new URL(request.url ?? '/', url);
     const send = (status: number, body: object) =>
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-    if (pathname === '/.well-known/openid-configuration')
-      return void send(200, {
-        issuer: url,
-        jwks_uri: `${url}/keys`,
-        token_endpoint: `${url}/token`,
-        id_token_signing_alg_values_supported: [ALGORITHM],
-      });
-    if (pathname === '/keys')
-      return void send(200, { keys: keys.map(({ published }) => published) });
-    const name = searchParams.get('name') ?? 'you';
-    if (pathname !== '/token' || method !== 'POST' || name.length > MAX_NAME)
-      return void send(404, { error: 'not_found' });
-    if (headers.authorization !== `Bearer ${secret}`)
-      return void send(401, { error: 'invalid_client' });
-    send(200, {
-      id_token: await signIn({ subject: name, email: `${name}@localhost` }),
-      token_type: 'Bearer',
-      expires_in: LIFETIME_S,
-    });
+    const show = ({ status, headers, body }: Page) => response.writeHead(status, headers).end(body);
+    switch (`${request.method} ${pathname}`) {
+      case 'GET /.well-known/openid-configuration':
+        return void send(200, {
+          issuer: url,
+          jwks_uri: `${url}/keys`,
+          authorization_endpoint: `${url}/authorize`,
+          token_endpoint: `${url}/token`,
+          response_types_supported: ['code'],
+          code_challenge_methods_supported: ['S256'],
+          id_token_signing_alg_values_supported: [ALGORITHM],
+        });
+      case 'GET /keys':
+        return void send(200, { keys: keys.map(({ published }) => published) });
+      case 'GET /authorize':
+        return void show(browsers.show(searchParams));
+      case 'POST /authorize':
+        return void show(browsers.submit(searchParams, await formIn(request)));
+      case 'POST /token': {
+        // A command presents the secret and names a person; the console presents a code.
+        if (request.headers.authorization === `Bearer ${secret}`) {
+          const name = searchParams.get('name') ?? 'you';
+          if (name.length > MAX_NAME) return void send(400, { error: 'invalid_request' });
+          return void send(200, await tokenOf(name));
+        }
+        const fields = await formIn(request);
+        if (fields.get('grant_type') !== 'authorization_code')
+          return void send(401, { error: 'invalid_client' });
+        const person = browsers.redeem(fields);
+        if (person === undefined) return void send(400, { error: 'invalid_grant' });
+        return void send(200, await tokenOf(person.name, { nonce: person.nonce }));
+      }
+      default:
+        send(404, { error: 'not_found' });
+    }
   };
 
   return {
@@ -105,6 +134,16 @@ export async function startOidcIssuer({
       await new Promise<void>((closed) => server.close(() => closed()));
     },
   };
+}
+
+/** The fields of a form, from a body of limited size. */
+async function formIn(request: IncomingMessage): Promise<URLSearchParams> {
+  let body = '';
+  for await (const part of request.setEncoding('utf8')) {
+    body += String(part);
+    if (body.length > MAX_FORM) throw new Error('the form is too large');
+  }
+  return new URLSearchParams(body);
 }
 
 async function newKey(): Promise<SigningKey> {

@@ -155,6 +155,13 @@ export const apiSettings = {
     default: 'd-inference',
     description: 'audience that a token of the issuer must have',
   }),
+  DINF_OIDC_CLIENT_SECRET: optional(
+    text({
+      isSecret: true,
+      description:
+        "secret of the client at the issuer with which people sign in to the console; the client's id is the audience, and an issuer that accepts public clients needs no secret",
+    }),
+  ),
   DINF_OIDC_ALGORITHMS: Type.Array(
     Type.Enum(['ES256', 'ES384', 'ES512', 'PS256', 'RS256', 'EdDSA']),
     { default: ['ES256'], description: 'accepted signature algorithms of tokens' },

@@ -9,6 +9,7 @@ const CALL = { timeoutMs: 5_000 };
 interface SignInOptions {
   readonly name: string;
   readonly link?: boolean;
+  readonly password?: boolean;
   readonly account?: string;
 }
 
@@ -37,9 +38,11 @@ export function addAccountCommands(program: Command): void {
       '--account <id>',
       'with --link, as operator: sign in to this account; works on every network whose keys are here',
     )
-    .action(async ({ name, link, account }: SignInOptions) =>
-      console.log(link ? await signInLink(name, account) : await signIn(name)),
-    );
+    .option(
+      '--password',
+      'print the password of the sign-in page, with which one can be any person',
+    )
+    .action(async (options: SignInOptions) => console.log(await credential(options)));
   program
     .command('approve <code>')
     .description('approve the machine that shows this code: it becomes yours')
@@ -64,13 +67,23 @@ export function addAccountCommands(program: Command): void {
     );
 }
 
-async function signIn(name: string): Promise<string> {
+async function credential({ name, link, password, account }: SignInOptions): Promise<string> {
+  if (link) return signInLink(name, account);
+  return password ? localIssuer().secret : signIn(name);
+}
+
+/** The sign-in service of the network that "dinf up" runs. */
+function localIssuer(): { readonly url: string; readonly secret: string } {
   const issuer = runningNetwork(homeFolder(process.env))?.issuer;
-  if (issuer === undefined)
-    throw new CommandError(
-      EXIT.unavailable,
-      'No network runs out of this home. Another network says itself where to sign in.',
-    );
+  if (issuer !== undefined) return issuer;
+  throw new CommandError(
+    EXIT.unavailable,
+    'No network runs out of this home. Another network says itself where to sign in.',
+  );
+}
+
+async function signIn(name: string): Promise<string> {
+  const issuer = localIssuer();
   const response = await fetch(`${issuer.url}/token?name=${encodeURIComponent(name)}`, {
     method: 'POST',
     headers: { authorization: `Bearer ${issuer.secret}` },

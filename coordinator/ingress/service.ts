@@ -4,10 +4,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import websocket from '@fastify/websocket';
 import type { NatsConnection } from '@nats-io/nats-core';
+import type { Logger } from 'pino';
 import { demandTls, MAX_REQUEST_BYTES, newIngressId, RelaySenders } from '#bus-schemas';
 import { Cells } from '#coordinator/cells/cells.ts';
 import type { Component } from '#coordinator/component.ts';
-import type { Config } from '#coordinator/config.ts';
+import type { Config, OidcConfig } from '#coordinator/config.ts';
 import type { Context } from '#coordinator/context.ts';
 import { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
 import { TokenCounter } from '#coordinator/tokenizers/token-counter.ts';
@@ -23,6 +24,7 @@ import { operatorAuth } from './admin/operator-auth.ts';
 import { AskedPrices } from './asked-prices.ts';
 import { CatalogCache } from './catalog-cache.ts';
 import { LiveFeed } from './console/live/live-feed.ts';
+import { CodeFlow } from './console/oidc/code-flow.ts';
 import { LateBudget } from './core/late-budget.ts';
 import { degradations } from './degradations.ts';
 import { Drain } from './drain.ts';
@@ -35,6 +37,7 @@ import { addRoutes } from './http/routes.ts';
 import { startTlsListener, type TlsListener } from './http/tls-listener.ts';
 import { endVanishedClients } from './http/vanished-clients.ts';
 import { IdempotentAnswers } from './idempotent-answers.ts';
+import { IssuerDocument } from './identity/issuer-document.ts';
 import { KeyCache } from './identity/key-cache.ts';
 import { SessionCache } from './identity/session-cache.ts';
 import { TokenVerifier } from './identity/token-verifier.ts';
@@ -66,7 +69,10 @@ export interface Ingress extends Component {
 }
 
 /** Starts the HTTP API: the only part of the coordinator that can read requests and answers. */
-export async function startIngress(context: Context): Promise<Ingress> {
+export async function startIngress(
+  context: Context,
+  { oidcClientSecret }: Pick<Config, 'oidcClientSecret'>,
+): Promise<Ingress> {
   const { bus, config, log, metrics, otel, now } = context;
   const clock = () => performance.now();
   const ingress = newIngressId();
@@ -75,7 +81,8 @@ export async function startIngress(context: Context): Promise<Ingress> {
   await using stack = new AsyncDisposableStack();
   const tokenCounter = stack.use(new TokenCounter());
   const cells = stack.use(new Cells(bus, clock));
-  const users = stack.use(new Users(bus, config.oidc && new TokenVerifier(config.oidc, log), now));
+  const oidc = config.oidc && openIdOf(config.oidc, { log, clientSecret: oidcClientSecret });
+  const users = stack.use(new Users(bus, oidc?.verifier, now));
   const consoleSessions = stack.use(new SessionCache(bus, now));
   const keys = stack.use(new KeyCache(bus, { clock, now }));
   const catalog = stack.use(new CatalogCache(bus, log));
@@ -168,6 +175,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     consoleFolder: config.consoleFolder,
     consoleSessions,
     liveFeed,
+    oidc,
     publicUrl: config.publicUrl,
     offered:
       config.installPackage === undefined
@@ -220,6 +228,18 @@ export async function startIngress(context: Context): Promise<Ingress> {
 
   const owned = stack.move();
   return { name: 'ingress', url, adminUrl, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Sign-in at the issuer: tokens of programs are verified, and browsers get theirs. */
+function openIdOf(
+  config: OidcConfig,
+  { log, clientSecret }: { log: Logger; clientSecret: string | undefined },
+) {
+  const document = new IssuerDocument(config.issuer);
+  return {
+    verifier: new TokenVerifier(config, document, log),
+    flow: new CodeFlow({ document, clientId: config.audience, clientSecret }),
+  };
 }
 
 /** Loads the code for traces only if it is needed. */

@@ -3,27 +3,47 @@ import { isLoopback } from '#bus-schemas';
 import { ApiError } from '#http-api/errors.ts';
 
 /**
- * The cookie of a console session. With TLS its name begins with `__Host-`: the browser then accepts
- * it only from this very host, so that no other subdomain can replace it. Without TLS it exists only
- * at a loopback address, because anybody on the way could read it elsewhere.
+ * The cookies of the console: the session, and a sign-in that waits for the issuer. With TLS their
+ * names begin with `__Host-`: the browser then accepts them only from this very host, so that no
+ * other subdomain can replace them. Without TLS they exist only at a loopback address, because
+ * anybody on the way could read them elsewhere.
  */
-const SECURE_NAME = '__Host-dinf-session';
-const LOOPBACK_NAME = 'dinf-session';
+const SECURE_PREFIX = '__Host-';
+const SESSION = { name: 'dinf-session', sameSite: 'Strict' } as const;
+/** The issuer is another site, so the browser must send this cookie when it comes from there. */
+const PENDING = { name: 'dinf-sign-in', sameSite: 'Lax' } as const;
 /** Length of a longer cookie than this server sets, in characters. */
-const MAX_LENGTH = 128;
+const MAX_LENGTH = 512;
 
-/**
- * Returns the value of the session cookie. Two cookies of this name are refused like none: a program
- * on another port of the same host may have set one of them.
- */
-export function sessionCookieOf(request: FastifyRequest): string | undefined {
-  const values = cookiesOf(request, nameFor(request));
-  const [value = ''] = values;
-  return values.length === 1 && value !== '' && value.length <= MAX_LENGTH ? value : undefined;
+type CookieKind = typeof SESSION | typeof PENDING;
+
+interface Call {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
 }
 
+interface CookieValue {
+  readonly value: string;
+  readonly maxAgeMs: number;
+}
+
+export const sessionCookieOf = (request: FastifyRequest): string | undefined =>
+  cookieValueOf(request, SESSION);
+/** Sets the cookie until the time after which the session cannot be used. */
+export const setSessionCookie = (call: Call, value: CookieValue): void =>
+  setCookie(call, SESSION, value);
+export const dropSessionCookie = (call: Call): void => setCookie(call, SESSION, NO_VALUE);
+
+export const pendingCookieOf = (request: FastifyRequest): string | undefined =>
+  cookieValueOf(request, PENDING);
+export const setPendingCookie = (call: Call, value: CookieValue): void =>
+  setCookie(call, PENDING, value);
+export const dropPendingCookie = (call: Call): void => setCookie(call, PENDING, NO_VALUE);
+
+const NO_VALUE: CookieValue = { value: '', maxAgeMs: 0 };
+
 /**
- * Throws unless this connection may carry the cookie. The host is the one that the browser shows in
+ * Throws unless this connection may carry the cookies. The host is the one that the browser shows in
  * its address bar; a client that sends another one endangers only its own session.
  */
 export function checkCookieAllowed(request: FastifyRequest): void {
@@ -34,26 +54,32 @@ export function checkCookieAllowed(request: FastifyRequest): void {
   );
 }
 
-/** Sets the cookie until the time after which the session cannot be used, in milliseconds. */
-export function setSessionCookie(
-  { request, reply }: { request: FastifyRequest; reply: FastifyReply },
-  { value, maxAgeMs }: { value: string; maxAgeMs: number },
+/**
+ * Returns the value of the cookie. Two cookies of one name are refused like none: a program on
+ * another port of the same host may have set one of them.
+ */
+function cookieValueOf(request: FastifyRequest, kind: CookieKind): string | undefined {
+  const values = cookiesOf(request, nameFor(request, kind));
+  const [value = ''] = values;
+  return values.length === 1 && value !== '' && value.length <= MAX_LENGTH ? value : undefined;
+}
+
+function setCookie(
+  { request, reply }: Call,
+  kind: CookieKind,
+  { value, maxAgeMs }: CookieValue,
 ): void {
   reply.header(
     'set-cookie',
     [
-      `${nameFor(request)}=${value}`,
+      `${nameFor(request, kind)}=${value}`,
       `Max-Age=${Math.floor(maxAgeMs / 1_000)}`,
       'Path=/',
       'HttpOnly',
-      'SameSite=Strict',
+      `SameSite=${kind.sameSite}`,
       ...(isSecure(request) ? ['Secure'] : []),
     ].join('; '),
   );
-}
-
-export function dropSessionCookie(call: { request: FastifyRequest; reply: FastifyReply }): void {
-  setSessionCookie(call, { value: '', maxAgeMs: 0 });
 }
 
 /** The values of all cookies with this name. */
@@ -66,5 +92,5 @@ function cookiesOf({ headers }: FastifyRequest, name: string): string[] {
 
 const isSecure = ({ protocol }: FastifyRequest): boolean => protocol === 'https';
 
-const nameFor = (request: FastifyRequest): string =>
-  isSecure(request) ? SECURE_NAME : LOOPBACK_NAME;
+const nameFor = (request: FastifyRequest, { name }: CookieKind): string =>
+  isSecure(request) ? `${SECURE_PREFIX}${name}` : name;

@@ -8,9 +8,9 @@ import { type Api, asTime, LIST, listOf, optional, strict } from '../http/api.ts
 import { sessionOf } from '../http/authenticate.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
 import { checkConsolePage } from './same-origin.ts';
+import { clientOf } from './session-client.ts';
 import { checkCookieAllowed, dropSessionCookie, setSessionCookie } from './session-cookie.ts';
 
-const MAX_USER_AGENT = 256;
 const common = { group: 'Console', isHidden: true } as const;
 
 const Session = Type.Object({
@@ -141,11 +141,6 @@ export function addSessionRoutes({ api, strangers, now }: SessionRoutesDeps): vo
       return { ended: ended.length };
     },
   });
-}
-
-/** By these a person recognises the session in their list. */
-function clientOf({ headers, ip }: FastifyRequest): { userAgent: string; address: string } {
-  return { userAgent: (headers['user-agent'] ?? '').slice(0, MAX_USER_AGENT), address: ip };
 }
 
 function signedIn(

@@ -5,6 +5,7 @@ import type { AskedPrices } from '../asked-prices.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { addEventRoute } from '../console/live/event-route.ts';
 import type { LiveFeed } from '../console/live/live-feed.ts';
+import { addOidcRoutes, type OidcRoutesDeps } from '../console/oidc/oidc-routes.ts';
 import { addPageRoutes } from '../console/page-routes.ts';
 import { addSessionRoutes } from '../console/session-routes.ts';
 import type { SessionCache } from '../identity/session-cache.ts';
@@ -51,6 +52,7 @@ export interface RoutesDeps
   readonly guesses: GuessLimiter;
   readonly consoleSessions: SessionCache;
   readonly liveFeed: LiveFeed;
+  readonly oidc: OidcRoutesDeps['oidc'];
   readonly linkUrl: string | undefined;
   /** Folder with the built files of the console. */
   readonly consoleFolder: string;
@@ -92,6 +94,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addMachinesRoutes({ ...deps, api, server });
   addHubsRoute(api, deps);
   addSessionRoutes({ ...deps, api });
+  addOidcRoutes({ ...deps, api, server });
   addEventRoute(server, deps);
   addPageRoutes(server, deps.consoleFolder);
   addStatsRoute(api, deps);

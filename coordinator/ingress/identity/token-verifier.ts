@@ -2,6 +2,7 @@ import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose';
 import type { Logger } from 'pino';
 import type { OidcConfig } from '#coordinator/config.ts';
 import { ApiError } from '#http-api/errors.ts';
+import type { IssuerDocument } from './issuer-document.ts';
 
 export interface Person {
   readonly issuer: string;
@@ -12,7 +13,7 @@ export interface Person {
 
 const MAX_TOKEN_LENGTH = 8_192;
 const CLOCK_TOLERANCE_S = 5;
-const DISCOVERY_TIMEOUT_MS = 5_000;
+const KEYS_TIMEOUT_MS = 5_000;
 
 /**
  * Verifies the sign-in tokens of one OpenID issuer. The issuer's keys are fetched at first use, and
@@ -21,14 +22,17 @@ const DISCOVERY_TIMEOUT_MS = 5_000;
 export class TokenVerifier {
   readonly #config: OidcConfig;
   readonly #log: Logger;
-  #keys: Promise<ReturnType<typeof createRemoteJWKSet>> | undefined;
+  readonly #document: IssuerDocument;
+  #keys: ReturnType<typeof createRemoteJWKSet> | undefined;
 
-  constructor(config: OidcConfig, log: Logger) {
+  constructor(config: OidcConfig, document: IssuerDocument, log: Logger) {
     this.#config = config;
+    this.#document = document;
     this.#log = log;
   }
 
-  async verify(token: string): Promise<Person> {
+  /** With a nonce, only the token of the sign-in that began with it is accepted. */
+  async verify(token: string, nonce?: string): Promise<Person> {
     if (token.length > MAX_TOKEN_LENGTH) throw new ApiError('invalid_token');
     const { issuer, audience, algorithms } = this.#config;
     let payload: JWTPayload;
@@ -60,6 +64,7 @@ export class TokenVerifier {
       throw new ApiError('invalid_token', undefined, { cause });
     }
     const { sub = '', exp = 0, email } = payload;
+    if (nonce !== undefined && payload['nonce'] !== nonce) throw new ApiError('invalid_token');
     if (sub === '' || sub.length > 255) throw new ApiError('invalid_token');
     const verified =
       payload['email_verified'] !== false && typeof email === 'string' && email.length <= 320;
@@ -71,31 +76,12 @@ export class TokenVerifier {
     };
   }
 
-  async #keySet() {
-    this.#keys ??= this.#discover();
-    try {
-      return await this.#keys;
-    } catch (cause) {
-      this.#keys = undefined;
-      throw new ApiError(
-        'service_unavailable',
-        'The sign-in issuer is not reachable at the moment.',
-        { cause },
-      );
-    }
-  }
-
-  async #discover() {
-    const { issuer } = this.#config;
-    const response = await fetch(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, {
-      signal: AbortSignal.timeout(DISCOVERY_TIMEOUT_MS),
-    });
-    const document = (await response.json()) as { issuer?: unknown; jwks_uri?: unknown };
-    if (document.issuer !== issuer || typeof document.jwks_uri !== 'string')
-      throw new Error(`${issuer} does not describe itself as an OpenID issuer`);
-    return createRemoteJWKSet(new URL(document.jwks_uri), {
-      timeoutDuration: DISCOVERY_TIMEOUT_MS,
+  async #keySet(): Promise<ReturnType<typeof createRemoteJWKSet>> {
+    const { keys } = await this.#document.addresses();
+    this.#keys ??= createRemoteJWKSet(keys, {
+      timeoutDuration: KEYS_TIMEOUT_MS,
       cooldownDuration: 1_000,
     });
+    return this.#keys;
   }
 }
