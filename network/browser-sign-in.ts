@@ -20,7 +20,7 @@ interface IssuedCode extends Asked {
   readonly expiresAt: number;
 }
 
-export interface Page {
+export interface SignInPage {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
@@ -46,12 +46,12 @@ export class BrowserSignIn {
     this.#options = options;
   }
 
-  show(query: URLSearchParams): Page {
+  show(query: URLSearchParams): SignInPage {
     const asked = this.#askedIn(query);
     return asked === undefined ? page(400, WRONG_REQUEST) : page(200, form(), asked);
   }
 
-  submit(query: URLSearchParams, fields: URLSearchParams): Page {
+  submit(query: URLSearchParams, fields: URLSearchParams): SignInPage {
     const asked = this.#askedIn(query);
     if (asked === undefined) return page(400, WRONG_REQUEST);
     const name = fields.get('name') ?? '';
@@ -118,7 +118,7 @@ ${fault === '' ? '' : `<p role="alert"><strong>${fault}</strong></p>`}
 <p><button>Sign in</button></p>
 </form>`;
 
-function page(status: number, content: string, asked?: Asked): Page {
+function page(status: number, content: string, asked?: Asked): SignInPage {
   const target = asked === undefined ? '' : ` ${asked.redirectUri.origin}`;
   return {
     status,

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
-import { BrowserSignIn, type Page } from './browser-sign-in.ts';
+import { BrowserSignIn, type SignInPage } from './browser-sign-in.ts';
 
 /**
  * An OpenID issuer on the loopback address, for a network without an external sign-in service. It
@@ -83,7 +83,8 @@ export async function startOidcIssuer({
     const { pathname, searchParams } = new URL(request.url ?? '/', url);
     const send = (status: number, body: object) =>
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-    const show = ({ status, headers, body }: Page) => response.writeHead(status, headers).end(body);
+    const show = ({ status, headers, body }: SignInPage) =>
+      response.writeHead(status, headers).end(body);
     switch (`${request.method} ${pathname}`) {
       case 'GET /.well-known/openid-configuration':
         return void send(200, {

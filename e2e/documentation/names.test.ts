@@ -26,6 +26,7 @@ const GLOSSARY_NAMES: Readonly<Record<string, readonly string[]>> = {
   CellDigest: ['bus-schemas/messages/cells.ts'],
   Charge: ['coordinator/settlement/core/charge.ts'],
   Conditions: ['bus-schemas/messages/conditions.ts'],
+  ConsoleSession: ['bus-schemas/messages/console-sessions.ts'],
   DeliveredTokens: ['coordinator/delivery-proofs.ts'],
   Delta: ['bus-schemas/messages/inference.ts'],
   DemandReport: ['bus-schemas/messages/demand.ts'],

@@ -8,7 +8,7 @@ import { type Api, asTime, LIST, listOf, optional, strict } from '../http/api.ts
 import { sessionOf } from '../http/authenticate.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
 import { checkConsolePage } from './same-origin.ts';
-import { clientOf } from './session-client.ts';
+import { sessionClientOf } from './session-client.ts';
 import { checkCookieAllowed, dropSessionCookie, setSessionCookie } from './session-cookie.ts';
 
 const common = { group: 'Console', isHidden: true } as const;
@@ -55,7 +55,7 @@ export function addSessionRoutes({ api, strangers, now }: SessionRoutesDeps): vo
       const cookie = makeSessionCookie();
       const codeHash = hashOf(body.code);
       const redeemed = await strangers.verify(request.ip, async () => {
-        const sent = { codeHash, sessionHash: cookie.hash, ...clientOf(request) };
+        const sent = { codeHash, sessionHash: cookie.hash, ...sessionClientOf(request) };
         const answer = await api.ask(services.accounts.redeemSignInCode, sent);
         if (!answer.ok) throw refusalError(accountRefusals.redeemSignInCode[answer.code]);
         return answer;

@@ -8,7 +8,7 @@ import { accountRefusals, refusalError } from '#http-api/refusals.ts';
 import type { Api } from '../../http/api.ts';
 import type { TokenVerifier } from '../../identity/token-verifier.ts';
 import type { AddressLimiter } from '../../limits/address-limiter.ts';
-import { clientOf } from '../session-client.ts';
+import { sessionClientOf } from '../session-client.ts';
 import {
   checkCookieAllowed,
   dropPendingCookie,
@@ -92,7 +92,7 @@ export function addOidcRoutes({ api, server, oidc, strangers, now }: OidcRoutesD
           const { issuer, subject, email } = await verifier.verify(token, kept.nonce);
           const person = { issuer, subject, ...(email !== undefined && { email }) };
           const { account, user } = await api.ask(services.accounts.signIn, person);
-          const asked = { sessionHash: cookie.hash, account, user, ...clientOf(request) };
+          const asked = { sessionHash: cookie.hash, account, user, ...sessionClientOf(request) };
           const started = await api.ask(services.accounts.startSession, asked);
           if (!started.ok) throw refusalError(accountRefusals.startSession[started.code]);
           return started.session;
