@@ -11,9 +11,12 @@ const MAX_PAUSE_MS = 30_000;
 /** Answers of the API that each kind of event changes, by the beginning of their names. */
 const CHANGES: Readonly<Record<string, readonly string[]>> = {
   job: ['account', 'balance', 'usage', 'keys'],
-  balance: ['balance'],
+  earned: ['account', 'balance', 'machines', 'earnings'],
+  balance: ['account', 'balance'],
   key: ['keys'],
   machine: ['machines'],
+  // Events may be missing, so every answer is read again.
+  reset: [''],
 };
 
 export type LiveState =
@@ -46,9 +49,9 @@ async function listen(signal: AbortSignal, show: (state: LiveState) => void): Pr
         headers: { accept: 'text/event-stream', ...(lastId && { 'last-event-id': lastId }) },
       });
       pause = FIRST_PAUSE_MS;
-      show({ connected: true });
       for await (const { id, name } of eventsOf(response)) {
         lastId = id ?? lastId;
+        show(name === 'stale' ? { connected: false, since: Date.now() } : { connected: true });
         invalidate(...(CHANGES[name] ?? []));
       }
     } catch (error) {

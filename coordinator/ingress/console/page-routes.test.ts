@@ -106,9 +106,9 @@ describe('the console', () => {
     expect(body).not.toContain('a secret');
   });
 
-  test('says that it is not built, and is there after that without a restart', async () => {
+  test('says how to build it, and is there after that without a restart', async () => {
     const { statusCode, body } = await server.inject({ url: '/keys' });
-    expect([statusCode, body]).toEqual([503, expect.stringContaining('no built console')]);
+    expect([statusCode, body]).toEqual([503, expect.stringContaining('Build it with')]);
     const link = await server.inject({ url: '/link?user_code=WDJB-MJHT' });
     expect([link.statusCode, link.body]).toEqual([200, expect.stringContaining('WDJB-MJHT')]);
     await build();
