@@ -1,7 +1,7 @@
 import { type IncomingMessage, request } from 'node:http';
 import { text as readText } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { MAX_CONSOLE_SESSIONS, services } from '#bus-schemas';
+import { MAX_CONSOLE_SESSIONS, Nkey, services } from '#bus-schemas';
 import { hashOf } from '#coordinator/secrets.ts';
 import { type Person, startTestNetwork, type TestNetwork } from '../test-network.ts';
 import { ConsoleBrowser, codeFor, signedIn } from './console-browser.ts';
@@ -177,6 +177,26 @@ describe('a request with the cookie', () => {
     expect(ended.status).toBe(403);
     expect((await ann.ask('GET', '/v1/keys')).json).toEqual(before);
     expect((await browser.ask('GET', '/console/session')).status).toBe(200);
+  });
+
+  test('approves a machine that shows a code, which then belongs to the account', async () => {
+    const asked = await network.ask('POST', '/v1/device/code', { body: { client_id: 'test' } });
+    const browser = await signedIn(network, ann);
+    const approved = await browser.ask('POST', '/v1/device/approve', {
+      user_code: asked.json.user_code,
+    });
+    expect(approved.json).toEqual({ approved: true });
+    const { json } = await network.ask('POST', '/v1/device/token', {
+      body: {
+        grant_type: 'urn:ietf:params:oauth:grant-type:device_code',
+        device_code: asked.json.device_code,
+      },
+    });
+    await network.ask('POST', '/v1/providers/enrol', {
+      body: { token: json.access_token, user_key: Nkey.create('user').getPublicKey(), name: 'mac' },
+    });
+    const machines = (await browser.ask('GET', '/v1/me/providers')).json.data;
+    expect(machines).toContainEqual(expect.objectContaining({ name: 'mac' }));
   });
 
   test('is not readable for a page of another site', async () => {
