@@ -34,6 +34,7 @@ const PLAIN_FIELDS = {
   heartbeatMs: 'DINF_HEARTBEAT_MS',
   feeBps: 'DINF_FEE_BPS',
   minimumChargeMicroUsd: 'DINF_MINIMUM_CHARGE_MICRO_USD',
+  batchDiscountPercent: 'DINF_BATCH_DISCOUNT_PERCENT',
   priceNoticeMs: 'DINF_PRICE_NOTICE_MS',
   recountEvery: 'DINF_RECOUNT_EVERY',
   recountWaitMs: 'DINF_RECOUNT_WAIT_MS',

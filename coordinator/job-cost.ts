@@ -13,6 +13,16 @@ export interface Price {
 
 export const FREE: Price = { inputPerMillion: 0, cacheReadPerMillion: 0, outputPerMillion: 0 };
 
+/** An amount less a whole number of percent, rounded up, so that only 100 percent make it 0. */
+export const lessPercent = (amount: number, percent: number): number =>
+  Number((BigInt(amount) * BigInt(100 - percent) + 99n) / 100n);
+
+export const discounted = (price: Price, percent: number): Price => ({
+  inputPerMillion: lessPercent(price.inputPerMillion, percent),
+  cacheReadPerMillion: lessPercent(price.cacheReadPerMillion, percent),
+  outputPerMillion: lessPercent(price.outputPerMillion, percent),
+});
+
 const MILLION = 1_000_000n;
 
 export interface Tokens {

@@ -70,6 +70,8 @@ const jobEnded = Type.Object({
   trustLevel: optional(TrustLevel),
   at: At,
   streamed: Type.Boolean(),
+  /** The job was a line of a batch, which costs less. */
+  isBatchLine: optional(Type.Boolean()),
   /** Completion tokens that the ingress received, by its own count. */
   deliveredTokens: count,
   /** Usage that the provider reported, sealed to the ingress; absent if the answer did not end. */

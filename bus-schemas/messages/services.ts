@@ -112,6 +112,8 @@ const reserve = Type.Object({
   clientSeals: optional(Type.Boolean()),
   /** The candidates get the terms of their cost, for the caller. */
   explains: optional(Type.Boolean()),
+  /** The job is a line of a batch: it gets only idle capacity, after all other jobs. */
+  isBatchLine: optional(Type.Boolean()),
   /** Absent if the price does not matter, for example on the caller's own machines. */
   price: optional(priceTerms),
   /** Longest first. A machine that has read one of these beginnings starts sooner. */

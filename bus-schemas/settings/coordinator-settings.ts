@@ -260,6 +260,14 @@ export const moneySettings = {
     description:
       'minimum charge for a job that delivered at least one token. Settlement charges it and the ingress lists it, so both need the same value. A charge is always rounded up to a whole micro-dollar',
   }),
+  DINF_BATCH_DISCOUNT_PERCENT: integerSetting({
+    default: 50,
+    minimum: 0,
+    maximum: 100,
+    unit: 'percent',
+    description:
+      'how much less a line of a batch costs than the same request outside a batch. Settlement applies it to the price of the machine, so the machine earns less too',
+  }),
   DINF_PRICE_NOTICE_MS: milliseconds({
     default: 600_000,
     minimum: 0,

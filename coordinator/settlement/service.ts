@@ -61,6 +61,7 @@ export async function startSettlement(
       store: pricingStore,
       feeBps: config.feeBps,
       minimumMicroUsd: config.minimumChargeMicroUsd,
+      batchDiscountPercent: config.batchDiscountPercent,
       now,
     }),
   );

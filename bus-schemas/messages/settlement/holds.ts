@@ -25,6 +25,8 @@ const hold = Type.Object({
   promptBound: count,
   outputBound: count,
   maxPrice: optional(maxPrice),
+  /** The job is a line of a batch, which costs less. */
+  isBatchLine: optional(Type.Boolean()),
   /** The hold ends by itself at this time, which is later than the end of any job. */
   expiresAt: At,
 });
@@ -74,7 +76,12 @@ export type Held = Static<typeof held>;
 export type HoldRefusal = (typeof HOLD_REFUSALS)[number];
 
 /** Sent before the job goes to another provider, which may have a higher price. */
-const topUp = Type.Object({ job: JobId, provider: ProviderId, maxPrice: optional(maxPrice) });
+const topUp = Type.Object({
+  job: JobId,
+  provider: ProviderId,
+  maxPrice: optional(maxPrice),
+  isBatchLine: optional(Type.Boolean()),
+});
 export type TopUp = Static<typeof topUp>;
 const topped = Type.Union([
   granted,

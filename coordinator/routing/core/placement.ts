@@ -27,6 +27,7 @@ export type PlacementRequest = Pick<
   | 'weights'
   | 'level'
   | 'explains'
+  | 'isBatchLine'
 > & {
   readonly pricing?: RequestPricing | undefined;
   /** Minimum trust level of the network for paid requests; absent for requests that are free. */
@@ -102,14 +103,22 @@ function isTooSlow(serving: Serving, promptTokens: number, firstContentMs: numbe
 /** Checks the gates after the circuit breaker. */
 function capacityGate(
   serving: Serving,
-  { promptTokens, maxOutputTokens, despiteCooling }: PlacementRequest,
+  { promptTokens, maxOutputTokens, despiteCooling, isBatchLine }: PlacementRequest,
   now: number,
 ): 'cooling' | 'busy' | 'tokens' | 'crowded' | undefined {
   if (despiteCooling !== true && serving.isCooling(now)) return 'cooling';
-  if (serving.load >= serving.maxConcurrency) return 'busy';
+  const places = isBatchLine === true ? placesForLines(serving) : serving.maxConcurrency;
+  if (serving.load >= places) return 'busy';
   if (promptTokens + maxOutputTokens > serving.tokensLeft) return 'tokens';
   return serving.load >= serving.uncrowded ? 'crowded' : undefined;
 }
+
+/**
+ * Lines of batches get a place only while at most half of the places of the machine are taken and it
+ * is not crowded, so that the next other job starts at once. One place is always allowed.
+ */
+const placesForLines = ({ maxConcurrency, uncrowded }: Serving): number =>
+  Math.min(maxConcurrency, Math.max(1, Math.min(Math.floor(maxConcurrency / 2), uncrowded)));
 
 export interface Choice {
   readonly candidates: readonly Candidate[];

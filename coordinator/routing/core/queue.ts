@@ -1,3 +1,4 @@
+import type { Reserve } from '#bus-schemas';
 import type { PendingRequest } from './pending-request.ts';
 
 export interface QueuedRequest extends PendingRequest {
@@ -5,6 +6,9 @@ export interface QueuedRequest extends PendingRequest {
   /** The job waits only because no beats may have arrived yet since the router started. */
   readonly onlyForGrace: boolean;
 }
+
+/** 1 for a line of a batch, which is served after all jobs of 0. */
+const lateness = ({ request }: QueuedRequest): number => (request.isBatchLine === true ? 1 : 0);
 
 /**
  * Jobs that wait for a slot, each once. Invariant: never more than `depth`. A job that arrives when
@@ -38,16 +42,26 @@ export class Queue {
     return waiting;
   }
 
+  /** Whether a job that is no line of a batch waits for one of the builds. */
+  hasOtherThanLines(builds: readonly string[]): boolean {
+    return this.#waiting.values().some(({ request }) =>
+      request.isBatchLine !== true && request.builds.some((build) => builds.includes(build)),
+    );
+  }
+
   values(): IterableIterator<QueuedRequest> {
     return this.#waiting.values();
   }
 
   /**
-   * Returns the job that a new job of `account` displaces: 'none' while the queue has space,
-   * undefined if the new job itself must be refused.
+   * Returns the job that a new job displaces: 'none' while the queue has space, undefined if the
+   * new job itself must be refused. A line of a batch displaces no job, and is displaced first.
    */
-  displacedBy(account: string): QueuedRequest | 'none' | undefined {
+  displacedBy({ account, isBatchLine }: Reserve): QueuedRequest | 'none' | undefined {
     if (this.#waiting.size < this.#depth) return 'none';
+    if (isBatchLine === true) return undefined;
+    const line = [...this.#waiting.values()].findLast(({ request }) => request.isBatchLine === true);
+    if (line !== undefined) return line;
     const counts = new Map<string, number>();
     let most = 0;
     for (const { request } of this.#waiting.values()) {
@@ -64,7 +78,7 @@ export class Queue {
   /**
    * Returns the jobs in the order in which they are served: first those of accounts that hold the
    * fewest slots, where each earlier job of the account in the queue counts as one more; among
-   * equals, the earliest first.
+   * equals, the earliest first. Lines of batches come after all other jobs.
    */
   inTurn(heldBy: (account: string) => number): QueuedRequest[] {
     const ahead = new Map<string, number>();
@@ -74,6 +88,8 @@ export class Queue {
       ahead.set(account, rank + 1);
       return { waiting, rank };
     });
-    return ranked.sort((one, other) => one.rank - other.rank).map(({ waiting }) => waiting);
+    return ranked
+      .sort((one, other) => lateness(one.waiting) - lateness(other.waiting) || one.rank - other.rank)
+      .map(({ waiting }) => waiting);
   }
 }

@@ -50,6 +50,9 @@ const MIN_RELEASES = 3;
  */
 const COOLING_PATIENCE_MS = 1_000;
 
+/** The choice for a line of a batch while other jobs wait. */
+const OTHERS_FIRST: Choice = { ...NO_CHOICE, rejected: { busy: 1 } };
+
 /**
  * Decides where jobs go. The class is pure: time and randomness are parameters, and answers are
  * returned through `PendingRequest`.
@@ -123,10 +126,13 @@ export class Router {
     const before = this.reservations.of(request.job);
     if (before !== undefined && !request.exclude.includes(before.provider))
       return this.#repeat(pending, before, now);
-    const choice = this.#chooser.choose(request, now, request.patienceMs === 0);
+    const choice = this.#mustWait(request)
+      ? OTHERS_FIRST
+      : this.#chooser.choose(request, now, request.patienceMs === 0);
     const earlier = this.#queue.of(request.job);
     const [wanted] = request.builds;
-    if (earlier === undefined && request.exclude.length === 0 && wanted !== undefined)
+    const isDemand = request.exclude.length === 0 && request.isBatchLine !== true;
+    if (earlier === undefined && isDemand && wanted !== undefined)
       this.#warmPool.arrived(wanted, now);
     if (earlier !== undefined)
       return this.#queue.put({ ...earlier, ...answeringBoth(earlier, pending) });
@@ -135,7 +141,7 @@ export class Router {
     const refusal = this.#refusalFor(request, choice, now);
     if (refusal !== undefined || request.patienceMs === 0)
       return this.#refuse(pending, choice, refusal ?? 'saturated', now);
-    const displaced = this.#queue.displacedBy(request.account);
+    const displaced = this.#queue.displacedBy(request);
     if (displaced === undefined) return this.#refuse(pending, choice, 'queue_full', now);
     if (displaced !== 'none') this.#refuseWaiting(displaced, choice, 'queue_full', now);
     this.#queue.put({
@@ -212,10 +218,15 @@ export class Router {
       const { request } = waiting;
       const despiteCooling = now - waiting.requestedAt >= COOLING_PATIENCE_MS;
       const isFree = request.price === undefined;
-      const kind = `${request.builds.join(' ')} ${despiteCooling} ${isFree}`;
+      const isLine = request.isBatchLine === true;
+      const kind = `${request.builds.join(' ')} ${despiteCooling} ${isFree} ${isLine}`;
       const known = unplaceable.get(kind);
       const isNoEasier = known !== undefined && needsAtLeast(request, known.request);
-      const choice = isNoEasier ? known.choice : this.#chooser.choose(request, now, despiteCooling);
+      const choice = this.#mustWait(request)
+        ? OTHERS_FIRST
+        : isNoEasier
+          ? known.choice
+          : this.#chooser.choose(request, now, despiteCooling);
       if (choice.candidates.length > 0) {
         this.#queue.remove(request.job);
         this.#place(waiting, choice, now);
@@ -273,6 +284,11 @@ export class Router {
     for (const { deadline, onlyForGrace } of this.#queue.values())
       first = Math.min(first, deadline, onlyForGrace ? this.#graceEndsAt : deadline);
     return first;
+  }
+
+  /** A line of a batch waits while another job waits for one of its builds. */
+  #mustWait({ isBatchLine, builds }: Reserve): boolean {
+    return isBatchLine === true && this.#queue.hasOtherThanLines(builds);
   }
 
   /** Grows with every event, except the passing of time, that may free a slot for a waiting job. */

@@ -88,10 +88,11 @@ export class Holds implements AsyncDisposable {
     promptBound,
     outputBound,
     maxPrice,
+    isBatchLine,
     expiresAt,
   }: Hold): Promise<Held> {
     const { ledger, pricing, alerts, now } = this.#options;
-    const quote = await pricing.quote({ account, model, provider });
+    const quote = await pricing.quote({ account, model, provider, isBatchLine });
     if (quote === undefined) return { ok: false, code: 'unpriced_model' };
     const { price, listed, terms } = quote;
     const isFree = isOwn(quote.payee, account);
@@ -145,14 +146,15 @@ export class Holds implements AsyncDisposable {
   }
 
   /** Raises the hold when the job moves to another provider, whose price may be higher. */
-  async topUp({ job, provider, maxPrice }: TopUp): Promise<Topped> {
+  async topUp({ job, provider, maxPrice, isBatchLine }: TopUp): Promise<Topped> {
     const { store, pricing, openJobs } = this.#options;
     openJobs.forget([job]);
     const [known] = (await store.find([job])).held;
     if (known === undefined) return { ok: false, code: 'unknown_job' };
-    const quote = await pricing.quote({ account: known.account, model: known.model, provider });
+    const { account, model } = known;
+    const quote = await pricing.quote({ account, model, provider, isBatchLine });
     if (quote === undefined) return { ok: false, code: 'unpriced_model' };
-    const isFree = isOwn(quote.payee, known.account);
+    const isFree = isOwn(quote.payee, account);
     if (!isFree && isAbove(quote.price, limitOf(quote.listed, maxPrice)))
       return { ok: false, code: 'price_above_limit' };
     const bounds = { prompt: known.promptBound, completion: known.outputBound };

@@ -1,6 +1,6 @@
 import { events, SettlementTermsChanged, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import { FREE, type Price } from '#coordinator/job-cost.ts';
+import { discounted, FREE, lessPercent, type Price } from '#coordinator/job-cost.ts';
 import { LoadingCache } from '#coordinator/loading-cache.ts';
 import { cachedWithinListed, type Terms } from '../core/charge.ts';
 import { CatalogPrices } from './catalog-prices.ts';
@@ -9,6 +9,13 @@ import type { AgreedTerms, PricingStore } from './pricing-store.ts';
 /** Upper bound on staleness if a change event is lost, in milliseconds. */
 const TTL_MS = 60_000;
 const MAX_REMEMBERED = 50_000;
+
+interface PricedJob {
+  readonly account: string;
+  readonly model: string;
+  readonly provider: string | undefined;
+  readonly isBatchLine: boolean | undefined;
+}
 
 /** The prices and terms that decide what a job costs and which account earns. */
 export interface Quote {
@@ -26,6 +33,8 @@ export interface PricingOptions {
   readonly store: PricingStore;
   readonly feeBps: number;
   readonly minimumMicroUsd: number;
+  /** How much less the lines of batches cost, in percent. */
+  readonly batchDiscountPercent: number;
   readonly now: () => number;
 }
 
@@ -65,15 +74,8 @@ export class Pricing implements Disposable {
    * Returns undefined when the catalog does not list the model. Owners use their own machines free
    * of charge, even for builds that the catalog does not list.
    */
-  async quote({
-    account,
-    model,
-    provider,
-  }: {
-    account: string;
-    model: string;
-    provider: string | undefined;
-  }): Promise<Quote | undefined> {
+  async quote(job: PricedJob): Promise<Quote | undefined> {
+    const { account, model, provider } = job;
     const [platform, own, { terms, service }, payee] = await Promise.all([
       this.#catalog.priceOf(model),
       provider === undefined ? undefined : this.#providerPrices.get(`${provider} ${model}`),
@@ -82,11 +84,13 @@ export class Pricing implements Disposable {
     ]);
     const listed = platform ?? (payee === `consumer:${account}` ? FREE : undefined);
     if (listed === undefined) return undefined;
-    const price = service || own === undefined ? listed : cachedWithinListed(own, listed);
+    const whole = service || own === undefined ? listed : cachedWithinListed(own, listed);
+    const percent = job.isBatchLine === true ? this.#options.batchDiscountPercent : 0;
+    const price = discounted(whole, percent);
     return {
       price,
-      listed,
-      terms,
+      listed: discounted(listed, percent),
+      terms: { ...terms, minimum: lessPercent(terms.minimum, percent) },
       payee,
       priceVersion: await this.#versions.get(JSON.stringify([model, price])),
     };
