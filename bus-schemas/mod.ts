@@ -71,6 +71,14 @@ export type {
   Take,
   Taken,
 } from './messages/accounts.ts';
+export {
+  BATCH_ENDS,
+  type BatchRecord,
+  isBatchId,
+  MAX_BATCH_BYTES,
+  MAX_BATCH_LINES,
+  MAX_BATCH_PAGE,
+} from './messages/batches.ts';
 export type { CatalogModel, CatalogSnapshot, ModelPrice, NewModel } from './messages/catalog.ts';
 export { CellDigest, FIRST_CELL, LeaseMessage, MAX_CELLS } from './messages/cells.ts';
 export {

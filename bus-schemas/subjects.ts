@@ -72,6 +72,7 @@ export const events = {
   accountsAccountChanged: 'evt.accounts.account-changed',
   accountsSessionEnded: 'evt.accounts.session-ended',
   accountsStoredStopped: 'evt.accounts.stored-stopped',
+  accountsBatchChanged: 'evt.accounts.batch-changed',
   catalogChanged: 'evt.catalog.changed',
   telemetryViolation: 'evt.telemetry.violation',
 } as const;

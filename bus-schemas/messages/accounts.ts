@@ -13,6 +13,7 @@ import {
   suspendedAccounts,
 } from './account-records.ts';
 import {
+<<<<<<< HEAD
   authenticateSession,
   createSignInCode,
   endSessions,
@@ -26,6 +27,29 @@ import {
   signInCodeRedeemed,
   startSession,
 } from './console-sessions.ts';
+=======
+  batchClaimed,
+  batchCreated,
+  batchEnded,
+  batchesListed,
+  batchFound,
+  batchGranted,
+  batchLinePut,
+  batchLinesRead,
+  batchReleased,
+  batchRenewed,
+  claimBatch,
+  createBatch,
+  endBatch,
+  grantBatch,
+  listBatches,
+  ofBatch,
+  putBatchLine,
+  readBatchLines,
+  releaseBatch,
+  renewBatch,
+} from './batches.ts';
+>>>>>>> 2e70c54 (accounts: store batches, their leases and the results of their lines)
 import { RateLimits } from './rate-limits.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 import {
@@ -334,6 +358,17 @@ export const accounts = {
   renewStored: define('renew-stored', renewStored, storedRenewed),
   cancelStored: define('cancel-stored', ofStored, storedCancelled),
   deleteStored: define('delete-stored', ofStored, storedDeleted),
+  createBatch: define('create-batch', createBatch, batchCreated),
+  readBatch: define('read-batch', ofBatch, batchFound),
+  listBatches: define('list-batches', listBatches, batchesListed),
+  cancelBatch: define('cancel-batch', ofBatch, batchFound),
+  grantBatch: define('grant-batch', grantBatch, batchGranted),
+  claimBatch: define('claim-batch', claimBatch, batchClaimed),
+  renewBatch: define('renew-batch', renewBatch, batchRenewed),
+  releaseBatch: define('release-batch', releaseBatch, batchReleased),
+  putBatchLine: define('put-batch-line', putBatchLine, batchLinePut),
+  readBatchLines: define('read-batch-lines', readBatchLines, batchLinesRead),
+  endBatch: define('end-batch', endBatch, batchEnded),
   startLink: define('start-link', startLink, nothing),
   pollLink: define('poll-link', pollLink, linkPolled),
   decideLink: define('decide-link', decideLink, linkDecided),

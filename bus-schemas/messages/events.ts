@@ -15,6 +15,7 @@ import { P256_KEY_BYTES } from '../receipts/signatures.ts';
 import { At, count, optional } from '../schema-parts.ts';
 import { CellNumber } from './cells.ts';
 import { REFUSAL_ABOUTS } from './outcomes.ts';
+import { BatchId } from './batches.ts';
 import { StoredId } from './stored-objects.ts';
 import {
   AttemptFailure,
@@ -255,6 +256,10 @@ const storedStopped = Type.Object({ account: AccountId, id: StoredId, at: At });
  * job.
  */
 export const StoredStopped = defineMessage('evt.accounts.stored-stopped', storedStopped);
+
+const batchChanged = Type.Object({ id: BatchId, at: At });
+/** Published when a batch was created or cancelled, or got its keys: an ingress must run it. */
+export const BatchChanged = defineMessage('evt.accounts.batch-changed', batchChanged);
 
 const catalogChanged = Type.Object({ revision: count, at: At });
 export type CatalogChanged = Static<typeof catalogChanged>;

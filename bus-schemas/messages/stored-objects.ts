@@ -21,7 +21,7 @@ export const isStoredId = (id: string): boolean => new RegExp(ID_PATTERN).test(i
 export const MAX_LISTED_BYTES = 4 * 1_024;
 export const MAX_LISTED_PAGE = 100;
 /** Names the objects that one API key can list. It is derived from the key, which it does not reveal. */
-const ListTag = Bytes({ min: 32, max: 32 });
+export const ListTag = Bytes({ min: 32, max: 32 });
 const object = { account: AccountId, id: StoredId };
 
 /** Stores a new object, or a new version of one. The same call may be repeated. */
@@ -36,6 +36,11 @@ export const putStored = Type.Object({
   expiresAt: At,
   /** Present if the caller can list the object; the sealed content is then at most `MAX_LISTED_BYTES`. */
   listTag: optional(ListTag),
+  /**
+   * The object replaces results of a batch, which counted before: it is stored even if the account
+   * is full.
+   */
+  replacesResults: optional(Type.Boolean()),
 });
 export const storedPut = Type.Union([
   ok({}),

@@ -27,6 +27,7 @@ const IDS: readonly [string, string][] = [
   ['^U[', `U${'C'.repeat(55)}`],
   ['^acct_', 'acct_0123456789abcdef'],
   ['^key_', 'key_0123456789abcdef'],
+  ['^(?:batch', 'batch_0123456789abcdefghijklmn'],
   ['^(?:resp', 'resp_job_0123456789abcdefghijkl'],
   ['^[A-Za-z0-9]', 'sim-llama-8b-q4'],
   ['^[a-z0-9-]', 'x25519-sha256-chacha20poly1305'],

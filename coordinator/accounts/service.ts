@@ -2,6 +2,8 @@ import { type AccountRecord, type AccountRecordReply, services } from '#bus-sche
 import { endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
+import { BatchRuns } from './batches/batch-runs.ts';
+import { Batches } from './batches/batches.ts';
 import { Claims } from './claims/claims.ts';
 import { Invites } from './invites/invites.ts';
 import { Keys } from './keys/keys.ts';
@@ -25,8 +27,8 @@ const resultOf = <Code extends string>(isOk: boolean, code: Code) =>
 
 /**
  * Serves the questions about callers over the bus: people and accounts, their sessions in the
- * console, API keys and their limits, idempotency keys, stored responses and files, devices that ask
- * to join, invites, operators and the audit log.
+ * console, API keys and their limits, idempotency keys, stored responses, files and batches, devices
+ * that ask to join, invites, operators and the audit log.
  */
 export async function startAccounts({ bus, database, log, now }: Context): Promise<Component> {
   const people = new People(database);
@@ -37,6 +39,8 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
   const limits = new Limits(database);
   const claims = new Claims(database);
   const stored = new StoredObjects({ bus, database, now });
+  const batches = new Batches({ bus, database, now });
+  const batchRuns = new BatchRuns({ database, now });
   const links = new Links(database);
   const invites = new Invites(database);
   const operators = new Operators(database, now);
@@ -124,6 +128,23 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
     endpoint(services.accounts.deleteStored, async (object) => ({
       isDeleted: await stored.delete(object),
     })),
+    endpoint(services.accounts.createBatch, (batch) => batches.create(batch)),
+    endpoint(services.accounts.readBatch, (named) => batches.read(named)),
+    endpoint(services.accounts.listBatches, (asked) => batches.list(asked)),
+    endpoint(services.accounts.cancelBatch, (named) => batches.cancel(named)),
+    endpoint(services.accounts.grantBatch, async (granted) => {
+      await batches.grant(granted);
+      return {};
+    }),
+    endpoint(services.accounts.claimBatch, (request) => batchRuns.claim(request)),
+    endpoint(services.accounts.renewBatch, (request) => batchRuns.renew(request)),
+    endpoint(services.accounts.releaseBatch, async (released) => {
+      await batchRuns.release(released);
+      return {};
+    }),
+    endpoint(services.accounts.putBatchLine, (put) => batchRuns.putLine(put)),
+    endpoint(services.accounts.readBatchLines, (asked) => batchRuns.readLines(asked)),
+    endpoint(services.accounts.endBatch, (ended) => batchRuns.end(ended)),
     endpoint(services.accounts.startLink, async (request) => {
       await links.start(request);
       return {};
@@ -177,6 +198,7 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
       stored.deleteOld(),
       sessions.deleteOld(),
       codes.deleteOld(),
+      batches.deleteOld(),
     ]).catch((error: unknown) =>
       log.warn({ err: error }, 'accounts: expired rows could not be deleted'),
     );

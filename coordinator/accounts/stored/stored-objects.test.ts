@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { newJobId } from '#bus-schemas';
 import { startAccountsDatabase } from '../accounts-under-test.ts';
-import { MAX_BYTES, MAX_OBJECTS, StoredObjects } from './stored-objects.ts';
+import { MAX_OBJECTS, StoredObjects } from './stored-objects.ts';
+import { MAX_BYTES } from './stored-usage.ts';
 
 const DAY_MS = 86_400_000;
 let accounts: Awaited<ReturnType<typeof startAccountsDatabase>>;

@@ -11,21 +11,15 @@ import {
 import type { Bus } from '#coordinator/bus.ts';
 import { loadStatements, query, type Statement, transaction } from '#coordinator/sql.ts';
 import { namedStatement, queryNamed } from '#coordinator/statement.ts';
+import { MAX_BYTES, storedUsage } from './stored-usage.ts';
 
 /** Most objects that one account may store. */
 export const MAX_OBJECTS = 10_000;
-/** Most sealed bytes that one account may store in all its objects. */
-export const MAX_BYTES = 128 * 1_024 * 1_024;
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), ['create', 'replace']);
 const LOCK: Statement = {
   name: 'stored.lock',
   text: "SELECT pg_advisory_xact_lock(hashtextextended('stored objects ' || $1, 0))",
-};
-const USAGE: Statement = {
-  name: 'stored.usage',
-  text: `SELECT count(*)::int AS objects, coalesce(sum(octet_length(sealed)), 0)::float8 AS bytes
-FROM stored_objects WHERE account = $1 AND id <> $2 AND expires_at > $3`,
 };
 const READ: Statement = {
   name: 'stored.read',
@@ -94,7 +88,8 @@ export class StoredObjects {
    * so that two at once cannot both take the last room.
    */
   put(object: RequestOf<Accounts['putStored']>): Promise<StoredPut> {
-    const { account, id, version, state, runsUntil, sealed, expiresAt, listTag } = object;
+    const { account, id, version, state, runsUntil, sealed, expiresAt, listTag, replacesResults } =
+      object;
     const now = this.#now();
     const values = [
       state,
@@ -104,13 +99,9 @@ export class StoredObjects {
     ];
     return transaction(this.#deps.database, async (client) => {
       await query(client, LOCK, [account]);
-      const [usage] = await query<{ objects: number; bytes: number }>(client, USAGE, [
-        account,
-        id,
-        now,
-      ]);
+      const usage = await storedUsage(client, { account, except: id, now });
       if (
-        usage !== undefined &&
+        replacesResults !== true &&
         (usage.objects >= MAX_OBJECTS || usage.bytes + sealed.length > MAX_BYTES)
       )
         return { ok: false, code: 'full' };
