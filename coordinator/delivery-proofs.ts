@@ -1,6 +1,6 @@
-import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { PROOF_BYTES } from '#bus-schemas';
+import { coreKey, readCoreSeed } from './core-secret.ts';
 
 /** Number of tokens of one attempt that its client has received. */
 export interface DeliveredTokens {
@@ -11,7 +11,6 @@ export interface DeliveredTokens {
 }
 
 const PURPOSE = 'dinf delivery proofs 1';
-const KEY_BYTES = 32;
 
 /**
  * Proofs of the number of tokens that a client has received. The ingress sends the newest proof to
@@ -26,18 +25,12 @@ export class DeliveryProofs {
   readonly #key: Uint8Array;
 
   constructor(secret: string) {
-    this.#key = new Uint8Array(hkdfSync('sha256', secret, '', PURPOSE, KEY_BYTES));
+    this.#key = coreKey(secret, PURPOSE);
   }
 
   /** Derives the key from credentials that all components have and no provider has. */
   static async open(coreCredentials: string): Promise<DeliveryProofs> {
-    const text = await readFile(coreCredentials, 'utf8');
-    const seed = /NKEY SEED-+\s+(\S+)/.exec(text)?.[1];
-    if (seed === undefined)
-      throw new Error(
-        `${coreCredentials} contains no seed, so these are not the credentials of components`,
-      );
-    return new DeliveryProofs(seed);
+    return new DeliveryProofs(await readCoreSeed(coreCredentials));
   }
 
   prove({ provider, job, attempt, tokens }: DeliveredTokens): Uint8Array {

@@ -63,4 +63,9 @@ export interface Answer {
   reject(error: ApiError): void;
   /** Sends an error inside the stream, because the status has already been sent. */
   cut(error: ApiError): void;
+  /**
+   * Resolves after `finish`, once the answer is stored: it is not charged if this is false. Absent
+   * for answers that a client waits for.
+   */
+  kept?(): Promise<boolean>;
 }

@@ -78,6 +78,21 @@ export const accountRefusals = {
     },
   } as const satisfies Refusals<Accounts['readStored']>,
 
+  createBatch: {
+    too_many: {
+      error: 'conflict',
+      message: 'The account has 16 unfinished batches. Wait until one ends, or cancel one.',
+    },
+    full: { error: 'storage_full' },
+  } as const satisfies Refusals<Accounts['createBatch']>,
+
+  readBatch: {
+    unknown: {
+      error: 'not_found',
+      message: 'This API key has no such batch, or it was deleted 30 days after its creation.',
+    },
+  } as const satisfies Refusals<Accounts['readBatch']>,
+
   redeemInvite: {
     unknown: { error: 'not_found', message: 'There is no such invite.', param: 'code' },
     used_up: { error: 'conflict', message: 'This invite has been used up.', param: 'code' },

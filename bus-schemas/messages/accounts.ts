@@ -13,7 +13,6 @@ import {
   suspendedAccounts,
 } from './account-records.ts';
 import {
-<<<<<<< HEAD
   authenticateSession,
   createSignInCode,
   endSessions,
@@ -27,7 +26,7 @@ import {
   signInCodeRedeemed,
   startSession,
 } from './console-sessions.ts';
-=======
+import {
   batchClaimed,
   batchCreated,
   batchEnded,
@@ -49,7 +48,6 @@ import {
   releaseBatch,
   renewBatch,
 } from './batches.ts';
->>>>>>> 2e70c54 (accounts: store batches, their leases and the results of their lines)
 import { RateLimits } from './rate-limits.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 import {

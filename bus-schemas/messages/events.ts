@@ -13,9 +13,9 @@ import {
 } from '../ids.ts';
 import { P256_KEY_BYTES } from '../receipts/signatures.ts';
 import { At, count, optional } from '../schema-parts.ts';
+import { BatchId } from './batches.ts';
 import { CellNumber } from './cells.ts';
 import { REFUSAL_ABOUTS } from './outcomes.ts';
-import { BatchId } from './batches.ts';
 import { StoredId } from './stored-objects.ts';
 import {
   AttemptFailure,

@@ -65,6 +65,7 @@ export class JobCalls {
       prefixes,
       clientSeals,
       explains,
+      isBatchLine,
     } = this.#spec;
     const request = {
       job: id,
@@ -84,6 +85,7 @@ export class JobCalls {
       ...(price && { price }),
       ...(clientSeals && { clientSeals }),
       ...(explains && { explains }),
+      ...(isBatchLine && { isBatchLine }),
       ...(prefixes.length > 0 && { prefixes: [...prefixes] }),
     };
     const limits = {
@@ -103,7 +105,8 @@ export class JobCalls {
     provider: string,
     expiresAt: number,
   ): Promise<MessageOf<typeof services.settlement.hold.reply> | undefined> {
-    const { id, account, key, model, promptBound, maxOutputTokens, maxPrice } = this.#spec;
+    const { id, account, key, model, promptBound, maxOutputTokens, maxPrice, isBatchLine } =
+      this.#spec;
     const request = {
       job: id,
       account,
@@ -113,6 +116,7 @@ export class JobCalls {
       promptBound,
       outputBound: maxOutputTokens,
       ...(maxPrice && { maxPrice }),
+      ...(isBatchLine && { isBatchLine }),
       expiresAt,
     };
     const reply = await this.ask(() =>
@@ -131,8 +135,13 @@ export class JobCalls {
    * the provider so that settlement accepts its receipt. Returns the reason of a failure.
    */
   async topUp(provider: string): Promise<'unaffordable' | 'no_answer' | undefined> {
-    const { id, maxPrice } = this.#spec;
-    const request = { job: id, provider, ...(maxPrice && { maxPrice }) };
+    const { id, maxPrice, isBatchLine } = this.#spec;
+    const request = {
+      job: id,
+      provider,
+      ...(maxPrice && { maxPrice }),
+      ...(isBatchLine && { isBatchLine }),
+    };
     const reply = await this.ask(() =>
       callUntil(this.#bus, services.settlement.topUp, request, {
         eachMs: HOLD_EACH_MS,

@@ -402,9 +402,12 @@ export class JobRun {
    */
   #end(end: Extract<JobCommand, { do: 'ended' }>): void {
     const recount = end.served && this.#recountOf(end.served);
+    const kept = end.result === 'completed' ? this.#answer.kept?.() : undefined;
     this.#recount[Symbol.dispose]();
-    if (recount === undefined) this.#reportEnd(end);
-    else this.#reportingEnd = recount.then(() => this.#reportEnd(end));
+    if (recount === undefined && kept === undefined) return this.#reportEnd(end);
+    this.#reportingEnd = Promise.all([kept, recount]).then(([isKept]) =>
+      this.#reportEnd(isKept === false ? { ...end, result: 'failed' } : end),
+    );
   }
 
   #reportEnd(end: Extract<JobCommand, { do: 'ended' }>): void {

@@ -40,6 +40,8 @@ export interface JobSpec {
   readonly clientSeals: boolean;
   /** The caller asked why its machine was chosen. */
   readonly explains: boolean;
+  /** The job is a line of a batch: it costs less, and gets only idle capacity. */
+  readonly isBatchLine: boolean;
   /** Estimated prompt tokens, for routing. */
   readonly promptEstimate: number;
   /** Most prompt tokens, for the hold. */

@@ -10,6 +10,7 @@ import { Cells } from '#coordinator/cells/cells.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Config, OidcConfig } from '#coordinator/config.ts';
 import type { Context } from '#coordinator/context.ts';
+import { coreKey, readCoreSeed } from '#coordinator/core-secret.ts';
 import { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
 import { TokenCounter } from '#coordinator/tokenizers/token-counter.ts';
 import { WindowCounts } from '#coordinator/window-counts.ts';
@@ -22,6 +23,7 @@ import { addAdminRoutes } from './admin/admin-routes.ts';
 import { addMdmRoute } from './admin/mdm-route.ts';
 import { operatorAuth } from './admin/operator-auth.ts';
 import { AskedPrices } from './asked-prices.ts';
+import { BatchRunner } from './batches/batch-runner.ts';
 import { CatalogCache } from './catalog-cache.ts';
 import { LiveFeed } from './console/live/live-feed.ts';
 import { CodeFlow } from './console/oidc/code-flow.ts';
@@ -58,6 +60,8 @@ import { EvidenceCache } from './sealed/evidence-cache.ts';
 import { SealedSessions } from './sealed/sealed-sessions.ts';
 import { StoredRuns } from './stored/stored-runs.ts';
 
+/** The use of the key with which ingresses seal the keys of batches for one another. */
+const BATCH_KEYS = 'dinf batch keys 1';
 /** Memory for all answers that are collected whole before they are sent, in bytes. */
 const WHOLE_ANSWERS_BYTES = 256 * 1024 * 1024;
 
@@ -149,6 +153,15 @@ export async function startIngress(
   measured(metrics, 'dinf_console_streams', () => liveFeed.streams);
   const addressLimiter = () => new AddressLimiter(config.addressLimit, clock);
   const strangers = addressLimiter();
+  const memory = new MemoryBudget(WHOLE_ANSWERS_BYTES);
+  const sealFor = senders.sealFor.bind(senders);
+  const policy = new KeyPolicy({
+    ownMachines,
+    accountLimits: config.accountLimits,
+    limits: new LimitTaker(bus, log),
+  });
+  const ingressKey = coreKey(await readCoreSeed(config.coreCredentials), BATCH_KEYS);
+  const isClosed = () => drain.state === 'closed';
   addRoutes(server, {
     bus,
     catalog,
@@ -162,8 +175,9 @@ export async function startIngress(
     degraded,
     now,
     clock,
-    sealFor: senders.sealFor.bind(senders),
-    memory: new MemoryBudget(WHOLE_ANSWERS_BYTES),
+    sealFor,
+    memory,
+    ingressKey,
     receiptOf: (asked) =>
       receiptWhenSettled(bus, asked, clock).catch((error: unknown) => {
         log.warn({ job: asked.job, err: error }, 'the receipt of a job could not be read');
@@ -186,11 +200,7 @@ export async function startIngress(
     strangers,
     guesses: new GuessLimiter({ addresses: strangers, limit: config.addressLimit, clock }),
     auth: createAuth({ keys, users, consoleSessions, wrong: addressLimiter() }),
-    policy: new KeyPolicy({
-      ownMachines,
-      accountLimits: config.accountLimits,
-      limits: new LimitTaker(bus, log),
-    }),
+    policy,
     idempotent: new IdempotentAnswers({ bus, log, now }),
     sessions: new SealedSessions({
       jobs,
@@ -198,7 +208,7 @@ export async function startIngress(
       badlySealed: new WindowCounts({ windowMs: 60_000, now: clock }),
       clock,
     }),
-    isClosed: () => drain.state === 'closed',
+    isClosed,
   });
   const url = await server.listen({ host: config.http.host, port: config.http.port });
   log.info({ url, ingress }, 'the API listens');
@@ -213,8 +223,26 @@ export async function startIngress(
   for (const listener of listeners) stack.use(endVanishedClients({ server: listener, log }));
   stack.use(jobs);
   stack.use(storedRuns);
+  const batches = stack.use(
+    new BatchRunner({
+      ingress,
+      bus,
+      catalog,
+      ownMachines,
+      policy,
+      jobs,
+      memory,
+      sealFor,
+      ingressKey,
+      isClosed,
+      log,
+      now,
+      clock,
+    }),
+  );
   stack.defer(async () => {
     await drain.close();
+    batches.stop();
     await jobs.end(config.drainMs);
   });
   if (admin !== undefined) {

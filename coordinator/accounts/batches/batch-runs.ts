@@ -126,7 +126,8 @@ export class BatchRuns {
   async claim({ runner, leaseMs }: RequestOf<Accounts['claimBatch']>) {
     const until = this.#in(leaseMs);
     const [row] = await queryNamed(this.#database, CLAIM, { runner, until, now: this.#now() });
-    if (row === undefined || row.keys === null) return { ok: false as const, code: 'none' as const };
+    if (row === undefined || row.keys === null)
+      return { ok: false as const, code: 'none' as const };
     const { account, id, keys } = row;
     const done = await queryNamed(this.#database, DONE, { account, id });
     return {

@@ -83,7 +83,11 @@ describe('a batch', () => {
     const { lease } = claimed;
     expect(claimed).toMatchObject({ keys: Buffer.from('keys'), batch: { status: 'validating' } });
     now += 1_000;
-    expect(await begin(lease, 3)).toEqual({ ok: true, status: 'in_progress', roomBytes: MAX_BYTES });
+    expect(await begin(lease, 3)).toEqual({
+      ok: true,
+      status: 'in_progress',
+      roomBytes: MAX_BYTES,
+    });
     await put(lease, 0);
     await put(lease, 2, { outcome: 'error' });
     await put(lease, 1);

@@ -1,5 +1,11 @@
 import type { Pool } from 'pg';
-import { BatchChanged, type BatchRecord, events, type ServiceMethod, type services } from '#bus-schemas';
+import {
+  BatchChanged,
+  type BatchRecord,
+  events,
+  type ServiceMethod,
+  type services,
+} from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { transaction } from '#coordinator/sql.ts';
 import { namedStatement, queryNamed } from '#coordinator/statement.ts';

@@ -18,6 +18,7 @@ export interface ReportedJob {
   readonly key: string;
   readonly model: { readonly id: string; readonly builds: readonly string[] };
   readonly streamed: boolean;
+  readonly isBatchLine: boolean;
   readonly promptBound: number;
 }
 
@@ -59,6 +60,7 @@ export function endedFact(
     result,
     at,
     streamed: job.streamed,
+    ...(job.isBatchLine && { isBatchLine: true }),
     deliveredTokens: state.deliveredTokens,
     promptBound: job.promptBound,
     timing: {

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { ConsoleSession } from '#bus-schemas';
 import { ApiError, type ApiErrorCode } from '#http-api/errors.ts';
+import { type ContentKeys, callerKeys } from '../caller-cipher.ts';
 import { checkConsolePage } from '../console/same-origin.ts';
 import { sessionCookieOf } from '../console/session-cookie.ts';
 import type { KeyCache, KeyCaller } from '../identity/key-cache.ts';
@@ -139,6 +140,9 @@ export function secretOf(request: FastifyRequest): string {
 export function ownerOf(request: FastifyRequest): { account: string; secret: string } {
   return { account: keyOf(request).account, secret: secretOf(request) };
 }
+
+/** The keys of all contents that a request with this API key stores. */
+export const contentKeysOf = (request: FastifyRequest): ContentKeys => callerKeys(ownerOf(request));
 
 export function keyOf(request: FastifyRequest): KeyCaller {
   const { key } = callerOf(request);

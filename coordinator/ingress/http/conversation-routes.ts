@@ -13,7 +13,7 @@ import {
 import { StoredContents } from '../stored/stored-contents.ts';
 import type { StoredConversation } from '../stored/stored-responses.ts';
 import { type Api, optional } from './api.ts';
-import { ownerOf } from './authenticate.ts';
+import { contentKeysOf } from './authenticate.ts';
 import { ItemPage, ItemsQuery, LooseObject, pageOf } from './item-pages.ts';
 
 const id = Type.String();
@@ -40,7 +40,7 @@ interface ConversationRoutesDeps {
 
 /** Routes for conversations, to which responses add their items. */
 export function addConversationRoutes(api: Api, deps: ConversationRoutesDeps): void {
-  const contentsOf = (request: FastifyRequest) => new StoredContents(deps, ownerOf(request));
+  const contentsOf = (request: FastifyRequest) => new StoredContents(deps, contentKeysOf(request));
   const common = { group: 'Inference', access: 'key' } as const;
   const created = (metadata: JsonObject) => ({
     id: newConversationId(),

@@ -7,7 +7,7 @@ import { invalid } from '#http-api/core/json.ts';
 import { LIFETIME_MS, StoredContents } from '../stored/stored-contents.ts';
 import { listFiles, readFileContent, readFileRecord, uploadFile } from '../stored/stored-files.ts';
 import { Api, optional } from './api.ts';
-import { type Auth, ownerOf } from './authenticate.ts';
+import { type Auth, contentKeysOf } from './authenticate.ts';
 import { acceptUploads, readUpload } from './uploaded-file.ts';
 
 const params = Type.Object({ id: Type.String() });
@@ -19,7 +19,7 @@ const DAYS_30_SECONDS = LIFETIME_MS / 1_000;
 const ANCHOR = 'expires_after[anchor]';
 const SECONDS = 'expires_after[seconds]';
 const FIELDS = ['purpose', ANCHOR, SECONDS];
-const Purpose = Type.Enum(['batch']);
+const Purpose = Type.Enum(['batch', 'batch_output']);
 
 const File = Type.Object({
   id: Type.String(),
@@ -47,7 +47,7 @@ export function addFileRoutes(server: FastifyInstance, deps: FileRoutesDeps): vo
 }
 
 function addRoutes(api: Api, deps: FileRoutesDeps): void {
-  const contentsOf = (request: FastifyRequest) => new StoredContents(deps, ownerOf(request));
+  const contentsOf = (request: FastifyRequest) => new StoredContents(deps, contentKeysOf(request));
   const common = { group: 'Files', access: 'key' } as const;
   api.route({
     ...common,
@@ -58,7 +58,7 @@ function addRoutes(api: Api, deps: FileRoutesDeps): void {
       'A file has at most 16 MiB. Only the API key that stored a file can list, read or delete it; it is encrypted under that key. It is deleted 30 days after its creation, or after `expires_after[seconds]`.',
     form: Type.Object({
       file: Type.String({ contentMediaType: 'application/octet-stream' }),
-      purpose: Purpose,
+      purpose: Type.Literal('batch'),
       [ANCHOR]: optional(Type.Literal('created_at')),
       [SECONDS]: optional(Type.Integer({ minimum: HOUR_SECONDS, maximum: DAYS_30_SECONDS })),
     }),
@@ -95,10 +95,15 @@ function addRoutes(api: Api, deps: FileRoutesDeps): void {
       last_id: Type.Union([Type.String(), Type.Null()]),
       has_more: Type.Boolean(),
     }),
-    handle: async ({ request, query: { after, limit = DEFAULT_PAGE, order } }) => {
+    handle: async ({ request, query: { purpose, after, limit = DEFAULT_PAGE, order } }) => {
       const contents = contentsOf(request);
       if (after !== undefined) await readFileRecord(contents, after);
-      const page = { ...(after !== undefined && { after }), oldestFirst: order === 'asc', limit };
+      const page = {
+        ...(purpose !== undefined && { purpose }),
+        ...(after !== undefined && { after }),
+        oldestFirst: order === 'asc',
+        limit,
+      };
       const { data, hasMore } = await listFiles(contents, page);
       return {
         object: 'list' as const,

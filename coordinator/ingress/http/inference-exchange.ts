@@ -11,7 +11,8 @@ import { takeOver } from '#http-api/respond.ts';
 import type { Claim, IdempotentAnswers } from '../idempotent-answers.ts';
 import type { Jobs } from '../jobs.ts';
 import type { StoredRun, StoredRuns } from '../stored/stored-runs.ts';
-import type { Auth } from './authenticate.ts';
+import { type Auth, secretOf } from './authenticate.ts';
+import { jobCallerOf } from './job-admission.ts';
 import { type PrepareDeps, type PreparedJob, prepareJob } from './prepare-job.ts';
 
 export interface InferenceDeps extends PrepareDeps {
@@ -52,7 +53,10 @@ export async function prepareExchange(
   body: JsonObject,
   { surface, request, reply, deps }: InferenceExchange,
 ): Promise<PreparedJob> {
-  const job = await prepareJob({ surface, body, request }, deps);
+  const job = await prepareJob(
+    { surface, body, caller: jobCallerOf(request), secret: secretOf(request) },
+    deps,
+  );
   for (const [name, value] of Object.entries(job.headers)) reply.raw.setHeader(name, value);
   if (job.refusal !== undefined) throw job.refusal;
   return job;

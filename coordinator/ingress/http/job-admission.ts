@@ -5,6 +5,7 @@ import { priceTerms, withQuantizations } from '#http-api/core/provider-preferenc
 import { ApiError } from '#http-api/errors.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { checkNotShed, deprecationHeaders } from '../core/model-access.ts';
+import type { KeyCaller } from '../identity/key-cache.ts';
 import type { JobSpec } from '../job-spec.ts';
 import type { KeyPolicy, WantedMachines } from '../key-policy.ts';
 import type { OwnMachines } from '../own-machines.ts';
@@ -35,6 +36,23 @@ type AdmittedJob = Omit<
   | 'recount'
 >;
 
+/** The API key for which a job runs, and what the headers of its request ask for. */
+export interface JobCaller {
+  readonly key: KeyCaller;
+  /** Which machines of the caller may serve; undefined without a wish. */
+  readonly route: unknown;
+  /** The caller asks why its machine is chosen. */
+  readonly explains: boolean;
+  readonly isBatchLine: boolean;
+}
+
+export const jobCallerOf = (request: FastifyRequest): JobCaller => ({
+  key: keyOf(request),
+  route: request.headers['x-dinf-route'],
+  explains: request.headers['x-dinf-routing'] === 'on',
+  isBatchLine: false,
+});
+
 export interface JobAdmission {
   /** Headers about the limits of key and account, and about the deprecation of the model. */
   readonly headers: Readonly<Record<string, string>>;
@@ -53,10 +71,9 @@ export function checkOpen({ isClosed }: AdmissionDeps): void {
  */
 export async function admitJob(
   wish: JobWish,
-  request: FastifyRequest,
+  { key: caller, route, explains, isBatchLine }: JobCaller,
   { catalog, ownMachines, policy, now }: AdmissionDeps,
 ): Promise<JobAdmission> {
-  const caller = keyOf(request);
   const { model: offered, isInCatalog } = await calledModel(wish.model, caller, {
     catalog,
     ownMachines,
@@ -66,11 +83,7 @@ export async function admitJob(
   const model = withQuantizations(offered, wish.quantizations);
   const maxOutputTokens = outputLimit(wish, model);
   // A build without a catalog entry has no price: only its owner's machines may serve it.
-  const machines = await policy.machinesFor(
-    caller,
-    wish,
-    isInCatalog ? request.headers['x-dinf-route'] : 'self',
-  );
+  const machines = await policy.machinesFor(caller, wish, isInCatalog ? route : 'self');
   if (machines.areOwn !== true) checkNotShed(offered, now());
   const { promptEstimate, promptBound, requires, level, amounts } = wish;
   const { headers, refusal } = await policy.take(caller, {
@@ -86,7 +99,8 @@ export async function admitJob(
     promptEstimate,
     promptBound,
     maxOutputTokens,
-    explains: request.headers['x-dinf-routing'] === 'on',
+    explains,
+    isBatchLine,
     ...whoServes(wish, model, machines),
   };
   return { headers: { ...headers, ...deprecationHeaders(offered) }, refusal, job };

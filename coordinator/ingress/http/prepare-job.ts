@@ -1,4 +1,3 @@
-import type { FastifyRequest } from 'fastify';
 import { InferenceRequest, newJobId } from '#bus-schemas';
 import { cacheScopeOf } from '#http-api/core/cache-scope.ts';
 import { type ChatIntent, forwardedRequest, introspectChat } from '#http-api/core/introspect.ts';
@@ -10,9 +9,8 @@ import type { ApiError } from '#http-api/errors.ts';
 import { recountTerms } from '../core/recount.ts';
 import type { JobSpec } from '../job-spec.ts';
 import { relaySealing, type SealFor } from '../relay-sealing.ts';
-import { keyOf, secretOf } from './authenticate.ts';
 import { openCompactions } from './compaction.ts';
-import { type AdmissionDeps, admitJob } from './job-admission.ts';
+import { type AdmissionDeps, admitJob, type JobCaller } from './job-admission.ts';
 
 export interface PrepareDeps extends AdmissionDeps {
   readonly now: () => number;
@@ -23,7 +21,9 @@ export interface PrepareDeps extends AdmissionDeps {
 export interface InferenceCall {
   readonly surface: Surface;
   readonly body: JsonObject;
-  readonly request: FastifyRequest;
+  readonly caller: JobCaller;
+  /** The secret of the caller from which the scope of cached prompts is derived. */
+  readonly secret: string;
 }
 
 export interface PreparedJob {
@@ -38,15 +38,16 @@ export interface PreparedJob {
 
 /** Checks a request, applies the rules for new jobs, and makes the job that answers it. */
 export async function prepareJob(
-  { surface, body, request }: InferenceCall,
+  { surface, body, caller, secret }: InferenceCall,
   deps: PrepareDeps,
 ): Promise<PreparedJob> {
   const receivedAt = deps.clock();
-  const secret = secretOf(request);
-  const { account } = keyOf(request);
-  const { chat, ignored } = lowerRequest(surface, openCompactions(body, { account, secret }));
+  const { chat, ignored } = lowerRequest(
+    surface,
+    openCompactions(body, { account: caller.key.account, secret }),
+  );
   const intent = introspectChat(chat);
-  const { headers, refusal, job } = await admitJob(intent, request, deps);
+  const { headers, refusal, job } = await admitJob(intent, caller, deps);
   const cacheScope = cacheScopeOf({ secret, kind: 'cache', now: deps.now() });
   const id = newJobId();
   const { maxOutputTokens } = job;

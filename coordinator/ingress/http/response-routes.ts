@@ -6,7 +6,7 @@ import { storedItem } from '../stored/conversations.ts';
 import { StoredContents } from '../stored/stored-contents.ts';
 import { readResponse } from '../stored/stored-responses.ts';
 import type { Api } from './api.ts';
-import { ownerOf } from './authenticate.ts';
+import { contentKeysOf } from './authenticate.ts';
 import { ItemPage, ItemsQuery, LooseObject, pageOf } from './item-pages.ts';
 
 const params = Type.Object({ id: Type.String() });
@@ -18,7 +18,7 @@ interface ResponseRoutesDeps {
 
 /** Routes for responses that were stored with `store: true` or run with `background: true`. */
 export function addResponseRoutes(api: Api, deps: ResponseRoutesDeps): void {
-  const contentsOf = (request: FastifyRequest) => new StoredContents(deps, ownerOf(request));
+  const contentsOf = (request: FastifyRequest) => new StoredContents(deps, contentKeysOf(request));
   const common = { group: 'Inference', access: 'key', params } as const;
   api.route({
     ...common,

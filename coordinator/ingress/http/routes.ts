@@ -15,6 +15,7 @@ import type { GuessLimiter } from '../limits/guess-limiter.ts';
 import { addResponseSocket, type ResponseSocketDeps } from '../websocket/response-socket.ts';
 import { addAccountRoutes } from './account-routes.ts';
 import { Api } from './api.ts';
+import { addBatchRoutes } from './batch-routes.ts';
 import { addBillingRoutes } from './billing-routes.ts';
 import { addCodeRoutes } from './code-routes.ts';
 import { addConversationRoutes } from './conversation-routes.ts';
@@ -60,6 +61,8 @@ export interface RoutesDeps
   /** Minimum charge of a request that delivered a token, in micro-dollars. */
   readonly askedPrices: AskedPrices;
   readonly minimumChargeMicroUsd: number;
+  /** Seals the keys of batches for all ingresses. */
+  readonly ingressKey: Buffer;
   readonly missing: () => Promise<readonly string[]>;
   readonly degraded: () => Promise<readonly string[]>;
 }
@@ -73,6 +76,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addResponseRoutes(api, deps);
   addConversationRoutes(api, deps);
   addFileRoutes(server, deps);
+  addBatchRoutes(api, deps);
   addCountRoutes(server, {
     onRequest: deps.auth.key,
     count: (intent, request) => countTokens(intent, request, deps),

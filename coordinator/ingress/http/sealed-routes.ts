@@ -28,7 +28,13 @@ import { printOffer } from '../sealed/sealed-exchange.ts';
 import type { SealedSessions } from '../sealed/sealed-sessions.ts';
 import { type Api, optional, strict } from './api.ts';
 import { type Auth, keyOf } from './authenticate.ts';
-import { type AdmissionDeps, admitJob, checkOpen, type JobWish } from './job-admission.ts';
+import {
+  type AdmissionDeps,
+  admitJob,
+  checkOpen,
+  type JobWish,
+  jobCallerOf,
+} from './job-admission.ts';
 
 export interface SealedRoutesDeps extends AdmissionDeps {
   readonly sessions: SealedSessions;
@@ -274,7 +280,7 @@ async function admitted(
 }> {
   const receivedAt = deps.clock();
   checkOpen(deps);
-  const { headers, refusal, job } = await admitJob(wishOf(asked), request, deps);
+  const { headers, refusal, job } = await admitJob(wishOf(asked), jobCallerOf(request), deps);
   if (refusal !== undefined) throw refusal;
   const conversation = `${job.account} ${asked.affinity ?? id}`;
   return {

@@ -4,7 +4,7 @@ import { responses } from '#http-api/core/surfaces/responses.ts';
 import type { Claim } from '../idempotent-answers.ts';
 import { StoredContents } from '../stored/stored-contents.ts';
 import { openStateful } from '../stored/stored-responses.ts';
-import { ownerOf } from './authenticate.ts';
+import { contentKeysOf } from './authenticate.ts';
 import type { InferenceExchange, ReadyJob } from './inference-exchange.ts';
 import type { PreparedJob } from './prepare-job.ts';
 
@@ -25,7 +25,7 @@ export async function openRequestState({
   deps,
 }: InferenceExchange): Promise<RequestState> {
   const asked = parseJson(request.body);
-  const contents = new StoredContents(deps, ownerOf(request));
+  const contents = new StoredContents(deps, contentKeysOf(request));
   const stateful = surface === responses ? await openStateful(asked, contents) : undefined;
   if (stateful === undefined)
     return {

@@ -3,7 +3,7 @@ import type { Bus } from '#coordinator/bus.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { accountRefusals, refusalError } from '#http-api/refusals.ts';
 import { answerOf } from '../call-until.ts';
-import { callerKey, openForCaller, sealForCaller } from '../caller-cipher.ts';
+import { type ContentKeys, open, seal } from '../caller-cipher.ts';
 
 /**
  * Longest lifetime, in milliseconds: of a stored response or a file, and of a conversation after its
@@ -11,13 +11,6 @@ import { callerKey, openForCaller, sealForCaller } from '../caller-cipher.ts';
  */
 export const LIFETIME_MS = 30 * 86_400_000;
 const CALL = { eachMs: 3_000, totalMs: 6_000 };
-
-/** The caller to whom stored content belongs: one API key of an account. */
-export interface StoredOwner {
-  readonly account: string;
-  /** The caller's API key. */
-  readonly secret: string;
-}
 
 interface Stored<Content> {
   readonly content: Content;
@@ -42,7 +35,18 @@ interface PutBytes {
   readonly expiresAt: number;
   /** The kind under which the caller lists the object; absent if it is not listed. */
   readonly listedAs?: string;
+  /** The object takes the place of results of a batch, which counted before. */
+  readonly replacesResults?: boolean;
 }
+
+/** The parts of a file have its id and a number. */
+const PART_ID = /^(file_[0-9a-z]{24})_\d+$/;
+/** The use of the key of an object. All parts of a file have the key of the file. */
+export const storedPurpose = (id: string): string => `dinf stored ${PART_ID.exec(id)?.[1] ?? id}`;
+/** The use of the key that is the tag of a list. */
+export const listPurpose = (listedAs: string): string => `dinf list ${listedAs}`;
+/** What a sealed object is bound to, beside its key. */
+const placeOf = (id: string): string => (PART_ID.test(id) ? id : '');
 
 /**
  * The responses, conversations and files of one caller, which the component accounts stores.
@@ -54,16 +58,16 @@ interface PutBytes {
 export class StoredContents {
   readonly #bus: Bus;
   readonly #now: () => number;
-  readonly #owner: StoredOwner;
+  readonly #keys: ContentKeys;
 
-  constructor({ bus, now }: { bus: Bus; now: () => number }, owner: StoredOwner) {
+  constructor({ bus, now }: { bus: Bus; now: () => number }, keys: ContentKeys) {
     this.#bus = bus;
     this.#now = now;
-    this.#owner = owner;
+    this.#keys = keys;
   }
 
   async put({ id, content, version, runsUntil }: Put): Promise<void> {
-    const sealed = sealForCaller(this.#cipherOf(id), JSON.stringify(content));
+    const sealed = this.#seal(id, JSON.stringify(content));
     if (sealed.length > MAX_SEALED_BYTES)
       throw new ApiError(
         'payload_too_large',
@@ -79,12 +83,20 @@ export class StoredContents {
     });
   }
 
-  async putBytes({ id, bytes, expiresAt, listedAs }: PutBytes): Promise<void> {
-    const sealed = sealForCaller(this.#cipherOf(id), bytes);
+  async putBytes({ id, bytes, expiresAt, listedAs, replacesResults }: PutBytes): Promise<void> {
+    const sealed = this.#seal(id, bytes);
     if (sealed.length > (listedAs === undefined ? MAX_SEALED_BYTES : MAX_LISTED_BYTES))
       throw new ApiError('payload_too_large', 'The name of the file is too long.');
     const listTag = listedAs === undefined ? {} : { listTag: this.#listTag(listedAs) };
-    await this.#put({ id, version: 0, state: 'ended', sealed, expiresAt, ...listTag });
+    await this.#put({
+      id,
+      version: 0,
+      state: 'ended',
+      sealed,
+      expiresAt,
+      ...listTag,
+      ...(replacesResults && { replacesResults }),
+    });
   }
 
   /**
@@ -106,7 +118,7 @@ export class StoredContents {
     listedAs: string,
     page: { readonly after?: string; readonly oldestFirst: boolean; readonly limit: number },
   ): Promise<{ readonly contents: readonly Content[]; readonly hasMore: boolean }> {
-    const { account } = this.#owner;
+    const { account } = this.#keys;
     const asked = { account, listTag: this.#listTag(listedAs), ...page };
     const { objects, hasMore } = await answerOf(
       this.#bus,
@@ -114,9 +126,7 @@ export class StoredContents {
       asked,
       CALL,
     );
-    const contents = objects.map(({ id, sealed }) =>
-      JSON.parse(openForCaller(this.#cipherOf(id), Buffer.from(sealed)).toString()),
-    );
+    const contents = objects.map(({ id, sealed }) => JSON.parse(this.#open(id, sealed).toString()));
     return { contents, hasMore };
   }
 
@@ -137,7 +147,7 @@ export class StoredContents {
   async #put(
     object: Omit<Parameters<typeof services.accounts.putStored.request.encode>[0], 'account'>,
   ): Promise<void> {
-    const { account } = this.#owner;
+    const { account } = this.#keys;
     const named = { account, ...object };
     const answer = await answerOf(this.#bus, services.accounts.putStored, named, CALL);
     if (!answer.ok) throw refusalError(accountRefusals.putStored[answer.code]);
@@ -149,21 +159,25 @@ export class StoredContents {
     if (!answer.ok) throw refusalError(accountRefusals.readStored[answer.code]);
     const { version, state, sealed } = answer;
     try {
-      return { bytes: openForCaller(this.#cipherOf(id), Buffer.from(sealed)), version, state };
+      return { bytes: this.#open(id, sealed), version, state };
     } catch (cause) {
       throw new ApiError('not_found', accountRefusals.readStored.unknown.message, { cause });
     }
   }
 
   #listTag(listedAs: string): Buffer {
-    return callerKey({ ...this.#owner, purpose: `dinf list ${listedAs}` });
+    return this.#keys.keyOf(listPurpose(listedAs));
   }
 
   #named(id: string) {
-    return { account: this.#owner.account, id };
+    return { account: this.#keys.account, id };
   }
 
-  #cipherOf(id: string) {
-    return { ...this.#owner, purpose: `dinf stored ${id}` };
+  #seal(id: string, content: string | Buffer): Buffer {
+    return seal(this.#keys.keyOf(storedPurpose(id)), content, placeOf(id));
+  }
+
+  #open(id: string, sealed: Uint8Array): Buffer {
+    return open(this.#keys.keyOf(storedPurpose(id)), Buffer.from(sealed), placeOf(id));
   }
 }

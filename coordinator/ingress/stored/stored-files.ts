@@ -3,8 +3,11 @@ import { accountRefusals, refusalError } from '#http-api/refusals.ts';
 import { SEAL_BYTES } from '../caller-cipher.ts';
 import { LIFETIME_MS, type StoredContents } from './stored-contents.ts';
 
+/** `batch_output`: the results of a batch. */
+export type FilePurpose = 'batch' | 'batch_output';
+
 /** A file as the API prints it. */
-interface FileRecord {
+export interface FileRecord {
   readonly id: string;
   readonly object: 'file';
   readonly bytes: number;
@@ -12,7 +15,7 @@ interface FileRecord {
   readonly created_at: number;
   readonly expires_at: number;
   readonly filename: string;
-  readonly purpose: 'batch';
+  readonly purpose: FilePurpose;
   readonly status: 'processed';
 }
 
@@ -23,19 +26,29 @@ interface NewFile {
   readonly lifetimeMs?: number;
 }
 
+/** A file whose content is made while it is stored. */
+interface WrittenFile {
+  readonly id: string;
+  readonly filename: string;
+  /** At most `LIFETIME_MS`, in milliseconds. */
+  readonly lifetimeMs: number;
+}
+
 interface ListPage {
+  readonly purpose?: FilePurpose;
   readonly after?: string;
   readonly oldestFirst: boolean;
   readonly limit: number;
 }
 
 /** The name under which an API key lists its files. */
-const LISTED_AS = 'files';
+export const LISTED_AS = 'files';
 /** Content of one part, in bytes: sealed it fits into one message of the bus. */
 const PART_BYTES = MAX_SEALED_BYTES - SEAL_BYTES;
 /** Parts that are stored or read at the same time, which bounds the memory for them. */
 const PARALLEL = 4;
 
+export const newFileId = (): string => `file_${randomToken(24)}`;
 const FILE_ID = /^file_[0-9a-z]{24}$/;
 const partOf = (id: string, part: number): string => `${id}_${part}`;
 const partsOf = ({ bytes }: FileRecord): number => Math.ceil(bytes / PART_BYTES);
@@ -49,22 +62,14 @@ export async function uploadFile(
   { filename, content, lifetimeMs = LIFETIME_MS }: NewFile,
   now: number,
 ): Promise<FileRecord> {
-  const created = Math.floor(now / 1_000);
-  const record: FileRecord = {
-    id: `file_${randomToken(24)}`,
-    object: 'file',
-    bytes: content.length,
-    created_at: created,
-    expires_at: created + Math.floor(lifetimeMs / 1_000),
-    filename,
-    purpose: 'batch',
-    status: 'processed',
-  };
-  const { id } = record;
+  const id = newFileId();
+  const bytes = content.length;
+  const record = recordOf({ id, bytes, filename, purpose: 'batch', lifetimeMs, now });
   const expiresAt = record.expires_at * 1_000;
   const store = (part: number) => {
-    const bytes = content.subarray(part * PART_BYTES, (part + 1) * PART_BYTES);
-    return contents.putBytes({ id: partOf(id, part), bytes, expiresAt });
+    const place = part * PART_BYTES;
+    const partial = content.subarray(place, place + PART_BYTES);
+    return contents.putBytes({ id: partOf(id, part), bytes: partial, expiresAt });
   };
   try {
     for (const group of groupsOf(partsOf(record))) {
@@ -73,8 +78,7 @@ export async function uploadFile(
       const failed = ends.find((end) => end.status === 'rejected');
       if (failed !== undefined) throw failed.reason;
     }
-    const bytes = Buffer.from(JSON.stringify(record));
-    await contents.putBytes({ id, bytes, expiresAt, listedAs: LISTED_AS });
+    await putRecord(contents, record, {});
   } catch (error) {
     // An account that is full must not stay full of the parts of a file that it cannot see.
     await contents.delete(id);
@@ -82,6 +86,66 @@ export async function uploadFile(
   }
   return record;
 }
+
+/**
+ * Stores the results of a batch as a file, piece by piece, even if the account is full. A file of an
+ * earlier try under the same id is replaced.
+ */
+export async function writeResults(
+  contents: StoredContents,
+  { id, filename, lifetimeMs }: WrittenFile,
+  pieces: AsyncIterable<Buffer>,
+  now: number,
+): Promise<void> {
+  const expiresAt = now + lifetimeMs;
+  await contents.delete(id);
+  let waiting = Buffer.alloc(0);
+  let bytes = 0;
+  const store = async (part: Buffer) => {
+    const name = partOf(id, bytes / PART_BYTES);
+    await contents.putBytes({ id: name, bytes: part, expiresAt, replacesResults: true });
+    bytes += part.length;
+  };
+  for await (const piece of pieces) {
+    waiting = Buffer.concat([waiting, piece]);
+    for (; waiting.length >= PART_BYTES; waiting = waiting.subarray(PART_BYTES))
+      await store(waiting.subarray(0, PART_BYTES));
+  }
+  if (waiting.length > 0) await store(waiting);
+  const record = recordOf({ id, bytes, filename, purpose: 'batch_output', lifetimeMs, now });
+  await putRecord(contents, record, { replacesResults: true });
+}
+
+function recordOf({
+  lifetimeMs,
+  now,
+  ...file
+}: Pick<FileRecord, 'id' | 'bytes' | 'filename' | 'purpose'> & {
+  readonly lifetimeMs: number;
+  readonly now: number;
+}): FileRecord {
+  const created = Math.floor(now / 1_000);
+  return {
+    ...file,
+    object: 'file',
+    created_at: created,
+    expires_at: created + Math.floor(lifetimeMs / 1_000),
+    status: 'processed',
+  };
+}
+
+const putRecord = (
+  contents: StoredContents,
+  record: FileRecord,
+  options: { readonly replacesResults?: boolean },
+): Promise<void> =>
+  contents.putBytes({
+    id: record.id,
+    bytes: Buffer.from(JSON.stringify(record)),
+    expiresAt: record.expires_at * 1_000,
+    listedAs: LISTED_AS,
+    ...options,
+  });
 
 export async function readFileRecord(contents: StoredContents, id: string): Promise<FileRecord> {
   // A part is no file: its content would be taken for a record.
@@ -97,9 +161,25 @@ export async function* readFileContent(
     yield* await Promise.all(group.map((part) => contents.readBytes(partOf(file.id, part))));
 }
 
-export async function listFiles(contents: StoredContents, page: ListPage) {
-  const { contents: data, hasMore } = await contents.list<FileRecord>(LISTED_AS, page);
-  return { data, hasMore };
+/** A page of the files of a purpose, or of all. The purpose is sealed, so others are read and left out. */
+export async function listFiles(
+  contents: StoredContents,
+  { purpose, ...page }: ListPage,
+): Promise<{ readonly data: readonly FileRecord[]; readonly hasMore: boolean }> {
+  const data: FileRecord[] = [];
+  for (let after = page.after; ; ) {
+    const asked = { ...page, ...(after !== undefined && { after }) };
+    const read = await contents.list<FileRecord>(LISTED_AS, asked);
+    for (const file of read.contents) {
+      if (purpose !== undefined && file.purpose !== purpose) continue;
+      if (data.length === page.limit) return { data, hasMore: true };
+      data.push(file);
+    }
+    const last = read.contents.at(-1)?.id;
+    if (!read.hasMore || last === undefined) return { data, hasMore: false };
+    if (data.length === page.limit && purpose === undefined) return { data, hasMore: true };
+    after = last;
+  }
 }
 
 /** The numbers of the parts, `PARALLEL` at a time. */

@@ -6,8 +6,8 @@ import { responses } from '#http-api/core/surfaces/responses.ts';
 import { itemsOfInput } from '#http-api/core/surfaces/responses-conversation.ts';
 import { ApiError } from '#http-api/errors.ts';
 import type { MemoryBudget } from '#http-api/memory-budget.ts';
-import type { Auth } from '../http/authenticate.ts';
-import { checkOpen } from '../http/job-admission.ts';
+import { type Auth, secretOf } from '../http/authenticate.ts';
+import { checkOpen, jobCallerOf } from '../http/job-admission.ts';
 import { type PrepareDeps, prepareJob } from '../http/prepare-job.ts';
 import type { JobRun } from '../job-run.ts';
 import type { Jobs } from '../jobs.ts';
@@ -137,7 +137,12 @@ class ResponseSocket {
     const { previous_response_id: previousId, ...fields } = body;
     const items = [...this.#continued(previousId), ...itemsOfInput(body['input'])];
     const { spec, head, refusal } = await prepareJob(
-      { surface: responses, body: { ...fields, input: items, stream: true }, request },
+      {
+        surface: responses,
+        body: { ...fields, input: items, stream: true },
+        caller: jobCallerOf(request),
+        secret: secretOf(request),
+      },
       this.#deps,
     );
     if (refusal !== undefined) throw refusal;

@@ -50,11 +50,7 @@ test('a line of a batch is served by a machine with one place, but after every j
 
 test('a new line does not overtake a job that waits for a larger place', () => {
   const { router, ask, placed } = routerWith(4);
-  router.fleet.announce(
-    idOf('B'),
-    announcement({ sequence: 2 }, [slot({ freeTokens: 300 })]),
-    NOW,
-  );
+  router.fleet.announce(idOf('B'), announcement({ sequence: 2 }, [slot({ freeTokens: 300 })]), NOW);
   ask(1, other);
   ask(2, { ...other, promptTokens: 150 });
   ask(3, { ...line, promptTokens: 10, maxOutputTokens: 10 });

@@ -44,9 +44,12 @@ export class Queue {
 
   /** Whether a job that is no line of a batch waits for one of the builds. */
   hasOtherThanLines(builds: readonly string[]): boolean {
-    return this.#waiting.values().some(({ request }) =>
-      request.isBatchLine !== true && request.builds.some((build) => builds.includes(build)),
-    );
+    return this.#waiting
+      .values()
+      .some(
+        ({ request }) =>
+          request.isBatchLine !== true && request.builds.some((build) => builds.includes(build)),
+      );
   }
 
   values(): IterableIterator<QueuedRequest> {
@@ -60,7 +63,9 @@ export class Queue {
   displacedBy({ account, isBatchLine }: Reserve): QueuedRequest | 'none' | undefined {
     if (this.#waiting.size < this.#depth) return 'none';
     if (isBatchLine === true) return undefined;
-    const line = [...this.#waiting.values()].findLast(({ request }) => request.isBatchLine === true);
+    const line = [...this.#waiting.values()].findLast(
+      ({ request }) => request.isBatchLine === true,
+    );
     if (line !== undefined) return line;
     const counts = new Map<string, number>();
     let most = 0;
@@ -89,7 +94,9 @@ export class Queue {
       return { waiting, rank };
     });
     return ranked
-      .sort((one, other) => lateness(one.waiting) - lateness(other.waiting) || one.rank - other.rank)
+      .sort(
+        (one, other) => lateness(one.waiting) - lateness(other.waiting) || one.rank - other.rank,
+      )
       .map(({ waiting }) => waiting);
   }
 }

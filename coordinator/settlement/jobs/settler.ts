@@ -164,7 +164,8 @@ export class Settler {
   async #lateHold({ job, ended }: JobEnd): Promise<NewHold | undefined> {
     if (ended === undefined) return undefined;
     const { pricing, now } = this.#options;
-    const { account, key, model, provider, promptBound, deliveredTokens, result, isBatchLine } = ended;
+    const { account, key, model, provider, promptBound, deliveredTokens, result, isBatchLine } =
+      ended;
     const hasDelivered = deliveredTokens > 0 && result !== 'failed' && provider !== undefined;
     const quote = await pricing.quote({ account, model, provider, isBatchLine });
     if (quote === undefined) return undefined;

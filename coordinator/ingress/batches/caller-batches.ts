@@ -1,0 +1,138 @@
+import {
+  type BatchRecord,
+  isBatchId,
+  MAX_BATCH_BYTES,
+  MAX_BATCH_PAGE,
+  services,
+} from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
+import { invalid } from '#http-api/core/json.ts';
+import { ApiError } from '#http-api/errors.ts';
+import { accountRefusals, refusalError } from '#http-api/refusals.ts';
+import { answerOf } from '../call-until.ts';
+import { callerKeys } from '../caller-cipher.ts';
+import { LIFETIME_MS, listPurpose } from '../stored/stored-contents.ts';
+import { newFileId } from '../stored/stored-files.ts';
+import { sealBatchKeys } from './batch-keys.ts';
+import { BatchCipher, type BatchRequest, newBatchId, type OpenedBatch } from './batch-record.ts';
+
+const DAY_MS = 86_400_000;
+const CALL = { eachMs: 3_000, totalMs: 6_000 };
+
+interface Owner {
+  readonly account: string;
+  /** The caller's API key. */
+  readonly secret: string;
+}
+
+interface Deps {
+  readonly bus: Bus;
+  /** Seals the keys of batches for all ingresses. */
+  readonly ingressKey: Buffer;
+}
+
+/** The batches of one API key. */
+export class CallerBatches {
+  readonly #bus: Bus;
+  readonly #ingressKey: Buffer;
+  readonly #owner: Owner;
+
+  constructor({ bus, ingressKey }: Deps, owner: Owner) {
+    this.#bus = bus;
+    this.#ingressKey = ingressKey;
+    this.#owner = owner;
+  }
+
+  async create(
+    wanted: Pick<BatchRequest, 'endpoint' | 'input' | 'resultsMs' | 'metadata'>,
+  ): Promise<OpenedBatch> {
+    const id = newBatchId();
+    const request = { ...wanted, output: newFileId(), errors: newFileId() };
+    const sealed = this.#cipherOf(id).sealRequest(request);
+    if (sealed.length > MAX_BATCH_BYTES)
+      throw invalid('metadata', 'The metadata of a batch has at most 5 KiB.');
+    const created = await answerOf(
+      this.#bus,
+      services.accounts.createBatch,
+      {
+        account: this.#owner.account,
+        id,
+        listTag: this.#listTag,
+        sealed,
+        keys: this.#sealedKeys(id, request),
+        runMs: DAY_MS,
+        keepMs: LIFETIME_MS,
+      },
+      CALL,
+    );
+    if (!created.ok) throw refusalError(accountRefusals.createBatch[created.code]);
+    return this.#open(created.batch);
+  }
+
+  /** Reads a batch, and gives the ingresses its keys again if they can no longer open them. */
+  async read(id: string): Promise<OpenedBatch> {
+    const opened = this.#open(await this.#found(services.accounts.readBatch, id));
+    if (opened.record.waitsForKeys) {
+      const keys = this.#sealedKeys(id, opened.request);
+      await answerOf(this.#bus, services.accounts.grantBatch, { ...this.#named(id), keys }, CALL);
+    }
+    return opened;
+  }
+
+  async cancel(id: string): Promise<OpenedBatch> {
+    // A batch of another API key cannot be opened, and must not be cancelled.
+    await this.read(id);
+    return this.#open(await this.#found(services.accounts.cancelBatch, id));
+  }
+
+  /** The newest batches first, after a given one. */
+  async list(page: { readonly after?: string; readonly limit: number }) {
+    const batches: OpenedBatch[] = [];
+    for (let { after } = page; ; ) {
+      const limit = Math.min(page.limit - batches.length, MAX_BATCH_PAGE);
+      const { account } = this.#owner;
+      const asked = {
+        account,
+        listTag: this.#listTag,
+        limit,
+        ...(after !== undefined && { after }),
+      };
+      const listed = await answerOf(this.#bus, services.accounts.listBatches, asked, CALL);
+      batches.push(...listed.batches.map((record) => this.#open(record)));
+      after = batches.at(-1)?.record.id;
+      if (!listed.hasMore || batches.length >= page.limit)
+        return { batches, hasMore: listed.hasMore };
+    }
+  }
+
+  async #found(method: typeof services.accounts.readBatch, id: string): Promise<BatchRecord> {
+    if (!isBatchId(id)) throw refusalError(accountRefusals.readBatch.unknown);
+    const found = await answerOf(this.#bus, method, this.#named(id), CALL);
+    if (!found.ok) throw refusalError(accountRefusals.readBatch[found.code]);
+    return found.batch;
+  }
+
+  #open(record: BatchRecord): OpenedBatch {
+    try {
+      return this.#cipherOf(record.id).open(record);
+    } catch (cause) {
+      throw new ApiError('not_found', accountRefusals.readBatch.unknown.message, { cause });
+    }
+  }
+
+  #cipherOf(id: string): BatchCipher {
+    return new BatchCipher(callerKeys(this.#owner), id);
+  }
+
+  #sealedKeys(batch: string, { input, output, errors }: BatchRequest): Buffer {
+    return sealBatchKeys(this.#owner, { batch, input, output, errors }, this.#ingressKey);
+  }
+
+  get #listTag(): Buffer {
+    return callerKeys(this.#owner).keyOf(listPurpose('batches'));
+  }
+
+  #named(id: string) {
+    return { account: this.#owner.account, id };
+  }
+}
