@@ -118,6 +118,7 @@ export class CellState implements AsyncDisposable {
     const limits = { silentMs, forgetMs: silentMs * FORGET_AFTER_TIMEOUTS };
     this.#reports.refill();
     for (const provider of fleet.sweep(clock(), limits)) this.#reportChange(provider, 'silent');
+    reservations.dropVanished(clock());
     reservations.expire(clock() - config.jobTimeoutMs - RESERVATION_MARGIN_MS);
     this.router.sweep(clock(), (provider) => this.records.isUnwritten(provider));
     this.records.sweep((provider) => this.isKnown(provider));

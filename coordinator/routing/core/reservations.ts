@@ -26,6 +26,8 @@ export interface Reservation {
 export class SlotPromises {
   readonly #jobs = new Map<string, Reservation>();
   #reportedJobs: ReadonlySet<string> = NO_JOBS;
+  /** Promised jobs that some report has named. */
+  readonly #begun = new Set<string>();
   /** Jobs that are promised but missing in the provider's last report. */
   unreported = 0;
   unreportedTokens = 0;
@@ -62,7 +64,15 @@ export class SlotPromises {
     this.finished = 0;
     this.unreported = 0;
     this.unreportedTokens = 0;
-    for (const reservation of this.#jobs.values()) this.#countUnreported(reservation, 1);
+    for (const reservation of this.#jobs.values()) {
+      this.#countUnreported(reservation, 1);
+      if (this.#reportedJobs.has(reservation.job)) this.#begun.add(reservation.job);
+    }
+  }
+
+  /** The machine has ended the job: an earlier report named it, and the last one does not. */
+  hasVanished(job: string): boolean {
+    return this.#begun.has(job) && !this.#reportedJobs.has(job);
   }
 
   isReported(job: string): boolean {
@@ -81,6 +91,7 @@ export class SlotPromises {
    */
   release(reservation: Reservation, isFinished: boolean): void {
     this.#jobs.delete(reservation.job);
+    this.#begun.delete(reservation.job);
     this.#countUnreported(reservation, -1);
     if (isFinished && this.#reportedJobs.has(reservation.job)) this.finished += 1;
     // When all jobs have ended, all prompts have been read, whatever time was predicted for them.
@@ -97,9 +108,15 @@ export class SlotPromises {
 const NO_JOBS: ReadonlySet<string> = new Set();
 
 /**
- * The slots that are promised to jobs. A job holds its slot from the reservation to its end,
- * whatever the provider reports in between. If no end is ever reported, the slot is free again when
- * the job's time limit has passed.
+ * How long a slot is kept for the end of a job that its machine has ended, in milliseconds. The
+ * ingress reports this end at once, unless it was killed.
+ */
+const VANISHED_MS = 15_000;
+
+/**
+ * The slots that are promised to jobs. A job holds its slot from the reservation to its end. If no
+ * end is ever reported, the slot is free again some time after the machine has ended the job, or
+ * when the job's time limit has passed.
  */
 export class Reservations {
   readonly #byJob = new Map<string, Reservation>();
@@ -111,6 +128,8 @@ export class Reservations {
   readonly #byAccount = new Map<string, number>();
   /** Reservations that were unordered when they were taken, by account and job. */
   readonly #unordered = new Map<string, Map<string, Reservation>>();
+  /** When a job was first missing in the reports of its machine. */
+  readonly #vanishedAt = new Map<string, number>();
   /** Incremented whenever a slot is released. */
   releaseCount = 0;
 
@@ -140,6 +159,7 @@ export class Reservations {
     const reservation = this.#byJob.get(job);
     if (reservation === undefined) return undefined;
     this.#byJob.delete(job);
+    this.#vanishedAt.delete(job);
     this.releaseCount += 1;
     const { account, provider, build } = reservation;
     this.#bySlot.get(provider)?.get(build)?.release(reservation, isFinished);
@@ -225,6 +245,19 @@ export class Reservations {
 
   clear(): void {
     for (const job of [...this.#byJob.keys()]) this.release(job);
+  }
+
+  /** Releases the slots of jobs whose machines ended them, and whose ends no ingress reports. */
+  dropVanished(now: number): void {
+    for (const { job, provider, build } of [...this.#byJob.values()]) {
+      if (this.#bySlot.get(provider)?.get(build)?.hasVanished(job) !== true) {
+        this.#vanishedAt.delete(job);
+        continue;
+      }
+      const since = this.#vanishedAt.get(job) ?? now;
+      if (now - since >= VANISHED_MS) this.release(job);
+      else this.#vanishedAt.set(job, since);
+    }
   }
 
   /** Releases the slots that were reserved before the time `before`. */

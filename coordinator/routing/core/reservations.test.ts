@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest';
+import { idOf } from './fleet-under-test.ts';
+import { Reservations } from './reservations.ts';
+
+const place = { account: 'acct_0000', provider: idOf('B'), build: 'sim', tokens: 10, promptMs: 0 };
+
+test('a slot whose machine has ended its job is free a while later, although no end was reported', () => {
+  const reservations = new Reservations();
+  for (const job of ['ended', 'running', 'unreported']) reservations.take({ ...place, job, at: 0 });
+  const promises = reservations.promised(place.provider, place.build);
+  promises.reported(['ended', 'running']);
+  promises.reported(['running']);
+  const left = (now: number) => {
+    reservations.dropVanished(now);
+    return ['ended', 'running', 'unreported'].filter((job) => reservations.of(job) !== undefined);
+  };
+  expect(left(1_000)).toEqual(['ended', 'running', 'unreported']);
+  expect(left(15_999)).toEqual(['ended', 'running', 'unreported']);
+  expect(left(16_000)).toEqual(['running', 'unreported']);
+});
+
+test('a job that its machine reports again keeps its slot', () => {
+  const reservations = new Reservations();
+  reservations.take({ ...place, job: 'job', at: 0 });
+  const promises = reservations.promised(place.provider, place.build);
+  promises.reported(['job']);
+  promises.reported([]);
+  reservations.dropVanished(0);
+  promises.reported(['job']);
+  reservations.dropVanished(10_000);
+  promises.reported([]);
+  reservations.dropVanished(20_000);
+  expect(reservations.of('job')).toBeDefined();
+});
