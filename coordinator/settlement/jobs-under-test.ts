@@ -29,6 +29,7 @@ export interface Ask {
   readonly key?: string;
   readonly provider?: string;
   readonly outputBound?: number;
+  readonly isBatchLine?: boolean;
   readonly maxPrice?: MaxPrice;
   readonly lifeMs?: number;
 }
@@ -109,6 +110,7 @@ export function jobsOf(settlement: () => Settlement) {
       outputBound = 50,
       lifeMs = 600_000,
       maxPrice,
+      isBatchLine,
     }: Ask): Promise<Held> {
       const expiresAt = Date.now() + lifeMs;
       return settlement().bus.call(
@@ -123,6 +125,7 @@ export function jobsOf(settlement: () => Settlement) {
           outputBound,
           expiresAt,
           ...(maxPrice && { maxPrice }),
+          ...(isBatchLine && { isBatchLine }),
         },
         { timeoutMs },
       );

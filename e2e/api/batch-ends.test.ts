@@ -96,11 +96,11 @@ test('a batch that is cancelled finishes the lines that run, and keeps their res
   expect((await openai.batches.cancel(id)).status).toBe('cancelled');
 });
 
-test('a batch that is cancelled before it was checked has no files', async () => {
+test('a batch that is cancelled before it was checked runs no line', async () => {
   const { id } = await create();
   expect((await openai.batches.cancel(id)).status).toBe('cancelling');
   await drain(false);
-  expect(await ended(openai, id)).toMatchObject({ status: 'cancelled', output_file_id: null });
+  await expectUnrun(id, 'cancelled', 'batch_cancelled');
 });
 
 test('a batch whose input file was deleted fails, and names the file', async () => {
@@ -140,4 +140,33 @@ test('keys that no ingress can open are renewed by the next request of the calle
     status: 'completed',
     request_counts: { completed: 3 },
   });
+});
+
+test('a line whose ingress lost the batch costs nothing, and is run again by the next one', async () => {
+  const { id } = await create();
+  const before = (await network.charges()).length;
+  await drain(false);
+  await vi.waitFor(() => expect(network.runningSequences()).toBeGreaterThan(0), {
+    timeout: 30_000,
+    interval: 5,
+  });
+  await change(id, "runner = 'in_000000000000'");
+  await vi.waitFor(
+    async () => {
+      const refunded = (await network.chargesNow()).slice(before);
+      expect(refunded.length).toBeGreaterThan(0);
+      expect(refunded.map(({ outcome }) => outcome)).toEqual(refunded.map(() => 'refunded'));
+    },
+    { timeout: 30_000, interval: 50 },
+  );
+  await change(id, 'leased_until = NULL');
+  const batch = await ended(openai, id);
+  expect(batch.request_counts).toMatchObject({ total: 3, completed: 3 });
+  const answers = await results(openai, batch.output_file_id);
+  const charged = (await network.charges())
+    .slice(before)
+    .filter(({ chargedMicroUsd: cost }) => cost > 0);
+  expect(charged.map(({ job }) => job).toSorted()).toEqual(
+    [...answers.values()].map(({ response }) => response.request_id).toSorted(),
+  );
 });

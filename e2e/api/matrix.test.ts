@@ -27,6 +27,7 @@ interface Tenant {
   /** An item of the conversation. */
   readonly item: string;
   readonly file: string;
+  readonly batch: string;
 }
 
 let network: TestNetwork;
@@ -78,11 +79,17 @@ async function tenant(name: string): Promise<Tenant> {
     token: apiKey,
     body: { items: [{ role: 'user', content: 'Hi' }] },
   });
+  const file = (await network.uploadFile('{}\n', apiKey)).json.id;
+  const batch = await network.ask('POST', '/v1/batches', {
+    token: apiKey,
+    body: { input_file_id: file, endpoint: '/v1/chat/completions', completion_window: '24h' },
+  });
   return {
     response: stored.json.id,
     conversation: conversation.json.id,
     item: items.json.data[0].id,
-    file: (await network.uploadFile('{}\n', apiKey)).json.id,
+    file,
+    batch: batch.json.id,
     person,
     apiKey,
     browser: await signedIn(network, person),
@@ -107,10 +114,12 @@ const call = (
   });
 
 /** The object of a tenant that the route reads or changes. */
-function objectOf({ path }: Route, { key, machine, response, conversation, file }: Tenant): string {
+function objectOf({ path }: Route, tenant: Tenant): string {
+  const { key, machine, response, conversation, file, batch } = tenant;
   if (path.startsWith('/v1/responses/')) return response;
   if (path.startsWith('/v1/conversations/')) return conversation;
   if (path.startsWith('/v1/files/')) return file;
+  if (path.startsWith('/v1/batches/')) return batch;
   return path.includes('providers') ? machine : key;
 }
 

@@ -24,6 +24,7 @@ export interface Filling {
 type Fill = (world: World) => Promise<Filling> | Filling;
 
 const EXAMPLE_JOB = 'job_0123456789abcdefghijkl';
+const EXAMPLE_FILE = 'file_0123456789abcdefghijklmn';
 const EXAMPLE_INVITE = 'welcome-2026';
 const EXAMPLE_REFERRAL = 'my-studio';
 const WITHDRAWN_MICRO_USD = 25_000_000;
@@ -56,6 +57,14 @@ const conversation: Fill = async ({ network, apiKey }) => {
 const file: Fill = async ({ network, apiKey }) => ({
   variables: { ID: (await network.uploadFile(BATCH, apiKey)).json.id },
 });
+
+const BATCH_BODY = { endpoint: '/v1/chat/completions', completion_window: '24h' };
+const batch: Fill = async ({ network, apiKey }) => {
+  const input_file_id = (await network.uploadFile(BATCH, apiKey)).json.id;
+  const body = { ...BATCH_BODY, input_file_id };
+  const { json } = await network.ask('POST', '/v1/batches', { token: apiKey, body });
+  return { variables: { ID: json.id } };
+};
 
 /** By operation; a call that is not here is run as it stands. */
 export const fillings: Readonly<Record<string, Fill>> = {
@@ -99,6 +108,11 @@ export const fillings: Readonly<Record<string, Fill>> = {
   'GET /v1/files/{id}': file,
   'GET /v1/files/{id}/content': file,
   'DELETE /v1/files/{id}': file,
+  'POST /v1/batches': async (world) => ({
+    texts: [[EXAMPLE_FILE, (await file(world)).variables?.['ID'] ?? '']],
+  }),
+  'GET /v1/batches/{id}': batch,
+  'POST /v1/batches/{id}/cancel': batch,
 
   'DELETE /v1/sealed/sessions/{job}': async (world) => ({
     variables: { JOB: (await sealedOrder(world)).job },

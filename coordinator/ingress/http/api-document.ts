@@ -6,6 +6,7 @@ import { type ApiDocument, completed } from './complete-document.ts';
 const TAGS = {
   Inference: 'Routes that run a model, and routes that count tokens for them.',
   Files: 'Files that callers store, encrypted under their API key.',
+  Batches: 'Many requests in one file, which run for less money while machines are idle.',
   Models: 'The models, their prices and the capacity for them.',
   Keys: 'API keys and their limits.',
   Money: 'Balance, usage, payments and receipts.',

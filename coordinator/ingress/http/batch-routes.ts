@@ -103,7 +103,7 @@ export function addBatchRoutes(api: Api, deps: BatchRoutesDeps): void {
     reply: Batch,
     example: {
       body: {
-        input_file_id: '$ID',
+        input_file_id: 'file_0123456789abcdefghijklmn',
         endpoint: '/v1/chat/completions',
         completion_window: '24h',
       },

@@ -93,6 +93,33 @@ describe('a price', () => {
     expect(await stated(OWNER, OWNED_PROVIDER, OWNED_PROVIDER)).toEqual([free, free]);
   });
 
+  test('of a line of a batch is half as high, for hold, top-up and charge', async () => {
+    const account = await fundedAccount(10_000);
+    const job = newJobId();
+    const isBatchLine = true;
+    const halves = {
+      inputMicroUsdPerMillion: 500_000,
+      cacheReadMicroUsdPerMillion: 250_000,
+      outputMicroUsdPerMillion: 1_000_000,
+      minimumMicroUsd: 50,
+    };
+    expect(await ask({ job, account, provider: PROVIDER, isBatchLine })).toMatchObject({
+      ok: true,
+      agreed: halves,
+    });
+    const wanted = { job, provider: OTHER_PROVIDER, maxPrice, isBatchLine };
+    expect(await settlement.bus.call(topUp, wanted, { timeoutMs })).toMatchObject({
+      ok: true,
+      agreed: { inputMicroUsdPerMillion: 1_000_000, minimumMicroUsd: 50 },
+    });
+    tell(served(job, account, OTHER_PROVIDER));
+    await shows(account, 10_000 - 70, 0);
+    // An end whose hold was lost has the same price.
+    const lost = newJobId();
+    tell({ ...served(lost, account, PROVIDER), isBatchLine });
+    await shows(account, 10_000 - 70 - 50, 0);
+  });
+
   test('above the caller’s limit is refused, but a service pays the catalog’s price', async () => {
     const account = await fundedAccount(1_000);
     const aboveLimit = {

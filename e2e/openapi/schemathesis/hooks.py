@@ -41,7 +41,7 @@ def map_case(context, case):
     if is_positive and isinstance(case.body, dict):
         case.body = coherent(context.operation.path, case.body)
     # `after` is the id of a row of a list that only this network knows.
-    if is_positive and context.operation.path.startswith(("/v1/conversations/", "/v1/files")):
+    if is_positive and context.operation.path.startswith(("/v1/conversations/", "/v1/files", "/v1/batches")):
         case.query.pop("after", None)
     return case
 
