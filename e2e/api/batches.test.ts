@@ -138,8 +138,8 @@ describe('a batch', () => {
     for (const { apiKey } of [sibling, stranger]) {
       const client = network.openai({ apiKey });
       expect((await client.batches.list()).data).toEqual([]);
-      for (const asked of [client.batches.retrieve(id), client.batches.cancel(id)])
-        await expect(asked).rejects.toMatchObject({ status: 404 });
+      for (const call of [() => client.batches.retrieve(id), () => client.batches.cancel(id)])
+        await expect(call()).rejects.toMatchObject({ status: 404 });
     }
     const ids: string[] = [];
     for await (const each of await openai.batches.list({ limit: 2 })) ids.push(each.id);

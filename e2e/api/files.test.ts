@@ -48,8 +48,8 @@ describe('a file', () => {
     for await (const each of await openai.files.list({ limit: 1 })) ids.push(each.id);
     expect(ids).toEqual([newer.id, file.id]);
     expect(await openai.files.delete(file.id)).toMatchObject({ id: file.id, deleted: true });
-    for (const gone of [openai.files.retrieve(file.id), openai.files.content(file.id)])
-      await expect(gone).rejects.toMatchObject({ status: 404 });
+    for (const ask of [() => openai.files.retrieve(file.id), () => openai.files.content(file.id)])
+      await expect(ask()).rejects.toMatchObject({ status: 404 });
   });
 
   test('belongs to its API key alone, and is nowhere readable in the database', async () => {
@@ -62,12 +62,12 @@ describe('a file', () => {
     for (const { apiKey } of [sibling, stranger]) {
       const client = network.openai({ apiKey });
       expect((await client.files.list()).data).toEqual([]);
-      for (const asked of [
-        client.files.retrieve(id),
-        client.files.content(id),
-        client.files.delete(id),
+      for (const ask of [
+        () => client.files.retrieve(id),
+        () => client.files.content(id),
+        () => client.files.delete(id),
       ])
-        await expect(asked).rejects.toMatchObject({ status: 404 });
+        await expect(ask()).rejects.toMatchObject({ status: 404 });
     }
     expect(await (await openai.files.content(id)).text()).toBe(line(1, secret));
   });

@@ -64,6 +64,8 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
     'an example of what is printed',
   'docs/providers/models.md: dinf-tiny-4bit with the engine cpu; speeds are in tokens per second.':
     'an example of what is printed',
+  'docs/calling.md: {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "sim", "messages": [{"role": "user", "content": "Hi"}]}}':
+    'a line of a file (e2e/api/batches.test.ts)',
   'docs/calling.md: cat notes.txt | npx dinf chat tiny --system "Summarise this."':
     'needs a key (e2e/sealed/customer-commands.test.ts)',
   'docs/operating/nats-tools.md: nats context save dinf --server nats://127.0.0.1:4222 --creds .dinf/keys/ops.creds --select':

@@ -23,7 +23,7 @@ interface Claimed {
 }
 
 /** Takes the lease of a batch that no ingress runs; undefined if there is none. */
-export async function claimBatch(bus: Bus, runner: string): Promise<Claimed | undefined> {
+export async function takeBatch(bus: Bus, runner: string): Promise<Claimed | undefined> {
   const asked = { runner, leaseMs: LEASE_MS };
   const claimed = await callUntil(bus, services.accounts.claimBatch, asked, CALL);
   if (!claimed.ok) return undefined;

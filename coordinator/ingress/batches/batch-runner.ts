@@ -1,7 +1,7 @@
 import { BatchChanged, events } from '#bus-schemas';
 import { BusError } from '#coordinator/bus.ts';
 import { openBatchKeys } from './batch-keys.ts';
-import { claimBatch } from './batch-lease.ts';
+import { takeBatch } from './batch-lease.ts';
 import { BatchRun, type BatchRunDeps } from './batch-run.ts';
 
 /** Batches that one ingress runs at the same time. */
@@ -69,7 +69,7 @@ export class BatchRunner implements AsyncDisposable {
   /** Returns false if there is no batch to run. */
   async #takeOne(): Promise<boolean> {
     const { bus, ingress, ingressKey, log } = this.#deps;
-    const claimed = await claimBatch(bus, ingress);
+    const claimed = await takeBatch(bus, ingress);
     if (claimed === undefined) return false;
     const { lease, record, keys: sealed, isDone } = claimed;
     let run: BatchRun;
