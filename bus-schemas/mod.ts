@@ -73,6 +73,7 @@ export type {
 } from './messages/accounts.ts';
 export {
   BATCH_ENDS,
+  BATCH_STATUSES,
   type BatchRecord,
   isBatchId,
   MAX_BATCH_BYTES,

@@ -28,7 +28,7 @@ export const MAX_BATCH_PAGE = 32;
 /** Largest sealed request for a batch, with the metadata of its caller, in bytes. */
 export const MAX_BATCH_BYTES = 6 * 1_024;
 /** Largest sealed list of the errors of an input file, in bytes. */
-export const MAX_BATCH_ERRORS_BYTES = 6 * 1_024;
+const MAX_BATCH_ERRORS_BYTES = 6 * 1_024;
 
 const ID_PATTERN = '^(?:batch|msgbatch)_[0-9a-z]{24}$';
 export const BatchId = Type.String({ pattern: ID_PATTERN });

@@ -14,7 +14,7 @@ export interface LineRequest {
 export type Unrun = 'batch_cancelled' | 'batch_expired' | 'storage_full' | 'invalid_api_key';
 
 /** Identifies one result: the line by its place in the batch, and the job that answered it. */
-export interface ResultIds {
+interface ResultIds {
   readonly batch: string;
   readonly line: number;
   readonly job: string;

@@ -1,4 +1,4 @@
-import { type BatchRecord, isBatchId, randomToken } from '#bus-schemas';
+import { type BatchRecord, randomToken } from '#bus-schemas';
 import type { JsonObject } from '#http-api/core/json.ts';
 import { type ContentKeys, open, seal } from '../caller-cipher.ts';
 import { storedPurpose } from '../stored/stored-contents.ts';
@@ -24,7 +24,6 @@ export interface OpenedBatch {
 }
 
 export const newBatchId = (): string => `batch_${randomToken(24)}`;
-export { isBatchId };
 
 export const dialectOf = ({ endpoint }: BatchRequest): BatchDialect => openAiBatch(endpoint);
 

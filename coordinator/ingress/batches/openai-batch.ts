@@ -7,7 +7,6 @@ import { type BatchDialect, unrunTexts } from './batch-dialect.ts';
 
 const surfaces = [chat, completions, responses] as const;
 export const ENDPOINTS = ['/v1/chat/completions', '/v1/completions', '/v1/responses'] as const;
-export type BatchEndpoint = (typeof ENDPOINTS)[number];
 
 const MAX_CUSTOM_ID = 512;
 

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { MAX_LISTED_PAGE } from '#bus-schemas';
+import { BATCH_STATUSES, MAX_LISTED_PAGE } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import type { OpenedBatch } from '../batches/batch-record.ts';
 import { CallerBatches } from '../batches/caller-batches.ts';
@@ -39,16 +39,7 @@ const Batch = Type.Object({
   ),
   input_file_id: Type.String(),
   completion_window: Type.Literal('24h'),
-  status: Type.Enum([
-    'validating',
-    'failed',
-    'in_progress',
-    'finalizing',
-    'completed',
-    'expired',
-    'cancelling',
-    'cancelled',
-  ]),
+  status: Type.Enum([...BATCH_STATUSES]),
   output_file_id: Nullable(Type.String()),
   error_file_id: Nullable(Type.String()),
   created_at: Type.Integer(),

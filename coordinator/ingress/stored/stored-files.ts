@@ -4,7 +4,7 @@ import { SEAL_BYTES } from '../caller-cipher.ts';
 import { LIFETIME_MS, type StoredContents } from './stored-contents.ts';
 
 /** `batch_output`: the results of a batch. */
-export type FilePurpose = 'batch' | 'batch_output';
+type FilePurpose = 'batch' | 'batch_output';
 
 /** A file as the API prints it. */
 export interface FileRecord {
