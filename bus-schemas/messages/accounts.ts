@@ -13,20 +13,6 @@ import {
   suspendedAccounts,
 } from './account-records.ts';
 import {
-  authenticateSession,
-  createSignInCode,
-  endSessions,
-  listSessions,
-  redeemSignInCode,
-  sessionAuthenticated,
-  sessionStarted,
-  sessionsEnded,
-  sessionsListed,
-  signInCodeCreated,
-  signInCodeRedeemed,
-  startSession,
-} from './console-sessions.ts';
-import {
   batchClaimed,
   batchCreated,
   batchEnded,
@@ -48,6 +34,20 @@ import {
   releaseBatch,
   renewBatch,
 } from './batches.ts';
+import {
+  authenticateSession,
+  createSignInCode,
+  endSessions,
+  listSessions,
+  redeemSignInCode,
+  sessionAuthenticated,
+  sessionStarted,
+  sessionsEnded,
+  sessionsListed,
+  signInCodeCreated,
+  signInCodeRedeemed,
+  startSession,
+} from './console-sessions.ts';
 import { RateLimits } from './rate-limits.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 import {
