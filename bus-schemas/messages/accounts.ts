@@ -15,6 +15,7 @@ import {
 import {
   batchClaimed,
   batchCreated,
+  batchDeleted,
   batchEnded,
   batchesListed,
   batchFound,
@@ -360,6 +361,7 @@ export const accounts = {
   readBatch: define('read-batch', ofBatch, batchFound),
   listBatches: define('list-batches', listBatches, batchesListed),
   cancelBatch: define('cancel-batch', ofBatch, batchFound),
+  deleteBatch: define('delete-batch', ofBatch, batchDeleted),
   grantBatch: define('grant-batch', grantBatch, batchGranted),
   claimBatch: define('claim-batch', claimBatch, batchClaimed),
   renewBatch: define('renew-batch', renewBatch, batchRenewed),

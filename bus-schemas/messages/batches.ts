@@ -96,6 +96,9 @@ export const batchesListed = Type.Object({
   hasMore: Type.Boolean(),
 });
 
+/** False if the batch has not ended. */
+export const batchDeleted = Type.Object({ isDeleted: Type.Boolean() });
+
 export const grantBatch = Type.Object({ ...named, keys: SealedKeys });
 export const batchGranted = nothing;
 

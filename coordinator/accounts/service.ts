@@ -132,6 +132,9 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
     endpoint(services.accounts.readBatch, (named) => batches.read(named)),
     endpoint(services.accounts.listBatches, (asked) => batches.list(asked)),
     endpoint(services.accounts.cancelBatch, (named) => batches.cancel(named)),
+    endpoint(services.accounts.deleteBatch, async (named) => ({
+      isDeleted: await batches.delete(named),
+    })),
     endpoint(services.accounts.grantBatch, async (granted) => {
       await batches.grant(granted);
       return {};

@@ -28,6 +28,8 @@ interface Tenant {
   readonly item: string;
   readonly file: string;
   readonly batch: string;
+  /** A message batch that has ended. */
+  readonly messageBatch: string;
 }
 
 let network: TestNetwork;
@@ -84,12 +86,26 @@ async function tenant(name: string): Promise<Tenant> {
     token: apiKey,
     body: { input_file_id: file, endpoint: '/v1/chat/completions', completion_window: '24h' },
   });
+  const params = { model: 'sim', max_tokens: 2, messages: [{ role: 'user', content: 'Hi' }] };
+  const messageBatch = await network.ask('POST', '/v1/messages/batches', {
+    token: apiKey,
+    body: { requests: [{ custom_id: 'one', params }] },
+  });
+  const ofMessages = `/v1/messages/batches/${messageBatch.json.id}`;
+  await vi.waitFor(
+    async () => {
+      const { json: read } = await network.ask('GET', ofMessages, { token: apiKey });
+      expect(read.processing_status).toBe('ended');
+    },
+    { timeout: 30_000, interval: 50 },
+  );
   return {
     response: stored.json.id,
     conversation: conversation.json.id,
     item: items.json.data[0].id,
     file,
     batch: batch.json.id,
+    messageBatch: messageBatch.json.id,
     person,
     apiKey,
     browser: await signedIn(network, person),
@@ -115,11 +131,12 @@ const call = (
 
 /** The object of a tenant that the route reads or changes. */
 function objectOf({ path }: Route, tenant: Tenant): string {
-  const { key, machine, response, conversation, file, batch } = tenant;
+  const { key, machine, response, conversation, file, batch, messageBatch } = tenant;
   if (path.startsWith('/v1/responses/')) return response;
   if (path.startsWith('/v1/conversations/')) return conversation;
   if (path.startsWith('/v1/files/')) return file;
   if (path.startsWith('/v1/batches/')) return batch;
+  if (path.startsWith('/v1/messages/batches/')) return messageBatch;
   return path.includes('providers') ? machine : key;
 }
 

@@ -19,6 +19,7 @@ const CONTAINS: Readonly<Record<string, readonly string[]>> = {
   'POST /v1/device/code': ['"device_code":', '"user_code":', '"verification_uri":', '"interval":'],
   'POST /v1/device/token': ['"access_token":', '"token_type":', '"expires_in":'],
   'POST /v1/webhooks/stripe': ['"received":true', '"result":'],
+  'GET /v1/messages/batches/{id}/results': ['"custom_id":"1"', '"type":"succeeded"'],
   'GET /v1/files/{id}/content': ['"custom_id":"1"'],
   'GET /metrics': ['# HELP dinf_'],
   'GET /readyz': ['"'],

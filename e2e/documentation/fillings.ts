@@ -1,4 +1,4 @@
-import { vi } from 'vitest';
+import { expect, vi } from 'vitest';
 import { earningsText, leafHash, Nkey, renewalText } from '#bus-schemas';
 import {
   earnFees,
@@ -58,6 +58,7 @@ const file: Fill = async ({ network, apiKey }) => ({
   variables: { ID: (await network.uploadFile(BATCH, apiKey)).json.id },
 });
 
+const MESSAGE_BATCHES = '/v1/messages/batches';
 const BATCH_BODY = { endpoint: '/v1/chat/completions', completion_window: '24h' };
 const batch: Fill = async ({ network, apiKey }) => {
   const input_file_id = (await network.uploadFile(BATCH, apiKey)).json.id;
@@ -65,6 +66,22 @@ const batch: Fill = async ({ network, apiKey }) => {
   const { json } = await network.ask('POST', '/v1/batches', { token: apiKey, body });
   return { variables: { ID: json.id } };
 };
+
+/** A message batch that has ended, if the call needs one. */
+const messageBatch =
+  (hasEnded: boolean): Fill =>
+  async ({ network, apiKey }) => {
+    const params = { model: 'sim', max_tokens: 2, messages: [{ role: 'user', content: 'Hi' }] };
+    const body = { requests: [{ custom_id: '1', params }] };
+    const { json } = await network.ask('POST', MESSAGE_BATCHES, { token: apiKey, body });
+    const read = () => network.ask('GET', `${MESSAGE_BATCHES}/${json.id}`, { token: apiKey });
+    if (hasEnded)
+      await vi.waitFor(async () => expect((await read()).json.processing_status).toBe('ended'), {
+        timeout: 30_000,
+        interval: 50,
+      });
+    return { variables: { ID: json.id } };
+  };
 
 /** By operation; a call that is not here is run as it stands. */
 export const fillings: Readonly<Record<string, Fill>> = {
@@ -111,6 +128,10 @@ export const fillings: Readonly<Record<string, Fill>> = {
   'POST /v1/batches': async (world) => ({
     texts: [[EXAMPLE_FILE, (await file(world)).variables?.['ID'] ?? '']],
   }),
+  'GET /v1/messages/batches/{id}': messageBatch(false),
+  'GET /v1/messages/batches/{id}/results': messageBatch(true),
+  'POST /v1/messages/batches/{id}/cancel': messageBatch(false),
+  'DELETE /v1/messages/batches/{id}': messageBatch(true),
   'GET /v1/batches/{id}': batch,
   'POST /v1/batches/{id}/cancel': batch,
 

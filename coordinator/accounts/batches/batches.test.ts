@@ -94,6 +94,7 @@ describe('a batch', () => {
     now += 1_000;
     await runs.renew({ ...lease, leaseMs: LEASE_MS, isFinalizing: true });
     const end = { ...lease, status: 'completed', hasOutputFile: true, hasErrorFile: true } as const;
+    expect(await batches.delete(named)).toBe(false);
     expect(await runs.end(end)).toEqual({ ok: true });
     expect(await runs.end(end)).toEqual({ ok: true });
     expect(await read(named)).toMatchObject({
@@ -113,6 +114,9 @@ describe('a batch', () => {
       'SELECT keys, (SELECT count(*)::int FROM batch_lines) AS lines FROM batches',
     );
     expect(rows).toEqual([{ keys: null, lines: 0 }]);
+    expect(await batches.delete({ ...named, account: 'acct_bob1' })).toBe(false);
+    expect(await batches.delete(named)).toBe(true);
+    expect(await read(named)).toBeUndefined();
   });
 
   test('is read, listed and cancelled by its account only, until it is deleted', async () => {

@@ -40,6 +40,9 @@ const CANCEL = namedStatement('batches.cancel')`
 const GRANT = namedStatement('batches.grant')`
   UPDATE batches SET keys = ${'keys'}
   WHERE account = ${'account'} AND id = ${'id'} AND keys IS NULL AND ended_at IS NULL`;
+const DELETE = namedStatement<{ id: string }>('batches.delete')`
+  DELETE FROM batches
+  WHERE account = ${'account'} AND id = ${'id'} AND ended_at IS NOT NULL RETURNING id`;
 const DELETE_OLD = namedStatement('batches.delete-old')`
   DELETE FROM batches WHERE delete_at <= ${'now'}`;
 
@@ -123,6 +126,11 @@ export class Batches {
     await queryNamed(this.#deps.database, CANCEL, { account, id, now: this.#now() });
     this.#changed(id);
     return this.read(named);
+  }
+
+  /** Returns false for a batch that is unknown or has not ended. */
+  async delete({ account, id }: BatchName): Promise<boolean> {
+    return (await queryNamed(this.#deps.database, DELETE, { account, id })).length > 0;
   }
 
   /** Gives an unfinished batch its keys again. */

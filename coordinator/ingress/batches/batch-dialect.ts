@@ -22,6 +22,8 @@ interface ResultIds {
 
 /** How an API writes the requests and the results of a batch, one JSON object in each line. */
 export interface BatchDialect {
+  /** Whether its files are among those that the caller can list. */
+  readonly listsFiles: boolean;
   /** Throws an ApiError for a line that is no request. */
   requestIn(line: JsonObject): LineRequest;
   answered(request: LineRequest, answer: object, ids: ResultIds): object;

@@ -2,6 +2,7 @@ import { type BatchRecord, randomToken } from '#bus-schemas';
 import type { JsonObject } from '#http-api/core/json.ts';
 import { type ContentKeys, open, seal } from '../caller-cipher.ts';
 import { storedPurpose } from '../stored/stored-contents.ts';
+import { anthropicBatch, MESSAGES } from './anthropic-batch.ts';
 import type { BatchDialect } from './batch-dialect.ts';
 import type { BatchProblem } from './batch-input.ts';
 import { openAiBatch } from './openai-batch.ts';
@@ -15,6 +16,8 @@ export interface BatchRequest {
   /** Lifetime of the files with the results, in milliseconds. */
   readonly resultsMs: number;
   readonly metadata: JsonObject | null;
+  /** Number of requests, if it was known when the batch was created. */
+  readonly requests?: number;
 }
 
 export interface OpenedBatch {
@@ -23,9 +26,16 @@ export interface OpenedBatch {
   readonly problems: readonly BatchProblem[];
 }
 
-export const newBatchId = (): string => `batch_${randomToken(24)}`;
+/** How the batches of an API are named and listed. */
+export interface BatchKind {
+  readonly idPrefix: 'batch' | 'msgbatch';
+  readonly listedAs: string;
+}
 
-export const dialectOf = ({ endpoint }: BatchRequest): BatchDialect => openAiBatch(endpoint);
+export const newBatchId = ({ idPrefix }: BatchKind): string => `${idPrefix}_${randomToken(24)}`;
+
+export const dialectOf = ({ endpoint }: BatchRequest): BatchDialect =>
+  endpoint === MESSAGES ? anthropicBatch : openAiBatch(endpoint);
 
 /**
  * Seals parts of one batch. All have the key of the batch and are bound to their place in it, so

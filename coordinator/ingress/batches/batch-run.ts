@@ -234,6 +234,7 @@ export class BatchRun {
       id: outcome === 'output' ? output : errors,
       filename: `${this.id}_${outcome}.jsonl`,
       lifetimeMs: resultsMs,
+      isListed: this.#dialect.listsFiles,
     };
     await writeResults(this.#contents, file, pieces(), this.#deps.now());
     return true;

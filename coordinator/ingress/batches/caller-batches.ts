@@ -14,7 +14,13 @@ import { callerKeys } from '../caller-cipher.ts';
 import { LIFETIME_MS, listPurpose } from '../stored/stored-contents.ts';
 import { newFileId } from '../stored/stored-files.ts';
 import { sealBatchKeys } from './batch-keys.ts';
-import { BatchCipher, type BatchRequest, newBatchId, type OpenedBatch } from './batch-record.ts';
+import {
+  BatchCipher,
+  type BatchKind,
+  type BatchRequest,
+  newBatchId,
+  type OpenedBatch,
+} from './batch-record.ts';
 
 const DAY_MS = 86_400_000;
 const CALL = { eachMs: 3_000, totalMs: 6_000 };
@@ -31,22 +37,32 @@ interface Deps {
   readonly ingressKey: Buffer;
 }
 
-/** The batches of one API key. */
+/** Batches in OpenAI's format. */
+export const OPENAI_BATCHES: BatchKind = { idPrefix: 'batch', listedAs: 'batches' };
+/** Batches in Anthropic's format. */
+export const MESSAGE_BATCHES: BatchKind = {
+  idPrefix: 'msgbatch',
+  listedAs: 'message batches',
+};
+
+/** The batches of one API key in the format of one API. */
 export class CallerBatches {
   readonly #bus: Bus;
   readonly #ingressKey: Buffer;
   readonly #owner: Owner;
+  readonly #kind: BatchKind;
 
-  constructor({ bus, ingressKey }: Deps, owner: Owner) {
+  constructor({ bus, ingressKey }: Deps, owner: Owner, kind: BatchKind) {
     this.#bus = bus;
     this.#ingressKey = ingressKey;
     this.#owner = owner;
+    this.#kind = kind;
   }
 
   async create(
-    wanted: Pick<BatchRequest, 'endpoint' | 'input' | 'resultsMs' | 'metadata'>,
+    wanted: Pick<BatchRequest, 'endpoint' | 'input' | 'resultsMs' | 'metadata' | 'requests'>,
   ): Promise<OpenedBatch> {
-    const id = newBatchId();
+    const id = newBatchId(this.#kind);
     const request = { ...wanted, output: newFileId(), errors: newFileId() };
     const sealed = this.#cipherOf(id).sealRequest(request);
     if (sealed.length > MAX_BATCH_BYTES)
@@ -85,6 +101,23 @@ export class CallerBatches {
     return this.#open(await this.#found(services.accounts.cancelBatch, id));
   }
 
+  /** Deletes a batch that has ended, and returns it. */
+  async delete(id: string): Promise<OpenedBatch> {
+    const batch = await this.read(id);
+    const { isDeleted } = await answerOf(
+      this.#bus,
+      services.accounts.deleteBatch,
+      this.#named(id),
+      CALL,
+    );
+    if (!isDeleted)
+      throw new ApiError(
+        'conflict',
+        'This batch has not ended yet. Cancel it, and delete it then.',
+      );
+    return batch;
+  }
+
   /** The newest batches first, after a given one. */
   async list(page: { readonly after?: string; readonly limit: number }) {
     const batches: OpenedBatch[] = [];
@@ -106,7 +139,8 @@ export class CallerBatches {
   }
 
   async #found(method: typeof services.accounts.readBatch, id: string): Promise<BatchRecord> {
-    if (!isBatchId(id)) throw refusalError(accountRefusals.readBatch.unknown);
+    if (!isBatchId(id) || !id.startsWith(`${this.#kind.idPrefix}_`))
+      throw refusalError(accountRefusals.readBatch.unknown);
     const found = await answerOf(this.#bus, method, this.#named(id), CALL);
     if (!found.ok) throw refusalError(accountRefusals.readBatch[found.code]);
     return found.batch;
@@ -129,7 +163,7 @@ export class CallerBatches {
   }
 
   get #listTag(): Buffer {
-    return callerKeys(this.#owner).keyOf(listPurpose('batches'));
+    return callerKeys(this.#owner).keyOf(listPurpose(this.#kind.listedAs));
   }
 
   #named(id: string) {

@@ -13,6 +13,7 @@ const MAX_CUSTOM_ID = 512;
 /** The lines of OpenAI's batches, all of which are requests for one endpoint. */
 export function openAiBatch(endpoint: string): BatchDialect {
   return {
+    listsFiles: true,
     requestIn: (line) => {
       const { custom_id: customId, method, url, body } = line;
       if (typeof customId !== 'string' || customId === '' || customId.length > MAX_CUSTOM_ID)

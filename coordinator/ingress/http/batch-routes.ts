@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import { BATCH_STATUSES, MAX_LISTED_PAGE } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import type { OpenedBatch } from '../batches/batch-record.ts';
-import { CallerBatches } from '../batches/caller-batches.ts';
+import { CallerBatches, OPENAI_BATCHES } from '../batches/caller-batches.ts';
 import { ENDPOINTS } from '../batches/openai-batch.ts';
 import { LIFETIME_MS, StoredContents } from '../stored/stored-contents.ts';
 import { readFileRecord } from '../stored/stored-files.ts';
@@ -67,7 +67,8 @@ interface BatchRoutesDeps {
 
 /** Routes for batches in OpenAI's format. */
 export function addBatchRoutes(api: Api, deps: BatchRoutesDeps): void {
-  const batchesOf = (request: FastifyRequest) => new CallerBatches(deps, ownerOf(request));
+  const batchesOf = (request: FastifyRequest) =>
+    new CallerBatches(deps, ownerOf(request), OPENAI_BATCHES);
   const common = { group: 'Batches', access: 'key' } as const;
   api.route({
     ...common,

@@ -27,6 +27,7 @@ import type { InferenceDeps } from './inference-exchange.ts';
 import { addInferenceRoutes } from './inference-routes.ts';
 import { addKeysRoutes } from './keys-routes.ts';
 import { addMachinesRoutes } from './machines-routes.ts';
+import { addMessageBatchRoutes } from './message-batch-routes.ts';
 import { addModelsRoutes } from './models-routes.ts';
 import { addMoneyRoutes } from './money-routes.ts';
 import { addOllamaRoutes } from './ollama-routes.ts';
@@ -77,6 +78,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addConversationRoutes(api, deps);
   addFileRoutes(server, deps);
   addBatchRoutes(api, deps);
+  addMessageBatchRoutes(api, deps);
   addCountRoutes(server, {
     onRequest: deps.auth.key,
     count: (intent, request) => countTokens(intent, request, deps),

@@ -24,6 +24,8 @@ interface NewFile {
   readonly content: Buffer;
   /** At most `LIFETIME_MS`, in milliseconds; that if absent. */
   readonly lifetimeMs?: number;
+  /** Whether the caller can list the file; true if absent. */
+  readonly isListed?: boolean;
 }
 
 /** A file whose content is made while it is stored. */
@@ -32,6 +34,7 @@ interface WrittenFile {
   readonly filename: string;
   /** At most `LIFETIME_MS`, in milliseconds. */
   readonly lifetimeMs: number;
+  readonly isListed: boolean;
 }
 
 interface ListPage {
@@ -59,7 +62,7 @@ const partsOf = ({ bytes }: FileRecord): number => Math.ceil(bytes / PART_BYTES)
  */
 export async function uploadFile(
   contents: StoredContents,
-  { filename, content, lifetimeMs = LIFETIME_MS }: NewFile,
+  { filename, content, lifetimeMs = LIFETIME_MS, isListed = true }: NewFile,
   now: number,
 ): Promise<FileRecord> {
   const id = newFileId();
@@ -78,7 +81,7 @@ export async function uploadFile(
       const failed = ends.find((end) => end.status === 'rejected');
       if (failed !== undefined) throw failed.reason;
     }
-    await putRecord(contents, record, {});
+    await putRecord(contents, record, { isListed });
   } catch (error) {
     // An account that is full must not stay full of the parts of a file that it cannot see.
     await contents.delete(id);
@@ -93,7 +96,7 @@ export async function uploadFile(
  */
 export async function writeResults(
   contents: StoredContents,
-  { id, filename, lifetimeMs }: WrittenFile,
+  { id, filename, lifetimeMs, isListed }: WrittenFile,
   pieces: AsyncIterable<Buffer>,
   now: number,
 ): Promise<void> {
@@ -113,7 +116,7 @@ export async function writeResults(
   }
   if (waiting.length > 0) await store(waiting);
   const record = recordOf({ id, bytes, filename, purpose: 'batch_output', lifetimeMs, now });
-  await putRecord(contents, record, { replacesResults: true });
+  await putRecord(contents, record, { isListed, replacesResults: true });
 }
 
 function recordOf({
@@ -137,13 +140,13 @@ function recordOf({
 const putRecord = (
   contents: StoredContents,
   record: FileRecord,
-  options: { readonly replacesResults?: boolean },
+  { isListed, ...options }: { readonly isListed: boolean; readonly replacesResults?: boolean },
 ): Promise<void> =>
   contents.putBytes({
     id: record.id,
     bytes: Buffer.from(JSON.stringify(record)),
     expiresAt: record.expires_at * 1_000,
-    listedAs: LISTED_AS,
+    ...(isListed && { listedAs: LISTED_AS }),
     ...options,
   });
 
