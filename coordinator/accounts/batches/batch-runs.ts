@@ -8,8 +8,9 @@ import { type BatchRow, recordOf } from './batch-rows.ts';
 const PAGE_BYTES = 400 * 1_024;
 
 /**
- * Takes the oldest free batch of one of the accounts that have the fewest running ones, so that one
- * account cannot keep the others waiting.
+ * Takes a free batch of one of the accounts that have the fewest running ones, so that one account
+ * cannot keep the others waiting. Batches that never ran come first, then those that were given back
+ * first.
  */
 const CLAIM = namedStatement<BatchRow>('batches.claim')`
   UPDATE batches b SET runner = ${'runner'}, leased_until = ${'until'}
@@ -19,7 +20,7 @@ const CLAIM = namedStatement<BatchRow>('batches.claim')`
       AND (leased_until IS NULL OR leased_until < ${'now'})
     ORDER BY (SELECT count(*) FROM batches other
       WHERE other.account = free.account AND other.ended_at IS NULL
-        AND other.leased_until >= ${'now'}), created_at
+        AND other.leased_until >= ${'now'}), leased_until NULLS FIRST, created_at
     LIMIT 1 FOR UPDATE SKIP LOCKED
   ) free
   WHERE b.account = free.account AND b.id = free.id
@@ -42,7 +43,7 @@ const RENEW = namedStatement<{ status: BatchRow['status'] }>('batches.renew')`
     AND leased_until >= ${'now'}
   RETURNING status`;
 const RELEASE = namedStatement('batches.release')`
-  UPDATE batches SET leased_until = NULL,
+  UPDATE batches SET leased_until = ${'now'}::timestamptz - interval '1 millisecond',
     keys = CASE WHEN ${'hasUnreadableKeys'} THEN NULL ELSE keys END
   WHERE account = ${'account'} AND id = ${'id'} AND runner = ${'runner'} AND ended_at IS NULL
     AND leased_until >= ${'now'}`;

@@ -179,6 +179,15 @@ describe('a lease', () => {
     expect(await claim()).toBeDefined();
   });
 
+  test('goes to a batch that never ran before one that was given back', async () => {
+    const first = await running(1);
+    await runs.release({ ...first, hasUnreadableKeys: false });
+    now += 1_000;
+    const { id } = await create();
+    expect((await claim())?.lease.id).toBe(id);
+    expect((await claim())?.lease.id).toBe(first.id);
+  });
+
   test('of a batch whose keys are unreadable waits until its caller grants them again', async () => {
     const lease = await running(1);
     await runs.release({ ...lease, hasUnreadableKeys: true });

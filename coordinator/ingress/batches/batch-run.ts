@@ -16,6 +16,11 @@ import { fitsInMessage, type LineJobDeps, LineRetries, runLine } from './line-jo
 
 /** Lines of one batch that run at the same time. */
 const PARALLEL_LINES = 8;
+/**
+ * A batch of which no line ended for this long gives its place on the ingress to another one, in
+ * milliseconds: its machines may be away for hours.
+ */
+const IDLE_MS = 300_000;
 /** An account with less room than this starts no further line, in bytes. */
 const LEAST_ROOM_BYTES = 8 * 1_024 * 1_024;
 const CALL = { eachMs: 3_000, totalMs: 9_000 };
@@ -55,11 +60,13 @@ export class BatchRun {
   readonly #dialect: BatchDialect;
   readonly #doneHere = new Set<number>();
   readonly #halted = new AbortController();
+  #progressAt: number;
   #halt: Halt | undefined;
   #caller: JobCaller | undefined;
 
   constructor({ lease, record, keys, isDone }: RunOptions, deps: BatchRunDeps) {
     this.#deps = deps;
+    this.#progressAt = deps.now();
     this.#lease = lease;
     this.#record = record;
     this.#isDone = isDone;
@@ -88,6 +95,7 @@ export class BatchRun {
       if (renewed === undefined) return this.#haltFor('lost');
       if (renewed.status === 'cancelling') this.#haltFor('batch_cancelled');
       if (renewed.roomBytes < LEAST_ROOM_BYTES) this.#haltFor('storage_full');
+      if (this.#deps.now() - this.#progressAt >= IDLE_MS) this.stop();
     } catch (error) {
       if (!(error instanceof BusError)) throw error;
       this.#deps.log.warn({ batch: this.id, err: error }, 'the lease of a batch was not renewed');
@@ -183,8 +191,11 @@ export class BatchRun {
     try {
       const sealed = this.#cipher.sealResult(line, result);
       const isStored = await this.#lease.put({ line, job, outcome, sealed });
-      if (isStored) this.#doneHere.add(line);
-      else this.#haltFor('lost');
+      if (!isStored) this.#haltFor('lost');
+      else {
+        this.#doneHere.add(line);
+        this.#progressAt = this.#deps.now();
+      }
       return isStored;
     } catch (error) {
       this.#deps.log.warn({ batch: this.id, err: error }, 'the result of a line was not stored');
