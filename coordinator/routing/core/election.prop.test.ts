@@ -130,6 +130,28 @@ const fault = fc.record<Fault>({
   kind: fc.constantFrom('paused', 'cut'),
 });
 
+/**
+ * Cases in which a candidate is paused in the middle of its claims, and another one that was
+ * disconnected meanwhile claims the lease too.
+ */
+const PAUSED_CLAIMS: [Fault[], number[]][] = [
+  [
+    [
+      { candidate: 2, at: 0, lasts: 20, kind: 'paused' },
+      { candidate: 2, at: 3_890, lasts: 510, kind: 'paused' },
+      { candidate: 1, at: 2_790, lasts: 1_360, kind: 'cut' },
+    ],
+    [1, 51],
+  ],
+  [
+    [
+      { candidate: 1, at: 110, lasts: 1_300, kind: 'cut' },
+      { candidate: 2, at: 1_410, lasts: 190, kind: 'paused' },
+    ],
+    [0, 0, 1, 0],
+  ],
+];
+
 test('despite paused and disconnected candidates, at most one holds the lease, and finally exactly one does', () => {
   fc.assert(
     fc.property(
@@ -144,7 +166,7 @@ test('despite paused and disconnected candidates, at most one holds the lease, a
         expect(world.holders()).toHaveLength(1);
       },
     ),
-    { numRuns: 200 },
+    { numRuns: 200, examples: PAUSED_CLAIMS },
   );
 });
 

@@ -12,9 +12,10 @@ const LEASE_MS = 800;
 const TAKE_OVER_MS = 1_000;
 /**
  * How long a candidate repeats its claim without an objection before it holds the lease, in
- * milliseconds. Other candidates have this time to answer the first claim.
+ * milliseconds. Other candidates have this time to answer the first claim, and a claim that comes
+ * back later than that proves nothing.
  */
-const CLAIM_MS = 100;
+const CLAIM_MS = 200;
 
 export interface ElectionOutcome {
   /** The message to send now. */
@@ -146,8 +147,10 @@ export class Election {
         return this.#claim(now, Math.max(this.#epoch, this.#othersEpoch + 1));
       case 'claimed':
         if (this.isHeld(now)) return { send: this.#message(now) };
+        // The other candidate may have missed the claims until now, because it was disconnected. So
+        // it gets the full time to object, or to learn that it is outranked.
         return this.#phase === 'claiming' && this.#outranks(message)
-          ? { send: this.#message(now) }
+          ? this.#claim(now, this.#epoch)
           : this.#standDown(now);
       case 'held':
         return this.isHeld(now) && this.#outranks(message)
@@ -178,9 +181,9 @@ export class Election {
       this.#heldUntil = Math.max(this.#heldUntil, sentAt + LEASE_MS);
     if (this.#phase !== 'claiming' || state !== 'claimed' || sentAt < this.#claimedAt + CLAIM_MS)
       return {};
-    // A claim older than the lease proves nothing: this process was paused, and messages that
-    // arrived during the pause are still unread.
-    if (now >= sentAt + LEASE_MS) return {};
+    // This process was paused: a candidate that has connected since then may hold the lease, and its
+    // messages are still unread. A younger claim comes back before such a candidate can hold it.
+    if (now >= sentAt + CLAIM_MS) return {};
     this.#phase = 'holding';
     this.#heldUntil = sentAt + LEASE_MS;
     const send = this.#message(now);
