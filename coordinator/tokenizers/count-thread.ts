@@ -2,15 +2,24 @@ import { parentPort } from 'node:worker_threads';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { type CountingTokenizer, openTokenizer, TokenizerError } from './token-count.ts';
 
-export interface CountQuestion {
+/** A text whose tokens are counted, or token ids whose text is wanted. */
+export type CountQuestion = TokenizerFile &
+  ({ readonly text: string } | { readonly ids: readonly number[] });
+
+interface TokenizerFile {
   readonly path: string;
   /** SHA-256 that the file must have, in hexadecimal; undefined for a file that is only tried. */
   readonly digest: string | undefined;
-  readonly text: string;
 }
 
 export type CountAnswer =
-  | { readonly ok: true; readonly tokens: number; readonly digest: string }
+  | {
+      readonly ok: true;
+      readonly tokens: number;
+      readonly digest: string;
+      /** The text of the ids; undefined if a text was asked, or no text has exactly these tokens. */
+      readonly text?: string | undefined;
+    }
   | {
       readonly ok: false;
       readonly code: TokenizerError['code'] | 'other_file' | 'failed';
@@ -28,7 +37,8 @@ const loaded = new Map<string, CountingTokenizer>();
 
 parentPort?.on('message', (question: CountQuestion) => parentPort?.postMessage(answerTo(question)));
 
-function answerTo({ path, digest, text }: CountQuestion): CountAnswer {
+function answerTo(question: CountQuestion): CountAnswer {
+  const { path, digest } = question;
   try {
     const tokenizer = loaded.get(path) ?? openTokenizer(path);
     if (digest !== undefined && tokenizer.digest !== digest)
@@ -36,7 +46,10 @@ function answerTo({ path, digest, text }: CountQuestion): CountAnswer {
     loaded.delete(path);
     loaded.set(path, tokenizer);
     makeRoom();
-    return { ok: true, tokens: tokenizer.count(text), digest: tokenizer.digest };
+    const known = { ok: true as const, digest: tokenizer.digest };
+    return 'ids' in question
+      ? { ...known, tokens: question.ids.length, text: tokenizer.textOf(question.ids) }
+      : { ...known, tokens: tokenizer.count(question.text) };
   } catch (error) {
     const why = messageOf(error);
     return { ok: false, code: error instanceof TokenizerError ? error.code : 'failed', why };

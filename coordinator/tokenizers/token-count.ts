@@ -22,6 +22,8 @@ export interface CountingTokenizer {
   readonly digest: string;
   /** Returns the number of tokens of a text, without tokens for its beginning and end. */
   count(text: string): number;
+  /** The text that has exactly these tokens; undefined if there is none. */
+  textOf(ids: readonly number[]): string | undefined;
 }
 
 /**
@@ -33,11 +35,19 @@ export function openTokenizer(path: string): CountingTokenizer {
   const json = parse(content);
   check(json);
   const tokenizer = construct(json);
-  const count = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids.length;
+  const idsOf = (text: string): readonly number[] =>
+    tokenizer.encode(text, { add_special_tokens: false }).ids;
+  const textOf = (ids: readonly number[]) => {
+    const text = tokenizer.decode([...ids], { clean_up_tokenization_spaces: false });
+    const back = idsOf(text);
+    const isSame = back.length === ids.length && back.every((id, place) => id === ids[place]);
+    return isSame ? text : undefined;
+  };
   return {
     bytes: content.length,
     digest: createHash('sha256').update(content).digest('hex'),
-    count,
+    count: (text) => idsOf(text).length,
+    textOf,
   };
 }
 

@@ -33,6 +33,23 @@ describe('a tokenizer', () => {
     expect(await count('<|im_end|><|im_end|>')).toMatchObject({ ok: true, tokens: 16 });
   });
 
+  test('reads the text of token ids, and none if the ids are not exactly its tokens', async () => {
+    const digest = await keepTokenizer(home, TINY_MODEL_FOLDER);
+    const path = tokenizerPath(home, digest);
+    const { Tokenizer } = await import('@huggingface/tokenizers');
+    const tokenizer = new Tokenizer(await tiny(), {});
+    const text = 'Überall 1, 2, 3: äöü 🦙\n';
+    const ids = tokenizer.encode(text, { add_special_tokens: false }).ids;
+    await using counter = new TokenCounter();
+    const read = (asked: readonly number[]) => counter.count({ path, digest, ids: asked });
+    expect(await read(ids)).toMatchObject({ ok: true, tokens: ids.length, text });
+    const special = tokenizer.encode('<|im_end|>', { add_special_tokens: false }).ids;
+    for (const wrong of [special, [...special, ...ids], [...ids, 4_000_000]]) {
+      const told = await read(wrong);
+      expect([told.ok, 'text' in told && told.text]).toEqual([true, undefined]);
+    }
+  });
+
   test('with another digest than the catalog names is not used', async () => {
     const path = tokenizerPath(home, await keepTokenizer(home, TINY_MODEL_FOLDER));
     await using counter = new TokenCounter();

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { PrintedReceipt } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
+import type { TokenCounter } from '#coordinator/tokenizers/token-counter.ts';
 import type { Answer } from '#http-api/answer.ts';
 import { StreamAnswer, WholeAnswer } from '#http-api/answer-writers.ts';
 import type { JsonObject } from '#http-api/core/json.ts';
@@ -29,6 +30,9 @@ export interface InferenceDeps extends PrepareDeps {
     job: string;
   }) => Promise<PrintedReceipt | undefined>;
   readonly heartbeatMs: number;
+  readonly counter: TokenCounter;
+  /** The folder that contains the tokenizers. */
+  readonly home: string;
   readonly log: Logger;
 }
 

@@ -3,9 +3,10 @@ import { withAnyContentType } from '#http-api/any-content-type.ts';
 import { wantedChoices } from '#http-api/core/choices.ts';
 import { wantedModels } from '#http-api/core/fallback-models.ts';
 import { invalid, isGiven } from '#http-api/core/json.ts';
+import { completions } from '#http-api/core/surfaces/completions.ts';
 import { responses } from '#http-api/core/surfaces/responses.ts';
 import { surfaces } from '#http-api/core/surfaces/surfaces.ts';
-import { ownerOf } from './authenticate.ts';
+import { keyOf, ownerOf } from './authenticate.ts';
 import { answerInBackground } from './background-response.ts';
 import { answerChoices } from './choices-exchange.ts';
 import { compactionFor } from './compaction.ts';
@@ -21,6 +22,7 @@ import {
 import { inferenceSchema } from './inference-schemas.ts';
 import { checkOpen } from './job-admission.ts';
 import { openRequestState, type RequestState } from './stored-state.ts';
+import { withTextPrompts } from './token-prompts.ts';
 
 /** The routes that run a model. They differ only in the format of requests and answers. */
 export function addInferenceRoutes(server: FastifyInstance, deps: InferenceDeps): void {
@@ -52,7 +54,11 @@ export function addInferenceRoutes(server: FastifyInstance, deps: InferenceDeps)
 async function infer(exchange: InferenceExchange): Promise<FastifyReply> {
   const { surface, reply, deps } = exchange;
   checkOpen(deps);
-  const state = await openRequestState(exchange);
+  const opened = await openRequestState(exchange);
+  const state =
+    surface === completions
+      ? { ...opened, body: await withTextPrompts(opened.body, keyOf(exchange.request), deps) }
+      : opened;
   if (surface.choices !== undefined) {
     const choices = wantedChoices(state.body);
     if (choices.length > 1) {

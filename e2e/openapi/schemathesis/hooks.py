@@ -108,6 +108,9 @@ def repair_chat(path, body):
     # Both name an effort.
     if body.get("reasoning") is not None:
         body.pop("reasoning_effort", None)
+    # Arbitrary ids are not the tokens of a text.
+    if isinstance(body.get("prompt"), list) and not all(isinstance(one, str) for one in body["prompt"]):
+        body["prompt"] = "Hello"
     # The number of choices is n for each prompt.
     if isinstance(body.get("prompt"), list):
         body.pop("n", None)

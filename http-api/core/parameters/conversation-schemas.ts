@@ -60,13 +60,19 @@ export const ChatMessages = Type.Array(
   { minItems: 1 },
 );
 
+const TokenIds = Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1 });
 /** The prompts of `POST /v1/completions`. */
 export const Prompts = Type.Union(
   [
     Type.Array(Type.String({ description: 'One prompt.' }), { minItems: 1, maxItems: MAX_CHOICES }),
     text,
+    TokenIds,
+    Type.Array(TokenIds, { minItems: 1, maxItems: MAX_CHOICES }),
   ],
-  { description: 'A text, or a list of texts: each gets choices of its own, in this order.' },
+  {
+    description:
+      'A text, or a list of texts: each gets choices of its own, in this order. In place of a text, the ids of its tokens, without special tokens, if the network has the tokenizer of the model; not in blind mode and in batches.',
+  },
 );
 
 const ItemContent = Type.Union([

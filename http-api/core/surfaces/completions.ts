@@ -38,7 +38,7 @@ function lower(body: JsonObject): JsonObject {
   if (typeof only !== 'string')
     throw invalid(
       'prompt',
-      'prompt must be a text, or a list of texts where several choices are possible; prompts of token ids are not supported.',
+      'prompt must be a text, or a list of texts where several choices are possible; prompts of token ids are not supported in blind mode and in batches.',
     );
   if (!isGiven(logprobs)) return { ...rest, messages: [{ role: 'user', content: only }] };
   if (!Number.isInteger(logprobs) || (logprobs as number) < 0 || (logprobs as number) > 5)
