@@ -112,7 +112,12 @@ test('an engine that is killed is named in the events, and the machine serves ag
   timeout: 120_000,
 }, async () => {
   const token = await network.network.enrolToken();
-  await provider('start', '--coordinator', network.url, '--engine', 'reference', '--token', token);
+  const options = ['--coordinator', network.url, '--engine', 'reference', '--token', token];
+  await expect(provider('start', ...options)).rejects.toMatchObject({
+    code: 64,
+    stderr: expect.stringMatching(/No model is chosen\. "dinf provider start --model NAME" names/),
+  });
+  await provider('start', ...options, '--model', 'dinf-tiny-4bit');
   await expect.poll(phase).not.toBe('starting');
   const { next } = await client.events(0, 0);
   const worker = await pidOf(['-f', `provider --home ${home} --coordinator`]);

@@ -81,9 +81,15 @@ async function fitText({
   return `It fits: ${gb(weightBytes)} of weights, and ${gb(memoryBytes)} of memory for models.${speed}`;
 }
 
-async function pull(
+async function pull(name: string, options: { revision: string; force?: boolean }): Promise<void> {
+  await pullWithProgress(name, options);
+  console.log(`"dinf provider start --model ${name}" serves it.`);
+}
+
+/** Downloads a model, and shows how far it is. */
+export async function pullWithProgress(
   name: string,
-  { revision, force = false }: { revision: string; force?: boolean },
+  { revision = 'main', force = false }: { revision?: string; force?: boolean } = {},
 ): Promise<void> {
   await checkName(name);
   const { HubApi } = await import('#provider/downloads/hub-api.ts');
@@ -109,7 +115,7 @@ async function pull(
       'Interrupted. The same command continues the download where it stopped.',
     );
   }
-  line.print(`${name} is complete. "dinf provider start --model ${name}" serves it.`);
+  line.print(`${name} is complete.`);
 }
 
 async function list(): Promise<void> {

@@ -3,11 +3,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import { lockFolder } from '#bin/folder-lock.ts';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { BACKENDS } from '#provider/engine/backend-names.ts';
 import type { ControlClient } from '#provider/service/control-client.ts';
 import { UPDATE_MODES, type UpdateMode } from '#provider/updates/update-modes.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { wholeNumber } from '../option-parsers.ts';
 import { stopSignal } from '../stop-signal.ts';
+import { AUTO } from './engines.ts';
 import { guestSettingsOf } from './guest-options.ts';
 import { addServeOptions, homeOption, type ServeOptions } from './serve-options.ts';
 import { upstreamArguments } from './upstream-options.ts';
@@ -135,10 +137,11 @@ async function start(options: StartOptions, command: Command): Promise<void> {
     name === 'upstream'
       ? upstreamArguments(options).length > 0
       : command.getOptionValueSource(name) === 'cli';
+  const models = await modelsOf(options, saved !== undefined);
   const chosen = {
     coordinator: options.coordinator,
     engine: options.engine,
-    models: options.model.map((name) => (name.startsWith('.') ? resolve(name) : name)),
+    models: models.map((name) => (name.startsWith('.') ? resolve(name) : name)),
     concurrency: options.concurrency,
     idleMinutes: options.idleMinutes,
     memoryPercent: options.memoryPercent,
@@ -159,6 +162,17 @@ async function start(options: StartOptions, command: Command): Promise<void> {
     await launchService(home, await tokenOf(options));
   } else if (Object.keys(changes).length > 0) await restartWorker(client);
   await followStart(home);
+}
+
+/** The models to serve: at the first start of an own engine, the owner is asked if they name none. */
+async function modelsOf(
+  { model, engine, coordinator }: ServeOptions,
+  isSaved: boolean,
+): Promise<readonly string[]> {
+  const isOwnEngine = engine === AUTO || BACKENDS.some((name) => name === engine);
+  if (model.length > 0 || isSaved || !isOwnEngine) return model;
+  const { pickModels } = await import('./pick-models.ts');
+  return pickModels(coordinator);
 }
 
 /** The token for the first enrolment; it is passed on in the environment and saved nowhere. */
