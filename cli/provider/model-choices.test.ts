@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { choicesOf, lineOf, placesIn } from './model-choices.ts';
+import { choiceLine, modelChoices, placesIn } from './model-choices.ts';
 
 const qwen = 'mlx-community/Qwen3-4B-4bit';
 const catalogue = [
@@ -23,7 +23,7 @@ const onDisk = [
 ];
 
 test('the list has what fits, the most wanted first: models on the disk, and those that can be downloaded', () => {
-  expect(choicesOf({ onDisk, catalogue, machineGb: 16 }).map(lineOf)).toEqual([
+  expect(modelChoices({ onDisk, catalogue, machineGb: 16 }).map(choiceLine)).toEqual([
     `${qwen}, 2.3 GB of weights, at most 43 tokens/s, on this machine, 400 requests in 24 h, 3 machines`,
     'mlx-community/gemma-12b, needs 16 GiB of memory, is downloaded first, 90 requests in 24 h, 1 machine',
     'mlx-community/own-4bit, 2.0 GB of weights, at most 50 tokens/s, on this machine, not in the catalogue: only you can use it',
@@ -31,7 +31,7 @@ test('the list has what fits, the most wanted first: models on the disk, and tho
 });
 
 test('a model that the catalogue names like a build on the disk has the demand of both', () => {
-  const [first] = choicesOf({
+  const [first] = modelChoices({
     onDisk: [{ name: 'anyone/qwen', bytes: 1e9 }],
     catalogue: [{ id: 'qwen', repository: undefined, wanted: { requests: 7, machines: 0 } }],
     machineGb: 16,

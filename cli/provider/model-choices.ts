@@ -17,7 +17,7 @@ export interface ModelChoice {
   readonly note?: string | undefined;
 }
 
-export interface Wanted {
+interface Wanted {
   /** Requests of the last 24 hours. */
   readonly requests: number;
   /** Machines that serve it now. */
@@ -44,7 +44,7 @@ interface InCatalogue {
  * The models that are on the disk and fit, and those of the catalogue that can be downloaded; the
  * ones with the most requests come first, and of those with equally many the ones on the disk.
  */
-export function choicesOf({
+export function modelChoices({
   onDisk,
   catalogue,
   machineGb,
@@ -79,7 +79,7 @@ export function choicesOf({
 }
 
 /** One line of the list, without its number. */
-export function lineOf({
+export function choiceLine({
   name,
   isOnDisk,
   bytes,

@@ -9,10 +9,10 @@ import { fitOf } from '#provider/downloads/fit.ts';
 import { thisMachine } from '#provider/machine.ts';
 import { findModel } from '#provider/models/find-model.ts';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
-import { choicesOf, lineOf, type ModelChoice, placesIn } from './model-choices.ts';
+import { choiceLine, type ModelChoice, modelChoices, placesIn } from './model-choices.ts';
 import { pullWithProgress } from './model-commands.ts';
 
-export const TINY_MODEL_NAME = basename(TINY_MODEL_FOLDER);
+const TINY_MODEL_NAME = basename(TINY_MODEL_FOLDER);
 
 const NO_CHOICE = `No model is chosen. "dinf provider start --model NAME" names one, "dinf provider models list" lists those on this machine, and "--model ${TINY_MODEL_NAME}" serves a small test model.`;
 const MOST_SHOWN = 20;
@@ -31,7 +31,7 @@ export async function pickModels(
   if (!input.isTTY || !output.isTTY) throw new CommandError(EXIT.usage, NO_CHOICE);
   const choices = await availableChoices(coordinator);
   choices.forEach((choice, place) => {
-    output.write(`${String(place + 1).padStart(3)}  ${lineOf(choice)}\n`);
+    output.write(`${String(place + 1).padStart(3)}  ${choiceLine(choice)}\n`);
   });
   const chosen = await ask(choices, input, output);
   for (const { name, isOnDisk } of chosen) if (!isOnDisk) await pullWithProgress(name);
@@ -73,7 +73,7 @@ async function availableChoices(coordinator: string): Promise<ModelChoice[]> {
   ]);
   const machineGb = thisMachine().memoryGb;
   return [
-    ...choicesOf({ onDisk, catalogue, machineGb }).slice(0, MOST_SHOWN),
+    ...modelChoices({ onDisk, catalogue, machineGb }).slice(0, MOST_SHOWN),
     {
       name: TINY_MODEL_NAME,
       isOnDisk: true,
