@@ -1,5 +1,6 @@
 import { hex } from '../bytes.ts';
 import type { Receipt } from '../messages/provider.ts';
+import { settledLines, workLines } from './receipt-lines.ts';
 import { isSignedByP256 } from './signatures.ts';
 
 /**
@@ -26,27 +27,11 @@ export interface ProviderSignature {
   readonly signature: Uint8Array;
 }
 
-export function workText({
-  version,
-  job,
-  attempt,
-  build,
-  usage,
-  finish,
-  requestHash,
-  responseHash,
-}: WorkDone): Uint8Array {
-  const { promptTokens, cachedTokens, completionTokens } = usage;
-  return textOf([
-    `d-inference receipt ${version ?? 1}`,
-    `job ${job}`,
-    `attempt ${attempt}`,
-    `build ${build}`,
-    `tokens ${promptTokens} ${cachedTokens} ${completionTokens}`,
-    `finish ${finish}`,
-    `request ${hex(requestHash)}`,
-    `response ${hex(responseHash)}`,
-  ]);
+export function workText(work: WorkDone): Uint8Array {
+  const { requestHash, responseHash } = work;
+  return textOf(
+    workLines({ ...work, requestHash: hex(requestHash), responseHash: hex(responseHash) }),
+  );
 }
 
 /**
@@ -64,20 +49,15 @@ export function isSignedReceipt({ signature, signingKey, ...work }: Receipt): bo
 /** Returns the text that the coordinator signs. It includes the provider's text and signature. */
 export function settledText(
   work: WorkDone,
-  by: ProviderSignature,
-  { provider, model, prices, chargedMicroUsd, settledAt }: Settled,
+  { signingKey, signature }: ProviderSignature,
+  settled: Settled,
 ): Uint8Array {
-  const lines = textOf([
-    'd-inference settled receipt 1',
-    `provider ${provider}`,
-    `key ${hex(by.signingKey)}`,
-    `signature ${hex(by.signature)}`,
-    `model ${model}`,
-    `prices ${prices.input} ${prices.cacheRead} ${prices.output}`,
-    `charged ${chargedMicroUsd}`,
-    `at ${settledAt}`,
-  ]);
-  return Buffer.concat([workText(work), lines]);
+  const lines = settledLines({
+    ...settled,
+    signingKey: hex(signingKey),
+    signature: hex(signature),
+  });
+  return Buffer.concat([workText(work), textOf(lines)]);
 }
 
 export const textOf = (lines: readonly string[]): Uint8Array =>

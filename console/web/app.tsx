@@ -1,10 +1,16 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { ChatPage } from './pages/chat.tsx';
+import { EarningsPage } from './pages/earnings.tsx';
 import { KeysPage } from './pages/keys.tsx';
+import { LinkPage } from './pages/link.tsx';
+import { MachinesPage } from './pages/machines.tsx';
 import { ModelsPage } from './pages/models.tsx';
+import { MoneyPage } from './pages/money.tsx';
 import { NotFoundPage } from './pages/not-found.tsx';
 import { OverviewPage } from './pages/overview.tsx';
 import { QuickStartPage } from './pages/quick-start.tsx';
+import { RequestsPage } from './pages/requests.tsx';
+import { SetUpPage } from './pages/set-up.tsx';
 import { SignInPage } from './pages/sign-in.tsx';
 import { Failed } from './parts/loaded.tsx';
 import { type PageName, replacePath, usePageName } from './router.ts';
@@ -69,6 +75,18 @@ function Page({ place, session }: { place: PageName | undefined; session: Signed
       return <KeysPage />;
     case 'quickStart':
       return <QuickStartPage />;
+    case 'requests':
+      return <RequestsPage />;
+    case 'money':
+      return <MoneyPage />;
+    case 'machines':
+      return <MachinesPage />;
+    case 'setUp':
+      return <SetUpPage />;
+    case 'earnings':
+      return <EarningsPage />;
+    case 'link':
+      return <LinkPage />;
     case undefined:
       return <NotFoundPage />;
   }

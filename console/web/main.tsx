@@ -8,6 +8,7 @@ import './styles/shell.css';
 import './styles/controls.css';
 import './styles/tables.css';
 import './styles/pages.css';
+import './styles/records.css';
 import './styles/chat.css';
 
 applyTheme(storedTheme());

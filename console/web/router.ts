@@ -8,6 +8,12 @@ export const PATHS = {
   models: '/models',
   keys: '/keys',
   quickStart: '/quick-start',
+  requests: '/requests',
+  money: '/money',
+  machines: '/machines',
+  setUp: '/set-up',
+  earnings: '/earnings',
+  link: '/link',
 } as const;
 
 export type PageName = keyof typeof PATHS;

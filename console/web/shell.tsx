@@ -11,10 +11,14 @@ import { type SignedInPerson, signOut } from './state/session.ts';
 import { THEMES, type Theme, useTheme } from './state/theme.ts';
 import { t } from './texts.ts';
 
-type NavPlace = Exclude<PageName, 'signIn'>;
+type NavPlace = Exclude<PageName, 'signIn' | 'link'>;
 
 const GROUPS: readonly { readonly title: string; readonly places: readonly NavPlace[] }[] = [
-  { title: t.nav.use, places: ['overview', 'chat', 'models', 'keys', 'quickStart'] },
+  {
+    title: t.nav.use,
+    places: ['overview', 'chat', 'models', 'keys', 'quickStart', 'requests', 'money'],
+  },
+  { title: t.nav.serve, places: ['machines', 'setUp', 'earnings'] },
 ];
 
 interface ShellProps {

@@ -1,6 +1,6 @@
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { startFleet } from '#simulator';
+import { startMachineOf } from '../linked-machine.ts';
 import { type Person, startTestNetwork, type TestNetwork } from '../test-network.ts';
 
 let network: TestNetwork;
@@ -30,24 +30,6 @@ const poll = (device: string) =>
     device_code: device,
     client_id: 'test',
   });
-
-/** Starts a machine that `owner` has approved. */
-async function startMachineOf(owner: Person, name: string, arePrivate = false) {
-  const { device_code: device, user_code: code } = await start();
-  await owner.ask('POST', '/v1/device/approve', { user_code: code });
-  const token = (await poll(device)).json['access_token'] ?? '';
-  return startFleet({
-    coordinatorUrl: network.url,
-    token: async () => token,
-    count: 1,
-    natsServer: network.network.natsServer,
-    home: `${network.network.home}/${name}`,
-    leaves: 'own',
-    log: network.log,
-    profile: () => ({ chip: 'm4-max', tokenMs: 1, endless: true }),
-    arePrivate,
-  });
-}
 
 describe('a device that wants to be linked to an account', () => {
   test('waits, is told to slow down, is approved, and gets one token', async () => {
@@ -114,7 +96,7 @@ describe('a device that wants to be linked to an account', () => {
   });
 
   test('then serves its owner exclusively on request, free of charge, until the owner removes it', async () => {
-    const fleet = await startMachineOf(ann, 'own');
+    const fleet = await startMachineOf(network, ann, { name: 'own' });
     const [own] = fleet.providers;
     const { apiKey } = await network.createKey({ creditMicroUsd: 0, account: ann.account });
     const ask = (route = 'self') =>
@@ -180,7 +162,7 @@ describe('a device that wants to be linked to an account', () => {
 
 test('a private machine serves its owner, and no other caller, even one who names it', async () => {
   const bob = await network.person('bob');
-  await using fleet = await startMachineOf(bob, 'private', true);
+  await using fleet = await startMachineOf(network, bob, { name: 'private', arePrivate: true });
   const id = fleet.providers[0]?.id ?? '';
   const bobs = await network.createKey({ creditMicroUsd: 0, account: bob.account });
   const body = { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 5 };

@@ -1,5 +1,6 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { askToLink } from '../linked-machine.ts';
 import type { Person } from '../test-network.ts';
 import { type ConsoleUnderTest, noBrowser, startConsole } from './chromium.ts';
 
@@ -104,6 +105,8 @@ describe.skipIf(noBrowser !== undefined)(`the console (${noBrowser ?? 'Chromium'
     await page.getByText('first content after').waitFor();
     await page.getByText('simulated · identity').waitFor();
     expect(await page.locator('.evidence data').getAttribute('value')).toMatch(/^[1-9]\d*$/);
+    await page.getByText('Why this machine').click();
+    await page.getByText('Machines are compared by').waitFor();
     await page.getByRole('link', { name: 'Overview' }).click();
     await page.getByRole('cell', { name: 'sim-qwen-32b' }).waitFor();
     await page.getByRole('cell', { name: 'Console' }).first().waitFor();
@@ -169,6 +172,87 @@ describe.skipIf(noBrowser !== undefined)(`the console (${noBrowser ?? 'Chromium'
     await elsewhere.page.getByText('You are signed out').waitFor();
     await opened.page.getByRole('link', { name: 'API keys' }).click();
     await opened.page.getByText('Your session has ended').waitFor();
+  });
+
+  test('verifies a receipt in the browser, and refuses one that was changed', async () => {
+    const question = { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 3 };
+    const made = await ann.ask('POST', '/v1/keys', { name: 'receipts' });
+    const asked = { token: made.json.key, body: question };
+    await under.network.ask('POST', '/v1/chat/completions', asked);
+    await under.network.expectMoneyBalances();
+    await using opened = await under.signedInPage(ann);
+    const { page } = opened;
+    const showFirst = async () => {
+      await page.goto('/requests');
+      await page.getByLabel('Key').selectOption({ label: 'receipts' });
+      await page
+        .getByRole('button', { name: /just now|ago/ })
+        .first()
+        .click();
+    };
+    await showFirst();
+    const verify = button(page, 'Verify');
+    await verify.waitFor();
+    const calls: string[] = [];
+    page.on('request', (request) => calls.push(request.url()));
+    await verify.click();
+    await page.getByText('Both signatures are valid').waitFor();
+    expect(calls).toEqual([]);
+
+    await page.route('**/v1/receipts/*', async (route) => {
+      const response = await route.fetch();
+      const receipt = await response.json();
+      await route.fulfill({ response, json: { ...receipt, charged_micro_usd: 1_000_000 } });
+    });
+    await showFirst();
+    await verify.click();
+    await page.getByText('The signature of the network does not match').waitFor();
+    opened.expectNoFaults();
+  });
+
+  test('ticks the steps of a new machine without a reload', async () => {
+    await using opened = await under.signedInPage(ann);
+    const { page } = opened;
+    await page.goto('/set-up');
+    await page.getByText('Not linked yet').waitFor();
+    const asking = await askToLink(under.network);
+    await page.getByLabel('Code that the machine shows').fill(asking.userCode.toLowerCase());
+    await button(page, 'Approve').click();
+    await page.getByText('The machine is approved').waitFor();
+    await using _fleet = await asking.start({ name: 'garage' });
+    await page.getByText('Ready for requests').waitFor({ timeout: 60_000 });
+    await page.getByRole('link', { name: 'Show your machines' }).first().click();
+    await page.getByRole('heading', { name: 'Machines', exact: true }).waitFor();
+    opened.expectNoFaults();
+  });
+
+  test('denies a machine at the address that it names', async () => {
+    await using opened = await under.signedInPage(ann);
+    const { page } = opened;
+    const asking = await askToLink(under.network);
+    await page.goto(`/link?user_code=${asking.userCode}`);
+    await button(page, 'Deny').click();
+    await page.getByText('The machine was denied').waitFor();
+    await expect(asking.start({ name: 'denied' })).rejects.toThrow();
+    opened.expectNoFaults();
+  });
+
+  test('shows the statement with every entry, and saves it as CSV', async () => {
+    await using opened = await under.signedInPage(ann);
+    const { page } = opened;
+    await page.getByRole('link', { name: 'Money' }).click();
+    await page.getByRole('cell', { name: 'Credit', exact: true }).waitFor();
+    const { data } = (await ann.ask('GET', '/v1/statement')).json;
+    const shown = await page
+      .locator('tbody data')
+      .evaluateAll((cells) => cells.map((cell) => Number(cell.getAttribute('value'))));
+    expect(shown).toEqual(data.map((row: { amount_micro_usd: number }) => row.amount_micro_usd));
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      button(page, 'Export CSV').click(),
+    ]);
+    expect(download.suggestedFilename()).toBe('statement.csv');
+    opened.expectNoFaults();
   });
 
   test('follows the chosen theme over a reload', async () => {

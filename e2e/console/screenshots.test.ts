@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { setting } from '#bus-schemas/settings/settings.ts';
+import { startMachineOf } from '../linked-machine.ts';
 import { ROOT } from '../source-folders.ts';
 import type { Person } from '../test-network.ts';
 import { type ConsoleUnderTest, noBrowser, startConsole } from './chromium.ts';
@@ -29,6 +30,18 @@ const PAGES: readonly {
   { name: 'chat', path: '/chat', shows: 'first content after', prepare: askInChat },
   { name: 'models', path: '/models', shows: 'Context' },
   { name: 'quick-start', path: '/quick-start', shows: 'Run in a shell' },
+  { name: 'requests', path: '/requests', shows: 'Charged' },
+  {
+    name: 'request',
+    path: '/requests',
+    shows: 'Both signatures are valid',
+    prepare: verifyReceipt,
+  },
+  { name: 'money', path: '/money', shows: 'Credit' },
+  { name: 'machines', path: '/machines', shows: 'Earned today' },
+  { name: 'set-up', path: '/set-up', shows: 'Not linked yet' },
+  { name: 'earnings', path: '/earnings', shows: 'By source' },
+  { name: 'link', path: '/link?user_code=WDJB-MJHT', shows: 'Code that the machine shows' },
 ];
 
 async function askInChat(page: Page): Promise<void> {
@@ -36,18 +49,31 @@ async function askInChat(page: Page): Promise<void> {
   await page.getByRole('button', { name: 'Send' }).click();
 }
 
+async function verifyReceipt(page: Page): Promise<void> {
+  await page
+    .getByRole('button', { name: /just now|ago/ })
+    .first()
+    .click();
+  await page.getByRole('button', { name: 'Verify' }).click();
+}
+
 describe.skipIf(noBrowser !== undefined)(`every page (${noBrowser ?? 'Chromium'})`, () => {
   let under: ConsoleUnderTest;
   let ann: Person;
+  let studio: AsyncDisposable;
 
   beforeAll(async () => {
     under = await startConsole();
     ann = await under.network.person('ann');
     await under.network.credit(ann.account, 12_345_678);
     await fillAccount(ann);
+    studio = await startMachineOf(under.network, ann, { name: 'studio' });
     if (setting('DINF_WRITE_SCREENSHOTS')) await mkdir(FOLDER, { recursive: true });
   });
-  afterAll(() => under?.[Symbol.asyncDispose]());
+  afterAll(async () => {
+    await studio?.[Symbol.asyncDispose]();
+    await under?.[Symbol.asyncDispose]();
+  });
 
   async function fillAccount({ ask }: Person): Promise<void> {
     const made = await ask('POST', '/v1/keys', { name: 'laptop', monthly_limit_micro_usd: 20_000 });

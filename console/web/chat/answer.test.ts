@@ -50,6 +50,22 @@ test('an answer at its limit says so', () => {
   expect(read([cut, '[DONE]']).end).toEqual({ kind: 'length' });
 });
 
+test('the reasons for the machine are read from the headers', () => {
+  const routing = {
+    attempts: 2,
+    queued_ms: 3,
+    expected_first_content_ms: 40,
+    terms_ms: { prefill: 40 },
+  };
+  const headers = new Headers({ 'x-dinf-routing': JSON.stringify(routing) });
+  expect(servingOf(headers).choice).toEqual({
+    attempts: 2,
+    queuedMs: 3,
+    expectedMs: 40,
+    terms: { prefill: 40 },
+  });
+});
+
 test('the machine is read from the headers', () => {
   const headers = new Headers({ 'x-provider-id': 'P1', 'x-provider-simulated': 'true' });
   expect(servingOf(headers)).toMatchObject({ provider: 'P1', isSimulated: true, chip: undefined });

@@ -1,4 +1,4 @@
-import type { AnswerEnd, AnsweredBy, ChatAnswer } from './conversation.ts';
+import type { AnswerEnd, AnsweredBy, ChatAnswer, ChosenBecause } from './conversation.ts';
 
 /** One chunk of a streamed chat completion, as far as the page reads it. */
 interface Chunk {
@@ -70,6 +70,23 @@ export function servingOf(headers: Headers): AnsweredBy {
     chip: of('x-provider-chip'),
     level: of('x-provider-trust-level'),
     isSimulated: headers.get('x-provider-simulated') === 'true',
+    choice: choiceIn(headers.get('x-dinf-routing')),
+  };
+}
+
+function choiceIn(header: string | null): ChosenBecause | undefined {
+  if (header === null) return undefined;
+  const choice = JSON.parse(header) as {
+    attempts: number;
+    queued_ms: number;
+    expected_first_content_ms: number;
+    terms_ms: Record<string, number> | null;
+  };
+  return {
+    attempts: choice.attempts,
+    queuedMs: choice.queued_ms,
+    expectedMs: choice.expected_first_content_ms,
+    terms: choice.terms_ms ?? {},
   };
 }
 

@@ -36,6 +36,7 @@ export async function ask({ model, messages, signal, show }: Asked): Promise<Cha
         stream_options: { include_usage: true },
       },
       signal,
+      headers: { 'x-dinf-routing': 'on' },
     });
     grow({ ...answer, serving: servingOf(response.headers) });
     for await (const { data, name } of eventsOf(response))

@@ -43,6 +43,16 @@ export interface AnsweredBy {
   readonly chip: string | undefined;
   readonly level: string | undefined;
   readonly isSimulated: boolean;
+  readonly choice?: ChosenBecause | undefined;
+}
+
+/** Why routing chose the machine, from the header `x-dinf-routing`. */
+export interface ChosenBecause {
+  readonly attempts: number;
+  readonly queuedMs: number;
+  readonly expectedMs: number;
+  /** Parts of the expected time, in milliseconds, by their names. */
+  readonly terms: Readonly<Record<string, number>>;
 }
 
 /** Longest title of a conversation, in characters. */

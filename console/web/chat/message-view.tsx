@@ -2,7 +2,7 @@ import { groupedDigits } from '../format/numbers.ts';
 import { duration } from '../format/time.ts';
 import { Money } from '../parts/figures.tsx';
 import { t } from '../texts.ts';
-import type { AnsweredBy, ChatAnswer, ChatMessage } from './conversation.ts';
+import type { AnsweredBy, ChatAnswer, ChatMessage, ChosenBecause } from './conversation.ts';
 import { Markdown } from './markdown-view.tsx';
 
 export function MessageView({ message }: { message: ChatMessage }) {
@@ -31,6 +31,7 @@ function AnswerView({ answer }: { answer: ChatAnswer }) {
       {isRunning && isEmpty && <p class="quiet waiting">{t.chat.waiting}</p>}
       <EndNote answer={answer} />
       {!isRunning && <Evidence answer={answer} />}
+      {!isRunning && answer.serving?.choice && <Why choice={answer.serving.choice} />}
     </article>
   );
 }
@@ -66,6 +67,26 @@ function Evidence({ answer }: { answer: ChatAnswer }) {
       {firstContentMs !== undefined && <li>{t.chat.firstContent(duration(firstContentMs))}</li>}
       <MachineNote serving={serving} />
     </ul>
+  );
+}
+
+/** The reasons for the machine, one click away. */
+function Why({ choice: { attempts, queuedMs, expectedMs, terms } }: { choice: ChosenBecause }) {
+  const parts = Object.entries(terms).filter(([, ms]) => Math.round(ms) !== 0);
+  return (
+    <details class="why">
+      <summary>{t.chat.why}</summary>
+      {queuedMs >= 1 && <p>{t.chat.queued(duration(queuedMs))}</p>}
+      {attempts > 1 && <p>{t.chat.attempts(attempts)}</p>}
+      <p>{t.chat.whyText(duration(expectedMs))}</p>
+      <ul>
+        {parts.map(([name, ms]) => (
+          <li key={name}>
+            {name.replaceAll('_', ' ')}: {duration(ms)}
+          </li>
+        ))}
+      </ul>
+    </details>
   );
 }
 

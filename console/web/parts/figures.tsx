@@ -22,6 +22,16 @@ export function Ago({ at }: { at: string }) {
   );
 }
 
+/** A moment: the local time, with UTC as its title. */
+export function At({ time }: { time: string | number }) {
+  const at = typeof time === 'number' ? time : Date.parse(time);
+  return (
+    <time dateTime={new Date(at).toISOString()} title={utcTime(at)}>
+      {localTime(at)}
+    </time>
+  );
+}
+
 /** The state of a thing in a word, with a dot whose colour repeats it. */
 export type Tone = 'good' | 'notice' | 'bad' | 'quiet';
 export function Status({ tone, text }: { tone: Tone; text: string }) {

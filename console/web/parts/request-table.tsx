@@ -8,6 +8,8 @@ interface RequestTableProps {
   /** The keys of the account, for their names; undefined while they are not known. */
   readonly keys: readonly ApiKey[] | undefined;
   readonly caption: string;
+  /** Opens the details of a request; without it, the rows have none. */
+  readonly open?: (job: string) => void;
 }
 
 /** Beginning of the name under which requests of the console are counted. */
@@ -18,7 +20,7 @@ const TONES: Readonly<Record<UsageRow['outcome'], Tone>> = {
   void: 'quiet',
 };
 
-export function RequestTable({ rows, keys, caption }: RequestTableProps) {
+export function RequestTable({ rows, keys, caption, open }: RequestTableProps) {
   const nameOf = (id: string): string => {
     if (id.startsWith(CONSOLE_KEY)) return t.requests.consoleKey;
     const key = keys?.find((each) => each.id === id);
@@ -47,7 +49,14 @@ export function RequestTable({ rows, keys, caption }: RequestTableProps) {
           {rows.map((row) => (
             <tr key={row.job_id}>
               <td data-label={t.requests.time}>
-                <Ago at={row.at} />
+                {open ? (
+                  <button type="button" class="link" onClick={() => open(row.job_id)}>
+                    <Ago at={row.at} />
+                    <span class="visually-hidden">{t.requests.openRow(row.model)}</span>
+                  </button>
+                ) : (
+                  <Ago at={row.at} />
+                )}
               </td>
               <td data-label={t.requests.model}>{row.model}</td>
               <td data-label={t.requests.key}>{nameOf(row.key)}</td>

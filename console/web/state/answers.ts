@@ -22,8 +22,8 @@ export const useBalance = () => useResource('balance', () => call('GET /v1/balan
 export const useKeys = () =>
   useResource('keys', async () => (await call('GET /v1/keys')).data, MINUTE);
 
-export const useMachines = () =>
-  useResource('machines', async () => (await call('GET /v1/me/providers')).data, MINUTE);
+export const useMachines = (everyMs = MINUTE) =>
+  useResource('machines', async () => (await call('GET /v1/me/providers')).data, everyMs);
 
 export const useRecentRequests = (limit: number) =>
   useResource(
@@ -31,6 +31,48 @@ export const useRecentRequests = (limit: number) =>
     async () => (await call('GET /v1/usage', { query: { limit } })).data,
     MINUTE,
   );
+
+/** Rows of usage that a page of the list has. */
+const USAGE_ROWS = 50;
+
+export interface UsageFilter {
+  readonly model: string;
+  readonly key: string;
+  /** Beginning of the period, in milliseconds since 1970. */
+  readonly from: number | undefined;
+  /** The row after which this page begins. */
+  readonly after: string | undefined;
+}
+
+export const usageQuery = ({ model, key, from, after }: UsageFilter) => ({
+  ...(model && { model }),
+  ...(key && { key }),
+  ...(from !== undefined && { from: new Date(from).toISOString() }),
+  ...(after !== undefined && { after }),
+});
+
+export const useUsage = (filter: UsageFilter) =>
+  useResource(`usage/page/${JSON.stringify(filter)}`, () =>
+    call('GET /v1/usage', { query: { ...usageQuery(filter), limit: USAGE_ROWS } }),
+  );
+
+export const useStatement = (from: number, after: string | undefined) =>
+  useResource(`statement/${from}/${after ?? ''}`, () =>
+    call('GET /v1/statement', {
+      query: { from: new Date(from).toISOString(), limit: USAGE_ROWS, ...(after && { after }) },
+    }),
+  );
+
+/** Earnings by source since a time; each machine is a source. */
+export const useEarnings = (from: number) =>
+  useResource(
+    `earnings/${from}`,
+    () => call('GET /v1/earnings', { query: { from: new Date(from).toISOString() } }),
+    MINUTE,
+  );
+
+export const useWithdrawals = () =>
+  useResource('withdrawals', () => call('GET /v1/billing/withdrawals'));
 
 export interface OfferedModel {
   readonly model: ListedModel;

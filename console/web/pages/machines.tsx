@@ -1,0 +1,157 @@
+import { useState } from 'preact/hooks';
+import { call } from '../api/call.ts';
+import { groupedDigits } from '../format/numbers.ts';
+import { utcDay } from '../format/periods.ts';
+import { Confirm } from '../parts/dialog.tsx';
+import { Ago, Money, Status } from '../parts/figures.tsx';
+import { Empty, Loaded, reasonOf } from '../parts/loaded.tsx';
+import { PATHS } from '../router.ts';
+import { useAction } from '../state/action.ts';
+import { type OwnMachine, useEarnings, useMachines } from '../state/answers.ts';
+import { machineState } from '../state/machine-state.ts';
+import { invalidate } from '../state/resource.ts';
+import { knownValue } from '../state/resource-state.ts';
+import { t } from '../texts.ts';
+
+export function MachinesPage() {
+  const machines = useMachines();
+  const [removed, setRemoved] = useState<OwnMachine>();
+  return (
+    <>
+      <div class="page-head">
+        <h1>{t.machines.title}</h1>
+        <a class="button primary" href={PATHS.setUp}>
+          {t.machines.add}
+        </a>
+      </div>
+      <Loaded of={machines} lines={8}>
+        {(list) => {
+          const own = list.filter(({ revoked_at }) => revoked_at === null);
+          return own.length === 0 ? (
+            <Empty title={t.machines.emptyTitle} text={t.machines.empty}>
+              <a class="button primary" href={PATHS.setUp}>
+                {t.machines.add}
+              </a>
+            </Empty>
+          ) : (
+            <ul class="machines">
+              {own.map((machine) => (
+                <MachineCard
+                  key={machine.id}
+                  machine={machine}
+                  remove={() => setRemoved(machine)}
+                />
+              ))}
+            </ul>
+          );
+        }}
+      </Loaded>
+      {removed && <RemoveMachine machine={removed} close={() => setRemoved(undefined)} />}
+    </>
+  );
+}
+
+interface CardProps {
+  readonly machine: OwnMachine;
+  readonly remove: () => void;
+}
+
+function MachineCard({ machine, remove }: CardProps) {
+  const { name, chip, enrolled_at, trust, record, slots } = machine;
+  const { tone, text } = machineState(machine);
+  return (
+    <li class="card machine">
+      <div class="page-head">
+        <div>
+          <h2>{name}</h2>
+          <Status tone={tone} text={text} />
+        </div>
+        <button
+          type="button"
+          class="button small danger-text"
+          aria-label={t.keys.of(t.machines.remove, name)}
+          onClick={remove}
+        >
+          {t.machines.remove}
+        </button>
+      </div>
+      <dl class="facts">
+        <div>
+          <dt>{t.machines.earnedToday}</dt>
+          <dd>
+            <EarnedToday id={machine.id} />
+          </dd>
+        </div>
+        <div>
+          <dt>{t.machines.chip}</dt>
+          <dd>{chip ?? t.details.unknown}</dd>
+        </div>
+        <div>
+          <dt>{t.machines.trust}</dt>
+          <dd>
+            {t.machines.standings[trust.standing]} · {t.chat.levels[trust.level] ?? trust.level}
+          </dd>
+        </div>
+        <div>
+          <dt>{t.machines.linked}</dt>
+          <dd>
+            <Ago at={enrolled_at} />
+          </dd>
+        </div>
+        {record && (
+          <div>
+            <dt>{t.machines.record}</dt>
+            <dd>
+              {t.machines.answers(groupedDigits(record.completed), groupedDigits(record.failed))}
+            </dd>
+          </div>
+        )}
+      </dl>
+      {slots.length > 0 && <Slots slots={slots} />}
+    </li>
+  );
+}
+
+/** What the machine earned since midnight UTC; a machine without paid work is not in the list. */
+function EarnedToday({ id }: { id: string }) {
+  const earnings = knownValue(useEarnings(utcDay(Date.now())).state);
+  if (earnings === undefined) return <>{t.details.unknown}</>;
+  const own = earnings.data.filter(({ source }) => source === id);
+  return <Money micro={own.reduce((sum, { amount_micro_usd }) => sum + amount_micro_usd, 0)} />;
+}
+
+function Slots({ slots }: { slots: OwnMachine['slots'] }) {
+  return (
+    <details>
+      <summary>{t.machines.models(slots.length)}</summary>
+      <ul class="slots">
+        {slots.map(({ build, running, serves, because }) => (
+          <li key={build}>
+            <Status tone={serves ? 'good' : 'notice'} text={build} />
+            <span class="hint">{running > 0 ? t.machines.running(running) : because}</span>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
+function RemoveMachine({ machine, close }: { machine: OwnMachine; close: () => void }) {
+  const action = useAction();
+  const remove = async () => {
+    await call('DELETE /v1/me/providers/{id}', { path: { id: machine.id } });
+    invalidate('machines');
+    close();
+  };
+  return (
+    <Confirm
+      title={t.machines.removeTitle(machine.name)}
+      text={t.machines.removeText}
+      action={t.machines.removeAction}
+      isBusy={action.isBusy}
+      problem={action.failure && reasonOf(action.failure)}
+      confirm={() => action.run(remove)}
+      close={close}
+    />
+  );
+}
