@@ -4,6 +4,7 @@ import { localClock } from './format/time.ts';
 import { Confirm } from './parts/dialog.tsx';
 import { Icon } from './parts/icon.tsx';
 import { reasonOf } from './parts/loaded.tsx';
+import { SessionList } from './parts/session-list.tsx';
 import { PATHS, type PageName } from './router.ts';
 import { useAction } from './state/action.ts';
 import { type LiveState, useLiveEvents } from './state/live.ts';
@@ -95,6 +96,7 @@ function NavLink({ target, isCurrent }: { target: NavPlace; isCurrent: boolean }
 function Account({ session: { name, email, account } }: { session: SignedInPerson }) {
   const [theme, setTheme] = useTheme();
   const [asks, setAsks] = useState(false);
+  const [isListed, setListed] = useState(false);
   const action = useAction();
   const leave = (where: 'here' | 'everywhere') => action.run(() => signOut(where));
   return (
@@ -118,6 +120,9 @@ function Account({ session: { name, email, account } }: { session: SignedInPerso
         <button type="button" class="link" onClick={() => leave('here')}>
           {t.account.signOut}
         </button>
+        <button type="button" class="link" onClick={() => setListed(true)}>
+          {t.account.sessions}
+        </button>
         <button type="button" class="link" onClick={() => setAsks(true)}>
           {t.account.signOutEverywhere}
         </button>
@@ -127,6 +132,7 @@ function Account({ session: { name, email, account } }: { session: SignedInPerso
           {reasonOf(action.failure)}
         </p>
       )}
+      {isListed && <SessionList close={() => setListed(false)} />}
       {asks && (
         <Confirm
           title={t.account.signOutEverywhere}

@@ -12,7 +12,7 @@ const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome'];
 const program = PROGRAMS.map(pathOf).find((path) => path !== undefined);
 
 /** Routes that a network may lack: an installer, and events, without which pages poll. */
-const OPTIONAL_ROUTES = ['/install.sh', '/console/events'];
+const OPTIONAL_ROUTES = ['/install.sh', '/console/events', '/console/oidc'];
 
 /** Why the tests of this file's users cannot run; undefined if they can. */
 export const noBrowser =

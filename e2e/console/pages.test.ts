@@ -255,6 +255,21 @@ describe.skipIf(noBrowser !== undefined)(`the console (${noBrowser ?? 'Chromium'
     opened.expectNoFaults();
   });
 
+  test('lists the sessions, and ends another one', async () => {
+    const carl = await under.network.person('carl');
+    await using elsewhere = await under.signedInPage(carl);
+    await using opened = await under.signedInPage(carl);
+    const { page } = opened;
+    await button(page, 'Sessions').click();
+    await page.getByText('This browser').waitFor();
+    expect(await opened.accessibilityFaults()).toEqual([]);
+    await button(page, /^End the session of Chrome on/).click();
+    await button(page, /^End the session of/).waitFor({ state: 'detached' });
+    opened.expectNoFaults();
+    await elsewhere.page.getByRole('link', { name: 'API keys' }).click();
+    await elsewhere.page.getByText('Your session has ended').waitFor();
+  });
+
   test('follows the chosen theme over a reload', async () => {
     await using opened = await under.signedInPage(ann, { colorScheme: 'light' });
     const { page } = opened;

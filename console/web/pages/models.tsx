@@ -77,6 +77,9 @@ function ModelTable({ found }: { found: readonly OfferedModel[] }) {
             <th scope="col" class="right">
               {t.models.context}
             </th>
+            <th scope="col" class="right" title={t.models.speedTitle}>
+              {t.models.speed}
+            </th>
             <th scope="col" class="right" title={t.models.perMillion}>
               {t.models.priceIn}
             </th>
@@ -102,7 +105,11 @@ function ModelTable({ found }: { found: readonly OfferedModel[] }) {
   );
 }
 
-function ModelRow({ offered: { model, aliases, price, capacity } }: { offered: OfferedModel }) {
+function ModelRow({
+  offered: { model, aliases, price, capacity, tokensPerSecond },
+}: {
+  offered: OfferedModel;
+}) {
   return (
     <tr>
       <td data-label={t.models.name}>
@@ -118,6 +125,11 @@ function ModelRow({ offered: { model, aliases, price, capacity } }: { offered: O
         title={t.models.tokens(groupedDigits(model.context_length))}
       >
         {tokens(model.context_length)}
+      </td>
+      <td data-label={t.models.speed} class="right number">
+        {tokensPerSecond
+          ? t.models.tokensPerSecond(groupedDigits(Math.round(tokensPerSecond)))
+          : t.models.noSpeed}
       </td>
       <PriceCells price={price} />
       <td class="row-actions">

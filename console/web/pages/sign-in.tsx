@@ -1,15 +1,38 @@
 import { useEffect, useState } from 'preact/hooks';
+import { send } from '../api/call.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Field } from '../parts/field.tsx';
 import { reasonOf } from '../parts/loaded.tsx';
 import { PATHS, replacePath } from '../router.ts';
 import { useAction } from '../state/action.ts';
+import { useResource } from '../state/resource.ts';
+import { knownValue } from '../state/resource-state.ts';
 import { type SessionState, signInWith } from '../state/session.ts';
 import { t } from '../texts.ts';
 
 /** The code of a sign-in link. It stands behind `#`, so that no server and no log gets it. */
 const codeIn = (hash: string): string | undefined =>
   new URLSearchParams(hash.slice(1)).get('code') ?? undefined;
+
+/** The code of the error with which the issuer of identities sent the browser back. */
+const inFragment = (name: string): string | undefined =>
+  new URLSearchParams(location.hash.slice(1)).get(name) ?? undefined;
+
+/** The way to the issuer, on networks that have one. It returns to the page that was asked for. */
+function IssuerLink() {
+  const issuer = useResource('issuer', async () => {
+    const response = await send({ method: 'GET', path: '/console/oidc' });
+    return ((await response.json()) as { is_configured: boolean }).is_configured;
+  });
+  if (knownValue(issuer.state) !== true) return null;
+  const { pathname, search } = location;
+  const back = pathname === PATHS.signIn ? PATHS.overview : pathname + search;
+  return (
+    <a class="button primary" href={`/console/oidc/start?return=${encodeURIComponent(back)}`}>
+      {t.signIn.withAccount}
+    </a>
+  );
+}
 
 export function SignInPage({ state }: { state: SessionState }) {
   const action = useAction();
@@ -30,7 +53,8 @@ export function SignInPage({ state }: { state: SessionState }) {
   useEffect(() => {
     if (linkCode === undefined && state.phase === 'signed-in') leaveSignIn();
   }, [state.phase]);
-  const problem = action.failure && reasonOf(action.failure);
+  const [refusal] = useState(() => inFragment('error'));
+  const problem = action.failure ? reasonOf(action.failure) : refusal && t.signIn.refused(refusal);
   return (
     <main class="alone">
       <span class="brand-mark large" aria-hidden="true" />
@@ -41,6 +65,7 @@ export function SignInPage({ state }: { state: SessionState }) {
           {problem}
         </p>
       )}
+      <IssuerLink />
       <section class="panel">
         <h2>{t.signIn.howTitle}</h2>
         <p>{t.signIn.how}</p>

@@ -1,4 +1,5 @@
 import { call } from '../api/call.ts';
+import { ApiFailure } from '../api/failure.ts';
 import type { Routes } from '../api/routes.ts';
 import { useResource } from './resource.ts';
 
@@ -80,16 +81,19 @@ export interface OfferedModel {
   readonly aliases: readonly string[];
   readonly price: ListedPrice | undefined;
   readonly capacity: ModelCapacity | undefined;
+  /** Average speed of one answer, in tokens a second; undefined if none was given lately. */
+  readonly tokensPerSecond: number | undefined;
 }
 
 /** The models with their prices and the machines that could serve them now. */
 export const useModels = () => useResource('models', offeredModels, MINUTE);
 
 async function offeredModels(): Promise<OfferedModel[]> {
-  const [models, prices, capacities] = await Promise.all([
+  const [models, prices, capacities, speedOf] = await Promise.all([
     call('GET /v1/models/catalog'),
     call('GET /v1/pricing'),
     call('GET /v1/models/capacity'),
+    speeds(),
   ]);
   const named = models.data.filter((model) => model.alias_of === null);
   return named.map((model) => ({
@@ -97,5 +101,18 @@ async function offeredModels(): Promise<OfferedModel[]> {
     aliases: models.data.filter((other) => other.alias_of === model.id).map(({ id }) => id),
     price: prices.data.find((price) => price.model === model.id),
     capacity: capacities.data.find((capacity) => capacity.id === model.id),
+    tokensPerSecond: speedOf.get(model.id),
   }));
+}
+
+/** Speeds by model. The models are shown without them while the statistics are away. */
+async function speeds(): Promise<ReadonlyMap<string, number>> {
+  try {
+    const { models } = await call('GET /v1/stats');
+    return new Map(models.map((each) => [each.model, each.tokens_per_second]));
+  } catch (error) {
+    if (!(error instanceof ApiFailure)) throw error;
+    console.warn('the speeds of models cannot be read', error);
+    return new Map();
+  }
 }
