@@ -11,8 +11,8 @@ import { type Person, startTestNetwork, type TestNetwork } from '../test-network
 const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome'];
 const program = PROGRAMS.map(pathOf).find((path) => path !== undefined);
 
-/** Routes that a network may lack: an installer, and events, without which pages poll. */
-const OPTIONAL_ROUTES = ['/install.sh', '/console/events', '/console/oidc'];
+/** The pages ask whether the network has an installer, and work without one. */
+const OPTIONAL_ROUTE = '/install.sh';
 
 /** Why the tests of this file's users cannot run; undefined if they can. */
 export const noBrowser =
@@ -67,7 +67,7 @@ export class ConsolePage implements AsyncDisposable {
     page.on('pageerror', (error) => this.#faults.push(String(error)));
     page.on('console', (message) => {
       const { url } = message.location();
-      if (OPTIONAL_ROUTES.some((route) => url.endsWith(route))) return;
+      if (url.endsWith(OPTIONAL_ROUTE)) return;
       if (message.type() === 'error' || /Content Security Policy/.test(message.text()))
         this.#faults.push(`${message.text()} ${url}`);
     });

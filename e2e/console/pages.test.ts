@@ -50,6 +50,30 @@ describe.skipIf(noBrowser !== undefined)(`the console (${noBrowser ?? 'Chromium'
     opened.expectNoFaults([401]);
   });
 
+  test('signs in at the issuer, and returns to the page that was asked for', async () => {
+    const { issuer } = under.network.network;
+    await using opened = await under.openPage();
+    const { page } = opened;
+    await page.goto('/models');
+    await page.getByRole('link', { name: 'Continue with your account' }).click();
+    await page.locator('input[name=name]').fill('dora');
+    await page.locator('input[name=password]').fill(issuer?.secret ?? '');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Models', exact: true }).waitFor();
+    opened.expectNoFaults([401]);
+    await page.goto('/sign-in#error=signed_out');
+    await page.getByRole('heading', { name: 'Overview' }).waitFor();
+  });
+
+  test('changes without a reload when something happens elsewhere', async () => {
+    const emil = await under.network.person('emil');
+    await using opened = await under.signedInPage(emil);
+    await opened.page.getByText('$0.00').first().waitFor();
+    await under.network.credit(emil.account, 7 * DOLLAR);
+    await opened.page.getByText('$7.00').first().waitFor();
+    opened.expectNoFaults();
+  });
+
   test('creates a key, shows its secret once, and revokes it', async () => {
     await using opened = await under.signedInPage(ann);
     const { page } = opened;

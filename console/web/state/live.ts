@@ -10,9 +10,9 @@ const MAX_PAUSE_MS = 30_000;
 
 /** Answers of the API that each kind of event changes, by the beginning of their names. */
 const CHANGES: Readonly<Record<string, readonly string[]>> = {
-  job: ['account', 'balance', 'usage', 'keys'],
-  earned: ['account', 'balance', 'machines', 'earnings'],
-  balance: ['account', 'balance'],
+  job: ['account', 'balance', 'usage', 'keys', 'statement'],
+  earned: ['account', 'balance', 'machines', 'earnings', 'statement'],
+  balance: ['account', 'balance', 'statement', 'withdrawals'],
   key: ['keys'],
   machine: ['machines'],
   // Events may be missing, so every answer is read again.
