@@ -102,7 +102,7 @@ function Account({ session: { name, email, account } }: { session: SignedInPerso
   return (
     <section class="account" aria-label={t.account.menu}>
       <p class="account-name">{name}</p>
-      <p class="account-id">{email ?? account}</p>
+      <p class="account-id">{email === undefined || email === name ? account : email}</p>
       <label class="theme">
         {t.account.theme}
         <select
