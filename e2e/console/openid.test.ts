@@ -70,7 +70,8 @@ describe('a person who signs in at the issuer', () => {
 
   test.each([
     ['/link?user_code=WDJB-MJHT', '/link?user_code=WDJB-MJHT'],
-    ['/machines/AB', '/'],
+    ['/machines/AB', '/machines/AB'],
+    ['/console/oidc/start', '/'],
     ['/keys', '/keys'],
     ['//evil.example', '/'],
     ['/\\evil.example', '/'],

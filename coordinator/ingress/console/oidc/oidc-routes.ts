@@ -22,8 +22,11 @@ const CALLBACK = '/console/oidc/callback';
 const MAX_CODE = 2_048;
 /** Time that a person has to sign in at the issuer, in milliseconds. */
 const PENDING_MS = 600_000;
-/** Paths of the console to which a person may return; the second character is no slash. */
-const RETURN_PATH = /^\/(?:[a-z][a-z0-9/-]*)?(?:\?user_code=[A-Z]{4}-[A-Z]{4})?$/;
+/**
+ * Paths of the console to which a person may return. The second character is a letter, because a
+ * browser takes `//name` for an address of another host.
+ */
+const RETURN_PATH = /^\/(?!console\/|v1\/)(?:[a-z][\w/-]*)?(?:\?user_code=[A-Z]{4}-[A-Z]{4})?$/;
 
 export interface OidcRoutesDeps {
   readonly api: Api;
