@@ -25,7 +25,7 @@ const READERS = [
   'packaging/containers/health.mjs',
 ];
 /** They copy variables to a child process. */
-const COPIERS = ['cli/provider/service-commands.ts'];
+const COPIERS = ['cli/provider/launch-service.ts'];
 const SETTINGS_FOLDER = 'bus-schemas/settings/';
 
 const LITERAL_READ =
