@@ -92,6 +92,7 @@ export * from './messages/demand.ts';
 export * from './messages/events.ts';
 export { type GateName, gates } from './messages/gates.ts';
 export * from './messages/inference.ts';
+export * from './messages/machine-faults.ts';
 export * from './messages/orders.ts';
 export {
   attemptOutcome,

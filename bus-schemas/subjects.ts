@@ -6,7 +6,7 @@
  * `down.…`, so that it cannot name another provider.
  */
 
-export type UpKind = 'hello' | 'beat' | 'capacity' | 'trust' | 'receipt';
+export type UpKind = 'hello' | 'beat' | 'capacity' | 'trust' | 'receipt' | 'faults';
 export type DownKind =
   | 'job'
   | 'flow'
@@ -75,6 +75,7 @@ export const events = {
   accountsBatchChanged: 'evt.accounts.batch-changed',
   catalogChanged: 'evt.catalog.changed',
   telemetryViolation: 'evt.telemetry.violation',
+  telemetryFaults: 'evt.telemetry.faults',
 } as const;
 
 export const everyEvent = 'evt.>';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { type Conditions, services } from '#bus-schemas';
+import { type Conditions, events, FaultsReported, services } from '#bus-schemas';
 import { readStream } from './read-stream.ts';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
 
@@ -110,4 +110,29 @@ test('the reasons of a choice name the disadvantage of a warm machine', async ()
   const { terms_ms: terms } = JSON.parse(headers.get('x-dinf-routing') ?? '{}');
   expect(terms.heat).toBeGreaterThan(0);
   expect(terms.memory).toBeCloseTo(terms.heat / 2, 0);
+});
+
+test('a fault that a machine counts is a fact of the network within a minute', async () => {
+  const { bus } = network.network.coordinator;
+  const facts: FaultsReported[] = [];
+  const subscription = bus.subscribe({
+    subject: events.telemetryFaults,
+    kind: FaultsReported,
+    handle: (fact) => void facts.push(fact),
+  });
+  await bus.connection.flush();
+  const [machine] = network.providers;
+  machine?.agent.note('thermal');
+  await vi.waitFor(
+    () =>
+      expect(facts).toMatchObject([
+        {
+          provider: machine?.id,
+          engine: 'simulated',
+          faults: [{ fault: 'thermal', times: 1 }],
+        },
+      ]),
+    { timeout: 20_000 },
+  );
+  subscription.unsubscribe();
 });

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
-import type { Conditions } from '#bus-schemas';
+import type { Conditions, MachineFault } from '#bus-schemas';
 import { type MetricsAddress, offerMetrics } from '#observability';
 import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
 import { type AgentObserver, startAgent } from './agent/agent.ts';
@@ -43,6 +43,8 @@ export interface Daemon extends AsyncDisposable {
   setDraining(draining: boolean, reason?: ClosureReason): void;
   /** Announces the state of the computer. */
   setConditions(conditions: Conditions): void;
+  /** Counts a fault, which is reported to the operator within a minute. */
+  note(fault: MachineFault): void;
   /** Accepts only this share of the usual number of requests at the same time. */
   setStreamShare(share: number): void;
   /** Accepts no new jobs and waits until the running ones have ended, `timeoutMs` at most. */
@@ -123,6 +125,7 @@ export async function startDaemon({
     setDraining: agent.setDraining,
     setConditions: agent.setConditions,
     setStreamShare: agent.setStreamShare,
+    note: agent.note,
     drain: (timeoutMs) => agent.drain(timeoutMs),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };

@@ -147,6 +147,7 @@ async function provide({
     setDraining: daemon.setDraining,
     setConditions: daemon.setConditions,
     setStreamShare: daemon.setStreamShare,
+    note: daemon.note,
   });
   // The first pulse comes before this report: it says whether the machine is closed from the start.
   using _reports = channel.serve({ daemon, engine, door: opened.door });

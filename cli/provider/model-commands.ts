@@ -1,7 +1,9 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { Fit } from '#provider/downloads/fit.ts';
 import { addImportCommand } from './import-command.ts';
+import { homeOption } from './serve-options.ts';
 
 /** Adds the commands for the models on this machine, which are in the cache of Hugging Face. */
 export function addOwnModelCommands(provider: Command): void {
@@ -24,6 +26,7 @@ export function addOwnModelCommands(provider: Command): void {
     .argument('<name>', 'a repository, for example mlx-community/Qwen3-4B-4bit')
     .option('--revision <name>', 'a branch or a commit', 'main')
     .option('--force', 'download a model that this machine cannot run')
+    .addOption(homeOption())
     .description('download a model; an interrupted download is continued')
     .action(pull);
   addImportCommand(models);
@@ -89,7 +92,11 @@ async function pull(name: string, options: { revision: string; force?: boolean }
 /** Downloads a model, and shows how far it is. */
 export async function pullWithProgress(
   name: string,
-  { revision = 'main', force = false }: { revision?: string; force?: boolean } = {},
+  {
+    revision = 'main',
+    force = false,
+    home,
+  }: { revision?: string; force?: boolean; home?: string } = {},
 ): Promise<void> {
   await checkName(name);
   const { HubApi } = await import('#provider/downloads/hub-api.ts');
@@ -109,13 +116,22 @@ export async function pullWithProgress(
       onProgress: (progress) => line.show(progress),
     });
   } catch (error) {
-    if (!stopped.signal.aborted) throw error;
+    if (!stopped.signal.aborted) {
+      if (home !== undefined) await noteFailure(home);
+      throw error;
+    }
     throw new CommandError(
       EXIT.failure,
       'Interrupted. The same command continues the download where it stopped.',
     );
   }
   line.print(`${name} is complete.`);
+}
+
+/** The service counts the failure for the operator, if one runs. */
+async function noteFailure(home: string): Promise<void> {
+  const { ControlClient } = await import('#provider/service/control-client.ts');
+  await new ControlClient(resolve(home)).note('download_failed').catch(() => undefined);
 }
 
 async function list(): Promise<void> {

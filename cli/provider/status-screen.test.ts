@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { idleSummary, usedMemory } from './status-screen.ts';
+import { idleSummary, reportedSummary, usedMemory } from './status-screen.ts';
 
 const NOW = Date.parse('2026-11-27T12:30:00Z');
 const hour = (hoursAgo: number, code: string, text: string) => ({
@@ -37,4 +37,13 @@ test('the used memory is that of the models that are or will be in memory', () =
   ];
   expect(usedMemory({ models, memory_bytes: 4e9 })).toBe('3.0 GB of 4.0 GB for models are used');
   expect(usedMemory({ models })).toBeUndefined();
+});
+
+test('the owner sees which faults were reported to the operator, and when', () => {
+  const last_at = new Date(NOW - 3 * 60_000).toISOString();
+  const reported = { last_at, times: { thermal: 2, download_failed: 1 } };
+  expect(reportedSummary({ reported }, NOW)).toBe(
+    '2 × thermal, 1 × download_failed to the operator since the start, the last 3 min ago',
+  );
+  expect(reportedSummary({}, NOW)).toBeUndefined();
 });

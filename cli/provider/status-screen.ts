@@ -5,7 +5,7 @@ import type { State } from '#provider/service/control-api.ts';
 import { ControlClient } from '#provider/service/control-client.ts';
 import { earnedInAll } from '#provider/service/earned-sums.ts';
 import { logPath } from '#provider/service/log-file.ts';
-import { ago, span } from '#provider/service/sentence.ts';
+import { ago, reportedText, span } from '#provider/service/sentence.ts';
 import { usd } from '../printed-values.ts';
 
 interface StatusOptions {
@@ -85,6 +85,16 @@ const HOUR_MS = 3_600_000;
 const SUMMED_HOURS = 24;
 const SHOWN_REASONS = 2;
 
+/** The faults that the machine has reported to the operator. */
+export function reportedSummary(
+  { reported }: Pick<State, 'reported'>,
+  now: number,
+): string | undefined {
+  if (reported === undefined) return undefined;
+  const { times, last_at } = reported;
+  return `${reportedText(times)} to the operator since the start, the last ${ago(now - Date.parse(last_at))}`;
+}
+
 /** The hours of the last day without an answer, and their most frequent reasons. */
 export function idleSummary(
   { idle_hours: all = [] }: Pick<State, 'idle_hours'>,
@@ -140,6 +150,8 @@ function screenOf(
   ]);
   for (const { text } of state.notes ?? []) rows.push(['note', text]);
   if (state.update !== undefined) rows.push(['update', state.update]);
+  const reported = reportedSummary(state, now);
+  if (reported !== undefined) rows.push(['reported', reported]);
   const idle = idleSummary(state, now);
   if (idle !== undefined) rows.push(['idle', idle]);
   rows.push(['earned', earned], ['log', logPath(home)]);

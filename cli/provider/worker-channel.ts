@@ -3,6 +3,7 @@ import type { Daemon } from '#provider/daemon.ts';
 import type { Engine } from '#provider/engine/engine.ts';
 import type { Door } from '#provider/guest/door.ts';
 import { lineOf } from '#provider/service/event-log.ts';
+import { reportedText } from '#provider/service/sentence.ts';
 import { WORKER_READY } from '#provider/service/supervisor.ts';
 import { isWorkerOrder, type WorkerReport } from '#provider/service/worker-report.ts';
 
@@ -27,6 +28,13 @@ export class WorkerChannel {
 
   readonly observer: AgentObserver = {
     demanded: ({ builds }) => this.report({ t: 'demand', builds }),
+    reported: (faults) => {
+      if (this.#isSupervised) this.report({ t: 'reported', faults });
+      else
+        console.log(
+          `reported to the operator: ${reportedText(Object.fromEntries(faults.map(({ fault, times }) => [fault, times])))}`,
+        );
+    },
     judged: ({ standing, level, fault }) =>
       this.report({ t: 'trust', standing, level, ...(fault !== undefined && { fault }) }),
     answered: ({ build, finish, usage }, durationMs) => {
@@ -67,6 +75,7 @@ export class WorkerChannel {
     const receive = (order: unknown) => {
       if (!isWorkerOrder(order)) return;
       if (order.t === 'switch') engine.switchTo?.(order.build);
+      else if (order.t === 'note') daemon.note(order.fault);
       else door.setPaused(order.t === 'pause');
     };
     process.on('message', receive);

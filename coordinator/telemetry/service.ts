@@ -7,6 +7,7 @@ import { FactMarker } from '#coordinator/fact-markers/fact-marker.ts';
 import { counter, histogram } from '#observability';
 import { FactReader } from './fact-reader.ts';
 import { type Fact, factOf } from './facts.ts';
+import { receiveFaultReports } from './fault-reports.ts';
 import { addGenerations, forgetOld, generationOf, readStats } from './generations.ts';
 import { LabelValues } from './label-values.ts';
 import { RecentLosses } from './lost-facts.ts';
@@ -30,6 +31,8 @@ export async function startTelemetry({
   const tokens = counter(metrics, 'dinf_delivered_tokens_total');
   const attempts = counter(metrics, 'dinf_attempts_failed_total');
   const violations = counter(metrics, 'dinf_violations_total');
+  const faults = counter(metrics, 'dinf_machine_faults_total');
+  const rejected = counter(metrics, 'dinf_telemetry_rejected_reports_total');
   const firstContent = histogram(metrics, 'dinf_first_content_seconds');
   const lost = counter(metrics, 'dinf_telemetry_facts_lost_total');
 
@@ -51,6 +54,9 @@ export async function startTelemetry({
         return attempts.inc({ failure: fact.value.failure });
       case 'violation':
         return violations.inc({ violation: fact.value.violation });
+      case 'faults':
+        for (const { fault, times } of fact.value.faults) faults.inc({ kind: fault }, times);
+        return;
     }
   };
   const storeEnded = async (facts: readonly Fact[]): Promise<void> => {
@@ -80,6 +86,8 @@ export async function startTelemetry({
   await using stack = new AsyncDisposableStack();
   stack.use(reader(consumers.telemetryJobs));
   stack.use(reader(consumers.telemetryViolations));
+  const reports = receiveFaultReports({ bus, rejected, now });
+  stack.defer(() => reports.unsubscribe());
   stack.use(
     new FactMarker({
       bus,

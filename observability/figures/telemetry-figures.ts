@@ -1,4 +1,4 @@
-import { ATTEMPT_FAILURES, eventStreams, VIOLATIONS } from '#bus-schemas';
+import { ATTEMPT_FAILURES, eventStreams, MACHINE_FAULTS, VIOLATIONS } from '#bus-schemas';
 import type { FigureTable } from '../metric.ts';
 
 const FIRST_CONTENT_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -37,6 +37,18 @@ export const telemetryFigures = {
     help: 'Protocol violations by providers',
     labels: ['violation'],
     begins: VIOLATIONS,
+  },
+  dinf_machine_faults_total: {
+    part: 'telemetry',
+    type: 'counter',
+    help: 'Faults that machines reported of themselves',
+    labels: ['kind'],
+    begins: MACHINE_FAULTS,
+  },
+  dinf_telemetry_rejected_reports_total: {
+    part: 'telemetry',
+    type: 'counter',
+    help: 'Reports of machines that were too large, too many or not readable',
   },
   dinf_telemetry_facts_lost_total: {
     part: 'telemetry',

@@ -6,7 +6,9 @@ import {
   type Announcement,
   Cancel,
   Capacity,
+  type CountedFaults,
   connectToServer,
+  FaultReport,
   Flow,
   FrameContent,
   Hello,
@@ -56,6 +58,8 @@ let engine: SimulatedEngine;
 let agent: Agent;
 let agentConnection: NatsConnection;
 const received: { subject: string; data: Uint8Array }[] = [];
+/** The reports of faults that the owner saw. */
+const reported: CountedFaults[] = [];
 
 beforeAll(async () => {
   hub = await startNatsHub({
@@ -79,6 +83,12 @@ beforeAll(async () => {
     engine,
     identity,
     log: pino({ level: 'silent' }),
+    observer: {
+      judged: () => undefined,
+      answered: () => undefined,
+      demanded: () => undefined,
+      reported: (faults) => void reported.push(faults),
+    },
   });
 });
 afterAll(async () => {
@@ -396,4 +406,10 @@ test('messages that cannot be decoded or have an unknown subject do not stop the
   const job = await makeJob();
   sendDown(JobOrder, 'job', job.order);
   await endOf(job);
+  // The messages of four subjects were unreadable, three of each; unknown subjects are ignored.
+  await vi.waitFor(() => {
+    const faults = receivedOn(FaultReport, 'up.faults').flatMap((report) => report.faults);
+    expect(faults[0]?.fault).toBe('protocol_error');
+    expect(reported.at(-1)).toEqual(receivedOn(FaultReport, 'up.faults').at(-1)?.faults);
+  });
 });

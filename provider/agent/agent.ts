@@ -6,11 +6,14 @@ import {
   Challenge,
   CodecError,
   type Conditions,
+  type CountedFaults,
   DemandReport,
+  FaultReport,
   Flow,
   JobOrder,
   Judgement,
   Load,
+  type MachineFault,
   type MessageKind,
   Out,
   providerSubjects,
@@ -25,6 +28,7 @@ import { errorPlace } from '../error-place.ts';
 import type { ClosureReason } from '../reasons.ts';
 import { Announcer } from './announcer.ts';
 import { Attester, type Identity } from './attester.ts';
+import { FaultReporter, faultKinds } from './fault-reporter.ts';
 import { JobDesk, type JobDeskOptions } from './job-desk.ts';
 import { limitedSlots } from './limited-slots.ts';
 import { ReceiptKeeper } from './receipts.ts';
@@ -52,6 +56,8 @@ export interface AgentObserver {
   answered(receipt: Receipt, durationMs: number): void;
   /** The router's report on the requests of the last minute. */
   demanded(report: DemandReport): void;
+  /** The machine has reported these faults to the operator. */
+  reported(faults: CountedFaults): void;
 }
 
 export interface Agent extends AsyncDisposable {
@@ -65,6 +71,8 @@ export interface Agent extends AsyncDisposable {
   setConditions(conditions: Conditions): void;
   /** Accepts and announces only this share of the usual number of requests at the same time. */
   setStreamShare(share: number): void;
+  /** Counts a fault, which is reported to the operator within a minute. */
+  note(fault: MachineFault): void;
   /** Makes a new sealing key, which replaces the current one as soon as the network trusts it. */
   rotateKeys(): Promise<void>;
   /** Accepts no new jobs and waits until the running ones have ended, `timeoutMs` at most. */
@@ -103,6 +111,17 @@ export async function startAgent({
       log,
     }),
   );
+  const reporter = new FaultReporter((counted) => {
+    const report = { agentVersion: AGENT_VERSION, engine: engine.name, faults: counted };
+    publish(providerSubjects.up('faults'), FaultReport.encode(report));
+    observer?.reported(counted);
+  });
+  let fault = engine.fault;
+  engine.onChange(() => {
+    if (engine.fault !== undefined && engine.fault !== fault)
+      reporter.note(faultKinds[engine.fault]);
+    fault = engine.fault;
+  });
   let streamShare = 1;
   const slots = () => limitedSlots(engine.slots(), streamShare);
   const desk = new JobDesk({
@@ -191,11 +210,13 @@ export async function startAgent({
     receipts.tick(clock());
     attester.tick();
     keys.tick(() => attester.ask());
+    reporter.tick(clock());
   }, TICK_MS);
   stack.defer(() => clearInterval(ticker));
   const subscription = connection.subscribe(providerSubjects.everyDown, {
     callback: (error, message) => {
-      if (!error) dispatch(handlers, message, log);
+      if (!error)
+        dispatch(handlers, message, { log, onUnreadable: () => reporter.note('protocol_error') });
     },
   });
   stack.defer(() => subscription.unsubscribe());
@@ -219,6 +240,7 @@ export async function startAgent({
       streamShare = share;
       announcer.changed();
     },
+    note: (noted) => reporter.note(noted),
     rotateKeys: async () => {
       await keys.rotate();
       attester.ask();
@@ -265,21 +287,27 @@ function reader<T>(
  * Passes a message to its handler. Messages of an unknown subject, which a newer coordinator may
  * send, are ignored.
  */
-function dispatch(handlers: Record<string, Reader>, message: Msg, log: Logger): void {
+function dispatch(
+  handlers: Record<string, Reader>,
+  message: Msg,
+  { log, onUnreadable }: { log: Logger; onUnreadable: () => void },
+): void {
   try {
     handlers[message.subject]?.(message);
   } catch (error) {
-    if (error instanceof CodecError)
+    if (error instanceof CodecError) {
+      onUnreadable();
       log.warn(
         { subject: message.subject, code: error.code },
         'a message of the coordinator that cannot be decoded was dropped',
       );
+      return;
+    }
     // The exception must not leave this callback: it would end the connection, and one hostile
     // message would thereby end all jobs of this machine.
-    else
-      log.error(
-        { subject: message.subject, err: errorPlace(error) },
-        'a message of the coordinator could not be handled',
-      );
+    log.error(
+      { subject: message.subject, err: errorPlace(error) },
+      'a message of the coordinator could not be handled',
+    );
   }
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Conditions, ThermalState } from '#bus-schemas';
+import { createSimulatedEngine } from '#simulator';
 import { closedTexts, noteTexts } from '../reasons.ts';
 import { ComputerWatch } from './computer-watch.ts';
 import { Door } from './door.ts';
@@ -11,9 +12,11 @@ test('a machine that becomes hot accepts fewer requests, then none, and says so;
   let now = 0;
   let conditions: Conditions = {};
   const shares: number[] = [];
+  const noted: string[] = [];
   const draining: (string | undefined)[] = [];
   const heat = new HeatGuard({
     setStreamShare: (share) => void shares.push(share),
+    note: (event) => void noted.push(event),
     log: { info: () => {}, warn: () => {} },
   });
   const door = new Door({
@@ -58,4 +61,30 @@ test('a machine that becomes hot accepts fewer requests, then none, and says so;
   expect(conditions.thermal).toBeUndefined();
   expect(shares).toEqual([0.5, 0.25, 0.25, 0.25, 0.5, 1]);
   expect(draining).toEqual(['heat', undefined]);
+  expect(noted).toEqual(['thermal', 'thermal', 'thermal']);
+});
+
+test('the memory of models that can make room for another one counts as free', async () => {
+  let conditions: Conditions = {};
+  await using engine = createSimulatedEngine({ chip: 'm4-max' });
+  const [first, second] = engine.slots();
+  if (first === undefined || second === undefined) throw new Error('two models are needed');
+  using watch = new ComputerWatch({
+    readThermal: async () => undefined,
+    readFreeMemory: async () => 1e9,
+    power: () => undefined,
+    pressure: () => undefined,
+    heat: { look: () => undefined },
+    engine: {
+      slots: () => [
+        { ...first, state: 'resident', memoryMb: 5_000 },
+        { ...second, state: 'cold', memoryMb: 9_000 },
+      ],
+    },
+    setConditions: (read) => {
+      conditions = read;
+    },
+  });
+  await watch.look(0);
+  expect(conditions).toMatchObject({ freeMemoryMb: 6_000 });
 });

@@ -1,6 +1,6 @@
-import type { Conditions } from '#bus-schemas';
+import type { Conditions, Slot } from '#bus-schemas';
 import type { Engine } from '../engine/engine.ts';
-import { conditionsOf, type Readings } from './conditions.ts';
+import { conditionsOf, MB, type Readings } from './conditions.ts';
 import { CpuLoad } from './cpu-load.ts';
 import { type FreeMemoryReader, forAnotherModel } from './free-memory.ts';
 import type { HeatGuard } from './heat-guard.ts';
@@ -42,11 +42,18 @@ export class ComputerWatch implements Disposable {
       this.#options;
     const [thermal, free] = await Promise.all([readThermal(), readFreeMemory()]);
     heat.look(thermal, now);
-    const isBusy = engine.slots().some(({ running, waiting }) => running + waiting > 0);
+    const slots = engine.slots();
+    const isBusy = slots.some(({ running, waiting }) => running + waiting > 0);
     const cpuLoad = this.#cpu.look(isBusy);
     const freeBytes = forAnotherModel(free, engine);
     setConditions(
-      conditionsOf({ thermal, power: power(), pressure: pressure(), freeBytes, cpuLoad }),
+      conditionsOf({
+        thermal,
+        power: power(),
+        pressure: pressure(),
+        freeBytes: freeBytes === undefined ? undefined : freeBytes + heldBytes(slots),
+        cpuLoad,
+      }),
     );
   }
 
@@ -54,3 +61,9 @@ export class ComputerWatch implements Disposable {
     clearInterval(this.#timer);
   }
 }
+
+/** Memory of the models in memory, in bytes: they leave it for another one when they are idle. */
+const heldBytes = (slots: readonly Slot[]): number =>
+  slots
+    .filter(({ state }) => state === 'resident' || state === 'loading')
+    .reduce((sum, { memoryMb = 0 }) => sum + memoryMb * MB, 0);

@@ -7,14 +7,15 @@ export interface Readings {
   readonly thermal: ThermalState | undefined;
   readonly power: PowerState | undefined;
   readonly pressure: PressureLevel | undefined;
-  /** Memory that could be used for a further model, in bytes. */
+  /** Memory that a model which is not in memory could use, in bytes. */
   readonly freeBytes: number | undefined;
   /** Share of all processor cores that other programs use. */
   readonly cpuLoad: number | undefined;
 }
 
 const PRESSURE: Readonly<Record<PressureLevel, number>> = { normal: 0, high: 0.5, critical: 1 };
-const MB = 1e6;
+/** Bytes. */
+export const MB = 1e6;
 
 /** What the machine announces of its computer. */
 export function conditionsOf({

@@ -7,6 +7,8 @@ import { afterHeat, COOL, HEAT_STEPS, type HeatStep, STREAM_SHARES } from './hea
 export interface HeatGuardOptions {
   /** Limits the number of requests at the same time to this share of the usual number. */
   readonly setStreamShare: (share: number) => void;
+  /** Counts that the machine accepts fewer requests because of heat. */
+  readonly note: (fault: 'thermal') => void;
   readonly log: Pick<Logger, 'info' | 'warn'>;
 }
 
@@ -45,10 +47,11 @@ export class HeatGuard implements DoorInput {
     this.#state = afterHeat(this.#state, thermal ?? 'nominal', now);
     const { step } = this.#state;
     if (step === before) return;
-    const { setStreamShare, log } = this.#options;
+    const { setStreamShare, note, log } = this.#options;
     setStreamShare(STREAM_SHARES[step]);
-    if (HEAT_STEPS.indexOf(step) > HEAT_STEPS.indexOf(before))
+    if (HEAT_STEPS.indexOf(step) > HEAT_STEPS.indexOf(before)) {
+      note('thermal');
       log.warn({ step, thermal }, 'this computer is hot, so it accepts fewer requests');
-    else log.info({ step }, 'this computer has cooled down, so it accepts more requests');
+    } else log.info({ step }, 'this computer has cooled down, so it accepts more requests');
   }
 }

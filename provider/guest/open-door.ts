@@ -14,7 +14,7 @@ import { idleReader, UserInput } from './user-activity.ts';
 
 interface OpenDoorOptions
   extends Omit<MemoryGuardOptions, 'read'>,
-    Pick<HeatGuardOptions, 'setStreamShare'>,
+    Pick<HeatGuardOptions, 'setStreamShare' | 'note'>,
     Pick<ComputerWatchOptions, 'setConditions'>,
     Pick<DoorOptions, 'setDraining'> {
   readonly settings: GuestSettings;
@@ -36,12 +36,13 @@ export async function openDoor({
   setDraining,
   setConditions,
   setStreamShare,
+  note,
 }: OpenDoorOptions): Promise<WatchedDoor> {
   const { schedule = ALWAYS, onlyOnPower = false, batteryFloor = 0, yieldToUser = 0 } = settings;
   using opened = new DisposableStack();
   const inputs: DoorInput[] = [];
   const memory = opened.use(MemoryGuard.watch({ read: pressureReader(), engine, log }));
-  const heat = new HeatGuard({ setStreamShare, log });
+  const heat = new HeatGuard({ setStreamShare, note, log });
   inputs.push(memory, heat);
   if (schedule !== ALWAYS) inputs.push(new Hours(parseSchedule(schedule)));
   const power = opened.use(await Polled.start(powerReader(), POLL_MS));

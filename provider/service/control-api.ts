@@ -93,6 +93,15 @@ export const State = Type.Object({
     }),
   ),
   update: optional(Type.String({ description: 'What the owner should know about updates.' })),
+  reported: optional(
+    Type.Object(
+      { last_at: time, times: Type.Record(Type.String(), count) },
+      {
+        description:
+          'Faults that the machine has reported to the operator since the start of the service, by kind.',
+      },
+    ),
+  ),
   failures: Type.Integer({ description: 'Failures of the worker in a row.' }),
   next_start_at: optional(time),
 });
@@ -120,6 +129,9 @@ export type ControlOperation = Static<typeof ControlOperation>;
 /** Why an order was not carried out. */
 export const ControlFault = Type.Object({ error: Type.String() });
 
+/** Answer to a fault that another program of the owner tells the machine. */
+export const Noted = Type.Object({ noted: Type.Boolean() });
+
 /** Paths of the API, below the socket. */
 export const paths = {
   hello: '/v1/hello',
@@ -129,4 +141,5 @@ export const paths = {
   resume: '/v1/resume',
   switch: '/v1/switch',
   operations: '/v1/operations',
+  notes: '/v1/notes',
 } as const;

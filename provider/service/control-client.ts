@@ -2,12 +2,14 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import type { Static, TSchema } from 'typebox';
 import { Value } from 'typebox/value';
+import type { MachineFault } from '#bus-schemas';
 import { CodedError } from '#bus-schemas/coded-error.ts';
 import {
   ControlFault,
   ControlHello,
   ControlOperation,
   Events,
+  Noted,
   type OperationKind,
   paths,
   SOCKET_NAME,
@@ -60,6 +62,11 @@ export class ControlClient {
 
   begin(kind: OperationKind): Promise<ControlOperation> {
     return this.#call(ControlOperation, 'POST', `${paths.operations}?kind=${kind}`);
+  }
+
+  /** Tells the machine a fault, which it reports to the operator. */
+  note(fault: MachineFault): Promise<unknown> {
+    return this.#call(Noted, 'POST', `${paths.notes}?fault=${fault}`);
   }
 
   operation(id: string): Promise<ControlOperation> {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { MACHINE_FAULTS, type MachineFault } from '#bus-schemas';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import type { ControlOperation } from './control-api.ts';
 import {
@@ -21,6 +22,8 @@ export interface Controlled {
   /** Returns why the model cannot be loaded; undefined if it is loaded as soon as possible. */
   switchTo(model: string): string | undefined;
   begin(kind: OperationKind): ControlOperation;
+  /** Takes a fault that another program of the owner met. */
+  note(fault: MachineFault): void;
   operation(id: string): ControlOperation | undefined;
 }
 
@@ -78,6 +81,16 @@ async function answer(
     case `POST ${paths.switch}`: {
       const fault = controlled.switchTo(searchParams.get('model') ?? '');
       return fault === undefined ? ok(controlled.state()) : { status: 400, body: { error: fault } };
+    }
+    case `POST ${paths.notes}`: {
+      const fault = MACHINE_FAULTS.find((each) => each === searchParams.get('fault'));
+      if (fault === undefined)
+        return {
+          status: 400,
+          body: { error: `fault must be one of ${MACHINE_FAULTS.join(', ')}` },
+        };
+      controlled.note(fault);
+      return ok({ noted: true });
     }
     case `POST ${paths.operations}`: {
       const kind = OPERATIONS.find((each) => each === searchParams.get('kind'));

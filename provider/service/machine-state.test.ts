@@ -4,7 +4,7 @@ import type { Closed } from '../guest/door.ts';
 import type { EngineFault } from '../reasons.ts';
 import { demandReason } from './demand-reason.ts';
 import { atStart, type MachineEvent, next } from './machine-state.ts';
-import { ago, sentenceOf, span } from './sentence.ts';
+import { ago, reportedText, sentenceOf, span } from './sentence.ts';
 
 const START = 1_000_000;
 const stateAfter = (...events: MachineEvent[]) =>
@@ -363,4 +363,8 @@ test('time spans have one unit', () => {
     '5 days',
   ]);
   expect(ago(10)).toBe('just now');
+});
+
+test('what was reported to the operator is named by its kinds', () => {
+  expect(reportedText({ thermal: 2, oom: 1 })).toBe('2 × thermal, 1 × oom');
 });

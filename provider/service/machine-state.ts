@@ -1,4 +1,4 @@
-import type { DemandReport } from '#bus-schemas';
+import type { CountedFaults, DemandReport, MachineFault } from '#bus-schemas';
 import type { ClosureReason, EngineFault, GuestNote } from '../reasons.ts';
 import type { ReportedModel, WorkerReport } from './worker-report.ts';
 
@@ -57,6 +57,13 @@ export interface MachineState {
   readonly answers: Answers;
   /** The router's newest report on the requests for the builds of this machine. */
   readonly demand: { readonly at: number; readonly builds: DemandReport['builds'] } | undefined;
+  /** What the machine has reported to the operator since the start of the service. */
+  readonly reported: Reported | undefined;
+}
+
+interface Reported {
+  readonly lastAt: number;
+  readonly times: Readonly<Partial<Record<MachineFault, number>>>;
 }
 
 interface WorkerDown {
@@ -112,6 +119,7 @@ export const atStart = (now: number, isPaused: boolean): MachineState => ({
   approval: undefined,
   answers: { total: 0, tokens: 0, lastAt: undefined, byBuild: {} },
   demand: undefined,
+  reported: undefined,
 });
 
 export function next(before: MachineState, event: MachineEvent, now: number): MachineState {
@@ -173,6 +181,8 @@ function changeOf(before: MachineState, event: MachineEvent, now: number): Parti
       return { trust: { standing: event.standing, level: event.level, fault: event.fault } };
     case 'demand':
       return { demand: { at: now, builds: event.builds } };
+    case 'reported':
+      return { reported: { lastAt: now, times: added(before.reported?.times, event.faults) } };
     case 'answered':
       return { answers: withAnswer(before.answers, event, now) };
     case 'paused':
@@ -182,6 +192,12 @@ function changeOf(before: MachineState, event: MachineEvent, now: number): Parti
     case 'stop_wanted':
       return { isStopping: true };
   }
+}
+
+function added(times: Reported['times'] = {}, faults: CountedFaults): Reported['times'] {
+  const sums = { ...times };
+  for (const { fault, times: more } of faults) sums[fault] = (sums[fault] ?? 0) + more;
+  return sums;
 }
 
 function withAnswer(

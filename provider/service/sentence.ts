@@ -88,6 +88,12 @@ const linkFaults: Readonly<Record<string, string>> = {
 const counted = (count: number, noun: string): string =>
   `${count} ${noun}${count === 1 ? '' : 's'}`;
 
+/** What the machine has reported to the operator, for example `2 × thermal, 1 × oom`. */
+export const reportedText = (times: Readonly<Record<string, number>>): string =>
+  Object.entries(times)
+    .map(([fault, count]) => `${count} × ${fault}`)
+    .join(', ');
+
 function until(at: number | undefined, now: number): string {
   return at === undefined || at <= now ? 'now' : `in ${span(at - now)}`;
 }

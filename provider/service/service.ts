@@ -86,6 +86,7 @@ export async function serveMachine({
       return undefined;
     },
     begin,
+    note: (fault) => supervisor.note(fault),
     operation: (id) => {
       const operation = operations.get(id);
       return operation && { ...operation, waiting_for: supervisor.state.running };
@@ -99,7 +100,7 @@ const iso = (time: number): string => new Date(time).toISOString();
 
 function printed(state: MachineState, hours: readonly Hour[], now: number): State {
   const { phase, since, provider, coordinator, engine, running, models, trust, link } = state;
-  const { approval, answers, down, reason, notes } = state;
+  const { approval, answers, down, reason, notes, reported } = state;
   const demand = recentDemand(state, now);
   const noRequest = demand && demandReason(demand);
   return {
@@ -134,6 +135,9 @@ function printed(state: MachineState, hours: readonly Hour[], now: number): Stat
     ...(demand !== undefined && { demand }),
     ...(noRequest !== undefined && { no_request: { ...noRequest } }),
     idle_hours: idleHours(hours, now).map(({ start, ...why }) => ({ hour: iso(start), ...why })),
+    ...(reported !== undefined && {
+      reported: { last_at: iso(reported.lastAt), times: { ...reported.times } },
+    }),
     failures: down?.failures ?? 0,
     ...(down?.nextStartAt !== undefined && { next_start_at: iso(down.nextStartAt) }),
   };

@@ -189,4 +189,28 @@ describe('the control socket', () => {
       `Closed: ${closedTexts.memory_unload}`,
     ]);
   });
+
+  test('shows what the worker has reported to the operator, and lets it report faults of other programs', async () => {
+    const reporting = `${WORKER}
+      const report = (fault, times) => process.send({ t: 'reported', faults: [{ fault, times }] });
+      report('oom', 1);
+      report('thermal', 2);
+      process.on('message', ({ t, fault }) => t === 'note' && report(fault, 1));
+    `;
+    await using supervisor = supervise(reporting);
+    await using _control = await serveMachine({
+      updateNote: () => undefined,
+      home,
+      version: '1',
+      supervisor,
+      onFault,
+    });
+    const client = new ControlClient(home);
+    const times = async () => (await client.state()).reported?.times;
+    await expect.poll(times).toEqual({ oom: 1, thermal: 2 });
+    await client.note('download_failed');
+    await client.note('oom');
+    await expect.poll(times).toEqual({ oom: 2, thermal: 2, download_failed: 1 });
+    await expect(client.note('unknown' as never)).rejects.toThrow(/fault must be one of thermal/);
+  });
 });

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { MachineFault } from '#bus-schemas';
 import { EXIT } from '#bus-schemas/exit-codes.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { type Exit, type SupervisedProcess, startSupervised } from '../supervised-process.ts';
@@ -77,6 +78,11 @@ export class Supervisor implements AsyncDisposable {
   /** Loads a model of this machine; models that must leave for it complete their answers first. */
   switchTo(build: string): void {
     this.#order({ t: 'switch', build });
+  }
+
+  /** Lets the worker report a fault. It is dropped while no worker runs. */
+  note(fault: MachineFault): void {
+    this.#order({ t: 'note', fault });
   }
 
   /** Lets the worker complete its requests, and starts it again. */

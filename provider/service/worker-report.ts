@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
-import { DemandOfBuilds } from '#bus-schemas';
+import { CountedFaults, DemandOfBuilds, MACHINE_FAULTS } from '#bus-schemas';
 import { CLOSURE_REASONS, ENGINE_FAULTS, GUEST_NOTES } from '../reasons.ts';
 
 /**
@@ -62,6 +62,8 @@ export const WorkerReport = Type.Union([
   }),
   /** The router's report on the requests of the last minute for the builds of this machine. */
   Type.Object({ t: Type.Literal('demand'), builds: DemandOfBuilds }),
+  /** The machine has reported these faults to the operator of the network. */
+  Type.Object({ t: Type.Literal('reported'), faults: CountedFaults }),
   /** An answer has ended. */
   Type.Object({
     t: Type.Literal('answered'),
@@ -78,6 +80,8 @@ export const WorkerOrder = Type.Union([
   Type.Object({ t: Type.Enum(['pause', 'resume']) }),
   /** Loads a model, for which others make room. */
   Type.Object({ t: Type.Literal('switch'), build: Type.String({ maxLength: 256 }) }),
+  /** Another program of the owner met a fault that the machine reports. */
+  Type.Object({ t: Type.Literal('note'), fault: Type.Enum(MACHINE_FAULTS) }),
 ]);
 export type WorkerOrder = Static<typeof WorkerOrder>;
 
