@@ -54,3 +54,10 @@ test('a quoted test that does not exist is a fault', () => {
     'missing.test.ts does not exist',
   ]);
 });
+
+test('no two threats have the same number', () => {
+  const page = readFileSync(join(ROOT, 'docs/security/threat-model.md'), 'utf8');
+  const numbers = [...page.matchAll(/^\| ([A-Z]+-\d+) \|/gm)].map(([, number]) => number);
+  expect(numbers.length).toBeGreaterThan(100);
+  expect(numbers.filter((number, i) => numbers.indexOf(number) !== i)).toEqual([]);
+});
