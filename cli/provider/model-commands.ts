@@ -84,7 +84,14 @@ async function fitText({
   return `It fits: ${gb(weightBytes)} of weights, and ${gb(memoryBytes)} of memory for models.${speed}`;
 }
 
-async function pull(name: string, options: { revision: string; force?: boolean }): Promise<void> {
+interface PullOptions {
+  readonly revision?: string;
+  readonly force?: boolean;
+  /** Home of the machine whose service counts a failed download; none without a machine. */
+  readonly home?: string;
+}
+
+async function pull(name: string, options: PullOptions): Promise<void> {
   await pullWithProgress(name, options);
   console.log(`"dinf provider start --model ${name}" serves it.`);
 }
@@ -92,11 +99,7 @@ async function pull(name: string, options: { revision: string; force?: boolean }
 /** Downloads a model, and shows how far it is. */
 export async function pullWithProgress(
   name: string,
-  {
-    revision = 'main',
-    force = false,
-    home,
-  }: { revision?: string; force?: boolean; home?: string } = {},
+  { revision = 'main', force = false, home }: PullOptions = {},
 ): Promise<void> {
   await checkName(name);
   const { HubApi } = await import('#provider/downloads/hub-api.ts');
