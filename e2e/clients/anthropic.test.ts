@@ -213,7 +213,7 @@ test('lists the models', async () => {
 });
 
 test('gets an error that it understands on a path without a route', async () => {
-  const error = await anthropic.messages.batches.list().then(
+  const error = await anthropic.get('/v1/messages/no-such-route').then(
     () => undefined,
     (thrown: unknown) => thrown,
   );
