@@ -30,6 +30,8 @@ beforeAll(async () => {
     tokenMs: 10,
     maxConcurrency: PLACES,
     leaves: 'shared',
+    // Requests that wait for a place wait for streams that take longer on a busy machine.
+    config: { firstContentMs: 60_000 },
   });
   const { bus } = network.network.coordinator;
   bus.subscribe({
@@ -63,9 +65,12 @@ async function dinf(...args: string[]): Promise<string> {
 /** Runs `work` while clients send requests without a pause, and checks that none of them fails. */
 async function underTraffic(work: () => Promise<void>): Promise<void> {
   let isOver = false;
-  const statuses = new Set<number>();
+  const failed: unknown[] = [];
   const asking = [0, 1, 2, 3].map(async () => {
-    while (!isOver) statuses.add((await ask(3)).status);
+    while (!isOver) {
+      const { status, errors } = await ask(3);
+      if (status !== 200) failed.push({ status, errors });
+    }
   });
   try {
     await work();
@@ -73,7 +78,7 @@ async function underTraffic(work: () => Promise<void>): Promise<void> {
     isOver = true;
     await Promise.all(asking);
   }
-  expect(statuses).toEqual(new Set([200]));
+  expect(failed).toEqual([]);
 }
 
 test('a second router divides the fleet: each machine belongs to one cell, and requests fill both cells', {
