@@ -111,7 +111,8 @@ export class LineRetries {
     if (this.#failures >= MAX_FAILURES) return undefined;
     const growing = FIRST_PAUSE_MS * 2 ** Math.min(this.#attempts, 6);
     this.#attempts += 1;
-    return Math.min(LONGEST_PAUSE_MS, Math.max(growing, error.retryAfterMs ?? 0));
+    const { retryAfterMs: wanted = growing } = error;
+    return Math.min(LONGEST_PAUSE_MS, Math.max(growing, wanted));
   }
 }
 
