@@ -1,3 +1,4 @@
+import { fromHex, isSame, toHex } from '#bus-schemas/platform.ts';
 import { Type } from 'typebox';
 import { Bytes } from './codec.ts';
 
@@ -14,10 +15,7 @@ export const Hash = Bytes({ min: HASH_BYTES, max: HASH_BYTES });
 export const X25519_KEY_BYTES = 32;
 export const X25519Key = Bytes({ min: X25519_KEY_BYTES, max: X25519_KEY_BYTES });
 
-export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-export const fromHex = (text: string): Uint8Array => Buffer.from(text, 'hex');
-export const isSame = (one: Uint8Array, other: Uint8Array): boolean =>
-  Buffer.compare(one, other) === 0;
+export { fromHex, isSame, toHex as hex };
 
 /** Schema of a text that holds exactly `bytes` bytes in hexadecimal. */
 export const Hex = (bytes: number, options: { description?: string } = {}) =>

@@ -1,6 +1,6 @@
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { Decoder, Encoder } from '@msgpack/msgpack';
 import { type Static, type TSchema, Type } from 'typebox';
-import { Compile } from 'typebox/compile';
 import { isWholeValue } from './codec-shape.ts';
 import { CodedError } from './coded-error.ts';
 
@@ -59,7 +59,7 @@ export function defineMessage<S extends TSchema>(
   schema: S,
   maxBytes = MAX_MESSAGE_BYTES,
 ): MessageKind<Static<S>> {
-  const validator = Compile(schema);
+  const validator = checkerOf(schema);
   return {
     kind,
     schema,

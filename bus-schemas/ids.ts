@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes } from '#bus-schemas/platform.ts';
 import { Type } from 'typebox';
 
 const ALPHABET = '0123456789abcdefghijklmnopqrstuvwxyz';

@@ -38,11 +38,11 @@ export {
   type MessageOf,
 } from './codec.ts';
 export { connectToServer } from './connect.ts';
+export { isSignedByBusKey } from './evidence/bus-key-signature.ts';
 export { codeHash } from './evidence/code-hash.ts';
 export {
   Evidence,
   isEvidenceSigned,
-  isSignedByBusKey,
   NONCE_BYTES,
   type Posture,
   signEvidence,
@@ -175,15 +175,17 @@ export {
   workText,
 } from './receipts/receipt-texts.ts';
 export {
-  ED25519_SIGNATURE_BYTES,
   ed25519Signer,
-  isSignedByP256,
   newEd25519Key,
   newP256Key,
-  P256_KEY_BYTES,
   p256Signer,
-  type Signer,
 } from './receipts/signatures.ts';
+export {
+  ED25519_SIGNATURE_BYTES,
+  isSignedByP256,
+  P256_KEY_BYTES,
+  type Signer,
+} from './receipts/signed-by.ts';
 export {
   type JobName,
   JobSeals,

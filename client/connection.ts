@@ -1,14 +1,10 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { type Call, jsonOf } from './call.ts';
 import { SealedError } from './sealed-error.ts';
 
-export interface Call {
-  readonly method: 'GET' | 'POST' | 'DELETE';
-  readonly path: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: { readonly type: string; readonly bytes: Uint8Array };
-  readonly signal?: AbortSignal | undefined;
-}
+/** The head of an answer, and its body as an iterable. */
+export type Answer = IncomingMessage;
 
 const TIMEOUT_MS = 120_000;
 
@@ -63,53 +59,10 @@ export class Connection implements Disposable {
    * 200.
    */
   async json(call: Call): Promise<Record<string, unknown>> {
-    const response = await this.send(call);
-    const answer = await readJson(response);
-    if (response.statusCode !== 200) throw errorOf(response, answer);
-    return answer;
+    return jsonOf(await this.send(call));
   }
 
   [Symbol.dispose](): void {
     this.#agent.destroy();
   }
-}
-
-const MAX_JSON_BYTES = 4 * 1024 * 1024;
-
-export async function readJson(response: IncomingMessage): Promise<Record<string, unknown>> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_JSON_BYTES)
-      throw new SealedError(
-        'unreadable_answer',
-        `The answer has more than ${MAX_JSON_BYTES} bytes.`,
-      );
-    chunks.push(chunk);
-  }
-  try {
-    const value: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
-  } catch (cause) {
-    throw new SealedError('unreadable_answer', 'The answer is not valid JSON.', { cause });
-  }
-  throw new SealedError('unreadable_answer', 'The answer is not a JSON object.');
-}
-
-export function errorOf(response: IncomingMessage, answer: Record<string, unknown>): SealedError {
-  const { code = 'internal_error', message = `The coordinator answered ${response.statusCode}.` } =
-    (answer['error'] ?? {}) as {
-      code?: string;
-      message?: string;
-    };
-  const seconds = Number(response.headers['retry-after']);
-  return new SealedError(
-    {
-      code,
-      status: response.statusCode ?? 502,
-      retryAfterMs: seconds > 0 ? seconds * 1_000 : undefined,
-    },
-    message,
-  );
 }

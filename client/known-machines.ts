@@ -1,4 +1,4 @@
-import { LruMap } from '#bus-schemas';
+import { LruMap } from '#bus-schemas/customer.ts';
 import type { Offer } from './offer-check.ts';
 
 /**

@@ -1,5 +1,4 @@
 import { type Static, Type } from 'typebox';
-import { Compile } from 'typebox/compile';
 import {
   ED25519_SIGNATURE_BYTES,
   fromHex,
@@ -15,7 +14,8 @@ import {
   rootOfInclusion,
   successionEntry,
   type TreeHead,
-} from '#bus-schemas';
+} from '#bus-schemas/customer.ts';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { SealedError } from './sealed-error.ts';
 
 /**
@@ -38,11 +38,11 @@ const PrintedHead = Type.Object({
   signature: Hex(ED25519_SIGNATURE_BYTES),
 });
 export type PrintedHead = Static<typeof PrintedHead>;
-const headShape = Compile(PrintedHead);
-const inclusionShape = Compile(
+const headShape = checkerOf(PrintedHead);
+const inclusionShape = checkerOf(
   Type.Object({ index: count, proof: Type.Array(hash, { maxItems: 128 }) }),
 );
-const keysShape = Compile(
+const keysShape = checkerOf(
   Type.Object({
     data: Type.Array(
       Type.Object({ previous: hash, key: hash, signature: Hex(ED25519_SIGNATURE_BYTES) }),
@@ -50,7 +50,7 @@ const keysShape = Compile(
     ),
   }),
 );
-const consistencyShape = Compile(Type.Object({ proof: Type.Array(hash, { maxItems: 128 }) }));
+const consistencyShape = checkerOf(Type.Object({ proof: Type.Array(hash, { maxItems: 128 }) }));
 
 export interface LogViewOptions {
   readonly get: (path: string) => Promise<unknown>;

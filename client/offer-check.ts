@@ -1,6 +1,4 @@
-import { createHash } from 'node:crypto';
 import { type Static, Type } from 'typebox';
-import { Compile } from 'typebox/compile';
 import {
   type Evidence,
   HASH_BYTES,
@@ -17,7 +15,8 @@ import {
   TrustLevel,
   verdictEntry,
   X25519_KEY_BYTES,
-} from '#bus-schemas';
+} from '#bus-schemas/customer.ts';
+import { checkerOf, sha256, utf8 } from '#bus-schemas/platform.ts';
 import type { LogView } from './log-view.ts';
 import { SealedError } from './sealed-error.ts';
 
@@ -41,7 +40,7 @@ export const Offer = Type.Object({
 });
 export type Offer = Static<typeof Offer>;
 
-const releasesShape = Compile(
+const releasesShape = checkerOf(
   Type.Object({
     data: Type.Array(
       Type.Object({ version: Type.String(), code_hash: Hex(HASH_BYTES), active: Type.Boolean() }),
@@ -105,7 +104,7 @@ export class OfferCheck {
   }
 
   #isSigned(offer: Offer, evidence: Evidence): boolean {
-    const name = createHash('sha256').update(JSON.stringify(offer.evidence)).digest('base64');
+    const name = hex(sha256(utf8(JSON.stringify(offer.evidence))));
     if (this.#signed.get(name)) return true;
     if (!isEvidenceSigned(evidence)) return false;
     this.#signed.set(name, true);

@@ -1,7 +1,5 @@
-import { createHash } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import { type Answer, Connection } from '#client/connection.ts';
 import { Type } from 'typebox';
-import { Compile } from 'typebox/compile';
 import {
   type Delta,
   fromHex,
@@ -13,8 +11,9 @@ import {
   RelaySenders,
   type Trait,
   type TrustLevel,
-} from '#bus-schemas';
-import { type Call, Connection, errorOf, readJson } from './connection.ts';
+} from '#bus-schemas/customer.ts';
+import { checkerOf, joined, sha256, utf8 } from '#bus-schemas/platform.ts';
+import { type Call, errorOf, readJson } from './call.ts';
 import { KnownMachines } from './known-machines.ts';
 import { LogView, type PrintedHead } from './log-view.ts';
 import { Offer, OfferCheck } from './offer-check.ts';
@@ -79,7 +78,7 @@ export type SealedServing = { readonly k: 'serving'; readonly receiptSalt: Uint8
 /** An event of a job: the machine that serves it, or a piece of its answer. */
 export type SealedEvent = SealedServing | Delta;
 
-const sessionShape = Compile(
+const sessionShape = checkerOf(
   Type.Object({
     id: JobId,
     model: Type.String(),
@@ -87,7 +86,7 @@ const sessionShape = Compile(
     offer: Offer,
   }),
 );
-const nextOfferShape = Compile(Type.Object({ offer: Offer }));
+const nextOfferShape = checkerOf(Type.Object({ offer: Offer }));
 
 const JSON_TYPE = 'application/json';
 const SEALED_TYPE = 'application/octet-stream';
@@ -108,7 +107,8 @@ const MAX_JOB_IDS = 256;
 const MAX_SEALED = 100_000;
 
 /**
- * Sends requests that only the answering machine can read. The client checks each machine that the
+ * Sends requests that only the answering machine can read. An empty `authorization` is not sent:
+ * the cookie of the console then names the account. The client checks each machine that the
  * coordinator offers, seals the request for it, and checks every frame of the answer.
  */
 export class SealedClient implements Disposable {
@@ -143,7 +143,7 @@ export class SealedClient implements Disposable {
   }
 
   /** Sends a request that is not sealed. */
-  send(call: Call): Promise<IncomingMessage> {
+  send(call: Call): Promise<Answer> {
     return this.#connection.send(call);
   }
 
@@ -154,7 +154,7 @@ export class SealedClient implements Disposable {
 
   /** Reserves a machine and holds the money. The reservation expires after ten seconds. */
   async open(wish: SealedWish, authorization: string, signal?: AbortSignal): Promise<Place> {
-    const body = { type: JSON_TYPE, bytes: Buffer.from(JSON.stringify(this.#fieldsOf(wish))) };
+    const body = { type: JSON_TYPE, bytes: utf8(JSON.stringify(this.#fieldsOf(wish))) };
     const answer = await this.#connection.json({
       method: 'POST',
       path: '/v1/sealed/sessions',
@@ -215,7 +215,7 @@ export class SealedClient implements Disposable {
       const sealed = [seals.enc, ...seals.sealRequestParts(plain)];
       const body = {
         type: SEALED_TYPE,
-        bytes: Buffer.concat(
+        bytes: joined(
           place.isHeld ? sealed : [withLengthPrefix(this.#fieldsFor(place, wish)), ...sealed],
         ),
       };
@@ -237,7 +237,7 @@ export class SealedClient implements Disposable {
         yield { k: 'serving', ...place, receiptSalt: seals.receiptSalt() };
         return yield* new SealedStream({
           seals,
-          requestHash: createHash('sha256').update(plain).digest(),
+          requestHash: sha256(plain),
         }).read(response);
       }
       const answer = await readJson(response);
@@ -333,13 +333,13 @@ export class SealedClient implements Disposable {
 }
 
 const headersOf = ({ route }: SealedWish, authorization: string) => ({
-  authorization,
+  ...(authorization !== '' && { authorization }),
   ...(route !== undefined && { 'x-dinf-route': route }),
 });
 
-function withLengthPrefix(json: Record<string, unknown>): Buffer {
-  const bytes = Buffer.from(JSON.stringify(json));
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(bytes.length);
-  return Buffer.concat([length, bytes]);
+function withLengthPrefix(json: Record<string, unknown>): Uint8Array {
+  const bytes = utf8(JSON.stringify(json));
+  const length = new Uint8Array(4);
+  new DataView(length.buffer).setUint32(0, bytes.length);
+  return joined([length, bytes]);
 }

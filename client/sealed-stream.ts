@@ -1,7 +1,4 @@
-import { createHash } from 'node:crypto';
-import { isDeepStrictEqual } from 'node:util';
 import { type Static, Type } from 'typebox';
-import { Compile } from 'typebox/compile';
 import {
   CodecError,
   type Delta,
@@ -13,7 +10,8 @@ import {
   type JobSeals,
   SealError,
   Usage,
-} from '#bus-schemas';
+} from '#bus-schemas/customer.ts';
+import { checkerOf, fromBase64, newSha256, utf8 } from '#bus-schemas/platform.ts';
 import { SealedError } from './sealed-error.ts';
 
 const Frame = Type.Object({
@@ -23,7 +21,7 @@ const Frame = Type.Object({
   sealed: Type.String(),
 });
 type Frame = Static<typeof Frame>;
-const frameShape = Compile(Frame);
+const frameShape = checkerOf(Frame);
 const MAX_EVENT_CHARACTERS = 1024 * 1024;
 const DATA = 'data: ';
 const ERROR_EVENT = 'event: error\n';
@@ -44,14 +42,14 @@ export interface SealedStreamOptions {
  */
 export class SealedStream {
   readonly #options: SealedStreamOptions;
-  readonly #text = createHash('sha256');
+  readonly #text = newSha256();
   #next = 0;
 
   constructor(options: SealedStreamOptions) {
     this.#options = options;
   }
 
-  async *read(chunks: AsyncIterable<Buffer>): AsyncGenerator<Delta, InferenceEnd> {
+  async *read(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Delta, InferenceEnd> {
     let end: InferenceEnd | undefined;
     try {
       // The answer is read to its last byte so that the connection can be reused.
@@ -63,7 +61,7 @@ export class SealedStream {
             end = this.#ended(content);
             continue;
           }
-          this.#text.update(content.text);
+          this.#text.update(utf8(content.text));
           yield content;
         }
       }
@@ -87,7 +85,7 @@ export class SealedStream {
     let events: FrameContent['events'];
     try {
       ({ events } = FrameContent.decode(
-        this.#options.seals.openResponse(seq, Buffer.from(sealed, 'base64')),
+        this.#options.seals.openResponse(seq, fromBase64(sealed)),
       ));
     } catch (cause) {
       if (!(cause instanceof SealError) && !(cause instanceof CodecError)) throw cause;
@@ -104,10 +102,7 @@ export class SealedStream {
         `Frame ${seq} is billed as ${tokens} tokens, but contains ${inside}.`,
       );
     const ending = events.find((event) => event.k === 'end');
-    if (
-      ending !== undefined &&
-      !isDeepStrictEqual(end, { finish: ending.finish, usage: ending.usage })
-    )
+    if (ending !== undefined && !isSameEnd(end, ending))
       throw new SealedError(
         'false_outline',
         'The end that is billed differs from the one that the machine sent.',
@@ -130,6 +125,19 @@ export class SealedStream {
   }
 }
 
+const isSameEnd = (outline: Frame['end'], { finish, usage }: InferenceEnd): boolean =>
+  outline !== undefined &&
+  Object.keys(outline).length === 2 &&
+  outline.finish === finish &&
+  hasSameFields(outline.usage, usage);
+
+function hasSameFields(one: Usage, other: Usage): boolean {
+  const names = Object.keys(one) as (keyof Usage)[];
+  return (
+    names.length === Object.keys(other).length && names.every((name) => one[name] === other[name])
+  );
+}
+
 function frameIn(event: string): Frame {
   const data: unknown = JSON.parse(event.slice(event.indexOf(DATA) + DATA.length));
   if (event.startsWith(ERROR_EVENT)) {
@@ -143,7 +151,7 @@ function frameIn(event: string): Frame {
 }
 
 /** Splits a stream into whole server-sent events. */
-async function* eventsIn(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
+async function* eventsIn(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   let rest = '';
   const decoder = new TextDecoder();
   for await (const chunk of chunks) {

@@ -1,15 +1,14 @@
 import { type Static, Type } from 'typebox';
-import { isNkeySigned, type Nkey } from '../accounts/nkey.ts';
 import { Hash, hex, X25519Key } from '../bytes.ts';
 import { Bytes } from '../codec.ts';
 import { BuildId, ProviderId } from '../ids.ts';
-import { textOf } from '../receipts/receipt-texts.ts';
+import { textOf } from '../receipts/lines-of-text.ts';
 import {
   isSignedByP256,
   P256_KEY_BYTES,
   P256_SIGNATURE_BYTES,
   type Signer,
-} from '../receipts/signatures.ts';
+} from '../receipts/signed-by.ts';
 import { At, optional } from '../schema-parts.ts';
 
 /**
@@ -90,7 +89,7 @@ export type Evidence = Static<typeof Evidence>;
  * Returns the text that is signed. It does not include the certificates, because Apple has signed
  * them.
  */
-function evidenceText(claimed: EvidenceClaims): Uint8Array {
+export function evidenceText(claimed: EvidenceClaims): Uint8Array {
   const {
     provider,
     signingKey,
@@ -127,7 +126,7 @@ function evidenceText(claimed: EvidenceClaims): Uint8Array {
 export function signEvidence(
   signer: Signer,
   claimed: Omit<EvidenceClaims, 'signingKey'>,
-  busKey?: Pick<Nkey, 'sign'>,
+  busKey?: Pick<Signer, 'sign'>,
 ): Evidence {
   const signed = { ...claimed, signingKey: signer.publicKey };
   const text = evidenceText(signed);
@@ -140,19 +139,3 @@ export function signEvidence(
 
 export const isEvidenceSigned = (evidence: Evidence): boolean =>
   isSignedByP256(evidence.signingKey, evidenceText(evidence), evidence.signature);
-
-/**
- * Whether the key on the bus that the evidence names has signed it too; undefined without such a
- * signature.
- *
- * The attack: an attacker between leaf and hub presents a signing key of their own at the first
- * contact of a machine, before the network knows the machine's key.
- */
-export const isSignedByBusKey = (evidence: Evidence): boolean | undefined =>
-  evidence.busSignature &&
-  isNkeySigned({
-    kind: 'user',
-    publicKey: evidence.busKey,
-    input: evidenceText(evidence),
-    signature: evidence.busSignature,
-  });

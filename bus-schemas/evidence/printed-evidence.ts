@@ -1,8 +1,8 @@
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { type Static, Type } from 'typebox';
-import { Compile } from 'typebox/compile';
 import { fromHex, HASH_BYTES, Hex, hex, X25519_KEY_BYTES } from '../bytes.ts';
 import { BuildId, ProviderId } from '../ids.ts';
-import { P256_KEY_BYTES, P256_SIGNATURE_BYTES } from '../receipts/signatures.ts';
+import { P256_KEY_BYTES, P256_SIGNATURE_BYTES } from '../receipts/signed-by.ts';
 import { At, optional } from '../schema-parts.ts';
 import { type Evidence, KEY_STORES, NONCE_BYTES, PROTECTIONS } from './evidence.ts';
 
@@ -33,7 +33,7 @@ export const PrintedEvidence = Type.Object({
   signature: Hex(P256_SIGNATURE_BYTES),
 });
 export type PrintedEvidence = Static<typeof PrintedEvidence>;
-const shape = Compile(PrintedEvidence);
+const shape = checkerOf(PrintedEvidence);
 
 /**
  * Prints evidence without its certificates, because they contain the serial number of the machine,

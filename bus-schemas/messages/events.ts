@@ -11,7 +11,7 @@ import {
   ModelName,
   ProviderId,
 } from '../ids.ts';
-import { P256_KEY_BYTES } from '../receipts/signatures.ts';
+import { P256_KEY_BYTES } from '../receipts/signed-by.ts';
 import { At, count, optional } from '../schema-parts.ts';
 import { BatchId } from './batches.ts';
 import { CellNumber } from './cells.ts';

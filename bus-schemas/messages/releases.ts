@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { Hash } from '../bytes.ts';
 import { Bytes } from '../codec.ts';
-import { ED25519_SIGNATURE_BYTES } from '../receipts/signatures.ts';
+import { ED25519_SIGNATURE_BYTES } from '../receipts/signed-by.ts';
 import { At, nothing, optional } from '../schema-parts.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 

@@ -3,7 +3,7 @@ import { Hash, X25519Key } from '../bytes.ts';
 import { Bytes, defineMessage } from '../codec.ts';
 import { Evidence, NONCE_BYTES, WeightsDigest } from '../evidence/evidence.ts';
 import { AccountId, ProviderId } from '../ids.ts';
-import { P256_KEY_BYTES } from '../receipts/signatures.ts';
+import { P256_KEY_BYTES } from '../receipts/signed-by.ts';
 import { At, count, nothing, optional } from '../schema-parts.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 import { MACHINE_PAUSES, MachinePause, Standing, TrustFault, TrustLevel } from './vocabulary.ts';

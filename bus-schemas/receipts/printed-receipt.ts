@@ -18,7 +18,7 @@ import {
   isSignedByP256,
   P256_KEY_BYTES,
   P256_SIGNATURE_BYTES,
-} from './signatures.ts';
+} from './signed-by.ts';
 
 /** A receipt as JSON for people, with bytes in hexadecimal. */
 

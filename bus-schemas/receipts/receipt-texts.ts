@@ -1,7 +1,8 @@
 import { hex } from '../bytes.ts';
 import type { Receipt } from '../messages/provider.ts';
+import { textOf } from './lines-of-text.ts';
 import { settledLines, workLines } from './receipt-lines.ts';
-import { isSignedByP256 } from './signatures.ts';
+import { isSignedByP256 } from './signed-by.ts';
 
 /**
  * Texts that are signed. They consist of plain lines, each with a name and its values, in exactly
@@ -59,6 +60,3 @@ export function settledText(
   });
   return Buffer.concat([workText(work), textOf(lines)]);
 }
-
-export const textOf = (lines: readonly string[]): Uint8Array =>
-  Buffer.from(lines.map((line) => `${line}\n`).join(''));

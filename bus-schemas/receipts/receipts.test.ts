@@ -8,14 +8,8 @@ import {
   printReceipt,
 } from './printed-receipt.ts';
 import { settledText, type WorkDone, workText } from './receipt-texts.ts';
-import {
-  ed25519Signer,
-  isSignedByEd25519,
-  isSignedByP256,
-  newEd25519Key,
-  newP256Key,
-  p256Signer,
-} from './signatures.ts';
+import { ed25519Signer, newEd25519Key, newP256Key, p256Signer } from './signatures.ts';
+import { isSignedByEd25519, isSignedByP256 } from './signed-by.ts';
 
 const [provider, coordinator] = [p256Signer(newP256Key()), ed25519Signer(newEd25519Key())];
 const work: WorkDone = {

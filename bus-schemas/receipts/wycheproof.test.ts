@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { isSignedByEd25519, isSignedByP256 } from './signatures.ts';
+import { isSignedByEd25519, isSignedByP256 } from './signed-by.ts';
 
 interface Signed {
   readonly id: number;

@@ -1,5 +1,11 @@
-import { createHmac, type KeyObject, randomBytes } from 'node:crypto';
-import sodium from 'libsodium-wrappers';
+import {
+  chacha20Poly1305,
+  hmacSha256,
+  joined,
+  randomBytes,
+  type SecretKey,
+  utf8,
+} from '#bus-schemas/platform.ts';
 import { isSame } from '../bytes.ts';
 import { CodedError } from '../coded-error.ts';
 import { MAX_PART_BYTES } from '../messages/orders.ts';
@@ -44,7 +50,7 @@ class Channel {
 
   constructor(key: Uint8Array, name: string, direction: Direction) {
     this.#key = key;
-    this.#bound = Buffer.from(`${name} ${direction}`);
+    this.#bound = utf8(`${name} ${direction}`);
   }
 
   seal(seq: number, plain: Uint8Array): Uint8Array {
@@ -52,25 +58,13 @@ class Channel {
     if (seq < this.#next)
       throw new SealError('repeated_number', `message ${seq} was sealed before`);
     this.#next = seq + 1;
-    return sodium.crypto_aead_chacha20poly1305_ietf_encrypt(
-      plain,
-      this.#bound,
-      null,
-      nonce,
-      this.#key,
-    );
+    return chacha20Poly1305.seal(plain, { key: this.#key, nonce, bound: this.#bound });
   }
 
   open(seq: number, sealed: Uint8Array): Uint8Array {
     const nonce = this.#nonceFor(seq);
     try {
-      return sodium.crypto_aead_chacha20poly1305_ietf_decrypt(
-        null,
-        sealed,
-        this.#bound,
-        nonce,
-        this.#key,
-      );
+      return chacha20Poly1305.open(sealed, { key: this.#key, nonce, bound: this.#bound });
     } catch {
       throw new SealError('unopenable', `message ${seq} cannot be opened`);
     }
@@ -100,14 +94,14 @@ class Channel {
 export class JobSeals implements Disposable {
   /** Encapsulated key, from which the recipient derives the same context. */
   readonly enc: Uint8Array;
-  readonly #secret: KeyObject;
+  readonly #secret: SecretKey;
   readonly #bound: string;
   readonly #request: Channel;
   #salt: Uint8Array | undefined;
   #response: Channel | undefined;
   #forgotten = false;
 
-  constructor(context: { secret: KeyObject; enc: Uint8Array; keyId: string }, name: JobName) {
+  constructor(context: { secret: SecretKey; enc: Uint8Array; keyId: string }, name: JobName) {
     this.enc = context.enc;
     this.#secret = context.secret;
     this.#bound = `${SUITE_ID} ${context.keyId} ${name.job} ${name.attempt}`;
@@ -123,11 +117,7 @@ export class JobSeals implements Disposable {
    * a uniformly random key.
    */
   #keyFor(purpose: Direction | 'receipt', salt: Uint8Array): Uint8Array {
-    return createHmac('sha256', this.#secret)
-      .update(`${this.#bound} ${purpose} `)
-      .update(salt)
-      .update(LAST_BLOCK)
-      .digest();
+    return hmacSha256(this.#secret, utf8(`${this.#bound} ${purpose} `), salt, LAST_BLOCK);
   }
 
   sealRequest(seq: number, plain: Uint8Array): Uint8Array {
@@ -159,7 +149,7 @@ export class JobSeals implements Disposable {
   sealResponse(seq: number, plain: Uint8Array): Uint8Array {
     this.#salt ??= randomBytes(SALT_BYTES);
     const sealed = this.#answering(this.#salt).seal(seq, plain);
-    return seq === 0 ? Buffer.concat([this.#salt, sealed]) : sealed;
+    return seq === 0 ? joined([this.#salt, sealed]) : sealed;
   }
 
   /** Message 0 must be opened before all others, because it holds the salt. */

@@ -1,4 +1,4 @@
-import type { KeyObject } from 'node:crypto';
+import type { SecretKey } from '#bus-schemas/platform.ts';
 import { LruMap } from '../lru-map.ts';
 import { type JobName, JobSeals } from './job-seals.ts';
 import { CONTEXT_INFO, contextSecret, keyIdOf, type SealingKeyPair, suite } from './suite.ts';
@@ -16,7 +16,7 @@ const MAX_CONTEXTS = 1_024;
 export class RelayRecipient {
   readonly #keys: SealingKeyPair;
   readonly #keyId: string;
-  readonly #secrets = new LruMap<string, Promise<KeyObject>>(MAX_CONTEXTS);
+  readonly #secrets = new LruMap<string, Promise<SecretKey>>(MAX_CONTEXTS);
 
   constructor(keys: SealingKeyPair) {
     this.#keys = keys;
@@ -38,7 +38,7 @@ export class RelayRecipient {
     );
   }
 
-  #secretOf(enc: Uint8Array): Promise<KeyObject> {
+  #secretOf(enc: Uint8Array): Promise<SecretKey> {
     const name = Buffer.from(enc.buffer, enc.byteOffset, enc.byteLength).toString('base64');
     const known = this.#secrets.get(name);
     if (known !== undefined) return known;

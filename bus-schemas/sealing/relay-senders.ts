@@ -1,11 +1,11 @@
-import type { KeyObject } from 'node:crypto';
+import type { SecretKey } from '#bus-schemas/platform.ts';
 import { LruMap } from '../lru-map.ts';
 import { type JobName, JobSeals } from './job-seals.ts';
 import { CONTEXT_INFO, contextSecret, keyIdOf, suite } from './suite.ts';
 
 interface SenderContext {
   readonly enc: Uint8Array;
-  readonly secret: KeyObject;
+  readonly secret: SecretKey;
   readonly keyId: string;
 }
 

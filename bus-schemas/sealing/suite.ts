@@ -1,11 +1,10 @@
-import { createHash, createSecretKey, type KeyObject } from 'node:crypto';
+import { aeadReady, type SecretKey, secretKey, sha256, toHex } from '#bus-schemas/platform.ts';
 import {
   AEAD_ChaCha20Poly1305,
   CipherSuite,
   KDF_HKDF_SHA256,
   KEM_DHKEM_X25519_HKDF_SHA256,
 } from 'hpke';
-import sodium from 'libsodium-wrappers';
 
 /** Name of the suite in messages, so that a later version can add another suite. */
 export const SUITE_ID = 'x25519-sha256-chacha20poly1305';
@@ -33,13 +32,13 @@ export async function generateSealingKeyPair(): Promise<SealingKeyPair> {
 
 /** Short name of a public key: the first 64 bits of its SHA-256 digest. */
 export function keyIdOf(publicKey: Uint8Array): string {
-  return createHash('sha256').update(publicKey).digest('hex').slice(0, 16);
+  return toHex(sha256(publicKey)).slice(0, 16);
 }
 
 /** Returns the secret of a context. The keys of its jobs are derived from it synchronously. */
 export async function contextSecret(context: {
   Export(label: Uint8Array, length: number): Promise<Uint8Array>;
-}): Promise<KeyObject> {
-  await sodium.ready;
-  return createSecretKey(await context.Export(EXPORT_LABEL, SECRET_BYTES));
+}): Promise<SecretKey> {
+  await aeadReady();
+  return secretKey(await context.Export(EXPORT_LABEL, SECRET_BYTES));
 }

@@ -2,13 +2,13 @@ import { type Static, Type } from 'typebox';
 import { Hash, hex } from '../bytes.ts';
 import { Bytes } from '../codec.ts';
 import type { Standing, TrustLevel } from '../messages/vocabulary.ts';
-import { textOf } from '../receipts/receipt-texts.ts';
+import { textOf } from '../receipts/lines-of-text.ts';
 import {
   ED25519_KEY_BYTES,
   ED25519_SIGNATURE_BYTES,
   isSignedByEd25519,
   type Signer,
-} from '../receipts/signatures.ts';
+} from '../receipts/signed-by.ts';
 import { count } from '../schema-parts.ts';
 
 /**

@@ -1,13 +1,13 @@
 import { type Static, Type } from 'typebox';
 import { hex } from '../bytes.ts';
 import { Bytes } from '../codec.ts';
-import { textOf } from '../receipts/receipt-texts.ts';
+import { textOf } from '../receipts/lines-of-text.ts';
 import {
   ED25519_KEY_BYTES,
   ED25519_SIGNATURE_BYTES,
   isSignedByEd25519,
   type Signer,
-} from '../receipts/signatures.ts';
+} from '../receipts/signed-by.ts';
 
 /**
  * The statement that another key signs the log from now on. The key before it signs the statement,

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { sha256 } from '#bus-schemas/platform.ts';
 import { isSame } from '../bytes.ts';
 
 /** The tree of RFC 6962, and the verification of its proofs (RFC 9162, 2.1.3.2 and 2.1.4.2). */
@@ -10,11 +10,10 @@ import { isSame } from '../bytes.ts';
 const LEAF = Uint8Array.of(0);
 const NODE = Uint8Array.of(1);
 
-export const leafHash = (entry: Uint8Array): Uint8Array =>
-  createHash('sha256').update(LEAF).update(entry).digest();
+export const leafHash = (entry: Uint8Array): Uint8Array => sha256(LEAF, entry);
 export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array =>
-  createHash('sha256').update(NODE).update(left).update(right).digest();
-export const EMPTY_ROOT: Uint8Array = createHash('sha256').digest();
+  sha256(NODE, left, right);
+export const EMPTY_ROOT: Uint8Array = sha256();
 
 export interface TreePlace {
   readonly index: number;

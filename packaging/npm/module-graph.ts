@@ -4,7 +4,13 @@ import { posix } from 'node:path';
 // benchmark is never packed, unless a command imports it.
 
 /** Subpath imports of package.json, such as `#provider` or `#coordinator/*`. */
-export type SubpathImports = Readonly<Record<string, string>>;
+export type SubpathImports = Readonly<Record<string, string | PlatformFiles>>;
+
+/** The modules that a browser and all other programs get under one name. */
+interface PlatformFiles {
+  readonly browser: string;
+  readonly default: string;
+}
 
 export interface GraphOptions {
   /** Paths from the root, with `/`. */
@@ -79,16 +85,20 @@ function targetOf({ file, specifier, imports }: Reference): string | undefined {
   if (/^\.\.?\//.test(specifier)) return posix.join(posix.dirname(file), specifier);
   if (!specifier.startsWith('#')) return undefined;
   const exact = imports[specifier];
-  if (exact !== undefined) return posix.normalize(exact);
+  if (exact !== undefined) return posix.normalize(forNode(exact));
   for (const [pattern, target] of Object.entries(imports)) {
     const [before = '', after] = pattern.split('*', 2);
     if (after === undefined || !specifier.startsWith(before) || !specifier.endsWith(after))
       continue;
     const matched = specifier.slice(before.length, specifier.length - after.length);
-    return posix.normalize(target.replace('*', matched));
+    return posix.normalize(forNode(target).replace('*', matched));
   }
   throw new Error(`${file} imports ${specifier}, which package.json does not define`);
 }
+
+/** The package runs in Node. */
+const forNode = (target: string | PlatformFiles): string =>
+  typeof target === 'string' ? target : target.default;
 
 /**
  * Replaces the specifiers of this repository by relative paths of JavaScript files. The package

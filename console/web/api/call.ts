@@ -43,7 +43,7 @@ export async function send({
   });
   if (response.ok) return response;
   const failure = await readFailure(response);
-  if (failure.status === 401 && path.startsWith('/v1/')) onSignedOut();
+  if (path.startsWith('/v1/')) noteRefusal(failure);
   throw failure;
 }
 
@@ -67,6 +67,11 @@ export async function call<Route extends keyof Routes>(
   };
   const response = await send({ method, path: filled(template, path), query, body });
   return (await response.json()) as Routes[Route]['answer'];
+}
+
+/** A page whose session the API refuses is signed out. */
+export function noteRefusal({ status }: ApiFailure): void {
+  if (status === 401) onSignedOut();
 }
 
 let onSignedOut: () => void = () => undefined;

@@ -1,3 +1,6 @@
+import type { InferenceEnd } from '#bus-schemas/customer.ts';
+import type { Offer } from '#client/offer-check.ts';
+import type { SealedEvent } from '#client/sealed-client.ts';
 import type { AnswerEnd, AnsweredBy, ChatAnswer, ChosenBecause } from './conversation.ts';
 
 /** One chunk of a streamed chat completion, as far as the page reads it. */
@@ -47,6 +50,50 @@ export function withEvent(answer: ChatAnswer, data: string, elapsedMs: number): 
       completionTokens: usage.completion_tokens,
       ...(usage.cost !== undefined && { costMicroUsd: Math.round(usage.cost * 1_000_000) }),
     }),
+  };
+}
+
+/** The answer with one opened event of a sealed stream added. */
+export function withSealedEvent(
+  answer: ChatAnswer,
+  event: SealedEvent,
+  elapsedMs: number,
+): ChatAnswer {
+  if (event.k === 'serving') return { ...answer, serving: sealedServing(event) };
+  if (event.k === 'tool') return answer;
+  const name = event.k === 'text' ? 'text' : 'reasoning';
+  return {
+    ...answer,
+    [name]: answer[name] + event.text,
+    firstContentMs: answer.firstContentMs ?? elapsedMs,
+  };
+}
+
+export function withSealedEnd(answer: ChatAnswer, { finish, usage }: InferenceEnd): ChatAnswer {
+  return {
+    ...answer,
+    end: finish === 'error' ? { kind: 'failed', message: '' } : endFor(finish),
+    promptTokens: usage.promptTokens,
+    completionTokens: usage.completionTokens,
+  };
+}
+
+/** The machine for which the question was sealed, from the evidence that the browser checked. */
+function sealedServing({ job, offer }: { job: string; offer: Offer }): AnsweredBy {
+  const { evidence, build } = offer;
+  return {
+    job,
+    provider: offer.provider,
+    chip: undefined,
+    level: offer.level,
+    isSimulated: evidence.simulated,
+    sealed: {
+      version: evidence.agent_version,
+      codeHash: evidence.code_hash,
+      build,
+      weights: evidence.weights.find((shown) => shown.build === build)?.digest,
+      isExternalEngine: evidence.engine === 'external',
+    },
   };
 }
 

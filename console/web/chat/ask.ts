@@ -1,14 +1,25 @@
+import { SealedError } from '#client/sealed-error.ts';
 import { call, send } from '../api/call.ts';
 import { eventsOf } from '../api/event-stream.ts';
 import { ApiFailure } from '../api/failure.ts';
 import { reasonOf } from '../parts/loaded.tsx';
 import { invalidate } from '../state/resource.ts';
-import { newAnswer, servingOf, withEnd, withEvent } from './answer.ts';
-import { type ChatAnswer, type ChatMessage, forApi } from './conversation.ts';
+import {
+  newAnswer,
+  servingOf,
+  withEnd,
+  withEvent,
+  withSealedEnd,
+  withSealedEvent,
+} from './answer.ts';
+import { type AnswerEnd, type ChatAnswer, type ChatMessage, forApi } from './conversation.ts';
 
 interface Asked {
   readonly model: string;
   readonly messages: readonly ChatMessage[];
+  readonly conversation: string;
+  /** Whether this browser seals the question. If it does and a check fails, nothing is sent. */
+  readonly isSealed: boolean;
   /** Ends the answer when the person presses Stop. */
   readonly signal: AbortSignal;
   /** Called with the answer whenever it has grown. */
@@ -16,7 +27,8 @@ interface Asked {
 }
 
 /** Asks a model and shows its answer while it is written. Returns the complete answer. */
-export async function ask({ model, messages, signal, show }: Asked): Promise<ChatAnswer> {
+export async function ask(asked: Asked): Promise<ChatAnswer> {
+  const { model, isSealed, signal, show } = asked;
   const started = performance.now();
   const elapsed = () => Math.round(performance.now() - started);
   let answer = newAnswer(model);
@@ -26,35 +38,58 @@ export async function ask({ model, messages, signal, show }: Asked): Promise<Cha
   };
   grow(answer);
   try {
-    const response = await send({
-      method: 'POST',
-      path: '/v1/chat/completions',
-      body: {
-        model,
-        messages: forApi(messages),
-        stream: true,
-        stream_options: { include_usage: true },
-      },
-      signal,
-      headers: { 'x-dinf-routing': 'on' },
-    });
-    grow({ ...answer, serving: servingOf(response.headers) });
-    for await (const { data, name } of eventsOf(response))
-      if (name === 'message') grow(withEvent(answer, data, elapsed()));
+    const changes = isSealed ? sealedChanges(asked) : relayedChanges(asked);
+    for await (const change of changes) grow(change(answer, elapsed()));
     grow(withEnd(answer, elapsed()));
   } catch (error) {
     if (signal.aborted) grow(withEnd(answer, elapsed(), { kind: 'stopped' }));
-    else grow(withEnd(answer, elapsed(), { kind: 'failed', message: failureText(error) }));
+    else grow(withEnd(answer, elapsed(), failureEnd(error, answer)));
   }
   if (answer.costMicroUsd === undefined) grow(await withCost(answer));
   invalidate('account', 'balance', 'usage', 'keys');
   return answer;
 }
 
-function failureText(error: unknown): string {
-  if (error instanceof ApiFailure) return reasonOf(error);
+type Change = (answer: ChatAnswer, elapsedMs: number) => ChatAnswer;
+
+/** The question in a form that the network can read, for browsers that cannot seal. */
+async function* relayedChanges({ model, messages, signal }: Asked): AsyncGenerator<Change> {
+  const response = await send({
+    method: 'POST',
+    path: '/v1/chat/completions',
+    body: {
+      model,
+      messages: forApi(messages),
+      stream: true,
+      stream_options: { include_usage: true },
+    },
+    signal,
+    headers: { 'x-dinf-routing': 'on' },
+  });
+  yield (answer) => ({ ...answer, serving: servingOf(response.headers) });
+  for await (const { data, name } of eventsOf(response))
+    if (name === 'message') yield (answer, elapsedMs) => withEvent(answer, data, elapsedMs);
+}
+
+async function* sealedChanges(asked: Asked): AsyncGenerator<Change> {
+  const { askSealed } = await import('./sealed-chat.ts');
+  const events = askSealed({ ...asked, messages: forApi(asked.messages) });
+  for (let next = await events.next(); ; next = await events.next()) {
+    const { done, value } = next;
+    if (done) {
+      yield (answer) => withSealedEnd(answer, value);
+      return;
+    }
+    yield (answer, elapsedMs) => withSealedEvent(answer, value, elapsedMs);
+  }
+}
+
+function failureEnd(error: unknown, { serving }: ChatAnswer): AnswerEnd {
+  if (error instanceof SealedError)
+    return { kind: serving ? 'failed' : 'refused', message: error.message };
+  if (error instanceof ApiFailure) return { kind: 'failed', message: reasonOf(error) };
   // The connection ended in the middle of the answer.
-  if (error instanceof TypeError) return '';
+  if (error instanceof TypeError) return { kind: 'failed', message: '' };
   throw error;
 }
 

@@ -34,9 +34,11 @@ export type AnswerEnd =
   | { readonly kind: 'complete' }
   | { readonly kind: 'length' }
   | { readonly kind: 'stopped' }
-  | { readonly kind: 'failed'; readonly message: string };
+  | { readonly kind: 'failed'; readonly message: string }
+  /** A check of the machine or the log failed, so the question was not sent. */
+  | { readonly kind: 'refused'; readonly message: string };
 
-/** The machine that answered, from the headers of the answer. */
+/** The machine that answered, from the headers of the answer or from its checked evidence. */
 export interface AnsweredBy {
   readonly job: string | undefined;
   readonly provider: string | undefined;
@@ -44,6 +46,19 @@ export interface AnsweredBy {
   readonly level: string | undefined;
   readonly isSimulated: boolean;
   readonly choice?: ChosenBecause | undefined;
+  /** Present if only this machine could read the question. */
+  readonly sealed?: CheckedMachine | undefined;
+}
+
+/** What the browser has checked before it sealed a question for a machine. */
+export interface CheckedMachine {
+  readonly version: string;
+  readonly codeHash: string;
+  readonly build: string;
+  /** Digest of the weights that the machine has signed; undefined if it has signed none. */
+  readonly weights: string | undefined;
+  /** Another program, which is in no release, runs the models and reads the question. */
+  readonly isExternalEngine: boolean;
 }
 
 /** Why routing chose the machine, from the header `x-dinf-routing`. */

@@ -51,6 +51,12 @@ function EndNote({ answer: { end } }: { answer: ChatAnswer }) {
           {t.chat.failed(end.message || t.chat.brokenOff)}
         </p>
       );
+    case 'refused':
+      return (
+        <p class="problem" role="alert">
+          {t.chat.refused(end.message)}
+        </p>
+      );
   }
 }
 
@@ -93,13 +99,15 @@ function Why({ choice: { attempts, queuedMs, expectedMs, terms } }: { choice: Ch
 /** Characters of a machine's key that are shown; its title has all of them. */
 const SHOWN_KEY = 8;
 
-function MachineNote({ serving: { provider, chip, level, isSimulated } }: { serving: AnsweredBy }) {
+function MachineNote({ serving }: { serving: AnsweredBy }) {
+  const { provider, chip, level, isSimulated, sealed } = serving;
   if (provider === undefined) return null;
   const name = [chip, isSimulated ? t.chat.simulated : undefined].filter(Boolean).join(', ');
   return (
     <li title={provider}>
       {name || t.chat.machine(`${provider.slice(0, SHOWN_KEY)}…`)}
       {level !== undefined && ` · ${t.chat.levels[level] ?? level}`}
+      {sealed && ` · ${t.chat.sealed}`}
     </li>
   );
 }

@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ask } from '../chat/ask.ts';
+import { canSeal } from '../chat/can-seal.ts';
 import { ChatList } from '../chat/chat-list.tsx';
 import { Composer } from '../chat/composer.tsx';
 import { type ChatMessage, type Conversation, withConversation } from '../chat/conversation.ts';
@@ -41,6 +42,8 @@ function Chat({ account, offered }: ChatProps) {
   const [current, setCurrent] = useState(() => newChat(firstModel(able)));
   const [running, setRunning] = useState<AbortController>();
   useEffect(() => () => running?.abort(), [running]);
+  const [isSealed, setSealed] = useState<boolean>();
+  useEffect(() => void canSeal().then(setSealed), []);
   const model = current.model || firstModel(able);
   const keep = (chat: Conversation) =>
     setChats((before) => {
@@ -49,6 +52,7 @@ function Chat({ account, offered }: ChatProps) {
       return after;
     });
   const sendQuestion = async (text: string) => {
+    if (isSealed === undefined) return;
     const stopper = new AbortController();
     setRunning(stopper);
     const messages: ChatMessage[] = [...current.messages, { role: 'user', text }];
@@ -58,7 +62,9 @@ function Chat({ account, offered }: ChatProps) {
     const show = (answer: ChatMessage) =>
       setCurrent((shown) => (shown.id === asked.id ? withAnswer(answer) : shown));
     try {
-      keep(withAnswer(await ask({ model, messages, signal: stopper.signal, show })));
+      const { signal } = stopper;
+      const conversation = asked.id;
+      keep(withAnswer(await ask({ model, messages, conversation, isSealed, signal, show })));
     } finally {
       setRunning(undefined);
     }
@@ -89,13 +95,15 @@ function Chat({ account, offered }: ChatProps) {
             model={model}
             choose={(chosen) => setCurrent({ ...current, model: chosen })}
           />
-          <SealNote />
+          {isSealed !== undefined && (
+            <SealNote isSealed={isSealed} messages={current.messages} />
+          )}
         </header>
         <Messages messages={current.messages} isServed={able.length > 0} />
         <Composer
           key={current.id}
           isRunning={running !== undefined}
-          canSend={able.length > 0}
+          canSend={able.length > 0 && isSealed !== undefined}
           send={(text) => void sendQuestion(text)}
           stop={() => running?.abort()}
         />

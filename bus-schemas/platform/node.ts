@@ -1,0 +1,102 @@
+/**
+ * Cryptography, encodings and schema checks of Node. A browser gets `browser.ts` instead, which has
+ * the same exports: `package.json` chooses one of the two for `#bus-schemas/platform.ts`.
+ */
+
+import {
+  createHash,
+  createHmac,
+  createPublicKey,
+  createSecretKey,
+  type JsonWebKey,
+  type KeyObject,
+  verify,
+} from 'node:crypto';
+import sodium from 'libsodium-wrappers';
+import type { TSchema } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { LruMap } from '../lru-map.ts';
+import type { Aead, RunningHash } from './types.ts';
+
+export { randomBytes } from 'node:crypto';
+
+export const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+export const fromHex = (text: string): Uint8Array => Buffer.from(text, 'hex');
+export const fromBase64 = (text: string): Uint8Array => Buffer.from(text, 'base64');
+export const utf8 = (text: string): Uint8Array => Buffer.from(text);
+export const isSame = (one: Uint8Array, other: Uint8Array): boolean =>
+  Buffer.compare(one, other) === 0;
+export const joined = (parts: readonly Uint8Array[]): Uint8Array => Buffer.concat(parts);
+
+/** A key of `hmacSha256`. */
+export type SecretKey = KeyObject;
+export const secretKey = (bytes: Uint8Array): SecretKey => createSecretKey(bytes);
+
+export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+}
+
+export const newSha256 = (): RunningHash => createHash('sha256');
+
+export function hmacSha256(key: SecretKey, ...parts: readonly Uint8Array[]): Uint8Array {
+  const hmac = createHmac('sha256', key);
+  for (const part of parts) hmac.update(part);
+  return hmac.digest();
+}
+
+/** Resolves when `seal` and `open` can be called. */
+export const aeadReady = (): Promise<void> => sodium.ready;
+
+/** ChaCha20-Poly1305 of RFC 8439. `open` throws if the message was changed. */
+export const chacha20Poly1305: Aead = {
+  seal: (plain, { key, nonce, bound }) =>
+    sodium.crypto_aead_chacha20poly1305_ietf_encrypt(plain, bound, null, nonce, key),
+  open: (sealed, { key, nonce, bound }) =>
+    sodium.crypto_aead_chacha20poly1305_ietf_decrypt(null, sealed, bound, nonce, key),
+};
+
+const COORDINATE_BYTES = 32;
+/**
+ * Maximum number of cached keys. Reading a key takes a third of the time of a verification, and
+ * each machine signs all its jobs with one key.
+ */
+const MAX_KEYS_READ = 1_024;
+const keysRead = new LruMap<string, KeyObject>(MAX_KEYS_READ);
+
+/** The key is an uncompressed point; the signature is r followed by s. */
+export const verifiesP256 = (key: Uint8Array, text: Uint8Array, signature: Uint8Array): boolean =>
+  verify('sha256', text, { key: p256KeyOf(key), dsaEncoding: 'ieee-p1363' }, signature);
+
+export const verifiesEd25519 = (
+  key: Uint8Array,
+  text: Uint8Array,
+  signature: Uint8Array,
+): boolean => {
+  const x = Buffer.from(key).toString('base64url');
+  return verify(null, text, publicKeyOf({ kty: 'OKP', crv: 'Ed25519', x }), signature);
+};
+
+function p256KeyOf(publicKey: Uint8Array): KeyObject {
+  const name = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.byteLength).toString(
+    'latin1',
+  );
+  const read = keysRead.get(name);
+  if (read !== undefined) return read;
+  const coordinate = (start: number) =>
+    Buffer.from(publicKey.subarray(start, start + COORDINATE_BYTES)).toString('base64url');
+  const key = publicKeyOf({
+    kty: 'EC',
+    crv: 'P-256',
+    x: coordinate(1),
+    y: coordinate(1 + COORDINATE_BYTES),
+  });
+  keysRead.set(name, key);
+  return key;
+}
+
+const publicKeyOf = (jwk: JsonWebKey): KeyObject => createPublicKey({ key: jwk, format: 'jwk' });
+
+/** Returns a check of values against a schema, compiled to a function. */
+export const checkerOf = <Schema extends TSchema>(schema: Schema) => Compile(schema);

@@ -1,0 +1,82 @@
+import { InferenceRequest } from '#bus-schemas/customer.ts';
+import { SealedClient, type SealedWish } from '#client/sealed-client.ts';
+import { SealedError } from '#client/sealed-error.ts';
+import { noteRefusal } from '../api/call.ts';
+import { ApiFailure } from '../api/failure.ts';
+import { readLogHead, storeLogHead } from './log-head.ts';
+
+/**
+ * The sealed side of the chat. It is a file of its own, which the page loads when it is needed: the
+ * libraries for cryptography and schemas are larger than the rest of the console.
+ */
+
+export interface SealedQuestion {
+  readonly model: string;
+  readonly messages: readonly { readonly role: string; readonly content: string }[];
+  /** Name of the conversation, which says nothing about its content. */
+  readonly conversation: string;
+  readonly signal: AbortSignal;
+}
+
+/** The weakest proof of a machine that is accepted, as for `dinf proxy` and `dinf chat`. */
+const MINIMUM_LEVEL = 'self_signed';
+/** The session is the cookie, which the browser sends. */
+const BY_COOKIE = '';
+/**
+ * Bytes that the output limit may add to a request. The request is measured before the limit is
+ * known.
+ */
+const LIMIT_ROOM_BYTES = 32;
+const UNKNOWN_LIMIT = 1;
+
+let client: SealedClient | undefined;
+
+/** One client for the page, so that every head of the log is compared with the one before. */
+function sealedClient(): SealedClient {
+  client ??= new SealedClient({
+    url: location.origin,
+    minimumLevel: MINIMUM_LEVEL,
+    savedHead: readLogHead(),
+    onHead: storeLogHead,
+  });
+  return client;
+}
+
+/**
+ * Seals the question for one checked machine, and opens the answer. Throws ApiFailure for a refusal
+ * of the network, and SealedError if a check fails; then nothing readable was sent.
+ */
+export async function* askSealed({
+  model,
+  messages,
+  conversation,
+  signal,
+}: SealedQuestion): ReturnType<SealedClient['run']> {
+  const requestWith = (maxTokens: number): InferenceRequest => ({
+    chat: { messages: [...messages], max_tokens: maxTokens },
+    cacheScope: conversation,
+  });
+  const wish: SealedWish = {
+    model,
+    affinity: conversation,
+    requestBytes: InferenceRequest.encode(requestWith(UNKNOWN_LIMIT)).length + LIMIT_ROOM_BYTES,
+  };
+  try {
+    const sealed = sealedClient();
+    const place = await sealed.open(wish, BY_COOKIE, signal);
+    const request = requestWith(place.maxTokens);
+    return yield* sealed.run({ wish, place, request }, BY_COOKIE, signal);
+  } catch (error) {
+    throw asFailure(error);
+  }
+}
+
+/** A refusal of the network, and an absent network, have their own texts in the console. */
+function asFailure(error: unknown): unknown {
+  if (!(error instanceof SealedError)) return error;
+  if (error.code === 'unreachable') return new ApiFailure('unreachable', '', undefined);
+  if (error.status === undefined) return error;
+  const failure = new ApiFailure(error.code, error.message, error.status);
+  noteRefusal(failure);
+  return failure;
+}
