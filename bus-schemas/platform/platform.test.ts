@@ -87,7 +87,7 @@ describe('signatures', () => {
       reference: node.verifiesEd25519,
     },
   ])('of $file have the same result on both platforms', ({ file, verifies, reference }) => {
-    const result = (check: typeof verifies, parts: [Uint8Array, Uint8Array, Uint8Array]) => {
+    const result = (check: typeof verifies, parts: readonly [Uint8Array, Uint8Array, Uint8Array]) => {
       try {
         return check(...parts);
       } catch {
@@ -95,16 +95,12 @@ describe('signatures', () => {
       }
     };
     let compared = 0;
-    for (const group of vectorsOf(file).testGroups)
-      for (const { tcId, msg, sig } of group.tests) {
-        const { pk, uncompressed } = group.publicKey;
-        const parts = [pk ?? uncompressed, msg, sig].map((text: string) =>
-          Uint8Array.from(node.fromHex(text)),
-        ) as [Uint8Array, Uint8Array, Uint8Array];
-        if (file.includes('p256') && parts[2].length !== 64) continue;
+    for (const { cases } of vectorsOf(file).groups)
+      for (const { id, key, msg, sig } of cases) {
+        const parts = [node.fromHex(key), node.fromHex(msg), node.fromHex(sig)] as const;
         compared += 1;
-        expect({ tcId, valid: result(verifies, parts) }).toEqual({
-          tcId,
+        expect({ id, valid: result(verifies, parts) }).toEqual({
+          id,
           valid: result(reference, parts),
         });
       }
@@ -114,21 +110,20 @@ describe('signatures', () => {
 
 test('ChaCha20-Poly1305 of the browser agrees with the Wycheproof vectors', () => {
   let opened = 0;
-  for (const { ivSize, tests } of vectorsOf('wycheproof-chacha20-poly1305.json').testGroups) {
-    if (ivSize !== 96) continue;
-    for (const { tcId, key, iv, aad, msg, ct, tag, result } of tests) {
+  for (const { result, cases } of vectorsOf('wycheproof-chacha20-poly1305.json').groups)
+    for (const { id, key, iv, aad, msg, sealed } of cases) {
       const input = {
         key: browser.fromHex(key),
         nonce: browser.fromHex(iv),
         bound: browser.fromHex(aad),
       };
-      const open = () => browser.toHex(browser.chacha20Poly1305.open(browser.fromHex(ct + tag), input));
+      const open = () =>
+        browser.toHex(browser.chacha20Poly1305.open(browser.fromHex(sealed), input));
       if (result === 'valid') {
-        expect({ tcId, msg: open() }).toEqual({ tcId, msg });
+        expect({ id, msg: open() }).toEqual({ id, msg });
         opened += 1;
-      } else expect(open, `vector ${tcId}`).toThrow();
+      } else expect(open, `vector ${id}`).toThrow();
     }
-  }
   expect(opened).toBeGreaterThan(50);
 });
 
