@@ -1,5 +1,5 @@
-import { fromHex, isSame, toHex } from '#bus-schemas/platform.ts';
 import { Type } from 'typebox';
+import { fromHex, isSame, toHex } from '#bus-schemas/platform.ts';
 import { Bytes } from './codec.ts';
 
 /** Sizes of keys and digests, and their hexadecimal form in JSON. */

@@ -1,6 +1,6 @@
-import { checkerOf } from '#bus-schemas/platform.ts';
 import { Decoder, Encoder } from '@msgpack/msgpack';
 import { type Static, type TSchema, Type } from 'typebox';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { isWholeValue } from './codec-shape.ts';
 import { CodedError } from './coded-error.ts';
 

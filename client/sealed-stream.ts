@@ -84,9 +84,7 @@ export class SealedStream {
     this.#next += 1;
     let events: FrameContent['events'];
     try {
-      ({ events } = FrameContent.decode(
-        this.#options.seals.openResponse(seq, fromBase64(sealed)),
-      ));
+      ({ events } = FrameContent.decode(this.#options.seals.openResponse(seq, fromBase64(sealed))));
     } catch (cause) {
       if (!(cause instanceof SealError) && !(cause instanceof CodecError)) throw cause;
       throw new SealedError(

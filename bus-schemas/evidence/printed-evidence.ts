@@ -1,5 +1,5 @@
-import { checkerOf } from '#bus-schemas/platform.ts';
 import { type Static, Type } from 'typebox';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { fromHex, HASH_BYTES, Hex, hex, X25519_KEY_BYTES } from '../bytes.ts';
 import { BuildId, ProviderId } from '../ids.ts';
 import { P256_KEY_BYTES, P256_SIGNATURE_BYTES } from '../receipts/signed-by.ts';

@@ -87,7 +87,10 @@ describe('signatures', () => {
       reference: node.verifiesEd25519,
     },
   ])('of $file have the same result on both platforms', ({ file, verifies, reference }) => {
-    const result = (check: typeof verifies, parts: readonly [Uint8Array, Uint8Array, Uint8Array]) => {
+    const result = (
+      check: typeof verifies,
+      parts: readonly [Uint8Array, Uint8Array, Uint8Array],
+    ) => {
       try {
         return check(...parts);
       } catch {

@@ -1,5 +1,5 @@
 /** Parameters of one sealed message; `bound` is authenticated and not encrypted. */
-export interface AeadInput {
+interface AeadInput {
   readonly key: Uint8Array;
   readonly nonce: Uint8Array;
   readonly bound: Uint8Array;

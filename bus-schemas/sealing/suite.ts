@@ -1,10 +1,10 @@
-import { aeadReady, type SecretKey, secretKey, sha256, toHex } from '#bus-schemas/platform.ts';
 import {
   AEAD_ChaCha20Poly1305,
   CipherSuite,
   KDF_HKDF_SHA256,
   KEM_DHKEM_X25519_HKDF_SHA256,
 } from 'hpke';
+import { aeadReady, type SecretKey, secretKey, sha256, toHex } from '#bus-schemas/platform.ts';
 
 /** Name of the suite in messages, so that a later version can add another suite. */
 export const SUITE_ID = 'x25519-sha256-chacha20poly1305';

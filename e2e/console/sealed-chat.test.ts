@@ -40,7 +40,7 @@ describe.skipIf(noBrowser !== undefined)(`the sealed chat (${noBrowser ?? 'Chrom
     return { opened, page: opened.page, posts };
   }
 
-  const openJobPaths = (posts: readonly { path: string }[]) =>
+  const requestsForAnswers = (posts: readonly { path: string }[]) =>
     posts.filter(({ path }) => /^\/v1\/(sealed\/jobs|chat\/completions)/.test(path));
 
   test('gets the text, which no request, bus message, table or log of the network contains', async () => {
@@ -64,7 +64,7 @@ describe.skipIf(noBrowser !== undefined)(`the sealed chat (${noBrowser ?? 'Chrom
     tap.unsubscribe();
 
     expect(posts.map(({ path }) => path)).toContain('/v1/sealed/sessions');
-    expect(openJobPaths(posts).map(({ path }) => path)).toEqual([
+    expect(requestsForAnswers(posts).map(({ path }) => path)).toEqual([
       expect.stringMatching(/^\/v1\/sealed\/jobs\/job_/),
     ]);
     expect(posts.some(({ body }) => body.includes(SECRET))).toBe(false);
@@ -92,7 +92,7 @@ describe.skipIf(noBrowser !== undefined)(`the sealed chat (${noBrowser ?? 'Chrom
     await say(page, `The word is ${SECRET}.`);
     await page.getByText('its sealing key is not the one that it has signed').waitFor();
     await page.getByText('Nothing was sent that the network can read').waitFor();
-    expect(openJobPaths(posts)).toEqual([]);
+    expect(requestsForAnswers(posts)).toEqual([]);
     expect(posts.some(({ body }) => body.includes(SECRET))).toBe(false);
     opened.expectNoFaults();
   });
@@ -109,10 +109,10 @@ describe.skipIf(noBrowser !== undefined)(`the sealed chat (${noBrowser ?? 'Chrom
     }`);
     await page.reload();
     await page.getByText('Sealed for this machine').waitFor();
-    const before = openJobPaths(posts).length;
+    const before = requestsForAnswers(posts).length;
     await say(page, `The word is ${SECRET}.`);
     await page.getByText(/entries of the log differ from the ones that it had before/).waitFor();
-    expect(openJobPaths(posts)).toHaveLength(before);
+    expect(requestsForAnswers(posts)).toHaveLength(before);
     expect(posts.some(({ body }) => body.includes(SECRET))).toBe(false);
     opened.expectNoFaults();
   });
@@ -126,7 +126,9 @@ describe.skipIf(noBrowser !== undefined)(`the sealed chat (${noBrowser ?? 'Chrom
     await page.getByText('The network relays this chat and could read it').waitFor();
     await say(page, 'Hello');
     await page.getByText('first content after').waitFor();
-    expect(openJobPaths(posts).map(({ path }) => path)).toEqual(['/v1/chat/completions']);
+    await page.getByText('Why this machine').click();
+    await page.getByText('Machines are compared by').waitFor();
+    expect(requestsForAnswers(posts).map(({ path }) => path)).toEqual(['/v1/chat/completions']);
     opened.expectNoFaults();
   });
 });

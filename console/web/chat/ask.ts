@@ -26,7 +26,10 @@ interface Asked {
   readonly show: (answer: ChatAnswer) => void;
 }
 
-/** Asks a model and shows its answer while it is written. Returns the complete answer. */
+/**
+ * Asks a model and shows its answer while it is written. Returns the complete answer, without its
+ * cost if the answer did not state it.
+ */
 export async function ask(asked: Asked): Promise<ChatAnswer> {
   const { model, isSealed, signal, show } = asked;
   const started = performance.now();
@@ -45,8 +48,7 @@ export async function ask(asked: Asked): Promise<ChatAnswer> {
     if (signal.aborted) grow(withEnd(answer, elapsed(), { kind: 'stopped' }));
     else grow(withEnd(answer, elapsed(), failureEnd(error, answer)));
   }
-  if (answer.costMicroUsd === undefined) grow(await withCost(answer));
-  invalidate('account', 'balance', 'usage', 'keys');
+  invalidateMoney();
   return answer;
 }
 
@@ -93,18 +95,24 @@ function failureEnd(error: unknown, { serving }: ChatAnswer): AnswerEnd {
   throw error;
 }
 
+const invalidateMoney = (): void => invalidate('account', 'balance', 'usage', 'keys');
+
 const COST_TRIES = 5;
 const COST_PAUSE_MS = 1_000;
 
-/** Adds the cost of an answer that was stopped; the ledger has it about a second later. */
-async function withCost(answer: ChatAnswer): Promise<ChatAnswer> {
+/**
+ * Adds the cost of an answer that was sealed or stopped; the ledger has it about a second later.
+ * Returns the same answer if it has its cost, or if the ledger has none.
+ */
+export async function withCost(answer: ChatAnswer): Promise<ChatAnswer> {
   const id = answer.serving?.job;
-  if (id === undefined) return answer;
+  if (id === undefined || answer.costMicroUsd !== undefined) return answer;
   for (let tries = 0; tries < COST_TRIES; tries += 1) {
     await new Promise((resolve) => setTimeout(resolve, COST_PAUSE_MS));
     try {
       const { data } = await call('GET /v1/generation', { query: { id } });
       if (data.cost_micro_usd === null) continue;
+      invalidateMoney();
       return {
         ...answer,
         costMicroUsd: data.cost_micro_usd,

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { ask } from '../chat/ask.ts';
+import { ask, withCost } from '../chat/ask.ts';
 import { canSeal } from '../chat/can-seal.ts';
 import { ChatList } from '../chat/chat-list.tsx';
 import { Composer } from '../chat/composer.tsx';
@@ -51,6 +51,18 @@ function Chat({ account, offered }: ChatProps) {
       storeChats(account, after);
       return after;
     });
+  const replaceMessage = (old: ChatMessage, changed: ChatMessage) => {
+    const replaced = (chat: Conversation): Conversation => ({
+      ...chat,
+      messages: chat.messages.map((message) => (message === old ? changed : message)),
+    });
+    setCurrent(replaced);
+    setChats((before) => {
+      const after = before.map(replaced);
+      storeChats(account, after);
+      return after;
+    });
+  };
   const sendQuestion = async (text: string) => {
     if (isSealed === undefined) return;
     const stopper = new AbortController();
@@ -64,9 +76,13 @@ function Chat({ account, offered }: ChatProps) {
     try {
       const { signal } = stopper;
       const conversation = asked.id;
-      keep(withAnswer(await ask({ model, messages, conversation, isSealed, signal, show })));
-    } finally {
+      const answer = await ask({ model, messages, conversation, isSealed, signal, show });
+      keep(withAnswer(answer));
       setRunning(undefined);
+      const priced = await withCost(answer);
+      if (priced !== answer) replaceMessage(answer, priced);
+    } finally {
+      setRunning((current) => (current === stopper ? undefined : current));
     }
   };
   const open = (chat: Conversation) => {
@@ -95,9 +111,7 @@ function Chat({ account, offered }: ChatProps) {
             model={model}
             choose={(chosen) => setCurrent({ ...current, model: chosen })}
           />
-          {isSealed !== undefined && (
-            <SealNote isSealed={isSealed} messages={current.messages} />
-          )}
+          {isSealed !== undefined && <SealNote isSealed={isSealed} messages={current.messages} />}
         </header>
         <Messages messages={current.messages} isServed={able.length > 0} />
         <Composer
