@@ -67,7 +67,11 @@ describe.skipIf(noBrowser !== undefined)(`the sealed chat (${noBrowser ?? 'Chrom
     expect(requestsForAnswers(posts).map(({ path }) => path)).toEqual([
       expect.stringMatching(/^\/v1\/sealed\/jobs\/job_/),
     ]);
-    expect(posts.some(({ body }) => body.includes(SECRET))).toBe(false);
+    const stored = await page.evaluate<string>('JSON.stringify(localStorage)');
+    const [conversation = ''] = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/.exec(stored) ?? [];
+    expect(conversation).not.toBe('');
+    for (const words of [SECRET, conversation])
+      expect(posts.some(({ body }) => body.includes(words))).toBe(false);
     expect(heard.length).toBeGreaterThan(10);
     for (const words of [SECRET, beginning]) {
       expect(heard.some((data) => data.includes(words))).toBe(false);

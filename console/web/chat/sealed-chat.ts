@@ -1,4 +1,5 @@
-import { InferenceRequest } from '#bus-schemas/customer.ts';
+import { hex, InferenceRequest } from '#bus-schemas/customer.ts';
+import { sha256, utf8 } from '#bus-schemas/platform.ts';
 import { SealedClient, type SealedWish } from '#client/sealed-client.ts';
 import { SealedError } from '#client/sealed-error.ts';
 import { noteRefusal } from '../api/call.ts';
@@ -13,7 +14,7 @@ import { readLogHead, storeLogHead } from './log-head.ts';
 export interface SealedQuestion {
   readonly model: string;
   readonly messages: readonly { readonly role: string; readonly content: string }[];
-  /** Name of the conversation, which says nothing about its content. */
+  /** Random name of the conversation, which only this browser and the machines see. */
   readonly conversation: string;
   readonly signal: AbortSignal;
 }
@@ -58,7 +59,7 @@ export async function* askSealed({
   });
   const wish: SealedWish = {
     model,
-    affinity: conversation,
+    affinity: affinityOf(conversation),
     requestBytes: InferenceRequest.encode(requestWith(UNKNOWN_LIMIT)).length + LIMIT_ROOM_BYTES,
   };
   try {
@@ -70,6 +71,14 @@ export async function* askSealed({
     throw asFailure(error);
   }
 }
+
+/**
+ * The same text for all questions of a conversation, by which the network sends them to the same
+ * machine. It is a digest, because the name of the conversation is the scope of the machine's cache:
+ * with that scope, the network could test by the speed of an answer whether it guessed a question.
+ */
+const affinityOf = (conversation: string): string =>
+  hex(sha256(utf8(`d-inference affinity ${conversation}`)));
 
 /** A refusal of the network, and an absent network, have their own texts in the console. */
 function asFailure(error: unknown): unknown {
