@@ -54,7 +54,7 @@ const COMPOSERS = [
  * The modules that `client/` may import. It runs on the customer's machine and must not trust the
  * coordinator, so it must be readable without the coordinator's code.
  */
-const FOR_CUSTOMERS = /^(\.|#bus-schemas|node:|typebox)/;
+const FOR_CUSTOMERS = /^(\.|#bus-schemas|#client\/|node:|typebox)/;
 /** The proxy serves the same API as the coordinator, from the same code. */
 const FOR_THE_PROXY = /^(\.|#bus-schemas|#http-api|node:|typebox|fastify$|pino$)/;
 const COMPONENTS = [

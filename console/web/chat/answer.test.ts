@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest';
-import { newAnswer, servingOf, withEnd, withEvent } from './answer.ts';
+import {
+  newAnswer,
+  servingOf,
+  withEnd,
+  withEvent,
+  withSealedEnd,
+  withSealedEvent,
+} from './answer.ts';
 
 const events = [
   { choices: [{ delta: { role: 'assistant', content: '' }, finish_reason: null }] },
@@ -70,3 +77,39 @@ test('the machine is read from the headers', () => {
   const headers = new Headers({ 'x-provider-id': 'P1', 'x-provider-simulated': 'true' });
   expect(servingOf(headers)).toMatchObject({ provider: 'P1', isSimulated: true, chip: undefined });
 });
+
+const usage = { promptTokens: 9, cachedTokens: 0, completionTokens: 3 };
+const hashes = { requestHash: new Uint8Array(32), responseHash: new Uint8Array(32) };
+
+test('a sealed answer is the sum of its opened events', () => {
+  const opened = [
+    { k: 'reasoning', text: 'Adding.', tokens: 1 },
+    { k: 'text', text: '4', tokens: 1 },
+    { k: 'text', text: '2', tokens: 1 },
+  ] as const;
+  const answer = opened.reduce(
+    (grown, event, index) => withSealedEvent(grown, event, (index + 1) * 100),
+    newAnswer('tiny'),
+  );
+  expect(
+    withEnd(withSealedEnd(answer, { k: 'end', finish: 'stop', usage, ...hashes }), 900),
+  ).toEqual({
+    role: 'assistant',
+    model: 'tiny',
+    text: '42',
+    reasoning: 'Adding.',
+    end: { kind: 'complete' },
+    firstContentMs: 100,
+    totalMs: 900,
+    promptTokens: 9,
+    completionTokens: 3,
+  });
+});
+
+test.each(['error', 'cancelled'] as const)(
+  'a sealed answer that ends with %s has failed',
+  (finish) => {
+    const answer = withSealedEnd(newAnswer('tiny'), { k: 'end', finish, usage, ...hashes });
+    expect(answer.end).toEqual({ kind: 'failed', message: '' });
+  },
+);

@@ -72,7 +72,7 @@ export function withSealedEvent(
 export function withSealedEnd(answer: ChatAnswer, { finish, usage }: InferenceEnd): ChatAnswer {
   return {
     ...answer,
-    end: finish === 'error' ? { kind: 'failed', message: '' } : endFor(finish),
+    end: isFailure(finish) ? { kind: 'failed', message: '' } : endFor(finish),
     promptTokens: usage.promptTokens,
     completionTokens: usage.completionTokens,
   };
@@ -136,6 +136,9 @@ function choiceIn(header: string | null): ChosenBecause | undefined {
     terms: choice.terms_ms ?? {},
   };
 }
+
+const isFailure = (finish: InferenceEnd['finish']): boolean =>
+  finish === 'error' || finish === 'cancelled';
 
 const endFor = (reason: string): AnswerEnd =>
   reason === 'length' ? { kind: 'length' } : { kind: 'complete' };
