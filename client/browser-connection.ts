@@ -3,7 +3,7 @@ import { jsonOf } from './call.ts';
 import { SealedError } from './sealed-error.ts';
 
 /** The head of an answer, and its body as an iterable. */
-export type Answer = AnswerParts;
+export type ServerAnswer = AnswerParts;
 
 /**
  * Without this header the coordinator refuses requests with the cookie of the console. Pages of
@@ -19,7 +19,7 @@ export class Connection implements Disposable {
     this.#base = new URL(url);
   }
 
-  async send({ method, path, headers, body, signal }: Call): Promise<Answer> {
+  async send({ method, path, headers, body, signal }: Call): Promise<ServerAnswer> {
     const url = new URL(path, this.#base);
     // Rejects an absolute URL: it would send the request to another server.
     if (url.origin !== this.#base.origin)

@@ -4,7 +4,7 @@ import { type Call, jsonOf } from './call.ts';
 import { SealedError } from './sealed-error.ts';
 
 /** The head of an answer, and its body as an iterable. */
-export type Answer = IncomingMessage;
+export type ServerAnswer = IncomingMessage;
 
 const TIMEOUT_MS = 120_000;
 

@@ -12,7 +12,7 @@ import {
   type TrustLevel,
 } from '#bus-schemas/customer.ts';
 import { checkerOf, joined, sha256, utf8 } from '#bus-schemas/platform.ts';
-import { type Answer, Connection } from '#client/connection.ts';
+import { Connection, type ServerAnswer } from '#client/connection.ts';
 import { type Call, errorOf, readJson } from './call.ts';
 import { KnownMachines } from './known-machines.ts';
 import { LogView, type PrintedHead } from './log-view.ts';
@@ -143,7 +143,7 @@ export class SealedClient implements Disposable {
   }
 
   /** Sends a request that is not sealed. */
-  send(call: Call): Promise<Answer> {
+  send(call: Call): Promise<ServerAnswer> {
     return this.#connection.send(call);
   }
 

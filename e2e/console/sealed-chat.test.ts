@@ -27,7 +27,7 @@ describe.skipIf(noBrowser !== undefined)(`the sealed chat (${noBrowser ?? 'Chrom
   };
 
   /** A signed-in page on the chat, and the requests with a body that it has sent since. */
-  async function chatPage(prepare?: (opened: ConsolePage) => Promise<void>) {
+  async function chatPage(prepare?: (opened: ConsolePage) => Promise<unknown>) {
     const opened = await under.signedInPage(ann);
     await prepare?.(opened);
     const posts: { path: string; body: Buffer }[] = [];

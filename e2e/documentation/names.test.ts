@@ -63,8 +63,20 @@ const WITHOUT_CODE: Readonly<Record<string, string>> = {
   StripeFault: 'has the fields of an error of Stripe',
 };
 
+/**
+ * Files that browsers get in place of another one, by the condition `browser` of package.json. They
+ * export the same names with the same meaning.
+ */
+const forBrowsers = Object.values(
+  JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).imports as Record<
+    string,
+    string | { readonly browser: string }
+  >,
+).flatMap((target) => (typeof target === 'string' ? [] : [target.browser.replace('./', '')]));
+
 const sources = SOURCE_FOLDERS.flatMap(sourceFiles)
   .filter((path) => path.endsWith('.ts') && !/(\.test|-under-test)\.ts$/.test(path))
+  .filter((path) => !forBrowsers.includes(path))
   .map((path) => ({ path, text: readFileSync(join(ROOT, path), 'utf8') }));
 
 const exporters = Map.groupBy(

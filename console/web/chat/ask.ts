@@ -74,8 +74,8 @@ async function* relayedChanges({ model, messages, signal }: Asked): AsyncGenerat
 }
 
 async function* sealedChanges(asked: Asked): AsyncGenerator<Change> {
-  const { askSealed } = await import('./sealed-chat.ts');
-  const events = askSealed({ ...asked, messages: forApi(asked.messages) });
+  const { sealedAnswer } = await import('./sealed-chat.ts');
+  const events = sealedAnswer({ ...asked, messages: forApi(asked.messages) });
   for (let next = await events.next(); ; next = await events.next()) {
     const { done, value } = next;
     if (done) {

@@ -47,7 +47,7 @@ function sealedClient(): SealedClient {
  * Seals the question for one checked machine, and opens the answer. Throws ApiFailure for a refusal
  * of the network, and SealedError if a check fails; then nothing readable was sent.
  */
-export async function* askSealed({
+export async function* sealedAnswer({
   model,
   messages,
   conversation,
