@@ -258,6 +258,7 @@ export const t = {
     sealTitle: 'Who can read this chat?',
     sealed: 'sealed',
     sealedSummary: 'Sealed for this machine',
+    willSealSummary: 'Your next message is sealed',
     sealedText: [
       'Your browser seals each message for the one machine that answers. The network sees the model, the lengths and the times, and no text.',
       'Before it seals, your browser checks that the machine has signed its key, that the public log names the machine at its level, that the code of the machine is an active release in the log, and that the log lets its build answer for the model. The log must extend the one that this browser saw before. If a check fails, nothing is sent.',

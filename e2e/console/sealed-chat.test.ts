@@ -50,7 +50,7 @@ describe.skipIf(noBrowser !== undefined)(`the sealed chat (${noBrowser ?? 'Chrom
     });
     const { opened, page, posts } = await chatPage();
     await using _page = opened;
-    await page.getByText('Sealed for this machine').waitFor();
+    await page.getByText('Your next message is sealed').waitFor();
     const question = `The word is ${SECRET}.`;
     await say(page, question);
     await page.getByText('first content after').waitFor();
@@ -112,7 +112,7 @@ describe.skipIf(noBrowser !== undefined)(`the sealed chat (${noBrowser ?? 'Chrom
       localStorage.setItem('dinf.log-head', JSON.stringify(head));
     }`);
     await page.reload();
-    await page.getByText('Sealed for this machine').waitFor();
+    await page.getByText('Your next message is sealed').waitFor();
     const before = requestsForAnswers(posts).length;
     await say(page, `The word is ${SECRET}.`);
     await page.getByText(/entries of the log differ from the ones that it had before/).waitFor();

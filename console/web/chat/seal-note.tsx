@@ -11,11 +11,12 @@ interface SealNoteProps {
 /** Says who can read the chat, with the explanation one click away. */
 export function SealNote({ isSealed, messages }: SealNoteProps) {
   const texts = isSealed ? t.chat.sealedText : t.chat.sealText;
+  const checked = lastChecked(messages);
   return (
     <details class="seal">
       <summary>
         <Icon name="lock" />
-        {isSealed ? t.chat.sealedSummary : t.chat.sealSummary}
+        {isSealed ? sealedSummary(checked) : t.chat.sealSummary}
       </summary>
       <div class="seal-text">
         <h2>{t.chat.sealTitle}</h2>
@@ -26,28 +27,35 @@ export function SealNote({ isSealed, messages }: SealNoteProps) {
           <code>{t.chat.sealCommand}</code>
           <CopyButton text={t.chat.sealCommand} />
         </div>
-        {isSealed && <LastMachine messages={messages} />}
+        {isSealed && checked && <CheckedFacts checked={checked} />}
       </div>
     </details>
   );
 }
 
-/** What was checked of the machine that answered last. */
-function LastMachine({ messages }: { messages: readonly ChatMessage[] }) {
+const sealedSummary = (checked: Checked | undefined): string =>
+  checked ? t.chat.sealedSummary : t.chat.willSealSummary;
+
+/** The machine of the last answer; undefined if there is none, or if that answer was relayed. */
+function lastChecked(messages: readonly ChatMessage[]): Checked | undefined {
   const last = messages.findLast((message) => message.role === 'assistant' && message.serving);
-  if (last?.role !== 'assistant' || last.serving?.sealed === undefined) return null;
-  const { sealed } = last.serving;
+  if (last?.role !== 'assistant' || last.serving?.sealed === undefined) return undefined;
+  return { model: last.model, serving: last.serving, sealed: last.serving.sealed };
+}
+
+/** What was checked of a machine before a message was sealed for it. */
+function CheckedFacts({ checked }: { checked: Checked }) {
   return (
     <>
       <dl>
-        {rowsOf({ model: last.model, serving: last.serving, sealed }).map(([name, value]) => (
+        {rowsOf(checked).map(([name, value]) => (
           <div key={name}>
             <dt>{name}</dt>
             <dd>{value}</dd>
           </div>
         ))}
       </dl>
-      {sealed.isExternalEngine && <p>{t.chat.externalEngine}</p>}
+      {checked.sealed.isExternalEngine && <p>{t.chat.externalEngine}</p>}
     </>
   );
 }
