@@ -318,7 +318,7 @@ describe.skipIf(noBrowser !== undefined)(`the console (${noBrowser ?? 'Chromium'
     await page.getByRole('link', { name: 'API keys' }).focus();
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'API keys' }).waitFor();
-    expect(await page.evaluate<string>('document.activeElement.id')).toBe('content');
+    await page.waitForFunction(`document.activeElement.id === 'content'`);
     await button(page, 'Create key').focus();
     await page.keyboard.press('Enter');
     await page.getByRole('dialog').waitFor();
