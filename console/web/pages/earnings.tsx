@@ -4,9 +4,10 @@ import type { Routes } from '../api/routes.ts';
 import { money, parseMoney } from '../format/money.ts';
 import { groupedDigits } from '../format/numbers.ts';
 import { type Period, periodStart } from '../format/periods.ts';
+import { ActionFailure } from '../parts/action-failure.tsx';
 import { Field } from '../parts/field.tsx';
 import { At, Money, Status } from '../parts/figures.tsx';
-import { Empty, Loaded, reasonOf } from '../parts/loaded.tsx';
+import { Empty, Loaded } from '../parts/loaded.tsx';
 import { PeriodChoice } from '../parts/period-choice.tsx';
 import { PATHS } from '../router.ts';
 import { useAction } from '../state/action.ts';
@@ -149,11 +150,7 @@ function Onboard() {
   return (
     <>
       <p>{t.earnings.onboardText}</p>
-      {action.failure && (
-        <p class="problem" role="alert">
-          {reasonOf(action.failure)}
-        </p>
-      )}
+      <ActionFailure of={action} />
       <p class="actions">
         <button
           type="button"
@@ -214,11 +211,7 @@ function WithdrawForm() {
           <span class="hint">{t.earnings.instantHint}</span>
         </span>
       </label>
-      {action.failure && (
-        <p class="problem" role="alert">
-          {reasonOf(action.failure)}
-        </p>
-      )}
+      <ActionFailure of={action} />
       <button type="submit" class="button" disabled={action.isBusy || amount === undefined}>
         {amount === undefined ? t.earnings.withdraw : t.earnings.withdrawAmount(money(amount))}
       </button>

@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks';
 import { call } from '../api/call.ts';
+import { ActionFailure } from '../parts/action-failure.tsx';
 import { Dialog } from '../parts/dialog.tsx';
 import { Field } from '../parts/field.tsx';
-import { reasonOf } from '../parts/loaded.tsx';
 import { useAction } from '../state/action.ts';
 import { type ApiKey, useModels } from '../state/answers.ts';
 import {
@@ -97,11 +97,7 @@ export function KeyForm({ edited, created, close }: KeyFormProps) {
             </span>
           </label>
         )}
-        {action.failure && (
-          <p class="problem" role="alert">
-            {reasonOf(action.failure)}
-          </p>
-        )}
+        <ActionFailure of={action} />
         <div class="dialog-actions">
           <button type="button" class="button" onClick={close}>
             {t.dialog.cancel}

@@ -3,10 +3,11 @@ import { call } from '../api/call.ts';
 import type { Routes } from '../api/routes.ts';
 import { money, parseMoney } from '../format/money.ts';
 import { type Period, periodStart } from '../format/periods.ts';
+import { ActionFailure } from '../parts/action-failure.tsx';
 import { ExportButton } from '../parts/export-button.tsx';
 import { Field } from '../parts/field.tsx';
-import { At, Money, Status } from '../parts/figures.tsx';
-import { Empty, Loaded, reasonOf } from '../parts/loaded.tsx';
+import { Amounts, At, Money, Status } from '../parts/figures.tsx';
+import { Empty, Loaded } from '../parts/loaded.tsx';
 import { Pager } from '../parts/pager.tsx';
 import { PeriodChoice } from '../parts/period-choice.tsx';
 import { PATHS } from '../router.ts';
@@ -47,18 +48,7 @@ function BalanceParts({ balance }: { balance: Routes['GET /v1/balance']['answer'
     [t.money.withdrawable, balance.withdrawable_micro_usd],
     ...(balance.owed_micro_usd > 0 ? [[t.money.owed, balance.owed_micro_usd] as const] : []),
   ] as const;
-  return (
-    <dl class="figures four">
-      {parts.map(([label, micro]) => (
-        <div key={label}>
-          <dt>{label}</dt>
-          <dd class="figure">
-            <Money micro={micro} />
-          </dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <Amounts of={parts} class="figures four" />;
 }
 
 const AMOUNTS = [5_000_000, 20_000_000, 50_000_000, 100_000_000] as const;
@@ -113,11 +103,7 @@ function AddCredit() {
           />
         )}
       </Field>
-      {action.failure && (
-        <p class="problem" role="alert">
-          {reasonOf(action.failure)}
-        </p>
-      )}
+      <ActionFailure of={action} />
       <button type="submit" class="button primary" disabled={action.isBusy || amount === undefined}>
         {amount === undefined ? t.money.add : t.money.addAmount(money(amount))}
       </button>
@@ -156,11 +142,7 @@ function RedeemInvite() {
           />
         )}
       </Field>
-      {action.failure && (
-        <p class="problem" role="alert">
-          {reasonOf(action.failure)}
-        </p>
-      )}
+      <ActionFailure of={action} />
       {credited !== undefined && (
         <p role="status">
           <Status tone="good" text={t.money.credited(money(credited))} />

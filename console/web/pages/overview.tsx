@@ -1,6 +1,6 @@
 import type { Routes } from '../api/routes.ts';
 import { money } from '../format/money.ts';
-import { Money, Status } from '../parts/figures.tsx';
+import { Amounts, Money, Status } from '../parts/figures.tsx';
 import { Empty, Loaded } from '../parts/loaded.tsx';
 import { RequestTable } from '../parts/request-table.tsx';
 import { PATHS } from '../router.ts';
@@ -121,16 +121,7 @@ function SpendCard({ spent }: { spent: Spent }) {
   ] as const;
   return (
     <>
-      <dl class="figures">
-        {figures.map(([label, micro]) => (
-          <div key={label}>
-            <dt>{label}</dt>
-            <dd class="figure">
-              <Money micro={micro} />
-            </dd>
-          </div>
-        ))}
-      </dl>
+      <Amounts of={figures} />
       <p class="hint">{t.overview.spentNote}</p>
     </>
   );

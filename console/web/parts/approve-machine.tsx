@@ -4,9 +4,9 @@ import { PATHS } from '../router.ts';
 import { useAction } from '../state/action.ts';
 import { invalidate } from '../state/resource.ts';
 import { t } from '../texts.ts';
+import { ActionFailure } from './action-failure.tsx';
 import { Field } from './field.tsx';
 import { Status } from './figures.tsx';
-import { reasonOf } from './loaded.tsx';
 
 /** Letters of a code, however a person typed them: "wdjb mjht" is "WDJB-MJHT". */
 export function asUserCode(text: string): string {
@@ -54,11 +54,7 @@ export function ApproveMachine({ code: given }: { code: string }) {
           />
         )}
       </Field>
-      {action.failure && (
-        <p class="problem" role="alert">
-          {reasonOf(action.failure)}
-        </p>
-      )}
+      <ActionFailure of={action} />
       <p class="actions">
         <button type="submit" class="button primary" disabled={action.isBusy || !isComplete}>
           {t.link.approve}

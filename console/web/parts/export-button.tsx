@@ -1,7 +1,7 @@
 import { send } from '../api/call.ts';
 import { useAction } from '../state/action.ts';
 import { t } from '../texts.ts';
-import { reasonOf } from './loaded.tsx';
+import { ActionFailure } from './action-failure.tsx';
 
 interface ExportProps {
   readonly path: string;
@@ -32,11 +32,7 @@ export function ExportButton({ path, query, file }: ExportProps) {
       >
         {t.exportCsv}
       </button>
-      {action.failure && (
-        <p class="problem" role="alert">
-          {reasonOf(action.failure)}
-        </p>
-      )}
+      <ActionFailure of={action} />
     </>
   );
 }

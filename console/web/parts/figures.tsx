@@ -11,6 +11,28 @@ export function Money({ micro }: { micro: number }) {
   );
 }
 
+/** Amounts with their labels, side by side. */
+export function Amounts({
+  of,
+  class: kind = 'figures',
+}: {
+  of: readonly (readonly [label: string, micro: number])[];
+  class?: string;
+}) {
+  return (
+    <dl class={kind}>
+      {of.map(([label, micro]) => (
+        <div key={label}>
+          <dt>{label}</dt>
+          <dd class="figure">
+            <Money micro={micro} />
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
 /** How long ago something happened; its title has the local time and UTC. */
 export function Ago({ at }: { at: string }) {
   const time = Date.parse(at);

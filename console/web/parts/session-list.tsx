@@ -3,9 +3,10 @@ import { browserName } from '../format/browser-name.ts';
 import { useAction } from '../state/action.ts';
 import { invalidate, useResource } from '../state/resource.ts';
 import { t } from '../texts.ts';
+import { ActionFailure } from './action-failure.tsx';
 import { Dialog } from './dialog.tsx';
 import { Ago } from './figures.tsx';
-import { Loaded, reasonOf } from './loaded.tsx';
+import { Loaded } from './loaded.tsx';
 
 /** A session as `GET /console/sessions` lists it. */
 interface ListedSession {
@@ -44,11 +45,7 @@ export function SessionList({ close }: { close: () => void }) {
           </ul>
         )}
       </Loaded>
-      {action.failure && (
-        <p class="problem" role="alert">
-          {reasonOf(action.failure)}
-        </p>
-      )}
+      <ActionFailure of={action} />
     </Dialog>
   );
 }
