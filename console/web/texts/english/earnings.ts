@@ -1,0 +1,28 @@
+/** English texts of the earnings and withdrawals. */
+export const earningsTexts = {
+  earnings: {
+    title: 'Earnings',
+    intro: 'What your machines and referrals earned. You can withdraw it, or spend it on requests.',
+    maturing: 'Can be withdrawn later',
+    spend: 'Earned money pays your own requests too.',
+    bySource: 'By source',
+    source: 'Source',
+    sources: { referrals: 'Referrals', referral: 'Referrals' } as Readonly<Record<string, string>>,
+    jobs: 'Requests',
+    earned: 'Earned',
+    emptyTitle: 'Nothing earned in this period',
+    empty: 'A machine earns when it answers requests of others. Requests of your own are free.',
+    withdraw: 'Withdraw',
+    withdrawAmount: (amount: string) => `Withdraw ${amount}`,
+    onboardText: 'Before the first withdrawal, Stripe asks where the money goes.',
+    onboard: 'Set the destination',
+    instant: 'Instant',
+    instantHint: 'Arrives within minutes, and costs a fee.',
+    withdrawals: 'Withdrawals',
+    fee: 'Fee',
+    returned: 'Returned to your balance',
+    states: { pending: 'On its way', paid: 'Paid', failed: 'Failed' } as Readonly<
+      Record<string, string>
+    >,
+  },
+} as const;
