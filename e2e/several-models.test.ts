@@ -16,6 +16,8 @@ import { startTestNetwork, type TestNetwork } from './test-network.ts';
 
 const run = promisify(execFile);
 const MODELS = ['ant', 'bee'] as const;
+/** A model on the disk that the machine does not serve at first. */
+const OTHER = 'cow';
 const COUNTED = Array.from({ length: 30 }, (_, i) => i + 1).join(', ');
 
 let network: TestNetwork;
@@ -53,14 +55,15 @@ beforeAll(async () => {
   });
   const { weights: _, ...tiny } = tinyModel;
   await network.network.putModels(
-    MODELS.map((id) => ({ ...tiny, id, builds: [`${id}-4bit`] })),
+    [...MODELS, OTHER].map((id) => ({ ...tiny, id, builds: [`${id}-4bit`] })),
     [],
   );
   home = join(network.network.home, 'machine');
   client = new ControlClient(home);
   await mkdir(home, { recursive: true });
   const folders = MODELS.map((id) => join(network.network.home, `${id}-4bit`));
-  for (const folder of folders) await cp(TINY_MODEL_FOLDER, folder, { recursive: true });
+  for (const id of [...MODELS, OTHER])
+    await cp(TINY_MODEL_FOLDER, join(network.network.home, `${id}-4bit`), { recursive: true });
   // The file in which a machine notes that it ran out of memory limits it to a share of its memory.
   await writeFile(
     join(home, 'memory-share.json'),
@@ -140,11 +143,34 @@ test('a switch loads a model, and cuts no stream of another one', {
   expect(await ask('ant', 'What is 12 + 30?')).toMatchObject({ status: 200, text: '42' });
 });
 
-test('a switch to a model that the machine does not serve is refused, with the models that it serves', async () => {
+test('a switch to a model that is not on the machine is refused, with the command that downloads it', async () => {
   await expect(provider('switch', 'cat-4bit')).rejects.toMatchObject({
     code: 64,
-    stderr: expect.stringContaining(
-      'This machine does not serve cat-4bit, but ant-4bit, bee-4bit. "dinf provider start" with a --model for each of its models adds one.',
+    stderr: expect.stringMatching(
+      /cat-4bit is neither a folder .* "dinf provider models pull cat-4bit" downloads it/,
     ),
   });
+  expect((await client.state()).models.map(({ build }) => build)).toEqual(['ant-4bit', 'bee-4bit']);
+});
+
+test('a switch to another model of the disk serves it without a cut stream, and again after a restart', {
+  timeout: 180_000,
+}, async () => {
+  await provider('switch', 'ant-4bit');
+  const { promise: begun, resolve } = Promise.withResolvers<void>();
+  const stream = ask('ant', 'Count from 1 to 30.', resolve);
+  await begun;
+  await provider('switch', join(network.network.home, `${OTHER}-4bit`));
+  expect(await stream).toMatchObject({ status: 200, text: COUNTED, done: 1, errors: [] });
+  expect(await inMemory()).toEqual(['cow-4bit']);
+  await expect
+    .poll(() => ask(OTHER, 'What is 12 + 30?'), { timeout: 30_000 })
+    .toMatchObject({ status: 200, text: '42' });
+  await provider('restart');
+  await expect.poll(inMemory, { timeout: 30_000 }).toEqual(['cow-4bit']);
+  expect((await client.state()).models.map(({ build }) => build)).toEqual([
+    'cow-4bit',
+    'ant-4bit',
+    'bee-4bit',
+  ]);
 });

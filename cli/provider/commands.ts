@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Logger } from 'pino';
 import { lockFolder } from '#bin/folder-lock.ts';
@@ -19,7 +19,7 @@ import { type Engines, engines } from './engines.ts';
 import { firstToken } from './first-token.ts';
 import { guestSettingsOf } from './guest-options.ts';
 import { addOwnModelCommands } from './model-commands.ts';
-import { addServeOptions, type ServeOptions } from './serve-options.ts';
+import { addServeOptions, modelFolderOf, type ServeOptions } from './serve-options.ts';
 import { addServiceCommands } from './service-commands.ts';
 import { upstreamOf } from './upstream-options.ts';
 
@@ -96,7 +96,7 @@ async function provide({
   const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
   const openEngine = engines[name] as Engines[string];
   await using engine = await openEngine({
-    models: model.length > 0 || name === OPENAI ? model.map(folderOf) : [TINY_MODEL_FOLDER],
+    models: model.length > 0 || name === OPENAI ? model.map(modelFolderOf) : [TINY_MODEL_FOLDER],
     upstream: await upstreamOf(flags),
     maxConcurrency: concurrency,
     idleMs: idleMinutes * 60_000,
@@ -155,10 +155,6 @@ async function provide({
   await stopSignal();
   await daemon.drain(DRAIN_MS);
 }
-
-/** The tiny model has a name, because its folder is inside of the program. */
-const folderOf = (name: string): string =>
-  name === basename(TINY_MODEL_FOLDER) ? TINY_MODEL_FOLDER : name;
 
 async function serveLocally(engine: Engine, port: number, log: Logger): Promise<LocalServer> {
   const { startLocalServer } = await import('#provider/local/local-server.ts');

@@ -1,8 +1,9 @@
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { coordinatorUrl, homeFolder } from '#bus-schemas/running-network.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
 import type { GuestSettings } from '#provider/guest/guest-settings.ts';
+import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { percent, portOrNone, wholeNumber } from '../option-parsers.ts';
 import { AUTO, engines } from './engines.ts';
 import { addGuestOptions } from './guest-options.ts';
@@ -29,6 +30,14 @@ export const homeOption = (): Option =>
     '--home <folder>',
     'folder of the identity, keys and credentials of this machine',
   ).default(join(homeFolder(process.env), 'provider'));
+
+/** The tiny model has a name, because its folder is inside of the program. */
+export const modelFolderOf = (name: string): string =>
+  name === basename(TINY_MODEL_FOLDER) ? TINY_MODEL_FOLDER : name;
+
+/** A folder is named relative to the command, but the service has another working folder. */
+export const absoluteIfPath = (name: string): string =>
+  name.startsWith('.') ? resolve(name) : name;
 
 export function addServeOptions(command: Command): Command {
   const serving = command

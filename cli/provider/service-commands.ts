@@ -11,7 +11,7 @@ import { wholeNumber } from '../option-parsers.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { AUTO } from './engines.ts';
 import { guestSettingsOf } from './guest-options.ts';
-import { addServeOptions, homeOption, type ServeOptions } from './serve-options.ts';
+import { absoluteIfPath, addServeOptions, homeOption, type ServeOptions } from './serve-options.ts';
 import { upstreamArguments } from './upstream-options.ts';
 import { workerCommand } from './worker-command.ts';
 
@@ -52,11 +52,11 @@ export function addServiceCommands(provider: Command): void {
   add('resume', 'accept requests again').action(({ home }: Home) =>
     setPaused(resolve(home), false),
   );
-  add('switch', 'load a model of this machine into memory; running answers are completed')
-    .argument('<model>', 'one of the models that this machine serves')
+  add('switch', 'load a model into memory now, and first at later starts; no answer is cut')
+    .argument('<model>', 'a model that this machine serves or has on its disk')
     .action(async (model: string, { home }: Home) => {
       const { switchModel } = await import('./switch-model.ts');
-      await switchModel(await runningClient(resolve(home)), model);
+      await switchModel(await runningClient(resolve(home)), absoluteIfPath(model));
     });
   add('status', 'show what the machine is doing, and why')
     .option('--json', 'print the state as JSON')
@@ -141,7 +141,7 @@ async function start(options: StartOptions, command: Command): Promise<void> {
   const chosen = {
     coordinator: options.coordinator,
     engine: options.engine,
-    models: models.map((name) => (name.startsWith('.') ? resolve(name) : name)),
+    models: models.map(absoluteIfPath),
     concurrency: options.concurrency,
     idleMinutes: options.idleMinutes,
     memoryPercent: options.memoryPercent,

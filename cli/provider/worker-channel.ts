@@ -1,3 +1,4 @@
+import { messageOf } from '#bus-schemas/message-of.ts';
 import type { AgentObserver } from '#provider/agent/agent.ts';
 import type { Daemon } from '#provider/daemon.ts';
 import type { Engine } from '#provider/engine/engine.ts';
@@ -6,6 +7,7 @@ import { lineOf } from '#provider/service/event-log.ts';
 import { reportedText } from '#provider/service/sentence.ts';
 import { WORKER_READY } from '#provider/service/supervisor.ts';
 import { isWorkerOrder, type WorkerReport } from '#provider/service/worker-report.ts';
+import { modelFolderOf } from './serve-options.ts';
 
 interface Serving {
   readonly daemon: Daemon;
@@ -74,7 +76,8 @@ export class WorkerChannel {
     });
     const receive = (order: unknown) => {
       if (!isWorkerOrder(order)) return;
-      if (order.t === 'switch') engine.switchTo?.(order.build);
+      if (order.t === 'add') void this.#add(order.model, engine);
+      else if (order.t === 'switch') engine.switchTo?.(order.build);
       else if (order.t === 'note') daemon.note(order.fault);
       else door.setPaused(order.t === 'pause');
     };
@@ -85,6 +88,17 @@ export class WorkerChannel {
         process.off('message', receive);
       },
     };
+  }
+
+  async #add(model: string, engine: Engine): Promise<void> {
+    try {
+      if (engine.add === undefined)
+        throw new Error(`The engine ${engine.name} serves the models of its start only.`);
+      const build = await engine.add(modelFolderOf(model));
+      this.report({ t: 'added', model, build });
+    } catch (error) {
+      this.report({ t: 'not_added', model, why: messageOf(error) });
+    }
   }
 
   #pulse({ daemon: { running, linkFault }, engine, door }: Serving): void {

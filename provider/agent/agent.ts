@@ -10,6 +10,7 @@ import {
   DemandReport,
   FaultReport,
   Flow,
+  hex,
   JobOrder,
   Judgement,
   Load,
@@ -117,10 +118,14 @@ export async function startAgent({
     observer?.reported(counted);
   });
   let fault = engine.fault;
+  let digests = digestsOf(engine);
   engine.onChange(() => {
     if (engine.fault !== undefined && engine.fault !== fault)
       reporter.note(faultKinds[engine.fault]);
     fault = engine.fault;
+    // The network sends requests for a build only after the machine has proved its digest.
+    if (digestsOf(engine) !== digests) attester.ask();
+    digests = digestsOf(engine);
   });
   let streamShare = 1;
   const slots = () => limitedSlots(engine.slots(), streamShare);
@@ -254,6 +259,9 @@ export async function startAgent({
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
+
+const digestsOf = (engine: Engine): string =>
+  (engine.weights?.() ?? []).map(({ build, digest }) => `${build} ${hex(digest)}`).join(' ');
 
 /** Signs a receipt. If the key fails, the receipt is sent unsigned: settlement does not pay it. */
 function signed(receipt: Receipt, signer: Signer, log: Logger): Receipt {

@@ -74,6 +74,9 @@ export interface EndFacts {
   readonly about?: RefusalAbout | undefined;
 }
 
+/** The largest number of models of one machine. */
+export const MAX_MODELS = 64;
+
 /** Memory for models, in bytes. */
 export interface ModelMemory {
   /** For all models that are in memory at the same time. */
@@ -116,6 +119,11 @@ export interface Engine extends AsyncDisposable {
   load(build: string): void;
   /** Loads a model as soon as the running answers of models that must leave for it have ended. */
   switchTo?(build: string): void;
+  /**
+   * Serves a further model, by its folder or its name in Hugging Face's cache, without loading it.
+   * Returns its build. Throws with a sentence for the owner if the model cannot be served.
+   */
+  add?(name: string): Promise<string>;
   /** Frees the memory of caches that no running answer needs. */
   emptyCaches?(): void;
   /** Unloads a model as soon as it has no requests; the next request loads it again. */

@@ -1,12 +1,20 @@
 import { hex, type Machine, type Slot, type WeightsDigest } from '#bus-schemas';
 import type { Model } from '../models/model.ts';
+import { ModelError } from '../models/model-error.ts';
 import type { Backend } from './decoders/decoder.ts';
-import type { Engine, GenerationRequest, ModelMemory, Sequence, Sink } from './engine.ts';
+import {
+  type Engine,
+  type GenerationRequest,
+  MAX_MODELS,
+  type ModelMemory,
+  type Sequence,
+  type Sink,
+} from './engine.ts';
 import type { Guard } from './guarded-work.ts';
 import { type Measurement, speedsOf } from './measured-speeds.ts';
 import { ModelRunner, type RunnerLog } from './model-runner.ts';
 import { expectedLoadMs, expectedSpeeds } from './residency/expected-figures.ts';
-import { cacheShares } from './residency/memory-plan.ts';
+import { cacheShares, modelsThatFit } from './residency/memory-plan.ts';
 import { Residency } from './residency/residency.ts';
 
 export interface ModelEngineOptions {
@@ -40,66 +48,92 @@ const WAIT_STEP_MS = 5_000;
 export class ModelEngine implements Engine {
   readonly name: Engine['name'];
   readonly machine: Machine;
-  readonly #runners: ReadonlyMap<string, ModelRunner>;
-  readonly memory: ModelMemory;
+  readonly #options: ModelEngineOptions;
+  readonly #runners: Map<string, ModelRunner>;
   readonly #residency: Residency;
-  readonly #backend: Backend;
-  readonly #models: readonly Model[];
+  readonly #models: Model[];
+  readonly #clock: () => number;
   #listeners: (() => void)[] = [];
 
-  constructor({
-    backend,
-    models,
-    machine,
-    memoryBytes,
-    idleMs,
-    measured = [],
-    clock = () => performance.now(),
-    ...rest
-  }: ModelEngineOptions) {
+  constructor(options: ModelEngineOptions) {
+    const { backend, models, machine, memoryBytes, idleMs } = options;
     this.name = backend.name;
     this.machine = machine;
-    this.#backend = backend;
-    this.#models = models;
+    this.#options = options;
+    this.#models = [...models];
+    this.#clock = options.clock ?? (() => performance.now());
     const shares = cacheShares(models, { backend, memoryBytes });
-    const onChange = () => {
-      for (const listener of this.#listeners) listener();
-    };
     this.#runners = new Map(
-      models.map((model) => {
-        const { build } = model;
-        const digest = hex(model.digest);
-        const speeds = speedsOf(measured, { build, digest, engine: backend.name });
-        const runner = new ModelRunner({
-          model,
-          backend,
-          cacheBytes: shares.get(build) ?? 0,
-          clock,
-          onChange,
-          enter: (claim) => this.#residency.enter(build, claim),
-          onFailed: () => this.#residency.failed(build),
-          expected: {
-            ...expectedSpeeds(model, machine.bandwidthGbps),
-            loadMs: expectedLoadMs(model),
-          },
-          ...(speeds !== undefined && { measuredSpeeds: speeds }),
-          ...rest,
-        });
-        return [build, runner];
-      }),
+      models.map((model) => [model.build, this.#runnerOf(model, shares.get(model.build) ?? 0)]),
     );
-    this.memory = {
+    this.#residency = new Residency({
+      models: [...this.#runners.values()],
+      memoryBytes,
+      idleMs,
+      clock: this.#clock,
+    });
+  }
+
+  get memory(): ModelMemory {
+    const { memoryBytes } = this.#options;
+    return {
       totalBytes: memoryBytes,
       byBuild: Object.fromEntries(
         [...this.#runners].map(([build, { bytes }]) => [build, Math.min(memoryBytes, bytes)]),
       ),
     };
-    this.#residency = new Residency({
-      models: [...this.#runners.values()],
-      memoryBytes,
-      idleMs,
-      clock,
+  }
+
+  /** Serves a further model, without loading it. Throws ModelError if it does not fit. */
+  addModel(model: Model): void {
+    if (this.#runners.has(model.build)) return;
+    if (this.#models.length >= MAX_MODELS)
+      throw new ModelError('too_many', `a machine has at most ${MAX_MODELS} models`);
+    const { backend, memoryBytes } = this.#options;
+    const [refused] = modelsThatFit([model], { backend, memoryBytes }).refused;
+    if (refused !== undefined) throw refused.error;
+    const shares = cacheShares([...this.#models, model], { backend, memoryBytes });
+    const runner = this.#runnerOf(model, shares.get(model.build) ?? 0);
+    this.#models.push(model);
+    this.#runners.set(model.build, runner);
+    this.#residency.add(runner);
+    this.#changed();
+  }
+
+  #runnerOf(model: Model, cacheBytes: number): ModelRunner {
+    const {
+      backend,
+      machine,
+      measured = [],
+      maxConcurrency,
+      cacheIdleMs,
+      log,
+      guard,
+    } = this.#options;
+    const { build } = model;
+    const speeds = speedsOf(measured, { build, digest: hex(model.digest), engine: backend.name });
+    return new ModelRunner({
+      model,
+      backend,
+      cacheBytes,
+      maxConcurrency,
+      clock: this.#clock,
+      onChange: () => this.#changed(),
+      enter: (claim) => this.#residency.enter(build, claim),
+      onFailed: () => this.#residency.failed(build),
+      expected: {
+        ...expectedSpeeds(model, machine.bandwidthGbps),
+        loadMs: expectedLoadMs(model),
+      },
+      log,
+      ...(speeds !== undefined && { measuredSpeeds: speeds }),
+      ...(cacheIdleMs !== undefined && { cacheIdleMs }),
+      ...(guard !== undefined && { guard }),
     });
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
   }
 
   slots(): Slot[] {
@@ -151,6 +185,6 @@ export class ModelEngine implements Engine {
     this.#listeners = [];
     this.#residency[Symbol.dispose]();
     for (const runner of this.#runners.values()) await runner[Symbol.asyncDispose]();
-    await this.#backend[Symbol.asyncDispose]();
+    await this.#options.backend[Symbol.asyncDispose]();
   }
 }

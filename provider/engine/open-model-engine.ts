@@ -79,6 +79,13 @@ export async function openUnloadedEngine({
   });
 }
 
+/** Lets an engine serve a further model, and returns its build. Throws ModelError if it cannot. */
+export async function addModel(engine: ModelEngine, name: string): Promise<string> {
+  const { path, build } = await findModel(name);
+  engine.addModel(await openModel(path, build));
+  return build;
+}
+
 /** Opens an engine in this process, and loads the models that fit beside one another. */
 export async function openModelEngine(options: OpenEngineOptions): Promise<ModelEngine> {
   const engine = await openUnloadedEngine(options);

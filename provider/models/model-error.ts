@@ -8,6 +8,7 @@ type ModelFault =
   | 'missing_file'
   | 'folder_exists'
   | 'too_large'
+  | 'too_many'
   | 'file_too_large'
   | 'outside_folder'
   | 'malformed_config'

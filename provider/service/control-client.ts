@@ -18,6 +18,8 @@ import {
 
 const TIMEOUT_MS = 10_000;
 const EVENT_WAIT_MS = 25_000;
+/** Time in which the files of a model that the machine does not serve yet are read, in milliseconds. */
+const READ_MODEL_MS = 600_000;
 
 /** The service refuses an order; the message tells its owner why. */
 class ControlRefused extends CodedError<'order_refused'> {
@@ -57,7 +59,8 @@ export class ControlClient {
 
   /** Loads a model; its state in the answers of `state` shows when it is in memory. */
   switchTo(model: string): Promise<State> {
-    return this.#call(State, 'POST', `${paths.switch}?model=${encodeURIComponent(model)}`);
+    const path = `${paths.switch}?model=${encodeURIComponent(model)}`;
+    return this.#call(State, 'POST', path, READ_MODEL_MS);
   }
 
   begin(kind: OperationKind): Promise<ControlOperation> {
@@ -77,19 +80,17 @@ export class ControlClient {
     schema: Schema,
     method: 'GET' | 'POST',
     path: string,
+    timeout = EVENT_WAIT_MS + TIMEOUT_MS,
   ): Promise<Static<Schema>> {
     const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();
-    const call = request(
-      { socketPath: this.#socketPath, method, path, timeout: EVENT_WAIT_MS + TIMEOUT_MS },
-      (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.once('error', reject);
-        response.once('end', () =>
-          resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }),
-        );
-      },
-    );
+    const call = request({ socketPath: this.#socketPath, method, path, timeout }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.once('error', reject);
+      response.once('end', () =>
+        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }),
+      );
+    });
     call.once('error', reject);
     call.once('timeout', () => call.destroy(new Error('The service does not answer.')));
     call.end();

@@ -19,8 +19,8 @@ export interface Controlled {
   readonly state: () => State;
   readonly events: EventLog;
   setPaused(isPaused: boolean): Promise<void>;
-  /** Returns why the model cannot be loaded; undefined if it is loaded as soon as possible. */
-  switchTo(model: string): string | undefined;
+  /** Resolves with why the model cannot be loaded; undefined if it is loaded as soon as possible. */
+  switchTo(model: string): Promise<string | undefined>;
   begin(kind: OperationKind): ControlOperation;
   /** Takes a fault that another program of the owner met. */
   note(fault: MachineFault): void;
@@ -79,7 +79,7 @@ async function answer(
       await controlled.setPaused(pathname === paths.pause);
       return ok(controlled.state());
     case `POST ${paths.switch}`: {
-      const fault = controlled.switchTo(searchParams.get('model') ?? '');
+      const fault = await controlled.switchTo(searchParams.get('model') ?? '');
       return fault === undefined ? ok(controlled.state()) : { status: 400, body: { error: fault } };
     }
     case `POST ${paths.notes}`: {

@@ -183,6 +183,9 @@ function changeOf(before: MachineState, event: MachineEvent, now: number): Parti
       return { demand: { at: now, builds: event.builds } };
     case 'reported':
       return { reported: { lastAt: now, times: added(before.reported?.times, event.faults) } };
+    case 'added':
+    case 'not_added':
+      return {};
     case 'answered':
       return { answers: withAnswer(before.answers, event, now) };
     case 'paused':

@@ -12,7 +12,7 @@ import { serveControl } from './control-server.ts';
 import { demandReason } from './demand-reason.ts';
 import { type Hour, IdleLog, idleHours } from './idle-hours.ts';
 import type { MachineState } from './machine-state.ts';
-import { modelToSwitchTo } from './model-to-switch-to.ts';
+import { modelsWithFirst, switchModelTo } from './model-to-switch-to.ts';
 import { recentDemand, sentenceOf } from './sentence.ts';
 import { readSettings, saveSettings } from './settings.ts';
 import type { Supervisor } from './supervisor.ts';
@@ -79,10 +79,12 @@ export async function serveMachine({
       const settings = await readSettings(home);
       if (settings !== undefined) await saveSettings(home, { ...settings, isPaused });
     },
-    switchTo: (model) => {
-      const found = modelToSwitchTo(supervisor.state, model);
-      if ('fault' in found) return found.fault;
-      supervisor.switchTo(found.build);
+    switchTo: async (model) => {
+      const switched = await switchModelTo(supervisor, model);
+      if ('fault' in switched) return switched.fault;
+      const settings = await readSettings(home);
+      if (settings !== undefined)
+        await saveSettings(home, { ...settings, models: modelsWithFirst(settings.models, model) });
       return undefined;
     },
     begin,

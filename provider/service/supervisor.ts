@@ -25,6 +25,9 @@ export interface SupervisorOptions {
   readonly silenceMs?: number;
 }
 
+/** The build of a model that is served now, or why it is not. */
+export type Added = { readonly build: string } | { readonly fault: string };
+
 /** The line with which a worker reports that its program runs. */
 export const WORKER_READY = 'provider: the worker runs';
 /** A worker that is told to stop completes its requests first, so it gets more than its 60 s. */
@@ -53,6 +56,8 @@ export class Supervisor implements AsyncDisposable {
   #restartWanted = false;
   #frozen = false;
   #lastWords: string | undefined;
+  /** The model that the worker is adding. */
+  #adding: { readonly model: string; readonly done: PromiseWithResolvers<Added> } | undefined;
   readonly #over: Promise<void>;
 
   constructor(options: SupervisorOptions) {
@@ -78,6 +83,21 @@ export class Supervisor implements AsyncDisposable {
   /** Loads a model of this machine; models that must leave for it complete their answers first. */
   switchTo(build: string): void {
     this.#order({ t: 'switch', build });
+  }
+
+  /** Lets the worker serve a further model, without loading it. */
+  async add(model: string): Promise<Added> {
+    if (this.#worker === undefined || this.#state.provider === undefined)
+      return { fault: 'The machine does not serve at present.' };
+    if (this.#adding !== undefined)
+      return { fault: `${this.#adding.model} is being added. Try again when that is done.` };
+    this.#adding = { model, done: Promise.withResolvers() };
+    try {
+      this.#order({ t: 'add', model });
+      return await this.#adding.done.promise;
+    } finally {
+      this.#adding = undefined;
+    }
   }
 
   /** Lets the worker report a fault. It is dropped while no worker runs. */
@@ -151,6 +171,7 @@ export class Supervisor implements AsyncDisposable {
       return error instanceof Error ? error : new Error(messageOf(error));
     } finally {
       this.#worker = undefined;
+      this.#adding?.done.resolve({ fault: 'The worker ended while it read the model.' });
     }
   }
 
@@ -199,6 +220,8 @@ export class Supervisor implements AsyncDisposable {
     if (!isWorkerReport(message)) return;
     this.#heardAt = performance.now();
     this.#apply(message);
+    if (message.t === 'added') this.#adding?.done.resolve({ build: message.build });
+    if (message.t === 'not_added') this.#adding?.done.resolve({ fault: message.why });
     // The pause of the owner may have been ordered while the worker was starting.
     if (message.t === 'serving') this.#order({ t: this.#state.isPaused ? 'pause' : 'resume' });
   }

@@ -64,6 +64,9 @@ export const WorkerReport = Type.Union([
   Type.Object({ t: Type.Literal('demand'), builds: DemandOfBuilds }),
   /** The machine has reported these faults to the operator of the network. */
   Type.Object({ t: Type.Literal('reported'), faults: CountedFaults }),
+  /** The machine serves a further model, or why it does not. */
+  Type.Object({ t: Type.Literal('added'), model: Type.String(), build: Type.String() }),
+  Type.Object({ t: Type.Literal('not_added'), model: Type.String(), why: Type.String() }),
   /** An answer has ended. */
   Type.Object({
     t: Type.Literal('answered'),
@@ -80,6 +83,8 @@ export const WorkerOrder = Type.Union([
   Type.Object({ t: Type.Enum(['pause', 'resume']) }),
   /** Loads a model, for which others make room. */
   Type.Object({ t: Type.Literal('switch'), build: Type.String({ maxLength: 256 }) }),
+  /** Serves a further model, by its folder or its name in Hugging Face's cache. */
+  Type.Object({ t: Type.Literal('add'), model: Type.String({ maxLength: 4_096 }) }),
   /** Another program of the owner met a fault that the machine reports. */
   Type.Object({ t: Type.Literal('note'), fault: Type.Enum(MACHINE_FAULTS) }),
 ]);

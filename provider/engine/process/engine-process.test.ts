@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -150,4 +150,19 @@ test('requests of an engine that is closed end as cancelled', { timeout: 60_000 
   const { answer } = await withContentAndWithout(engine);
   await engine[Symbol.asyncDispose]();
   expect((await answer).finish).toBe('cancelled');
+});
+
+test('a model that was added is served by the next process too, and one that cannot be read is named', {
+  timeout: 120_000,
+}, async () => {
+  const folder = join(home, 'ant-4bit');
+  await cp(TINY_MODEL_FOLDER, folder, { recursive: true });
+  await using engine = await open();
+  await expect(engine.add(join(home, 'nowhere'))).rejects.toThrow(/nowhere is neither a folder/);
+  expect(await engine.add(folder)).toBe('ant-4bit');
+  expect(engine.memory.byBuild['ant-4bit']).toBeGreaterThan(0);
+  process.kill(engine.pid as number, 'SIGKILL');
+  await expectHealed(engine);
+  expect(engine.slots().map(({ build }) => build)).toEqual([BUILD, 'ant-4bit']);
+  expect(engine.weights().map(({ build }) => build)).toEqual([BUILD, 'ant-4bit']);
 });

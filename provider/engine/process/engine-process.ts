@@ -50,6 +50,10 @@ export class EngineProcess implements Engine {
   #fault: EngineFault | undefined;
   #starting = Promise.withResolvers<void>();
   #keeping: AsyncDisposable | undefined;
+  /** Models that were added after the start. */
+  readonly #added = new Set<string>();
+  /** The model that is being added. */
+  #adding: PromiseWithResolvers<string> | undefined;
   readonly #listeners: (() => void)[] = [];
 
   private constructor(options: EngineProcessOptions) {
@@ -119,6 +123,22 @@ export class EngineProcess implements Engine {
     this.#run?.switchTo(build);
   }
 
+  async add(name: string): Promise<string> {
+    if (this.#run === undefined || this.#fault !== undefined)
+      throw new Error('The engine does not run at present. Try again in a minute.');
+    if (this.#adding !== undefined)
+      throw new Error('Another model is being added. Try again when that is done.');
+    this.#adding = Promise.withResolvers();
+    try {
+      this.#run.add(name);
+      const build = await this.#adding.promise;
+      this.#added.add(name);
+      return build;
+    } finally {
+      this.#adding = undefined;
+    }
+  }
+
   emptyCaches(): void {
     this.#run?.emptyCaches();
   }
@@ -157,7 +177,7 @@ export class EngineProcess implements Engine {
     const run = await EngineRun.start({
       program,
       settings: {
-        models,
+        models: [...new Set([...models, ...this.#added])],
         maxConcurrency,
         idleMs,
         memoryShare,
@@ -202,6 +222,12 @@ export class EngineProcess implements Engine {
       case 'opened':
         this.#opened = report;
         return this.#setSlots(report.slots);
+      case 'added':
+        this.#opened = { ...this.#facts, weights: report.weights, memory: report.memory };
+        this.#setSlots(report.slots);
+        return this.#adding?.resolve(report.build);
+      case 'cannot_add':
+        return this.#adding?.reject(new Error(report.message));
       case 'slots':
         return this.#setSlots(report.slots);
       case 'loaded':
@@ -213,6 +239,7 @@ export class EngineProcess implements Engine {
 
   #failed(fault: EngineFault): void {
     this.#fault = fault;
+    this.#adding?.reject(new Error('The engine ended while it read the model. Try again.'));
     this.#setSlots(
       this.#slots.map((slot) => ({ ...slot, state: 'failed', running: 0, waiting: 0 })),
     );

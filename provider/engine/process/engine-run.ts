@@ -124,6 +124,10 @@ export class EngineRun implements AsyncDisposable {
     this.#send({ t: 'switch', build });
   }
 
+  add(name: string): void {
+    this.#send({ t: 'add', name });
+  }
+
   emptyCaches(): void {
     this.#send({ t: 'empty_caches' });
   }

@@ -10,7 +10,7 @@ import {
   Slot,
   Usage,
 } from '#bus-schemas';
-import type { GenerationRequest } from '../engine.ts';
+import { type GenerationRequest, MAX_MODELS } from '../engine.ts';
 import type { OpenEngineOptions } from '../open-model-engine.ts';
 
 /**
@@ -21,6 +21,18 @@ import type { OpenEngineOptions } from '../open-model-engine.ts';
 const count = Type.Integer({ minimum: 0 });
 const optional = Type.Optional;
 const id = { id: count };
+/** The models of the engine, which follow from its files. */
+const models = {
+  slots: Type.Array(Slot, { maxItems: MAX_MODELS }),
+  weights: Type.Array(
+    Type.Object({ build: Type.String({ maxLength: 256 }), hex: Type.String({ maxLength: 64 }) }),
+    { maxItems: MAX_MODELS },
+  ),
+  memory: Type.Object({
+    totalBytes: count,
+    byBuild: Type.Record(Type.String({ maxLength: 256 }), count),
+  }),
+};
 const about = optional(Type.Enum(REFUSAL_ABOUTS));
 
 const EngineReport = Type.Union([
@@ -31,20 +43,15 @@ const EngineReport = Type.Union([
     machine: Machine,
     /** Whether the process denies debuggers, which could read prompts from its memory. */
     isHardened: Type.Boolean(),
-    slots: Type.Array(Slot, { maxItems: 64 }),
-    weights: Type.Array(
-      Type.Object({ build: Type.String({ maxLength: 256 }), hex: Type.String({ maxLength: 64 }) }),
-      { maxItems: 64 },
-    ),
-    memory: Type.Object({
-      totalBytes: count,
-      byBuild: Type.Record(Type.String({ maxLength: 256 }), count),
-    }),
+    ...models,
   }),
+  /** A further model is served. */
+  Type.Object({ t: Type.Literal('added'), build: Type.String({ maxLength: 256 }), ...models }),
+  Type.Object({ t: Type.Literal('cannot_add'), message: Type.String() }),
   /** The models that fit beside one another were loaded, or have failed to load. */
   Type.Object({ t: Type.Literal('loaded') }),
   Type.Object({ t: Type.Literal('cannot_open'), message: Type.String() }),
-  Type.Object({ t: Type.Literal('slots'), slots: Type.Array(Slot, { maxItems: 64 }) }),
+  Type.Object({ t: Type.Literal('slots'), slots: models.slots }),
   Type.Object({
     t: Type.Literal('pulse'),
     /** Time in milliseconds for which no message may follow. */
@@ -94,6 +101,8 @@ export type EngineSettings = Omit<OpenEngineOptions, 'log' | 'guard'>;
 export type EngineOrder =
   | { readonly t: 'open'; readonly settings: EngineSettings }
   | { readonly t: 'load' | 'unload' | 'switch'; readonly build: string }
+  /** One at a time: the report does not name the order. */
+  | { readonly t: 'add'; readonly name: string }
   | { readonly t: 'empty_caches' }
   | { readonly t: 'generate'; readonly id: number; readonly request: GenerationRequest }
   | { readonly t: 'pause' | 'resume' | 'cancel'; readonly id: number };

@@ -6,7 +6,7 @@ import { harden } from '../../harden.ts';
 import { RequestRefused, type Sequence, type Sink } from '../engine.ts';
 import type { Guard } from '../guarded-work.ts';
 import type { ModelEngine } from '../model-engine.ts';
-import type { OpenEngineOptions } from '../open-model-engine.ts';
+import { addModel, type OpenEngineOptions } from '../open-model-engine.ts';
 import { countAwake } from './awake-time.ts';
 import { ENGINE_PROCESS_READY, type EngineOrder, type EngineReport } from './messages.ts';
 import { WorkWatch } from './work-watch.ts';
@@ -66,6 +66,8 @@ class EngineServer {
         return this.#engine?.unload(order.build);
       case 'switch':
         return this.#engine?.switchTo(order.build);
+      case 'add':
+        return void this.#add(order.name);
       case 'empty_caches':
         return this.#engine?.emptyCaches();
       case 'generate':
@@ -85,15 +87,23 @@ class EngineServer {
       this.#engine = engine;
       engine.onChange(() => this.#sendSlots());
       setInterval(() => this.#sendSlots(), SLOTS_MS);
-      const { name, machine, memory } = engine;
-      const weights = engine.weights().map(({ build, digest }) => ({ build, hex: hex(digest) }));
-      const slots = engine.slots();
-      this.#send({ t: 'opened', name, machine, isHardened, weights, slots, memory });
+      const { name, machine } = engine;
+      this.#send({ t: 'opened', name, machine, isHardened, ...modelsOf(engine) });
       await engine.loadAll();
       this.#sendSlots();
       this.#send({ t: 'loaded' });
     } catch (error) {
       this.#send({ t: 'cannot_open', message: messageOf(error) });
+    }
+  }
+
+  async #add(name: string): Promise<void> {
+    try {
+      if (this.#engine === undefined) throw new Error('the engine has not opened its models yet');
+      const build = await addModel(this.#engine, name);
+      this.#send({ t: 'added', build, ...modelsOf(this.#engine) });
+    } catch (error) {
+      this.#send({ t: 'cannot_add', message: messageOf(error) });
     }
   }
 
@@ -159,3 +169,9 @@ class EngineServer {
     if (this.#unsent.length > 0 && process.connected) process.send?.(this.#unsent.splice(0));
   }
 }
+
+const modelsOf = (engine: ModelEngine) => ({
+  slots: engine.slots(),
+  weights: engine.weights().map(({ build, digest }) => ({ build, hex: hex(digest) })),
+  memory: engine.memory,
+});

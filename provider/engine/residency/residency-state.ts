@@ -109,6 +109,15 @@ export function begin(
   };
 }
 
+/** Adds a model, which is out. */
+export const withModel = (
+  state: ResidencyState,
+  model: Pick<ModelState, 'build' | 'bytes'>,
+): ResidencyState => ({
+  ...state,
+  models: [...state.models, ...begin([model], state).models],
+});
+
 /** The commands have to be carried out in their order. `now` is in milliseconds and never falls. */
 export function residencyAfter(
   before: ResidencyState,

@@ -4,6 +4,7 @@ import { thisMachine } from '../../machine.ts';
 import { type Model, openModel } from '../../models/model.ts';
 import { type Backend, kvBytesPerToken } from '../decoders/decoder.ts';
 import { createReferenceBackend } from '../decoders/reference-decoder.ts';
+import { MAX_MODELS } from '../engine.ts';
 import { begin } from '../engine-under-test.ts';
 import { ModelEngine } from '../model-engine.ts';
 
@@ -127,4 +128,23 @@ test('a model that was never loaded is announced with a speed and a load time, a
   expect(bee?.prefillTps).toBeGreaterThan(0);
   expect(bee?.loadMs).toBeGreaterThanOrEqual(5_000);
   expect(ant?.contextTokens).toBe(bee?.contextTokens);
+});
+
+test('a model that is added is served on demand, and one that does not fit is refused', async () => {
+  await start();
+  engine.addModel({ ...model, build: 'cow' });
+  expect(states()).toEqual(['resident', 'cold', 'cold']);
+  expect((await ask('cow', 'What is 12 + 30?').answer).text).toBe('42');
+  expect(states()).toEqual(['cold', 'cold', 'resident']);
+  expect(engine.weights().map(({ build }) => build)).toEqual(['ant', 'bee', 'cow']);
+  expect(() => engine.addModel({ ...model, build: 'elephant', weightBytes: 1e12 })).toThrow(
+    /elephant needs \d+ bytes of memory/,
+  );
+});
+
+test('a machine has a bounded number of models', async () => {
+  await start();
+  for (let i = 2; i < MAX_MODELS; i += 1) engine.addModel({ ...model, build: `ant-${i}` });
+  expect(engine.slots()).toHaveLength(MAX_MODELS);
+  expect(() => engine.addModel({ ...model, build: 'bat' })).toThrow(/at most 64 models/);
 });

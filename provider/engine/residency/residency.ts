@@ -5,6 +5,7 @@ import {
   type ResidencyEvent,
   type ResidencyState,
   residencyAfter,
+  withModel,
 } from './residency-state.ts';
 import { waitForRoomMs } from './room.ts';
 
@@ -41,6 +42,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** Loads and unloads models as `residency-state.ts` decides. */
 export class Residency implements Disposable {
   readonly #options: ResidencyOptions;
+  readonly #models: Movable[];
   readonly #waiting = new Map<number, (entry: EntryResult) => void>();
   readonly #admitted = new Set<number>();
   #state: ResidencyState;
@@ -53,11 +55,17 @@ export class Residency implements Disposable {
   constructor(options: ResidencyOptions) {
     const { models, memoryBytes, idleMs } = options;
     this.#options = options;
+    this.#models = [...models];
     this.#state = begin(
-      // A model that exceeds the memory gets no cache, so its load fails with a reason.
-      models.map(({ build, bytes }) => ({ build, bytes: Math.min(bytes, memoryBytes) })),
+      models.map((model) => this.#measured(model)),
       { memoryBytes, idleMs },
     );
+  }
+
+  /** Adds a model, which is not loaded. */
+  add(model: Movable): void {
+    this.#models.push(model);
+    this.#state = withModel(this.#state, this.#measured(model));
   }
 
   /** Waits until the model is in memory, for `withinMs` at most. */
@@ -81,7 +89,7 @@ export class Residency implements Disposable {
 
   /** Loads the models that fit beside one another, one after the other, before the first request. */
   async loadThoseThatFit(): Promise<void> {
-    for (const { build } of this.#options.models) await this.#loadIfItFits(build);
+    for (const { build } of this.#models) await this.#loadIfItFits(build);
   }
 
   /** Loads a model by an order: of the router if there is room, of the owner in any case. */
@@ -158,9 +166,14 @@ export class Residency implements Disposable {
   }
 
   #model(build: string): Movable {
-    const model = this.#options.models.find((each) => each.build === build);
+    const model = this.#models.find((each) => each.build === build);
     if (model === undefined) throw new Error(`this machine does not have ${build}`);
     return model;
+  }
+
+  /** A model that exceeds the memory gets no cache, so its load fails with a reason. */
+  #measured({ build, bytes }: Movable): { build: string; bytes: number } {
+    return { build, bytes: Math.min(bytes, this.#options.memoryBytes) };
   }
 
   /** Returns false if the request does not wait any more. */
