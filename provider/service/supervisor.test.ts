@@ -7,6 +7,7 @@ import { EXIT } from '#bus-schemas/exit-codes.ts';
 import { closedTexts, noteTexts } from '../reasons.ts';
 import { ControlClient } from './control-client.ts';
 import { serveMachine } from './service.ts';
+import { readSettings, saveSettings } from './settings.ts';
 import { Supervisor, WORKER_READY } from './supervisor.ts';
 
 /**
@@ -188,6 +189,36 @@ describe('the control socket', () => {
       `Closed: ${closedTexts.memory_refuse}`,
       `Closed: ${closedTexts.memory_unload}`,
     ]);
+  });
+
+  test('lets a further model be served and loaded, and first at later starts; a refusal has the reason of the engine', async () => {
+    const adding = WORKER.replace('models: []', 'models: [], memoryBytes: 1').concat(`
+      process.on('message', ({ t, model }) => {
+        if (t !== 'add') return;
+        process.send(
+          model.includes('ant')
+            ? { t: 'added', model, build: 'ant' }
+            : { t: 'not_added', model, why: 'It is too large.' },
+        );
+      });
+    `);
+    const settings = { coordinator: 'x', engine: 'cpu', concurrency: 1, idleMinutes: 0 };
+    await saveSettings(home, { ...settings, models: ['org/cow'], link: false, isPaused: false });
+    await using supervisor = supervise(adding);
+    await using _control = await serveMachine({
+      updateNote: () => undefined,
+      home,
+      version: '1',
+      supervisor,
+      onFault,
+    });
+    const client = new ControlClient(home);
+    await expect.poll(async () => (await client.state()).memory_bytes).toBe(1);
+    await client.switchTo('org/ant');
+    await expect.poll(() => lines).toContain('order switch');
+    expect((await readSettings(home))?.models).toEqual(['org/ant', 'org/cow']);
+    await expect(client.switchTo('bee')).rejects.toThrow('It is too large.');
+    expect((await readSettings(home))?.models).toEqual(['org/ant', 'org/cow']);
   });
 
   test('shows what the worker has reported to the operator, and lets it report faults of other programs', async () => {

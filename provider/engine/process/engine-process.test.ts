@@ -161,7 +161,9 @@ test('a model that was added is served by the next process too, and one that can
   await expect(engine.add(join(home, 'nowhere'))).rejects.toThrow(/nowhere is neither a folder/);
   expect(await engine.add(folder)).toBe('ant-4bit');
   expect(engine.memory.byBuild['ant-4bit']).toBeGreaterThan(0);
+  const faults = faultsOf(engine);
   process.kill(engine.pid as number, 'SIGKILL');
+  await expect.poll(() => faults, PATIENT).toEqual(['engine_crashed']);
   await expectHealed(engine);
   expect(engine.slots().map(({ build }) => build)).toEqual([BUILD, 'ant-4bit']);
   expect(engine.weights().map(({ build }) => build)).toEqual([BUILD, 'ant-4bit']);
