@@ -75,7 +75,7 @@ export interface EndFacts {
 }
 
 /** The largest number of models of one machine. */
-export const MAX_MODELS = 64;
+export const MAX_OWN_MODELS = 64;
 
 /** Memory for models, in bytes. */
 export interface ModelMemory {

@@ -5,7 +5,7 @@ import type { Backend } from './decoders/decoder.ts';
 import {
   type Engine,
   type GenerationRequest,
-  MAX_MODELS,
+  MAX_OWN_MODELS,
   type ModelMemory,
   type Sequence,
   type Sink,
@@ -87,8 +87,8 @@ export class ModelEngine implements Engine {
   /** Serves a further model, without loading it. Throws ModelError if it does not fit. */
   addModel(model: Model): void {
     if (this.#runners.has(model.build)) return;
-    if (this.#models.length >= MAX_MODELS)
-      throw new ModelError('too_many', `a machine has at most ${MAX_MODELS} models`);
+    if (this.#models.length >= MAX_OWN_MODELS)
+      throw new ModelError('too_many', `a machine has at most ${MAX_OWN_MODELS} models`);
     const { backend, memoryBytes } = this.#options;
     const [refused] = modelsThatFit([model], { backend, memoryBytes }).refused;
     if (refused !== undefined) throw refused.error;

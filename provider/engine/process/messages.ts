@@ -10,7 +10,7 @@ import {
   Slot,
   Usage,
 } from '#bus-schemas';
-import { type GenerationRequest, MAX_MODELS } from '../engine.ts';
+import { type GenerationRequest, MAX_OWN_MODELS } from '../engine.ts';
 import type { OpenEngineOptions } from '../open-model-engine.ts';
 
 /**
@@ -23,10 +23,10 @@ const optional = Type.Optional;
 const id = { id: count };
 /** The models of the engine, which follow from its files. */
 const models = {
-  slots: Type.Array(Slot, { maxItems: MAX_MODELS }),
+  slots: Type.Array(Slot, { maxItems: MAX_OWN_MODELS }),
   weights: Type.Array(
     Type.Object({ build: Type.String({ maxLength: 256 }), hex: Type.String({ maxLength: 64 }) }),
-    { maxItems: MAX_MODELS },
+    { maxItems: MAX_OWN_MODELS },
   ),
   memory: Type.Object({
     totalBytes: count,

@@ -4,7 +4,7 @@ import { thisMachine } from '../../machine.ts';
 import { type Model, openModel } from '../../models/model.ts';
 import { type Backend, kvBytesPerToken } from '../decoders/decoder.ts';
 import { createReferenceBackend } from '../decoders/reference-decoder.ts';
-import { MAX_MODELS } from '../engine.ts';
+import { MAX_OWN_MODELS } from '../engine.ts';
 import { begin } from '../engine-under-test.ts';
 import { ModelEngine } from '../model-engine.ts';
 
@@ -144,7 +144,7 @@ test('a model that is added is served on demand, and one that does not fit is re
 
 test('a machine has a bounded number of models', async () => {
   await start();
-  for (let i = 2; i < MAX_MODELS; i += 1) engine.addModel({ ...model, build: `ant-${i}` });
-  expect(engine.slots()).toHaveLength(MAX_MODELS);
+  for (let i = 2; i < MAX_OWN_MODELS; i += 1) engine.addModel({ ...model, build: `ant-${i}` });
+  expect(engine.slots()).toHaveLength(MAX_OWN_MODELS);
   expect(() => engine.addModel({ ...model, build: 'bat' })).toThrow(/at most 64 models/);
 });
