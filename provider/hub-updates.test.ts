@@ -64,7 +64,10 @@ beforeEach(async () => {
       log,
     }),
   );
-  await vi.waitFor(() => expect(leaf.link.fault).toBeUndefined());
+  await vi.waitFor(async () => {
+    expect(leaf.link.fault).toBeUndefined();
+    expect(await leavesOf(first)).toBe(1);
+  });
   now = 0;
   reloads = 0;
   const counted: Pick<Leaf, 'link' | 'reload'> = {
