@@ -62,4 +62,7 @@ function compressFiles(folder: string): void {
   }
 }
 
-if (import.meta.main) await buildConsole();
+if (import.meta.main) {
+  const [source, output] = process.argv.slice(2);
+  await buildConsole({ ...(source && { source }), ...(output && { output }) });
+}
