@@ -1,10 +1,11 @@
 import { FieldReader } from './field-reader.ts';
+import { gptOssExperts, gptOssWindow } from './gpt-oss-shape.ts';
 import { ModelError } from './model-error.ts';
 import { type Rope, readRopeScaling } from './rope.ts';
 
 /** The supported architectures. They share one decoder block and differ in which parts it has. */
-const FAMILIES = ['llama', 'qwen2', 'qwen3', 'gemma3', 'qwen3_moe'] as const;
-type Family = (typeof FAMILIES)[number];
+const FAMILIES = ['llama', 'qwen2', 'qwen3', 'gemma3', 'qwen3_moe', 'gpt_oss'] as const;
+export type Family = (typeof FAMILIES)[number];
 
 export interface LayerShape {
   /** Index into the shape's `ropes` of the one that rotates queries and keys. */
@@ -14,7 +15,7 @@ export interface LayerShape {
   readonly mlp: { readonly kind: 'dense'; readonly width: number } | Experts;
 }
 
-interface Experts {
+export interface Experts {
   readonly kind: 'experts';
   readonly width: number;
   readonly experts: number;
@@ -38,7 +39,16 @@ export interface DecoderShape {
   /** True if the outputs of attention and of the MLP are normalised too. */
   readonly outputNorms: boolean;
   readonly qkNorm: boolean;
-  readonly activation: 'silu' | 'gelu_tanh';
+  readonly activation: 'silu' | 'gelu_tanh' | 'clamped_silu';
+  /**
+   * The bound of the clamped activation: gate = min(g, limit), up = clamp(u, ±limit), and the result
+   * is gate · sigmoid(1.702 · gate) · (up + 1). 0 for the other activations.
+   */
+  readonly activationLimit: number;
+  /** True if each head has a score of its own, the sink, that takes a share of its attention. */
+  readonly attentionSinks: boolean;
+  /** True if the projections of attention, the router and the experts must have biases. */
+  readonly requiresBiases: boolean;
   readonly embeddingScale: number;
   readonly attentionScale: number;
   /** Cap on the absolute value of a logit; 0 means no cap. */
@@ -73,7 +83,7 @@ export function readDecoderShape(config: Record<string, unknown>): DecoderShape 
   const headDim = fields.integer('head_dim', {
     min: 2,
     max: 512,
-    or: family === 'gemma3' ? 256 : hidden / heads,
+    or: family === 'gemma3' ? 256 : family === 'gpt_oss' ? 64 : hidden / heads,
   });
   if (!Number.isInteger(headDim) || headDim % 2 !== 0)
     throw new ModelError('malformed_config', `head_dim is ${headDim} but must be an even number`);
@@ -84,6 +94,7 @@ export function readDecoderShape(config: Record<string, unknown>): DecoderShape 
     );
   const layers = fields.integer('num_hidden_layers', { max: MAX_LAYERS });
   const gemma = family === 'gemma3';
+  const gptOss = family === 'gpt_oss';
   const softcap = (name: string) => fields.number(name, { max: 1e4, or: 0 });
   if (softcap('attn_logit_softcapping') !== 0)
     throw new ModelError('unsupported_architecture', 'attn_logit_softcapping is not supported');
@@ -103,14 +114,17 @@ export function readDecoderShape(config: Record<string, unknown>): DecoderShape 
     normPlusOne: gemma,
     outputNorms: gemma,
     qkNorm: gemma || family === 'qwen3' || family === 'qwen3_moe',
-    activation: activationOf(fields, gemma),
+    activation: gptOss ? 'clamped_silu' : activationOf(fields, gemma),
+    activationLimit: gptOss ? fields.number('swiglu_limit', { min: 0.1, max: 1e4, or: 7 }) : 0,
+    attentionSinks: gptOss,
+    requiresBiases: gptOss,
     embeddingScale: gemma ? toBfloat16(Math.sqrt(hidden)) : 1,
     attentionScale: gemma
       ? fields.number('query_pre_attn_scalar', { min: 1, or: 256 }) ** -0.5
       : headDim ** -0.5,
     logitSoftcap: softcap('final_logit_softcapping'),
     tied: fields.flag('tie_word_embeddings', gemma || outer.flag('tie_word_embeddings', false)),
-    ropes: ropesOf(fields, gemma),
+    ropes: ropesOf(fields, family),
     layers: Array.from({ length: layers }, (_, index) =>
       layerOf(fields, { index, layers, family }),
     ),
@@ -141,13 +155,19 @@ function activationOf(fields: FieldReader, gemma: boolean): 'silu' | 'gelu_tanh'
  * Gemma has two ropes: a scaled one for its global layers, and one for its local layers, which has
  * a smaller base and therefore rotates faster.
  */
-function ropesOf(fields: FieldReader, gemma: boolean): Rope[] {
+function ropesOf(fields: FieldReader, family: Family): Rope[] {
+  const gemma = family === 'gemma3';
   const newer = fields.object('rope_parameters');
   const theta = (newer?.has('rope_theta') ? newer : fields).number('rope_theta', {
     min: 1,
-    or: gemma ? 1e6 : 1e4,
+    or: gemma ? 1e6 : family === 'gpt_oss' ? 150_000 : 1e4,
   });
   const scaling = readRopeScaling(newer ?? fields.object('rope_scaling'));
+  if (family === 'gpt_oss' && scaling.kind !== 'yarn')
+    throw new ModelError(
+      'malformed_config',
+      'config.json.rope_scaling must have the type yarn, because gpt-oss was trained with it',
+    );
   if (!gemma) return [{ theta, scaling }];
   return [
     { theta, scaling },
@@ -162,6 +182,12 @@ function layerOf(
   fields: FieldReader,
   { index, layers, family }: { index: number; layers: number; family: Family },
 ): LayerShape {
+  if (family === 'gpt_oss')
+    return {
+      rope: 0,
+      window: gptOssWindow(fields, { index, layers }),
+      mlp: gptOssExperts(fields),
+    };
   const width = () => fields.integer('intermediate_size', { max: 1 << 18 });
   if (family === 'gemma3') {
     const pattern = fields.integer('sliding_window_pattern', { or: 6 });

@@ -1,13 +1,16 @@
 import type { DecoderShape, LayerShape } from './decoder-shape.ts';
-import { FieldReader } from './field-reader.ts';
-import { isObject, type JsonObject } from './json.ts';
+import { findGptOssExperts } from './gpt-oss-weights.ts';
+import type { JsonObject } from './json.ts';
 import { ModelError } from './model-error.ts';
 import type { Tensor, Tensors } from './safetensors.ts';
 import type { TensorReader } from './tensor-reader.ts';
+import { WeightFinder } from './weight-finder.ts';
 
 /**
- * A matrix as the file holds it: either plain numbers, or quantized to integers q in groups along
- * its rows, with one scale and bias for each group: weight = q · scale + bias.
+ * A matrix as the file holds it: either plain numbers, or quantized in groups along its rows. A
+ * group has one scale and one bias for its integers q: weight = q · scale + bias. In MXFP4 a group
+ * has only a scale, a power of two, and q is the code of a number in `MXFP4_NUMBERS`: weight =
+ * number · scale.
  */
 export interface Matrix {
   readonly out: number;
@@ -19,12 +22,18 @@ export interface Matrix {
     readonly bits: number;
     readonly group: number;
     readonly scales: Tensor;
-    readonly biases: Tensor;
+    /** Undefined means MXFP4. */
+    readonly biases?: Tensor;
   };
   readonly bias?: Tensor;
 }
 
-type Mlp = {
+/** The number that each code of MXFP4 stands for: one bit of sign, two of exponent, one of fraction. */
+export const MXFP4_NUMBERS: readonly number[] = [
+  0, 0.5, 1, 1.5, 2, 3, 4, 6, -0, -0.5, -1, -1.5, -2, -3, -4, -6,
+];
+
+export type Mlp = {
   readonly gate: Matrix;
   readonly up: Matrix;
   readonly down: Matrix;
@@ -37,6 +46,8 @@ export interface LayerWeights {
   readonly k: Matrix;
   readonly v: Matrix;
   readonly o: Matrix;
+  /** One score for each head, which takes a share of the head's attention. */
+  readonly sinks?: Tensor;
   readonly qNorm?: Tensor;
   readonly kNorm?: Tensor;
   /** Normalises the output of attention. */
@@ -55,16 +66,13 @@ export interface DecoderWeights {
   readonly lmHead: Matrix;
 }
 
-const BITS = [2, 3, 4, 5, 6, 8];
-const GROUPS = [32, 64, 128];
-
 /** Finds every weight that the shape requires, and checks its size. */
 export function findWeights(
   shape: DecoderShape,
   tensors: Tensors,
   config: JsonObject,
 ): DecoderWeights {
-  const find = new WeightFinder(tensors, readQuantization(config), shape.prefix);
+  const find = new WeightFinder(tensors, config, shape.prefix);
   const { hidden, vocabulary } = shape;
   const embedding = find.matrix('model.embed_tokens', { out: vocabulary, in: hidden });
   const hasLmHead = find.has('lm_head.weight');
@@ -87,13 +95,16 @@ function findLayer(
 ): LayerWeights {
   const { hidden, heads, kvHeads, headDim } = shape;
   const attention = `${path}.self_attn`;
-  const { outputNorms, qkNorm } = shape;
+  const { outputNorms, qkNorm, attentionSinks, requiresBiases } = shape;
+  const projection = (name: string, size: { out: number; in: number }) =>
+    find.matrix(`${attention}.${name}_proj`, { ...size, requiresBias: requiresBiases });
   return {
     inputNorm: find.vector(`${path}.input_layernorm`, hidden),
-    q: find.matrix(`${attention}.q_proj`, { out: heads * headDim, in: hidden }),
-    k: find.matrix(`${attention}.k_proj`, { out: kvHeads * headDim, in: hidden }),
-    v: find.matrix(`${attention}.v_proj`, { out: kvHeads * headDim, in: hidden }),
-    o: find.matrix(`${attention}.o_proj`, { out: hidden, in: heads * headDim }),
+    q: projection('q', { out: heads * headDim, in: hidden }),
+    k: projection('k', { out: kvHeads * headDim, in: hidden }),
+    v: projection('v', { out: kvHeads * headDim, in: hidden }),
+    o: projection('o', { out: hidden, in: heads * headDim }),
+    ...(attentionSinks && { sinks: find.tensor(`${attention}.sinks`, [heads]) }),
     ...(qkNorm && {
       qNorm: find.vector(`${attention}.q_norm`, headDim),
       kNorm: find.vector(`${attention}.k_norm`, headDim),
@@ -103,7 +114,10 @@ function findLayer(
       `${path}.${outputNorms ? 'pre_feedforward_layernorm' : 'post_attention_layernorm'}`,
       hidden,
     ),
-    mlp: findMlp(find, { layer, hidden, path: `${path}.mlp` }),
+    mlp:
+      shape.family === 'gpt_oss' && layer.mlp.kind === 'experts'
+        ? findGptOssExperts(find, { experts: layer.mlp, hidden, path: `${path}.mlp` })
+        : findMlp(find, { layer, hidden, path: `${path}.mlp` }),
     ...(outputNorms && {
       mlpOutputNorm: find.vector(`${path}.post_feedforward_layernorm`, hidden),
     }),
@@ -126,115 +140,8 @@ function findMlp(
   };
 }
 
-interface Quantization {
-  readonly bits: number;
-  readonly group: number;
-}
-
-type QuantizationOf = (path: string) => Quantization | undefined;
-
-/**
- * Reads the bits and group size of quantized matrices. A matrix may have settings of its own under
- * its path; otherwise the general ones apply. A matrix is quantized if it has a tensor of scales.
- */
-function readQuantization(config: JsonObject): QuantizationOf {
-  const about = config['quantization'] ?? config['quantization_config'];
-  if (about === undefined || about === null) return () => undefined;
-  if (!isObject(about))
-    throw new ModelError('malformed_config', 'config.json.quantization is not an object');
-  const read = (fields: JsonObject, path: string): Quantization => {
-    const reader = new FieldReader(fields, path);
-    reader.text('mode', ['affine'], { or: 'affine' as const });
-    const bits = reader.integer('bits');
-    const group = reader.integer('group_size');
-    if (!BITS.includes(bits) || !GROUPS.includes(group))
-      throw new ModelError(
-        'unsupported_architecture',
-        `${path} has ${bits} bits in groups of ${group}; supported are ${BITS} bits in groups of ${GROUPS}`,
-      );
-    return { bits, group };
-  };
-  const general = read(about, 'config.json.quantization');
-  return (path) => {
-    const own = about[path];
-    return isObject(own) ? read({ ...about, ...own }, `config.json.quantization.${path}`) : general;
-  };
-}
-
-class WeightFinder {
-  readonly #tensors: Tensors;
-  readonly #quantizationOf: QuantizationOf;
-  readonly #prefix: string;
-
-  constructor(tensors: Tensors, quantizationOf: QuantizationOf, prefix: string) {
-    this.#tensors = tensors;
-    this.#quantizationOf = quantizationOf;
-    this.#prefix = prefix;
-  }
-
-  has(name: string): boolean {
-    return this.#tensors.has(this.#prefix + name);
-  }
-
-  vector(path: string, size: number): Tensor {
-    return this.#tensor(`${path}.weight`, [size]);
-  }
-
-  matrix(
-    path: string,
-    { out, in: width, count = 1 }: { out: number; in: number; count?: number },
-  ): Matrix {
-    const rows = count > 1 ? [count, out] : [out];
-    const common = {
-      out,
-      in: width,
-      count,
-      ...(this.has(`${path}.bias`) && { bias: this.#tensor(`${path}.bias`, rows) }),
-    };
-    if (!this.has(`${path}.scales`))
-      return { ...common, weight: this.#tensor(`${path}.weight`, [...rows, width]) };
-    const quantization = this.#quantizationOf(this.#prefix + path);
-    if (quantization === undefined)
-      throw new ModelError(
-        'malformed_config',
-        `${path} is quantized, but config.json has no quantization`,
-      );
-    const { bits, group } = quantization;
-    if (width % group !== 0)
-      throw new ModelError(
-        'wrong_shape',
-        `${path}: the width of ${width} is not a multiple of the group size ${group}`,
-      );
-    const weight = this.#tensor(`${path}.weight`, [...rows, (width * bits) / 32], ['U32']);
-    const ofGroups = (name: string) => this.#tensor(`${path}.${name}`, [...rows, width / group]);
-    return {
-      ...common,
-      weight,
-      quantized: { bits, group, scales: ofGroups('scales'), biases: ofGroups('biases') },
-    };
-  }
-
-  #tensor(
-    name: string,
-    shape: readonly number[],
-    types: readonly string[] = ['F32', 'F16', 'BF16'],
-  ): Tensor {
-    const tensor = this.#tensors.get(this.#prefix + name);
-    if (tensor === undefined) throw new ModelError('missing_weight', this.#prefix + name);
-    if (tensor.shape.length !== shape.length || tensor.shape.some((size, i) => size !== shape[i])) {
-      throw new ModelError(
-        'wrong_shape',
-        `${name} is ${tensor.shape.join('×')} but must be ${shape.join('×')}`,
-      );
-    }
-    if (!types.includes(tensor.type))
-      throw new ModelError(
-        'wrong_shape',
-        `${name} has the type ${tensor.type} but must have ${types.join(' or ')}`,
-      );
-    return tensor;
-  }
-}
+/** The scale of MXFP4 that stands for NaN. */
+const NAN_SCALE = 255;
 
 /**
  * Checks that norms, biases and quantization parameters are finite. A single NaN or infinity in
@@ -244,11 +151,17 @@ export async function checkFinite(weights: DecoderWeights, reader: TensorReader)
   for (const tensor of multipliers(weights)) {
     const exponent = tensor.type === 'F16' ? 0x7c00 : 0x7f80;
     const step = tensor.type === 'F32' ? 2 : 1;
+    const fail = () => {
+      throw new ModelError('not_finite', `${tensor.name} contains an infinity or NaN`);
+    };
     for await (const { bytes } of reader.pieces(tensor)) {
+      if (tensor.type === 'U8') {
+        if (bytes.includes(NAN_SCALE)) fail();
+        continue;
+      }
       const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length >> 1);
       for (let i = step - 1; i < halves.length; i += step) {
-        if (((halves[i] as number) & exponent) === exponent)
-          throw new ModelError('not_finite', `${tensor.name} contains an infinity or NaN`);
+        if (((halves[i] as number) & exponent) === exponent) fail();
       }
     }
   }
@@ -261,13 +174,15 @@ function* multipliers({ embedding, layers, norm, lmHead }: DecoderWeights): Gene
     ...layers.flatMap(({ q, k, v, o, mlp }) => [q, k, v, o, ...Object.values(mlp)]),
   ];
   for (const { quantized, bias } of new Set(matrices)) {
-    if (quantized) yield* [quantized.scales, quantized.biases];
+    if (quantized) yield quantized.scales;
+    if (quantized?.biases) yield quantized.biases;
     if (bias) yield bias;
   }
   yield norm;
   for (const layer of layers) {
     for (const vector of [
       layer.inputNorm,
+      layer.sinks,
       layer.qNorm,
       layer.kNorm,
       layer.attentionNorm,

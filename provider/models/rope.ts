@@ -17,6 +17,8 @@ type RopeScaling =
       readonly fast: number;
       readonly slow: number;
       readonly attention: number;
+      /** True if the bounds of the ramp are rounded outwards to whole pairs. */
+      readonly truncates: boolean;
     };
 
 export interface Rope {
@@ -56,6 +58,7 @@ export function readRopeScaling(fields: FieldReader | undefined): RopeScaling {
     fast: fields.number('beta_fast', { or: 32 }),
     slow: fields.number('beta_slow', { or: 1 }),
     attention,
+    truncates: fields.flag('truncate', true),
   };
 }
 
@@ -80,8 +83,9 @@ export function frequencies({ theta, scaling }: Rope, headDim: number): Float64A
       case 'yarn': {
         const pairOf = (turns: number) =>
           (headDim * Math.log(scaling.trained / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
-        const from = Math.max(Math.floor(pairOf(scaling.fast)), 0);
-        const to = Math.min(Math.ceil(pairOf(scaling.slow)), headDim - 1);
+        const [fast, slow] = [pairOf(scaling.fast), pairOf(scaling.slow)];
+        const from = Math.max(scaling.truncates ? Math.floor(fast) : fast, 0);
+        const to = Math.min(scaling.truncates ? Math.ceil(slow) : slow, headDim - 1);
         const ramp = Math.min(1, Math.max(0, (i - from) / Math.max(to - from, 0.001)));
         return (plain / scaling.factor) * ramp + plain * (1 - ramp);
       }

@@ -4,7 +4,7 @@ import { ModelError } from './model-error.ts';
 import type { ModelFile, ModelFolder } from './model-folder.ts';
 
 /** The safetensors types that decoder weights may have, with the bytes of one number. */
-const BYTES = { F32: 4, F16: 2, BF16: 2, U32: 4 } as const;
+const BYTES = { F32: 4, F16: 2, BF16: 2, U32: 4, U8: 1 } as const;
 type TensorType = keyof typeof BYTES;
 
 /** The position of a tensor in its file. The bytes themselves are read later, by TensorReader. */
@@ -15,6 +15,11 @@ export interface Tensor {
   readonly file: string;
   readonly offset: number;
   readonly bytes: number;
+  /**
+   * Set if the tensor's rows alternate in the file with those of another tensor: this tensor has
+   * every `step`-th row from row `first` on, and a row has `bytes` bytes.
+   */
+  readonly rows?: { readonly bytes: number; readonly first: number; readonly step: number };
 }
 export type Tensors = ReadonlyMap<string, Tensor>;
 

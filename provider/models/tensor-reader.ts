@@ -11,21 +11,31 @@ export class TensorReader implements AsyncDisposable {
 
   /** All pieces share one buffer: a piece is valid only until the next one is read. */
   async *pieces(tensor: Tensor): AsyncGenerator<{ bytes: Uint8Array; at: number }> {
-    const file = await this.#open(tensor.file);
-    for (let at = 0; at < tensor.bytes; ) {
-      const { bytesRead } = await file.read(
-        this.#piece,
-        0,
-        Math.min(PIECE, tensor.bytes - at),
-        tensor.offset + at,
-      );
+    const { bytes: rowBytes, first, step } = tensor.rows ?? { bytes: 1, first: 0, step: 1 };
+    const most = PIECE - (PIECE % (rowBytes * step));
+    const span = tensor.bytes * step;
+    for (let at = 0; at < span; at += most) {
+      const length = Math.min(most, span - at);
+      await this.#fill(tensor, { at, length });
+      if (step > 1)
+        for (let row = 0; row * rowBytes * step < length; row += 1) {
+          const from = (row * step + first) * rowBytes;
+          this.#piece.copyWithin(row * rowBytes, from, from + rowBytes);
+        }
+      yield { bytes: this.#piece.subarray(0, length / step), at: at / step };
+    }
+  }
+
+  async #fill(
+    { file: path, offset }: Tensor,
+    { at, length }: { at: number; length: number },
+  ): Promise<void> {
+    const file = await this.#open(path);
+    for (let done = 0; done < length; ) {
+      const { bytesRead } = await file.read(this.#piece, done, length - done, offset + at + done);
       if (bytesRead === 0)
-        throw new ModelError(
-          'malformed_weights',
-          `${tensor.file} is shorter than when it was opened`,
-        );
-      yield { bytes: this.#piece.subarray(0, bytesRead), at };
-      at += bytesRead;
+        throw new ModelError('malformed_weights', `${path} is shorter than when it was opened`);
+      done += bytesRead;
     }
   }
 
@@ -35,7 +45,10 @@ export class TensorReader implements AsyncDisposable {
     return whole;
   }
 
-  /** Reads a tensor and converts its numbers to 32 bits, if the file holds 16-bit numbers. */
+  /**
+   * Reads a tensor and converts its numbers to 32 bits. A byte is the exponent of a power of two, as
+   * in the scales of MXFP4.
+   */
   async numbers(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
     return toFloat32(await this.read(tensor), tensor.type);
   }
@@ -61,6 +74,7 @@ function toFloat32(
   type: Tensor['type'],
 ): Float32Array<ArrayBuffer> {
   if (type === 'F32') return new Float32Array(bytes.buffer);
+  if (type === 'U8') return Float32Array.from(bytes, (exponent) => 2 ** (exponent - 127));
   const halves = new Uint16Array(bytes.buffer);
   const whole = new Uint32Array(halves.length);
   if (type === 'BF16')

@@ -1,5 +1,5 @@
 import type { DecoderShape, LayerShape } from '../../models/decoder-shape.ts';
-import type { LayerWeights, Matrix } from '../../models/decoder-weights.ts';
+import { type LayerWeights, type Matrix, MXFP4_NUMBERS } from '../../models/decoder-weights.ts';
 import { RopeTables } from '../../models/rope.ts';
 import type { Tensor } from '../../models/safetensors.ts';
 import { TensorReader } from '../../models/tensor-reader.ts';
@@ -111,6 +111,7 @@ class ReferenceDecoder implements Decoder {
         k: await dense(layer.k),
         v: await dense(layer.v),
         o: await dense(layer.o),
+        sinks: layer.sinks && (await reader.numbers(layer.sinks)),
         qNorm: await vector(layer.qNorm),
         kNorm: await vector(layer.kNorm),
         attentionNorm: await vector(layer.attentionNorm),
@@ -250,7 +251,9 @@ class ReferenceDecoder implements Decoder {
           sum += (query[head * headDim + i] as number) * (page[at + offset + i] as number);
         return sum * attentionScale;
       });
-      const shares = softmax(scores);
+      // The sink takes part in the softmax like a token with a value of zero.
+      const sink = layer.sinks?.[head];
+      const shares = softmax(sink === undefined ? scores : [...scores, sink]);
       for (const [n, { values: page, at }] of seen.entries()) {
         const share = shares[n] as number;
         for (let i = 0; i < headDim; i += 1)
@@ -272,7 +275,7 @@ export async function readDense(reader: TensorReader, matrix: Matrix): Promise<D
   const { bits, group } = quantized;
   const packed = new Uint32Array((await reader.read(matrix.weight)).buffer);
   const scales = await reader.numbers(quantized.scales);
-  const biases = await reader.numbers(quantized.biases);
+  const biases = quantized.biases && (await reader.numbers(quantized.biases));
   const values = new Float32Array(count * out * width);
   const mask = 2 ** bits - 1;
   for (let i = 0; i < values.length; i += 1) {
@@ -282,7 +285,9 @@ export async function readDense(reader: TensorReader, matrix: Matrix): Promise<D
     let q = (packed[word] as number) >>> shift;
     if (shift + bits > 32) q |= (packed[word + 1] as number) << (32 - shift);
     const g = Math.floor(i / group);
-    values[i] = (q & mask) * (scales[g] as number) + (biases[g] as number);
+    q &= mask;
+    const scale = scales[g] as number;
+    values[i] = biases ? q * scale + (biases[g] as number) : (MXFP4_NUMBERS[q] as number) * scale;
   }
   return { out, in: width, values, bias };
 }
@@ -334,7 +339,7 @@ function rotate(head: Float32Array, angles: Float32Array): void {
 function mlp(layer: Layer, input: Float32Array, shape: DecoderShape): Float32Array {
   const { mlp: mlpShape } = layer.shape;
   if (mlpShape.kind === 'dense' || layer.router === undefined)
-    return denseMlp(layer, { input, activation: shape.activation, expert: 0 });
+    return denseMlp(layer, { input, shape, expert: 0 });
   const shares = softmax(Array.from(multiply(layer.router, input)));
   const chosen = shares
     .map((share, expert) => ({ share, expert }))
@@ -343,7 +348,7 @@ function mlp(layer: Layer, input: Float32Array, shape: DecoderShape): Float32Arr
   const total = mlpShape.normalised ? chosen.reduce((sum, { share }) => sum + share, 0) : 1;
   const out = new Float32Array(input.length);
   for (const { share, expert } of chosen) {
-    const expertOut = denseMlp(layer, { input, activation: shape.activation, expert });
+    const expertOut = denseMlp(layer, { input, shape, expert });
     for (let i = 0; i < out.length; i += 1)
       out[i] = (out[i] as number) + ((expertOut[i] as number) * share) / total;
   }
@@ -352,20 +357,28 @@ function mlp(layer: Layer, input: Float32Array, shape: DecoderShape): Float32Arr
 
 function denseMlp(
   layer: Layer,
-  {
-    input,
-    activation,
-    expert,
-  }: { input: Float32Array; activation: DecoderShape['activation']; expert: number },
+  { input, shape, expert }: { input: Float32Array; shape: DecoderShape; expert: number },
 ): Float32Array {
   const gate = multiply(layer.gate, input, expert);
   const up = multiply(layer.up, input, expert);
-  const act = activation === 'silu' ? silu : geluTanh;
-  return multiply(
-    layer.down,
-    up.map((value, i) => value * act(gate[i] as number)),
-    expert,
-  );
+  const gated = up.map((value, i) => gatedBy(shape, { gate: gate[i] as number, up: value }));
+  return multiply(layer.down, gated, expert);
+}
+
+function gatedBy(
+  { activation, activationLimit: limit }: DecoderShape,
+  { gate, up }: { gate: number; up: number },
+): number {
+  switch (activation) {
+    case 'silu':
+      return up * silu(gate);
+    case 'gelu_tanh':
+      return up * geluTanh(gate);
+    case 'clamped_silu': {
+      const g = Math.min(gate, limit);
+      return (g / (1 + Math.exp(-1.702 * g))) * (Math.max(-limit, Math.min(up, limit)) + 1);
+    }
+  }
 }
 
 const silu = (x: number): number => x / (1 + Math.exp(-x));

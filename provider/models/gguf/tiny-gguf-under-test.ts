@@ -91,7 +91,8 @@ const BLOCK_BYTES = 20;
 
 async function blocksOf(matrix: Matrix, reader: TensorReader): Promise<Uint8Array> {
   const { quantized, weight, out, in: width } = matrix;
-  if (quantized?.bits !== 4) throw new Error('the tiny model has 4 bits for each weight');
+  if (quantized?.bits !== 4 || !quantized.biases)
+    throw new Error('the tiny model has 4 bits for each weight');
   const values = await reader.read(weight);
   const [scales, biases] = [
     await reader.read(quantized.scales),

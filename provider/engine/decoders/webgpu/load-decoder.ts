@@ -5,6 +5,7 @@ import { RopeTables } from '../../../models/rope.ts';
 import type { Tensor } from '../../../models/safetensors.ts';
 import { TensorReader } from '../../../models/tensor-reader.ts';
 import { type Decoder, type DecoderOptions, PAGE_TOKENS } from '../decoder.ts';
+import { requireFamily } from '../missing-families.ts';
 import type { Gpu } from './device.ts';
 import { CacheBuffer, GpuCache } from './gpu-cache.ts';
 import { Uploader, type WeightRows } from './gpu-weights.ts';
@@ -19,6 +20,7 @@ import { type Counts, type Operation, type Scratch, WebGpuDecoder } from './webg
 /** Up to this number of inputs, a thread processes one input; above it, two are faster. */
 const FEW = 1;
 export async function loadDecoder(gpu: Gpu, options: DecoderOptions): Promise<Decoder> {
+  requireFamily('webgpu', options.model.shape);
   gpu.device.pushErrorScope('validation');
   gpu.device.pushErrorScope('out-of-memory');
   const builder = new Builder(gpu, options);
