@@ -63,9 +63,10 @@ bool CpuEngine::loadLayer(const Layer& from, LayerOf& to) {
   for (auto [matrix, list] : {std::pair{&from.gate, &to.gate}, {&from.up, &to.up}, {&from.down, &to.down}}) {
     list->resize(count);
     for (int i = 0; ok && i < count; i++) ok = pack(*matrix, i, files_, *threads_, (*list)[i]);
+    files_.forget();
   }
   const bool plusOne = model_.normPlusOne;
-  ok = ok && loadVector(from.inputNorm, plusOne, to.inputNorm) && loadVector(from.mlpNorm, plusOne, to.mlpNorm) && loadVector(from.qNorm, plusOne, to.qNorm) && loadVector(from.kNorm, plusOne, to.kNorm) &&
+  ok = ok && loadVector(from.sinks, false, to.sinks) && loadVector(from.inputNorm, plusOne, to.inputNorm) && loadVector(from.mlpNorm, plusOne, to.mlpNorm) && loadVector(from.qNorm, plusOne, to.qNorm) && loadVector(from.kNorm, plusOne, to.kNorm) &&
        loadVector(from.attentionNorm, plusOne, to.attentionNorm) && loadVector(from.mlpOutputNorm, plusOne, to.mlpOutputNorm);
   const size_t cache = pageSize() * model_.pages;
   return ok && to.keys.reserve(cache) && to.values.reserve(cache);
@@ -213,7 +214,7 @@ void CpuEngine::attention(LayerOf& layer, const Step& step, const float* ropeAng
     scores.resize(std::max(scores.size(), row * shared));
     const size_t offset = (static_cast<size_t>(t) * heads + head * shared) * headDim;
     kernels_->attend({q_.data() + offset, layer.keys.data() + static_cast<size_t>(head) * headDim * model_.pageTokens, layer.values.data() + head * headDim, step.tables.data() + static_cast<size_t>(step.rows[t]) * step.tableWidth,
-                      model_.pageTokens, first, last, shared, headDim, stride, model_.attentionScale, scores.data(), row, out_.data() + offset});
+                      model_.pageTokens, first, last, shared, headDim, stride, model_.attentionScale, layer.sinks.empty() ? nullptr : layer.sinks.data() + head * shared, scores.data(), row, out_.data() + offset});
   });
   setInputs(attended_, out_.data(), heads * headDim);
 }
@@ -221,7 +222,7 @@ void CpuEngine::attention(LayerOf& layer, const Step& step, const float* ropeAng
 void CpuEngine::mlp(LayerOf& layer, int tokens) {
   const int width = layer.shape->width;
   multiply({{&layer.gate[0], gate_.data()}, {&layer.up[0], up_.data()}}, inputs_, tokens);
-  threads_->each(tokens, [&](int t, int) { kernels_->activate(gate_.data() + static_cast<size_t>(t) * width, up_.data() + static_cast<size_t>(t) * width, width, model_.gelu); });
+  threads_->each(tokens, [&](int t, int) { kernels_->activate(gate_.data() + static_cast<size_t>(t) * width, up_.data() + static_cast<size_t>(t) * width, width, model_.activation, model_.activationLimit); });
   setInputs(gated_, gate_.data(), width);
   multiply({{&layer.down[0], made_.data()}}, gated_, tokens);
 }
@@ -254,7 +255,7 @@ void CpuEngine::experts(LayerOf& layer, int tokens) {
     multiplySome(layer.gate[e], inputs_, tokens, tokensOf[e].data(), slotsOf[e].data(), n, gate_.data());
     multiplySome(layer.up[e], inputs_, tokens, tokensOf[e].data(), slotsOf[e].data(), n, up_.data());
   }
-  threads_->each(slots, [&](int s, int) { kernels_->activate(gate_.data() + static_cast<size_t>(s) * width, up_.data() + static_cast<size_t>(s) * width, width, model_.gelu); });
+  threads_->each(slots, [&](int s, int) { kernels_->activate(gate_.data() + static_cast<size_t>(s) * width, up_.data() + static_cast<size_t>(s) * width, width, model_.activation, model_.activationLimit); });
   setInputs(gated_, gate_.data(), width);
   for (int e = 0; e < shape.experts; e++)
     if (!slotsOf[e].empty()) multiplySome(layer.down[e], gated_, slots, slotsOf[e].data(), slotsOf[e].data(), slotsOf[e].size(), made.data());

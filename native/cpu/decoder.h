@@ -25,7 +25,7 @@ class CpuEngine final : public Engine {
     /// One matrix each, or one for each expert.
     std::vector<Weights> gate, up, down;
     Weights router;
-    std::vector<float> inputNorm, mlpNorm, qNorm, kNorm, attentionNorm, mlpOutputNorm;
+    std::vector<float> sinks, inputNorm, mlpNorm, qNorm, kNorm, attentionNorm, mlpOutputNorm;
     LazyNumbers keys, values;
   };
   /// Inputs of a multiplication, unrounded and rounded for each block size requested so far.

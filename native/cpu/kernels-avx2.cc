@@ -14,6 +14,16 @@ struct Dot {
     __builtin_memcpy(&all, wide, sizeof all);
     return all;
   }
+  static inline Bytes sumsOf(Bytes codes) {
+    __m128i table;
+    __builtin_memcpy(&table, MXFP4_SUMS, sizeof table);
+    const __m256i both = _mm256_broadcastsi128_si256(table);
+    __m256i halves[2];
+    __builtin_memcpy(halves, &codes, sizeof halves);
+    for (int i = 0; i < 2; i++) halves[i] = _mm256_shuffle_epi8(both, halves[i]);
+    __builtin_memcpy(&codes, halves, sizeof codes);
+    return codes;
+  }
   static inline __m256i input(const int8_t* from) {
     int32_t four;
     __builtin_memcpy(&four, from, 4);

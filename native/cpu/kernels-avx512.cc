@@ -8,6 +8,11 @@ namespace dinf::cpu {
 namespace {
 struct Dot {
   static inline Floats widen(Halves halves) { return (Floats)_mm512_maskz_cvtph_ps(0xffff, (__m256i)halves); }
+  static inline Bytes sumsOf(Bytes codes) {
+    __m128i table;
+    __builtin_memcpy(&table, MXFP4_SUMS, sizeof table);
+    return (Bytes)_mm512_shuffle_epi8(_mm512_maskz_broadcast_i32x4(0xffff, table), (__m512i)codes);
+  }
   static inline __m512i input(const int8_t* from) {
     int32_t four;
     __builtin_memcpy(&four, from, 4);

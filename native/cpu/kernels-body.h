@@ -1,5 +1,5 @@
 // Each instruction set's file includes this file once, after it has defined a struct Dot: `input`
-// spreads four inputs, `add` adds their products with each lane's four weights, TAKES_BYTES is true
+// spreads four inputs, `sumsOf` looks up the numbers of MXFP4's codes, `add` adds their products with each lane's four weights, TAKES_BYTES is true
 // if `add` accepts weights of more than 4 bits undivided, and `widen` converts 16-bit numbers. All
 // other code uses vectors of 16 elements, which the compiler lowers to the available instructions.
 #include <string.h>
@@ -120,7 +120,7 @@ inline __attribute__((always_inline)) void multiplyTile(const Packed& w, int blo
   const uint8_t* scales[BLOCKS];
   for (int r = 0; r < BLOCKS; r++) {
     values[r] = w.values + (block + r) * w.blockBytes();
-    scales[r] = w.scales + (size_t)(block + r) * groups * 2 * w.scaleBytes();
+    scales[r] = w.scales + (size_t)(block + r) * groups * w.groupBytes();
   }
   const int8_t* inputs[N];
   const float *inputScales[N], *inputSums[N];
@@ -148,6 +148,7 @@ inline __attribute__((always_inline)) void multiplyTile(const Packed& w, int blo
         values[r] += 4 * LANES;
         parts[0][r] = NIBBLES ? low(read) : read;
         if (NIBBLES) parts[NIBBLES][r] = high(read);
+        if (NIBBLES && w.mxfp4) parts[0][r] = Dot::sumsOf(parts[0][r]), parts[NIBBLES][r] = Dot::sumsOf(parts[NIBBLES][r]);
       }
       for (int half = 0; half < (NIBBLES ? 2 : 1); half++)
         for (int t = 0; t < N; t++) {
@@ -160,8 +161,8 @@ inline __attribute__((always_inline)) void multiplyTile(const Packed& w, int blo
         }
     }
     for (int r = 0; r < BLOCKS; r++) {
-      const uint8_t* at = scales[r] + (size_t)(b / perGroup) * 2 * w.scaleBytes();
-      const Floats scale = loadNumbers(at, w.scaleType), bias = loadNumbers(at + w.scaleBytes(), w.scaleType);
+      const uint8_t* at = scales[r] + (size_t)(b / perGroup) * w.groupBytes();
+      const Floats scale = loadNumbers(at, w.scaleType), bias = w.mxfp4 ? scale * -(float)MXFP4_OFFSET : loadNumbers(at + w.scaleBytes(), w.scaleType);
       for (int t = 0; t < N; t++) {
         const Floats made = __builtin_convertvector(FINE ? (highs[r][t] << 8) + lows[r][t] : highs[r][t], Floats) * (scale * inputScales[t][b]);
         sums[r * N + t] += made + bias * inputSums[t][b];
@@ -284,8 +285,8 @@ void attend(const Attention& a) {
   }
   for (int h = 0; h < a.heads; h++) {
     float* scores = a.scores + h * row + before;
-    float most = scores[0];
-    for (int i = 1; i < count; i++) most = scores[i] > most ? scores[i] : most;
+    float most = a.sinks ? a.sinks[h] : scores[0];
+    for (int i = 0; i < count; i++) most = scores[i] > most ? scores[i] : most;
     Floats sum = spread(0);
     for (int i = 0; i < count; i += LANES) {
       const int n = count - i < LANES ? count - i : LANES;
@@ -293,7 +294,7 @@ void attend(const Attention& a) {
       sum += n == LANES ? e : loadPart((const float*)&e, n, 0);
       memcpy(scores + i, &e, n * sizeof(float));
     }
-    const float inverse = 1.0f / total(sum);
+    const float inverse = 1.0f / (total(sum) + (a.sinks ? exponential(spread(a.sinks[h] - most))[0] : 0.0f));
     for (int i = 0; i < count; i++) scores[i] *= inverse;
     float* out = a.out + h * a.headDim;
     int d = 0;
@@ -315,12 +316,19 @@ void normalise(const float* x, const float* weight, int n, float eps, float* out
   for (int i = 0; i < n; i++) out[i] = x[i] * factor * weight[i];
 }
 
-void activate(float* gate, const float* up, int n, bool gelu) {
+inline Floats clamp(Floats x, float least, float most) {
+  x = x > most ? spread(most) : x;
+  return x < least ? spread(least) : x;
+}
+
+void activate(float* gate, const float* up, int n, Activation activation, float limit) {
+  const bool clamped = activation == Activation::clampedSilu;
   for (int i = 0; i < n; i += LANES) {
     const int count = n - i < LANES ? n - i : LANES;
-    const Floats x = loadPart(gate + i, count, 0), u = loadPart(up + i, count, 0);
+    Floats x = loadPart(gate + i, count, 0), u = loadPart(up + i, count, 0);
+    if (clamped) x = clamp(x, -__builtin_inff(), limit), u = clamp(u, -limit, limit) + 1.0f;
     // The tanh approximation of GELU equals x·sigmoid(2·inner polynomial).
-    const Floats inner = gelu ? (x + x * x * x * 0.044715f) * 1.5957691216f : x;
+    const Floats inner = activation == Activation::gelu ? (x + x * x * x * 0.044715f) * 1.5957691216f : clamped ? x * 1.702f : x;
     const Floats made = x / (exponential(-inner) + 1.0f) * u;
     memcpy(gate + i, &made, count * sizeof(float));
   }

@@ -17,6 +17,14 @@ struct Dot {
     __builtin_memcpy(&all, wide, sizeof all);
     return all;
   }
+  static inline Bytes sumsOf(Bytes codes) {
+    const uint8x16_t table = vld1q_u8(MXFP4_SUMS);
+    uint8x16_t parts[4];
+    __builtin_memcpy(parts, &codes, sizeof parts);
+    for (int i = 0; i < 4; i++) parts[i] = vqtbl1q_u8(table, parts[i]);
+    __builtin_memcpy(&codes, parts, sizeof codes);
+    return codes;
+  }
   static inline int8x16_t input(const int8_t* from) {
     int32_t four;
     __builtin_memcpy(&four, from, 4);

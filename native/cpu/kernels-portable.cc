@@ -9,6 +9,10 @@ struct Dot {
     for (int i = 0; i < LANES; i++) wide[i] = halfToFloat(halves[i]);
     return wide;
   }
+  static inline Bytes sumsOf(Bytes codes) {
+    for (int i = 0; i < 4 * LANES; i++) codes[i] = MXFP4_SUMS[codes[i]];
+    return codes;
+  }
   static inline const int8_t* input(const int8_t* four) { return four; }
   static constexpr bool TAKES_BYTES = true;
   static inline Ints add(Ints sum, Bytes weights, const int8_t* inputs) {

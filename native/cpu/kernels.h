@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../decoder/activation.h"
+
 namespace dinf::cpu {
 
 /// Number of rows of a quantized matrix that are processed together, one in each lane of a vector.
@@ -17,19 +19,28 @@ constexpr int PAIR = 2;
 
 enum class Number { f32, f16, bf16 };
 
+/// What the kernels add to twice a number of MXFP4, so that the sum is a whole number from 0 to 24.
+constexpr int MXFP4_OFFSET = 12;
+/// The sum for each code of MXFP4: one bit of sign, two of exponent, one of fraction.
+constexpr uint8_t MXFP4_SUMS[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
+
 /// A quantized matrix, packed so that the numbers of LANES rows for four columns lie together. If
 /// weights have 4 bits, the upper halves of the same bytes hold the next four columns.
 struct Packed {
   const uint8_t* values;
   /// LANES scales and then LANES biases for each group of each block of LANES rows, in the number
-  /// format of the file.
+  /// format of the file. MXFP4 has no biases, and its scales are half of those of the file, as bf16.
   const uint8_t* scales;
   int in, out, group;
   bool nibbles;
+  /// True if each weight is a code of MXFP4. The kernels look up twice its number plus MXFP4_OFFSET.
+  bool mxfp4;
   Number scaleType;
   /// Number of columns that share one scale of the input, at most the size of a group.
   int block() const { return group < 64 ? group : 64; }
   size_t scaleBytes() const { return LANES * (scaleType == Number::f32 ? 4 : 2); }
+  /// Size of the scales and biases of one group of LANES rows.
+  size_t groupBytes() const { return (mxfp4 ? 1 : 2) * scaleBytes(); }
   size_t blockBytes() const { return static_cast<size_t>(in) * LANES / (nibbles ? 2 : 1); }
 };
 
@@ -65,6 +76,8 @@ struct Attention {
   int headDim;
   int stride;
   float scale;
+  /// One score for each of the heads that takes a share of its attention, or null.
+  const float* sinks;
   /// Buffer of `row` numbers for each head. A row is longer than the number of tokens by one page,
   /// because the kernels score whole pages.
   float* scores;
@@ -82,8 +95,8 @@ struct Kernels {
   void (*multiplyDense)(const Dense& w, int row, const float* const* x, int n, float* const* out);
   void (*attend)(const Attention& a);
   void (*normalise)(const float* x, const float* weight, int n, float eps, float* out);
-  /// Computes gate = activation(gate)·up.
-  void (*activate)(float* gate, const float* up, int n, bool gelu);
+  /// Computes gate = activation(gate)·up. `limit` bounds the inputs of the clamped activation.
+  void (*activate)(float* gate, const float* up, int n, Activation activation, float limit);
 };
 
 extern const Kernels portable;

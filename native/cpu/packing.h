@@ -24,6 +24,10 @@ inline float toFloat(const uint8_t* from, Number type, size_t i) {
   return v;
 }
 
+/// Returns the bits of the bf16 number that is half of a scale of MXFP4, 2^(code - 127). The two
+/// smallest ones are below the range of normal numbers.
+inline uint16_t halfScale(uint8_t code) { return code > 1 ? static_cast<uint16_t>((code - 1) << 7) : code == 1 ? 0x40 : 0x20; }
+
 /// One matrix of an engine. A quantized matrix is repacked in memory; any other matrix is read
 /// directly from the mapped file.
 struct Weights {
@@ -38,7 +42,8 @@ struct Weights {
   int units() const { return (blocks() + PAIR - 1) / PAIR; }
   int64_t bytes() const { return values.size() + scales.size() + 4 * bias.size() + (isPacked() ? 0 : static_cast<int64_t>(out) * in * (dense.type == Number::f32 ? 4 : 2)); }
 
-  /// Writes one row as 32-bit numbers, for example the embedding of a token.
+  /// Writes one row as 32-bit numbers, for example the embedding of a token. The matrix must not be
+  /// in MXFP4.
   void row(int index, float* to) const {
     if (!isPacked()) {
       for (int i = 0; i < in; i++) to[i] = toFloat(static_cast<const uint8_t*>(dense.values), dense.type, static_cast<size_t>(index) * in + i);
@@ -47,7 +52,7 @@ struct Weights {
     const int block = index / LANES, lane = index % LANES, groups = in / packed.group;
     const uint8_t* at = packed.values + block * packed.blockBytes();
     for (int i = 0; i < in; i++) {
-      const uint8_t* scale = packed.scales + (static_cast<size_t>(block) * groups + i / packed.group) * 2 * packed.scaleBytes();
+      const uint8_t* scale = packed.scales + (static_cast<size_t>(block) * groups + i / packed.group) * packed.groupBytes();
       to[i] = quantum(at, lane, i) * toFloat(scale, packed.scaleType, lane) + toFloat(scale, packed.scaleType, LANES + lane);
     }
   }
@@ -88,13 +93,13 @@ inline bool pack(const Matrix& from, int index, Mappings& files, Threads& thread
     to.dense = {weight + static_cast<size_t>(index) * from.out * from.in * size, from.in, from.out, type};
     return true;
   }
-  const uint8_t *scales = files.bytes(from.scales), *biases = files.bytes(from.biases);
-  if (!scales || !biases) return false;
+  const uint8_t *scales = files.bytes(from.scales), *biases = from.mxfp4 ? nullptr : files.bytes(from.biases);
+  if (!scales || !(biases || from.mxfp4)) return false;
   const int groups = from.in / from.group, blocks = to.blocks();
-  to.packed = {nullptr, nullptr, from.in, from.out, from.group, from.bits <= 4, numberOf(from.scales.type)};
+  to.packed = {nullptr, nullptr, from.in, from.out, from.group, from.bits <= 4, from.mxfp4, from.mxfp4 ? Number::bf16 : numberOf(from.scales.type)};
   const size_t rowBytes = static_cast<size_t>(from.in) * from.bits / 8;
   to.values.assign(blocks * to.packed.blockBytes(), 0);
-  to.scales.assign(static_cast<size_t>(blocks) * groups * 2 * to.packed.scaleBytes(), 0);
+  to.scales.assign(static_cast<size_t>(blocks) * groups * to.packed.groupBytes(), 0);
   const size_t size = to.packed.scaleBytes() / LANES;
   threads.each(blocks, [&](int block, int) {
     for (int lane = 0; lane < LANES && block * LANES + lane < from.out; lane++) {
@@ -105,8 +110,13 @@ inline bool pack(const Matrix& from, int index, Mappings& files, Threads& thread
         if (!to.packed.nibbles) at[static_cast<size_t>(i / 4) * 4 * LANES + lane * 4 + i % 4] = q;
         else at[static_cast<size_t>(i / 8) * 4 * LANES + lane * 4 + i % 4] |= i % 8 < 4 ? q : q << 4;
       }
-      uint8_t* scale = to.scales.data() + static_cast<size_t>(block) * groups * 2 * LANES * size + lane * size;
-      for (int g = 0; g < groups; g++, scale += 2 * LANES * size) {
+      uint8_t* scale = to.scales.data() + static_cast<size_t>(block) * groups * to.packed.groupBytes() + lane * size;
+      for (int g = 0; g < groups; g++, scale += to.packed.groupBytes()) {
+        if (from.mxfp4) {
+          const uint16_t half = halfScale(scales[row * groups + g]);
+          std::memcpy(scale, &half, sizeof half);
+          continue;
+        }
         std::memcpy(scale, scales + (row * groups + g) * size, size);
         std::memcpy(scale + LANES * size, biases + (row * groups + g) * size, size);
       }

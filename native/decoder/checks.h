@@ -14,6 +14,7 @@ namespace dinf::checks {
 constexpr int LANES = 16;
 constexpr int MAX_SIZE = 1 << 20;
 constexpr int MAX_THREADS = 1024;
+constexpr int64_t MAX_BYTES = int64_t{1} << 50;
 /// Maximum length of one buffer of a step: 8 GiB of 32-bit numbers.
 constexpr int64_t MAX_NUMBERS = int64_t{1} << 31;
 
@@ -21,6 +22,7 @@ inline bool isWithin(int64_t value, int64_t least, int64_t most) { return value 
 
 struct Size {
   int out, in, count = 1;
+  bool mayBeMxfp4 = false;
 };
 
 /// Checks a model up to the first error; the remaining checks are then skipped.
@@ -50,12 +52,13 @@ class ModelCheck {
       matrix(layer.k, {key, m.hidden}, "k");
       matrix(layer.v, {key, m.hidden}, "v");
       matrix(layer.o, {m.hidden, query}, "o");
-      matrix(layer.gate, {layer.width, m.hidden, count}, "gate");
-      matrix(layer.up, {layer.width, m.hidden, count}, "up");
-      matrix(layer.down, {m.hidden, layer.width, count}, "down");
+      matrix(layer.gate, {layer.width, m.hidden, count, true}, "gate");
+      matrix(layer.up, {layer.width, m.hidden, count, true}, "up");
+      matrix(layer.down, {m.hidden, layer.width, count, true}, "down");
       if (layer.router) matrix(*layer.router, {layer.experts, m.hidden}, "router");
       vector(layer.inputNorm, m.hidden, "inputNorm");
       vector(layer.mlpNorm, m.hidden, "mlpNorm");
+      if (layer.sinks) vector(*layer.sinks, m.heads, "sinks");
       if (layer.qNorm) vector(*layer.qNorm, m.headDim, "qNorm");
       if (layer.kNorm) vector(*layer.kNorm, m.headDim, "kNorm");
       if (layer.attentionNorm) vector(*layer.attentionNorm, m.hidden, "attentionNorm");
@@ -72,16 +75,26 @@ class ModelCheck {
   void matrix(const Matrix& matrix, const Size& size, const std::string& name) {
     const int64_t rows = int64_t{size.out} * size.count, numbers = rows * size.in;
     check(matrix.out == size.out && matrix.in == size.in && matrix.count == size.count, "the shape of " + name);
-    if (matrix.bias) check(matrix.bias->type != Type::u32 && matrix.bias->bytes == rows * sizeOf(matrix.bias->type), "the bias of " + name);
-    if (matrix.bits == 0) return check(matrix.weight.type != Type::u32 && matrix.weight.bytes == numbers * sizeOf(matrix.weight.type), "the bytes of " + name);
+    if (matrix.bias) check(isNumber(matrix.bias->type) && holds(*matrix.bias, rows * sizeOf(matrix.bias->type)), "the bias of " + name);
+    if (matrix.bits == 0) return check(isNumber(matrix.weight.type) && holds(matrix.weight, numbers * sizeOf(matrix.weight.type)), "the bytes of " + name);
     const int bits = matrix.bits, group = matrix.group;
     check((bits == 2 || bits == 3 || bits == 4 || bits == 5 || bits == 6 || bits == 8) && (group == 32 || group == 64 || group == 128), "the rounding of " + name);
     if (!wrong_.empty()) return;
-    check(size.in % group == 0 && matrix.weight.type == Type::u32 && matrix.weight.bytes == numbers * bits / 8, "the bytes of " + name);
+    if (matrix.mxfp4) {
+      check(size.mayBeMxfp4 && bits == 4 && group == 32 && size.in % group == 0, "the rounding of " + name);
+      check(!isNumber(matrix.weight.type) && holds(matrix.weight, numbers / 2), "the bytes of " + name);
+      return check(matrix.scales.type == Type::u8 && holds(matrix.scales, numbers / 32), "the scales of " + name);
+    }
+    check(size.in % group == 0 && matrix.weight.type == Type::u32 && holds(matrix.weight, numbers * bits / 8), "the bytes of " + name);
     const int64_t bytes = numbers / group * sizeOf(matrix.scales.type);
-    check(matrix.scales.type != Type::u32 && matrix.scales.type == matrix.biases.type && matrix.scales.bytes == bytes && matrix.biases.bytes == bytes, "the scales of " + name);
+    check(isNumber(matrix.scales.type) && matrix.scales.type == matrix.biases.type && holds(matrix.scales, bytes) && holds(matrix.biases, bytes), "the scales of " + name);
   }
-  void vector(const Tensor& tensor, int size, const std::string& name) { check(tensor.type != Type::u32 && tensor.bytes == size * sizeOf(tensor.type), "the bytes of " + name); }
+  void vector(const Tensor& tensor, int size, const std::string& name) { check(isNumber(tensor.type) && holds(tensor, size * sizeOf(tensor.type)), "the bytes of " + name); }
+  /// Returns true if the tensor has this size and, if its rows are not adjacent, consists of whole
+  /// rows.
+  static bool holds(const Tensor& tensor, int64_t bytes) {
+    return tensor.bytes == bytes && isWithin(bytes, 1, MAX_BYTES) && isWithin(tensor.step, 1, 16) && isWithin(tensor.first, 0, tensor.step - 1) && isWithin(tensor.rowBytes, 1, bytes) && bytes % tensor.rowBytes == 0 && isWithin(tensor.offset, 0, MAX_BYTES);
+  }
 
   const Model& m;
   std::string wrong_;

@@ -8,24 +8,33 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "activation.h"
+
 namespace dinf {
 
-enum class Type { f32, f16, bf16, u32 };
+enum class Type { f32, f16, bf16, u32, u8 };
 
 /// Size of one number, in bytes.
-inline int64_t sizeOf(Type type) { return type == Type::f32 || type == Type::u32 ? 4 : 2; }
+inline int64_t sizeOf(Type type) { return type == Type::f32 || type == Type::u32 ? 4 : type == Type::u8 ? 1 : 2; }
+
+/// Returns true for the types of numbers; the other types hold codes.
+inline bool isNumber(Type type) { return type != Type::u32 && type != Type::u8; }
 
 struct Tensor {
   std::string file;
   int64_t offset = 0;
   int64_t bytes = 0;
   Type type = Type::f32;
+  /// The tensor has every `step`-th row of a larger tensor of the file, from row `first` on. A row
+  /// has `rowBytes` bytes.
+  int64_t rowBytes = 1, first = 0, step = 1;
 };
 
 struct Matrix {
@@ -36,6 +45,8 @@ struct Matrix {
   /// Bits of one quantized weight; 0 if the matrix is not quantized.
   int bits = 0;
   int group = 0;
+  /// True if each weight is a code of MXFP4. Such a matrix has no `biases`.
+  bool mxfp4 = false;
   Tensor scales;
   Tensor biases;
   std::optional<Tensor> bias;
@@ -52,13 +63,14 @@ struct Layer {
   Matrix q, k, v, o, gate, up, down;
   std::optional<Matrix> router;
   Tensor inputNorm, mlpNorm;
-  std::optional<Tensor> qNorm, kNorm, attentionNorm, mlpOutputNorm;
+  std::optional<Tensor> sinks, qNorm, kNorm, attentionNorm, mlpOutputNorm;
 };
 
 struct Model {
   int vocabulary = 0, hidden = 0, heads = 0, kvHeads = 0, headDim = 0, ropes = 0;
-  float normEps = 0, embeddingScale = 0, attentionScale = 0, logitSoftcap = 0;
-  bool normPlusOne = false, gelu = false, tied = false;
+  float normEps = 0, embeddingScale = 0, attentionScale = 0, logitSoftcap = 0, activationLimit = 0;
+  bool normPlusOne = false, tied = false;
+  Activation activation = Activation::silu;
   Matrix embedding, lmHead;
   Tensor norm;
   std::vector<Layer> layers;
@@ -111,11 +123,22 @@ class Mappings {
   const uint8_t* bytes(const Tensor& tensor) {
     auto& file = files_[tensor.file];
     if (!file) file = Mapping::open(tensor.file);
-    return file ? file->at(tensor.offset, tensor.bytes) : nullptr;
+    if (!file) return nullptr;
+    const uint8_t* whole = file->at(tensor.offset, tensor.bytes * tensor.step);
+    if (!whole || tensor.step == 1) return whole;
+    auto& rows = gathered_[{tensor.file, tensor.offset + tensor.first * tensor.rowBytes}];
+    if (rows.empty()) {
+      rows.resize(tensor.bytes);
+      for (int64_t row = 0; row < tensor.bytes / tensor.rowBytes; row++) std::memcpy(rows.data() + row * tensor.rowBytes, whole + (row * tensor.step + tensor.first) * tensor.rowBytes, tensor.rowBytes);
+    }
+    return rows.data();
   }
+  /// Frees the copies of tensors whose rows are not adjacent in their file.
+  void forget() { gathered_.clear(); }
 
  private:
   std::map<std::string, std::shared_ptr<Mapping>> files_;
+  std::map<std::pair<std::string, int64_t>, std::vector<uint8_t>> gathered_;
 };
 
 }  // namespace dinf

@@ -99,8 +99,15 @@ class Fields {
 
 inline Tensor tensor(const Fields& from) {
   const std::string type = from.text("type");
-  if (type != "F32" && type != "F16" && type != "BF16" && type != "U32") from.fail("type", "F32, F16, BF16 or U32");
-  return {from.text("file"), from.whole("offset"), from.whole("bytes"), type == "F16" ? Type::f16 : type == "BF16" ? Type::bf16 : type == "U32" ? Type::u32 : Type::f32};
+  if (type != "F32" && type != "F16" && type != "BF16" && type != "U32" && type != "U8") from.fail("type", "F32, F16, BF16, U32 or U8");
+  Tensor made{from.text("file"), from.whole("offset"), from.whole("bytes"), type == "F16" ? Type::f16 : type == "BF16" ? Type::bf16 : type == "U32" ? Type::u32 : type == "U8" ? Type::u8 : Type::f32};
+  if (from.has("rows")) {
+    const Fields rows = from.object("rows");
+    made.rowBytes = rows.whole("bytes");
+    made.first = rows.whole("first");
+    made.step = rows.whole("step");
+  }
+  return made;
 }
 
 inline std::optional<Tensor> maybeTensor(const Fields& from, const char* name) { return from.has(name) ? std::optional(tensor(from.object(name))) : std::nullopt; }
@@ -117,7 +124,8 @@ inline Matrix matrix(const Fields& from) {
     m.bits = quantized.integer("bits");
     m.group = quantized.integer("group");
     m.scales = tensor(quantized.object("scales"));
-    m.biases = tensor(quantized.object("biases"));
+    m.mxfp4 = !quantized.has("biases");
+    if (!m.mxfp4) m.biases = tensor(quantized.object("biases"));
   }
   return m;
 }
@@ -143,11 +151,18 @@ inline Layer layer(const Fields& shape, const Fields& weights) {
   l.down = matrix(of.object("down"));
   l.inputNorm = tensor(weights.object("inputNorm"));
   l.mlpNorm = tensor(weights.object("mlpNorm"));
+  l.sinks = maybeTensor(weights, "sinks");
   l.qNorm = maybeTensor(weights, "qNorm");
   l.kNorm = maybeTensor(weights, "kNorm");
   l.attentionNorm = maybeTensor(weights, "attentionNorm");
   l.mlpOutputNorm = maybeTensor(weights, "mlpOutputNorm");
   return l;
+}
+
+inline Activation activation(const Fields& shape) {
+  const std::string name = shape.text("activation");
+  if (name != "silu" && name != "gelu_tanh" && name != "clamped_silu") shape.fail("activation", "silu, gelu_tanh or clamped_silu");
+  return name == "gelu_tanh" ? Activation::gelu : name == "clamped_silu" ? Activation::clampedSilu : Activation::silu;
 }
 
 /// Converts a model. If the value is invalid, `wrong` holds the error message.
@@ -165,7 +180,8 @@ inline Model model(const Napi::Value& value, std::string& wrong) {
   m.attentionScale = static_cast<float>(shape.number("attentionScale"));
   m.logitSoftcap = static_cast<float>(shape.number("logitSoftcap"));
   m.normPlusOne = shape.flag("normPlusOne");
-  m.gelu = shape.text("activation") == "gelu_tanh";
+  m.activation = activation(shape);
+  m.activationLimit = static_cast<float>(shape.number("activationLimit"));
   m.tied = weights.areSame("lmHead", "embedding");
   m.embedding = matrix(weights.object("embedding"));
   m.lmHead = matrix(weights.object("lmHead"));

@@ -40,23 +40,30 @@ mx::array MlxEngine::read(const Tensor& tensor, const mx::Shape& shape, mx::Dtyp
     case Type::f32: return mx::astype(mx::array(reinterpret_cast<const float*>(bytes), shape, mx::float32), as);
     case Type::f16: return mx::astype(mx::array(reinterpret_cast<const mx::float16_t*>(bytes), shape, mx::float16), as);
     case Type::bf16: return mx::astype(mx::array(reinterpret_cast<const mx::bfloat16_t*>(bytes), shape, mx::bfloat16), as);
+    case Type::u8: return mx::array(bytes, shape, mx::uint8);
     case Type::u32: break;
   }
   return mx::array(reinterpret_cast<const uint32_t*>(bytes), shape, mx::uint32);
 }
 
-MlxEngine::Weights MlxEngine::read(const Matrix& matrix) {
-  const auto shape = [&](int width) { return matrix.count > 1 ? mx::Shape{matrix.count, matrix.out, width} : mx::Shape{matrix.out, width}; };
+MlxEngine::Weights MlxEngine::read(const Matrix& matrix, bool isStacked) {
+  const auto shape = [&](int width) { return isStacked ? mx::Shape{matrix.count, matrix.out, width} : mx::Shape{matrix.out, width}; };
   Weights weights;
   weights.bits = matrix.bits;
   weights.group = matrix.group;
+  weights.mxfp4 = matrix.mxfp4;
   if (matrix.bits == 0) weights.weight = read(matrix.weight, shape(matrix.in), type_);
-  else {
+  else if (matrix.mxfp4) {
+    const bool isBytes = matrix.weight.type == Type::u8;
+    const auto codes = read(matrix.weight, shape(matrix.in / (isBytes ? 2 : 8)), mx::uint32);
+    weights.weight = isBytes ? mx::view(codes, mx::uint32) : codes;
+    weights.scales = read(matrix.scales, shape(matrix.in / matrix.group), mx::uint8);
+  } else {
     weights.weight = read(matrix.weight, shape(matrix.in * matrix.bits / 32), mx::uint32);
     weights.scales = read(matrix.scales, shape(matrix.in / matrix.group), type_);
     weights.biases = read(matrix.biases, shape(matrix.in / matrix.group), type_);
   }
-  if (matrix.bias) weights.bias = read(*matrix.bias, mx::Shape{matrix.out}, type_);
+  if (matrix.bias) weights.bias = read(*matrix.bias, isStacked ? mx::Shape{matrix.count, matrix.out} : mx::Shape{matrix.out}, type_);
   std::vector<mx::array> all{weights.weight};
   for (const auto* part : {&weights.scales, &weights.biases, &weights.bias})
     if (*part) all.push_back(**part);
@@ -82,16 +89,19 @@ MlxEngine::LayerOf MlxEngine::read(const Layer& layer) {
   of.k = read(layer.k);
   of.v = read(layer.v);
   of.o = read(layer.o);
-  of.gate = read(layer.gate);
-  of.up = read(layer.up);
-  of.down = read(layer.down);
+  const bool isStacked = layer.router.has_value();
+  of.gate = read(layer.gate, isStacked);
+  of.up = read(layer.up, isStacked);
+  of.down = read(layer.down, isStacked);
   if (layer.router) of.router = read(*layer.router);
   of.inputNorm = norm(layer.inputNorm);
   of.mlpNorm = norm(layer.mlpNorm);
+  if (layer.sinks) of.sinks = read(*layer.sinks, mx::Shape{model_.heads}, type_);
   of.qNorm = norm(layer.qNorm);
   of.kNorm = norm(layer.kNorm);
   of.attentionNorm = norm(layer.attentionNorm);
   of.mlpOutputNorm = norm(layer.mlpOutputNorm);
+  files_.forget();
   return of;
 }
 
@@ -128,6 +138,10 @@ std::string MlxEngine::keep(int pages) try {
 std::string MlxEngine::load(const Model& model) try {
   if (const std::string wrong = mismatch(); !wrong.empty()) return wrong;
   model_ = model;
+#if MLX_VERSION_NUMERIC < 29000
+  for (const Layer& layer : model.layers)
+    if (layer.sinks || layer.gate.mxfp4) return "gpt-oss needs MLX 0.29 or later";
+#endif
   mx::set_cache_limit(CACHE_BYTES);
   // On Metal, the engine computes in the number format of the model's weights. On a processor it
   // computes in 32 bits, because 16-bit arithmetic is slow and inexact there.
@@ -147,13 +161,10 @@ std::string MlxEngine::load(const Model& model) try {
 
 static mx::array listOf(const std::vector<int32_t>& list) { return mx::array(list.data(), mx::Shape{static_cast<int>(list.size())}, mx::int32); }
 
-static mx::array times(const mx::array& x, const mx::array& weight, const std::optional<mx::array>& scales, const std::optional<mx::array>& biases, int group, int bits) {
-  return bits == 0 ? mx::matmul(x, mx::transpose(weight)) : mx::quantized_matmul(x, weight, *scales, biases, true, group, bits);
-}
-
+/// Multiplies by a matrix that is not in MXFP4.
 template <class Weights>
 static mx::array multiply(const Weights& w, const mx::array& x) {
-  auto made = times(x, w.weight, w.scales, w.biases, w.group, w.bits);
+  const auto made = w.bits == 0 ? mx::matmul(x, mx::transpose(w.weight)) : mx::quantized_matmul(x, w.weight, *w.scales, w.biases, true, w.group, w.bits);
   return w.bias ? made + *w.bias : made;
 }
 
@@ -221,19 +232,38 @@ mx::array MlxEngine::attention(LayerOf& layer, const mx::array& input, const Ste
     const int rows = group.rows.size(), all = rows * group.tokens, length = group.places.shape(0) / rows;
     const auto seen = [&](const mx::array& cache) { return mx::transpose(mx::reshape(mx::take(cache, group.places, 0), {rows, length, model_.kvHeads, model_.headDim}), {0, 2, 1, 3}); };
     const auto asked = mx::transpose(mx::reshape(mx::slice(queries, {group.firstToken, 0, 0}, {group.firstToken + all, model_.heads, model_.headDim}), {rows, group.tokens, model_.heads, model_.headDim}), {0, 2, 1, 3});
-    const auto made = mx::fast::scaled_dot_product_attention(asked, seen(layer.keys), seen(layer.values), model_.attentionScale, "array", group.masks.at(layer.shape->window));
+    const auto& mask = group.masks.at(layer.shape->window);
+#if MLX_VERSION_NUMERIC < 29000
+    const auto made = mx::fast::scaled_dot_product_attention(asked, seen(layer.keys), seen(layer.values), model_.attentionScale, "array", mask);
+#else
+    const auto made = mx::fast::scaled_dot_product_attention(asked, seen(layer.keys), seen(layer.values), model_.attentionScale, "array", mask, layer.sinks);
+#endif
     found.push_back(mx::reshape(mx::transpose(made, {0, 2, 1, 3}), {all, model_.heads * model_.headDim}));
   }
   return multiply(layer.o, found.size() == 1 ? found[0] : mx::concatenate(found, 0));
 }
 
 mx::array MlxEngine::activate(const mx::array& gate, const mx::array& up) {
-  if (!model_.gelu) return gate * mx::sigmoid(gate) * up;
+  if (model_.activation == Activation::silu) return gate * mx::sigmoid(gate) * up;
+  if (model_.activation == Activation::clampedSilu) {
+    const auto limit = mx::array(model_.activationLimit, type_), limited = mx::minimum(gate, limit);
+    return limited * mx::sigmoid(limited * mx::array(1.702f, type_)) * (mx::clip(up, mx::negative(limit), limit) + mx::array(1.0f, type_));
+  }
   const auto inner = (gate + gate * gate * gate * mx::array(0.044715f, type_)) * mx::array(0.7978845608f, type_);
   return gate * (mx::tanh(inner) + mx::array(1.0f, type_)) * mx::array(0.5f, type_) * up;
 }
 
 mx::array MlxEngine::mlp(const LayerOf& layer, const mx::array& input) { return multiply(layer.down, activate(multiply(layer.gate, input), multiply(layer.up, input))); }
+
+/// Multiplies each input by the matrices of its chosen experts.
+template <class Weights>
+static mx::array multiplyChosen(const Weights& w, const mx::array& x, const mx::array& chosen) {
+  if (w.bits == 0) return mx::gather_mm(x, mx::swapaxes(w.weight, -1, -2), std::nullopt, chosen);
+#if MLX_VERSION_NUMERIC >= 29000
+  if (w.mxfp4) return mx::gather_qmm(x, w.weight, *w.scales, std::nullopt, std::nullopt, chosen, true, w.group, w.bits, "mxfp4");
+#endif
+  return mx::gather_qmm(x, w.weight, *w.scales, w.biases, std::nullopt, chosen, true, w.group, w.bits);
+}
 
 mx::array MlxEngine::experts(const LayerOf& layer, const mx::array& input) {
   const int tokens = input.shape(0), chosen = layer.shape->perToken;
@@ -243,7 +273,8 @@ mx::array MlxEngine::experts(const LayerOf& layer, const mx::array& input) {
   if (layer.shape->normalised) parts = parts / mx::sum(parts, -1, true);
   const auto picked = mx::astype(order, mx::uint32);
   const auto each = [&](const Weights& w, const mx::array& x) {
-    return w.bits ? mx::gather_qmm(x, w.weight, *w.scales, w.biases, std::nullopt, picked, true, w.group, w.bits) : mx::gather_mm(x, mx::swapaxes(w.weight, -1, -2), std::nullopt, picked);
+    const auto made = multiplyChosen(w, x, picked);
+    return w.bias ? made + mx::reshape(mx::take(*w.bias, picked, 0), {tokens, chosen, 1, w.bias->shape(1)}) : made;
   };
   const auto x = mx::reshape(input, {tokens, 1, 1, model_.hidden});
   const auto made = each(layer.down, activate(each(layer.gate, x), each(layer.up, x)));

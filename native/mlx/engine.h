@@ -25,12 +25,13 @@ class MlxEngine final : public Engine {
     mx::array weight = mx::array(0.0f);
     std::optional<mx::array> scales, biases, bias;
     int bits = 0, group = 0;
+    bool mxfp4 = false;
   };
   struct LayerOf {
     const Layer* shape;
     Weights q, k, v, o, gate, up, down, router;
     mx::array inputNorm = mx::array(0.0f), mlpNorm = mx::array(0.0f);
-    std::optional<mx::array> qNorm, kNorm, attentionNorm, mlpOutputNorm;
+    std::optional<mx::array> sinks, qNorm, kNorm, attentionNorm, mlpOutputNorm;
     mx::array keys = mx::array(0.0f), values = mx::array(0.0f);
   };
   /// Rows of a step for which attention is computed at once: several rows with one token each, or
@@ -44,7 +45,8 @@ class MlxEngine final : public Engine {
   };
 
   mx::array read(const Tensor& tensor, const mx::Shape& shape, mx::Dtype as);
-  Weights read(const Matrix& matrix);
+  /// If `isStacked`, the arrays have a dimension for the experts.
+  Weights read(const Matrix& matrix, bool isStacked = false);
   /// Changes the cache of each layer to this many pages. The remaining pages keep their contents.
   void resizeCache(int pages);
   mx::array norm(const Tensor& tensor);

@@ -58,6 +58,11 @@ export async function openModel(path: string, build = basename(path)): Promise<M
       'missing_file',
       'neither chat_template.jinja nor tokenizer_config.json contains a chat template',
     );
+  if (text.includes('<|channel|>'))
+    throw new ModelError(
+      'unsupported_architecture',
+      'the template writes the Harmony format, whose channels are not separated yet',
+    );
   const template = new ChatTemplate({ text, config: about });
   // A template that writes tokens outside of the vocabulary would make every request fail. The
   // trial below rejects such a folder when it is opened.

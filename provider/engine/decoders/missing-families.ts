@@ -4,8 +4,6 @@ import type { BackendName } from '../backend-names.ts';
 
 /** The families that a backend does not compute yet. */
 const MISSING: Partial<Record<BackendName, readonly Family[]>> = {
-  cpu: ['gpt_oss'],
-  mlx: ['gpt_oss'],
   webgpu: ['gpt_oss'],
 };
 
@@ -14,6 +12,6 @@ export function requireFamily(backend: BackendName, { family }: DecoderShape): v
   if (MISSING[backend]?.includes(family))
     throw new ModelError(
       'unsupported_architecture',
-      `the engine ${backend} does not compute ${family} yet; --engine reference does`,
+      `the engine ${backend} does not compute ${family} yet; --engine mlx, cpu and reference do`,
     );
 }

@@ -14,7 +14,7 @@ import {
 } from '../../models/model-folder-under-test.ts';
 import { RopeTables } from '../../models/rope.ts';
 import { type Decoder, PAGE_TOKENS } from './decoder.ts';
-import { fixtures as allFixtures, openFixture } from './decoder-under-test.ts';
+import { fixtures, openFixture } from './decoder-under-test.ts';
 import { createCpuBackend } from './native-decoder.ts';
 import { stepOf } from './step.ts';
 
@@ -212,7 +212,7 @@ await assertFor(
   { ms: ms / 2 },
 );
 await last;
-const fixtures = allFixtures.filter((name) => !name.startsWith('gpt-oss'));
+
 for (const name of fixtures) {
   const { model } = await openFixture(name);
   const { shape, weights } = model;
