@@ -35,7 +35,7 @@ const forTests: readonly Top[] = [
 ];
 const isTest = (file: string) => /(\.test|-under-test)\.ts$/.test(file);
 /**
- * Files that may import the inside of components: those that assemble them, a test that does so,
+ * Files that may import the inside of components: those that assemble them, tests that do so,
  * the benchmarks that measure them without a bus, and the replay in virtual time.
  */
 const COMPOSERS = [
@@ -46,6 +46,7 @@ const COMPOSERS = [
   'e2e/bench/archive.ts',
   'e2e/bench/ledger.ts',
   'e2e/bench/routing.ts',
+  'e2e/console/money-page.prop.test.ts',
   'e2e/installed-package.ts',
   'simulator/replay/virtual-job.ts',
   'simulator/replay/world.ts',

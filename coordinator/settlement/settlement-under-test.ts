@@ -64,6 +64,8 @@ export interface Settlement extends AsyncDisposable {
   readonly postgres: PostgresNode;
   /** The signing key that trust returns for every machine. */
   readonly trustedKey: { signingKey: Uint8Array };
+  /** The accounts that own machines. */
+  readonly owners: Map<string, string>;
   /** The operator's folder. */
   readonly home: string;
   /** Makes proofs of delivered tokens, as an ingress of this network does. */
@@ -115,11 +117,13 @@ export async function startSettlementUnderTest({
     ]),
   );
   const trustedKey = { signingKey: RECEIPT_KEY };
+  const owners = new Map([[OWNED_PROVIDER, OWNER]]);
   stack.use(
     await bus.serve('trust', [
-      endpoint(services.trust.owner, ({ provider }) =>
-        provider === OWNED_PROVIDER ? { account: OWNER } : {},
-      ),
+      endpoint(services.trust.owner, ({ provider }) => {
+        const account = owners.get(provider);
+        return account === undefined ? {} : { account };
+      }),
       endpoint(services.trust.signingKey, () => trustedKey),
     ]),
   );
@@ -156,6 +160,7 @@ export async function startSettlementUnderTest({
     postgres,
     home,
     trustedKey,
+    owners,
     proofs: await DeliveryProofs.open(coreCredentials),
     restart: async () => {
       await component[Symbol.asyncDispose]();

@@ -1,15 +1,18 @@
 import { useState } from 'preact/hooks';
 import { call } from '../api/call.ts';
 import type { Routes } from '../api/routes.ts';
+import { type BalanceFigure, balanceFigures } from '../format/balance-figures.ts';
 import { money, parseMoney } from '../format/money.ts';
 import { type Period, periodStart } from '../format/periods.ts';
 import { ActionFailure } from '../parts/action-failure.tsx';
+import { AmountField } from '../parts/amount-field.tsx';
 import { ExportButton } from '../parts/export-button.tsx';
 import { Field } from '../parts/field.tsx';
 import { Amounts, At, Money, Status } from '../parts/figures.tsx';
 import { Empty, Loaded } from '../parts/loaded.tsx';
 import { Pager } from '../parts/pager.tsx';
 import { PeriodChoice } from '../parts/period-choice.tsx';
+import { Table } from '../parts/table.tsx';
 import { PATHS } from '../router.ts';
 import { useAction } from '../state/action.ts';
 import { useBalance, useStatement } from '../state/answers.ts';
@@ -41,15 +44,19 @@ export function MoneyPage() {
 }
 
 function BalanceParts({ balance }: { balance: Routes['GET /v1/balance']['answer'] }) {
-  const parts = [
-    [t.overview.balance, balance.available_micro_usd],
-    [t.money.held, balance.held_micro_usd],
-    [t.money.promotional, balance.promotional_micro_usd],
-    [t.money.withdrawable, balance.withdrawable_micro_usd],
-    ...(balance.owed_micro_usd > 0 ? [[t.money.owed, balance.owed_micro_usd] as const] : []),
-  ] as const;
-  return <Amounts of={parts} class="figures four" />;
+  const figures = balanceFigures(balance).map(
+    ([figure, micro]) => [LABELS[figure], micro] as const,
+  );
+  return <Amounts of={figures} class="figures four" />;
 }
+
+const LABELS: Readonly<Record<BalanceFigure, string>> = {
+  available: t.overview.balance,
+  held: t.money.held,
+  promotional: t.money.promotional,
+  withdrawable: t.money.withdrawable,
+  owed: t.money.owed,
+};
 
 const AMOUNTS = [5_000_000, 20_000_000, 50_000_000, 100_000_000] as const;
 
@@ -89,20 +96,11 @@ function AddCredit() {
           </button>
         ))}
       </div>
-      <Field
-        label={t.money.amount}
+      <AmountField
+        typed={typed}
+        type={setTyped}
         problem={amount === undefined ? t.keyForm.wrongAmount : undefined}
-      >
-        {(attributes) => (
-          <input
-            {...attributes}
-            type="text"
-            inputMode="decimal"
-            value={typed}
-            onInput={({ currentTarget }) => setTyped(currentTarget.value)}
-          />
-        )}
-      </Field>
+      />
       <ActionFailure of={action} />
       <button type="submit" class="button primary" disabled={action.isBusy || amount === undefined}>
         {amount === undefined ? t.money.add : t.money.addAmount(money(amount))}
@@ -197,38 +195,31 @@ type StatementRow = Routes['GET /v1/statement']['answer']['data'][number];
 
 function StatementTable({ rows }: { rows: readonly StatementRow[] }) {
   return (
-    <div class="table-frame">
-      <table class="table">
-        <caption class="visually-hidden">{t.money.statement}</caption>
-        <thead>
-          <tr>
-            <th scope="col">{t.requests.time}</th>
-            <th scope="col">{t.money.kind}</th>
-            <th scope="col">{t.requests.model}</th>
-            <th scope="col">{t.money.reference}</th>
-            <th scope="col" class="right">
-              {t.money.amount}
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row) => (
-            <tr key={`${row.at} ${row.reference} ${row.kind}`}>
-              <td data-label={t.requests.time}>
-                <At time={row.at} />
-              </td>
-              <td data-label={t.money.kind}>{t.money.kinds[row.kind] ?? row.kind}</td>
-              <td data-label={t.requests.model}>{row.model ?? ''}</td>
-              <td data-label={t.money.reference} class="reference">
-                <code>{row.reference}</code>
-              </td>
-              <td data-label={t.money.amount} class="right">
-                <Money micro={row.amount_micro_usd} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      caption={t.money.statement}
+      columns={[
+        { title: t.requests.time },
+        { title: t.money.kind },
+        { title: t.requests.model },
+        { title: t.money.reference },
+        { title: t.money.amount, isRight: true },
+      ]}
+    >
+      {rows.map((row) => (
+        <tr key={`${row.at} ${row.reference} ${row.kind}`}>
+          <td data-label={t.requests.time}>
+            <At time={row.at} />
+          </td>
+          <td data-label={t.money.kind}>{t.money.kinds[row.kind] ?? row.kind}</td>
+          <td data-label={t.requests.model}>{row.model ?? ''}</td>
+          <td data-label={t.money.reference} class="reference">
+            <code>{row.reference}</code>
+          </td>
+          <td data-label={t.money.amount} class="right">
+            <Money micro={row.amount_micro_usd} />
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }

@@ -1,5 +1,11 @@
 import { type Static, Type } from 'typebox';
-import { type AccountStatement, type AccountUsage, KeyId, services } from '#bus-schemas';
+import {
+  type AccountStatement,
+  type AccountUsage,
+  KeyId,
+  type MessageOf,
+  services,
+} from '#bus-schemas';
 import { ApiError } from '#http-api/errors.ts';
 import { type Api, asTime, MicroUsd, optional, orNull, strict, When } from './api.ts';
 import { type Caller, callerOf } from './authenticate.ts';
@@ -62,20 +68,8 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
       maturing: Type.Array(Maturing),
     }),
     handle: async ({ request }) => {
-      const balance = await api.ask(services.settlement.balance, {
-        account: callerOf(request).account,
-      });
-      return {
-        available_micro_usd: balance.availableMicroUsd,
-        held_micro_usd: balance.heldMicroUsd,
-        promotional_micro_usd: balance.promotionalMicroUsd ?? 0,
-        owed_micro_usd: balance.owedMicroUsd ?? 0,
-        withdrawable_micro_usd: balance.withdrawableMicroUsd,
-        maturing: (balance.maturing ?? []).map(({ at, amountMicroUsd }) => ({
-          at: new Date(at).toISOString(),
-          amount_micro_usd: amountMicroUsd,
-        })),
-      };
+      const { account } = callerOf(request);
+      return balanceAnswer(await api.ask(services.settlement.balance, { account }));
     },
   });
   api.route({
@@ -198,6 +192,20 @@ function ownKey({ key }: Caller, wanted: string | undefined): string | undefined
   return key.key;
 }
 
+export function balanceAnswer(balance: MessageOf<typeof services.settlement.balance.reply>) {
+  return {
+    available_micro_usd: balance.availableMicroUsd,
+    held_micro_usd: balance.heldMicroUsd,
+    promotional_micro_usd: balance.promotionalMicroUsd ?? 0,
+    owed_micro_usd: balance.owedMicroUsd ?? 0,
+    withdrawable_micro_usd: balance.withdrawableMicroUsd,
+    maturing: (balance.maturing ?? []).map(({ at, amountMicroUsd }) => ({
+      at: asTime(at),
+      amount_micro_usd: amountMicroUsd,
+    })),
+  };
+}
+
 function usageRow({
   job,
   at,
@@ -224,7 +232,7 @@ function usageRow({
   };
 }
 
-function statementRow(line: AccountStatement['lines'][number]) {
+export function statementRow(line: AccountStatement['lines'][number]) {
   const {
     at,
     kind,

@@ -24,7 +24,7 @@ export const moneyTexts = {
     empty: 'Nothing changed your balance in this period.',
     kinds: {
       charge: 'Request',
-      earned: 'Earned',
+      earning: 'Earned',
       credit: 'Credit',
       deposit: 'Deposit',
       withdrawal: 'Withdrawal',
