@@ -5,10 +5,11 @@ import { money, parseMoney } from '../format/money.ts';
 import { groupedDigits } from '../format/numbers.ts';
 import { type Period, periodStart } from '../format/periods.ts';
 import { ActionFailure } from '../parts/action-failure.tsx';
-import { Field } from '../parts/field.tsx';
+import { AmountField } from '../parts/amount-field.tsx';
 import { At, Money, Status } from '../parts/figures.tsx';
 import { Empty, Loaded } from '../parts/loaded.tsx';
 import { PeriodChoice } from '../parts/period-choice.tsx';
+import { Table } from '../parts/table.tsx';
 import { PATHS } from '../router.ts';
 import { useAction } from '../state/action.ts';
 import { useBalance, useEarnings, useMachines, useWithdrawals } from '../state/answers.ts';
@@ -87,41 +88,30 @@ function SourceTable({ rows }: { rows: readonly SourceRow[] }) {
   const nameOf = (source: string) =>
     machines.find(({ id }) => id === source)?.name ?? t.earnings.sources[source] ?? source;
   return (
-    <div class="table-frame">
-      <table class="table">
-        <caption class="visually-hidden">{t.earnings.bySource}</caption>
-        <thead>
-          <tr>
-            <th scope="col">{t.earnings.source}</th>
-            <th scope="col" class="right">
-              {t.earnings.jobs}
-            </th>
-            <th scope="col" class="right">
-              {t.requests.tokens}
-            </th>
-            <th scope="col" class="right">
-              {t.earnings.earned}
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row) => (
-            <tr key={row.source}>
-              <td data-label={t.earnings.source}>{nameOf(row.source)}</td>
-              <td data-label={t.earnings.jobs} class="right number">
-                {groupedDigits(row.jobs)}
-              </td>
-              <td data-label={t.requests.tokens} class="right number">
-                {groupedDigits(row.prompt_tokens)} → {groupedDigits(row.completion_tokens)}
-              </td>
-              <td data-label={t.earnings.earned} class="right">
-                <Money micro={row.amount_micro_usd} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      caption={t.earnings.bySource}
+      columns={[
+        { title: t.earnings.source },
+        { title: t.earnings.jobs, isRight: true },
+        { title: t.requests.tokens, isRight: true },
+        { title: t.earnings.earned, isRight: true },
+      ]}
+    >
+      {rows.map((row) => (
+        <tr key={row.source}>
+          <td data-label={t.earnings.source}>{nameOf(row.source)}</td>
+          <td data-label={t.earnings.jobs} class="right number">
+            {groupedDigits(row.jobs)}
+          </td>
+          <td data-label={t.requests.tokens} class="right number">
+            {groupedDigits(row.prompt_tokens)} → {groupedDigits(row.completion_tokens)}
+          </td>
+          <td data-label={t.earnings.earned} class="right">
+            <Money micro={row.amount_micro_usd} />
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 
@@ -189,17 +179,7 @@ function WithdrawForm() {
         action.run(withdraw);
       }}
     >
-      <Field label={t.money.amount}>
-        {(attributes) => (
-          <input
-            {...attributes}
-            type="text"
-            inputMode="decimal"
-            value={typed}
-            onInput={({ currentTarget }) => setTyped(currentTarget.value)}
-          />
-        )}
-      </Field>
+      <AmountField typed={typed} type={setTyped} />
       <label class="check">
         <input
           type="checkbox"
@@ -225,44 +205,35 @@ function Withdrawals() {
   return (
     <section>
       <h2>{t.earnings.withdrawals}</h2>
-      <div class="table-frame">
-        <table class="table">
-          <caption class="visually-hidden">{t.earnings.withdrawals}</caption>
-          <thead>
-            <tr>
-              <th scope="col">{t.requests.time}</th>
-              <th scope="col">{t.keys.status}</th>
-              <th scope="col" class="right">
-                {t.earnings.fee}
-              </th>
-              <th scope="col" class="right">
-                {t.money.amount}
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {withdrawals.map(({ id, at, state, returned, fee_micro_usd, amount_micro_usd }) => (
-              <tr key={id}>
-                <td data-label={t.requests.time}>
-                  <At time={at} />
-                </td>
-                <td data-label={t.keys.status}>
-                  <Status
-                    tone={returned ? 'bad' : state === 'paid' ? 'good' : 'notice'}
-                    text={returned ? t.earnings.returned : (t.earnings.states[state] ?? state)}
-                  />
-                </td>
-                <td data-label={t.earnings.fee} class="right">
-                  <Money micro={fee_micro_usd} />
-                </td>
-                <td data-label={t.money.amount} class="right">
-                  <Money micro={amount_micro_usd} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        caption={t.earnings.withdrawals}
+        columns={[
+          { title: t.requests.time },
+          { title: t.keys.status },
+          { title: t.earnings.fee, isRight: true },
+          { title: t.money.amount, isRight: true },
+        ]}
+      >
+        {withdrawals.map(({ id, at, state, returned, fee_micro_usd, amount_micro_usd }) => (
+          <tr key={id}>
+            <td data-label={t.requests.time}>
+              <At time={at} />
+            </td>
+            <td data-label={t.keys.status}>
+              <Status
+                tone={returned ? 'bad' : state === 'paid' ? 'good' : 'notice'}
+                text={returned ? t.earnings.returned : (t.earnings.states[state] ?? state)}
+              />
+            </td>
+            <td data-label={t.earnings.fee} class="right">
+              <Money micro={fee_micro_usd} />
+            </td>
+            <td data-label={t.money.amount} class="right">
+              <Money micro={amount_micro_usd} />
+            </td>
+          </tr>
+        ))}
+      </Table>
     </section>
   );
 }

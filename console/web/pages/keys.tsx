@@ -6,6 +6,7 @@ import { Confirm } from '../parts/dialog.tsx';
 import { Ago, Money, Status } from '../parts/figures.tsx';
 import { Icon } from '../parts/icon.tsx';
 import { Empty, Loaded, reasonOf } from '../parts/loaded.tsx';
+import { Table } from '../parts/table.tsx';
 import { useAction } from '../state/action.ts';
 import { type ApiKey, useKeys } from '../state/answers.ts';
 import { useNow } from '../state/now.ts';
@@ -62,30 +63,21 @@ export function KeysPage() {
 
 function KeyTable({ keys, open }: { keys: readonly ApiKey[]; open: (dialog: Open) => void }) {
   return (
-    <div class="table-frame">
-      <table class="table">
-        <caption class="visually-hidden">{t.keys.title}</caption>
-        <thead>
-          <tr>
-            <th scope="col">{t.keys.name}</th>
-            <th scope="col">{t.keys.status}</th>
-            <th scope="col">{t.keys.allowed}</th>
-            <th scope="col" class="right">
-              {t.keys.spent}
-            </th>
-            <th scope="col">{t.keys.lastUsed}</th>
-            <th scope="col">
-              <span class="visually-hidden">{t.keys.actions}</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {keys.map((key) => (
-            <KeyRow key={key.id} of={key} open={open} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      caption={t.keys.title}
+      columns={[
+        { title: t.keys.name },
+        { title: t.keys.status },
+        { title: t.keys.allowed },
+        { title: t.keys.spent, isRight: true },
+        { title: t.keys.lastUsed },
+        { title: t.keys.actions, isHidden: true },
+      ]}
+    >
+      {keys.map((key) => (
+        <KeyRow key={key.id} of={key} open={open} />
+      ))}
+    </Table>
   );
 }
 

@@ -4,6 +4,7 @@ import { groupedDigits, tokens } from '../format/numbers.ts';
 import { localDay } from '../format/time.ts';
 import { Status } from '../parts/figures.tsx';
 import { Empty, Loaded } from '../parts/loaded.tsx';
+import { Table } from '../parts/table.tsx';
 import { PATHS } from '../router.ts';
 import {
   type ListedModel,
@@ -66,42 +67,25 @@ const matches = ({ model: { id, display_name: name }, aliases }: OfferedModel, w
 
 function ModelTable({ found }: { found: readonly OfferedModel[] }) {
   return (
-    <div class="table-frame">
-      <table class="table">
-        <caption class="visually-hidden">{t.models.title}</caption>
-        <thead>
-          <tr>
-            <th scope="col">{t.models.name}</th>
-            <th scope="col">{t.models.machines}</th>
-            <th scope="col">{t.models.features}</th>
-            <th scope="col" class="right">
-              {t.models.context}
-            </th>
-            <th scope="col" class="right" title={t.models.speedTitle}>
-              {t.models.speed}
-            </th>
-            <th scope="col" class="right" title={t.models.perMillion}>
-              {t.models.priceIn}
-            </th>
-            <th scope="col" class="right" title={t.models.perMillion}>
-              {t.models.priceCached}
-            </th>
-            <th scope="col" class="right" title={t.models.perMillion}>
-              {t.models.priceOut}
-            </th>
-            <th scope="col">
-              <span class="visually-hidden">{t.keys.actions}</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {found.map((offered) => (
-            <ModelRow key={offered.model.id} offered={offered} />
-          ))}
-        </tbody>
-      </table>
-      <p class="hint table-note">{t.models.perMillion}</p>
-    </div>
+    <Table
+      caption={t.models.title}
+      columns={[
+        { title: t.models.name },
+        { title: t.models.machines },
+        { title: t.models.features },
+        { title: t.models.context, isRight: true },
+        { title: t.models.speed, isRight: true, hint: t.models.speedTitle },
+        { title: t.models.priceIn, isRight: true, hint: t.models.perMillion },
+        { title: t.models.priceCached, isRight: true, hint: t.models.perMillion },
+        { title: t.models.priceOut, isRight: true, hint: t.models.perMillion },
+        { title: t.keys.actions, isHidden: true },
+      ]}
+      note={t.models.perMillion}
+    >
+      {found.map((offered) => (
+        <ModelRow key={offered.model.id} offered={offered} />
+      ))}
+    </Table>
   );
 }
 

@@ -2,6 +2,7 @@ import { groupedDigits } from '../format/numbers.ts';
 import type { ApiKey, UsageRow } from '../state/answers.ts';
 import { t } from '../texts.ts';
 import { Ago, Money, Status, type Tone } from './figures.tsx';
+import { Table } from './table.tsx';
 
 interface RequestTableProps {
   readonly rows: readonly UsageRow[];
@@ -28,52 +29,43 @@ export function RequestTable({ rows, keys, caption, open }: RequestTableProps) {
     return key.name || key.label;
   };
   return (
-    <div class="table-frame">
-      <table class="table">
-        <caption class="visually-hidden">{caption}</caption>
-        <thead>
-          <tr>
-            <th scope="col">{t.requests.time}</th>
-            <th scope="col">{t.requests.model}</th>
-            <th scope="col">{t.requests.key}</th>
-            <th scope="col" class="right">
-              {t.requests.tokens}
-            </th>
-            <th scope="col" class="right">
-              {t.requests.cost}
-            </th>
-            <th scope="col">{t.requests.outcome}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row) => (
-            <tr key={row.job_id}>
-              <td data-label={t.requests.time}>
-                {open ? (
-                  <button type="button" class="link" onClick={() => open(row.job_id)}>
-                    <Ago at={row.at} />
-                    <span class="visually-hidden">{t.requests.openRow(row.model)}</span>
-                  </button>
-                ) : (
-                  <Ago at={row.at} />
-                )}
-              </td>
-              <td data-label={t.requests.model}>{row.model}</td>
-              <td data-label={t.requests.key}>{nameOf(row.key)}</td>
-              <td data-label={t.requests.tokens} class="right">
-                <Tokens row={row} />
-              </td>
-              <td data-label={t.requests.cost} class="right">
-                <Money micro={row.cost_micro_usd} />
-              </td>
-              <td data-label={t.requests.outcome}>
-                <Status tone={TONES[row.outcome]} text={t.requests.outcomes[row.outcome]} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      caption={caption}
+      columns={[
+        { title: t.requests.time },
+        { title: t.requests.model },
+        { title: t.requests.key },
+        { title: t.requests.tokens, isRight: true },
+        { title: t.requests.cost, isRight: true },
+        { title: t.requests.outcome },
+      ]}
+    >
+      {rows.map((row) => (
+        <tr key={row.job_id}>
+          <td data-label={t.requests.time}>
+            {open ? (
+              <button type="button" class="link" onClick={() => open(row.job_id)}>
+                <Ago at={row.at} />
+                <span class="visually-hidden">{t.requests.openRow(row.model)}</span>
+              </button>
+            ) : (
+              <Ago at={row.at} />
+            )}
+          </td>
+          <td data-label={t.requests.model}>{row.model}</td>
+          <td data-label={t.requests.key}>{nameOf(row.key)}</td>
+          <td data-label={t.requests.tokens} class="right">
+            <Tokens row={row} />
+          </td>
+          <td data-label={t.requests.cost} class="right">
+            <Money micro={row.cost_micro_usd} />
+          </td>
+          <td data-label={t.requests.outcome}>
+            <Status tone={TONES[row.outcome]} text={t.requests.outcomes[row.outcome]} />
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 
