@@ -118,6 +118,8 @@ const readerProved = Type.Union([ok({}), refused([...RENEWAL_REFUSALS])]);
 const ofProvider = Type.Object({ provider: ProviderId });
 const owned = Type.Object({ account: optional(AccountId) });
 const ofAccount = Type.Object({ account: AccountId });
+/** Machines of one account in a list: the reply stays below the largest message of the bus. */
+export const MAX_OWN_MACHINES = 2_500;
 const machines = Type.Object({
   machines: Type.Array(
     Type.Object({
@@ -129,7 +131,7 @@ const machines = Type.Object({
       level: optional(TrustLevel),
       fault: optional(TrustFault),
     }),
-    { maxItems: 1_000 },
+    { maxItems: MAX_OWN_MACHINES },
   ),
 });
 const createToken = Type.Object({ account: optional(AccountId), lifetimeMs: count });

@@ -2,6 +2,7 @@ import type { Pool } from 'pg';
 import {
   type Enrolled,
   events,
+  MAX_OWN_MACHINES,
   mintProviderUser,
   type Standing,
   services,
@@ -98,7 +99,7 @@ export function enrolmentEndpoints(options: EnrolmentOptions): Endpoint[] {
       owners: await ownerRecords(database, account),
     })),
     endpoint(services.trust.machines, async ({ account }) => {
-      const rows = await query<MachineRow>(database, sql.machines, [account]);
+      const rows = await query<MachineRow>(database, sql.machines, [account, MAX_OWN_MACHINES]);
       return {
         machines: rows.map(({ provider, name, enrolledAt, revokedAt, standing, level, fault }) => ({
           provider,

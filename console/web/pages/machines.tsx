@@ -3,8 +3,10 @@ import { call } from '../api/call.ts';
 import { groupedDigits } from '../format/numbers.ts';
 import { utcDay } from '../format/periods.ts';
 import { Confirm } from '../parts/dialog.tsx';
+import { Field } from '../parts/field.tsx';
 import { Ago, Money, Status } from '../parts/figures.tsx';
 import { Empty, Loaded, reasonOf } from '../parts/loaded.tsx';
+import { Pager } from '../parts/pager.tsx';
 import { PATHS } from '../router.ts';
 import { useAction } from '../state/action.ts';
 import { type OwnMachine, useEarnings, useMachines } from '../state/answers.ts';
@@ -34,19 +36,64 @@ export function MachinesPage() {
               </a>
             </Empty>
           ) : (
-            <ul class="machines">
-              {own.map((machine) => (
-                <MachineCard
-                  key={machine.id}
-                  machine={machine}
-                  remove={() => setRemoved(machine)}
-                />
-              ))}
-            </ul>
+            <MachineList machines={own} remove={setRemoved} />
           );
         }}
       </Loaded>
       {removed && <RemoveMachine machine={removed} close={() => setRemoved(undefined)} />}
+    </>
+  );
+}
+
+/** Machines on one page of the list. */
+const SHOWN = 25;
+
+interface ListProps {
+  readonly machines: readonly OwnMachine[];
+  readonly remove: (machine: OwnMachine) => void;
+}
+
+/** The machines, in pages; with a search if there are more than one page. */
+function MachineList({ machines, remove }: ListProps) {
+  const [wanted, setWanted] = useState('');
+  const [before, setBefore] = useState<readonly string[]>([]);
+  const found = machines.filter(({ name }) => name.toLowerCase().includes(wanted.toLowerCase()));
+  const start = Number(before.at(-1) ?? 0);
+  const end = Math.min(start + SHOWN, found.length);
+  return (
+    <>
+      {machines.length > SHOWN && (
+        <div class="filters">
+          <Field label={t.machines.search}>
+            {(attributes) => (
+              <input
+                {...attributes}
+                type="search"
+                value={wanted}
+                onInput={({ currentTarget }) => {
+                  setWanted(currentTarget.value);
+                  setBefore([]);
+                }}
+              />
+            )}
+          </Field>
+          <p class="hint" role="status">
+            {found.length === 0
+              ? t.machines.noMatch
+              : t.machines.shown(
+                  groupedDigits(start + 1),
+                  groupedDigits(end),
+                  groupedDigits(found.length),
+                )}
+          </p>
+        </div>
+      )}
+      <ul class="machines">
+        {found.slice(start, end).map((machine) => (
+          <MachineCard key={machine.id} machine={machine} remove={() => remove(machine)} />
+        ))}
+      </ul>
+      <Pager next={end < found.length ? String(end) : null} before={before} go={setBefore} />
     </>
   );
 }

@@ -29,6 +29,9 @@ const Price = Type.Integer({
 /** A request of usual size: a machine that cannot serve this one cannot serve any. */
 const SHORT_REQUEST = { promptTokens: 500, maxOutputTokens: 500 };
 
+/** Machines in one question to routing, whose answer has at most 1,000 slots. */
+const EXPLAINED_MACHINES = 100;
+
 const Count = Type.Integer({ minimum: 0 });
 /** Counts since the machine joined the network. They do not change the work that it gets. */
 const MachineRecord = Type.Object({
@@ -54,11 +57,14 @@ export function addOwnMachineRoutes(api: Api, catalog: CatalogCache): void {
     serves: Type.Boolean({ description: 'A short request would be served now.' }),
     because: Type.String({ description: 'The reason, and what would change it.' }),
   });
-  const lifetimesOf = async (providers: string[]) => {
+  const lifetimesOf = async (providers: readonly string[]) => {
     const lifetimes = new Map<string, Static<typeof MachineRecord>>();
-    const asked = providers.slice(0, services.MAX_RECORDS);
-    if (asked.length === 0) return lifetimes;
-    const { records } = await api.ask(services.routing.records, { providers: asked });
+    const replies = await Promise.all(
+      inChunks(providers, services.MAX_RECORDS).map((asked) =>
+        api.ask(services.routing.records, { providers: asked }),
+      ),
+    );
+    const records = replies.flatMap((reply) => reply.records);
     for (const { provider, lifetime } of records)
       if (lifetime !== undefined)
         lifetimes.set(provider, {
@@ -70,6 +76,21 @@ export function addOwnMachineRoutes(api: Api, catalog: CatalogCache): void {
           tokens: lifetime.tokens,
         });
     return lifetimes;
+  };
+  const slotsByMachine = async (providers: readonly string[]) => {
+    const models = (await catalog.all()).flatMap(([name, model]) =>
+      name === model.id ? [model] : [],
+    );
+    const question = { ...SHORT_REQUEST, ...requirementsOf(models) };
+    const replies = await Promise.all(
+      inChunks(providers, EXPLAINED_MACHINES).map((asked) =>
+        api.ask(services.routing.explain, { ...question, providers: asked }),
+      ),
+    );
+    return Map.groupBy(
+      replies.flatMap(({ slots }) => slots),
+      ({ provider }) => provider,
+    );
   };
   api.route({
     method: 'GET',
@@ -105,14 +126,11 @@ export function addOwnMachineRoutes(api: Api, catalog: CatalogCache): void {
     handle: async ({ request }) => {
       const { account } = callerOf(request);
       const { machines } = await api.ask(services.trust.machines, { account });
-      const lifetimes = await lifetimesOf(machines.map(({ provider }) => provider));
-      const explained = await api.ask(services.routing.explain, {
-        ...SHORT_REQUEST,
-        providers: machines.map(({ provider }) => provider),
-        ...requirementsOf(
-          (await catalog.all()).flatMap(([name, model]) => (name === model.id ? [model] : [])),
-        ),
-      });
+      const providers = machines.map(({ provider }) => provider);
+      const [lifetimes, slotsOf] = await Promise.all([
+        lifetimesOf(providers),
+        slotsByMachine(providers),
+      ]);
       const data = machines.map(
         ({
           provider,
@@ -123,7 +141,7 @@ export function addOwnMachineRoutes(api: Api, catalog: CatalogCache): void {
           level = 'none',
           fault,
         }) => {
-          const slots = explained.slots.filter((slot) => slot.provider === provider);
+          const slots = slotsOf.get(provider) ?? [];
           return {
             id: provider,
             name,
@@ -223,3 +241,9 @@ export function addOwnMachineRoutes(api: Api, catalog: CatalogCache): void {
     },
   });
 }
+
+/** The items in lists of at most `size`. */
+const inChunks = <Item>(items: readonly Item[], size: number): Item[][] =>
+  Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size),
+  );
