@@ -68,6 +68,7 @@ export type {
   Claimed,
   KeyRecord,
   KeySettings,
+  LinkPurpose,
   Take,
   Taken,
 } from './messages/accounts.ts';
@@ -153,6 +154,7 @@ export {
   Challenge,
   type Enrolled,
   Judgement,
+  MAX_OWN_MACHINES,
   type Renewed,
   TrustMessage,
   TrustVerdict,

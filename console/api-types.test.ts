@@ -32,6 +32,7 @@ const ROUTES = [
   'GET /v1/models/capacity',
   'GET /v1/pricing',
   'GET /v1/stats',
+  'GET /v1/device/request',
   'POST /v1/device/approve',
 ] as const;
 

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { EnrolError } from './identity.ts';
 
-// Links a machine to an account by the device flow of RFC 8628: the machine shows a code and polls
-// until the owner of the account has approved it.
+// The device flow of RFC 8628: a machine, or a program of a person, shows a code and polls until the
+// owner of the account has approved it.
 
 const GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 const TIMEOUT_MS = 15_000;
@@ -15,21 +15,45 @@ interface Codes {
   readonly interval: number;
 }
 
+type Show = (codes: { readonly code: string; readonly page: string }) => void;
+
 /** Shows a code, waits for its approval, and returns the one-time token for the enrolment. */
-export async function linkMachine(
+export const linkMachine = (coordinatorUrl: string, show: Show): Promise<string> =>
+  tokenByCode(coordinatorUrl, { form: { client_id: 'dinf' }, what: 'to link this machine', show });
+
+/**
+ * Shows a code, waits until a person approves it, and returns the header `cookie` of a session of
+ * this person. `program` is the name that the person sees.
+ */
+export const signInByCode = (
   coordinatorUrl: string,
-  show: (codes: { code: string; page: string }) => void,
-): Promise<string> {
-  const codes = (await post(coordinatorUrl, '/v1/device/code', {
-    client_id: 'dinf',
-  })) as unknown as Codes;
+  { program, show }: { program: string; show: Show },
+): Promise<string> =>
+  tokenByCode(coordinatorUrl, {
+    form: { client_id: program, scope: 'session' },
+    what: 'this sign-in',
+    show,
+  });
+
+interface Asked {
+  readonly form: Record<string, string>;
+  /** What the owner of the account may refuse, for the message. */
+  readonly what: string;
+  readonly show: Show;
+}
+
+async function tokenByCode(coordinatorUrl: string, { form, what, show }: Asked): Promise<string> {
+  const begun = await post(coordinatorUrl, '/v1/device/code', form);
+  if (typeof begun['error'] === 'string')
+    throw new EnrolError('refused', String(begun['error_description'] ?? begun['error']));
+  const codes = begun as unknown as Codes;
   show({ code: codes.user_code, page: codes.verification_uri });
   for (let intervalMs = codes.interval * 1_000; ; ) {
     await delay(intervalMs);
     const answer = await post(coordinatorUrl, '/v1/device/token', {
       grant_type: GRANT,
       device_code: codes.device_code,
-      client_id: 'dinf',
+      client_id: form['client_id'] ?? '',
     });
     if (typeof answer['access_token'] === 'string') return answer['access_token'];
     switch (answer['error']) {
@@ -41,7 +65,7 @@ export async function linkMachine(
       case 'access_denied':
         throw new EnrolError(
           'refused',
-          'The owner of the account refused to link this machine. Start again for a new code.',
+          `The owner of the account refused ${what}. Start again for a new code.`,
         );
       case 'expired_token':
         throw new EnrolError(
@@ -51,7 +75,7 @@ export async function linkMachine(
       default:
         throw new EnrolError(
           'refused',
-          `The coordinator does not link machines: ${String(answer['error'])}.`,
+          `The coordinator refused ${what}: ${String(answer['error_description'] ?? answer['error'])}.`,
         );
     }
   }

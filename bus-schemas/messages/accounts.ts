@@ -231,15 +231,34 @@ const endClaim = Type.Object({
 
 // devices
 
+/** A machine asks to be linked to an account, or a program asks to sign in as a person. */
+const LINK_PURPOSES = ['machine', 'sign_in'] as const;
+export type LinkPurpose = (typeof LINK_PURPOSES)[number];
+/** Absent means a machine. */
+const purpose = optional(Type.Enum(LINK_PURPOSES));
 const startLink = Type.Object({
   deviceHash: Hash,
   userCode: Type.String({ pattern: '^[B-Z]{8}$' }),
   expiresAt: At,
   intervalMs: count,
+  purpose,
+  /** The name that the asking program gave itself, which may be false. */
+  client: optional(Type.String({ maxLength: 64 })),
+  address: optional(Type.String({ maxLength: 64 })),
 });
+const findLink = Type.Object({ userCode: Type.String({ maxLength: 32 }) });
+const linkFound = Type.Union([
+  ok({
+    purpose: Type.Enum(LINK_PURPOSES),
+    client: Type.String({ maxLength: 64 }),
+    address: Type.String({ maxLength: 64 }),
+    askedAt: At,
+  }),
+  refused(['unknown', 'used', 'expired']),
+]);
 const pollLink = Type.Object({ deviceHash: Hash });
 const linkPolled = Type.Union([
-  ok({ account: AccountId }),
+  ok({ account: AccountId, purpose }),
   refused([
     'authorization_pending',
     'slow_down',
@@ -252,6 +271,7 @@ const decideLink = Type.Object({
   userCode: Type.String({ maxLength: 32 }),
   account: AccountId,
   approve: Type.Boolean(),
+  purpose,
 });
 const linkDecided = Type.Union([ok({}), refused(['unknown', 'used', 'expired'])]);
 
@@ -370,6 +390,7 @@ export const accounts = {
   readBatchLines: define('read-batch-lines', readBatchLines, batchLinesRead),
   endBatch: define('end-batch', endBatch, batchEnded),
   startLink: define('start-link', startLink, nothing),
+  findLink: define('find-link', findLink, linkFound),
   pollLink: define('poll-link', pollLink, linkPolled),
   decideLink: define('decide-link', decideLink, linkDecided),
   createInvite: define('create-invite', createInvite, inviteCreated),

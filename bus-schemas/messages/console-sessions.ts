@@ -51,11 +51,14 @@ export const signInCodeRedeemed = Type.Union([
   refused(['unknown', 'used', 'expired', 'suspended']),
 ]);
 
-/** Starts a session for a person whom the ingress has authenticated at the sign-in issuer. */
+/**
+ * Starts a session for a person whom the ingress has authenticated at the sign-in issuer, or who has
+ * approved the code of a program. Such a session belongs to the account and to no user.
+ */
 export const startSession = Type.Object({
   sessionHash: Hash,
   account: AccountId,
-  user: UserId,
+  user: optional(UserId),
   ...client,
 });
 export const sessionStarted = Type.Union([

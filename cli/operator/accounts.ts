@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { coordinatorUrl, homeFolder, runningNetwork } from '#bus-schemas/running-network.ts';
 import type { Bus } from '#coordinator/bus.ts';
+import { sessionHeaders, signInAt } from '../customer/saved-session.ts';
 import { withBus } from './with-bus.ts';
 
 const CALL = { timeoutMs: 5_000 };
@@ -25,13 +26,14 @@ interface OperatorKeyOptions {
 }
 
 /**
- * Commands for people: signing in on a network of one's own, approving a machine, becoming an
- * operator.
+ * Commands for people: signing in, approving a machine, becoming an operator.
  */
 export function addAccountCommands(program: Command): void {
   program
     .command('sign-in')
-    .description('a token for what only people may do, on a network that "dinf up" runs')
+    .description(
+      'sign in: at a network that "dinf up" runs, print a token for what only people may do; at any other, wait until you approve a code in its console',
+    )
     .option('--name <name>', 'who to be', 'you')
     .option('--link', 'print a link that signs in to the console once, instead of the token')
     .option(
@@ -42,7 +44,10 @@ export function addAccountCommands(program: Command): void {
       '--password',
       'print the password of the sign-in page, with which one can be any person',
     )
-    .action(async (options: SignInOptions) => console.log(await credential(options)));
+    .action(async (options: SignInOptions) => {
+      if (isElsewhere(options)) return signInAt(coordinatorUrl(process.env));
+      console.log(await credential(options));
+    });
   program
     .command('approve <code>')
     .description('approve the machine that shows this code: it becomes yours')
@@ -65,6 +70,13 @@ export function addAccountCommands(program: Command): void {
     .action((name: string | undefined, options: OperatorKeyOptions) =>
       withBus((bus) => operatorKey(bus, name, options)),
     );
+}
+
+/** Whether the command is for a network that does not run out of this home. */
+function isElsewhere({ link, password }: Pick<SignInOptions, 'link' | 'password'>): boolean {
+  if (link || password) return false;
+  const running = runningNetwork(homeFolder(process.env));
+  return running?.issuer === undefined || running.httpUrl !== coordinatorUrl(process.env);
 }
 
 async function credential({ name, link, password, account }: SignInOptions): Promise<string> {
@@ -123,10 +135,14 @@ async function approve(
 ): Promise<void> {
   if (account !== undefined)
     return withBus((bus) => approveFor(bus, { code, account, approve: !deny }));
-  const url = new URL('/v1/device/approve', coordinatorUrl(process.env));
+  const network = coordinatorUrl(process.env);
+  const url = new URL('/v1/device/approve', network);
+  const credentials = isElsewhere({})
+    ? await sessionHeaders(network)
+    : { authorization: `Bearer ${await signIn(name)}` };
   const response = await fetch(url, {
     method: 'POST',
-    headers: { authorization: `Bearer ${await signIn(name)}`, 'content-type': 'application/json' },
+    headers: { ...credentials, 'content-type': 'application/json' },
     body: JSON.stringify({ user_code: code, approve: !deny }),
   });
   const answer = (await response.json()) as { error?: { message: string } };

@@ -76,7 +76,13 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
     endpoint(services.accounts.redeemSignInCode, (redeemer) =>
       signInWithCode({ codes, sessions }, redeemer),
     ),
-    endpoint(services.accounts.startSession, (session) => sessions.start(session)),
+    endpoint(services.accounts.startSession, ({ user, ...session }) =>
+      sessions.start({
+        ...session,
+        user: user ?? null,
+        by: user === undefined ? 'code' : 'issuer',
+      }),
+    ),
     endpoint(services.accounts.authenticateSession, ({ sessionHash }) =>
       sessions.authenticate(sessionHash),
     ),
@@ -153,9 +159,8 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
       return {};
     }),
     endpoint(services.accounts.pollLink, ({ deviceHash }) => links.poll(deviceHash)),
-    endpoint(services.accounts.decideLink, ({ userCode, account, approve }) =>
-      links.decide(userCode, account, approve),
-    ),
+    endpoint(services.accounts.findLink, ({ userCode }) => links.find(userCode)),
+    endpoint(services.accounts.decideLink, (decision) => links.decide(decision)),
     endpoint(services.accounts.createInvite, async (invite) =>
       resultOf(await invites.create(invite), 'taken'),
     ),

@@ -240,7 +240,8 @@ describe.skipIf(noBrowser !== undefined)(`the console (${noBrowser ?? 'Chromium'
     await page.getByText('Not linked yet').waitFor();
     const asking = await askToLink(under.network);
     await page.getByLabel('Code that the machine shows').fill(asking.userCode.toLowerCase());
-    await button(page, 'Approve').click();
+    await button(page, 'Continue').click();
+    await button(page, 'Approve the machine').click();
     await page.getByText('The machine is approved').waitFor();
     await using _fleet = await asking.start({ name: 'garage' });
     await page.getByText('Ready for requests').waitFor({ timeout: 60_000 });
@@ -254,6 +255,8 @@ describe.skipIf(noBrowser !== undefined)(`the console (${noBrowser ?? 'Chromium'
     const { page } = opened;
     const asking = await askToLink(under.network);
     await page.goto(`/link?user_code=${asking.userCode}`);
+    await button(page, 'Continue').click();
+    await page.getByText('A machine wants to be yours').waitFor();
     await button(page, 'Deny').click();
     await page.getByText('The machine was denied').waitFor();
     await expect(asking.start({ name: 'denied' })).rejects.toThrow();

@@ -201,16 +201,19 @@ export const fillings: Readonly<Record<string, Fill>> = {
   }),
   'POST /v1/providers/renew': (world) => signedByMachine(world, renewalText),
   'POST /v1/providers/earnings': (world) => signedByMachine(world, earningsText),
-  'POST /v1/device/approve': async ({ network }) => {
-    const { json } = await network.ask('POST', '/v1/device/code', { body: { client_id: 'dinf' } });
-    return { texts: [['WDJB-MJHT', json.user_code]] };
-  },
+  'GET /v1/device/request': shownCode,
+  'POST /v1/device/approve': shownCode,
   'POST /v1/device/token': async ({ network, person }) => {
     const { json } = await network.ask('POST', '/v1/device/code', { body: { client_id: 'dinf' } });
     await person.ask('POST', '/v1/device/approve', { user_code: json.user_code });
     return { texts: [['…', json.device_code]] };
   },
 };
+
+async function shownCode({ network }: World) {
+  const { json } = await network.ask('POST', '/v1/device/code', { body: { client_id: 'dinf' } });
+  return { texts: [['WDJB-MJHT', json.user_code]] as [string, string][] };
+}
 
 /** Generations and receipts are stored about a second after the answer has ended. */
 async function isThere({ network, apiKey }: World, path: string): Promise<void> {

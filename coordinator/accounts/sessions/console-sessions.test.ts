@@ -9,7 +9,7 @@ import { SignInCodes } from './sign-in-codes.ts';
 
 const START = Date.parse('2026-11-28T12:00:00Z');
 const HOUR_MS = 3_600_000;
-const client = { userAgent: 'a browser', address: '192.0.2.7' };
+const client = { userAgent: 'a browser', address: '192.0.2.7', by: 'link' } as const;
 
 let store: Awaited<ReturnType<typeof startAccountsDatabase>>;
 let sessions: ConsoleSessions;
@@ -43,6 +43,24 @@ const isKnown = async (cookie: string) => (await sessions.authenticate(hashOf(co
 const cookieOf = (name: string) => `${name} of ${account}`;
 
 describe('a session', () => {
+  test('is in the audit log once, also if its start is repeated', async () => {
+    const cookie = cookieOf('audited');
+    const first = await start(cookie);
+    await start(cookie);
+    const { rows } = await store.database.query(
+      'SELECT action, subject, detail, outcome FROM audit_log WHERE operator = $1',
+      [account],
+    );
+    expect(rows).toEqual([
+      {
+        action: 'sign-in',
+        subject: first.ok ? first.session.session : '',
+        detail: JSON.stringify({ by: 'link', user_agent: 'a browser', address: '192.0.2.7' }),
+        outcome: 'done',
+      },
+    ]);
+  });
+
   test('goes on while it is used, and ends when it is not', async () => {
     const cookie = cookieOf('idle');
     await start(cookie);

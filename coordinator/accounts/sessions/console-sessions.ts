@@ -17,13 +17,18 @@ export const IDLE_MS = 12 * 3_600_000;
 /** A session ends this long after its start, even if it is used, in milliseconds. */
 export const LONGEST_MS = 7 * 24 * 3_600_000;
 
+/** One statement, so that each session has its row in the audit log, and a repeated call has none. */
 const ADD = namedStatement('sessions.add')`
-  INSERT INTO console_sessions
-    (id, hash, account, user_id, created_at, used_at, expires_at, ends_at, user_agent, address)
-  SELECT ${'id'}, ${'hash'}, a.id, ${'user'}, ${'now'}, ${'now'}, ${'expiresAt'}, ${'endsAt'},
-    ${'userAgent'}, ${'address'}
-  FROM accounts a WHERE a.id = ${'account'}
-  ON CONFLICT (hash) DO NOTHING`;
+  WITH added AS (
+    INSERT INTO console_sessions
+      (id, hash, account, user_id, created_at, used_at, expires_at, ends_at, user_agent, address)
+    SELECT ${'id'}, ${'hash'}, a.id, ${'user'}, ${'now'}, ${'now'}, ${'expiresAt'}, ${'endsAt'},
+      ${'userAgent'}, ${'address'}
+    FROM accounts a WHERE a.id = ${'account'}
+    ON CONFLICT (hash) DO NOTHING RETURNING id, account
+  )
+  INSERT INTO audit_log (id, operator, action, subject, detail, outcome)
+  SELECT 'sign-in:' || id, account, 'sign-in', id, ${'detail'}, 'done' FROM added`;
 
 /** Ends all sessions of an account but the most recently used ones. */
 const END_OLDEST = namedStatement<{ id: string }>('sessions.end-oldest')`
@@ -82,6 +87,8 @@ export interface NewSession {
   readonly user: string | null;
   readonly userAgent: string;
   readonly address: string;
+  /** What proved who the person is: a link, the issuer, or their approval of a program's code. */
+  readonly by: 'link' | 'issuer' | 'code';
 }
 
 interface ConsoleSessionsOptions {
@@ -103,7 +110,7 @@ export class ConsoleSessions {
   }
 
   /** May be repeated with the same hash if the reply was lost. */
-  async start({ sessionHash, account, user, userAgent, address }: NewSession) {
+  async start({ sessionHash, account, user, userAgent, address, by }: NewSession) {
     const { database, now } = this.#options;
     const at = now();
     await queryNamed(database, ADD, {
@@ -116,6 +123,7 @@ export class ConsoleSessions {
       endsAt: new Date(at + LONGEST_MS),
       userAgent,
       address,
+      detail: JSON.stringify({ by, user_agent: userAgent, address }),
     });
     const kept = MAX_CONSOLE_SESSIONS;
     this.#ended(account, await queryNamed(database, END_OLDEST, { account, kept }));

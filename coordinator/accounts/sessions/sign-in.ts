@@ -21,5 +21,5 @@ export async function signInWithCode(
     return repeated.ok ? repeated : { ok: false as const, code: 'used' as const };
   }
   if (isExpired) return { ok: false as const, code: 'expired' as const };
-  return sessions.start({ ...client, account, user });
+  return sessions.start({ ...client, account, user, by: 'link' });
 }

@@ -32,6 +32,9 @@ export const sessionCookieOf = (request: FastifyRequest): string | undefined =>
 /** Sets the cookie until the time after which the session cannot be used. */
 export const setSessionCookie = (call: Call, value: CookieValue): void =>
   setCookie(call, SESSION, value);
+/** The header with which a program sends this session to the host of the request. */
+export const sessionCookieHeader = (request: FastifyRequest, value: string): string =>
+  `${nameFor(request, SESSION)}=${value}`;
 export const dropSessionCookie = (call: Call): void => setCookie(call, SESSION, NO_VALUE);
 
 export const pendingCookieOf = (request: FastifyRequest): string | undefined =>

@@ -49,7 +49,7 @@ export function addAccountRoutes(api: Api): void {
     access: 'user',
     summary: 'Changes of your account, newest first',
     description:
-      'The list has changes of keys, machines, prices, codes and withdrawals, each with its outcome. It does not include changes by operators.',
+      'The list has changes of keys, machines, prices, codes and withdrawals, and each sign-in to the console, with its outcome. It does not include changes by operators.',
     query: Type.Object(
       { before: optional(When), limit: optional(Type.Integer({ minimum: 1, maximum: 1_000 })) },
       strict,

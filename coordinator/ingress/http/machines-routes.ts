@@ -3,13 +3,15 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { services } from '#bus-schemas';
-import { hashOf } from '#coordinator/secrets.ts';
+import { hashOf, makeSessionCookie } from '#coordinator/secrets.ts';
 import { parseJson } from '#http-api/core/json.ts';
 import type { ApiError } from '#http-api/errors.ts';
 import { accountRefusals, refusalError, trustRefusals } from '#http-api/refusals.ts';
+import { sessionClientOf } from '../console/session-client.ts';
+import { checkCookieAllowed, sessionCookieHeader } from '../console/session-cookie.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
 import type { GuessLimiter } from '../limits/guess-limiter.ts';
-import { type Api, strict } from './api.ts';
+import { type Api, asTime, strict } from './api.ts';
 import { callerOf } from './authenticate.ts';
 import { addRenewalRoutes } from './renewal-routes.ts';
 
@@ -24,10 +26,21 @@ const POLL_INTERVAL_MS = 5_000;
 const TOKEN_LIFETIME_MS = 600_000;
 const GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 const MAX_BYTES = 16_384;
+const SESSION_SCOPE = 'session';
+/** Length of the name of the asking program that is kept and shown, in characters. */
+const MAX_CLIENT = 64;
 const FORM = 'application/x-www-form-urlencoded';
 /** The titles name the types in generated clients. */
 const DeviceCode = Type.Object(
-  { client_id: Type.Optional(Type.String({ description: 'The program that asks.' })) },
+  {
+    client_id: Type.Optional(Type.String({ description: 'The program that asks.' })),
+    scope: Type.Optional(
+      Type.Literal(SESSION_SCOPE, {
+        description:
+          'Asks to sign in as the person who approves the code. Without it, a machine asks to be linked to their account.',
+      }),
+    ),
+  },
   { title: 'DeviceCodeForm' },
 );
 const DeviceToken = Type.Object(
@@ -48,11 +61,17 @@ const ShownCode = Type.Object({
   expires_in: Type.Integer({ description: 'Seconds.' }),
   interval: Type.Integer({ description: 'Seconds between two requests for the token.' }),
 });
-const EnrolmentToken = Type.Object({
-  access_token: Type.String(),
-  token_type: Type.Literal('enrolment'),
+const ApprovedToken = Type.Object({
+  access_token: Type.String({
+    description:
+      'The one-time token of a machine; or, for a program that signs in, the value of its header `cookie`.',
+  }),
+  token_type: Type.Enum(['enrolment', 'cookie']),
   expires_in: Type.Integer({ description: 'Seconds.' }),
 });
+
+const UserCode = Type.String({ minLength: 8, maxLength: 16 });
+const Purpose = Type.Enum(['machine', 'sign_in']);
 
 interface MachinesDeps {
   readonly api: Api;
@@ -66,7 +85,8 @@ interface MachinesDeps {
 
 /**
  * Routes by which a machine joins: it shows a code (RFC 8628), a person approves it, and the
- * machine exchanges its one-time token for the credentials of its leaf node.
+ * machine exchanges its one-time token for the credentials of its leaf node. A program of a person
+ * signs in by such a code, too.
  */
 export function addMachinesRoutes({
   api,
@@ -116,28 +136,58 @@ export function addMachinesRoutes({
   addRenewalRoutes({ api, strangers });
   addDeviceRoutes({ api, server, limited, linkUrl, now });
   api.route({
+    method: 'GET',
+    url: '/v1/device/request',
+    group: 'Machines',
+    access: 'user',
+    summary: 'What asks with a code',
+    description:
+      'A machine that wants to be linked to your account, or a program that wants to sign in as you. Both give their name themselves.',
+    query: Type.Object({ user_code: UserCode }, strict),
+    reply: Type.Object({
+      purpose: Purpose,
+      client: Type.String(),
+      address: Type.String(),
+      asked_at: Type.String(),
+    }),
+    example: { path: '/v1/device/request?user_code=WDJB-MJHT' },
+    handle: async ({ request, query }) => {
+      const { account } = callerOf(request);
+      const userCode = lettersOf(query.user_code);
+      const found = await guesses.guess({ address: request.ip, account }, () =>
+        api.ask(services.accounts.findLink, { userCode }),
+      );
+      if (!found.ok) throw refusalError(accountRefusals.decideLink[found.code]);
+      const { purpose, client, address, askedAt } = found;
+      return { purpose, client, address, asked_at: asTime(askedAt) };
+    },
+  });
+  api.route({
     method: 'POST',
     url: '/v1/device/approve',
     group: 'Machines',
     access: 'user',
-    summary: 'Approve or deny the machine that shows a code',
+    summary: 'Approve or deny the machine or program that shows a code',
+    description:
+      'A program that wants to sign in is approved only with the `purpose` `sign_in`: who approves a machine must not sign in a stranger.',
     audit: 'decide-link',
     isBodySecret: true,
     body: Type.Object(
       {
-        user_code: Type.String({ minLength: 8, maxLength: 16 }),
+        user_code: UserCode,
         approve: Type.Optional(Type.Boolean()),
+        purpose: Type.Optional(Purpose),
       },
       strict,
     ),
     reply: Type.Object({ approved: Type.Boolean() }),
     example: { body: { user_code: 'WDJB-MJHT' } },
     handle: async ({ request, body }) => {
-      const { approve = true } = body;
-      const userCode = body.user_code.toUpperCase().replace(/[^A-Z]/g, '');
+      const { approve = true, purpose = 'machine' } = body;
+      const userCode = lettersOf(body.user_code);
       const { account } = callerOf(request);
       const decided = await guesses.guess({ address: request.ip, account }, () =>
-        api.ask(services.accounts.decideLink, { userCode, account, approve }),
+        api.ask(services.accounts.decideLink, { userCode, account, approve, purpose }),
       );
       if (decided.ok) return { approved: approve };
       throw refusalError(accountRefusals.decideLink[decided.code]);
@@ -172,7 +222,10 @@ function addDeviceRoutes({ api, server, limited, linkUrl, now }: DeviceDeps): vo
       },
       async (request, reply) => {
         limited(request.ip);
-        if (!codeShape.Check(formOf(request))) return oauthError(reply, 'invalid_request');
+        const form = formOf(request);
+        if (!codeShape.Check(form)) return oauthError(reply, 'invalid_request');
+        const isSignIn = form.scope === SESSION_SCOPE;
+        if (isSignIn) checkCookieAllowed(request);
         const deviceCode = randomBytes(DEVICE_CODE_BYTES).toString('base64url');
         const userCode = newUserCode();
         const link = {
@@ -180,6 +233,9 @@ function addDeviceRoutes({ api, server, limited, linkUrl, now }: DeviceDeps): vo
           userCode,
           expiresAt: now() + LINK_LIFETIME_MS,
           intervalMs: POLL_INTERVAL_MS,
+          purpose: isSignIn ? ('sign_in' as const) : ('machine' as const),
+          client: (form.client_id ?? '').slice(0, MAX_CLIENT),
+          address: request.ip,
         };
         await api.ask(services.accounts.startLink, link);
         const shown = `${userCode.slice(0, 4)}-${userCode.slice(4)}`;
@@ -204,7 +260,7 @@ function addDeviceRoutes({ api, server, limited, linkUrl, now }: DeviceDeps): vo
         schema: deviceSchema({
           summary: 'Ask whether the code was approved',
           body: DeviceToken,
-          reply: EnrolmentToken,
+          reply: ApprovedToken,
           example: { grant_type: GRANT, device_code: '…' },
         }),
       },
@@ -222,6 +278,8 @@ function addDeviceRoutes({ api, server, limited, linkUrl, now }: DeviceDeps): vo
           if (polled.code === 'invalid_grant') limited(request.ip);
           return oauthError(reply, polled.code);
         }
+        if (polled.purpose === 'sign_in')
+          return reply.send(await sessionFor({ api, request, account: polled.account, now }));
         const { token } = await api.ask(services.trust.createToken, {
           account: polled.account,
           lifetimeMs: TOKEN_LIFETIME_MS,
@@ -234,6 +292,25 @@ function addDeviceRoutes({ api, server, limited, linkUrl, now }: DeviceDeps): vo
       },
     );
   });
+}
+
+/** Starts a session for a program whose code a person of this account has approved. */
+async function sessionFor({
+  api,
+  request,
+  account,
+  now,
+}: Pick<MachinesDeps, 'api' | 'now'> & { request: FastifyRequest; account: string }) {
+  checkCookieAllowed(request);
+  const cookie = makeSessionCookie();
+  const asked = { sessionHash: cookie.hash, account, ...sessionClientOf(request) };
+  const started = await api.ask(services.accounts.startSession, asked);
+  if (!started.ok) throw refusalError(accountRefusals.startSession[started.code]);
+  return {
+    access_token: sessionCookieHeader(request, cookie.text),
+    token_type: 'cookie' as const,
+    expires_in: Math.floor((started.session.endsAt - now()) / 1_000),
+  };
 }
 
 /** The format of OAuth's errors. */
@@ -260,6 +337,9 @@ function deviceSchema(described: {
     'x-example': { body: described.example },
   };
 }
+
+/** The letters of a code, however a person typed them. */
+const lettersOf = (userCode: string): string => userCode.toUpperCase().replace(/[^A-Z]/g, '');
 
 function newUserCode(): string {
   const bytes = randomBytes(USER_CODE_LENGTH * 4);
