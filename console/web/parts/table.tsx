@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 
-export interface Column {
+interface Column {
   readonly title: string;
   /** Numbers stand at the right, so that their digits are in columns. */
   readonly isRight?: boolean;
