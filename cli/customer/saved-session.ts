@@ -13,7 +13,7 @@ interface SavedSession {
 const sessionFile = (home: string): string => join(home, 'session.json');
 
 /** Stores the session in a file that only this user of the computer can read. */
-export const saveSession = (session: SavedSession): Promise<void> =>
+const saveSession = (session: SavedSession): Promise<void> =>
   replace(sessionFile(homeFolder(process.env)), JSON.stringify(session));
 
 /** The headers with which a command calls the API as the person who signed in. */
