@@ -14,6 +14,8 @@ beforeAll(async () => {
 afterEach(() => network.expectMoneyBalances());
 afterAll(() => network[Symbol.asyncDispose]());
 
+/** Answers of 2,000 tokens take a minute on a busy machine. */
+const PATIENCE = { timeout: 240_000 };
 const messages = [{ role: 'user' as const, content: 'Why is the sky blue?' }];
 const tools = ['weather', 'tides'].map((name) => ({
   name,
@@ -98,7 +100,7 @@ test('gets a call of the tool that tool_choice forces', async () => {
   expect(message.content).toMatchObject([{ type: 'tool_use', name: 'tides' }]);
 });
 
-test('gets thinking blocks if it asks for them', async () => {
+test('gets thinking blocks if it asks for them', PATIENCE, async () => {
   const thinking = { type: 'enabled' as const, budget_tokens: 1_024 };
   const final = await anthropic.messages
     .stream({ model: 'sim', max_tokens: 2_000, messages, thinking })
@@ -124,7 +126,7 @@ test('gets thinking blocks if it asks for them', async () => {
   expect(next.usage.output_tokens).toBe(5);
 });
 
-test('does not get the text of its thinking if it asks to omit it', async () => {
+test('does not get the text of its thinking if it asks to omit it', PATIENCE, async () => {
   const body = {
     model: 'sim',
     max_tokens: 2_000,
