@@ -4,6 +4,7 @@
  */
 
 export { findEngineDrivers } from './engine-drivers.ts';
+export { ensureFolder } from './ensure-folder.ts';
 export { FakeHuggingFace } from './fake-hugging-face.ts';
 export { type FakeDevice, FakeMicroMdm, type Mood } from './fake-micro-mdm.ts';
 export { FakePackageIndex } from './fake-package-index.ts';

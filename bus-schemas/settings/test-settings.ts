@@ -104,7 +104,14 @@ export const testSettings = {
   DINF_CLIENTS: optional(
     oneOf(['full'], {
       description:
-        '`full` also tests the Python programs LiteLLM and aider, whose installation takes minutes',
+        '`full` also tests clients whose installation takes minutes and gigabytes, as `npm run large-clients` does',
+    }),
+  ),
+  DINF_OPEN_RESPONSES: optional(
+    text({
+      shownDefault: 'no run',
+      description:
+        'folder with a clone of the OpenResponses repository, whose compliance suite a test runs; `npm run open-responses` sets `clone`, which makes one in the cache',
     }),
   ),
   DINF_CHAOS_KILLS: integerSetting({

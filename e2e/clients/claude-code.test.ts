@@ -24,7 +24,7 @@ async function whyNot(): Promise<string | undefined> {
   try {
     await npmPackages(folder, [`${PLATFORM}@${VERSION}`]);
     // Its optional dependency is Claude Code itself; its peers are for tools that run in the SDK.
-    await npmPackages(sdkFolder, [`${SDK}@${SDK_VERSION}`], ['optional', 'peer']);
+    await npmPackages(sdkFolder, [`${SDK}@${SDK_VERSION}`], { omit: ['optional', 'peer'] });
     return undefined;
   } catch (error) {
     return `Claude Code ${VERSION} cannot be installed: ${String(error).split('\n').at(-2)?.slice(0, 120)}`;

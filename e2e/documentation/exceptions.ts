@@ -25,6 +25,8 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
     'needs systemd (e2e/artefacts/systemd.test.ts)',
   'CONTRIBUTING.md: npm run bench': 'measures for minutes (cli/test.ts runs its small size)',
   'CONTRIBUTING.md: npm run generated-clients': 'generates and compiles clients for minutes',
+  'CONTRIBUTING.md: npm run open-responses': 'clones a repository',
+  'CONTRIBUTING.md: npm run large-clients': 'installs gigabytes of clients',
   'CONTRIBUTING.md: npm run schemathesis': 'sends generated requests for several minutes',
   'CONTRIBUTING.md: npm run fuzz': 'runs for ten minutes; the tests run it for seconds',
   'CONTRIBUTING.md: DINF_WRITE_API=1 npm test -- api-document commands-page dashboards decisions-index metrics-page troubleshooting-page':
@@ -46,9 +48,9 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   'docs/clients/opencode.md: opencode run --model dinf/sim "Read the file README.md."':
     'needs OpenCode (e2e/clients/opencode.test.ts)',
   'docs/clients/opencode.md: {': 'settings of OpenCode (e2e/clients/opencode.test.ts)',
-  'docs/clients/litellm.md: import litellm':
-    'Python (e2e/clients/large-python-clients.test.ts with DINF_CLIENTS=full)',
-  'docs/clients/litellm.md: model_list:': "settings of LiteLLM's proxy, tried by hand",
+  'docs/clients/litellm.md: import litellm': 'Python (e2e/clients/large/litellm.test.ts)',
+  'docs/clients/litellm.md: model_list:':
+    "settings of LiteLLM's proxy (e2e/clients/large/litellm-proxy.test.ts)",
   ...Object.fromEntries(
     [
       'export OPENAI_API_BASE=http://127.0.0.1:8080/v1',
@@ -56,7 +58,18 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
       'aider --model openai/sim',
     ].map((line) => [`docs/clients/aider.md: ${line}`, 'needs aider']),
   ),
-  'docs/clients/pydantic-ai.md: from pydantic_ai import Agent': 'Python, tried by hand',
+  ...Object.fromEntries(
+    [
+      'export OPENAI_API_BASE_URL=http://127.0.0.1:8080/v1',
+      'export OPENAI_API_KEY=sk-db-…',
+      'export ENABLE_OLLAMA_API=False',
+      'open-webui serve --host 127.0.0.1 --port 3000',
+    ].map((line) => [`docs/clients/open-webui.md: ${line}`, 'needs Open WebUI']),
+  ),
+  'docs/clients/librechat.md: version: 1.3.17':
+    'settings of LibreChat (e2e/clients/large/librechat.test.ts)',
+  'docs/clients/pydantic-ai.md: from pydantic_ai import Agent':
+    'Python (e2e/clients/large/pydantic-ai.test.ts)',
   'docs/clients/ollama.md: from ollama import Client': 'Python (e2e/clients/ollama.test.ts)',
   'docs/providers/getting-started.md: curl -fsSL https://api.example.com/install.sh | sh':
     'e2e/installed-package.test.ts runs it',
