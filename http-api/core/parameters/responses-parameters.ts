@@ -109,6 +109,11 @@ export const responsesParameters: ParameterTable = {
   ...openAiHints,
   ...openRouter,
   prompt: unsupported('No prompts are stored here.'),
+  background_options: unsupported(
+    'Only batches are cheaper for waiting: use POST /v1/batches.',
+    { completion_window: 'soonest' },
+    {},
+  ),
   truncation: unsupported(NEVER_SHORTENED, 'disabled'),
   context_management: ignored(NEVER_SHORTENED),
   max_tool_calls: ignored('It limits hosted tools, and there are none.'),
