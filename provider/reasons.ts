@@ -75,6 +75,7 @@ export const GUEST_NOTES = [
   'power_unknown',
   'user_unknown',
   'sleep_not_prevented',
+  'disk_full',
 ] as const;
 export type GuestNote = (typeof GUEST_NOTES)[number];
 
@@ -92,4 +93,6 @@ export const noteTexts: Readonly<Record<GuestNote, string>> = {
     'This system does not report when it was last used (loginctl, ioreg), so --yield-to-user has no effect.',
   sleep_not_prevented:
     'The computer may go to sleep while it serves: the program that keeps it awake (systemd-inhibit, caffeinate) is missing or failed. --allow-sleep removes this note.',
+  disk_full:
+    'The disk of this machine is full, so neither its log nor its receipts are saved: it serves, and loses the pay of its last answers if it is ended now.',
 };

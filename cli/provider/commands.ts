@@ -142,6 +142,7 @@ async function provide({
   );
   using opened = await openDoor({
     settings: guestSettingsOf(flags),
+    home: resolve(home),
     engine,
     log,
     setDraining: daemon.setDraining,

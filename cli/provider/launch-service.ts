@@ -3,8 +3,8 @@ import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import {
   type BackgroundService,
   isInstalled,
-  startDetached,
   startInstalled,
+  startKept,
 } from '#provider/service/background.ts';
 import { ControlClient } from '#provider/service/control-client.ts';
 import { installationOf } from '#provider/updates/installation.ts';
@@ -23,7 +23,7 @@ export async function launchService(
 ): Promise<void> {
   // A token cannot be passed through the service manager, so the first start is a process of its own.
   if (isInstalled(home) && Object.keys(env).length === 0) await startInstalled(home);
-  else startDetached(backgroundService(home, env));
+  else startKept(backgroundService(home, env));
   await untilOpen(home);
 }
 

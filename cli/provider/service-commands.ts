@@ -1,9 +1,11 @@
-import { resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import { lockFolder } from '#bin/folder-lock.ts';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { BACKENDS } from '#provider/engine/backend-names.ts';
+import { SOCKET_NAME } from '#provider/service/control-api.ts';
 import type { ControlClient } from '#provider/service/control-client.ts';
 import { UPDATE_MODES, type UpdateMode } from '#provider/updates/update-modes.ts';
 import packageJson from '../../package.json' with { type: 'json' };
@@ -275,6 +277,11 @@ async function supervise(home: string): Promise<void> {
     log,
     onLine: (line) => file.add(line),
   });
+  // A service that ends in order removes its socket.
+  if (existsSync(join(home, SOCKET_NAME))) {
+    log.warn({}, 'the service before this one ended unexpectedly');
+    supervisor.events.addStartedAgain(Date.now());
+  }
   const { watchUpdates } = await import('./watch-updates.ts');
   using updates = watchUpdates({ home, supervisor, settings: savedSettings, log });
   await using _control = await serveMachine({

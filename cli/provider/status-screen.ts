@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { gb } from '#provider/downloads/fit.ts';
 import { ownEarnings } from '#provider/own-earnings.ts';
-import type { State } from '#provider/service/control-api.ts';
+import { SOCKET_NAME, type State } from '#provider/service/control-api.ts';
 import { ControlClient } from '#provider/service/control-client.ts';
 import { earnedInAll } from '#provider/service/earned-sums.ts';
 import { logPath } from '#provider/service/log-file.ts';
@@ -14,7 +16,6 @@ interface StatusOptions {
   readonly watch?: boolean;
 }
 
-const STOPPED = 'Stopped. "dinf provider start" serves in the background.';
 const LABEL_WIDTH = 11;
 /** Earnings are read again after this time, in milliseconds. */
 const EARNINGS_MS = 300_000;
@@ -23,7 +24,8 @@ const EARNINGS_MS = 300_000;
 export async function showStatus({ home, json, watch }: StatusOptions): Promise<void> {
   const client = new ControlClient(home);
   if ((await client.hello()) === undefined) {
-    console.log(json ? JSON.stringify({ phase: 'stopped', sentence: STOPPED }) : STOPPED);
+    const sentence = stoppedSentence(home);
+    console.log(json ? JSON.stringify({ phase: 'stopped', sentence }) : sentence);
     return;
   }
   let after = (await client.events(0, 0)).next;
@@ -42,15 +44,21 @@ export async function showStatus({ home, json, watch }: StatusOptions): Promise<
   }
 }
 
+/** A service that ends in order removes its socket. */
+export const stoppedSentence = (home: string): string =>
+  existsSync(join(home, SOCKET_NAME))
+    ? 'Stopped: the service ended unexpectedly. It is started again within about a minute, unless the computer was restarted. "dinf provider start" starts it at once.'
+    : 'Stopped. "dinf provider start" serves in the background.';
+
 /** Sums of the earnings, or why they are not known. */
-const earnedRow = (home: string): Promise<string> =>
+export const earnedRow = (home: string): Promise<string> =>
   ownEarnings(home).then(
-    ({ days }) => {
-      const { today, week, month } = earnedInAll(days, Date.now());
-      return `${usd(today)} today, ${usd(week)} in 7 days, ${usd(month)} this month`;
-    },
+    ({ days }) => earnedText(earnedInAll(days, Date.now())),
     (error: unknown) => `not known: ${messageOf(error)}`,
   );
+
+export const earnedText = ({ today, week, month }: ReturnType<typeof earnedInAll>): string =>
+  `${usd(today)} today, ${usd(week)} in 7 days, ${usd(month)} this month`;
 
 /** The speed of a model in its answers since the start; empty without answers. */
 function speedOf({ answers }: State, build: string): string {
@@ -110,7 +118,8 @@ export function idleSummary(
   return `${recent.length} of the last ${SUMMED_HOURS} h without an answer. ${reasons.join(' ')}`;
 }
 
-function screenOf(
+/** What `dinf provider status` prints while the service runs. */
+export function screenOf(
   state: State,
   { home, earned }: { home: string; earned: string },
   now: number,

@@ -1,4 +1,5 @@
 import { ComputerWatch, type ComputerWatchOptions } from './computer-watch.ts';
+import { DiskInput, diskReader } from './disk-input.ts';
 import { Door, type DoorInput, type DoorOptions } from './door.ts';
 import { freeMemoryReader } from './free-memory.ts';
 import { ALWAYS, type GuestSettings } from './guest-settings.ts';
@@ -18,6 +19,8 @@ interface OpenDoorOptions
     Pick<ComputerWatchOptions, 'setConditions'>,
     Pick<DoorOptions, 'setDraining'> {
   readonly settings: GuestSettings;
+  /** Folder of this machine. */
+  readonly home: string;
 }
 
 /** Time between two readings of the computer and its user, in milliseconds. Each starts a program on macOS. */
@@ -31,6 +34,7 @@ export interface WatchedDoor extends Disposable {
 /** Opens the door of this machine. Its inputs have been read once when this resolves. */
 export async function openDoor({
   settings,
+  home,
   engine,
   log,
   setDraining,
@@ -52,6 +56,8 @@ export async function openDoor({
     const idle = opened.use(await Polled.start(idleReader(), POLL_MS));
     inputs.push(new UserInput(60_000 * yieldToUser, () => idle.value));
   }
+  const disk = opened.use(await Polled.start(diskReader(home), POLL_MS));
+  inputs.push(new DiskInput(() => disk.value));
   const inhibitor = opened.use(new SleepInhibitor(inhibitorCommand(process.pid)));
   const isOnMains = () => power.value?.isOnBattery !== true;
   const awake = {

@@ -32,7 +32,7 @@ const STATE_MODE = 0o644;
  * Starts a process that outlives this one. The program stops with npm or with the process that wraps
  * it (bin/run-under.mjs), which it recognises by two variables; the service must not.
  */
-export function startDetached({ home, command, env }: BackgroundService): void {
+function startDetached({ home, command, env }: BackgroundService): void {
   const { npm_lifecycle_event: _npm, DINF_PARENT: _wrapper, ...inherited } = process.env;
   mkdirSync(dirname(logPath(home)), { recursive: true, mode: 0o700 });
   const log = openSync(logPath(home), 'a', 0o600);
@@ -43,6 +43,30 @@ export function startDetached({ home, command, env }: BackgroundService): void {
     env: { ...inherited, ...env },
   }).unref();
 }
+
+/** Exit codes after which another start cannot help: ended in order, wrong settings, already runs. */
+const FINAL_CODES = [EXIT.ok, EXIT.usage, EXIT.unavailable].join(' | ');
+/**
+ * Runs its arguments, and runs them again after a pause if they were killed or failed. The pause
+ * grows from one second to one minute, and is short again after a run of a minute.
+ */
+const KEEPER = `pause=1
+while :; do
+  began=$(date +%s)
+  "$@"
+  code=$?
+  case $code in ${FINAL_CODES}) exit $code ;; esac
+  [ $(($(date +%s) - began)) -ge 60 ] && pause=1
+  sleep $pause
+  [ $pause -lt 60 ] && pause=$((pause * 2))
+done`;
+
+/**
+ * Starts a service that outlives this process, and that a shell starts again if it is killed. A
+ * service manager does the same for the services that it knows.
+ */
+export const startKept = ({ command, ...service }: BackgroundService): void =>
+  startDetached({ ...service, command: ['/bin/sh', '-c', KEEPER, NAME, ...command] });
 
 /**
  * Starts a process that outlives the service of its home. systemd ends all processes of a service

@@ -16,6 +16,7 @@ interface Transition {
   readonly now: number;
 }
 
+const STARTED_AGAIN = 'Started again: the service before this one ended unexpectedly.';
 /** Number of events that can be read again. */
 const MAX_EVENTS = 1_000;
 
@@ -35,6 +36,11 @@ export class EventLog {
     if (event.t === 'answered') this.#push({ at: now, kind: 'answered', text: lineOf(event) });
     if (after.phase !== before.phase || after.closed?.reason !== before.closed?.reason)
       this.#push({ at: now, kind: 'state', text: sentenceOf(after, now) });
+  }
+
+  /** Adds that this service follows one that was killed, or that failed. */
+  addStartedAgain(now: number): void {
+    this.#push({ at: now, kind: 'state', text: STARTED_AGAIN });
   }
 
   /** The events with a number above `after` that are still kept, the oldest first. */

@@ -46,12 +46,11 @@ test('an hour that has not ended counts as idle in no list', () => {
 test('hours in which the service did not run have that reason', () => {
   let hours = withMinute([], idle(slow), START);
   hours = withMinute(hours, idle(quiet), START + 3 * HOUR_MS);
-  expect(idleHours(hours, START + 4 * HOUR_MS).map(({ code }) => code)).toEqual([
-    'others_sooner',
-    'not_running',
-    'not_running',
-    'no_requests',
-  ]);
+  const missed = {
+    code: 'not_running',
+    text: 'the service did not run, or the computer slept.',
+  };
+  expect(idleHours(hours, START + 4 * HOUR_MS)).toMatchObject([slow, missed, missed, quiet]);
 });
 
 test('14 days are kept, also after a long absence, and 8 reasons for each hour', () => {
@@ -75,7 +74,10 @@ test('the reason is that of the phase, or that of the network, or that it has se
     code: 'paused',
     text: 'Paused by you. "dinf provider resume" serves again.',
   });
-  expect(idleReason(serving({}), START)?.code).toBe('no_report');
+  expect(idleReason(serving({}), START)).toEqual({
+    code: 'no_report',
+    text: 'the network has not reported why no request came.',
+  });
   const builds = [{ build: 'sim', requests: 4, chosen: 0, missed: 'no_requests' }];
   expect(idleReason(serving({ demand: { at: START, builds } }), START)).toEqual({
     code: 'no_requests',

@@ -9,11 +9,13 @@ export const logPath = (home: string): string => join(home, 'log', 'provider.log
 
 /**
  * Appends lines to the log of this machine. A full file becomes `provider.log.1`, so the log takes
- * at most 20 MiB.
+ * at most 20 MiB. Lines that cannot be written, for example because the disk is full, are counted:
+ * the machine serves without its log.
  */
 export class LogFile {
   readonly #path: string;
   #bytes: number;
+  #missing = 0;
 
   constructor(home: string) {
     this.#path = logPath(home);
@@ -22,9 +24,16 @@ export class LogFile {
   }
 
   add(line: string): void {
-    const text = `${line}\n`;
-    if (this.#bytes > 0 && this.#bytes + text.length > MAX_BYTES) this.#rotate();
-    appendFileSync(this.#path, text, { mode: 0o600 });
+    const gap = this.#missing === 0 ? '' : `${this.#missing} lines could not be written here\n`;
+    const text = `${gap}${line}\n`;
+    try {
+      if (this.#bytes > 0 && this.#bytes + text.length > MAX_BYTES) this.#rotate();
+      appendFileSync(this.#path, text, { mode: 0o600 });
+    } catch {
+      this.#missing += 1;
+      return;
+    }
+    this.#missing = 0;
     this.#bytes += Buffer.byteLength(text);
   }
 

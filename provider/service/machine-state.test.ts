@@ -1,17 +1,23 @@
 import { describe, expect, test } from 'vitest';
 import { gates, trustFaultTexts } from '#bus-schemas';
 import type { Closed } from '../guest/door.ts';
-import type { EngineFault } from '../reasons.ts';
+import { sentencesWithoutCase } from '../printed-sentences-under-test.ts';
+import { type EngineFault, GUEST_NOTES, type GuestNote } from '../reasons.ts';
 import { demandReason } from './demand-reason.ts';
 import { atStart, type MachineEvent, next } from './machine-state.ts';
 import { ago, reportedText, sentenceOf, span } from './sentence.ts';
+import { printedState } from './service.ts';
 
 const START = 1_000_000;
 const stateAfter = (...events: MachineEvent[]) =>
   events.reduce((state, event, index) => next(state, event, START + index), atStart(START, false));
+/** What the cases of this file printed. */
+const printed = new Set<string>();
 const told = (...events: MachineEvent[]) => {
   const state = stateAfter(...events);
-  return [state.phase, sentenceOf(state, START + 60_000)];
+  const sentence = sentenceOf(state, START + 60_000);
+  printed.add(sentence);
+  return [state.phase, sentence];
 };
 
 const started: MachineEvent = { t: 'worker_started' };
@@ -164,6 +170,7 @@ describe('a machine', () => {
           'memory_unload',
           'the memory of this computer is short, so models without requests are unloaded. It opens when other programs need less of it.',
         ],
+        ['heat', 'the computer is too hot. It opens when it has cooled down.'],
         [
           'on_battery',
           'the computer runs on battery (--only-on-power). It opens when it has mains power again.',
@@ -267,6 +274,13 @@ describe('a machine', () => {
       ['stopping', 'Stopping: 3 running requests will be completed first.'],
     ],
     ['that is stopped', [started, { t: 'stop_wanted' }], ['stopping', 'Stopping.']],
+    ...Object.entries(trustFaultTexts).map(
+      ([fault, text]): [string, MachineEvent[], [string, string]] => [
+        `that lacks trust (${fault})`,
+        [started, serving, trust('lapsed', fault)],
+        ['unverified', `Connected, but not verified, so no requests come: ${text}`],
+      ],
+    ),
   ])('%s says so, with the reason and what helps', (_what, events, expected) => {
     expect(told(...events)).toEqual(expected);
   });
@@ -293,7 +307,11 @@ describe('a machine', () => {
 });
 
 describe('the reason for no request', () => {
-  const reasonOf = (...builds: Partial<Demanded>[]) => demandReason(builds.map(ofBuild))?.text;
+  const reasonOf = (...builds: Partial<Demanded>[]) => {
+    const text = demandReason(builds.map(ofBuild))?.text;
+    if (text !== undefined) printed.add(text);
+    return text;
+  };
 
   test.each<[string, number, string]>([
     ['load', 1, '1 machine has the model in memory already.'],
@@ -363,8 +381,41 @@ test('time spans have one unit', () => {
     '5 days',
   ]);
   expect(ago(10)).toBe('just now');
+  printed.add(ago(10));
 });
 
 test('what was reported to the operator is named by its kinds', () => {
   expect(reportedText({ thermal: 2, oom: 1 })).toBe('2 × thermal, 1 × oom');
 });
+
+const NOTES: Readonly<Record<GuestNote, string>> = {
+  memory_caches: 'The memory of this computer is short, so cached conversations were removed.',
+  memory_unwatched:
+    'This system does not report how short its memory is, so models stay in it until it is full.',
+  heat_half:
+    'The computer is hot, so it accepts half as many requests at the same time, until it has cooled down.',
+  heat_quarter:
+    'The computer is still hot, so it accepts a quarter of its requests at the same time, until it has cooled down.',
+  power_unknown:
+    'This system does not report whether it runs on battery, so --only-on-power and --battery-floor have no effect.',
+  user_unknown:
+    'This system does not report when it was last used (loginctl, ioreg), so --yield-to-user has no effect.',
+  sleep_not_prevented:
+    'The computer may go to sleep while it serves: the program that keeps it awake (systemd-inhibit, caffeinate) is missing or failed. --allow-sleep removes this note.',
+  disk_full:
+    'The disk of this machine is full, so neither its log nor its receipts are saved: it serves, and loses the pay of its last answers if it is ended now.',
+};
+
+test.each(GUEST_NOTES)('the note %s reaches the owner with its text', (note) => {
+  const state = stateAfter(started, serving, { t: 'pulse', running: 0, models: [], notes: [note] });
+  const [shown] = printedState(state, [], START).notes ?? [];
+  expect(shown).toEqual({ code: note, text: NOTES[note] });
+  printed.add(String(shown?.text));
+});
+
+test.each(['sentence.ts', 'demand-reason.ts', '../reasons.ts'])(
+  'a case of this file printed every sentence of %s',
+  (file) => {
+    expect(sentencesWithoutCase(new URL(file, import.meta.url), printed)).toEqual([]);
+  },
+);

@@ -69,7 +69,7 @@ export async function serveMachine({
     state: () => {
       const update = updateNote();
       return {
-        ...printed(supervisor.state, idle.hours, Date.now()),
+        ...printedState(supervisor.state, idle.hours, Date.now()),
         ...(update !== undefined && { update }),
       };
     },
@@ -100,7 +100,8 @@ export async function serveMachine({
 
 const iso = (time: number): string => new Date(time).toISOString();
 
-function printed(state: MachineState, hours: readonly Hour[], now: number): State {
+/** The state as the control API states it. */
+export function printedState(state: MachineState, hours: readonly Hour[], now: number): State {
   const { phase, since, provider, coordinator, engine, running, models, trust, link } = state;
   const { approval, answers, down, reason, notes, reported } = state;
   const demand = recentDemand(state, now);

@@ -59,7 +59,7 @@ describe('the worker of a machine', () => {
     await expect.poll(() => supervisor.state.provider).not.toBe(before);
     await expect.poll(phaseOf(supervisor)).toBe('serving');
     expect(supervisor.events.after(0).map(({ text }) => text)).toContainEqual(
-      expect.stringContaining('was ended by SIGKILL'),
+      expect.stringMatching(/: the worker was ended by SIGKILL\.$/),
     );
   });
 
@@ -71,7 +71,7 @@ describe('the worker of a machine', () => {
     await expect.poll(() => supervisor.state.provider).not.toBe(before);
     await expect.poll(phaseOf(supervisor)).toBe('serving');
     expect(supervisor.events.after(0).map(({ text }) => text)).toContainEqual(
-      expect.stringContaining('was frozen'),
+      expect.stringMatching(/: the worker was frozen and was ended\.$/),
     );
   });
 
@@ -80,6 +80,25 @@ describe('the worker of a machine', () => {
     await using supervisor = supervise(failing);
     await expect.poll(phaseOf(supervisor)).toBe('crash_loop');
     expect(supervisor.state.reason).toBe('the disk is full');
+  });
+
+  test('of a service that follows a killed one has that as its first event', async () => {
+    await using supervisor = supervise(WORKER);
+    supervisor.events.addStartedAgain(0);
+    expect(supervisor.events.after(0)).toContainEqual(
+      expect.objectContaining({
+        kind: 'state',
+        text: 'Started again: the service before this one ended unexpectedly.',
+      }),
+    );
+  });
+
+  test('that ends without a word has its exit code as the reason', async () => {
+    const silent = `console.log(${JSON.stringify(WORKER_READY)}); process.exit(3)`;
+    await using supervisor = supervise(silent);
+    await expect
+      .poll(() => supervisor.events.after(0).map(({ text }) => text))
+      .toContainEqual(expect.stringMatching(/: the worker ended with exit code 3\.$/));
   });
 
   test('that is set up wrongly is not started again, until its owner orders it', async () => {

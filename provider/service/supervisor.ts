@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { MachineFault } from '#bus-schemas';
 import { EXIT } from '#bus-schemas/exit-codes.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
+import { countAwake } from '../engine/process/awake-time.ts';
 import { type Exit, type SupervisedProcess, startSupervised } from '../supervised-process.ts';
 import { EventLog } from './event-log.ts';
 import { atStart, type MachineEvent, type MachineState, next } from './machine-state.ts';
@@ -50,7 +51,8 @@ export class Supervisor implements AsyncDisposable {
   #state: MachineState;
   #worker: SupervisedProcess | undefined;
   #failures = 0;
-  #heardAt = 0;
+  /** Time since the last report of the worker, without that in which the computer slept. */
+  #silentMs = 0;
   /** Ends the present pause between two starts. */
   #wake = new AbortController();
   #restartWanted = false;
@@ -160,13 +162,14 @@ export class Supervisor implements AsyncDisposable {
         onMessage: (message) => this.#report(message),
       });
       this.#worker = worker;
-      this.#heardAt = performance.now();
+      this.#silentMs = 0;
       // The order to stop or to restart may have come while the worker was starting.
       if (this.#state.isStopping || this.#restartWanted) void worker.stop();
-      const watch = setInterval(() => this.#checkAlive(worker, silenceMs), silenceMs / 6);
-      const exit = await worker.exited;
-      clearInterval(watch);
-      return exit;
+      using _watch = countAwake(silenceMs / 6, (ms) => {
+        this.#silentMs += ms;
+        if (this.#silentMs >= silenceMs) this.#endFrozen(worker);
+      });
+      return await worker.exited;
     } catch (error) {
       return error instanceof Error ? error : new Error(messageOf(error));
     } finally {
@@ -204,8 +207,8 @@ export class Supervisor implements AsyncDisposable {
   }
 
   /** A worker that sends no report cannot serve either: its engine or its event loop hangs. */
-  #checkAlive(worker: SupervisedProcess, silenceMs: number): void {
-    if (this.#state.provider === undefined || performance.now() - this.#heardAt < silenceMs) return;
+  #endFrozen(worker: SupervisedProcess): void {
+    if (this.#state.provider === undefined) return;
     this.#frozen = true;
     void worker.kill();
   }
@@ -218,7 +221,7 @@ export class Supervisor implements AsyncDisposable {
 
   #report(message: unknown): void {
     if (!isWorkerReport(message)) return;
-    this.#heardAt = performance.now();
+    this.#silentMs = 0;
     this.#apply(message);
     if (message.t === 'added') this.#adding?.done.resolve({ build: message.build });
     if (message.t === 'not_added') this.#adding?.done.resolve({ fault: message.why });

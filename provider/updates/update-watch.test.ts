@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { sentencesWithoutCase } from '../printed-sentences-under-test.ts';
 import { type UpdateRecord, writeUpdate } from './update-journal.ts';
 import type { UpdateMode } from './update-modes.ts';
 import { UpdateWatch } from './update-watch.ts';
@@ -58,11 +59,19 @@ async function later(ms: number): Promise<void> {
   await watch?.tick();
 }
 
+/** The notes that the owner saw in the cases of this file. */
+const noted: string[] = [];
+function noteNow(): string | undefined {
+  const { note } = watch ?? {};
+  if (note !== undefined) noted.push(note);
+  return note;
+}
+
 describe('a newer version', () => {
   test('is shown, and installed only if the owner allows it', async () => {
     start('notify');
     await later(6 * HOUR_MS);
-    expect(watch?.note).toMatch(/^Version 2\.0\.0 is available\./);
+    expect(noteNow()).toBe('Version 2.0.0 is available. "dinf provider update" installs it.');
     expect(installs).toBe(0);
     watch?.[Symbol.dispose]();
     start('auto');
@@ -87,7 +96,7 @@ describe('a newer version', () => {
     await later(6 * HOUR_MS);
     expect(checks).toBe(1);
     expect(installs).toBe(0);
-    expect(watch?.note).toBe(
+    expect(noteNow()).toBe(
       'Version 2.0.0 did not serve within 60 s, so the version before it runs. "dinf provider update" tries it again.',
     );
   });
@@ -104,7 +113,14 @@ test('an update that nobody completes is continued', async () => {
   start('off');
   await later(60_000);
   expect(installs).toBe(0);
-  expect(watch?.note).toMatch(/^Version 2\.0\.0 is being installed\./);
+  expect(noteNow()).toBe(
+    'Version 2.0.0 is being installed. If this stays, "dinf provider update" continues it.',
+  );
   await later(600_000);
   expect(installs).toBe(1);
+});
+
+test('a case of this file showed every note', () => {
+  const source = new URL('update-watch.ts', import.meta.url);
+  expect(sentencesWithoutCase(source, noted)).toEqual([]);
 });
