@@ -15,6 +15,7 @@ interface ReplayCommand {
   readonly concurrency: number;
   readonly seed: number;
   readonly conditions: boolean;
+  readonly owners?: boolean;
   readonly json?: boolean;
 }
 
@@ -48,6 +49,10 @@ export function addReplayCommand(program: Command): void {
       '--no-conditions',
       'no machine reports heat, memory, processor or power; compare with a run without this option',
     )
+    .option(
+      '--owners',
+      'owners let their computers sleep, limit the hours and use them; compare with a run without this option',
+    )
     .option('--json', 'print the report as JSON')
     .action((options: ReplayCommand) => run(options));
 }
@@ -70,6 +75,7 @@ async function run(options: ReplayCommand): Promise<void> {
     `first content     p50 ${p50} ms, p95 ${p95} ms, p99 ${p99} ms`,
     `speed of answers  p50 ${report.tokensPerSecond.p50}, p5 ${report.tokensPerSecond.p5} tokens/s; ${percent(report.slowShare)} below 15`,
     `attempts          ${report.attemptsPerRequest.toFixed(3)} per request; refused by machines: ${list(report.refusedAttempts)}`,
+    `available         ${percent(report.availableShare)} of the machine-hours`,
     `hung, zombies     ${report.hung}, ${report.zombies}`,
     `digest            ${report.digest.slice(0, 16)}`,
   ];
@@ -85,6 +91,7 @@ async function reportOf({
   concurrency,
   seed,
   conditions,
+  owners = false,
 }: ReplayCommand): Promise<Report> {
   const { QUEUE_DEPTH, replay, runScenario, TIMES } = await import('#simulator/replay/replay.ts');
   if (scenario !== undefined)
@@ -109,6 +116,7 @@ async function reportOf({
     times: TIMES,
     clients: { retries: 2 },
     incidents: [],
+    ...(owners && { owners: { hours } }),
     arrivals,
   });
 }

@@ -66,6 +66,20 @@ test.each(['heat', 'low-power', 'disturbed'] satisfies ScenarioName[])(
   },
 );
 
+test('owners: with sleep, schedules and users, the machines that are left serve as large a share as machines that are always there', {
+  timeout: 120_000,
+}, () => {
+  const short: Scenario = { ...scenarios.owners, macs: 30, minutes: 180 };
+  const [owned, always] = [true, false].map((owners) => runScenario({ ...short, owners }, SEED));
+  expect(owned?.availableShare).toBeLessThan(0.95);
+  expect(always?.availableShare).toBe(1);
+  for (const report of [owned, always] as Report[]) {
+    expect(report.ofOptimum + cut(report)).toBeGreaterThan(0.99);
+    expect(report.attemptsPerRequest).toBeLessThan(1.05);
+    expect([report.hung, report.zombies]).toEqual([0, 0]);
+  }
+});
+
 test('machines without anything to report are routed as before', { timeout: 60_000 }, () => {
   expect(runScenario(scenarios.calm, SEED, false).digest).toBe(reportOf('calm').digest);
 });

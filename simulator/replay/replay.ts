@@ -3,6 +3,7 @@ import type { Arrival } from '#bus-schemas';
 import { SeededRandom } from '#provider/engine/sampling/random.ts';
 import { FluidBound } from './fluid-bound.ts';
 import { type Demand, madeUpArrivals } from './made-up-arrivals.ts';
+import { type Absence, absencesOf, presentShare } from './owners.ts';
 import type { Clients, Incident, Scenario } from './scenarios.ts';
 import { leastTokensPerSecond, type RequestOutcome, VirtualJob } from './virtual-job.ts';
 import { World, type WorldOptions } from './world.ts';
@@ -11,6 +12,8 @@ export interface ReplayOptions extends WorldOptions {
   readonly arrivals: Iterable<Arrival>;
   readonly clients: Clients;
   readonly incidents: readonly Incident[];
+  /** Owners let their computers sleep, limit the hours and use them; absent: they never do. */
+  readonly owners?: { readonly hours: number };
 }
 
 export interface Report {
@@ -34,6 +37,8 @@ export interface Report {
   /** SHA-256 over the outcome of every request in order; equal for two runs with the same seed. */
   readonly digest: string;
   readonly virtualHours: number;
+  /** Share of the machine-hours in which machines were awake and open. */
+  readonly availableShare: number;
 }
 
 const SECOND_MS = 1_000;
@@ -55,6 +60,7 @@ export function runScenario(scenario: Scenario, seed: number, conditions = true)
     incidents,
     times,
     queueDepth = QUEUE_DEPTH,
+    owners = false,
   } = scenario;
   const options = {
     macs,
@@ -64,9 +70,11 @@ export function runScenario(scenario: Scenario, seed: number, conditions = true)
     conditions,
     times: { ...TIMES, ...times },
   };
+  const hours = minutes / 60;
+  const available = owners ? sharedHours(macs, hours, seed) : 1;
   const demand: Demand = {
-    hours: minutes / 60,
-    perSecond: load * capacityOf(new World(options)),
+    hours,
+    perSecond: load * available * capacityOf(new World(options)),
     swing: 0,
     accounts: 50,
     model: 'sim-llama-8b',
@@ -75,6 +83,7 @@ export function runScenario(scenario: Scenario, seed: number, conditions = true)
     ...options,
     clients,
     incidents,
+    ...(owners && { owners: { hours } }),
     arrivals: madeUpArrivals(demand, new SeededRandom(seed + 1)),
   });
 }
@@ -98,6 +107,8 @@ export function replay(options: ReplayOptions): Report {
   let asked = 0;
   let open = 0;
   let jobs = 0;
+  let seconds = 0;
+  let able = 0;
   const ask = (arrival: Arrival, tried: number, firstAskedAt: number) => {
     jobs += 1;
     open += 1;
@@ -126,11 +137,14 @@ export function replay(options: ReplayOptions): Report {
   const everySecond = () => {
     bound.second(asked, capacityOf(world));
     asked = 0;
+    seconds += 1;
+    for (const mac of world.macs) if (mac.isAble) able += 1;
     if (!isOver || open > 0) timeline.after(SECOND_MS, everySecond);
   };
   next();
   timeline.after(SECOND_MS, everySecond);
   for (const incident of options.incidents) startIncident(world, incident);
+  if (options.owners !== undefined) startOwners(world, options.owners.hours, options.seed);
   while (!isOver) timeline.runUntil(timeline.now + MINUTE_MS);
   const endedAt = timeline.now;
   timeline.runUntil(endedAt + 2 * options.times.jobTimeoutMs);
@@ -141,6 +155,7 @@ export function replay(options: ReplayOptions): Report {
     hung: open,
     zombies: world.zombies,
     virtualHours: endedAt / 60 / MINUTE_MS,
+    availableShare: able / Math.max(1, seconds * world.macs.length),
   };
 }
 
@@ -170,6 +185,28 @@ function startIncident(world: World, incident: Incident): void {
         for (const mac of chosen) world.heal(mac);
       });
   });
+}
+
+/** Owners draw from a sequence of their own, so that all else is as without them. */
+function* habits(macs: number, hours: number, seed: number): Generator<Absence[]> {
+  const random = new SeededRandom(seed + 2);
+  for (let mac = 0; mac < macs; mac += 1) yield absencesOf(hours, random);
+}
+
+/** Share of the machine-hours that owners leave to the network. */
+function sharedHours(macs: number, hours: number, seed: number): number {
+  let sum = 0;
+  for (const absences of habits(macs, hours, seed)) sum += presentShare(absences, hours);
+  return sum / macs;
+}
+
+function startOwners(world: World, hours: number, seed: number): void {
+  const ofMacs = habits(world.macs.length, hours, seed);
+  for (const mac of world.macs)
+    for (const { kind, at, ms } of ofMacs.next().value ?? [])
+      world.timeline.at(at, () =>
+        kind === 'asleep' ? world.sleep(mac, ms) : world.close(mac, ms),
+      );
 }
 
 /** Collects the outcomes of the requests in the order in which they end. */

@@ -32,6 +32,8 @@ export interface Scenario {
   readonly times?: Partial<WorldOptions['times']>;
   readonly incidents: readonly Incident[];
   readonly queueDepth?: WorldOptions['queueDepth'];
+  /** Owners let their computers sleep, limit the hours, and use them (owners.ts). */
+  readonly owners?: boolean;
 }
 
 /** The default of OpenAI's SDK. */
@@ -124,6 +126,11 @@ export const scenarios = {
       { minute: 5, untilMinute: 15, share: 0.1, ailment: { lateMs: 15_000, ignoresCancels: true } },
     ],
   },
+  /**
+   * A day on which computers sleep, schedules exclude hours, and owners use their computers. The
+   * requests are three fifths of those that the machines can serve that are left.
+   */
+  owners: { ...usual, macs: 60, minutes: 1_440, owners: true },
 } as const satisfies Record<string, Scenario>;
 
 export type ScenarioName = keyof typeof scenarios;

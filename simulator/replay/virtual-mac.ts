@@ -61,6 +61,8 @@ export class VirtualMac {
   readonly #answers = new Set<Running>();
   ailment: Ailment = {};
   isAwake = true;
+  /** Number of reasons for which its owner excludes new jobs at present. */
+  closures = 0;
   #session = 0;
   #sequence = 0;
   #promised = 0;
@@ -104,7 +106,8 @@ export class VirtualMac {
 
   /** Whether the Mac is awake, accepts jobs and works on them. */
   get isAble(): boolean {
-    return this.isAwake && this.ailment.refuses === undefined && this.ailment.stalls !== true;
+    const { refuses, stalls } = this.ailment;
+    return this.isAwake && this.closures === 0 && refuses === undefined && stalls !== true;
   }
 
   announcement(): Announcement {
@@ -112,7 +115,7 @@ export class VirtualMac {
     return {
       session: `s_${String(this.#session).padStart(12, '0')}`,
       sequence: this.#sequence,
-      draining: false,
+      draining: this.closures > 0,
       ...(this.#reportsConditions && {
         conditions: { thermal: this.#heat.state, ...this.ailment.conditions },
       }),
@@ -126,7 +129,7 @@ export class VirtualMac {
 
   /** Takes the work, or returns the reason why the Mac refuses it. */
   offer(work: Work): Refusal | undefined {
-    if (!this.isAwake) return 'draining';
+    if (!this.isAwake || this.closures > 0) return 'draining';
     if (this.ailment.refuses) return this.ailment.refuses;
     if (this.running >= this.concurrency) return 'queue_full';
     if (work.promptTokens + work.maxTokens > this.#freeTokens) return 'token_budget_exhausted';

@@ -107,6 +107,16 @@ export class World {
     });
   }
 
+  /** Lets the owner exclude new jobs for a time; running ones are completed. */
+  close(mac: VirtualMac, forMs: number): void {
+    mac.closures += 1;
+    this.report(mac);
+    this.timeline.after(forMs, () => {
+      mac.closures -= 1;
+      this.report(mac);
+    });
+  }
+
   /** Gives the machine an ailment, and announces its state. */
   ail(mac: VirtualMac, ailment: Ailment): void {
     mac.ailment = ailment;
