@@ -147,7 +147,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
       'provider --engine openai --upstream http://127.0.0.1:11434/v1',
       'provider --engine openai --upstream http://127.0.0.1:1234/v1 --model qwen3-4b',
       'provider start --engine openai --upstream http://127.0.0.1:8081/v1 --upstream-command "llama-server -m qwen3-4b.gguf --port 8081 --jinja"',
-    ].map((line) => [line, 'needs a model server (e2e/model-servers.test.ts)']),
+    ].map((line) => [line, 'needs a model server (e2e/model-servers/model-servers.test.ts)']),
   ),
   ...Object.fromEntries(
     ['provider benchmark', 'provider benchmark --minutes 10'].map((line) => [

@@ -23,7 +23,7 @@ export type Facts = Readonly<Record<string, Fact>>;
 export type TensorsUnderTest = Readonly<Record<string, TensorUnderTest>>;
 
 const ALIGNMENT = 32;
-const [U32, F32, BOOL, STRING, ARRAY] = [4, 6, 7, 8, 9];
+const [U32, I32, F32, BOOL, STRING, ARRAY] = [4, 5, 6, 7, 8, 9];
 
 export const u32 = (n: number): Buffer => {
   const bytes = Buffer.alloc(4);
@@ -48,10 +48,12 @@ function valueBytes(value: Fact): { type: number; bytes: Buffer } {
     return { type: F32, bytes };
   }
   const items = value.map((each) => valueBytes(each));
+  const type = items[0]?.type ?? STRING;
   return {
     type: ARRAY,
     bytes: Buffer.concat([
-      u32(items[0]?.type ?? STRING),
+      // llama.cpp writes the types of tokens with a sign, and reads no others.
+      u32(type === U32 ? I32 : type),
       u64(items.length),
       ...items.map(({ bytes }) => bytes),
     ]),

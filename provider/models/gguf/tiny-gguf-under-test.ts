@@ -25,11 +25,12 @@ export async function tinyAsGguf({ shape, weights }: Model): Promise<Buffer> {
     shape: [matrix.out, matrix.in],
     bytes: turned(await blocksOf(matrix, reader), { rows: matrix.out, rowsOfHead }),
   });
-  const norm = async (tensor: Tensor): Promise<TensorUnderTest> => ({
-    type: FORMAT.F16,
-    shape: tensor.shape,
-    bytes: await reader.read(tensor),
-  });
+  // llama.cpp computes with norms of 32 bits only; every number of 16 bits is one of them.
+  const norm = async (tensor: Tensor): Promise<TensorUnderTest> => {
+    const { buffer, byteOffset, byteLength } = new Uint8Array(await reader.read(tensor));
+    const numbers = Float32Array.from(new Float16Array(buffer, byteOffset, byteLength / 2));
+    return { type: FORMAT.F32, shape: tensor.shape, bytes: new Uint8Array(numbers.buffer) };
+  };
   const tensors: Record<string, TensorUnderTest> = {
     'token_embd.weight': await q41(weights.embedding),
     'output_norm.weight': await norm(weights.norm),
