@@ -80,6 +80,19 @@ describe('a download', () => {
     expect(server.sent.get(WEIGHTS)).toBe(2 * (await weightBytes()));
   });
 
+  test('with nine cuts and one wrong byte is intact: only the file with the wrong byte is fetched again', async () => {
+    const bytes = await weightBytes();
+    server.faults.wrongByte = { times: 1, at: 1_000 };
+    server.faults.cuts = { times: 9, bytes: Math.floor(bytes / 12), stored };
+    await pull();
+    await expectIntact();
+    expect(server.faults).toMatchObject({ wrongByte: { times: 0 }, cuts: { times: 0 } });
+    for (const [name, sent] of server.sent) {
+      const { size } = await stat(join(TINY_MODEL_FOLDER, name));
+      expect([name, sent]).toEqual([name, name === WEIGHTS ? 2 * bytes : size]);
+    }
+  });
+
   test('with wrong bytes each time fails, and leaves nothing that could be served', async () => {
     server.faults.wrongByte = { times: 100, at: 5 };
     await expect(pull()).rejects.toMatchObject({ code: 'wrong_bytes' });
