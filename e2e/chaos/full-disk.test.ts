@@ -1,8 +1,7 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { canMount, mountDisk, type SmallDisk } from '../small-disk.ts';
 import { startUpProcess, type UpProcess } from '../up-process.ts';
 
 /**
@@ -11,23 +10,6 @@ import { startUpProcess, type UpProcess } from '../up-process.ts';
  */
 const ROOMY = '4g';
 const SMALL = '48m';
-
-function mount(folder: string, options: string): void {
-  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder], { stdio: 'ignore' });
-}
-
-function canMount(): boolean {
-  const folder = mkdtempSync(join(tmpdir(), 'dinf-mount-'));
-  try {
-    mount(folder, 'size=1m');
-    execFileSync('umount', [folder]);
-    return true;
-  } catch {
-    return false;
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
 
 interface Answer {
   readonly status: number;
@@ -59,20 +41,17 @@ async function degraded({ url }: UpProcess): Promise<string[]> {
 async function startOnDisk(
   stack: AsyncDisposableStack,
   size: string,
-): Promise<{ up: UpProcess; store: string }> {
+): Promise<{ up: UpProcess; disk: SmallDisk }> {
   // The disk is mounted outside the home, because a folder with a mount cannot be deleted at the
   // end.
-  const store = mkdtempSync(join(tmpdir(), 'dinf-small-disk-'));
-  stack.defer(() => rmSync(store, { recursive: true }));
-  mount(store, `size=${size}`);
-  stack.defer(() => void execFileSync('umount', [store]));
+  const disk = mountDisk(stack, size);
   const up = await startUpProcess({
     prepare: async (home) => {
       mkdirSync(join(home, 'hub'), { mode: 0o700 });
-      symlinkSync(store, join(home, 'hub', 'jetstream'));
+      symlinkSync(disk.folder, join(home, 'hub', 'jetstream'));
     },
   });
-  return { up: stack.use(up), store };
+  return { up: stack.use(up), disk };
 }
 
 test.skipIf(!canMount())(
@@ -91,13 +70,9 @@ test.skipIf(!canMount())(
   { timeout: 120_000 },
   async () => {
     await using stack = new AsyncDisposableStack();
-    const { up, store } = await startOnDisk(stack, ROOMY);
-    execFileSync('mount', ['-o', `remount,size=${SMALL}`, store]);
-    const fill = join(store, 'fill');
-    // dd ends with an error when the disk is full.
-    expect(() =>
-      execFileSync('dd', ['if=/dev/zero', `of=${fill}`, 'bs=4k'], { stdio: 'ignore' }),
-    ).toThrow();
+    const { up, disk } = await startOnDisk(stack, ROOMY);
+    disk.resize(SMALL);
+    const empty = disk.fill();
 
     const answers: Answer[] = [];
     await expect
@@ -111,7 +86,7 @@ test.skipIf(!canMount())(
       .toContain('stream JOBS has stored nothing for');
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
 
-    rmSync(fill);
+    empty();
     await up.process.whenLine((line) => line.includes('restarting the hub'), 30_000);
     await expect.poll(async () => (await ask(up)).status, { timeout: 20_000 }).toBe(200);
     await expect.poll(() => degraded(up), { timeout: 20_000 }).toEqual([]);

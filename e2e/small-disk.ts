@@ -1,0 +1,50 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A file system of its own, which only root can mount. */
+export interface SmallDisk {
+  readonly folder: string;
+  resize(size: string): void;
+  /** Writes until no byte fits. Returns a function that deletes what was written. */
+  fill(): () => void;
+}
+
+function mount(folder: string, options: string): void {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder], { stdio: 'ignore' });
+}
+
+export function canMount(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'dinf-mount-'));
+  try {
+    mount(folder, 'size=1m');
+    execFileSync('umount', [folder]);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Mounts a disk, which is removed with the stack. Nothing may use it then. */
+export function mountDisk(stack: AsyncDisposableStack, size: string): SmallDisk {
+  const folder = mkdtempSync(join(tmpdir(), 'dinf-small-disk-'));
+  stack.defer(() => rmSync(folder, { recursive: true }));
+  mount(folder, `size=${size}`);
+  stack.defer(() => void execFileSync('umount', [folder]));
+  return {
+    folder,
+    resize: (to) => void execFileSync('mount', ['-o', `remount,size=${to}`, folder]),
+    fill: () => {
+      const file = join(folder, 'fill');
+      try {
+        execFileSync('dd', ['if=/dev/zero', `of=${file}`, 'bs=4k'], { stdio: 'ignore' });
+      } catch {
+        // dd ends with an error when the disk is full.
+      }
+      return () => rmSync(file);
+    },
+  };
+}
