@@ -8,6 +8,7 @@ import { ROOT, SOURCE_FOLDERS, sourceFiles } from './source-folders.ts';
 const INTERNAL = [
   'DINF_PARENT',
   'DINF_PAUSED',
+  'SHIFTED_CLOCK',
   'npm_config_cache',
   'npm_config_userconfig',
   'npm_execpath',

@@ -59,6 +59,16 @@ export const testSettings = {
         'duration of each of the two fuzz tests (model files, and the C++ engine); `npm run fuzz` uses 300',
     }),
   ),
+  DINF_INCIDENT_SECONDS: optional(
+    integerSetting({
+      minimum: 1,
+      maximum: 86_400,
+      unit: 'seconds',
+      shownDefault: '`40`',
+      description:
+        'time for which a machine sleeps in `e2e/incidents`, and for which its network is away (ten minutes at most); `npm run incidents` uses 3600, and takes more than an hour',
+    }),
+  ),
   DINF_SCHEMATHESIS_EXAMPLES: optional(
     integerSetting({
       minimum: 1,
