@@ -126,15 +126,16 @@ export {
   MAX_EARNING_ROWS,
   type MachineEarnings,
 } from './messages/settlement/earnings.ts';
-export type {
-  AgreedPrice,
-  Held,
-  Hold,
-  HoldRefusal,
-  KeyShortage,
-  MaxPrice,
-  Topped,
-  TopUp,
+export {
+  type AgreedPrice,
+  type Held,
+  type Hold,
+  type HoldRefusal,
+  type KeyShortage,
+  MAX_CHOICES,
+  type MaxPrice,
+  type Topped,
+  type TopUp,
 } from './messages/settlement/holds.ts';
 export type { KeyCaps, KeySpending } from './messages/settlement/key-caps.ts';
 export type { OwnPrice, PricedProvider } from './messages/settlement/prices.ts';

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { type MessageOf, type Reserved, services } from '#bus-schemas';
+import { type Held, type Reserved, services, type Topped } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import type { ChargeTerms } from '#coordinator/job-cost.ts';
 import { callUntil } from './call-until.ts';
@@ -101,12 +101,21 @@ export class JobCalls {
     return this.#terms;
   }
 
-  async hold(
-    provider: string,
-    expiresAt: number,
-  ): Promise<MessageOf<typeof services.settlement.hold.reply> | undefined> {
+  /** Sets the money aside, or moves the hold that was made with the first choice to the provider. */
+  async hold(provider: string, expiresAt: number): Promise<Held | undefined> {
+    if (!this.#spec.jointHold?.covers(this.#spec.id)) return this.#newHold(provider, expiresAt);
+    const moved = await this.#topUp(provider);
+    if (moved === undefined || moved.ok) return moved;
+    const { code } = moved;
+    if (code !== 'unknown_job') return { ok: false, code };
+    return this.#newHold(provider, expiresAt);
+  }
+
+  async #newHold(provider: string, expiresAt: number): Promise<Held | undefined> {
     const { id, account, key, model, promptBound, maxOutputTokens, maxPrice, isBatchLine } =
       this.#spec;
+    const { jointHold } = this.#spec;
+    const choices = jointHold?.choicesWith(id);
     const request = {
       job: id,
       account,
@@ -117,8 +126,10 @@ export class JobCalls {
       outputBound: maxOutputTokens,
       ...(maxPrice && { maxPrice }),
       ...(isBatchLine && { isBatchLine }),
+      ...(choices && { choices }),
       expiresAt,
     };
+    if (choices) jointHold?.asked();
     const reply = await this.ask(() =>
       callUntil(this.#bus, services.settlement.hold, request, {
         eachMs: HOLD_EACH_MS,
@@ -126,6 +137,7 @@ export class JobCalls {
         trace: this.#trace?.context,
       }),
     );
+    if (choices && reply) jointHold?.replied(reply.ok && reply.forChoices === true);
     if (reply?.ok) this.#terms = chargeTerms(reply);
     return reply;
   }
@@ -135,6 +147,12 @@ export class JobCalls {
    * the provider so that settlement accepts its receipt. Returns the reason of a failure.
    */
   async topUp(provider: string): Promise<'unaffordable' | 'no_answer' | undefined> {
+    const reply = await this.#topUp(provider);
+    if (reply === undefined) return 'no_answer';
+    return reply.ok ? undefined : 'unaffordable';
+  }
+
+  async #topUp(provider: string): Promise<Topped | undefined> {
     const { id, maxPrice, isBatchLine } = this.#spec;
     const request = {
       job: id,
@@ -149,10 +167,8 @@ export class JobCalls {
         trace: this.#trace?.context,
       }),
     );
-    if (reply === undefined) return 'no_answer';
-    if (!reply.ok) return 'unaffordable';
-    this.#terms = chargeTerms(reply);
-    return undefined;
+    if (reply?.ok) this.#terms = chargeTerms(reply);
+    return reply;
   }
 
   /**

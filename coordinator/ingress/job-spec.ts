@@ -9,6 +9,7 @@ import type {
 } from '#bus-schemas';
 import type { SealAttempt } from './attempt-sealing.ts';
 import type { RecountTerms } from './core/recount.ts';
+import type { JointHold } from './joint-hold.ts';
 import type { WantedMachines } from './key-policy.ts';
 
 /** A request that was checked, with everything that its job needs. */
@@ -47,6 +48,8 @@ export interface JobSpec {
   /** Most prompt tokens, for the hold. */
   readonly promptBound: number;
   readonly maxOutputTokens: number;
+  /** The hold for all choices of the answer; absent if the answer has one choice. */
+  readonly jointHold?: JointHold;
   /** Tolerances of a recount; undefined if the answer cannot be recounted. */
   readonly recount: RecountTerms | undefined;
 }

@@ -17,7 +17,9 @@ import {
   Violation,
 } from '#bus-schemas';
 import type { Answer } from '#http-api/answer.ts';
+import { unstartedFact } from './core/ended-fact.ts';
 import { DRAIN_MS } from './core/job.ts';
+import { JobFacts } from './job-facts.ts';
 import { type JobDeps, JobRun } from './job-run.ts';
 import type { JobSpec } from './job-spec.ts';
 
@@ -75,6 +77,7 @@ export class Jobs implements AsyncDisposable {
   }
 
   start(spec: JobSpec, answer: Answer): JobRun {
+    spec.jointHold?.started(spec.id);
     const job = new JobRun(spec, answer, this.#deps);
     this.#running.set(spec.id, job);
     return job;
@@ -102,7 +105,15 @@ export class Jobs implements AsyncDisposable {
 
   #over(job: JobRun): void {
     this.#running.delete(job.spec.id);
+    this.#endUnstarted(job.spec);
     if (this.#running.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** Reports the end of choices that will not start, so that their money is released. */
+  #endUnstarted({ id, jointHold }: JobSpec): void {
+    const { bus, now, ingress } = this.#deps;
+    for (const choice of jointHold?.left(id) ?? [])
+      new JobFacts(choice, bus, now).ended(unstartedFact(choice, ingress, now()));
   }
 
   #route(out: Out, subject: string): void {

@@ -32,6 +32,8 @@ export interface Ask {
   readonly isBatchLine?: boolean;
   readonly maxPrice?: MaxPrice;
   readonly lifeMs?: number;
+  /** Other jobs with the same bounds, whose money is set aside together with this one. */
+  readonly choices?: readonly string[];
 }
 
 export const newAccount = () => `acct_${randomToken(12)}`;
@@ -111,6 +113,7 @@ export function jobsOf(settlement: () => Settlement) {
       lifeMs = 600_000,
       maxPrice,
       isBatchLine,
+      choices,
     }: Ask): Promise<Held> {
       const expiresAt = Date.now() + lifeMs;
       return settlement().bus.call(
@@ -124,6 +127,9 @@ export function jobsOf(settlement: () => Settlement) {
           promptBound: 100,
           outputBound,
           expiresAt,
+          ...(choices && {
+            choices: choices.map((choice) => ({ job: choice, promptBound: 100, outputBound })),
+          }),
           ...(maxPrice && { maxPrice }),
           ...(isBatchLine && { isBatchLine }),
         },

@@ -34,7 +34,7 @@ afterAll(() => settlement[Symbol.asyncDispose]());
 
 const { hold, topUp, credit, verify } = services.settlement;
 const timeoutMs = 20_000;
-const { ask, balanceOf, fundedAccount, provenReceipt, shows, tell, ledgerBalance } = jobsOf(
+const { ask, balanceOf, fundedAccount, give, provenReceipt, shows, tell, ledgerBalance } = jobsOf(
   () => settlement,
 );
 
@@ -85,6 +85,42 @@ describe('a hold', () => {
       code: 'unpriced_model',
     });
     expect(await balanceOf(account)).toMatchObject({ availableMicroUsd: 199, heldMicroUsd: 0 });
+  });
+
+  test('of several choices is made for all of them or for none', async () => {
+    const account = await fundedAccount(599);
+    const choices = [newJobId(), newJobId()];
+    const job = newJobId();
+    expect(await ask({ job, account, choices })).toMatchObject({
+      ok: false,
+      code: 'insufficient_funds',
+    });
+    expect(await balanceOf(account)).toMatchObject({ availableMicroUsd: 599, heldMicroUsd: 0 });
+    await give(account, 1);
+    const answers = await Promise.all([1, 2].map(() => ask({ job, account, choices })));
+    const held = { ok: true, heldMicroUsd: 200, forChoices: true };
+    expect(answers).toMatchObject([held, held]);
+    expect(await balanceOf(account)).toMatchObject({ availableMicroUsd: 0, heldMicroUsd: 600 });
+    // Each choice is settled by its own end.
+    tell(ended(choices[0] as string, account, { result: 'failed', deliveredTokens: 0 }));
+    await shows(account, 200, 400);
+    for (const open of [job, choices[1] as string]) tell(ended(open, account));
+    await shows(account, 460, 0);
+  });
+
+  test('of several choices that a key cannot afford names what all of them may cost', async () => {
+    const account = await fundedAccount(10_000);
+    const key = 'key_choices';
+    await settlement.bus.call(
+      services.settlement.setKeyCaps,
+      { key, account, caps: { day: 500 } },
+      { timeoutMs },
+    );
+    const choices = [newJobId(), newJobId()];
+    expect(await ask({ account, key, choices })).toMatchObject({
+      code: 'key_limit',
+      shortage: { capMicroUsd: 500, usedMicroUsd: 0, neededMicroUsd: 600 },
+    });
   });
 
   test('requested again with other values is a conflict that raises an alert; the first one stands', async () => {

@@ -361,22 +361,31 @@ describe('the cost in the usage of an answer', () => {
     expect(finished).toHaveLength(ids.length);
   });
 
-  test('covers the complete choices only if the money is not enough for all', async () => {
-    const { account } = await network.person('short-of-money');
-    const short = await network.createKey({ creditMicroUsd: 150, account });
-    const answer = await network.ask('POST', '/v1/chat/completions', {
-      token: short.apiKey,
-      body: { model: 'sim', messages, n: 3, max_tokens: 400 },
-    });
-    expect(answer.status).toBe(200);
-    const failed = { finish_reason: 'error', error: { code: 'insufficient_quota' } };
-    expect(answer.json.choices).toMatchObject([{ finish_reason: 'length' }, failed, failed]);
-    expect(answer.json.usage.cost).toBe(0.000_1);
-    await vi.waitFor(async () => {
-      const balance = (await network.ask('GET', '/v1/balance', { token: short.apiKey })).json;
-      expect(balance).toMatchObject({ available_micro_usd: 50, held_micro_usd: 0 });
-    }, 15_000);
-  });
+  test.each([false, true])(
+    'of several choices is held for all of them or for none (streamed: %s)',
+    async (stream) => {
+      const { account } = await network.person(`short-of-money-${stream}`);
+      const short = await network.createKey({ creditMicroUsd: 250, account });
+      const balance = async () =>
+        (await network.ask('GET', '/v1/balance', { token: short.apiKey })).json;
+      const before = await balance();
+      const ask = (n: number) =>
+        network.ask('POST', '/v1/chat/completions', {
+          token: short.apiKey,
+          body: { model: 'sim', messages, n, stream, max_tokens: 400 },
+        });
+      const refused = await ask(3);
+      expect(refused.status).toBe(402);
+      expect(refused.json.error.code).toBe('insufficient_quota');
+      expect(await balance()).toMatchObject({ ...before, held_micro_usd: 0 });
+      const answered = await ask(2);
+      expect(answered.status).toBe(200);
+      const spent = before.available_micro_usd - 200;
+      await vi.waitFor(async () => {
+        expect(await balance()).toMatchObject({ available_micro_usd: spent, held_micro_usd: 0 });
+      }, 15_000);
+    },
+  );
 
   test('of several choices ends for all of them when the client leaves', async () => {
     const abort = new AbortController();

@@ -1,9 +1,7 @@
+import { MAX_CHOICES } from '#bus-schemas';
 import { invalid, isGiven, type JsonObject } from './json.ts';
 
 /** `n` and lists of prompts: several choices in one answer. */
-
-/** Most choices of one answer. Each is a job that needs a place on a machine. */
-export const MAX_CHOICES = 8;
 
 /**
  * The requests for the single choices of an answer, in the order of their index: `n` for each

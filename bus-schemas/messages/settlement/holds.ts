@@ -14,6 +14,9 @@ const maxPrice = Type.Object({
 });
 export type MaxPrice = Static<typeof maxPrice>;
 
+/** Most choices of one answer. Each is a job that needs a place on a machine. */
+export const MAX_CHOICES = 8;
+
 const hold = Type.Object({
   job: JobId,
   account: AccountId,
@@ -27,6 +30,15 @@ const hold = Type.Object({
   maxPrice: optional(maxPrice),
   /** The job is a line of a batch, which costs less. */
   isBatchLine: optional(Type.Boolean()),
+  /**
+   * The other choices of the answer, each with its own job. Money is set aside for all of them
+   * together with this job, or for none.
+   */
+  choices: optional(
+    Type.Array(Type.Object({ job: JobId, promptBound: count, outputBound: count }), {
+      maxItems: MAX_CHOICES - 1,
+    }),
+  ),
   /** The hold ends by itself at this time, which is later than the end of any job. */
   expiresAt: At,
 });
@@ -70,8 +82,12 @@ const AgreedPrice = Type.Object({
 });
 export type AgreedPrice = Static<typeof AgreedPrice>;
 /** `agreed` is absent if an earlier request made this hold, perhaps at another price. */
-const granted = ok({ heldMicroUsd: count, agreed: optional(AgreedPrice) });
-const held = Type.Union([granted, holdRefused]);
+const granted = { heldMicroUsd: count, agreed: optional(AgreedPrice) };
+const held = Type.Union([
+  /** `forChoices` is true if the money for all `choices` of the request is set aside too. */
+  ok({ ...granted, forChoices: optional(Type.Boolean()) }),
+  holdRefused,
+]);
 export type Held = Static<typeof held>;
 export type HoldRefusal = (typeof HOLD_REFUSALS)[number];
 
@@ -84,7 +100,7 @@ const topUp = Type.Object({
 });
 export type TopUp = Static<typeof topUp>;
 const topped = Type.Union([
-  granted,
+  ok(granted),
   refused([
     'insufficient_funds',
     'key_limit',

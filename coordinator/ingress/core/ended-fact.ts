@@ -22,6 +22,8 @@ export interface ReportedJob {
   readonly promptBound: number;
 }
 
+type ReportedState = Pick<JobState, 'attempts' | 'attempt' | 'deliveredTokens'>;
+
 const MICROSECONDS = 1_000;
 
 /** The time between two marks in microseconds; 0 if one of them is absent. */
@@ -41,7 +43,7 @@ export function endedFact(
     ingress,
     state,
     marks,
-  }: { job: ReportedJob; ingress: string; state: JobState; marks: JobMarks },
+  }: { job: ReportedJob; ingress: string; state: ReportedState; marks: JobMarks },
   end: Extract<JobCommand, { do: 'ended' }>,
   { at, now }: { at: number; now: number },
 ): JobEnded {
@@ -75,6 +77,14 @@ export function endedFact(
     ...(usage && { usage }),
     ...(receiptKey && { receiptKey }),
   };
+}
+
+/** The event for a job that never started, although its money may be set aside. */
+export function unstartedFact(job: ReportedJob, ingress: string, at: number): JobEnded {
+  const state = { attempts: 0, attempt: undefined, deliveredTokens: 0 };
+  const marks = { startedAt: at };
+  const end = { do: 'ended', result: 'failed', served: undefined } as const;
+  return endedFact({ job, ingress, state, marks }, end, { at, now: at });
 }
 
 /**

@@ -3,6 +3,7 @@ import { invalid, isGiven, type JsonObject } from '#http-api/core/json.ts';
 import type { ChoiceFormat } from '#http-api/core/surfaces/surface.ts';
 import { takeOver } from '#http-api/respond.ts';
 import type { JobRun } from '../job-run.ts';
+import { JointHold } from '../joint-hold.ts';
 import { type InferenceExchange, prepareExchange } from './inference-exchange.ts';
 import type { PreparedJob } from './prepare-job.ts';
 
@@ -11,8 +12,9 @@ const JOB_IDS = 'x-inference-job-ids';
 
 /**
  * Answers a request for several choices with one job for each. All are checked and counted against
- * the rate limits before the first one starts. The others start when the first one has begun:
- * routing then prefers its machine, which has the prompt in its cache.
+ * the rate limits before the first one starts, which sets money aside for all of them. The others
+ * start when the first one has begun: routing then prefers its machine, which has the prompt in its
+ * cache.
  */
 export async function answerChoices(
   bodies: readonly JsonObject[],
@@ -31,16 +33,25 @@ export async function answerChoices(
     throw invalid('models', 'A request for several choices names one model.');
   const jobs: PreparedJob[] = [];
   for (const body of bodies) jobs.push(await prepareExchange(body, exchange));
-  const [first] = jobs;
-  if (first !== undefined) startChoices(first, jobs, format, exchange);
+  const [first, ...others] = jobs;
+  if (first === undefined) return;
+  startChoices(heldTogether([first, ...others]), format, exchange);
+}
+
+type Jobs = readonly [PreparedJob, ...PreparedJob[]];
+
+function heldTogether([first, ...others]: Jobs): Jobs {
+  const jointHold = new JointHold([first.spec, ...others.map(({ spec }) => spec)]);
+  const held = (job: PreparedJob) => ({ ...job, spec: { ...job.spec, jointHold } });
+  return [held(first), ...others.map(held)];
 }
 
 function startChoices(
-  first: PreparedJob,
-  jobs: readonly PreparedJob[],
+  jobs: Jobs,
   format: ChoiceFormat,
   { surface, request, reply, deps }: InferenceExchange,
 ): void {
+  const [first] = jobs;
   const response = takeOver(reply, first.spec.id);
   response.setHeader(JOB_IDS, jobs.map(({ spec }) => spec.id).join(', '));
   const runs: JobRun[] = [];

@@ -1,5 +1,5 @@
+import { MAX_CHOICES } from '#bus-schemas';
 import { tokenizerPath } from '#coordinator/tokenizers/tokenizer-files.ts';
-import { MAX_CHOICES } from '#http-api/core/choices.ts';
 import { invalid, type JsonObject } from '#http-api/core/json.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';

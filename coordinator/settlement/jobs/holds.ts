@@ -19,7 +19,7 @@ import { shortageOf } from '../core/key-shortage.ts';
 import { isRowsFault, retried } from '../database-work.ts';
 import type { KeyCapStore } from '../key-caps/key-cap-store.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
-import type { Pricing } from '../pricing/pricing.ts';
+import type { Pricing, Quote } from '../pricing/pricing.ts';
 import type { HoldResult, JobStore, NewHold } from './job-store.ts';
 import type { OpenJobs } from './open-jobs.ts';
 import { RecentHolds } from './recent-holds.ts';
@@ -44,6 +44,8 @@ export interface HoldsOptions {
   readonly log: Logger;
   readonly now: () => number;
 }
+
+type HeldBounds = Pick<Hold, 'job' | 'promptBound' | 'outputBound'>;
 
 /**
  * Sets money aside for a job: the cost of its prompt bound and its output bound. A repeated request
@@ -79,29 +81,31 @@ export class Holds implements AsyncDisposable {
     });
   }
 
-  async hold({
-    job,
-    account,
-    key,
-    model,
-    provider,
-    promptBound,
-    outputBound,
-    maxPrice,
-    isBatchLine,
-    expiresAt,
-  }: Hold): Promise<Held> {
-    const { ledger, pricing, alerts, now } = this.#options;
-    const quote = await pricing.quote({ account, model, provider, isBatchLine });
+  async hold(request: Hold): Promise<Held> {
+    const { account, model, provider, maxPrice, isBatchLine, choices } = request;
+    const quote = await this.#options.pricing.quote({ account, model, provider, isBatchLine });
     if (quote === undefined) return { ok: false, code: 'unpriced_model' };
     const { price, listed, terms } = quote;
     const isFree = isOwn(quote.payee, account);
     if (!isFree && isAbove(price, limitOf(listed, maxPrice)))
       return { ok: false, code: 'price_above_limit' };
-    const amount = isFree
-      ? 0
-      : holdFor(price, { prompt: promptBound, completion: outputBound }, terms.minimum);
-    const { result, held } = await this.#batcher.add({
+    const rowOf = (bounds: HeldBounds) => this.#rowOf(bounds, request, { quote, isFree });
+    const row = rowOf(request);
+    const rows = [row, ...(choices ?? []).map(rowOf)];
+    const { result, held } =
+      choices === undefined ? await this.#batcher.add(row) : await this.#holdTogether(rows);
+    if (result !== 'held') return this.#refusalOf(result, rows);
+    const agreed = held === row.held && { agreed: agreedPrice(isFree ? FREE : price, terms) };
+    return { ok: true, heldMicroUsd: held, ...agreed, ...(choices && { forChoices: true }) };
+  }
+
+  #rowOf(
+    { job, promptBound, outputBound }: HeldBounds,
+    { account, key, model, provider, expiresAt }: Hold,
+    { quote, isFree }: { quote: Quote; isFree: boolean },
+  ): NewHold {
+    const bounds = { prompt: promptBound, completion: outputBound };
+    return {
       job,
       account,
       key,
@@ -112,19 +116,33 @@ export class Holds implements AsyncDisposable {
       revision: 1,
       isVoid: false,
       providers: provider === undefined ? [] : [provider],
-      held: amount,
+      held: isFree ? 0 : holdFor(quote.price, bounds, quote.terms.minimum),
       digest: digestOf([account, key, model, promptBound, outputBound]),
-      expiresAt: Math.min(expiresAt, now() + LONGEST_MS),
-    });
-    if (result === 'held') {
-      const agreed = held === amount && { agreed: agreedPrice(isFree ? FREE : price, terms) };
-      return { ok: true, heldMicroUsd: held, ...agreed };
-    }
+      expiresAt: Math.min(expiresAt, this.#options.now() + LONGEST_MS),
+    };
+  }
+
+  /** Returns the result of the first row, or of the row that was refused. */
+  async #holdTogether(rows: readonly NewHold[]): Promise<HoldResult> {
+    const results = await retried(() => this.#options.store.holdTogether(rows));
+    const refused = results.find(({ result }) => result !== 'held');
+    if (refused === undefined) this.#note(rows, results);
+    return refused ?? (results[0] as HoldResult);
+  }
+
+  async #refusalOf(
+    result: Exclude<HoldResult['result'], 'held'>,
+    rows: readonly NewHold[],
+  ): Promise<Held> {
+    const { ledger, alerts } = this.#options;
+    const { job, account, key } = rows[0] as NewHold;
     // The end of the job arrived before this hold. Such a hold is late but no conflict, so it
     // raises no alert.
     if (result === 'ended') return { ok: false, code: 'operation_conflict' };
     if (result === 'operation_conflict') alerts.raise('operation_conflict', `hold:${job}`);
-    const shortage = result === 'key_limit' ? await this.#shortage(account, key, held) : undefined;
+    const needed = rows.reduce((sum, row) => sum + row.held, 0);
+    const shortage =
+      result === 'key_limit' ? await this.#shortage(account, key, needed) : undefined;
     // An account that owes has no free money. Only for the message to the caller, as the shortage.
     const owedMicroUsd = result === 'insufficient_funds' ? await ledger.owed(account) : 0;
     return {
@@ -189,12 +207,16 @@ export class Holds implements AsyncDisposable {
     const once = new Map(rows.map((row) => [row.job, row]));
     if (once.size < rows.length) return this.#oneAfterAnother(rows);
     const results = await retried(() => this.#options.store.hold(rows, false));
+    this.#note(rows, results);
+    return results;
+  }
+
+  #note(rows: readonly NewHold[], results: readonly HoldResult[]): void {
     const held = rows.filter(
       (row, index) => results[index]?.result === 'held' && results[index].held === row.held,
     );
     this.#options.openJobs.add(held);
     this.#recent.remember(held);
-    return results;
   }
 
   async #oneAfterAnother(rows: readonly NewHold[]): Promise<HoldResult[]> {

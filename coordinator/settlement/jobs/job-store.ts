@@ -1,7 +1,7 @@
-import type { Pool } from 'pg';
+import type { ClientBase, Pool } from 'pg';
 import type { Usage } from '#bus-schemas';
 import type { Price } from '#coordinator/job-cost.ts';
-import { query } from '#coordinator/sql.ts';
+import { query, transaction } from '#coordinator/sql.ts';
 import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import { onlineSince } from '../archive/online-since.ts';
 import type { Charge, Terms } from '../core/charge.ts';
@@ -106,6 +106,16 @@ export interface OverdueJob extends ReportedUsage {
   readonly deliveredTokens: number;
 }
 
+/** Undoes the transaction of holds that are made together. */
+class OneRefused extends Error {
+  readonly results: HoldResult[];
+
+  constructor(results: HoldResult[]) {
+    super('one of several holds was refused');
+    this.results = results;
+  }
+}
+
 /** Runs the SQL statements of jobs. Each statement processes a whole batch. */
 export class JobStore {
   readonly receipts: ReceiptStore;
@@ -120,13 +130,35 @@ export class JobStore {
    * Each job may occur once in the rows. Unless `durable` is true, the commit does not wait for the
    * disk.
    */
-  async hold(rows: readonly NewHold[], durable: boolean): Promise<HoldResult[]> {
+  hold(rows: readonly NewHold[], durable: boolean): Promise<HoldResult[]> {
+    return this.#hold(this.#database, rows, durable);
+  }
+
+  /** Makes all of these holds, or none if one of them is refused. */
+  async holdTogether(rows: readonly NewHold[]): Promise<HoldResult[]> {
+    try {
+      return await transaction(this.#database, async (client) => {
+        const results = await this.#hold(client, rows, false);
+        if (results.some(({ result }) => result !== 'held')) throw new OneRefused(results);
+        return results;
+      });
+    } catch (error) {
+      if (error instanceof OneRefused) return error.results;
+      throw error;
+    }
+  }
+
+  async #hold(
+    database: Pool | ClientBase,
+    rows: readonly NewHold[],
+    durable: boolean,
+  ): Promise<HoldResult[]> {
     const accounts = numbered(pluck(rows, 'account'));
     const keys = numbered(pluck(rows, 'key'));
     const digests = packed(pluck(rows, 'digest'));
     const of = (value: (row: NewHold) => string | number | boolean | null) =>
       column(rows.map(value));
-    const [answer] = await queryNamed(this.#database, HOLD, {
+    const [answer] = await queryNamed(database, HOLD, {
       accounts: column(accounts.distinct),
       keys: column(keys.distinct),
       jobs: of(({ job }) => job),

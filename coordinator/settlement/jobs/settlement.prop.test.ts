@@ -83,7 +83,17 @@ const aJob = fc.record({
 type Job = typeof aJob extends fc.Arbitrary<infer T> ? T : never;
 const aStep = fc.record({
   job: fc.nat(),
-  does: fc.constantFrom('hold', 'hold', 'contradict', 'end', 'end', 'top up', 'receipt', 'sweep'),
+  does: fc.constantFrom(
+    'hold',
+    'hold',
+    'hold together',
+    'contradict',
+    'end',
+    'end',
+    'top up',
+    'receipt',
+    'sweep',
+  ),
 });
 const aScript = fc.record({
   jobs: fc.array(aJob, { minLength: 1, maxLength: 8 }),
@@ -291,6 +301,16 @@ class Life {
         // The request of the other key has the same bounds, so that the amount does not depend on
         // which request comes first.
         return this.#remember(index, 'key_other', await holds.hold({ ...ask, key: 'key_other' }));
+      case 'hold together': {
+        const [first, ...others] = this.#jobsOfAccount(index);
+        const choices = others.map((other) => {
+          const { id: choice, ...bounds } = this.#job(other);
+          return { ...boundsOf(bounds), job: choice };
+        });
+        const { id: job, ...bounds } = this.#job(first as number);
+        const answer = await holds.hold({ ...ask, ...boundsOf(bounds), job, choices });
+        return this.#rememberAll(first as number, others, answer);
+      }
       case 'end':
         await settler.settle([endOf(this.#endedFact(index))]);
         return void this.#ended.add(index);
@@ -336,6 +356,27 @@ class Life {
       [PRICE, SECOND_PRICE].map((price) => holdFor(price, { prompt: promptBound, completion }, 0)),
     );
     expect(possible).toContain(answer.heldMicroUsd);
+  }
+
+  /** The jobs of the same account, this one first. */
+  #jobsOfAccount(index: number): number[] {
+    const { account } = this.#job(index);
+    const others = [...this.#ids.keys()].filter((other) => this.#job(other).account === account);
+    return [index, ...others.filter((other) => other !== index)];
+  }
+
+  /**
+   * Holds that are made together are granted for all jobs or for none. A job that gets none here
+   * has no winner, so the check at the end finds a hold that was left behind.
+   */
+  #rememberAll(first: number, others: readonly number[], answer: Held): void {
+    const winners = [first, ...others].map((index) => this.#winners.get(index));
+    if (winners.every((winner) => winner === KEY)) expect(answer.ok).toBe(true);
+    if (winners.includes('key_other')) expect(answer.ok).toBe(false);
+    if (!answer.ok) return;
+    expect(answer.forChoices).toBe(true);
+    for (const index of others) this.#winners.set(index, KEY);
+    this.#remember(first, KEY, answer);
   }
 
   #endedFact(index: number): JobEnded {
@@ -534,6 +575,11 @@ function partsOf({ fromPromotional, fee, referral }: ChargeRow): {
   const afterFee = Math.max(0, fromPromotional - fee);
   return { ofReferral: Math.min(referral, afterFee), ofShare: Math.max(0, afterFee - referral) };
 }
+
+const boundsOf = ({ promptBound, outputBound }: Pick<Job, 'promptBound' | 'outputBound'>) => ({
+  promptBound,
+  outputBound,
+});
 
 const SEVEN = { promptTokens: 7, cachedTokens: 0, completionTokens: 7 };
 

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
+import { MAX_CHOICES } from '#bus-schemas';
 import { INLINE_IMAGE, MAX_TOOLS, Tool } from '../chat-schema.ts';
-import { MAX_CHOICES } from '../choices.ts';
 
 /**
  * Documents the conversations of OpenAI's requests. The surfaces check requests while they lower

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
+import { MAX_CHOICES } from '#bus-schemas';
 import { chatFields } from '../chat-schema.ts';
-import { MAX_CHOICES } from '../choices.ts';
 import { MAX_MODELS } from '../fallback-models.ts';
 import { providerWishes } from '../provider-schema.ts';
 import {
