@@ -1,11 +1,17 @@
 import { type SimulatedFleet, startFleet } from '#simulator';
 import type { Person, TestNetwork } from './test-network.ts';
 
+interface MachineOptions {
+  readonly name: string;
+  readonly arePrivate?: boolean;
+  readonly refuseBatches?: boolean;
+}
+
 export interface LinkedMachine {
   /** The code that the machine shows, before its owner approves it. */
   readonly userCode: string;
   /** Starts the machine, once its owner has approved the code. */
-  start(options: { name: string; arePrivate?: boolean }): Promise<SimulatedFleet>;
+  start(options: MachineOptions): Promise<SimulatedFleet>;
 }
 
 /** A simulated machine that asks to be linked to an account. */
@@ -15,7 +21,7 @@ export async function askToLink(network: TestNetwork): Promise<LinkedMachine> {
   const grant_type = 'urn:ietf:params:oauth:grant-type:device_code';
   return {
     userCode,
-    start: async ({ name, arePrivate = false }) => {
+    start: async ({ name, arePrivate = false, refuseBatches = false }) => {
       const body = { grant_type, device_code, client_id: 'test' };
       const answer = await network.ask('POST', '/v1/device/token', { body });
       return startFleet({
@@ -28,6 +34,7 @@ export async function askToLink(network: TestNetwork): Promise<LinkedMachine> {
         log: network.log,
         profile: () => ({ chip: 'm4-max', tokenMs: 1, endless: true }),
         arePrivate,
+        refuseBatches,
       });
     },
   };
@@ -37,7 +44,7 @@ export async function askToLink(network: TestNetwork): Promise<LinkedMachine> {
 export async function startMachineOf(
   network: TestNetwork,
   owner: Person,
-  options: { name: string; arePrivate?: boolean },
+  options: MachineOptions,
 ): Promise<SimulatedFleet> {
   const machine = await askToLink(network);
   await owner.ask('POST', '/v1/device/approve', { user_code: machine.userCode });

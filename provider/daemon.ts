@@ -29,6 +29,8 @@ export interface DaemonOptions {
   readonly otel?: OpenTelemetry | undefined;
   /** The machine serves only its owner. */
   readonly isPrivate?: boolean | undefined;
+  /** The owner excludes lines of batches. */
+  readonly refusesBatches?: boolean | undefined;
   readonly log: Logger;
   readonly observer?: AgentObserver;
 }
@@ -65,6 +67,7 @@ export async function startDaemon({
   metrics,
   otel,
   isPrivate,
+  refusesBatches,
   log,
   observer,
 }: DaemonOptions): Promise<Daemon> {
@@ -94,6 +97,7 @@ export async function startDaemon({
       identity,
       otel,
       isPrivate,
+      refusesBatches,
       receiptsFile: join(home, 'receipts.json'),
       ...(observer && { observer }),
     }),

@@ -53,6 +53,8 @@ export interface FleetOptions {
   readonly faults?: Readonly<Record<number, Fault>>;
   /** The machines serve only their owner. */
   readonly arePrivate?: boolean;
+  /** The owner of the machines excludes lines of batches. */
+  readonly refuseBatches?: boolean;
 }
 
 export interface SimulatedProvider {
@@ -170,8 +172,9 @@ async function startProvider(
   own: Enrolment,
   index: number,
   leaf: Leaf,
-  { profile: profileOf, realEngine, faults, arePrivate, home, leaves, otel, log }: FleetOptions,
+  options: FleetOptions,
 ): Promise<SimulatedProvider> {
+  const { profile: profileOf, realEngine, faults, home, leaves, otel, log } = options;
   const fault = faults?.[index];
   const profile = profileOf(index);
   const connection = await leaf.connect(own);
@@ -193,7 +196,8 @@ async function startProvider(
           : engine,
     log: log.child({ provider: index }),
     otel,
-    isPrivate: arePrivate,
+    isPrivate: options.arePrivate,
+    refusesBatches: options.refuseBatches,
     identity: await ownIdentity(join(home, `provider-${index}`), own.provider),
     receiptsFile: join(home, `provider-${index}`, 'receipts.json'),
   });

@@ -40,6 +40,10 @@ export const gates = {
     text: 'A setting of its owner excludes requests at present. "dinf provider status" on the machine shows which one.',
   },
   private_only: { opensByWaiting: false, text: 'It serves only its owner (--private-only).' },
+  no_batches: {
+    opensByWaiting: false,
+    text: 'Its owner excludes lines of batches (--no-batches).',
+  },
   paused: {
     opensByWaiting: false,
     text: 'An operator has drained it, or has suspended the account of its owner. It finishes its requests and takes no new ones.',

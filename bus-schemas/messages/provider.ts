@@ -79,6 +79,8 @@ const announcement = Type.Object({
   engine: EngineName,
   /** The machine serves only requests of its owner. */
   privateOnly: optional(Type.Boolean()),
+  /** The owner of the machine excludes lines of batches. */
+  noBatches: optional(Type.Boolean()),
   sealing: Type.Object({ suite: Type.String({ maxLength: 64 }), publicKey: X25519Key }),
 });
 export type Announcement = Static<typeof announcement>;

@@ -123,6 +123,7 @@ async function provide({
     metrics: observed.metrics,
     otel: observed.otel,
     isPrivate: flags.privateOnly,
+    refusesBatches: flags.batches === false,
     log,
     observer: channel.observer,
     token: firstToken({

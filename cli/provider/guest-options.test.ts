@@ -11,7 +11,7 @@ const parsed = (...args: string[]): GuestSettings =>
 test('the service starts its worker with the limits that the owner gave', () => {
   const settings = parsed(
     ...['--schedule', 'daily 22:00-08:00 UTC', '--only-on-power', '--battery-floor', '40'],
-    ...['--yield-to-user', '10', '--private-only', '--allow-sleep'],
+    ...['--yield-to-user', '10', '--private-only', '--no-batches', '--allow-sleep'],
   );
   expect(settings).toEqual({
     schedule: 'daily 22:00-08:00 UTC',
@@ -19,6 +19,7 @@ test('the service starts its worker with the limits that the owner gave', () => 
     batteryFloor: 40,
     yieldToUser: 10,
     privateOnly: true,
+    batches: false,
     allowSleep: true,
   });
   expect(parsed(...guestArguments(settings))).toEqual(settings);
@@ -26,7 +27,14 @@ test('the service starts its worker with the limits that the owner gave', () => 
 
 test('a limit that was not given is not saved, and one that was ended is saved as ended', () => {
   expect(parsed()).toEqual({});
-  const ended = parsed('--no-only-on-power', '--no-private-only', '--no-allow-sleep');
-  expect(ended).toEqual({ onlyOnPower: false, privateOnly: false, allowSleep: false });
+  const ended = parsed(
+    ...['--no-only-on-power', '--no-private-only', '--batches', '--no-allow-sleep'],
+  );
+  expect(ended).toEqual({
+    onlyOnPower: false,
+    privateOnly: false,
+    batches: true,
+    allowSleep: false,
+  });
   expect(guestArguments(ended)).toEqual([]);
 });

@@ -24,6 +24,11 @@ export const addGuestOptions = (command: Command): Command =>
     )
     .option('--private-only', 'serve only requests of the account that owns the machine')
     .option('--no-private-only', 'serve requests of all accounts')
+    .option(
+      '--no-batches',
+      'serve no lines of batches, which run on idle machines at a lower price',
+    )
+    .option('--batches', 'serve lines of batches too')
     .option('--allow-sleep', 'let the computer sleep while it serves')
     .option('--no-allow-sleep', 'keep an idle computer awake while it serves on mains power');
 
@@ -34,6 +39,7 @@ export const guestSettingsOf = ({
   batteryFloor,
   yieldToUser,
   privateOnly,
+  batches,
   allowSleep,
 }: GuestSettings): GuestSettings => ({
   ...(schedule !== undefined && { schedule }),
@@ -41,6 +47,7 @@ export const guestSettingsOf = ({
   ...(batteryFloor !== undefined && { batteryFloor }),
   ...(yieldToUser !== undefined && { yieldToUser }),
   ...(privateOnly !== undefined && { privateOnly }),
+  ...(batches !== undefined && { batches }),
   ...(allowSleep !== undefined && { allowSleep }),
 });
 
@@ -53,5 +60,6 @@ export const guestArguments = (settings: GuestSettings): string[] => [
     : ['--battery-floor', String(settings.batteryFloor)]),
   ...(settings.yieldToUser === undefined ? [] : ['--yield-to-user', String(settings.yieldToUser)]),
   ...(settings.privateOnly === true ? ['--private-only'] : []),
+  ...(settings.batches === false ? ['--no-batches'] : []),
   ...(settings.allowSleep === true ? ['--allow-sleep'] : []),
 ];

@@ -1,6 +1,7 @@
 import type OpenAI from 'openai';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ask, CHAT, createBatch, ended, line, results, upload } from '../batches-under-test.ts';
+import { startMachineOf } from '../linked-machine.ts';
 import { expectedText, startTestNetwork, type TestNetwork } from '../test-network.ts';
 
 let network: TestNetwork;
@@ -145,6 +146,33 @@ describe('a batch', () => {
     for await (const each of await openai.batches.list({ limit: 2 })) ids.push(each.id);
     expect(ids[0]).toBe(id);
     expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  test('gives no line to a machine whose owner excludes batches', async () => {
+    const owner = await network.person('without-batches');
+    const machine = { name: 'without-batches', refuseBatches: true };
+    await using fleet = await startMachineOf(network, owner, machine);
+    const id = fleet.providers[0]?.id ?? '';
+    await vi.waitFor(
+      async () => {
+        const only = { ...ask('Hi'), provider: { only: [id] } };
+        await openai.chat.completions.create(only as never);
+      },
+      { timeout: 60_000, interval: 100 },
+    );
+    const lines = Array.from({ length: 16 }, (_, index) => line(`${index}`, ask('Hi')));
+    const done = await ended(openai, (await create(lines)).id);
+    const answers = await results(openai, done.output_file_id);
+    expect(answers.size).toBe(16);
+    for (const { response } of answers.values()) {
+      const path = `/v1/generation?id=${response.request_id}`;
+      const { provider } = await vi.waitFor(async () => {
+        const generation = await network.ask('GET', path, { token: network.apiKey });
+        expect(generation.status).toBe(200);
+        return generation.json.data;
+      }, 15_000);
+      expect(provider.id).not.toBe(id);
+    }
   });
 
   test('is refused for a file that is not stored, and for another window', async () => {

@@ -48,6 +48,8 @@ export interface AgentOptions {
   readonly otel?: OpenTelemetry | undefined;
   /** The machine serves only its owner. */
   readonly isPrivate?: boolean | undefined;
+  /** The owner excludes lines of batches. */
+  readonly refusesBatches?: boolean | undefined;
   readonly random?: () => number;
 }
 
@@ -96,6 +98,7 @@ export async function startAgent({
   observer,
   otel,
   isPrivate = false,
+  refusesBatches = false,
   random = Math.random,
 }: AgentOptions): Promise<Agent> {
   const clock = () => performance.now();
@@ -159,6 +162,7 @@ export async function startAgent({
       closedFor: () => closedFor,
       conditions: () => conditions,
       isPrivate,
+      refusesBatches,
     }),
   );
   stack.defer(() => desk.cancelAll());

@@ -27,6 +27,7 @@ export interface AnnouncerOptions {
   /** The state of the computer; undefined if it is not known. */
   readonly conditions: () => Conditions | undefined;
   readonly isPrivate: boolean;
+  readonly refusesBatches: boolean;
   readonly random: () => number;
 }
 
@@ -96,8 +97,8 @@ export class Announcer implements Disposable {
   }
 
   #announcement(): Announcement {
-    const { engine, slots, jobsOf, sealingKey, agentVersion, isDraining, isPrivate } =
-      this.#options;
+    const { engine, slots, jobsOf, sealingKey, agentVersion, isDraining } = this.#options;
+    const { isPrivate, refusesBatches } = this.#options;
     const closedFor = this.#options.closedFor();
     const conditions = this.#options.conditions();
     this.#sequence += 1;
@@ -108,6 +109,7 @@ export class Announcer implements Disposable {
       ...(closedFor !== undefined && { closedFor }),
       ...(conditions !== undefined && { conditions }),
       ...(isPrivate && { privateOnly: true }),
+      ...(refusesBatches && { noBatches: true }),
       slots: slots().map((slot) => ({
         ...slot,
         jobs: jobsOf(slot.build).slice(0, MAX_JOBS_NAMED),

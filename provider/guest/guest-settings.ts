@@ -13,6 +13,8 @@ export const GuestSettings = {
   /** Time without input after which the user counts as away, in minutes; 0 ignores the user. */
   yieldToUser: Type.Optional(Type.Integer({ minimum: 0 })),
   privateOnly: Type.Optional(Type.Boolean()),
+  /** Whether the machine serves lines of batches; absent: it does. */
+  batches: Type.Optional(Type.Boolean()),
   allowSleep: Type.Optional(Type.Boolean()),
 } as const;
 const settings = Type.Object(GuestSettings);

@@ -66,6 +66,11 @@ export function unservedBecause(
         message:
           'The files of this model on the machines that serve it differ from the ones in the catalog.',
       };
+    case 'no_batches':
+      return {
+        code,
+        message: 'The owners of all machines that serve this model exclude lines of batches.',
+      };
     case 'not_wanted':
       return {
         code,

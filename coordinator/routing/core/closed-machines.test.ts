@@ -24,6 +24,19 @@ function routerWith(changes: Partial<Announcement>): Router {
 const gates = (router: Router) =>
   explainFleet(router, { promptTokens: 1, maxOutputTokens: 1 }, NOW).tally;
 
+/** The machine that gets a job, or the refusal with its gate. */
+function placesOn(router: Router) {
+  let jobs = 0;
+  return (changes: Partial<Reserve>): string | undefined => {
+    let reply: Reserved | undefined;
+    const answer = (given: Reserved) => {
+      reply = given;
+    };
+    router.reserve({ request: reservation(jobs++, changes), requestedAt: NOW, answer }, NOW);
+    return reply?.ok ? reply.candidates[0]?.provider : `${reply?.code} ${reply?.gate}`;
+  };
+}
+
 test.each([
   [undefined, 'draining'],
   ['memory_unload', 'memory_pressure'],
@@ -47,19 +60,20 @@ test('a machine that opens again between two beats serves, and its old reason is
 
 test('a private machine serves its owner only', () => {
   const router = routerWith({ privateOnly: true });
-  let jobs = 0;
-  const placed = (changes: Partial<Reserve>): string | undefined => {
-    let reply: Reserved | undefined;
-    const answer = (given: Reserved) => {
-      reply = given;
-    };
-    router.reserve({ request: reservation(jobs++, changes), requestedAt: NOW, answer }, NOW);
-    return reply?.ok ? reply.candidates[0]?.provider : reply?.code;
-  };
-  expect(placed({ price: PRICE })).toBe('no_provider');
-  expect(placed({ price: PRICE, only: [MACHINE] })).toBe('no_provider');
-  expect(placed({})).toBe('no_provider');
+  const placed = placesOn(router);
+  const refused = 'no_provider private_only';
+  expect(placed({ price: PRICE })).toBe(refused);
+  expect(placed({ price: PRICE, only: [MACHINE] })).toBe(refused);
+  expect(placed({})).toBe(refused);
   expect(placed({ only: [MACHINE] })).toBe(MACHINE);
   expect(placed({ price: { ...PRICE, exempt: [MACHINE] } })).toBe(MACHINE);
   expect(gates(router)).toEqual({ private_only: 1 });
+});
+
+test('a machine without batches serves all other requests, and names its gate for lines', () => {
+  const router = routerWith({ noBatches: true });
+  const placed = placesOn(router);
+  expect(placed({})).toBe(MACHINE);
+  expect(placed({ isBatchLine: true })).toBe('no_provider no_batches');
+  expect(placed({ isBatchLine: true, only: [MACHINE] })).toBe('no_provider no_batches');
 });

@@ -39,6 +39,8 @@ export interface ProviderView extends VerifiedProperties {
   readonly conditions: Conditions | undefined;
   /** The machine serves only requests of its owner. */
   readonly isPrivate: boolean;
+  /** The owner of the machine excludes lines of batches. */
+  readonly refusesBatches: boolean;
   readonly slots: ReadonlyMap<string, Slot>;
   readonly lastMessageAt: number;
   readonly silent: boolean;
@@ -145,6 +147,7 @@ export class Fleet {
       closedFor: announcement.closedFor,
       conditions: announcement.conditions,
       isPrivate: announcement.privateOnly === true,
+      refusesBatches: announcement.noBatches === true,
       suite: sealing.suite,
       sealingKey: sealing.publicKey,
       ...verified,

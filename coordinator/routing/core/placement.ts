@@ -61,6 +61,7 @@ export function failedGate(
   if (serving.closed !== undefined) return serving.closed;
   if (serving.isPrivate && ask.areOwn !== true && ask.exempt?.includes(serving.id) !== true)
     return 'private_only';
+  if (serving.refusesBatches && ask.isBatchLine === true) return 'no_batches';
   if (
     ask.requires !== undefined &&
     !ask.requires.every((trait) => serving.slot.traits?.includes(trait))

@@ -59,6 +59,7 @@ export class Serving {
   readonly closed: ClosedReason | undefined;
   readonly isOnProbation: boolean;
   readonly isPrivate: boolean;
+  readonly refusesBatches: boolean;
   readonly contextTokens: number;
   readonly freeTokens: number;
   readonly maxConcurrency: number;
@@ -85,6 +86,7 @@ export class Serving {
     this.closed = closedBy(provider, slot, suite);
     this.isOnProbation = provider.isOnProbation;
     this.isPrivate = provider.isPrivate;
+    this.refusesBatches = provider.refusesBatches;
     this.contextTokens = slot.contextTokens;
     this.freeTokens = slot.freeTokens;
     this.maxConcurrency = slot.maxConcurrency;
