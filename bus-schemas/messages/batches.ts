@@ -89,6 +89,8 @@ export const listBatches = Type.Object({
   listTag: ListTag,
   /** The last batch of the page before. */
   after: optional(BatchId),
+  /** The first batch of the page after; `after` and `before` exclude each other. */
+  before: optional(BatchId),
   limit: Type.Integer({ minimum: 1, maximum: MAX_BATCH_PAGE }),
 });
 export const batchesListed = Type.Object({

@@ -33,6 +33,11 @@ const fromJson = (_key: string, value: unknown) =>
 const later: readonly (readonly [string, MessageKind<unknown>])[] = [
   ['conditions', everything.Beat],
   ['conditions', everything.Capacity],
+  ['before', services.accounts.listBatches.request],
+  ['batches', everything.Hello],
+  ['batches', everything.Beat],
+  ['choices', services.settlement.hold.request],
+  ['choices', services.settlement.hold.reply],
 ];
 
 const needed = [

@@ -91,6 +91,14 @@ test('a batch of messages is created, polled, read and deleted with Anthropic’
     type: 'message_batch_deleted',
   });
   await expect(anthropic.messages.batches.retrieve(id)).rejects.toMatchObject({ status: 404 });
+  const figures = await network.network.coordinator.metrics.metrics();
+  for (const figure of [
+    'dinf_batch_lines_total{outcome="output"} 2',
+    'dinf_batch_lines_total{outcome="error"} 2',
+    'dinf_batches_ended_total{outcome="completed"} 1',
+    'dinf_batches_running 0',
+  ])
+    expect(figures).toContain(figure);
 });
 
 test('a batch of messages that is cancelled finishes what runs, and names the rest', async () => {
@@ -116,6 +124,33 @@ test('a batch of messages that is cancelled finishes what runs, and names the re
   const types = [...(await resultsOf(id)).values()].map(({ type }) => type);
   expect(types.filter((type) => type === 'canceled')).toHaveLength(counts.canceled);
   expect(types).toHaveLength(60);
+});
+
+test('batches of messages are listed in pages, in both directions', async () => {
+  const ids: string[] = [];
+  for (const index of [1, 2, 3, 4])
+    ids.unshift((await create({ [`list-${index}`]: ask('Hi') })).id);
+  const [newest, second, third, oldest] = ids as [string, string, string, string];
+  const page = async (query: Anthropic.Messages.BatchListParams) => {
+    const { data, has_more } = await anthropic.messages.batches.list(query);
+    return { ids: data.map(({ id }) => id), has_more };
+  };
+  expect(await page({ limit: 2 })).toEqual({ ids: [newest, second], has_more: true });
+  expect(await page({ limit: 1, after_id: second })).toEqual({ ids: [third], has_more: true });
+  const before = { before_id: oldest };
+  expect(await page({ ...before, limit: 2 })).toEqual({ ids: [second, third], has_more: true });
+  expect(await page(before)).toEqual({ ids: [newest, second, third], has_more: false });
+  expect(await page({ before_id: newest })).toEqual({ ids: [], has_more: false });
+  // The client follows the pages backwards by itself.
+  const seen: string[] = [];
+  for await (const { id } of anthropic.messages.batches.list({ ...before, limit: 1 }))
+    seen.push(id);
+  expect(seen).toEqual([third, second, newest]);
+  for (const [query, status] of [
+    [{ before_id: oldest, after_id: newest }, 400],
+    [{ before_id: 'msgbatch_000000000000000000000000' }, 404],
+  ] as const)
+    await expect(page(query)).rejects.toMatchObject({ status });
 });
 
 test('a batch of messages is refused as a whole if two requests have one name', async () => {

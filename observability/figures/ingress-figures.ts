@@ -1,3 +1,4 @@
+import { BATCH_ENDS } from '#bus-schemas';
 import type { FigureTable } from '../metric.ts';
 
 /** The figures of the ingress. */
@@ -32,6 +33,31 @@ export const ingressFigures = {
     part: 'ingress',
     type: 'gauge',
     help: 'Time at which the certificate of the API expires, in seconds since 1970',
+  },
+  dinf_batches_running: {
+    part: 'ingress',
+    type: 'gauge',
+    help: 'Batches that this ingress runs',
+  },
+  dinf_batches_ended_total: {
+    part: 'ingress',
+    type: 'counter',
+    help: 'Batches that this ingress ended: completed, failed, expired or cancelled',
+    labels: ['outcome'],
+    begins: BATCH_ENDS,
+  },
+  dinf_batch_lines_total: {
+    part: 'ingress',
+    type: 'counter',
+    help: 'Lines of batches whose result was stored: an answer (output) or an error',
+    labels: ['outcome'],
+    begins: ['output', 'error'],
+  },
+  dinf_batch_line_delays_total: {
+    part: 'ingress',
+    type: 'counter',
+    help: 'Attempts at lines of batches that will be repeated, by the code of their error',
+    labels: ['code'],
   },
   dinf_recounts_total: {
     part: 'ingress',

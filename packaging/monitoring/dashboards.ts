@@ -70,6 +70,17 @@ const network: Dashboard = {
       },
     },
     {
+      title: 'Lines of batches',
+      about:
+        'Delayed lines are tried again; `no_provider` and `saturated` mean that no machine is idle.',
+      unit: 'reqps',
+      queries: {
+        '{{outcome}}': sumBy('outcome', rate('dinf_batch_lines_total')),
+        'delayed: {{code}}': sumBy('code', rate('dinf_batch_line_delays_total')),
+      },
+      isQuiet: true,
+    },
+    {
       title: 'Connections refused because too many were open',
       unit: 'reqps',
       queries: { '{{instance}}': sumBy('instance', rate('dinf_http_connections_refused_total')) },

@@ -128,6 +128,10 @@ describe('a batch', () => {
         ({ id }) => id,
       );
     expect([await page(), await page({ after: newer.id })]).toEqual([[newer.id], [older.id]]);
+    expect([await page({ before: older.id }), await page({ before: newer.id })]).toEqual([
+      [newer.id],
+      [],
+    ]);
     expect(await page({ listTag: Buffer.alloc(32, 2) })).toEqual([]);
     const ofAnother = { account: 'acct_bob1', id: newer.id };
     expect(await batches.cancel(ofAnother)).toEqual({ ok: false, code: 'unknown' });

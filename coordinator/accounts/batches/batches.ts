@@ -34,6 +34,13 @@ const LIST = namedStatement<BatchRow>('batches.list')`
     AND (${'after'}::text IS NULL OR (created_at, id) < (
       SELECT created_at, id FROM batches WHERE account = ${'account'} AND id = ${'after'}))
   ORDER BY created_at DESC, id DESC LIMIT ${'most'}`;
+/** The oldest batches that are newer than a given one, the oldest first. */
+const LIST_BEFORE = namedStatement<BatchRow>('batches.list-before')`
+  SELECT * FROM batches
+  WHERE account = ${'account'} AND list_tag = ${'listTag'} AND delete_at > ${'now'}
+    AND (created_at, id) > (
+      SELECT created_at, id FROM batches WHERE account = ${'account'} AND id = ${'before'})
+  ORDER BY created_at, id LIMIT ${'most'}`;
 const CANCEL = namedStatement('batches.cancel')`
   UPDATE batches SET status = 'cancelling', cancelling_at = ${'now'}
   WHERE account = ${'account'} AND id = ${'id'} AND status IN ('validating', 'in_progress')`;
@@ -108,16 +115,23 @@ export class Batches {
       : { ok: true as const, batch: recordOf(row) };
   }
 
-  /** Returns the newest batches first, and nothing after a batch that is unknown or was deleted. */
-  async list({ account, listTag, after, limit }: RequestOf<Accounts['listBatches']>) {
-    const rows = await queryNamed(this.#deps.database, LIST, {
-      account,
-      listTag: Buffer.from(listTag),
-      after: after ?? null,
-      now: this.#now(),
-      most: limit + 1,
-    });
-    return { batches: rows.slice(0, limit).map(recordOf), hasMore: rows.length > limit };
+  /**
+   * Returns the newest batches first, or those beside a given one: after it in this order, or before
+   * it. Beside a batch that is unknown or was deleted there are none.
+   */
+  async list(asked: RequestOf<Accounts['listBatches']>) {
+    const { account, after = null, before, limit } = asked;
+    const listTag = Buffer.from(asked.listTag);
+    const page = { account, listTag, now: this.#now(), most: limit + 1 };
+    const rows =
+      before === undefined
+        ? await queryNamed(this.#deps.database, LIST, { ...page, after })
+        : await queryNamed(this.#deps.database, LIST_BEFORE, { ...page, before });
+    const batches = rows.slice(0, limit).map(recordOf);
+    return {
+      batches: before === undefined ? batches : batches.toReversed(),
+      hasMore: rows.length > limit,
+    };
   }
 
   /** Returns the batch as it is afterwards. One that is being finished or has ended stays so. */

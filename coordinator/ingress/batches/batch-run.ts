@@ -8,6 +8,7 @@ import type { KeyCaller } from '../identity/key-cache.ts';
 import { StoredContents } from '../stored/stored-contents.ts';
 import { writeResults } from '../stored/stored-files.ts';
 import type { BatchDialect, LineRequest, Unrun } from './batch-dialect.ts';
+import type { BatchFigures } from './batch-figures.ts';
 import { type BatchInput, type BatchProblem, readInput } from './batch-input.ts';
 import type { BatchKeys } from './batch-keys.ts';
 import { type BatchLease, type LineOutcome, RENEW_MS } from './batch-lease.ts';
@@ -27,6 +28,7 @@ const CALL = { eachMs: 3_000, totalMs: 9_000 };
 
 export interface BatchRunDeps extends LineJobDeps {
   readonly bus: Bus;
+  readonly figures: BatchFigures;
 }
 
 interface RunOptions {
@@ -155,7 +157,10 @@ export class BatchRun {
         const ids = { batch: this.id, line, job };
         const result = this.#dialect.failed(request, error, ids);
         if (await this.#store('error', result, ids)) return;
-      } else await this.#pause(pauseMs);
+      } else {
+        this.#deps.figures.lineDelayed(error.code);
+        await this.#pause(pauseMs);
+      }
     }
   }
 
@@ -195,6 +200,7 @@ export class BatchRun {
       else {
         this.#doneHere.add(line);
         this.#progressAt = this.#deps.now();
+        this.#deps.figures.lineStored(outcome);
       }
       return isStored;
     } catch (error) {
@@ -212,12 +218,14 @@ export class BatchRun {
     const hasOutputFile = await this.#write('output', []);
     const hasErrorFile = await this.#write('error', unrun);
     const reported = this.#halt === 'invalid_api_key' ? [revokedKey] : problems;
-    await this.#lease.end({
-      status: renewed.status === 'cancelling' ? 'cancelled' : status,
+    const end = renewed.status === 'cancelling' ? 'cancelled' : status;
+    const isEnded = await this.#lease.end({
+      status: end,
       hasOutputFile,
       hasErrorFile,
       ...(reported.length > 0 && { errors: this.#cipher.sealProblems(reported) }),
     });
+    if (isEnded) this.#deps.figures.ended(end);
   }
 
   #unrun(input: BatchInput): object[] {

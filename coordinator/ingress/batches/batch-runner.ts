@@ -1,5 +1,8 @@
+import type { Registry } from 'prom-client';
 import { BatchChanged, events } from '#bus-schemas';
 import { BusError } from '#coordinator/bus.ts';
+import { measured } from '#observability';
+import { batchFigures } from './batch-figures.ts';
 import { openBatchKeys } from './batch-keys.ts';
 import { takeBatch } from './batch-lease.ts';
 import { BatchRun, type BatchRunDeps } from './batch-run.ts';
@@ -9,15 +12,16 @@ const MAX_RUNNING = 4;
 /** Time between two searches for a batch that no ingress runs, in milliseconds. */
 const LOOK_MS = 5_000;
 
-export interface BatchRunnerDeps extends BatchRunDeps {
+export interface BatchRunnerDeps extends Omit<BatchRunDeps, 'figures'> {
   readonly ingress: string;
+  readonly metrics: Registry;
   /** Opens the keys of batches; no other component has it. */
   readonly ingressKey: Buffer;
 }
 
 /** Runs batches on this ingress, as many as it may, until it stops. */
 export class BatchRunner implements AsyncDisposable {
-  readonly #deps: BatchRunnerDeps;
+  readonly #deps: BatchRunnerDeps & Pick<BatchRunDeps, 'figures'>;
   readonly #running = new Map<BatchRun, Promise<void>>();
   readonly #timer: NodeJS.Timeout;
   readonly #subscription: { unsubscribe(): void };
@@ -26,7 +30,8 @@ export class BatchRunner implements AsyncDisposable {
   #isStopped = false;
 
   constructor(deps: BatchRunnerDeps) {
-    this.#deps = deps;
+    this.#deps = { ...deps, figures: batchFigures(deps.metrics) };
+    measured(deps.metrics, 'dinf_batches_running', () => this.#running.size);
     this.#timer = setInterval(() => this.#look(), LOOK_MS).unref();
     this.#subscription = deps.bus.subscribe({
       subject: events.accountsBatchChanged,

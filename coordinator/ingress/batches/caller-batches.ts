@@ -37,6 +37,13 @@ interface Deps {
   readonly ingressKey: Buffer;
 }
 
+interface BatchPage {
+  readonly after?: string | undefined;
+  /** Excludes `after`. */
+  readonly before?: string | undefined;
+  readonly limit: number;
+}
+
 /** Batches in OpenAI's format. */
 export const OPENAI_BATCHES: BatchKind = { idPrefix: 'batch', listedAs: 'batches' };
 /** Batches in Anthropic's format. */
@@ -118,23 +125,26 @@ export class CallerBatches {
     return batch;
   }
 
-  /** The newest batches first, after a given one. */
-  async list(page: { readonly after?: string; readonly limit: number }) {
+  /** The newest batches first, or those directly after or before a given one in this order. */
+  async list({ after, before, limit }: BatchPage) {
     const batches: OpenedBatch[] = [];
-    for (let { after } = page; ; ) {
-      const limit = Math.min(page.limit - batches.length, MAX_BATCH_PAGE);
-      const { account } = this.#owner;
-      const asked = {
-        account,
-        listTag: this.#listTag,
-        limit,
-        ...(after !== undefined && { after }),
-      };
-      const listed = await answerOf(this.#bus, services.accounts.listBatches, asked, CALL);
-      batches.push(...listed.batches.map((record) => this.#open(record)));
-      after = batches.at(-1)?.record.id;
-      if (!listed.hasMore || batches.length >= page.limit)
-        return { batches, hasMore: listed.hasMore };
+    for (let cursor = before ?? after; ; ) {
+      const listed = await answerOf(
+        this.#bus,
+        services.accounts.listBatches,
+        {
+          account: this.#owner.account,
+          listTag: this.#listTag,
+          limit: Math.min(limit - batches.length, MAX_BATCH_PAGE),
+          ...(cursor !== undefined && { [before === undefined ? 'after' : 'before']: cursor }),
+        },
+        CALL,
+      );
+      const opened = listed.batches.map((record) => this.#open(record));
+      if (before === undefined) batches.push(...opened);
+      else batches.unshift(...opened);
+      cursor = batches.at(before === undefined ? -1 : 0)?.record.id;
+      if (!listed.hasMore || batches.length >= limit) return { batches, hasMore: listed.hasMore };
     }
   }
 

@@ -118,6 +118,11 @@ export function addMessageBatchRoutes(api: Api, deps: MessageBatchRoutesDeps): v
     summary: 'The message batches of the API key, the newest first',
     query: Type.Object({
       after_id: optional(Type.String({ description: 'Id of the last batch of the page before.' })),
+      before_id: optional(
+        Type.String({
+          description: 'Id of the first batch of the page after. Not together with `after_id`.',
+        }),
+      ),
       limit: optional(
         Type.Integer({ minimum: 1, maximum: MAX_LISTED_PAGE, default: DEFAULT_PAGE }),
       ),
@@ -128,10 +133,14 @@ export function addMessageBatchRoutes(api: Api, deps: MessageBatchRoutesDeps): v
       last_id: Id,
       has_more: Type.Boolean(),
     }),
-    handle: async ({ request, query: { after_id: after, limit = DEFAULT_PAGE } }) => {
+    handle: async ({ request, query }) => {
+      const { after_id: after, before_id: before, limit = DEFAULT_PAGE } = query;
+      if (after !== undefined && before !== undefined)
+        throw invalid('before_id', 'before_id and after_id exclude each other.');
       const batches = batchesOf(request);
-      if (after !== undefined) await batches.read(after);
-      const listed = await batches.list({ limit, ...(after !== undefined && { after }) });
+      const cursor = after ?? before;
+      if (cursor !== undefined) await batches.read(cursor);
+      const listed = await batches.list({ after, before, limit });
       const data = listed.batches.map(printed);
       return {
         data,
