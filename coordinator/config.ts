@@ -31,6 +31,8 @@ const PLAIN_FIELDS = {
   minStreamTps: 'DINF_MIN_STREAM_TPS',
   beatTimeoutMs: 'DINF_BEAT_TIMEOUT_MS',
   receiptGraceMs: 'DINF_RECEIPT_GRACE_MS',
+  imageHosts: 'DINF_IMAGE_HOSTS',
+  imageMaxBytes: 'DINF_IMAGE_MAX_BYTES',
   heartbeatMs: 'DINF_HEARTBEAT_MS',
   feeBps: 'DINF_FEE_BPS',
   minimumChargeMicroUsd: 'DINF_MINIMUM_CHARGE_MICRO_USD',

@@ -17,6 +17,7 @@ import {
 
 const { Optional: optional } = Type;
 const DAY_MS = 86_400_000;
+const MIB = 1_048_576;
 /** JetStream stores at most this many copies of a stream. */
 const MAX_REPLICAS = 5;
 
@@ -75,6 +76,18 @@ export const apiSettings = {
   }),
   DINF_TRUSTED_PROXIES: list({
     description: 'addresses or networks of proxies whose `X-Forwarded-For` is used',
+  }),
+  DINF_IMAGE_HOSTS: list({
+    pattern: '^(?:\\*\\.)?(?:[a-zA-Z0-9-]+\\.)+[a-zA-Z][a-zA-Z0-9-]*$',
+    description:
+      'hosts from which the ingress fetches the images that requests name by an `https:` address, for example `images.example.com,*.example.org`. If it is not set, only inline images are accepted ([calling.md](calling.md#images))',
+  }),
+  DINF_IMAGE_MAX_BYTES: integerSetting({
+    default: 4 * MIB,
+    minimum: 1_024,
+    maximum: 8 * MIB,
+    unit: 'bytes',
+    description: 'largest image that the ingress fetches',
   }),
   DINF_HEARTBEAT_MS: milliseconds({
     default: 15_000,

@@ -59,5 +59,8 @@ export const url = (about: About & { default?: string }) =>
   );
 
 /** A list whose entries are separated by commas. It is empty if the variable is not set. */
-export const list = (about: About & { default?: string[] }) =>
-  Type.Array(Type.String({ minLength: 1 }), { default: [], ...about });
+export const list = ({ pattern, ...about }: About & { default?: string[]; pattern?: string }) =>
+  Type.Array(Type.String({ minLength: 1, ...(pattern !== undefined && { pattern }) }), {
+    default: [],
+    ...about,
+  });

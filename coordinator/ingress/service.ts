@@ -44,6 +44,8 @@ import { KeyCache } from './identity/key-cache.ts';
 import { SessionCache } from './identity/session-cache.ts';
 import { TokenVerifier } from './identity/token-verifier.ts';
 import { Users } from './identity/users.ts';
+import { fetchImage } from './images/image-fetcher.ts';
+import { RemoteImages } from './images/remote-images.ts';
 import { readOfferedPackage } from './install/install-routes.ts';
 import type { JobSpec } from './job-spec.ts';
 import type { JobTrace } from './job-trace.ts';
@@ -155,6 +157,9 @@ export async function startIngress(
   const strangers = addressLimiter();
   const memory = new MemoryBudget(WHOLE_ANSWERS_BYTES);
   const sealFor = senders.sealFor.bind(senders);
+  const { imageHosts: hosts, imageMaxBytes: maxBytes } = config;
+  const images =
+    hosts.length === 0 ? undefined : new RemoteImages({ rules: { hosts, maxBytes }, fetchImage });
   const policy = new KeyPolicy({
     ownMachines,
     accountLimits: config.accountLimits,
@@ -176,6 +181,7 @@ export async function startIngress(
     now,
     clock,
     sealFor,
+    images,
     memory,
     ingressKey,
     receiptOf: (asked) =>
@@ -233,7 +239,9 @@ export async function startIngress(
       jobs,
       memory,
       sealFor,
+      images,
       ingressKey,
+      metrics,
       isClosed,
       log,
       now,

@@ -7,6 +7,7 @@ import { beginningsOf } from '#http-api/core/prefixes.ts';
 import { type AnswerHead, lowerRequest, type Surface } from '#http-api/core/surfaces/surface.ts';
 import type { ApiError } from '#http-api/errors.ts';
 import { recountTerms } from '../core/recount.ts';
+import type { RemoteImages } from '../images/remote-images.ts';
 import type { JobSpec } from '../job-spec.ts';
 import { relaySealing, type SealFor } from '../relay-sealing.ts';
 import { openCompactions } from './compaction.ts';
@@ -16,6 +17,8 @@ export interface PrepareDeps extends AdmissionDeps {
   readonly now: () => number;
   readonly clock: () => number;
   readonly sealFor: SealFor;
+  /** Fetches the images that requests name by their address; undefined if the operator allows no host. */
+  readonly images: RemoteImages | undefined;
 }
 
 export interface InferenceCall {
@@ -46,13 +49,20 @@ export async function prepareJob(
     surface,
     openCompactions(body, { account: caller.key.account, secret }),
   );
-  const intent = introspectChat(chat);
-  const { headers, refusal, job } = await admitJob(intent, caller, deps);
+  const placed = deps.images?.withPlaceholders(chat);
+  const asked = introspectChat(placed ?? chat);
+  const { headers, refusal, job } = await admitJob(asked, caller, deps);
+  // A request above its limits makes the ingress fetch nothing.
+  const intent =
+    deps.images === undefined || placed === undefined || refusal !== undefined
+      ? asked
+      : introspectChat(await deps.images.fetchAll(chat, caller.key.account));
   const cacheScope = cacheScopeOf({ secret, kind: 'cache', now: deps.now() });
   const id = newJobId();
   const { maxOutputTokens } = job;
   const spec: JobSpec = {
     ...job,
+    promptBound: intent.promptBound,
     id,
     receivedAt,
     streamed: intent.streamed,

@@ -2,8 +2,6 @@ import { invalid, isGiven, isObject, type JsonObject, quoted } from '../json.ts'
 
 /** Lowers the conversation of an Anthropic request to the messages of the chat contract. */
 
-const SHOWN_REFERENCE = 200;
-
 export function conversationOf(system: unknown, messages: readonly unknown[]): JsonObject[] {
   const lastUser = messages.findLastIndex(
     (message) => isObject(message) && message['role'] === 'user',
@@ -184,16 +182,13 @@ function assistantMessage(blocks: readonly unknown[], at: string): JsonObject {
   };
 }
 
+/** An address stays as it is: the chat contract refuses it, unless the ingress has fetched it. */
 function imagePart(source: unknown, at: string): JsonObject {
-  if (!isObject(source) || source['type'] !== 'base64') {
-    const reference = isObject(source) ? (source['url'] ?? source['file_id']) : undefined;
-    throw invalid(
-      'messages',
-      `${at}.content: images must be inline base64; ${quoted(reference, SHOWN_REFERENCE)} is not fetched.`,
-    );
-  }
-  const url = `data:${String(source['media_type'])};base64,${String(source['data'])}`;
-  return { type: 'image_url', image_url: { url } };
+  const { type, url, media_type: media, data } = isObject(source) ? source : {};
+  if (type === 'url' && typeof url === 'string') return { type: 'image_url', image_url: { url } };
+  if (type !== 'base64')
+    throw invalid('messages', `${at}.content: the source of an image must be base64 or a URL.`);
+  return { type: 'image_url', image_url: { url: `data:${String(media)};base64,${String(data)}` } };
 }
 
 function unsupported(block: unknown, at: string): Error {
