@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 
 /** Longest address of an image, in characters. */
-export const MAX_ADDRESS = 2_048;
+const MAX_ADDRESS = 2_048;
 
 /** Why an address is not fetched, as the end of a sentence. */
 export class AddressRefused extends Error {}
@@ -13,7 +13,8 @@ export class AddressRefused extends Error {}
  */
 export function allowedAddress(text: string, hosts: readonly string[]): URL {
   const address = text.length <= MAX_ADDRESS ? URL.parse(text) : null;
-  if (address === null) throw new AddressRefused('it is not a URL of at most 2,048 characters');
+  if (address === null)
+    throw new AddressRefused(`it is not a URL of at most ${MAX_ADDRESS} characters`);
   const { protocol, port, username, password, hostname } = address;
   if (protocol !== 'https:') throw new AddressRefused('only https: addresses are fetched');
   if (port !== '') throw new AddressRefused('only port 443 is fetched from');
