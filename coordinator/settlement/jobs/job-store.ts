@@ -107,14 +107,7 @@ export interface OverdueJob extends ReportedUsage {
 }
 
 /** Undoes the transaction of holds that are made together. */
-class OneRefused extends Error {
-  readonly results: HoldResult[];
-
-  constructor(results: HoldResult[]) {
-    super('one of several holds was refused');
-    this.results = results;
-  }
-}
+const oneRefused = new Error('one of several holds was refused');
 
 /** Runs the SQL statements of jobs. Each statement processes a whole batch. */
 export class JobStore {
@@ -136,16 +129,16 @@ export class JobStore {
 
   /** Makes all of these holds, or none if one of them is refused. */
   async holdTogether(rows: readonly NewHold[]): Promise<HoldResult[]> {
+    let results: HoldResult[] = [];
     try {
-      return await transaction(this.#database, async (client) => {
-        const results = await this.#hold(client, rows, false);
-        if (results.some(({ result }) => result !== 'held')) throw new OneRefused(results);
-        return results;
+      await transaction(this.#database, async (client) => {
+        results = await this.#hold(client, rows, false);
+        if (results.some(({ result }) => result !== 'held')) throw oneRefused;
       });
     } catch (error) {
-      if (error instanceof OneRefused) return error.results;
-      throw error;
+      if (error !== oneRefused) throw error;
     }
+    return results;
   }
 
   async #hold(
