@@ -1,10 +1,16 @@
 import { isIP } from 'node:net';
+import { CodedError } from '#bus-schemas/coded-error.ts';
 
 /** Longest address of an image, in characters. */
 const MAX_ADDRESS = 2_048;
 
-/** Why an address is not fetched, as the end of a sentence. */
-export class AddressRefused extends Error {}
+/**
+ * An image was not fetched: its address is not allowed, its server did not answer, or the answer is
+ * no image that a request may have. The message is the end of a sentence.
+ */
+export class ImageError extends CodedError<'not_allowed' | 'unreachable' | 'unsuitable'> {}
+
+const notAllowed = (reason: string) => new ImageError('not_allowed', reason);
 
 /**
  * Reads the address of an image that an operator allows: HTTPS on its usual port at one of the hosts.
@@ -13,17 +19,15 @@ export class AddressRefused extends Error {}
  */
 export function allowedAddress(text: string, hosts: readonly string[]): URL {
   const address = text.length <= MAX_ADDRESS ? URL.parse(text) : null;
-  if (address === null)
-    throw new AddressRefused(`it is not a URL of at most ${MAX_ADDRESS} characters`);
+  if (address === null) throw notAllowed(`it is not a URL of at most ${MAX_ADDRESS} characters`);
   const { protocol, port, username, password, hostname } = address;
-  if (protocol !== 'https:') throw new AddressRefused('only https: addresses are fetched');
-  if (port !== '') throw new AddressRefused('only port 443 is fetched from');
+  if (protocol !== 'https:') throw notAllowed('only https: addresses are fetched');
+  if (port !== '') throw notAllowed('only port 443 is fetched from');
   if (username !== '' || password !== '')
-    throw new AddressRefused('addresses with a name and a password are not fetched');
-  if (isIP(hostname.replace(/^\[|\]$/g, '')) !== 0)
-    throw new AddressRefused('hosts must have a name');
+    throw notAllowed('addresses with a name and a password are not fetched');
+  if (isIP(hostname.replace(/^\[|\]$/g, '')) !== 0) throw notAllowed('hosts must have a name');
   if (!hosts.some((allowed) => isOf(hostname, allowed.toLowerCase())))
-    throw new AddressRefused('the operator of this network does not allow its host');
+    throw notAllowed('the operator of this network does not allow its host');
   return address;
 }
 

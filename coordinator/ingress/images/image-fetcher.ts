@@ -2,7 +2,7 @@ import { lookup as systemLookup } from 'node:dns/promises';
 import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
-import { AddressRefused, allowedAddress } from './image-address.ts';
+import { allowedAddress, ImageError } from './image-address.ts';
 import { isPublicAddress } from './public-address.ts';
 
 /** Time for one image with its redirects, in milliseconds. */
@@ -43,7 +43,7 @@ const publicNetwork: ImageNetwork = {
 };
 
 /**
- * Fetches the image at an address, and returns it as a data: URI. Throws an AddressRefused with the
+ * Fetches the image at an address, and returns it as a data: URI. Throws an ImageError with the
  * reason if it is not fetched.
  *
  * A caller chooses the address, so the fetch must not reach services that trust the ingress: each
@@ -63,11 +63,12 @@ export async function fetchImage(
     const { statusCode = 0, headers } = response;
     if (!REDIRECTS.has(statusCode)) return dataUri(response, maxBytes);
     response.destroy();
-    if (headers.location === undefined) throw new AddressRefused('its redirect has no address');
+    if (headers.location === undefined)
+      throw new ImageError('unsuitable', 'its redirect has no address');
     const next = URL.parse(headers.location, address.href);
     address = allowedAddress(next?.href ?? '', hosts);
   }
-  throw new AddressRefused(`it redirects more than ${MAX_REDIRECTS} times`);
+  throw new ImageError('not_allowed', `it redirects more than ${MAX_REDIRECTS} times`);
 }
 
 async function get(
@@ -105,11 +106,11 @@ async function checkedLookup(
   { resolve, isPublic }: ImageNetwork,
 ): Promise<LookupFunction> {
   const addresses = await resolve(host).catch((cause: unknown) => {
-    throw new AddressRefused('its host has no address', { cause });
+    throw new ImageError('unreachable', 'its host has no address', { cause });
   });
-  if (addresses.length === 0) throw new AddressRefused('its host has no address');
+  if (addresses.length === 0) throw new ImageError('unreachable', 'its host has no address');
   if (!addresses.every(isPublic))
-    throw new AddressRefused('its host has an address that is not public');
+    throw new ImageError('not_allowed', 'its host has an address that is not public');
   const found = addresses.map((address) => ({ address, family: isIP(address) }));
   return (_host, { all }, callback) => {
     const [first] = found;
@@ -122,16 +123,17 @@ async function checkedLookup(
 async function dataUri(response: IncomingMessage, maxBytes: number): Promise<string> {
   const { statusCode, headers } = response;
   try {
-    if (statusCode !== 200) throw new AddressRefused(`its server answered ${statusCode}`);
+    if (statusCode !== 200)
+      throw new ImageError('unreachable', `its server answered ${statusCode}`);
     const type = (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
     const known = TYPES.find(([name]) => name === type);
-    if (known === undefined) throw new AddressRefused('it is no PNG, JPEG, WebP or GIF');
+    if (known === undefined) throw new ImageError('unsuitable', 'it is no PNG, JPEG, WebP or GIF');
     if ((headers['content-encoding'] ?? 'identity') !== 'identity')
-      throw new AddressRefused('its server compressed it');
+      throw new ImageError('unsuitable', 'its server compressed it');
     if (Number(headers['content-length']) > maxBytes) throw tooLarge(maxBytes);
     const bytes = await readAtMost(response, maxBytes);
     const [name, isOfType] = known;
-    if (!isOfType(bytes)) throw new AddressRefused(`its content is not ${name}`);
+    if (!isOfType(bytes)) throw new ImageError('unsuitable', `its content is not ${name}`);
     return `data:${name};base64,${bytes.toString('base64')}`;
   } finally {
     response.destroy();
@@ -148,17 +150,18 @@ async function readAtMost(response: IncomingMessage, maxBytes: number): Promise<
       chunks.push(chunk);
     }
   } catch (cause) {
-    if (cause instanceof AddressRefused) throw cause;
-    throw new AddressRefused('it was not received completely', { cause });
+    if (cause instanceof ImageError) throw cause;
+    throw new ImageError('unreachable', 'it was not received completely', { cause });
   }
   return Buffer.concat(chunks);
 }
 
 const tooLarge = (maxBytes: number) =>
-  new AddressRefused(`it is larger than ${maxBytes} bytes, the limit of this network`);
+  new ImageError('unsuitable', `it is larger than ${maxBytes} bytes, the limit of this network`);
 
 const unreachable = (signal: AbortSignal, cause: Error) =>
-  new AddressRefused(
+  new ImageError(
+    'unreachable',
     signal.aborted
       ? `it was not received within ${FETCH_MS / 1_000} s`
       : 'its server cannot be reached over TLS',

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { JsonObject } from '#http-api/core/json.ts';
-import { AddressRefused } from './image-address.ts';
+import { ImageError } from './image-address.ts';
 import { RemoteImages } from './remote-images.ts';
 
 const RULES = { hosts: ['images.example.com'], maxBytes: 1_000 };
@@ -47,7 +47,9 @@ test('more than eight images are refused before one is fetched', () => {
 });
 
 test('the reason of a refusal names the address, the field and what to do', async () => {
-  const images = fetching(() => Promise.reject(new AddressRefused('its server answered 404')));
+  const images = fetching(() =>
+    Promise.reject(new ImageError('unreachable', 'its server answered 404')),
+  );
   await expect(images.fetchAll(chat('https://a/1'), 'acct_ann')).rejects.toMatchObject({
     code: 'invalid_request',
     param: 'messages',

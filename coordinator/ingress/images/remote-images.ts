@@ -1,7 +1,7 @@
 import { invalid, isObject, type JsonObject } from '#http-api/core/json.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';
-import { AddressRefused } from './image-address.ts';
+import { ImageError } from './image-address.ts';
 import type { ImageRules } from './image-fetcher.ts';
 
 /** Most images of one request that are fetched. */
@@ -76,7 +76,7 @@ export class RemoteImages {
     try {
       return await this.#options.fetchImage(address, this.#options.rules);
     } catch (error) {
-      if (!(error instanceof AddressRefused)) throw error;
+      if (!(error instanceof ImageError)) throw error;
       throw invalid(
         'messages',
         `The image at ${shown(address)} was not fetched: ${error.message}. Send it inline as a data: URI.`,
