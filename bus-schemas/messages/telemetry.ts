@@ -47,6 +47,9 @@ const MAX_HOURS = 24 * 30 + 1;
 const MAX_MODELS = 1_000;
 const rate = Type.Number({ minimum: 0 });
 
+/** The median, and the value that 95 % of the answers are not worse than. */
+const Spread = Type.Object({ p50: rate, p95: rate });
+
 /** Counts of the last 30 days, of all accounts together. */
 const NetworkStats = Type.Object({
   /** Hours in which a job ended; the oldest comes first. */
@@ -72,6 +75,10 @@ const NetworkStats = Type.Object({
       monthTokens: count,
       /** Speed of one answer after its first content, averaged over its tokens; 0 if unknown. */
       tokensPerSecond: rate,
+      /** Of the newest complete answers of the last 24 hours; absent without any. */
+      lastDay: optional(
+        Type.Object({ answers: count, firstContentMs: Spread, tokensPerSecond: Spread }),
+      ),
     }),
     { maxItems: MAX_MODELS },
   ),

@@ -15,6 +15,7 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'add-generations',
   'hours',
   'models',
+  'speeds',
 ]);
 
 const FORGET_GENERATIONS = namedStatement('telemetry.forget')`
@@ -65,12 +66,33 @@ export async function forgetOld(database: Pool): Promise<void> {
 
 /** The counts of the last 30 days until `now`, in milliseconds since 1970. */
 export async function readStats(database: Pool, now: number): Promise<NetworkStats> {
-  const [hours, models] = await Promise.all([
+  const [hours, models, speeds] = await Promise.all([
     query<NetworkStats['hours'][number]>(database, sql.hours, [now]),
     query<NetworkStats['models'][number]>(database, sql.models, [now]),
+    query<SpeedsRow>(database, sql.speeds, [now]),
   ]);
-  return { hours, models };
+  const speedsOf = new Map(speeds.map((row) => [row.model, speedsIn(row)]));
+  return {
+    hours,
+    models: models.map((row) => {
+      const lastDay = speedsOf.get(row.model);
+      return { ...row, ...(lastDay && { lastDay }) };
+    }),
+  };
 }
+
+interface SpeedsRow {
+  readonly model: string;
+  readonly answers: number;
+  readonly firstContentMs: readonly [p50: number, p95: number];
+  readonly tokensPerSecond: readonly [p50: number, p95: number];
+}
+
+const speedsIn = ({ answers, firstContentMs, tokensPerSecond }: SpeedsRow) => ({
+  answers,
+  firstContentMs: { p50: firstContentMs[0], p95: firstContentMs[1] },
+  tokensPerSecond: { p50: tokensPerSecond[0], p95: tokensPerSecond[1] },
+});
 
 interface Row {
   readonly job: string;

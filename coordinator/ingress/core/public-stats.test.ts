@@ -19,7 +19,7 @@ const model = (name: string, requests: number, tokens: number) => ({
 });
 const look = (
   hours: ReturnType<typeof hour>[],
-  models: ReturnType<typeof model>[] = [],
+  models: Parameters<typeof publicStats>[0]['models'] = [],
   inCatalog = ['public'],
 ) => publicStats({ hours, models }, { now: NOW, inCatalog: new Set(inCatalog) });
 
@@ -57,4 +57,18 @@ test('a model is shown if it is in the catalog and has at least ten requests', (
       tokensPerSecond: 41,
     },
   ]);
+});
+
+test('the speeds of a day are rounded, and shown only for at least ten answers', () => {
+  const spread = { p50: 1_234, p95: 98.76 };
+  const lastDay = (answers: number) => ({
+    answers,
+    firstContentMs: spread,
+    tokensPerSecond: spread,
+  });
+  const speedsOf = (answers: number) =>
+    look([], [{ ...model('public', 30, 900), lastDay: lastDay(answers) }]).models[0]?.lastDay;
+  const rounded = { p50: 1_200, p95: 99 };
+  expect(speedsOf(10)).toEqual({ firstContentMs: rounded, tokensPerSecond: rounded });
+  expect(speedsOf(9)).toBeUndefined();
 });

@@ -16,6 +16,18 @@ interface PublicModel extends Volume {
   readonly model: string;
   readonly last30Days: Volume;
   readonly tokensPerSecond: number;
+  readonly lastDay: PublicSpeeds | undefined;
+}
+
+/** The median, and the value that 95 % of the answers are not worse than. */
+interface Spread {
+  readonly p50: number;
+  readonly p95: number;
+}
+
+interface PublicSpeeds {
+  readonly firstContentMs: Spread;
+  readonly tokensPerSecond: Spread;
 }
 
 export interface PublicStats {
@@ -52,7 +64,21 @@ export function publicStats(
         ...shown({ requests: row.dayRequests, tokens: row.dayTokens }),
         last30Days: shown({ requests: row.monthRequests, tokens: row.monthTokens }),
         tokensPerSecond: rounded(row.tokensPerSecond),
+        lastDay: publicSpeeds(row.lastDay),
       })),
+  };
+}
+
+/** Speeds of fewer answers than are shown would describe the requests of a single customer. */
+function publicSpeeds(
+  lastDay: NetworkStats['models'][number]['lastDay'],
+): PublicSpeeds | undefined {
+  if (lastDay === undefined || !isShown(lastDay.answers)) return undefined;
+  const { firstContentMs, tokensPerSecond } = lastDay;
+  const shownSpread = ({ p50, p95 }: Spread) => ({ p50: rounded(p50), p95: rounded(p95) });
+  return {
+    firstContentMs: shownSpread(firstContentMs),
+    tokensPerSecond: shownSpread(tokensPerSecond),
   };
 }
 

@@ -9,6 +9,7 @@ import { type Api, asTime } from './api.ts';
 const CACHED_SECONDS = 60;
 
 const Volume = { requests: Type.Integer(), tokens: Type.Integer() };
+const Spread = Type.Object({ p50: Type.Number(), p95: Type.Number() });
 const Stats = Type.Object({
   object: Type.Literal('stats'),
   updated_at: Type.String(),
@@ -23,6 +24,13 @@ const Stats = Type.Object({
       tokens_per_second: Type.Number({
         description: 'Speed of one answer after its first content, over 30 days.',
       }),
+      last_day: Type.Union(
+        [Type.Object({ first_content_ms: Spread, tokens_per_second: Spread }), Type.Null()],
+        {
+          description:
+            'Of the newest complete answers of 24 hours: the median, and the value that 95 % of them were not worse than. Null for fewer than ten answers.',
+        },
+      ),
     }),
   ),
   machines: Type.Array(
@@ -80,11 +88,17 @@ export function addStatsRoute(api: Api, { catalog, now, clock }: StatsDeps): voi
         last_24_hours: stats.last24Hours,
         last_30_days: stats.last30Days,
         hours: stats.hours.map(({ at: hour, ...volume }) => ({ hour: asTime(hour), ...volume })),
-        models: stats.models.map(({ model, requests, tokens, last30Days, tokensPerSecond }) => ({
-          model,
-          last_24_hours: { requests, tokens },
-          last_30_days: last30Days,
-          tokens_per_second: tokensPerSecond,
+        models: stats.models.map((each) => ({
+          model: each.model,
+          last_24_hours: { requests: each.requests, tokens: each.tokens },
+          last_30_days: each.last30Days,
+          tokens_per_second: each.tokensPerSecond,
+          last_day: each.lastDay
+            ? {
+                first_content_ms: each.lastDay.firstContentMs,
+                tokens_per_second: each.lastDay.tokensPerSecond,
+              }
+            : null,
         })),
         machines,
       };
