@@ -282,6 +282,25 @@ const machineRecord = Type.Object({
 });
 const recordsReply = Type.Object({ records: Type.Array(machineRecord, { maxItems: MAX_RECORDS }) });
 
+/** Hours of a day and the present one, each from two cells at most. */
+export const MAX_DAY_HOURS = 50;
+const minutes = Type.Integer({ minimum: 0, maximum: 255 });
+/** What a machine did in each hour of the last day in which its router has seen it. */
+const dayReply = Type.Object({
+  hours: Type.Array(
+    Type.Object({
+      /** Beginning of the hour. */
+      at: At,
+      servingMinutes: minutes,
+      idleMinutes: minutes,
+      blockedMinutes: minutes,
+      /** The gate that was closed for most of the blocked minutes. */
+      gate: optional(Type.String({ maxLength: 32 })),
+    }),
+    { maxItems: MAX_DAY_HOURS },
+  ),
+});
+
 const switches = Type.Object({ affinity: Type.Boolean(), warm_pool: Type.Boolean() });
 /** For each part of routing, whether it is on. */
 export type RoutingSwitches = Static<typeof switches>;
@@ -310,6 +329,7 @@ export const routing = {
   fleet: defineRouting('fleet', nothing, fleetReply),
   drain: defineRouting('drain', drain, drain),
   records: defineRouting('records', recordsOf, recordsReply),
+  day: defineRouting('day', Type.Object({ provider: ProviderId }), dayReply),
   switches: defineRouting('switches', nothing, switches),
   setSwitch: defineRouting('set-switch', setSwitch, switches),
 } as const;

@@ -1,5 +1,6 @@
 import { inCell, type Reserved, services } from '#bus-schemas';
 import { type Endpoint, endpoint, NotResponsible } from '#coordinator/bus.ts';
+import type { MachineHours } from './core/machine-hours.ts';
 import type { Router } from './core/router.ts';
 import type { OwnCell } from './own-cell.ts';
 import type { MachineRecords } from './records/machine-records.ts';
@@ -14,11 +15,14 @@ export interface CellEndpointsOptions {
   /** Monotonic clock, in milliseconds. */
   readonly clock: () => number;
   readonly isLeading: () => boolean;
+  /** Time in milliseconds since 1970. */
+  readonly now: () => number;
+  readonly hours: MachineHours;
 }
 
 /** The endpoints of one cell, which its leading router serves. */
 export function cellEndpoints(options: CellEndpointsOptions): Endpoint[] {
-  const { cell, queueDepth, router, own, records, clock, isLeading } = options;
+  const { cell, queueDepth, router, own, records, clock, isLeading, now, hours } = options;
   return [
     endpoint(
       inCell(services.routing.reserve, cell),
@@ -44,6 +48,9 @@ export function cellEndpoints(options: CellEndpointsOptions): Endpoint[] {
       own.drain(draining);
       return { draining };
     }),
+    endpoint(inCell(services.routing.day, cell), ({ provider }) => ({
+      hours: hours.of(provider, now()),
+    })),
     endpoint(inCell(services.routing.records, cell), ({ providers }) => ({
       records: recordsNow(router, providers, {
         now: clock(),

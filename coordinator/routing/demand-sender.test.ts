@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { SUITE_ID } from '#bus-schemas';
 import { announcement } from './core/fleet-under-test.ts';
+import { MachineHours } from './core/machine-hours.ts';
 import { Router } from './core/router.ts';
 import { DemandSender } from './demand-sender.ts';
 
@@ -14,13 +15,16 @@ function senderOf(machines: number) {
     router.fleet.announce(`A${String(place).padStart(55, 'A')}`, announcement(), 0);
   const published: string[] = [];
   const state = { now: 0, isLeading: true };
+  const hours = new MachineHours();
   const sender = new DemandSender({
     bus: { publish: (subject) => void published.push(subject) },
     router,
     clock: () => state.now,
     isLeading: () => state.isLeading,
+    now: () => state.now,
+    hours,
   });
-  return { sender, published, state, router };
+  return { sender, published, state, router, hours };
 }
 
 test('every machine gets one report a minute, and no tick sends them all', () => {
@@ -54,4 +58,15 @@ test('a router that does not lead its cell, and silent machines, are left out', 
   standby.state.now = MINUTE_MS;
   standby.sender.tick();
   expect(standby.published).toEqual([]);
+});
+
+test('the day of each machine has a minute for each report', () => {
+  const { sender, state, hours } = senderOf(1);
+  for (const minute of [1, 2, 3]) {
+    state.now = minute * MINUTE_MS;
+    sender.tick();
+  }
+  expect(hours.of(`A${'A'.repeat(54)}0`, state.now)).toEqual([
+    { at: 0, servingMinutes: 0, idleMinutes: 3, blockedMinutes: 0 },
+  ]);
 });

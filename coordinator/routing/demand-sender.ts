@@ -2,6 +2,7 @@ import { core, DemandReport } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import type { DemandSurvey } from './core/demand.ts';
 import type { ProviderView } from './core/fleet.ts';
+import { type MachineHours, minuteOf } from './core/machine-hours.ts';
 import type { Router } from './core/router.ts';
 
 const PERIOD_MS = 60_000;
@@ -17,9 +18,15 @@ export interface DemandSenderOptions {
   /** Monotonic clock, in milliseconds. */
   readonly clock: () => number;
   readonly isLeading: () => boolean;
+  /** Time in milliseconds since 1970. */
+  readonly now: () => number;
+  readonly hours: MachineHours;
 }
 
-/** Sends each machine of the cell, once a minute, what became of the requests for its builds. */
+/**
+ * Sends each machine of the cell, once a minute, what became of the requests for its builds, and
+ * notes what the machine did.
+ */
 export class DemandSender {
   readonly #options: DemandSenderOptions;
   #periodBegan: number;
@@ -33,22 +40,26 @@ export class DemandSender {
 
   /** Is called ten times a second. */
   tick(): void {
-    const { router, clock, isLeading } = this.#options;
+    const { router, clock, isLeading, hours, now } = this.#options;
     const periodMs = Math.round(clock() - this.#periodBegan);
     if (periodMs >= PERIOD_MS) {
       this.#periodBegan = clock();
       this.#survey = router.surveyDemand(periodMs, clock());
+      hours.dropOld(now());
       this.#waiting = isLeading() ? [...router.fleet.all()].filter(({ silent }) => !silent) : [];
     }
     this.#sendSome();
   }
 
   #sendSome(): void {
-    const { bus } = this.#options;
+    const { bus, hours, now } = this.#options;
     const survey = this.#survey;
     if (survey === undefined) return;
-    for (const machine of this.#waiting.splice(0, MACHINES_AT_ONCE))
-      bus.publish(core.down(machine.id, 'demand'), DemandReport, survey.reportFor(machine));
+    for (const machine of this.#waiting.splice(0, MACHINES_AT_ONCE)) {
+      const report = survey.reportFor(machine);
+      hours.note(machine.id, minuteOf(machine, report), now());
+      bus.publish(core.down(machine.id, 'demand'), DemandReport, report);
+    }
     // The survey refers to the slots of the period, which need not stay in memory.
     if (this.#waiting.length === 0) this.#survey = undefined;
   }

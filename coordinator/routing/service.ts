@@ -6,6 +6,7 @@ import type { Context } from '#coordinator/context.ts';
 import { counter } from '#observability';
 import { cellEndpoints } from './cell-endpoints.ts';
 import { CellState, GRACE_MS } from './cell-state.ts';
+import { MachineHours } from './core/machine-hours.ts';
 import { subscribeToFacts } from './fact-subscriptions.ts';
 import { Leadership } from './leadership.ts';
 import { MachineMessages } from './machine-messages.ts';
@@ -64,7 +65,8 @@ export async function startRouting(context: Context): Promise<Component> {
   );
   stack.use(new PriceReader({ bus, log, onPrices: (all) => router.prices.replace(all) }));
   stack.use(subscribeToFacts(bus, state));
-  stack.use(startTimers({ bus, state, messages, clock, isLeading }));
+  const hours = new MachineHours();
+  stack.use(startTimers({ bus, state, messages, clock, isLeading, now, hours }));
   measureRouter(metrics, { router, queueDepth, isLeading });
   const leadership = stack.use(
     new Leadership({
@@ -76,7 +78,7 @@ export async function startRouting(context: Context): Promise<Component> {
       clock,
       state,
       endpoints: [
-        ...cellEndpoints({ cell, queueDepth, router, own, records, clock, isLeading }),
+        ...cellEndpoints({ cell, queueDepth, router, own, records, clock, isLeading, now, hours }),
         endpoint(services.routing.switches, () => switches.read()),
         endpoint(services.routing.setSwitch, ({ name: part, isOn }) => switches.set(part, isOn)),
         ...wholeFleet({ bus, cells, database }),

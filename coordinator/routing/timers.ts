@@ -1,6 +1,7 @@
 import { core, Load } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import type { CellState } from './cell-state.ts';
+import type { MachineHours } from './core/machine-hours.ts';
 import { DemandSender } from './demand-sender.ts';
 import type { MachineMessages } from './machine-messages.ts';
 
@@ -15,6 +16,9 @@ export interface TimersOptions {
   /** Monotonic clock, in milliseconds. */
   readonly clock: () => number;
   readonly isLeading: () => boolean;
+  /** Time in milliseconds since 1970. */
+  readonly now: () => number;
+  readonly hours: MachineHours;
 }
 
 /**
@@ -22,9 +26,9 @@ export interface TimersOptions {
  * and the sweep.
  */
 export function startTimers(options: TimersOptions): Disposable {
-  const { bus, clock, isLeading, state } = options;
+  const { bus, clock, isLeading, state, now, hours } = options;
   const { router } = state;
-  const demand = new DemandSender({ bus, router, clock, isLeading });
+  const demand = new DemandSender({ bus, router, clock, isLeading, now, hours });
   const tick = setInterval(() => {
     demand.tick();
     if (clock() >= router.nextDeadline) router.drain(clock());

@@ -11,6 +11,7 @@ type Records = MessageOf<typeof services.routing.records.reply>;
 type Row = Capacity['builds'][number];
 
 const CELL_TIMEOUT_MS = 2_000;
+const { MAX_DAY_HOURS } = services;
 
 export interface WholeFleetOptions {
   readonly bus: Bus;
@@ -25,7 +26,7 @@ export interface WholeFleetOptions {
 export function wholeFleet({ bus, cells, database }: WholeFleetOptions): Endpoint[] {
   const every = <Request, Reply>(method: ServiceMethod<Request, Reply>, request: Request) =>
     askEvery(bus, cells, method, request);
-  const { capacity, census, explain, fleet, records } = services.routing;
+  const { capacity, census, day, explain, fleet, records } = services.routing;
   return [
     endpoint(capacity, async (request) => capacityOf(await every(capacity, request))),
     endpoint(explain, async (request) => explanationOf(await every(explain, request))),
@@ -36,6 +37,13 @@ export function wholeFleet({ bus, cells, database }: WholeFleetOptions): Endpoin
       providers: (await every(fleet, request))
         .flatMap(({ providers }) => providers)
         .slice(0, MAX_LISTED),
+    })),
+    endpoint(day, async (request) => ({
+      // A machine that has changed its cell was seen by both.
+      hours: (await every(day, request))
+        .flatMap(({ hours }) => hours)
+        .toSorted((one, other) => one.at - other.at)
+        .slice(-MAX_DAY_HOURS),
     })),
     endpoint(records, async (request) => {
       const [lifetimes, parts] = await Promise.all([

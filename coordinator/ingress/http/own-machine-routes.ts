@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox';
 import {
+  gates,
   ModelName,
   ProviderId,
   Standing,
@@ -172,6 +173,42 @@ export function addOwnMachineRoutes(api: Api, catalog: CatalogCache): void {
     if (!machines.some((machine) => machine.provider === provider))
       throw new ApiError('not_found', 'You have no such machine.');
   };
+  api.route({
+    method: 'GET',
+    url: '/v1/me/providers/:id/day',
+    group: 'Account',
+    access: 'user',
+    summary: 'What one of your machines did in the last 24 hours',
+    description:
+      'Minutes of each hour in which the machine answered, waited for requests, or could not serve, and the gate that was closed for most of those. Minutes are missing in which it was not connected, and those before the router of its cell started.',
+    params: Type.Object({ id: ProviderId }),
+    reply: Type.Object({
+      hours: Type.Array(
+        Type.Object({
+          at: Type.String(),
+          serving_minutes: Count,
+          idle_minutes: Count,
+          blocked_minutes: Count,
+          gate: orNull(Type.String()),
+          because: orNull(Type.String({ description: 'The gate, and what would open it.' })),
+        }),
+      ),
+    }),
+    handle: async ({ request, params }) => {
+      await owned(callerOf(request).account, params.id);
+      const { hours } = await api.ask(services.routing.day, { provider: params.id });
+      return {
+        hours: hours.map(({ at, servingMinutes, idleMinutes, blockedMinutes, gate }) => ({
+          at: asTime(at),
+          serving_minutes: servingMinutes,
+          idle_minutes: idleMinutes,
+          blocked_minutes: blockedMinutes,
+          gate: gate ?? null,
+          because: (gates as Readonly<Record<string, { text: string }>>)[gate ?? '']?.text ?? null,
+        })),
+      };
+    },
+  });
   api.route({
     method: 'DELETE',
     url: '/v1/me/providers/:id',
