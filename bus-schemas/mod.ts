@@ -119,6 +119,7 @@ export type {
 } from './messages/services.ts';
 export * as services from './messages/services.ts';
 export type { Verified } from './messages/settlement/books.ts';
+export type { StripeConnection } from './messages/settlement/connection.ts';
 export {
   type Earnings,
   MAX_EARNING_DAYS,

@@ -209,6 +209,25 @@ export const settlementRefusals = {
     },
   } as const satisfies Refusals<Settlement['withdraw']>,
 
+  connection: {
+    not_configured: NO_PAYMENTS,
+    unavailable: STRIPE_AWAY,
+  } as const satisfies Refusals<Settlement['connection']>,
+
+  dashboard: {
+    not_configured: NO_PAYMENTS,
+    unavailable: STRIPE_AWAY,
+    not_onboarded: {
+      error: 'forbidden',
+      message: 'Set the destination of payouts first: POST /v1/billing/onboard.',
+    },
+  } as const satisfies Refusals<Settlement['dashboard']>,
+
+  quoteWithdrawal: {
+    not_configured: NO_PAYMENTS,
+    too_small: TOO_SMALL,
+  } as const satisfies Refusals<Settlement['quoteWithdrawal']>,
+
   receipt: {
     unknown_job: {
       error: 'not_found',

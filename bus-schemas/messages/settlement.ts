@@ -1,5 +1,6 @@
 import { balancesMethods } from './settlement/balances.ts';
 import { booksMethods } from './settlement/books.ts';
+import { connectionMethods } from './settlement/connection.ts';
 import { earningsMethods } from './settlement/earnings.ts';
 import { holdsMethods } from './settlement/holds.ts';
 import { keyCapsMethods } from './settlement/key-caps.ts';
@@ -21,5 +22,6 @@ export const settlement = {
   ...receiptsMethods,
   ...earningsMethods,
   ...stripeMethods,
+  ...connectionMethods,
   ...booksMethods,
 } as const;

@@ -90,6 +90,7 @@ export const fillings: Readonly<Record<string, Fill>> = {
   'DELETE /v1/keys/{id}': key,
   'POST /v1/keys/{id}/rotate': key,
   'DELETE /admin/keys/{id}': key,
+  'GET /v1/me/providers/{id}/day': machine,
   'DELETE /v1/me/providers/{id}': machine,
   'PUT /v1/me/providers/{id}/prices': machine,
   'DELETE /admin/providers/{id}': machine,
@@ -166,6 +167,10 @@ export const fillings: Readonly<Record<string, Fill>> = {
   },
 
   'POST /v1/billing/withdrawals': async (world) => {
+    await earnMoney(world, WITHDRAWN_MICRO_USD);
+    return {};
+  },
+  'POST /v1/billing/dashboard': async (world) => {
     await earnMoney(world, WITHDRAWN_MICRO_USD);
     return {};
   },

@@ -49,8 +49,21 @@ export interface ConnectedAccount {
   id: string;
   object: 'account';
   metadata: Metadata;
+  country: string;
   payouts_enabled: boolean;
   details_submitted: boolean;
+  requirements: { currently_due: string[] };
+  external_accounts: { object: 'list'; data: BankAccount[] };
+}
+
+interface BankAccount {
+  readonly id: string;
+  readonly object: 'bank_account';
+  readonly bank_name: string;
+  readonly country: string;
+  readonly currency: string;
+  readonly default_for_currency: boolean;
+  readonly last4: string;
 }
 
 export interface Transfer {
@@ -91,6 +104,16 @@ interface BalanceTransaction {
   readonly amount: number;
   readonly source: string;
 }
+
+const TEST_BANK: BankAccount = {
+  id: 'ba_test',
+  object: 'bank_account',
+  bank_name: 'STRIPE TEST BANK',
+  country: 'US',
+  currency: 'usd',
+  default_for_currency: true,
+  last4: '6789',
+};
 
 const now = () => Math.floor(Date.now() / 1_000);
 const positive = (form: Form, ...path: readonly string[]): number => {
@@ -211,8 +234,11 @@ export class Bank {
       id: `acct_${randomToken(16)}`,
       object: 'account',
       metadata: strings(form, 'metadata'),
+      country: 'US',
       payouts_enabled: false,
       details_submitted: false,
+      requirements: { currently_due: ['external_account', 'individual.id_number'] },
+      external_accounts: { object: 'list', data: [] },
     };
     this.accounts.set(account.id, account);
     return account;
@@ -235,8 +261,18 @@ export class Bank {
     const account = Object.assign(get(this.accounts, id, 'account'), {
       payouts_enabled: enabled,
       details_submitted: true,
+      requirements: { currently_due: enabled ? [] : ['individual.verification.document'] },
+      external_accounts: { object: 'list' as const, data: [TEST_BANK] },
     });
     return this.#event('account.updated', account, { created });
+  }
+
+  createLoginLink(id: string): object {
+    if (!get(this.accounts, id, 'account').details_submitted)
+      throw invalidRequest(
+        'Cannot create a login link for an account that has not completed onboarding.',
+      );
+    return { object: 'login_link', created: now(), url: `https://connect.example/express/${id}` };
   }
 
   createTransfer(form: Form): Transfer {

@@ -166,8 +166,8 @@ export class FakeStripe implements AsyncDisposable {
 
   #do(what: string, { form, search, account }: StripeRequest): object {
     const { bank } = this;
-    const id = what.slice(what.lastIndexOf('/') + 1);
-    switch (what.replace(/\/(cs_test|po)_[a-z0-9]+$/, '/:id')) {
+    const [, id = ''] = ID.exec(what) ?? [];
+    switch (what.replace(ID, '/:id')) {
       case 'POST /v1/checkout/sessions':
         return bank.createSession(form);
       case 'GET /v1/checkout/sessions':
@@ -182,6 +182,10 @@ export class FakeStripe implements AsyncDisposable {
         return get(bank.sessions, id, 'checkout.session');
       case 'POST /v1/accounts':
         return bank.createAccount(form);
+      case 'GET /v1/accounts/:id':
+        return get(bank.accounts, id, 'account');
+      case 'POST /v1/accounts/:id/login_links':
+        return bank.createLoginLink(id);
       case 'POST /v1/account_links':
         return bank.createLink(form);
       case 'POST /v1/transfers':
@@ -210,6 +214,9 @@ export class FakeStripe implements AsyncDisposable {
     await new Promise((closed) => this.#server.close(closed));
   }
 }
+
+/** The id of an object in a path. */
+const ID = /\/((?:cs_test|po|acct)_[a-z0-9]+)/;
 
 function refusal(status: number, type: string, message: string): Answer {
   return { status, body: new StripeFault(status, type, message).body };

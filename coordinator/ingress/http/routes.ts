@@ -18,6 +18,7 @@ import { Api } from './api.ts';
 import { addBatchRoutes } from './batch-routes.ts';
 import { addBillingRoutes } from './billing-routes.ts';
 import { addCodeRoutes } from './code-routes.ts';
+import { addConnectionRoutes } from './connection-routes.ts';
 import { addConversationRoutes } from './conversation-routes.ts';
 import { addFileRoutes } from './file-routes.ts';
 import { addGenerationRoute } from './generation-route.ts';
@@ -91,6 +92,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addMoneyRoutes(api, deps);
   addCreditsRoute(api);
   addBillingRoutes(api);
+  addConnectionRoutes(api);
   addGenerationRoute(api);
   addReceiptRoutes(api);
   addTrustRoutes(api);

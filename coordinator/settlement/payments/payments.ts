@@ -5,6 +5,7 @@ import type { StripeConfig } from '#coordinator/config.ts';
 import type { Alerts } from '../alerts.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
 import type { OutboxRelay } from '../outbox/relay.ts';
+import { Connections, quoteOf } from './connections.ts';
 import { Deposits } from './deposits.ts';
 import { Onboarding } from './onboarding.ts';
 import { PaymentStore } from './payment-store.ts';
@@ -27,6 +28,9 @@ export interface Payments extends AsyncDisposable {
   onboard(request: Request<'onboard'>): Promise<Reply<'onboard'>>;
   withdraw(request: Request<'withdraw'>): Promise<Reply<'withdraw'>>;
   payouts(account: string): Promise<Reply<'payouts'>>;
+  connection(request: Request<'connection'>): Promise<Reply<'connection'>>;
+  dashboard(request: Request<'dashboard'>): Promise<Reply<'dashboard'>>;
+  quoteWithdrawal(request: Request<'quoteWithdrawal'>): Promise<Reply<'quoteWithdrawal'>>;
   webhook(request: Request<'webhook'>): Promise<Reply<'webhook'>>;
   /** Micro-dollars that Stripe has in excess of the ledger; undefined without Stripe. */
   drift(): Promise<number | undefined>;
@@ -61,6 +65,9 @@ function withoutStripe(): Payments {
     onboard: refuse,
     withdraw: refuse,
     webhook: refuse,
+    connection: async () => ({ ok: true, connection: { state: 'none', missing: [] } }),
+    dashboard: refuse,
+    quoteWithdrawal: refuse,
     payouts: async () => ({ payouts: [], onboarded: false }),
     drift: async () => undefined,
     reconcile: async () => undefined,
@@ -77,6 +84,7 @@ function withStripe(
   const deposits = new Deposits({ stripe, store, ledger, alerts });
   const payouts = new Payouts({ stripe, store, ledger, alerts, now });
   const onboarding = new Onboarding(stripe, store);
+  const connections = new Connections(stripe, store);
   const reversals = new Reversals({ stripe, store, ledger, deposits });
   const webhooks = new Webhooks({
     secret: config.webhookSecret,
@@ -115,6 +123,9 @@ function withStripe(
     checkout: (request) => deposits.checkout(request),
     onboard: (request) => onboarding.begin(request),
     withdraw: (request) => nudgingAfter(payouts.withdraw(request)),
+    connection: (request) => connections.read(request),
+    dashboard: (request) => connections.dashboard(request),
+    quoteWithdrawal: async (request) => quoteOf(request),
     payouts: async (account) => ({
       payouts: await payouts.list(account),
       onboarded: (await store.payouts.connectedAccount(account))?.payouts === true,
