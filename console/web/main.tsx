@@ -2,6 +2,7 @@ import { render } from 'preact';
 import { App } from './app.tsx';
 import { checkSession } from './state/session.ts';
 import { applyTheme, storedTheme } from './state/theme.ts';
+import { language } from './texts/language.ts';
 import './styles/tokens.css';
 import './styles/base.css';
 import './styles/shell.css';
@@ -10,7 +11,9 @@ import './styles/tables.css';
 import './styles/pages.css';
 import './styles/records.css';
 import './styles/chat.css';
+import './styles/print.css';
 
+document.documentElement.lang = language;
 applyTheme(storedTheme());
 const root = document.getElementById('app');
 if (root === null) throw new Error('the page has no element for the console');

@@ -10,6 +10,9 @@ import { useAction } from './state/action.ts';
 import { type LiveState, useLiveEvents } from './state/live.ts';
 import { type SignedInPerson, signOut } from './state/session.ts';
 import { THEMES, type Theme, useTheme } from './state/theme.ts';
+import { useRequiredActions } from './state/use-required-actions.ts';
+import { chooseLanguage } from './texts/choose-language.ts';
+import { LANGUAGES, type Language, language } from './texts/language.ts';
 import { t } from './texts.ts';
 
 type NavPlace = Exclude<PageName, 'signIn' | 'link'>;
@@ -82,12 +85,25 @@ const Brand = () => (
   </a>
 );
 
+/** The number of things that need the person, beside the page that lists them. */
+function NeededBadge() {
+  const { length } = useRequiredActions();
+  if (length === 0) return null;
+  return (
+    <span class="badge">
+      <span aria-hidden="true">{length}</span>
+      <span class="visually-hidden">{t.nav.needed(length)}</span>
+    </span>
+  );
+}
+
 function NavLink({ target, isCurrent }: { target: NavPlace; isCurrent: boolean }) {
   return (
     <li>
       <a href={PATHS[target]} class="nav-link" {...(isCurrent && { 'aria-current': 'page' })}>
         <Icon name={target} />
         {t.nav[target]}
+        {target === 'overview' && <NeededBadge />}
       </a>
     </li>
   );
@@ -112,6 +128,19 @@ function Account({ session: { name, email, account } }: { session: SignedInPerso
           {THEMES.map((option) => (
             <option key={option} value={option}>
               {t.account.themes[option]}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label class="theme">
+        {t.account.language}
+        <select
+          value={language}
+          onChange={({ currentTarget }) => chooseLanguage(currentTarget.value as Language)}
+        >
+          {Object.entries(LANGUAGES).map(([tag, name]) => (
+            <option key={tag} value={tag} lang={tag}>
+              {name}
             </option>
           ))}
         </select>

@@ -9,9 +9,11 @@ import { overviewTexts } from './texts/english/overview.ts';
 import { quickStartTexts } from './texts/english/quick-start.ts';
 import { requestsTexts } from './texts/english/requests.ts';
 import { signInTexts } from './texts/english/sign-in.ts';
+import { germanTexts } from './texts/german.ts';
+import { language } from './texts/language.ts';
+import type { Translation } from './texts/translation.ts';
 
-/** All texts of the console, so that another language is another object of this shape. */
-export const t = {
+const english = {
   ...frameTexts,
   ...signInTexts,
   ...overviewTexts,
@@ -24,3 +26,7 @@ export const t = {
   ...machinesTexts,
   ...earningsTexts,
 } as const;
+
+/** All texts of the console in the language of the person. Texts without a translation are English. */
+export const t: Translation<typeof english> =
+  language === 'de' ? { ...english, ...germanTexts } : english;

@@ -39,6 +39,12 @@ const PAGES: readonly {
   },
   { name: 'money', path: '/money', shows: 'Credit' },
   { name: 'machines', path: '/machines', shows: 'Earned today' },
+  {
+    name: 'machine',
+    path: '/machines',
+    shows: 'Last 24 hours',
+    prepare: (page) => page.getByRole('button', { name: /^Details/ }).click(),
+  },
   { name: 'set-up', path: '/set-up', shows: 'Not linked yet' },
   { name: 'earnings', path: '/earnings', shows: 'By source' },
   { name: 'link', path: '/link?user_code=WDJB-MJHT', shows: 'Code that the machine shows' },

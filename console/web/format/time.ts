@@ -1,12 +1,15 @@
+import { language } from '../texts/language.ts';
 import { t } from '../texts.ts';
+import { decimal } from './numbers.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-const local = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
-const day = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium' });
-const clock = new Intl.DateTimeFormat('en-GB', { timeStyle: 'short' });
+const locale = language === 'de' ? 'de-DE' : 'en-GB';
+const local = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' });
+const day = new Intl.DateTimeFormat(locale, { dateStyle: 'medium' });
+const clock = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
 
 /** How long ago a time was: "3 min ago". Times of another week are dates. */
 export function timeAgo(at: number, now: number): string {
@@ -37,5 +40,5 @@ export const utcTime = (at: number): string =>
 
 /** A duration as people read it: "240 ms", "1.4 s". */
 export function duration(ms: number): string {
-  return ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`;
+  return ms < 1_000 ? `${Math.round(ms)} ms` : `${decimal((ms / 1_000).toFixed(1))} s`;
 }

@@ -7,20 +7,30 @@ import { type Period, periodStart } from '../format/periods.ts';
 import { ActionFailure } from '../parts/action-failure.tsx';
 import { AmountField } from '../parts/amount-field.tsx';
 import { At, Money, Status } from '../parts/figures.tsx';
-import { Empty, Loaded } from '../parts/loaded.tsx';
+import { Empty, Loaded, Skeleton } from '../parts/loaded.tsx';
 import { PeriodChoice } from '../parts/period-choice.tsx';
 import { Table } from '../parts/table.tsx';
 import { PATHS } from '../router.ts';
 import { useAction } from '../state/action.ts';
 import { useBalance, useEarnings, useMachines, useWithdrawals } from '../state/answers.ts';
 import { invalidate } from '../state/resource.ts';
-import { knownValue } from '../state/resource-state.ts';
+import { awaitsFirstAnswer, knownValue } from '../state/resource-state.ts';
 import { t } from '../texts.ts';
+import { Connection } from './connection.tsx';
+import { Quote } from './quote.tsx';
 
 export function EarningsPage() {
   const [period, setPeriod] = useState<Period>('week');
   const earnings = useEarnings(periodStart(period, Date.now()));
   const balance = useBalance();
+  const withdrawals = useWithdrawals();
+  if (awaitsFirstAnswer(balance.state) || awaitsFirstAnswer(withdrawals.state))
+    return (
+      <>
+        <h1>{t.earnings.title}</h1>
+        <Skeleton lines={12} />
+      </>
+    );
   return (
     <>
       <h1>{t.earnings.title}</h1>
@@ -49,6 +59,7 @@ export function EarningsPage() {
         </Loaded>
       </section>
       <Withdrawals />
+      <Connection />
     </>
   );
 }
@@ -191,6 +202,7 @@ function WithdrawForm() {
           <span class="hint">{t.earnings.instantHint}</span>
         </span>
       </label>
+      {amount !== undefined && <Quote amount={amount} isInstant={isInstant} />}
       <ActionFailure of={action} />
       <button type="submit" class="button" disabled={action.isBusy || amount === undefined}>
         {amount === undefined ? t.earnings.withdraw : t.earnings.withdrawAmount(money(amount))}

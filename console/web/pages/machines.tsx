@@ -14,10 +14,13 @@ import { machineState } from '../state/machine-state.ts';
 import { invalidate } from '../state/resource.ts';
 import { knownValue } from '../state/resource-state.ts';
 import { t } from '../texts.ts';
+import { MachineDetails } from './machine-details.tsx';
 
 export function MachinesPage() {
   const machines = useMachines();
   const [removed, setRemoved] = useState<OwnMachine>();
+  const [opened, setOpened] = useState<string>();
+  const shown = knownValue(machines.state)?.find(({ id }) => id === opened);
   return (
     <>
       <div class="page-head">
@@ -36,10 +39,11 @@ export function MachinesPage() {
               </a>
             </Empty>
           ) : (
-            <MachineList machines={own} remove={setRemoved} />
+            <MachineList machines={own} open={({ id }) => setOpened(id)} remove={setRemoved} />
           );
         }}
       </Loaded>
+      {shown && <MachineDetails machine={shown} close={() => setOpened(undefined)} />}
       {removed && <RemoveMachine machine={removed} close={() => setRemoved(undefined)} />}
     </>
   );
@@ -50,11 +54,12 @@ const SHOWN = 25;
 
 interface ListProps {
   readonly machines: readonly OwnMachine[];
+  readonly open: (machine: OwnMachine) => void;
   readonly remove: (machine: OwnMachine) => void;
 }
 
 /** The machines, in pages; with a search if there are more than one page. */
-function MachineList({ machines, remove }: ListProps) {
+function MachineList({ machines, open, remove }: ListProps) {
   const [wanted, setWanted] = useState('');
   const [before, setBefore] = useState<readonly string[]>([]);
   const found = machines.filter(({ name }) => name.toLowerCase().includes(wanted.toLowerCase()));
@@ -90,7 +95,12 @@ function MachineList({ machines, remove }: ListProps) {
       )}
       <ul class="machines">
         {found.slice(start, end).map((machine) => (
-          <MachineCard key={machine.id} machine={machine} remove={() => remove(machine)} />
+          <MachineCard
+            key={machine.id}
+            machine={machine}
+            open={() => open(machine)}
+            remove={() => remove(machine)}
+          />
         ))}
       </ul>
       <Pager next={end < found.length ? String(end) : null} before={before} go={setBefore} />
@@ -100,11 +110,12 @@ function MachineList({ machines, remove }: ListProps) {
 
 interface CardProps {
   readonly machine: OwnMachine;
+  readonly open: () => void;
   readonly remove: () => void;
 }
 
-function MachineCard({ machine, remove }: CardProps) {
-  const { name, chip, enrolled_at, trust, record, slots } = machine;
+function MachineCard({ machine, open, remove }: CardProps) {
+  const { name, chip, enrolled_at, trust, record } = machine;
   const { tone, text } = machineState(machine);
   return (
     <li class="card machine">
@@ -113,14 +124,24 @@ function MachineCard({ machine, remove }: CardProps) {
           <h2>{name}</h2>
           <Status tone={tone} text={text} />
         </div>
-        <button
-          type="button"
-          class="button small danger-text"
-          aria-label={t.keys.of(t.machines.remove, name)}
-          onClick={remove}
-        >
-          {t.machines.remove}
-        </button>
+        <p class="actions">
+          <button
+            type="button"
+            class="button small"
+            aria-label={t.keys.of(t.machines.details, name)}
+            onClick={open}
+          >
+            {t.machines.details}
+          </button>
+          <button
+            type="button"
+            class="button small danger-text"
+            aria-label={t.keys.of(t.machines.remove, name)}
+            onClick={remove}
+          >
+            {t.machines.remove}
+          </button>
+        </p>
       </div>
       <dl class="facts">
         <div>
@@ -154,7 +175,6 @@ function MachineCard({ machine, remove }: CardProps) {
           </div>
         )}
       </dl>
-      {slots.length > 0 && <Slots slots={slots} />}
     </li>
   );
 }
@@ -165,22 +185,6 @@ function EarnedToday({ id }: { id: string }) {
   if (earnings === undefined) return <>{t.details.unknown}</>;
   const own = earnings.data.filter(({ source }) => source === id);
   return <Money micro={own.reduce((sum, { amount_micro_usd }) => sum + amount_micro_usd, 0)} />;
-}
-
-function Slots({ slots }: { slots: OwnMachine['slots'] }) {
-  return (
-    <details>
-      <summary>{t.machines.models(slots.length)}</summary>
-      <ul class="slots">
-        {slots.map(({ build, running, serves, because }) => (
-          <li key={build}>
-            <Status tone={serves ? 'good' : 'notice'} text={build} />
-            <span class="hint">{running > 0 ? t.machines.running(running) : because}</span>
-          </li>
-        ))}
-      </ul>
-    </details>
-  );
 }
 
 function RemoveMachine({ machine, close }: { machine: OwnMachine; close: () => void }) {

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import { pricePerMillion } from '../format/money.ts';
 import { groupedDigits, tokens } from '../format/numbers.ts';
-import { localDay } from '../format/time.ts';
+import { duration, localDay } from '../format/time.ts';
 import { Status } from '../parts/figures.tsx';
 import { Empty, Loaded } from '../parts/loaded.tsx';
 import { Table } from '../parts/table.tsx';
@@ -10,6 +10,7 @@ import {
   type ListedModel,
   type ListedPrice,
   type ModelCapacity,
+  type ModelSpeed,
   type OfferedModel,
   useModels,
 } from '../state/answers.ts';
@@ -74,6 +75,7 @@ function ModelTable({ found }: { found: readonly OfferedModel[] }) {
         { title: t.models.machines },
         { title: t.models.features },
         { title: t.models.context, isRight: true },
+        { title: t.models.firstContent, isRight: true, hint: t.models.firstContentTitle },
         { title: t.models.speed, isRight: true, hint: t.models.speedTitle },
         { title: t.models.priceIn, isRight: true, hint: t.models.perMillion },
         { title: t.models.priceCached, isRight: true, hint: t.models.perMillion },
@@ -90,7 +92,7 @@ function ModelTable({ found }: { found: readonly OfferedModel[] }) {
 }
 
 function ModelRow({
-  offered: { model, aliases, price, capacity, tokensPerSecond },
+  offered: { model, aliases, price, capacity, speed },
 }: {
   offered: OfferedModel;
 }) {
@@ -110,11 +112,7 @@ function ModelRow({
       >
         {tokens(model.context_length)}
       </td>
-      <td data-label={t.models.speed} class="right number">
-        {tokensPerSecond
-          ? t.models.tokensPerSecond(groupedDigits(Math.round(tokensPerSecond)))
-          : t.models.noSpeed}
-      </td>
+      <SpeedCells speed={speed} />
       <PriceCells price={price} />
       <td class="row-actions">
         <a
@@ -126,6 +124,48 @@ function ModelRow({
         </a>
       </td>
     </tr>
+  );
+}
+
+/** The median, with the value that 95 % of the answers were not worse than below it. */
+function SpeedCells({ speed }: { speed: ModelSpeed | undefined }) {
+  const day = speed?.last_day;
+  const perSecond = (tokens: number) =>
+    t.models.tokensPerSecond(groupedDigits(tokens < 10 ? tokens : Math.round(tokens)));
+  return (
+    <>
+      <td data-label={t.models.firstContent} class="right">
+        {day ? (
+          <Spread
+            median={duration(day.first_content_ms.p50)}
+            others={t.models.within(duration(day.first_content_ms.p95))}
+          />
+        ) : (
+          t.models.noSpeed
+        )}
+      </td>
+      <td data-label={t.models.speed} class="right">
+        {day ? (
+          <Spread
+            median={perSecond(day.tokens_per_second.p50)}
+            others={t.models.atLeast(perSecond(day.tokens_per_second.p95))}
+          />
+        ) : speed?.tokens_per_second ? (
+          perSecond(speed.tokens_per_second)
+        ) : (
+          t.models.noSpeed
+        )}
+      </td>
+    </>
+  );
+}
+
+function Spread({ median, others }: { median: string; others: string }) {
+  return (
+    <span class="two-lines number">
+      {median}
+      <span class="quiet small-text">{others}</span>
+    </span>
   );
 }
 

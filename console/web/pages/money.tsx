@@ -3,24 +3,31 @@ import { call } from '../api/call.ts';
 import type { Routes } from '../api/routes.ts';
 import { type BalanceFigure, balanceFigures } from '../format/balance-figures.ts';
 import { money, parseMoney } from '../format/money.ts';
-import { type Period, periodStart } from '../format/periods.ts';
 import { ActionFailure } from '../parts/action-failure.tsx';
 import { AmountField } from '../parts/amount-field.tsx';
-import { ExportButton } from '../parts/export-button.tsx';
 import { Field } from '../parts/field.tsx';
-import { Amounts, At, Money, Status } from '../parts/figures.tsx';
-import { Empty, Loaded } from '../parts/loaded.tsx';
-import { Pager } from '../parts/pager.tsx';
-import { PeriodChoice } from '../parts/period-choice.tsx';
-import { Table } from '../parts/table.tsx';
+import { Amounts, Status } from '../parts/figures.tsx';
+import { Loaded, Skeleton } from '../parts/loaded.tsx';
+import { RequiredActions } from '../parts/required-actions.tsx';
 import { PATHS } from '../router.ts';
 import { useAction } from '../state/action.ts';
-import { useBalance, useStatement } from '../state/answers.ts';
+import { useBalance, useKeys } from '../state/answers.ts';
+import { limitsReached, moneyActions } from '../state/required-actions.ts';
 import { invalidate } from '../state/resource.ts';
+import { awaitsFirstAnswer, knownValue } from '../state/resource-state.ts';
 import { t } from '../texts.ts';
+import { Statement } from './statement.tsx';
 
 export function MoneyPage() {
   const balance = useBalance();
+  const keys = useKeys();
+  if (awaitsFirstAnswer(balance.state) || awaitsFirstAnswer(keys.state))
+    return (
+      <>
+        <h1>{t.money.title}</h1>
+        <Skeleton lines={12} />
+      </>
+    );
   return (
     <>
       <h1>{t.money.title}</h1>
@@ -29,6 +36,7 @@ export function MoneyPage() {
           {t.money.paid}
         </p>
       )}
+      <Warnings />
       <section class="card" aria-label={t.overview.balance}>
         <Loaded of={balance} lines={3}>
           {(value) => <BalanceParts balance={value} />}
@@ -40,6 +48,17 @@ export function MoneyPage() {
       </section>
       <Statement />
     </>
+  );
+}
+
+/** What about money needs the person: a debt, a low balance, and keys near or at their limit. */
+function Warnings() {
+  const balance = knownValue(useBalance().state);
+  const keys = knownValue(useKeys().state);
+  return (
+    <RequiredActions
+      actions={[...(balance ? moneyActions(balance) : []), ...(keys ? limitsReached(keys) : [])]}
+    />
   );
 }
 
@@ -92,7 +111,7 @@ function AddCredit() {
             aria-pressed={each === amount}
             onClick={() => setTyped(String(each / 1_000_000))}
           >
-            {money(each).replace('.00', '')}
+            {money(each).replace(/[.,]00/, '')}
           </button>
         ))}
       </div>
@@ -150,76 +169,5 @@ function RedeemInvite() {
         {t.money.redeem}
       </button>
     </form>
-  );
-}
-
-function Statement() {
-  const [period, setPeriod] = useState<Period>('week');
-  const [before, setBefore] = useState<readonly string[]>([]);
-  const from = periodStart(period, Date.now());
-  const statement = useStatement(from, before.at(-1));
-  const choose = (next: Period) => {
-    setPeriod(next);
-    setBefore([]);
-  };
-  return (
-    <section>
-      <div class="page-head">
-        <h2>{t.money.statement}</h2>
-        <div class="filters">
-          <PeriodChoice period={period} choose={choose} />
-          <ExportButton
-            path="/v1/statement"
-            query={{ from: new Date(from).toISOString() }}
-            file="statement.csv"
-          />
-        </div>
-      </div>
-      <Loaded of={statement} lines={8}>
-        {({ data, next }) =>
-          data.length === 0 ? (
-            <Empty title={t.money.emptyTitle} text={t.money.empty} />
-          ) : (
-            <>
-              <StatementTable rows={data} />
-              <Pager next={next} before={before} go={setBefore} />
-            </>
-          )
-        }
-      </Loaded>
-    </section>
-  );
-}
-
-type StatementRow = Routes['GET /v1/statement']['answer']['data'][number];
-
-function StatementTable({ rows }: { rows: readonly StatementRow[] }) {
-  return (
-    <Table
-      caption={t.money.statement}
-      columns={[
-        { title: t.requests.time },
-        { title: t.money.kind },
-        { title: t.requests.model },
-        { title: t.money.reference },
-        { title: t.money.amount, isRight: true },
-      ]}
-    >
-      {rows.map((row) => (
-        <tr key={`${row.at} ${row.reference} ${row.kind}`}>
-          <td data-label={t.requests.time}>
-            <At time={row.at} />
-          </td>
-          <td data-label={t.money.kind}>{t.money.kinds[row.kind] ?? row.kind}</td>
-          <td data-label={t.requests.model}>{row.model ?? ''}</td>
-          <td data-label={t.money.reference} class="reference">
-            <code>{row.reference}</code>
-          </td>
-          <td data-label={t.money.amount} class="right">
-            <Money micro={row.amount_micro_usd} />
-          </td>
-        </tr>
-      ))}
-    </Table>
   );
 }

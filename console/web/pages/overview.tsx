@@ -1,8 +1,9 @@
 import type { Routes } from '../api/routes.ts';
 import { money } from '../format/money.ts';
-import { Amounts, Money, Status } from '../parts/figures.tsx';
-import { Empty, Loaded } from '../parts/loaded.tsx';
+import { Amounts, Money } from '../parts/figures.tsx';
+import { Empty, Loaded, Skeleton } from '../parts/loaded.tsx';
 import { RequestTable } from '../parts/request-table.tsx';
+import { RequiredActions } from '../parts/required-actions.tsx';
 import { PATHS } from '../router.ts';
 import {
   useAccount,
@@ -11,9 +12,8 @@ import {
   useMachines,
   useRecentRequests,
 } from '../state/answers.ts';
-import { useNow } from '../state/now.ts';
-import { type RequiredAction, requiredActions } from '../state/required-actions.ts';
-import { knownValue } from '../state/resource-state.ts';
+import { awaitsFirstAnswer, knownValue } from '../state/resource-state.ts';
+import { useRequiredActions } from '../state/use-required-actions.ts';
 import { t } from '../texts.ts';
 
 const RECENT = 10;
@@ -22,21 +22,20 @@ export function OverviewPage() {
   const balance = useBalance();
   const account = useAccount();
   const keys = useKeys();
-  const machines = useMachines();
   const requests = useRecentRequests(RECENT);
-  const now = useNow();
-  const actions = requiredActions(
-    {
-      balance: knownValue(balance.state),
-      keys: knownValue(keys.state),
-      machines: knownValue(machines.state),
-    },
-    now,
-  );
+  const machines = useMachines();
+  const actions = useRequiredActions();
+  if ([balance, keys, machines].some(({ state }) => awaitsFirstAnswer(state)))
+    return (
+      <>
+        <h1>{t.overview.title}</h1>
+        <Skeleton lines={12} />
+      </>
+    );
   return (
     <>
       <h1>{t.overview.title}</h1>
-      {actions.length > 0 && <RequiredActions actions={actions} />}
+      <RequiredActions actions={actions} />
       <section class="cards" aria-label={t.overview.balance}>
         <div class="card card-main">
           <h2>{t.overview.balance}</h2>
@@ -72,22 +71,6 @@ export function OverviewPage() {
         </Loaded>
       </section>
     </>
-  );
-}
-
-function RequiredActions({ actions }: { actions: readonly RequiredAction[] }) {
-  return (
-    <section class="required" aria-labelledby="required">
-      <h2 id="required">{t.overview.actionsTitle}</h2>
-      <ul>
-        {actions.map(({ tone, text, link }) => (
-          <li key={text}>
-            <Status tone={tone} text={text} />
-            {link && <a href={link.path}>{link.label}</a>}
-          </li>
-        ))}
-      </ul>
-    </section>
   );
 }
 

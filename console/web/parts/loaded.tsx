@@ -35,7 +35,8 @@ export function Loaded<T>({ of: { state, reload }, lines = 3, children }: Loaded
   }
 }
 
-function Skeleton({ lines }: { lines: number }) {
+/** Grey lines in the place of content that is being loaded. */
+export function Skeleton({ lines }: { lines: number }) {
   return (
     <div class="skeleton" role="status">
       <span class="visually-hidden">{t.states.loading}</span>
@@ -75,7 +76,7 @@ interface EmptyProps {
 export function Empty({ title, text, children }: EmptyProps) {
   return (
     <div class="empty">
-      <h3>{title}</h3>
+      <h2>{title}</h2>
       <p>{text}</p>
       {children}
     </div>

@@ -9,6 +9,7 @@ export type ApiKey = Routes['GET /v1/keys']['answer']['data'][number];
 export type ListedModel = Routes['GET /v1/models/catalog']['answer']['data'][number];
 export type ListedPrice = Routes['GET /v1/pricing']['answer']['data'][number];
 export type ModelCapacity = Routes['GET /v1/models/capacity']['answer']['data'][number];
+export type ModelSpeed = Routes['GET /v1/stats']['answer']['models'][number];
 export type UsageRow = Routes['GET /v1/usage']['answer']['data'][number];
 export type OwnMachine = Routes['GET /v1/me/providers']['answer']['data'][number];
 
@@ -81,8 +82,8 @@ export interface OfferedModel {
   readonly aliases: readonly string[];
   readonly price: ListedPrice | undefined;
   readonly capacity: ModelCapacity | undefined;
-  /** Average speed of one answer, in tokens a second; undefined if none was given lately. */
-  readonly tokensPerSecond: number | undefined;
+  /** How fast its answers were; undefined if the statistics have no model of this name. */
+  readonly speed: ModelSpeed | undefined;
 }
 
 /** The models with their prices and the machines that could serve them now. */
@@ -101,15 +102,15 @@ async function offeredModels(): Promise<OfferedModel[]> {
     aliases: models.data.filter((other) => other.alias_of === model.id).map(({ id }) => id),
     price: prices.data.find((price) => price.model === model.id),
     capacity: capacities.data.find((capacity) => capacity.id === model.id),
-    tokensPerSecond: speedOf.get(model.id),
+    speed: speedOf.get(model.id),
   }));
 }
 
 /** Speeds by model. The models are shown without them while the statistics are away. */
-async function speeds(): Promise<ReadonlyMap<string, number>> {
+async function speeds(): Promise<ReadonlyMap<string, ModelSpeed>> {
   try {
     const { models } = await call('GET /v1/stats');
-    return new Map(models.map((each) => [each.model, each.tokens_per_second]));
+    return new Map(models.map((each) => [each.model, each]));
   } catch (error) {
     if (!(error instanceof ApiFailure)) throw error;
     console.warn('the speeds of models cannot be read', error);

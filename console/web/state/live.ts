@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
-import { send } from '../api/call.ts';
+import { noteRefusal, send } from '../api/call.ts';
 import { eventsOf } from '../api/event-stream.ts';
 import { ApiFailure } from '../api/failure.ts';
 import { invalidate } from './resource.ts';
@@ -58,6 +58,8 @@ async function listen(signal: AbortSignal, show: (state: LiveState) => void): Pr
       if (signal.aborted) return;
       // A network without this route is read again every minute, like everything else.
       if (error instanceof ApiFailure && error.status === 404) return;
+      // The stream ends with its session, so this is how a page notices that it was signed out.
+      if (error instanceof ApiFailure && error.status === 401) return noteRefusal(error);
       console.warn('the stream of events ended', error);
     }
     if (signal.aborted) return;

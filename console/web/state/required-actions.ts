@@ -36,7 +36,8 @@ export function requiredActions({ balance, keys, machines }: Known, now: number)
 
 const rank = ({ tone }: RequiredAction): number => (tone === 'bad' ? 0 : 1);
 
-function moneyActions(balance: NonNullable<Known['balance']>): RequiredAction[] {
+/** A debt, or a balance that is empty or low. */
+export function moneyActions(balance: NonNullable<Known['balance']>): RequiredAction[] {
   const { owed_micro_usd: owed, available_micro_usd: available } = balance;
   if (owed > 0) return [{ tone: 'bad', text: t.actions.owed(money(owed)) }];
   if (available <= 0) return [{ tone: 'bad', text: t.actions.noMoney }];
@@ -59,10 +60,13 @@ function keyActions(keys: readonly ApiKey[], now: number): RequiredAction[] {
         link: { label: t.actions.createKey, path: PATHS.keys },
       },
     ];
-  return keys
-    .filter(({ disabled }) => !disabled)
-    .flatMap((key) => [...expiryActions(key, now), ...limitActions(key)]);
+  const used = keys.filter(({ disabled }) => !disabled);
+  return [...used.flatMap((key) => expiryActions(key, now)), ...limitsReached(keys)];
 }
+
+/** Keys that have used 80 % or all of a spending limit. */
+export const limitsReached = (keys: readonly ApiKey[]): RequiredAction[] =>
+  keys.filter(({ disabled }) => !disabled).flatMap(limitActions);
 
 const toKeys = { label: t.actions.showKeys, path: PATHS.keys } as const;
 

@@ -34,6 +34,10 @@ export function withFailure<T>(before: ResourceState<T>, failure: ApiFailure): R
 export const withRetry = <T>(before: ResourceState<T>): ResourceState<T> =>
   before.phase === 'failed' ? LOADING : before;
 
+/** Whether the first answer is still awaited. What depends on it would move the page later. */
+export const awaitsFirstAnswer = ({ phase }: ResourceState<unknown>): boolean =>
+  phase === 'loading';
+
 /** The value, fresh or stale; undefined while there is none. */
 export const knownValue = <T>(state: ResourceState<T>): T | undefined =>
   state.phase === 'ready' || state.phase === 'stale' ? state.value : undefined;

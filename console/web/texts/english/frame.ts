@@ -8,6 +8,7 @@ export const frameTexts = {
     close: 'Close the menu',
     use: 'Use models',
     overview: 'Overview',
+    needed: (count: number) => (count === 1 ? '1 thing needs you' : `${count} things need you`),
     chat: 'Chat',
     models: 'Models',
     keys: 'API keys',
@@ -32,6 +33,7 @@ export const frameTexts = {
     sessions: 'Sessions',
     theme: 'Theme',
     themes: { system: 'System', light: 'Light', dark: 'Dark' },
+    language: 'Language',
   },
   sessions: {
     title: 'Your sessions',

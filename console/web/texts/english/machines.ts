@@ -32,6 +32,39 @@ export const machinesTexts = {
     record: 'Record',
     answers: (done: string, failed: string) => `${done} answers, ${failed} failed by its fault`,
     models: (count: number) => (count === 1 ? '1 model' : `${count} models`),
+    details: 'Details',
+    day: 'Last 24 hours',
+    until: 'now',
+    minutes: (count: number) => `${count} min`,
+    hours: (count: number) => `${count} h`,
+    served: (time: string) => `Answered requests: ${time}`,
+    waited: (time: string) => `Ready, without a request: ${time}`,
+    blocked: (time: string) => `Could not serve: ${time}`,
+    blockedAt: (hours: string, because: string) => `From ${hours}: ${because}`,
+    unknownHours:
+      'White is unknown: the machine was not connected, or the router of the network had not started.',
+    raiseLevel: {
+      none: 'Requests that demand a proved identity go to other machines.',
+      self_signed:
+        'Its key is in software. On a Mac whose key is in its Secure Enclave, a certificate of Apple raises the level, and requests that demand it come too.',
+      hardware: 'This is the highest level.',
+    } as Readonly<Record<string, string>>,
+    raiseStanding: {
+      pending: 'The network checks it within some minutes. It has to stay connected.',
+      verified: 'It gets requests.',
+      lapsed: 'Its next proof restores the standing. It has to be awake and connected.',
+      untrusted: 'The reason is in its log.',
+    },
+    control: 'Control it',
+    controlText:
+      'The network cannot stop or change your machine: run these commands on the machine itself.',
+    commands: [
+      ['dinf provider status', 'what it does, and why it gets no requests'],
+      ['dinf provider pause', 'take no new requests'],
+      ['dinf provider resume', 'take requests again'],
+      ['dinf provider switch MODEL', 'load another model now'],
+      ['dinf provider update', 'install the version that the network offers'],
+    ],
     remove: 'Remove',
     removeTitle: (name: string) => `Remove “${name}”?`,
     removeText:
