@@ -101,8 +101,8 @@ export const testSettings = {
     integerSetting({
       minimum: 1,
       maximum: MANY,
-      shownDefault: '`100` and `150`',
-      description: 'number of histories that each of the property tests of settlement tries',
+      shownDefault: '`20` to `150`',
+      description: 'number of histories that each of the property tests of settlement and of the page Money tries',
     }),
   ),
   DINF_CHAOS: optional(

@@ -42,7 +42,7 @@ export const machinesTexts = {
     blocked: (time: string) => `Could not serve: ${time}`,
     blockedAt: (hours: string, because: string) => `From ${hours}: ${because}`,
     unknownHours:
-      'White is unknown: the machine was not connected, or the router of the network had not started.',
+      'Gaps are unknown: the machine was not connected, or the router of the network had not started.',
     raiseLevel: {
       none: 'Requests that demand a proved identity go to other machines.',
       self_signed:

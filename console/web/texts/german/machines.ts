@@ -46,7 +46,7 @@ export const germanMachinesTexts: Translation<typeof english> = {
     blocked: (time) => `Konnte nicht antworten: ${time}`,
     blockedAt: (hours, because) => `Ab ${hours}: ${because}`,
     unknownHours:
-      'Weiß ist unbekannt: Die Maschine war nicht verbunden, oder der Router des Netzwerks war noch nicht gestartet.',
+      'Lücken sind unbekannt: Die Maschine war nicht verbunden, oder der Router des Netzwerks war noch nicht gestartet.',
     raiseLevel: {
       none: 'Anfragen, die eine nachgewiesene Identität verlangen, gehen an andere Maschinen.',
       self_signed:
