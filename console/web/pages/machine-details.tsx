@@ -41,7 +41,13 @@ function Day({ id }: { id: string }) {
     <section>
       <h3>{t.machines.day}</h3>
       <Loaded of={day} lines={3}>
-        {({ hours }) => <Strip cells={dayCells(hours, now)} />}
+        {({ hours }) =>
+          hours.length === 0 ? (
+            <p class="hint">{t.machines.dayUnknown}</p>
+          ) : (
+            <Strip cells={dayCells(hours, now)} />
+          )
+        }
       </Loaded>
     </section>
   );

@@ -34,6 +34,8 @@ export const machinesTexts = {
     models: (count: number) => (count === 1 ? '1 model' : `${count} models`),
     details: 'Details',
     day: 'Last 24 hours',
+    dayUnknown:
+      'Nothing is known of it yet. A minute after the machine has connected, its hours appear here.',
     until: 'now',
     minutes: (count: number) => `${count} min`,
     hours: (count: number) => `${count} h`,

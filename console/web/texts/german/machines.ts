@@ -38,6 +38,8 @@ export const germanMachinesTexts: Translation<typeof english> = {
     models: (count) => (count === 1 ? '1 Modell' : `${count} Modelle`),
     details: 'Einzelheiten',
     day: 'Letzte 24 Stunden',
+    dayUnknown:
+      'Noch ist nichts bekannt. Eine Minute nachdem die Maschine sich verbunden hat, erscheinen hier ihre Stunden.',
     until: 'jetzt',
     minutes: (count) => `${count} min`,
     hours: (count) => `${count} h`,
