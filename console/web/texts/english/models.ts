@@ -22,10 +22,10 @@ export const modelsTexts = {
     firstContent: 'First content',
     firstContentTitle:
       'Time from the request to the first content, of the answers of 24 hours: the median, and the time within which 95 % of them began',
-    within: (time: string) => `95 % within ${time}`,
+    within: (time: string) => `p95 ${time}`,
     speedTitle:
       'Tokens a second of one answer, of the answers of 24 hours: the median, and the speed that 95 % of them reached; for a quiet model the average of 30 days',
-    atLeast: (speed: string) => `95 % at least ${speed}`,
+    atLeast: (speed: string) => `p95 ${speed}`,
     tokensPerSecond: (count: string) => `${count} tok/s`,
     noSpeed: '–',
     serve: 'ready',

@@ -25,10 +25,10 @@ export const germanModelsTexts: Translation<typeof english> = {
     firstContent: 'Erster Inhalt',
     firstContentTitle:
       'Zeit von der Anfrage bis zum ersten Inhalt, bei den Antworten von 24 Stunden: der Median, und die Zeit, in der 95 % von ihnen begannen',
-    within: (time) => `95 % in ${time}`,
+    within: (time) => `p95 ${time}`,
     speedTitle:
       'Token pro Sekunde einer Antwort, bei den Antworten von 24 Stunden: der Median, und das Tempo, das 95 % von ihnen erreichten; bei einem wenig genutzten Modell der Durchschnitt von 30 Tagen',
-    atLeast: (speed) => `95 % ab ${speed}`,
+    atLeast: (speed) => `p95 ${speed}`,
     tokensPerSecond: (count) => `${count} Tok/s`,
     noSpeed: '–',
     serve: 'bereit',
