@@ -102,7 +102,8 @@ export const testSettings = {
       minimum: 1,
       maximum: MANY,
       shownDefault: '`20` to `150`',
-      description: 'number of histories that each of the property tests of settlement and of the page Money tries',
+      description:
+        'number of histories that each of the property tests of settlement and of the page Money tries',
     }),
   ),
   DINF_CHAOS: optional(
