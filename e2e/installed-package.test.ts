@@ -32,7 +32,7 @@ test('the install line leaves nothing but the program, and prints the next comma
   );
   expect(installer.printed).toMatch(
     new RegExp(
-      `\n  ${prefix}/bin/dinf provider start --link --model dinf-tiny-4bit --coordinator http://127\\.0\\.0\\.1:\\d+\n`,
+      `\n  ${prefix}/bin/dinf provider start --link --coordinator http://127\\.0\\.0\\.1:\\d+\n`,
     ),
   );
   expect(readdirSync(installer.home)).toEqual([]);

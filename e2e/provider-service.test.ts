@@ -55,7 +55,7 @@ afterEach(async () => {
 });
 
 test('a machine serves in the background, is paused and resumed, survives the end of its worker, and stops', {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async () => {
   const options = ['--coordinator', network.url, '--engine', 'simulated'];
   const token = await network.network.enrolToken();
@@ -109,7 +109,7 @@ test('a machine serves in the background, is paused and resumed, survives the en
 });
 
 test('an engine that is killed is named in the events, and the machine serves again, until its schedule closes it', {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async () => {
   const token = await network.network.enrolToken();
   const options = ['--coordinator', network.url, '--engine', 'reference', '--token', token];
@@ -139,7 +139,7 @@ test('an engine that is killed is named in the events, and the machine serves ag
 });
 
 test('a machine that is not enrolled says what its owner must do, and does not try again', {
-  timeout: 60_000,
+  timeout: 200_000,
 }, async () => {
   const options = ['--coordinator', network.url, '--engine', 'simulated'];
   await expect(provider('start', ...options)).rejects.toMatchObject({

@@ -69,6 +69,11 @@ export const testSettings = {
         'time for which a machine sleeps in `e2e/incidents`, and for which its network is away (ten minutes at most); `npm run incidents` uses 3600, and takes more than an hour',
     }),
   ),
+  DINF_FIRST_ANSWER: flag({
+    default: false,
+    description:
+      '`1` lets `e2e/first-paid-answer.test.ts` begin on a fresh computer: it compiles the native part and downloads SmolLM2, as `npm run first-answer` does',
+  }),
   DINF_SCHEMATHESIS_EXAMPLES: optional(
     integerSetting({
       minimum: 1,

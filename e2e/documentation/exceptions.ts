@@ -27,6 +27,9 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   'CONTRIBUTING.md: npm run generated-clients': 'generates and compiles clients for minutes',
   'CONTRIBUTING.md: npm run open-responses': 'clones a repository',
   'CONTRIBUTING.md: npm run large-clients': 'installs gigabytes of clients',
+  'CONTRIBUTING.md: npm run incidents': 'waits for more than an hour; the tests wait for 40 s',
+  'CONTRIBUTING.md: npm run first-answer':
+    'installs and compiles the program for minutes (e2e/first-paid-answer.test.ts)',
   'CONTRIBUTING.md: npm run schemathesis': 'sends generated requests for several minutes',
   'CONTRIBUTING.md: npm run fuzz': 'runs for ten minutes; the tests run it for seconds',
   'CONTRIBUTING.md: DINF_WRITE_API=1 npm test -- api-document commands-page dashboards decisions-index metrics-page troubleshooting-page':

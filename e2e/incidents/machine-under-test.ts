@@ -8,8 +8,11 @@ import { DINF } from '../dinf-program.ts';
 import type { TestNetwork } from '../test-network.ts';
 
 const run = promisify(execFile);
-/** Time in which a machine must heal while other programs use all cores, in milliseconds. */
-const PATIENT = { timeout: 120_000, interval: 100 };
+/**
+ * Time in which a machine must heal while other programs use all cores, in milliseconds. They may
+ * also need so much memory for a while that the machine closes.
+ */
+const PATIENT = { timeout: 240_000, interval: 100 };
 
 export interface MachineOptions {
   readonly home: string;

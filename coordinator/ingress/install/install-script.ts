@@ -67,9 +67,11 @@ use_version() {
 show_next() {
   program=$prefix/bin/dinf
   [ "$(command -v dinf || true)" != "$program" ] || program=dinf
-  printf '\\n%s is installed. This serves a small test model, and shows a code that makes\\n' "\${name%.tgz}"
-  printf 'the machine yours:\\n\\n  %s provider start --link --model dinf-tiny-4bit --coordinator %s\\n\\n' "$program" "$url"
-  printf 'Models to earn with:\\n\\n  %s provider models search qwen3\\n' "$program"
+  printf '\\n%s is installed. This shows the models that the network asks for, downloads and\\n' "\${name%.tgz}"
+  printf 'serves the one that you choose, and shows a code that makes the machine yours:\\n\\n'
+  printf '  %s provider start --link --coordinator %s\\n\\n' "$program" "$url"
+  printf 'With --model dinf-tiny-4bit it serves a small test model. More models:\\n\\n'
+  printf '  %s provider models search qwen3\\n' "$program"
   [ "$program" = dinf ] ||
     printf '\\nWith %s in PATH, "dinf" alone is enough.\\n' "$prefix/bin"
 }
