@@ -94,10 +94,10 @@ async function happens({ begin, told, end }: Incident): Promise<void> {
   await machine.heals();
   const healedMs = performance.now() - endedAt;
   await machine.isBusy();
-  const { whole, cut, lost } = await flow.end();
+  const { whole, cut, refused, lost } = await flow.end();
   const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;
   console.log(
-    `told after ${seconds(toldMs)}, healed ${seconds(healedMs)} later; ${whole} answers, ${cut} cut, ${lost.length} lost`,
+    `told after ${seconds(toldMs)}, healed ${seconds(healedMs)} later; ${whole} answers, ${cut} cut, ${refused} refused, ${lost.length} lost`,
   );
   expect(lost, warnings()).toEqual([]);
   expect(whole).toBeGreaterThan(0);
@@ -220,9 +220,9 @@ test('the computer sleeps', { timeout: PATIENT_MS + ABSENCE_MS }, async () => {
     .toBeGreaterThan(before + MOST_BEFORE);
   const healedMs = performance.now() - wokeAt;
   await machine.heals();
-  const { whole, cut, lost } = await flow.end();
+  const { whole, cut, refused, lost } = await flow.end();
   console.log(
-    `slept ${ABSENCE_MS / 1_000} s, and completed its next answer ${(healedMs / 1_000).toFixed(1)} s after waking; ${whole} answers, ${cut} cut, ${lost.length} lost`,
+    `slept ${ABSENCE_MS / 1_000} s, and completed its next answer ${(healedMs / 1_000).toFixed(1)} s after waking; ${whole} answers, ${cut} cut, ${refused} refused, ${lost.length} lost`,
   );
   expect(lost, warnings()).toEqual([]);
 });

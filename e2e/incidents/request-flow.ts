@@ -12,6 +12,11 @@ export interface FlowReport {
   readonly whole: number;
   /** Requests whose answer had begun, and ended with one error event. */
   readonly cut: number;
+  /**
+   * Requests for which no machine had room, for example because other programs took the memory of
+   * this computer: they were refused before a job began.
+   */
+  readonly refused: number;
   /** Everything else: no request may end so. */
   readonly lost: readonly unknown[];
 }
@@ -27,6 +32,7 @@ export class RequestFlow implements AsyncDisposable {
   readonly #lost: unknown[] = [];
   #whole = 0;
   #cut = 0;
+  #refused = 0;
   #isOver = false;
 
   constructor(network: TestNetwork, provider: string) {
@@ -53,6 +59,7 @@ export class RequestFlow implements AsyncDisposable {
     const { status, text, done, errors } = answer;
     if (status === 200 && done === 1 && errors.length === 0 && text === COUNTED) this.#whole += 1;
     else if (status === 200 && text.length > 0 && done === 0 && errors.length === 1) this.#cut += 1;
+    else if (status === 429 && JSON.stringify(errors).includes('"saturated"')) this.#refused += 1;
     else this.#lost.push(answer);
   }
 
@@ -60,7 +67,7 @@ export class RequestFlow implements AsyncDisposable {
   async end(): Promise<FlowReport> {
     this.#isOver = true;
     await Promise.all(this.#clients);
-    return { whole: this.#whole, cut: this.#cut, lost: this.#lost };
+    return { whole: this.#whole, cut: this.#cut, refused: this.#refused, lost: this.#lost };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
