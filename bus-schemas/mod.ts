@@ -150,7 +150,13 @@ export {
   type StoredPut,
   type StoredRead,
 } from './messages/stored-objects.ts';
-export type { GenerationRecord, LostFacts, NetworkStats } from './messages/telemetry.ts';
+export type {
+  Availability,
+  GenerationRecord,
+  LostFacts,
+  NetworkStats,
+} from './messages/telemetry.ts';
+export { AVAILABILITY_DAYS, MAX_AVAILABILITY_MODELS } from './messages/telemetry.ts';
 export { TrustHead } from './messages/transparency.ts';
 export {
   Challenge,

@@ -37,6 +37,8 @@ const ROUTES = [
   'GET /v1/pricing',
   'GET /v1/stats',
   'GET /v1/device/request',
+  'GET /v1/status',
+  'GET /v1/transparency/head',
   'POST /v1/device/approve',
 ] as const;
 

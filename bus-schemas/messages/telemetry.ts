@@ -85,8 +85,36 @@ const NetworkStats = Type.Object({
 });
 export type NetworkStats = Static<typeof NetworkStats>;
 
+/** Days of the history, of which today is incomplete. */
+export const AVAILABILITY_DAYS = 30;
+/** Thirty days of so many models fit into one message. */
+export const MAX_AVAILABILITY_MODELS = 200;
+
+/** How often a request for each model could have been accepted, by day (UTC). */
+const Availability = Type.Object({
+  models: Type.Array(
+    Type.Object({
+      model: ModelName,
+      /** Days with checks; the oldest comes first. */
+      days: Type.Array(
+        Type.Object({
+          /** Beginning of the day. */
+          at: At,
+          checks: count,
+          /** Checks at which a machine was ready for the model. */
+          served: count,
+        }),
+        { maxItems: AVAILABILITY_DAYS },
+      ),
+    }),
+    { maxItems: MAX_AVAILABILITY_MODELS },
+  ),
+});
+export type Availability = Static<typeof Availability>;
+
 const define = methodsOf('telemetry');
 export const telemetry = {
+  availability: define('availability', nothing, Availability),
   generation: define('generation', generationRequest, generation),
   /** The losses of each stream whose last one is less than an hour old. */
   losses: define('losses', nothing, losses),

@@ -5,6 +5,7 @@ import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import { FactMarker } from '#coordinator/fact-markers/fact-marker.ts';
 import { counter, histogram } from '#observability';
+import { AvailabilityWatch, forgetAvailability, readAvailability } from './availability.ts';
 import { FactReader } from './fact-reader.ts';
 import { type Fact, factOf } from './facts.ts';
 import { receiveFaultReports } from './fault-reports.ts';
@@ -18,7 +19,8 @@ const MICROSECONDS = 1_000_000;
 const MAX_MODEL_LABELS = 1_000;
 
 /**
- * Keeps a row for each job that ended, and counts facts for Prometheus. No request waits for it.
+ * Keeps a row for each job that ended, counts facts for Prometheus, and checks once a minute which
+ * models can be served. No request waits for it.
  */
 export async function startTelemetry({
   bus,
@@ -97,6 +99,7 @@ export async function startTelemetry({
       store: (lost) => storeEnded(factsOf(lost)),
     }),
   );
+  stack.use(new AvailabilityWatch({ bus, database, log, now }));
   stack.use(
     await bus.serve('telemetry', [
       endpoint(services.telemetry.generation, async (request) => {
@@ -104,15 +107,17 @@ export async function startTelemetry({
         return { ...(generation && { generation }) };
       }),
       endpoint(services.telemetry.stats, () => readStats(database, now())),
+      endpoint(services.telemetry.availability, () => readAvailability(database, now())),
       endpoint(services.telemetry.losses, () => ({ streams: losses.recent(now()) })),
     ]),
   );
   const forget = setInterval(() => {
-    forgetOld(database).catch((error: unknown) =>
-      log.warn(
-        { err: error },
-        'generations older than 90 days could not be deleted; telemetry tries again in six hours',
-      ),
+    Promise.all([forgetOld(database), forgetAvailability(database, now())]).catch(
+      (error: unknown) =>
+        log.warn(
+          { err: error },
+          'generations older than 90 days could not be deleted; telemetry tries again in six hours',
+        ),
     );
   }, FORGET_EVERY_MS);
   stack.defer(() => clearInterval(forget));

@@ -216,8 +216,8 @@ describe('credentials at every route', () => {
   });
 });
 
-/** The only route whose answers caches may hold. */
-const STATISTICS = '/v1/stats';
+/** The only routes whose answers caches may hold. */
+const FOR_EVERYONE = ['/v1/stats', '/v1/status'];
 
 test('every response forbids caching and type sniffing, whether Fastify or the code of a surface writes it', async () => {
   const chat = (stream: boolean) => ({
@@ -229,7 +229,7 @@ test('every response forbids caching and type sniffing, whether Fastify or the c
   const admin = network.network.coordinator.adminUrl;
   const told = [
     ...(await Promise.all(
-      routes.filter(({ path }) => path !== STATISTICS).map((route) => call(route, undefined)),
+      routes.filter(({ path }) => !FOR_EVERYONE.includes(path)).map((route) => call(route, undefined)),
     )),
     ...(await Promise.all(
       [false, true].map((stream) =>
@@ -261,8 +261,10 @@ test('every response forbids caching and type sniffing, whether Fastify or the c
     ]);
   }
   // Its figures identify no person, so caches may hold them.
-  const { headers } = await network.ask('GET', STATISTICS);
-  expect(headers.get('cache-control')).toMatch(/^public, max-age=\d+$/);
+  for (const path of FOR_EVERYONE) {
+    const { headers } = await network.ask('GET', path);
+    expect(headers.get('cache-control'), path).toMatch(/^public, max-age=\d+$/);
+  }
 });
 
 describe('two tenants at every route', () => {

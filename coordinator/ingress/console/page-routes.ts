@@ -15,6 +15,9 @@ const PAGES = [
   'set-up',
   'earnings',
   'sign-in',
+  'status',
+  'log',
+  'get-started',
 ] as const;
 /** Files that browsers and robots request by a fixed name. */
 const FIXED_NAMES = ['favicon.ico', 'favicon.svg', 'robots.txt'] as const;

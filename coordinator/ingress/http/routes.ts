@@ -38,6 +38,7 @@ import { addReceiptRoutes } from './receipt-routes.ts';
 import { addResponseRoutes } from './response-routes.ts';
 import { addSealedRoutes, type SealedRoutesDeps } from './sealed-routes.ts';
 import { addStatsRoute } from './stats-route.ts';
+import { addStatusRoute } from './status-route.ts';
 import { addStripeRoute } from './stripe-route.ts';
 import { type CountDeps, countTokens } from './token-counts.ts';
 import { addTrustRoutes } from './trust-routes.ts';
@@ -106,6 +107,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addEventRoute(server, deps);
   addPageRoutes(server, deps.consoleFolder);
   addStatsRoute(api, deps);
+  addStatusRoute(api, { ...deps, usable });
   addStripeRoute(server, deps.bus);
   addInstallRoutes(server, deps);
   server.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) =>
