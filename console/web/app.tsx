@@ -1,3 +1,4 @@
+import type { RefObject } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { ChatPage } from './pages/chat.tsx';
 import { EarningsPage } from './pages/earnings.tsx';
@@ -13,7 +14,11 @@ import { RequestsPage } from './pages/requests.tsx';
 import { SetUpPage } from './pages/set-up.tsx';
 import { SignInPage } from './pages/sign-in.tsx';
 import { Failed } from './parts/loaded.tsx';
-import { type PageName, replacePath, usePageName } from './router.ts';
+import { GetStartedPage } from './public-pages/get-started.tsx';
+import { LogPage } from './public-pages/log.tsx';
+import { PublicFrame } from './public-pages/public-frame.tsx';
+import { StatusPage } from './public-pages/status.tsx';
+import { isPublic, type PageName, type PublicPlace, replacePath, usePageName } from './router.ts';
 import { Shell } from './shell.tsx';
 import { checkSession, type SignedInPerson, useSession } from './state/session.ts';
 import { t } from './texts.ts';
@@ -22,7 +27,13 @@ import { t } from './texts.ts';
 export function App() {
   const state = useSession();
   const place = usePageName();
-  if (place === 'signIn' || state.phase === 'signed-out') return <SignInPage state={state} />;
+  if (state.phase === 'signed-out' && isPublic(place)) return <PublicPage place={place} />;
+  if (place === 'signIn' || state.phase === 'signed-out')
+    return (
+      <PublicFrame place={undefined}>
+        <SignInPage state={state} />
+      </PublicFrame>
+    );
   switch (state.phase) {
     case 'checking':
       return <p class="visually-hidden">{t.states.loading}</p>;
@@ -38,18 +49,31 @@ export function App() {
   }
 }
 
+/** A page that everybody may read, for people who are not signed in. */
+function PublicPage({ place }: { place: PublicPlace }) {
+  const main = useNewPage(titleOf(place));
+  return (
+    <PublicFrame place={place}>
+      <main id="content" ref={main} tabIndex={-1} class={`page page-${place}`}>
+        {place === 'models' ? <ModelsPage canChat={false} /> : <OpenPage place={place} />}
+      </main>
+    </PublicFrame>
+  );
+}
+
+function OpenPage({ place }: { place: Exclude<PublicPlace, 'models'> }) {
+  switch (place) {
+    case 'status':
+      return <StatusPage />;
+    case 'log':
+      return <LogPage />;
+    case 'getStarted':
+      return <GetStartedPage />;
+  }
+}
+
 function SignedIn({ place, session }: { place: PageName | undefined; session: SignedInPerson }) {
-  const main = useRef<HTMLElement>(null);
-  const isFirst = useRef(true);
-  const title = titleOf(place);
-  useEffect(() => {
-    document.title = `${title} · ${t.product}`;
-    scrollTo(0, 0);
-    // The focus goes to the new page, so that screen readers read it. The first page keeps the
-    // focus of the browser.
-    if (!isFirst.current) main.current?.focus();
-    isFirst.current = false;
-  }, [title]);
+  const main = useNewPage(titleOf(place));
   useEffect(() => {
     if (place === 'signIn') replacePath('/');
   }, [place]);
@@ -62,6 +86,21 @@ function SignedIn({ place, session }: { place: PageName | undefined; session: Si
   );
 }
 
+/** Sets the title of each new page, and the focus on the element that the reference names. */
+function useNewPage(title: string): RefObject<HTMLElement | null> {
+  const main = useRef<HTMLElement>(null);
+  const isFirst = useRef(true);
+  useEffect(() => {
+    document.title = `${title} · ${t.product}`;
+    scrollTo(0, 0);
+    // The focus goes to the new page, so that screen readers read it. The first page keeps the
+    // focus of the browser.
+    if (!isFirst.current) main.current?.focus();
+    isFirst.current = false;
+  }, [title]);
+  return main;
+}
+
 function Page({ place, session }: { place: PageName | undefined; session: SignedInPerson }) {
   switch (place) {
     case 'overview':
@@ -70,7 +109,7 @@ function Page({ place, session }: { place: PageName | undefined; session: Signed
     case 'chat':
       return <ChatPage account={session.account} />;
     case 'models':
-      return <ModelsPage />;
+      return <ModelsPage canChat />;
     case 'keys':
       return <KeysPage />;
     case 'quickStart':
@@ -87,6 +126,10 @@ function Page({ place, session }: { place: PageName | undefined; session: Signed
       return <EarningsPage />;
     case 'link':
       return <LinkPage />;
+    case 'status':
+    case 'log':
+    case 'getStarted':
+      return <OpenPage place={place} />;
     case undefined:
       return <NotFoundPage />;
   }

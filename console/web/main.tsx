@@ -11,6 +11,7 @@ import './styles/tables.css';
 import './styles/pages.css';
 import './styles/records.css';
 import './styles/chat.css';
+import './styles/public.css';
 import './styles/print.css';
 
 document.documentElement.lang = language;

@@ -14,9 +14,19 @@ export const PATHS = {
   setUp: '/set-up',
   earnings: '/earnings',
   link: '/link',
+  status: '/status',
+  log: '/log',
+  getStarted: '/get-started',
 } as const;
 
 export type PageName = keyof typeof PATHS;
+
+/** Places that everybody may read, also without a session. */
+export const PUBLIC_PLACES = ['models', 'status', 'log', 'getStarted'] as const;
+export type PublicPlace = (typeof PUBLIC_PLACES)[number];
+
+export const isPublic = (place: PageName | undefined): place is PublicPlace =>
+  PUBLIC_PLACES.some((each) => each === place);
 
 const watchers = new Set<() => void>();
 

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { localClock } from './format/time.ts';
+import { Brand } from './parts/brand.tsx';
 import { Confirm } from './parts/dialog.tsx';
 import { Icon } from './parts/icon.tsx';
 import { reasonOf } from './parts/loaded.tsx';
@@ -15,7 +16,7 @@ import { chooseLanguage } from './texts/choose-language.ts';
 import { LANGUAGES, type Language, language } from './texts/language.ts';
 import { t } from './texts.ts';
 
-type NavPlace = Exclude<PageName, 'signIn' | 'link'>;
+type NavPlace = Exclude<PageName, 'signIn' | 'link' | 'getStarted'>;
 
 const GROUPS: readonly { readonly title: string; readonly places: readonly NavPlace[] }[] = [
   {
@@ -23,6 +24,7 @@ const GROUPS: readonly { readonly title: string; readonly places: readonly NavPl
     places: ['overview', 'chat', 'models', 'keys', 'quickStart', 'requests', 'money'],
   },
   { title: t.nav.serve, places: ['machines', 'setUp', 'earnings'] },
+  { title: t.nav.network, places: ['status', 'log'] },
 ];
 
 interface ShellProps {
@@ -77,13 +79,6 @@ export function Shell({ place, session, children }: ShellProps) {
     </div>
   );
 }
-
-const Brand = () => (
-  <a class="brand" href={PATHS.overview}>
-    <span class="brand-mark" aria-hidden="true" />
-    {t.product}
-  </a>
-);
 
 /** The number of things that need the person, beside the page that lists them. */
 function NeededBadge() {

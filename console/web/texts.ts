@@ -6,6 +6,7 @@ import { machinesTexts } from './texts/english/machines.ts';
 import { modelsTexts } from './texts/english/models.ts';
 import { moneyTexts } from './texts/english/money.ts';
 import { overviewTexts } from './texts/english/overview.ts';
+import { publicTexts } from './texts/english/public.ts';
 import { quickStartTexts } from './texts/english/quick-start.ts';
 import { requestsTexts } from './texts/english/requests.ts';
 import { signInTexts } from './texts/english/sign-in.ts';
@@ -25,6 +26,7 @@ const english = {
   ...moneyTexts,
   ...machinesTexts,
   ...earningsTexts,
+  ...publicTexts,
 } as const;
 
 /** All texts of the console in the language of the person. Texts without a translation are English. */

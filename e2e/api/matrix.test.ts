@@ -229,7 +229,9 @@ test('every response forbids caching and type sniffing, whether Fastify or the c
   const admin = network.network.coordinator.adminUrl;
   const told = [
     ...(await Promise.all(
-      routes.filter(({ path }) => !FOR_EVERYONE.includes(path)).map((route) => call(route, undefined)),
+      routes
+        .filter(({ path }) => !FOR_EVERYONE.includes(path))
+        .map((route) => call(route, undefined)),
     )),
     ...(await Promise.all(
       [false, true].map((stream) =>

@@ -54,12 +54,12 @@ describe.skipIf(noBrowser !== undefined)(`the console (${noBrowser ?? 'Chromium'
     const { issuer } = under.network.network;
     await using opened = await under.openPage();
     const { page } = opened;
-    await page.goto('/models');
+    await page.goto('/keys');
     await page.getByRole('link', { name: 'Continue with your account' }).click();
     await page.locator('input[name=name]').fill('dora');
     await page.locator('input[name=password]').fill(issuer?.secret ?? '');
     await page.keyboard.press('Enter');
-    await page.getByRole('heading', { name: 'Models', exact: true }).waitFor();
+    await page.getByRole('heading', { name: 'API keys' }).waitFor();
     opened.expectNoFaults([401]);
     await page.goto('/sign-in#error=signed_out');
     await page.getByRole('heading', { name: 'Overview' }).waitFor();

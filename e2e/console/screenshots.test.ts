@@ -7,6 +7,7 @@ import { startMachineOf } from '../linked-machine.ts';
 import { ROOT } from '../source-folders.ts';
 import type { Person } from '../test-network.ts';
 import { type ConsoleUnderTest, noBrowser, startConsole } from './chromium.ts';
+import { addHistory } from './status-history.ts';
 
 const FOLDER = join(ROOT, 'docs/console');
 const THEMES = ['light', 'dark'] as const;
@@ -50,6 +51,19 @@ const PAGES: readonly {
   { name: 'link', path: '/link?user_code=WDJB-MJHT', shows: 'Code that the machine shows' },
 ];
 
+/** Pages for people without a session. */
+const PUBLIC_PAGES = [
+  { name: 'public-models', path: '/models', shows: 'Context' },
+  { name: 'status', path: '/status', shows: 'Demand by model' },
+  { name: 'log', path: '/log', shows: 'is signed with its key', prepare: checkLog },
+  { name: 'get-started', path: '/get-started', shows: 'Run a network of your own' },
+  { name: 'sign-in', path: '/', shows: 'Use a sign-in link' },
+];
+
+async function checkLog(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'Check the log' }).click();
+}
+
 async function askInChat(page: Page): Promise<void> {
   await page.getByRole('textbox', { name: 'Message' }).fill('How do rainbows form?');
   await page.getByRole('button', { name: 'Send' }).click();
@@ -73,6 +87,7 @@ describe.skipIf(noBrowser !== undefined)(`every page (${noBrowser ?? 'Chromium'}
     ann = await under.network.person('ann');
     await under.network.credit(ann.account, 12_345_678);
     await fillAccount(ann);
+    await addHistory(under.network);
     studio = await startMachineOf(under.network, ann, { name: 'studio' });
     if (setting('DINF_WRITE_SCREENSHOTS')) await mkdir(FOLDER, { recursive: true });
   });
@@ -122,17 +137,18 @@ describe.skipIf(noBrowser !== undefined)(`every page (${noBrowser ?? 'Chromium'}
         if (setting('DINF_WRITE_SCREENSHOTS'))
           await page.screenshot({ path: join(FOLDER, `${name}-${theme}-${width}.png`) });
       };
-      for (const { name, path, shows, prepare } of PAGES) {
-        await page.goto(path);
-        await prepare?.(page);
-        await page.getByText(shows).first().waitFor({ state: 'attached' });
-        await vi.waitFor(async () => expect(await page.locator('.skeleton').count()).toBe(0));
-        await check(name);
-      }
+      const visit = async (pages: typeof PAGES) => {
+        for (const { name, path, shows, prepare } of pages) {
+          await page.goto(path);
+          await prepare?.(page);
+          await page.getByText(shows).first().waitFor({ state: 'attached' });
+          await vi.waitFor(async () => expect(await page.locator('.skeleton').count()).toBe(0));
+          await check(name);
+        }
+      };
+      await visit(PAGES);
       await page.context().clearCookies();
-      await page.goto('/');
-      await page.getByRole('heading', { name: 'Sign in', exact: true }).waitFor();
-      await check('sign-in');
+      await visit(PUBLIC_PAGES);
       expect(faults).toEqual([]);
       opened.expectNoFaults([401]);
     },

@@ -16,7 +16,8 @@ import {
 } from '../state/answers.ts';
 import { t } from '../texts.ts';
 
-export function ModelsPage() {
+/** The models; people without a session cannot chat. */
+export function ModelsPage({ canChat }: { canChat: boolean }) {
   const models = useModels();
   return (
     <>
@@ -27,7 +28,7 @@ export function ModelsPage() {
           offered.length === 0 ? (
             <Empty title={t.models.emptyTitle} text={t.models.empty} />
           ) : (
-            <FoundModels offered={offered} />
+            <FoundModels offered={offered} canChat={canChat} />
           )
         }
       </Loaded>
@@ -38,7 +39,12 @@ export function ModelsPage() {
 /** Number of models from which a field to search them is useful. */
 const MANY = 8;
 
-function FoundModels({ offered }: { offered: readonly OfferedModel[] }) {
+interface OfferedModels {
+  readonly offered: readonly OfferedModel[];
+  readonly canChat: boolean;
+}
+
+function FoundModels({ offered, canChat }: OfferedModels) {
   const [wanted, setWanted] = useState('');
   const found = offered
     .filter((each) => matches(each, wanted))
@@ -55,7 +61,11 @@ function FoundModels({ offered }: { offered: readonly OfferedModel[] }) {
           onInput={({ currentTarget }) => setWanted(currentTarget.value)}
         />
       )}
-      {found.length === 0 ? <p class="hint">{t.models.noMatch}</p> : <ModelTable found={found} />}
+      {found.length === 0 ? (
+        <p class="hint">{t.models.noMatch}</p>
+      ) : (
+        <ModelTable offered={found} canChat={canChat} />
+      )}
     </>
   );
 }
@@ -66,7 +76,7 @@ const readyOf = ({ capacity }: OfferedModel): number =>
 const matches = ({ model: { id, display_name: name }, aliases }: OfferedModel, wanted: string) =>
   `${id} ${name} ${aliases.join(' ')}`.toLowerCase().includes(wanted.trim().toLowerCase());
 
-function ModelTable({ found }: { found: readonly OfferedModel[] }) {
+function ModelTable({ offered, canChat }: OfferedModels) {
   return (
     <Table
       caption={t.models.title}
@@ -80,12 +90,12 @@ function ModelTable({ found }: { found: readonly OfferedModel[] }) {
         { title: t.models.priceIn, isRight: true, hint: t.models.perMillion },
         { title: t.models.priceCached, isRight: true, hint: t.models.perMillion },
         { title: t.models.priceOut, isRight: true, hint: t.models.perMillion },
-        { title: t.keys.actions, isHidden: true },
+        ...(canChat ? [{ title: t.keys.actions, isHidden: true }] : []),
       ]}
       note={t.models.perMillion}
     >
-      {found.map((offered) => (
-        <ModelRow key={offered.model.id} offered={offered} />
+      {offered.map((each) => (
+        <ModelRow key={each.model.id} offered={each} canChat={canChat} />
       ))}
     </Table>
   );
@@ -93,8 +103,10 @@ function ModelTable({ found }: { found: readonly OfferedModel[] }) {
 
 function ModelRow({
   offered: { model, aliases, price, capacity, speed },
+  canChat,
 }: {
   offered: OfferedModel;
+  canChat: boolean;
 }) {
   return (
     <tr>
@@ -114,15 +126,17 @@ function ModelRow({
       </td>
       <SpeedCells speed={speed} />
       <PriceCells price={price} />
-      <td class="row-actions">
-        <a
-          class="button small"
-          href={`${PATHS.chat}?model=${encodeURIComponent(model.id)}`}
-          aria-label={t.models.tryName(model.display_name)}
-        >
-          {t.models.tryIt}
-        </a>
-      </td>
+      {canChat && (
+        <td class="row-actions">
+          <a
+            class="button small"
+            href={`${PATHS.chat}?model=${encodeURIComponent(model.id)}`}
+            aria-label={t.models.tryName(model.display_name)}
+          >
+            {t.models.tryIt}
+          </a>
+        </td>
+      )}
     </tr>
   );
 }

@@ -1,13 +1,12 @@
 import { useState } from 'preact/hooks';
 import { ApproveMachine } from '../parts/approve-machine.tsx';
-import { CopyButton } from '../parts/copy-button.tsx';
+import { Command } from '../parts/command.tsx';
 import { Status } from '../parts/figures.tsx';
 import { Loaded } from '../parts/loaded.tsx';
 import { PATHS } from '../router.ts';
 import { type OwnMachine, useMachines } from '../state/answers.ts';
+import { useInstaller } from '../state/installer.ts';
 import { type SetUpSteps, stepsOf } from '../state/machine-state.ts';
-import { useResource } from '../state/resource.ts';
-import { knownValue } from '../state/resource-state.ts';
 import { t } from '../texts.ts';
 
 /** Somebody waits on this page for each step of the machine. */
@@ -51,9 +50,7 @@ const startCommand = (): string =>
   `dinf provider start --link --coordinator ${location.origin} --model mlx-community/Qwen3-4B-4bit`;
 
 function Install() {
-  // Only networks whose operator offers the installer have it.
-  const installer = useResource('installer', async () => (await fetch('/install.sh')).ok);
-  const hasInstaller = knownValue(installer.state) === true;
+  const hasInstaller = useInstaller();
   return (
     <li class="panel">
       <h2>{t.setUp.installTitle}</h2>
@@ -66,15 +63,6 @@ function Install() {
         }
       />
     </li>
-  );
-}
-
-function Command({ text }: { text: string }) {
-  return (
-    <div class="secret">
-      <code>{text}</code>
-      <CopyButton text={text} />
-    </div>
   );
 }
 

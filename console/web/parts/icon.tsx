@@ -10,6 +10,8 @@ const PATHS = {
   machines: 'M4 5h16v10H4zM9 19h6M12 15v4',
   setUp: 'M12 4v11M7 10l5 5 5-5M5 20h14',
   earnings: 'M4 19V9M10 19V5M16 19v-7M21 19H3',
+  status: 'M3 12h4l3-8 4 16 3-8h4',
+  log: 'M6 4h12v16H6zM9 8h6M9 12h6M9 16h4',
   menu: 'M4 7h16M4 12h16M4 17h16',
   close: 'M6 6l12 12M18 6L6 18',
   plus: 'M12 5v14M5 12h14',
