@@ -56,8 +56,7 @@ export function SignInPage({ state }: { state: SessionState }) {
   const [refusal] = useState(() => inFragment('error'));
   const problem = action.failure ? reasonOf(action.failure) : refusal && t.signIn.refused(refusal);
   return (
-    <main class="alone">
-      <span class="brand-mark large" aria-hidden="true" />
+    <main id="content" tabIndex={-1} class="alone">
       <h1>{t.signIn.title}</h1>
       <p role="status">{action.isBusy ? t.signIn.working : noteOf(state)}</p>
       {problem && (
