@@ -141,7 +141,7 @@ export {
 export type { KeyCaps, KeySpending } from './messages/settlement/key-caps.ts';
 export type { OwnPrice, PricedProvider } from './messages/settlement/prices.ts';
 export type { AccountStatement, AccountUsage } from './messages/settlement/statements.ts';
-export type { Payout, PayoutState } from './messages/settlement/stripe.ts';
+export type { OpenPayouts, Payout, PayoutState } from './messages/settlement/stripe.ts';
 export {
   isStoredId,
   MAX_LISTED_BYTES,
@@ -161,7 +161,9 @@ export { TrustHead } from './messages/transparency.ts';
 export {
   Challenge,
   type Enrolled,
+  type Hub,
   Judgement,
+  MAX_HUBS,
   MAX_OWN_MACHINES,
   type Renewed,
   TrustMessage,

@@ -5,6 +5,7 @@ import { setting } from '#bus-schemas/settings/settings.ts';
 import { type OpenApiDocument, routeTypes } from './api-types.ts';
 
 const FILE = join(import.meta.dirname, 'web/api/routes.ts');
+const OPERATOR_FILE = join(import.meta.dirname, 'web/operator/routes.ts');
 /** The routes that the pages call. */
 const ROUTES = [
   'GET /v1/me',
@@ -42,14 +43,56 @@ const ROUTES = [
   'POST /v1/device/approve',
 ] as const;
 
-const openApi = JSON.parse(
-  readFileSync(resolve(import.meta.dirname, '../docs/openapi.json'), 'utf8'),
-) as OpenApiDocument;
+/** The routes that the operators' pages call. */
+const OPERATOR_ROUTES = [
+  'GET /admin/fleet',
+  'POST /admin/providers/{id}/drain',
+  'POST /admin/providers/{id}/resume',
+  'DELETE /admin/providers/{id}',
+  'GET /admin/capacity',
+  'GET /admin/faults',
+  'GET /admin/routing/decisions',
+  'GET /admin/routing/explain',
+  'GET /admin/routing/switches',
+  'PUT /admin/routing/switches/{name}',
+  'GET /admin/books',
+  'GET /admin/parked',
+  'POST /admin/parked/replay',
+  'GET /admin/payouts',
+  'GET /admin/accounts',
+  'GET /admin/accounts/{id}',
+  'POST /admin/accounts/{id}/suspend',
+  'POST /admin/accounts/{id}/resume',
+  'GET /admin/accounts/{id}/keys',
+  'DELETE /admin/keys/{id}',
+  'GET /admin/catalog',
+  'PUT /admin/sheds/{name}',
+  'DELETE /admin/sheds/{name}',
+  'POST /admin/rollouts/{name}',
+  'POST /admin/reverts/{name}',
+  'GET /admin/releases',
+  'GET /admin/hubs',
+  'GET /admin/streams',
+  'GET /admin/audit',
+] as const;
 
-test('the types of the routes are those of the OpenAPI document', () => {
-  const types = routeTypes(openApi, ROUTES);
-  if (setting('DINF_WRITE_API')) writeFileSync(FILE, types);
-  expect(readFileSync(FILE, 'utf8')).toBe(types);
+const documentOf = (name: string) =>
+  JSON.parse(
+    readFileSync(resolve(import.meta.dirname, `../docs/${name}`), 'utf8'),
+  ) as OpenApiDocument;
+const openApi = documentOf('openapi.json');
+
+test.each([
+  { file: FILE, document: openApi, routes: ROUTES },
+  {
+    file: OPERATOR_FILE,
+    document: documentOf('openapi-operators.json'),
+    routes: OPERATOR_ROUTES,
+  },
+])('the types in $file are those of the OpenAPI document', ({ file, document, routes }) => {
+  const types = routeTypes(document, routes);
+  if (setting('DINF_WRITE_API')) writeFileSync(file, types);
+  expect(readFileSync(file, 'utf8')).toBe(types);
 });
 
 test('a route that does not exist is a fault', () => {

@@ -30,7 +30,7 @@ export interface OpenApiDocument {
 }
 
 const JSON_TYPE = 'application/json';
-const HEADING = `// This file is generated from docs/openapi.json by console/api-types.test.ts.
+const HEADING = `// This file is generated from the OpenAPI document by console/api-types.test.ts.
 
 `;
 

@@ -9,6 +9,8 @@ export const CONSOLE_SOURCE = join(import.meta.dirname, 'web');
 export const CONSOLE_FILES = join(import.meta.dirname, 'dist');
 
 const PAGE = 'index.html';
+/** The pages for customers and machine owners, and those for operators. */
+const ENTRIES = [PAGE, 'operator.html'];
 
 interface BuildOptions {
   readonly source?: string;
@@ -36,6 +38,7 @@ export async function buildConsole({
         target: 'es2023',
         // The content security policy forbids inline scripts and styles.
         assetsInlineLimit: 0,
+        rollupOptions: { input: ENTRIES.map((name) => join(source, name)) },
         modulePreload: { polyfill: false },
       },
     });

@@ -18,6 +18,8 @@ export interface NewSecret {
 export const makeApiKey = (): NewSecret => makeSecret('sk-db-');
 /** The value of the cookie of a console session. */
 export const makeSessionCookie = (): NewSecret => makeSecret('cs-db-');
+/** The value of the cookie of an operator's session. */
+export const makeOperatorCookie = (): NewSecret => makeSecret('os-db-');
 /** A code that signs its owner in to the console once. */
 export const makeSignInCode = (): NewSecret => makeSecret('in-db-');
 export const makeOperatorKey = (): NewSecret => makeSecret('op-db-');

@@ -211,6 +211,22 @@ const mdmEventTaken = Type.Union([
   refused(['not_configured', 'bad_secret', 'bad_event']),
 ]);
 
+/** What each hub reports about itself. */
+const Hub = Type.Object({
+  name: Type.String({ maxLength: 128 }),
+  version: Type.String({ maxLength: 32 }),
+  startedAt: At,
+  /** Connections of components and tools. */
+  connections: count,
+  /** Connections of the leaves of machines. */
+  leaves: count,
+  /** Connections that the hub closed because they read too slowly. */
+  slowConsumers: count,
+  memoryBytes: count,
+});
+export type Hub = Static<typeof Hub>;
+export const MAX_HUBS = 32;
+
 const define = methodsOf('trust');
 export const trust = {
   enrol: define('enrol', enrol, enrolled),
@@ -236,6 +252,8 @@ export const trust = {
     nothing,
     Type.Object({ problems: Type.Array(Type.String({ maxLength: 500 }), { maxItems: 8 }) }),
   ),
+  /** Returns the hubs that answer now. */
+  hubs: define('hubs', nothing, Type.Object({ hubs: Type.Array(Hub, { maxItems: MAX_HUBS }) })),
   /** Returns the verdicts on all machines, ordered by their ids. */
   verdicts: define('verdicts', verdictsRequest, verdicts),
   /** Returns the newest valid evidence of one machine. */

@@ -1,5 +1,4 @@
-import type { RefObject } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 import { ChatPage } from './pages/chat.tsx';
 import { EarningsPage } from './pages/earnings.tsx';
 import { KeysPage } from './pages/keys.tsx';
@@ -14,6 +13,7 @@ import { RequestsPage } from './pages/requests.tsx';
 import { SetUpPage } from './pages/set-up.tsx';
 import { SignInPage } from './pages/sign-in.tsx';
 import { Failed } from './parts/loaded.tsx';
+import { useNewPage } from './parts/new-page.ts';
 import { GetStartedPage } from './public-pages/get-started.tsx';
 import { LogPage } from './public-pages/log.tsx';
 import { PublicFrame } from './public-pages/public-frame.tsx';
@@ -84,21 +84,6 @@ function SignedIn({ place, session }: { place: PageName | undefined; session: Si
       </main>
     </Shell>
   );
-}
-
-/** Sets the title of each new page, and the focus on the element that the reference names. */
-function useNewPage(title: string): RefObject<HTMLElement | null> {
-  const main = useRef<HTMLElement>(null);
-  const isFirst = useRef(true);
-  useEffect(() => {
-    document.title = `${title} · ${t.product}`;
-    scrollTo(0, 0);
-    // The focus goes to the new page, so that screen readers read it. The first page keeps the
-    // focus of the browser.
-    if (!isFirst.current) main.current?.focus();
-    isFirst.current = false;
-  }, [title]);
-  return main;
 }
 
 function Page({ place, session }: { place: PageName | undefined; session: SignedInPerson }) {

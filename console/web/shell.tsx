@@ -6,11 +6,11 @@ import { Confirm } from './parts/dialog.tsx';
 import { Icon } from './parts/icon.tsx';
 import { reasonOf } from './parts/loaded.tsx';
 import { SessionList } from './parts/session-list.tsx';
+import { ThemeChoice } from './parts/theme-choice.tsx';
 import { PATHS, type PageName } from './router.ts';
 import { useAction } from './state/action.ts';
 import { type LiveState, useLiveEvents } from './state/live.ts';
 import { type SignedInPerson, signOut } from './state/session.ts';
-import { THEMES, type Theme, useTheme } from './state/theme.ts';
 import { useRequiredActions } from './state/use-required-actions.ts';
 import { chooseLanguage } from './texts/choose-language.ts';
 import { LANGUAGES, type Language, language } from './texts/language.ts';
@@ -105,7 +105,6 @@ function NavLink({ target, isCurrent }: { target: NavPlace; isCurrent: boolean }
 }
 
 function Account({ session: { name, email, account } }: { session: SignedInPerson }) {
-  const [theme, setTheme] = useTheme();
   const [asks, setAsks] = useState(false);
   const [isListed, setListed] = useState(false);
   const action = useAction();
@@ -114,19 +113,7 @@ function Account({ session: { name, email, account } }: { session: SignedInPerso
     <section class="account" aria-label={t.account.menu}>
       <p class="account-name">{name}</p>
       <p class="account-id">{email === undefined || email === name ? account : email}</p>
-      <label class="theme">
-        {t.account.theme}
-        <select
-          value={theme}
-          onChange={({ currentTarget }) => setTheme(currentTarget.value as Theme)}
-        >
-          {THEMES.map((option) => (
-            <option key={option} value={option}>
-              {t.account.themes[option]}
-            </option>
-          ))}
-        </select>
-      </label>
+      <ThemeChoice />
       <label class="theme">
         {t.account.language}
         <select

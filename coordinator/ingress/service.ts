@@ -21,7 +21,11 @@ import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
 import { AdminApi } from './admin/admin-api.ts';
 import { addAdminRoutes } from './admin/admin-routes.ts';
 import { addMdmRoute } from './admin/mdm-route.ts';
-import { operatorAuth } from './admin/operator-auth.ts';
+import { OperatorAuth } from './admin/operator-auth.ts';
+import { addOperatorPages } from './admin/operator-pages.ts';
+import { addOperatorSessionRoutes } from './admin/operator-session-routes.ts';
+import { OperatorSessions } from './admin/operator-sessions.ts';
+import { RecentDecisions } from './admin/recent-decisions.ts';
 import { AskedPrices } from './asked-prices.ts';
 import { BatchRunner } from './batches/batch-runner.ts';
 import { CatalogCache } from './catalog-cache.ts';
@@ -255,8 +259,23 @@ export async function startIngress(
   });
   if (admin !== undefined) {
     await documentApi(admin);
-    const operators = new Api(admin, { operator: operatorAuth(bus, addressLimiter()) }, bus);
-    addAdminRoutes({ admin: new AdminApi(operators), drain, metrics, now });
+    const sessions = new OperatorSessions(now);
+    const auth = new OperatorAuth({ bus, wrong: addressLimiter(), sessions });
+    const api = new Api(admin, { operator: auth.check }, bus);
+    const decisions = stack.use(new RecentDecisions(bus));
+    addAdminRoutes({
+      admin: new AdminApi(api),
+      bus,
+      cells,
+      decisions,
+      drain,
+      metrics,
+      missing,
+      degraded,
+      now,
+    });
+    addOperatorSessionRoutes({ api, auth, sessions });
+    addOperatorPages(admin, config.consoleFolder);
     addMdmRoute(admin, bus);
   }
   const adminUrl = await admin?.listen(config.admin);

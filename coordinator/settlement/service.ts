@@ -190,6 +190,7 @@ export async function startSettlement(
       endpoint(services.settlement.connection, (request) => payments.connection(request)),
       endpoint(services.settlement.dashboard, (request) => payments.dashboard(request)),
       endpoint(services.settlement.quoteWithdrawal, (request) => payments.quoteWithdrawal(request)),
+      endpoint(services.settlement.openPayouts, () => payments.openPayouts()),
       endpoint(services.settlement.webhook, (request) => payments.webhook(request)),
       endpoint(services.settlement.verify, ({ full = false }) => prover.prove(full)),
       endpoint(services.settlement.parked, async () => ({ rows: await outboxStore.parked() })),

@@ -29,6 +29,7 @@ import { DeviceAttestations } from './device-management/device-attestations.ts';
 import { mdmEndpoints } from './device-management/mdm-endpoints.ts';
 import { MicroMdm } from './device-management/micro-mdm.ts';
 import { enrolmentEndpoints, reconcileAccounts } from './enrolment.ts';
+import { askHubs } from './hub-reports.ts';
 import { HubWatch } from './hub-watch.ts';
 import { HeadPublisher } from './log/head-publisher.ts';
 import { logEndpoints } from './log/log-endpoints.ts';
@@ -169,6 +170,7 @@ export async function startTrust(
       }),
       ...renewalEndpoints({ database, log, metrics, ...credentials }),
       ...attestationEndpoints({ database, attestor, overbilling, now }),
+      endpoint(services.trust.hubs, async () => ({ hubs: await askHubs(system) })),
       endpoint(services.trust.clocks, () => ({ problems: clock.problems() })),
       ...releaseEndpoints({ releases, attestor }),
       ...logEndpoints(transparency, successions),

@@ -120,7 +120,7 @@ export async function startConsole(): Promise<ConsoleUnderTest> {
       providers: 2,
       tokenMs: 2,
       endless: false,
-      config: { consoleFolder: folder },
+      config: { consoleFolder: folder, admin: { host: '127.0.0.1', port: 0 } },
     }),
   );
   const browser = await chromium.launch({

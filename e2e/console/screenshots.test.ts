@@ -7,6 +7,7 @@ import { startMachineOf } from '../linked-machine.ts';
 import { ROOT } from '../source-folders.ts';
 import type { Person } from '../test-network.ts';
 import { type ConsolePage, type ConsoleUnderTest, noBrowser, startConsole } from './chromium.ts';
+import { makeOperator, operatorPage } from './operator-browser.ts';
 import { addHistory } from './status-history.ts';
 
 const FOLDER = join(ROOT, 'docs/console');
@@ -69,6 +70,27 @@ const PUBLIC_PAGES: readonly ShownPage[] = [
   { name: 'sign-in', path: '/', shows: 'Use a sign-in link' },
 ];
 
+/** Pages of the operators' listener. */
+const OPERATOR_PAGES: readonly ShownPage[] = [
+  { name: 'operator-fleet', path: '/', shows: 'Nothing is missing or degraded' },
+  { name: 'operator-routing', path: '/routing', shows: 'Parts that can be switched off' },
+  { name: 'operator-money', path: '/money', shows: 'The ledger balances' },
+  { name: 'operator-people', path: '/people', shows: 'laptop', prepare: findAnn },
+  { name: 'operator-models', path: '/models', shows: 'Simulated Llama 8B' },
+  { name: 'operator-releases', path: '/trust', shows: 'Releases that machines may run' },
+  { name: 'operator-bus', path: '/bus', shows: 'JOBS' },
+  { name: 'operator-audit', path: '/audit', shows: 'operator-sign-in' },
+];
+
+async function findAnn(page: Page): Promise<void> {
+  await page.getByRole('searchbox').fill('ann');
+  await page.getByRole('button', { name: 'Search' }).click();
+  await page
+    .getByRole('button', { name: /^Keys of/ })
+    .first()
+    .click();
+}
+
 async function checkLog(page: Page): Promise<void> {
   await page.getByRole('button', { name: 'Check the log' }).click();
 }
@@ -90,6 +112,7 @@ describe.skipIf(noBrowser !== undefined)(`every page (${noBrowser ?? 'Chromium'}
   let under: ConsoleUnderTest;
   let ann: Person;
   let studio: AsyncDisposable;
+  let operatorKey: string;
 
   beforeAll(async () => {
     under = await startConsole();
@@ -97,6 +120,7 @@ describe.skipIf(noBrowser !== undefined)(`every page (${noBrowser ?? 'Chromium'}
     await under.network.credit(ann.account, 12_345_678);
     await fillAccount(ann);
     await addHistory(under.network);
+    operatorKey = await makeOperator(under, 'olga');
     studio = await startMachineOf(under.network, ann, { name: 'studio' });
     if (setting('DINF_WRITE_SCREENSHOTS')) await mkdir(FOLDER, { recursive: true });
   });
@@ -143,6 +167,16 @@ describe.skipIf(noBrowser !== undefined)(`every page (${noBrowser ?? 'Chromium'}
     async (look) => {
       await using opened = await under.openPage(browserOptions(look));
       expect(await faultsOf(opened, PUBLIC_PAGES, look)).toEqual([]);
+      opened.expectNoFaults([401]);
+    },
+    MAX_MS,
+  );
+
+  test.each(cases)(
+    'has no fault for operators in the $theme theme at the width of a $width screen',
+    async (look) => {
+      await using opened = await operatorPage(under, operatorKey, browserOptions(look));
+      expect(await faultsOf(opened, OPERATOR_PAGES, look)).toEqual([]);
       opened.expectNoFaults([401]);
     },
     MAX_MS,

@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { Bytes } from '../../codec.ts';
 import { AccountId } from '../../ids.ts';
-import { At, count, positive } from '../../schema-parts.ts';
+import { At, count, nothing, positive } from '../../schema-parts.ts';
 import { methodsOf, ok, refused } from '../service-method.ts';
 
 const Url = Type.String({ minLength: 8, maxLength: 2_048, pattern: '^https?://' });
@@ -69,6 +69,12 @@ const webhookTaken = Type.Union([
   refused([NOT_CONFIGURED, 'bad_signature', 'bad_event', 'later']),
 ]);
 
+const openPayouts = Type.Object({
+  /** The oldest comes first. */
+  payouts: Type.Array(Type.Object({ ...Payout.properties, account: AccountId }), { maxItems: 200 }),
+});
+export type OpenPayouts = Static<typeof openPayouts>;
+
 const define = methodsOf('settlement');
 
 /** Requests about payments through Stripe. */
@@ -77,5 +83,7 @@ export const stripeMethods = {
   onboard: define('onboard', onboard, onboarded),
   withdraw: define('withdraw', withdraw, withdrawn),
   payouts: define('payouts', ofAccount, payouts),
+  /** Returns withdrawals that are neither paid nor failed, of all accounts. */
+  openPayouts: define('open-payouts', nothing, openPayouts),
   webhook: define('webhook', webhook, webhookTaken),
 } as const;

@@ -7,6 +7,9 @@ import type { Routes } from './routes.ts';
  */
 const CONSOLE_HEADER = { 'x-dinf-console': '1' } as const;
 
+/** Paths whose refusals say that the session has ended. */
+const REFUSING = ['/v1/', '/admin/'];
+
 type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
 interface Request {
@@ -43,30 +46,47 @@ export async function send({
   });
   if (response.ok) return response;
   const failure = await readFailure(response);
-  if (path.startsWith('/v1/')) noteRefusal(failure);
+  if (REFUSING.some((beginning) => path.startsWith(beginning))) noteRefusal(failure);
   throw failure;
 }
 
-type Input<Route extends keyof Routes> = (keyof Routes[Route]['path'] extends never
+interface RouteType {
+  readonly path: object;
+  readonly query: object;
+  readonly body: unknown;
+  readonly answer: unknown;
+}
+
+type Input<Route extends RouteType> = (keyof Route['path'] extends never
   ? { path?: never }
-  : { path: Routes[Route]['path'] }) &
-  (Routes[Route]['body'] extends undefined ? { body?: never } : { body: Routes[Route]['body'] }) & {
-    query?: Routes[Route]['query'];
+  : { path: Route['path'] }) &
+  (Route['body'] extends undefined ? { body?: never } : { body: Route['body'] }) & {
+    query?: Route['query'];
   };
 
-/** Calls a route of the API, such as `GET /v1/keys`. */
-export async function call<Route extends keyof Routes>(
+/** Calls a route of a table, such as `GET /v1/keys`. */
+export type Call<Table extends Readonly<Record<keyof Table, RouteType>>> = <
+  Route extends keyof Table & string,
+>(
   route: Route,
-  ...[input]: Record<never, never> extends Input<Route> ? [Input<Route>?] : [Input<Route>]
-): Promise<Routes[Route]['answer']> {
+  ...input: Record<never, never> extends Input<Table[Route]>
+    ? [Input<Table[Route]>?]
+    : [Input<Table[Route]>]
+) => Promise<Table[Route]['answer']>;
+
+/** Calls a route of the API. */
+export const call: Call<Routes> = callRoute;
+
+/** Calls a route by its method and path. The types of `Call` say which ones exist. */
+export async function callRoute(route: string, input: object = {}): Promise<never> {
   const [method = '', template = ''] = route.split(' ');
-  const { path, query, body } = (input ?? {}) as {
+  const { path, query, body } = input as {
     path?: Record<string, string>;
     query?: Query;
     body?: unknown;
   };
   const response = await send({ method, path: filled(template, path), query, body });
-  return (await response.json()) as Routes[Route]['answer'];
+  return (await response.json()) as never;
 }
 
 /** A page whose session the API refuses is signed out. */

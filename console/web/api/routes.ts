@@ -1,4 +1,4 @@
-// This file is generated from docs/openapi.json by console/api-types.test.ts.
+// This file is generated from the OpenAPI document by console/api-types.test.ts.
 
 export interface Routes {
   'GET /v1/me': { path: Record<never, never>; query: Record<never, never>; body: undefined; answer: { user: string; account: string; available_micro_usd: number; withdrawable_micro_usd: number; earned_micro_usd: number; spent_micro_usd: { day: number; week: number; month: number; total: number }; machines: number } };

@@ -4,14 +4,15 @@ import { services } from '#bus-schemas';
 import type { Drain } from '../drain.ts';
 import { asTime, LIST, listOf, optional, strict, timeOf, When } from '../http/api.ts';
 import { addOperatorAccountRoutes } from './account-routes.ts';
-import type { AdminApi } from './admin-api.ts';
 import { addCatalogRoutes } from './catalog-routes.ts';
 import { addFleetRoutes } from './fleet-routes.ts';
 import { addModelLifeRoutes } from './model-life-routes.ts';
+import { addOperatorMoneyRoutes } from './money-routes.ts';
+import { addNetworkRoutes, type NetworkRoutesDeps } from './network-routes.ts';
 import { addPeopleRoutes } from './people-routes.ts';
+import { addRoutingRoutes, type RoutingRoutesDeps } from './routing-routes.ts';
 
-interface AdminDeps {
-  readonly admin: AdminApi;
+interface AdminDeps extends RoutingRoutesDeps, NetworkRoutesDeps {
   /** Stops this ingress from accepting new requests, or resumes. */
   readonly drain: Pick<Drain, 'begin' | 'cancel'>;
   readonly metrics: Registry;
@@ -19,7 +20,17 @@ interface AdminDeps {
 }
 
 /** Registers all routes of the listener for operators. */
-export function addAdminRoutes({ admin, drain, metrics, now }: AdminDeps): void {
+export function addAdminRoutes({
+  admin,
+  bus,
+  cells,
+  decisions,
+  drain,
+  metrics,
+  missing,
+  degraded,
+  now,
+}: AdminDeps): void {
   admin.read({
     url: '/admin/audit',
     summary: 'Changes by operators, newest first',
@@ -48,27 +59,6 @@ export function addAdminRoutes({ admin, drain, metrics, now }: AdminDeps): void 
     },
   });
   admin.read({
-    url: '/admin/books',
-    summary: 'The proof that the ledger balances',
-    reply: Type.Object({
-      ok: Type.Boolean(),
-      open_holds: Type.Integer(),
-      drifted_balances: Type.Integer(),
-      unbalanced_transactions: Type.Integer(),
-      negative_balances: Type.Integer(),
-    }),
-    handle: async () => {
-      const proof = await admin.ask(services.settlement.verify, {});
-      return {
-        ok: proof.ok,
-        open_holds: proof.openHolds,
-        drifted_balances: proof.driftedBalances,
-        unbalanced_transactions: proof.unbalancedTransactions,
-        negative_balances: proof.negativeBalances,
-      };
-    },
-  });
-  admin.read({
     url: '/metrics',
     summary: 'Counters of this process, in the text format of Prometheus',
     description:
@@ -94,8 +84,11 @@ export function addAdminRoutes({ admin, drain, metrics, now }: AdminDeps): void 
     },
   });
   addFleetRoutes(admin);
+  addRoutingRoutes({ admin, cells, decisions });
   addCatalogRoutes(admin);
   addModelLifeRoutes(admin, now);
   addOperatorAccountRoutes(admin);
   addPeopleRoutes(admin, now);
+  addOperatorMoneyRoutes(admin);
+  addNetworkRoutes({ admin, bus, missing, degraded });
 }

@@ -10,7 +10,7 @@ import {
 } from '#bus-schemas';
 import { ApiError } from '#http-api/errors.ts';
 import { catalogRefusals, refusalError } from '#http-api/refusals.ts';
-import { optional, strict } from '../http/api.ts';
+import { asTime, LIST, listOf, MicroUsd, optional, orNull, strict } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';
 
 export const ByName = Type.Object({ '*': ModelName });
@@ -67,6 +67,7 @@ export function addCatalogRoutes(admin: AdminApi): void {
     },
     strict,
   );
+  addCatalogView(admin);
   admin.change('put-model', {
     ...{
       method: 'PUT',
@@ -168,4 +169,44 @@ export function revisionOf(
 ): Static<typeof Changed> {
   if (answer.ok) return { revision: answer.revision };
   throw refusalError(catalogRefusals.change[answer.code]);
+}
+
+/** The catalog as operators see it: also models of beta tests, shed models and their builds. */
+function addCatalogView(admin: AdminApi): void {
+  admin.read({
+    url: '/admin/catalog',
+    summary: 'All models and aliases of the catalog, with their state',
+    reply: listOf(
+      Type.Object({
+        id: Type.String(),
+        display_name: Type.String(),
+        aliases: Type.Array(Type.String()),
+        builds: Type.Array(Type.String(), { description: 'The preferred one comes first.' }),
+        previous_build: orNull(Type.String()),
+        input_micro_usd_per_million: MicroUsd,
+        output_micro_usd_per_million: MicroUsd,
+        beta: Type.Boolean(),
+        deprecated_at: orNull(Type.String()),
+        shed: orNull(Type.Object({ until: Type.String(), reason: Type.String() })),
+      }),
+    ),
+    handle: async () => {
+      const { models, aliases = [] } = await admin.ask(services.catalog.snapshot, {});
+      return {
+        object: LIST,
+        data: models.map((model) => ({
+          id: model.id,
+          display_name: model.displayName,
+          aliases: aliases.filter((each) => each.model === model.id).map(({ alias }) => alias),
+          builds: model.builds,
+          previous_build: model.previousBuild ?? null,
+          input_micro_usd_per_million: model.inputMicroUsdPerMillion,
+          output_micro_usd_per_million: model.outputMicroUsdPerMillion,
+          beta: model.betaFor !== undefined,
+          deprecated_at: model.deprecation === undefined ? null : asTime(model.deprecation.at),
+          shed: model.shed ? { until: asTime(model.shed.until), reason: model.shed.reason } : null,
+        })),
+      };
+    },
+  });
 }

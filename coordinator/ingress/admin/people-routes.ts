@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { AccountId, KeyId, randomToken, services } from '#bus-schemas';
 import { ApiError } from '#http-api/errors.ts';
-import { futureTimeOf, optional, strict, When } from '../http/api.ts';
+import { asTime, futureTimeOf, LIST, listOf, optional, orNull, strict, When } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';
 
 const Account = Type.Object({ id: AccountId });
@@ -83,6 +83,37 @@ export function addPeopleRoutes(admin: AdminApi, now: () => number): void {
           param: 'code',
         });
       return { ...DONE, code };
+    },
+  });
+  admin.read({
+    url: '/admin/accounts/:id/keys',
+    summary: 'The API keys of an account',
+    params: Account,
+    reply: listOf(
+      Type.Object({
+        id: Type.String(),
+        name: Type.String(),
+        label: Type.String({ description: 'The beginning and the end of its secret.' }),
+        disabled: Type.Boolean(),
+        created_at: Type.String(),
+        expires_at: orNull(Type.String()),
+        last_used_at: orNull(Type.String()),
+      }),
+    ),
+    handle: async ({ params }) => {
+      const { keys } = await admin.ask(services.accounts.listKeys, { account: params.id });
+      return {
+        object: LIST,
+        data: keys.map((key) => ({
+          id: key.key,
+          name: key.name,
+          label: key.hint,
+          disabled: key.disabled,
+          created_at: asTime(key.createdAt),
+          expires_at: key.expiresAt === undefined ? null : asTime(key.expiresAt),
+          last_used_at: key.lastUsedAt === undefined ? null : asTime(key.lastUsedAt),
+        })),
+      };
     },
   });
   admin.change('revoke-key', {

@@ -60,14 +60,32 @@ The API works without it.</p>
 </html>
 `;
 
+const hidden = { schema: { hide: true } };
+
 /** Serves the console: one page for all its paths, and the files that the page loads. */
 export function addPageRoutes(server: FastifyInstance, folder: string): void {
   const files = new ConsoleFiles(folder);
-  const hidden = { schema: { hide: true } };
+  const showPage = servePages(server, { files, page: 'index.html', paths: PAGES });
+  server.get<{ Querystring: { user_code?: unknown } }>('/link', hidden, async (request, reply) => {
+    if ((await files.page()) !== undefined) return showPage(request, reply);
+    return reply.type('text/plain; charset=utf-8').send(linkPage(request.query.user_code));
+  });
+}
+
+interface ServedPages {
+  readonly files: ConsoleFiles;
+  /** Name of the file that all paths show. */
+  readonly page: string;
+  /** The first parts of the paths that the page itself interprets. */
+  readonly paths: readonly string[];
+}
+
+/** Serves one page for all its paths, and the files that it loads. Returns what shows the page. */
+export function servePages(server: FastifyInstance, { files, page, paths }: ServedPages) {
   const showPage = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
-    const page = await files.page();
+    const file = await files.file(page);
     reply.headers(PAGE_HEADERS);
-    if (page !== undefined) return sendFile({ request, reply }, page);
+    if (file !== undefined) return sendFile({ request, reply }, file);
     return reply.code(503).type('text/html; charset=utf-8').send(NOT_BUILT);
   };
   const showFile = async (call: Call, path: string, caching: string): Promise<FastifyReply> => {
@@ -77,14 +95,10 @@ export function addPageRoutes(server: FastifyInstance, folder: string): void {
     return sendFile(call, file);
   };
   server.get('/', hidden, showPage);
-  for (const page of PAGES) {
-    server.get(`/${page}`, hidden, showPage);
-    server.get(`/${page}/*`, hidden, showPage);
+  for (const path of paths) {
+    server.get(`/${path}`, hidden, showPage);
+    server.get(`/${path}/*`, hidden, showPage);
   }
-  server.get<{ Querystring: { user_code?: unknown } }>('/link', hidden, async (request, reply) => {
-    if ((await files.page()) !== undefined) return showPage(request, reply);
-    return reply.type('text/plain; charset=utf-8').send(linkPage(request.query.user_code));
-  });
   server.get<{ Params: { '*': string } }>('/assets/*', hidden, (request, reply) =>
     showFile({ request, reply }, `assets/${request.params['*']}`, IMMUTABLE),
   );
@@ -92,6 +106,7 @@ export function addPageRoutes(server: FastifyInstance, folder: string): void {
     server.get(`/${name}`, hidden, (request, reply) =>
       showFile({ request, reply }, name, FOR_AN_HOUR),
     );
+  return showPage;
 }
 
 interface Call {

@@ -12,10 +12,12 @@ const SECURE_PREFIX = '__Host-';
 const SESSION = { name: 'dinf-session', sameSite: 'Strict' } as const;
 /** The issuer is another site, so the browser must send this cookie when it comes from there. */
 const PENDING = { name: 'dinf-sign-in', sameSite: 'Lax' } as const;
+/** A session of an operator, which only the operators' listener sets and reads. */
+const OPERATOR = { name: 'dinf-operator', sameSite: 'Strict' } as const;
 /** Length of a longer cookie than this server sets, in characters. */
 const MAX_LENGTH = 512;
 
-type CookieKind = typeof SESSION | typeof PENDING;
+type CookieKind = typeof SESSION | typeof PENDING | typeof OPERATOR;
 
 interface Call {
   readonly request: FastifyRequest;
@@ -42,6 +44,12 @@ export const pendingCookieOf = (request: FastifyRequest): string | undefined =>
 export const setPendingCookie = (call: Call, value: CookieValue): void =>
   setCookie(call, PENDING, value);
 export const dropPendingCookie = (call: Call): void => setCookie(call, PENDING, NO_VALUE);
+
+export const operatorCookieOf = (request: FastifyRequest): string | undefined =>
+  cookieValueOf(request, OPERATOR);
+export const setOperatorCookie = (call: Call, value: CookieValue): void =>
+  setCookie(call, OPERATOR, value);
+export const dropOperatorCookie = (call: Call): void => setCookie(call, OPERATOR, NO_VALUE);
 
 const NO_VALUE: CookieValue = { value: '', maxAgeMs: 0 };
 

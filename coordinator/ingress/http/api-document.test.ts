@@ -55,6 +55,11 @@ const operators = await documentOf((server) =>
     drain: { begin: () => undefined, cancel: () => undefined },
     metrics: new Registry(),
     now: Date.now,
+    bus: undefined as never,
+    cells: { digests: () => [] },
+    decisions: { list: () => [] },
+    missing: async () => [],
+    degraded: async () => [],
   }),
 );
 

@@ -241,8 +241,10 @@ describe('a withdrawal', () => {
   });
 
   test.each<FaultKind>(['lost_answer', 'lost_request', 'error_500', 'error_429'])(
-    'stays pending after %s, is not refunded blindly, and arrives once',
+    'stays pending after %s, is shown to operators, is not refunded blindly, and arrives once',
     async (kind) => {
+      const open = async (of: string) =>
+        (await under.payments.openPayouts()).payouts.filter(({ account }) => account === of);
       const account = await worker(5 * DOLLAR);
       under.stripe.fault('POST', /transfers/, kind, kind.startsWith('lost') ? BOTH_TRIES : 1);
       expect(await withdraw(account, 2 * DOLLAR)).toMatchObject({
@@ -250,10 +252,14 @@ describe('a withdrawal', () => {
         payout: { state: 'pending' },
       });
       expect((await balanceOf(account)).available).toBe(3 * DOLLAR);
+      expect(await open(account)).toMatchObject([
+        { state: 'pending', amountMicroUsd: 2 * DOLLAR, payout: expect.any(String) },
+      ]);
       // Stripe repeats its failure for the same idempotency key until a new key is used.
       for (let round = 0; round < 3; round += 1) await under.payments.reconcile(0);
       const payout = await lastPayout(account);
       expect(payout).toMatchObject({ state: 'transferred' });
+      expect(await open(account)).toEqual([]);
       expect(
         [...under.stripe.bank.transfers.values()].filter(
           ({ transfer_group }) => transfer_group === payout?.payout,

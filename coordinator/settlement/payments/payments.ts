@@ -31,6 +31,7 @@ export interface Payments extends AsyncDisposable {
   connection(request: Request<'connection'>): Promise<Reply<'connection'>>;
   dashboard(request: Request<'dashboard'>): Promise<Reply<'dashboard'>>;
   quoteWithdrawal(request: Request<'quoteWithdrawal'>): Promise<Reply<'quoteWithdrawal'>>;
+  openPayouts(): Promise<Reply<'openPayouts'>>;
   webhook(request: Request<'webhook'>): Promise<Reply<'webhook'>>;
   /** Micro-dollars that Stripe has in excess of the ledger; undefined without Stripe. */
   drift(): Promise<number | undefined>;
@@ -69,6 +70,7 @@ function withoutStripe(): Payments {
     dashboard: refuse,
     quoteWithdrawal: refuse,
     payouts: async () => ({ payouts: [], onboarded: false }),
+    openPayouts: async () => ({ payouts: [] }),
     drift: async () => undefined,
     reconcile: async () => undefined,
     [Symbol.asyncDispose]: async () => undefined,
@@ -130,6 +132,7 @@ function withStripe(
       payouts: await payouts.list(account),
       onboarded: (await store.payouts.connectedAccount(account))?.payouts === true,
     }),
+    openPayouts: () => payouts.waiting(),
     webhook: (request) => nudgingAfter(webhooks.receive(request)),
     drift: async () => {
       let drift = await report.drift();

@@ -41,6 +41,16 @@ const SAVE_PAYOUT = namedStatement('payments.save-payout')`
     transfer = ${'transfer'}, stripe_payout = ${'stripePayout'}, generation = ${'generation'}
   WHERE id = ${'id'}`;
 
+const WAITING_PAYOUTS = namedStatement<Stored<PayoutRow> & { account: string }>(
+  'payments.waiting-payouts',
+)`
+  SELECT id, account, amount, fee, instant, state, returned, fee_returned AS "feeReturned",
+    stripe_account AS "stripeAccount", transfer, stripe_payout AS "stripePayout", generation,
+    created_at AS "createdAt"
+  FROM payouts
+  WHERE state = 'pending' OR (state = 'transferred' AND instant AND NOT fee_returned)
+  ORDER BY created_at LIMIT ${'limit'}`;
+
 /** Stores withdrawals, and the Stripe accounts that receive them. */
 export class PayoutStore {
   readonly #database: Pool;
@@ -125,6 +135,11 @@ export class PayoutStore {
     return (
       await query<Stored<PayoutRow>>(this.#database, sql['open-payouts'], [olderThanMs, limit])
     ).map(asPayout);
+  }
+
+  /** The withdrawals that `open` selects, without asking Stripe about them again. */
+  async waiting(limit: number): Promise<PayoutRow[]> {
+    return (await queryNamed(this.#database, WAITING_PAYOUTS, { limit })).map(asPayout);
   }
 
   async list(account: string): Promise<PayoutRow[]> {

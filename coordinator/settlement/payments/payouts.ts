@@ -1,5 +1,11 @@
 import type Stripe from 'stripe';
-import { type MessageOf, type Payout, randomToken, type services } from '#bus-schemas';
+import {
+  type MessageOf,
+  type OpenPayouts,
+  type Payout,
+  randomToken,
+  type services,
+} from '#bus-schemas';
 import type { Alerts } from '../alerts.ts';
 import { digestOf } from '../core/digest.ts';
 import {
@@ -24,6 +30,8 @@ type Methods = typeof services.settlement;
 type Withdrawn = MessageOf<Methods['withdraw']['reply']>;
 
 const BATCH = 200;
+/** Open withdrawals that operators are shown. */
+const MAX_WAITING = 200;
 /** A withdrawal that is still open after this time, in milliseconds, raises an alert. */
 const STUCK_MS = 48 * 3_600_000;
 
@@ -89,6 +97,12 @@ export class Payouts {
 
   async list(account: string): Promise<Payout[]> {
     return (await this.#options.store.payouts.list(account)).map(asMessage);
+  }
+
+  /** Withdrawals of all accounts that are neither paid nor failed, the oldest first. */
+  async waiting(): Promise<OpenPayouts> {
+    const rows = await this.#options.store.payouts.waiting(MAX_WAITING);
+    return { payouts: rows.map((row) => ({ ...asMessage(row), account: row.account })) };
   }
 
   /**
