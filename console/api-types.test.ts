@@ -83,18 +83,21 @@ const documentOf = (name: string) =>
 const openApi = documentOf('openapi.json');
 
 test.each([
-  { file: FILE, document: openApi, routes: ROUTES },
+  { file: FILE, document: openApi, name: 'Routes', routes: ROUTES },
   {
     file: OPERATOR_FILE,
     document: documentOf('openapi-operators.json'),
+    name: 'OperatorRoutes',
     routes: OPERATOR_ROUTES,
   },
-])('the types in $file are those of the OpenAPI document', ({ file, document, routes }) => {
-  const types = routeTypes(document, routes);
+])('the types in $file are those of the OpenAPI document', ({ file, document, name, routes }) => {
+  const types = routeTypes(document, { name, routes });
   if (setting('DINF_WRITE_API')) writeFileSync(file, types);
   expect(readFileSync(file, 'utf8')).toBe(types);
 });
 
 test('a route that does not exist is a fault', () => {
-  expect(() => routeTypes(openApi, ['GET /v1/none'])).toThrow('GET /v1/none is not in');
+  expect(() => routeTypes(openApi, { name: 'Routes', routes: ['GET /v1/none'] })).toThrow(
+    'GET /v1/none is not in',
+  );
 });

@@ -34,15 +34,22 @@ const HEADING = `// This file is generated from the OpenAPI document by console/
 
 `;
 
-/** Returns a TypeScript module with the type \`Routes\`, for routes such as \`GET /v1/keys\`. */
-export function routeTypes(document: OpenApiDocument, routes: readonly string[]): string {
+interface WantedTypes {
+  /** Name of the type that the module exports. */
+  readonly name: string;
+  /** Routes such as `GET /v1/keys`. */
+  readonly routes: readonly string[];
+}
+
+/** Returns a TypeScript module with the types of some routes. */
+export function routeTypes(document: OpenApiDocument, { name, routes }: WantedTypes): string {
   const types = routes.map((route) => {
     const [method = '', path = ''] = route.split(' ');
     const operation = document.paths[path]?.[method.toLowerCase()];
     if (operation === undefined) throw new Error(`${route} is not in the OpenAPI document`);
     return `  '${route}': ${routeType(operation)};\n`;
   });
-  return `${HEADING}export interface Routes {\n${types.join('')}}\n`;
+  return `${HEADING}export interface ${name} {\n${types.join('')}}\n`;
 }
 
 function routeType({ parameters = [], requestBody, responses }: Operation): string {

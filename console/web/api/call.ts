@@ -65,7 +65,7 @@ type Input<Route extends RouteType> = (keyof Route['path'] extends never
   };
 
 /** Calls a route of a table, such as `GET /v1/keys`. */
-export type Call<Table extends Readonly<Record<keyof Table, RouteType>>> = <
+export type CallOf<Table extends Readonly<Record<keyof Table, RouteType>>> = <
   Route extends keyof Table & string,
 >(
   route: Route,
@@ -75,9 +75,9 @@ export type Call<Table extends Readonly<Record<keyof Table, RouteType>>> = <
 ) => Promise<Table[Route]['answer']>;
 
 /** Calls a route of the API. */
-export const call: Call<Routes> = callRoute;
+export const call: CallOf<Routes> = callRoute;
 
-/** Calls a route by its method and path. The types of `Call` say which ones exist. */
+/** Calls a route by its method and path. The types of `CallOf` say which ones exist. */
 export async function callRoute(route: string, input: object = {}): Promise<never> {
   const [method = '', template = ''] = route.split(' ');
   const { path, query, body } = input as {

@@ -3,10 +3,10 @@ import { Loaded } from '../parts/loaded.tsx';
 import { useResource } from '../state/resource.ts';
 import { operatorCall } from './operator-call.ts';
 import { type Column, PagedTable } from './paged-table.tsx';
-import type { Routes } from './routes.ts';
+import type { OperatorRoutes } from './routes.ts';
 import { o } from './texts.ts';
 
-type Change = Routes['GET /admin/audit']['answer']['data'][number];
+type Change = OperatorRoutes['GET /admin/audit']['answer']['data'][number];
 
 const EVERY_MS = 15_000;
 const ROWS = 500;

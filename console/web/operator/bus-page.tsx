@@ -4,11 +4,11 @@ import { Loaded } from '../parts/loaded.tsx';
 import { useResource } from '../state/resource.ts';
 import { operatorCall } from './operator-call.ts';
 import { type Column, PagedTable } from './paged-table.tsx';
-import type { Routes } from './routes.ts';
+import type { OperatorRoutes } from './routes.ts';
 import { o } from './texts.ts';
 
-type Hub = Routes['GET /admin/hubs']['answer']['data'][number];
-type Stream = Routes['GET /admin/streams']['answer']['data'][number];
+type Hub = OperatorRoutes['GET /admin/hubs']['answer']['data'][number];
+type Stream = OperatorRoutes['GET /admin/streams']['answer']['data'][number];
 
 const EVERY_MS = 15_000;
 

@@ -6,10 +6,10 @@ import { invalidate, useResource } from '../state/resource.ts';
 import { ConfirmedButton } from './confirmed-button.tsx';
 import { operatorCall } from './operator-call.ts';
 import { type Column, PagedTable } from './paged-table.tsx';
-import type { Routes } from './routes.ts';
+import type { OperatorRoutes } from './routes.ts';
 import { o } from './texts.ts';
 
-type Model = Routes['GET /admin/catalog']['answer']['data'][number];
+type Model = OperatorRoutes['GET /admin/catalog']['answer']['data'][number];
 
 const MINUTE = 60_000;
 const PAUSE_SECONDS = 3_600;

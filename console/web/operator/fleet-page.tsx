@@ -6,12 +6,12 @@ import { ConfirmedButton } from './confirmed-button.tsx';
 import { Counts } from './counts.tsx';
 import { operatorCall } from './operator-call.ts';
 import { type Column, PagedTable } from './paged-table.tsx';
-import type { Routes } from './routes.ts';
+import type { OperatorRoutes } from './routes.ts';
 import { ShortId } from './short-id.tsx';
 import { o } from './texts.ts';
 
-type Capacity = Routes['GET /admin/capacity']['answer'];
-type Machine = Routes['GET /admin/fleet']['answer']['data'][number];
+type Capacity = OperatorRoutes['GET /admin/capacity']['answer'];
+type Machine = OperatorRoutes['GET /admin/fleet']['answer']['data'][number];
 
 const EVERY_MS = 10_000;
 

@@ -7,13 +7,13 @@ import { ConfirmedButton } from './confirmed-button.tsx';
 import { Counts } from './counts.tsx';
 import { operatorCall } from './operator-call.ts';
 import { type Column, PagedTable } from './paged-table.tsx';
-import type { Routes } from './routes.ts';
+import type { OperatorRoutes } from './routes.ts';
 import { ShortId } from './short-id.tsx';
 import { o } from './texts.ts';
 
-type Books = Routes['GET /admin/books']['answer'];
-type Payout = Routes['GET /admin/payouts']['answer']['data'][number];
-type Parked = Routes['GET /admin/parked']['answer']['data'][number];
+type Books = OperatorRoutes['GET /admin/books']['answer'];
+type Payout = OperatorRoutes['GET /admin/payouts']['answer']['data'][number];
+type Parked = OperatorRoutes['GET /admin/parked']['answer']['data'][number];
 
 const MINUTE = 60_000;
 /** After this time settlement raises the alert DinfPayoutStuck, in milliseconds. */

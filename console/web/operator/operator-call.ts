@@ -1,5 +1,5 @@
-import { type Call, callRoute } from '../api/call.ts';
-import type { Routes } from './routes.ts';
+import { type CallOf, callRoute } from '../api/call.ts';
+import type { OperatorRoutes } from './routes.ts';
 
 /** Calls a route of the operators' listener. */
-export const operatorCall: Call<Routes> = callRoute;
+export const operatorCall: CallOf<OperatorRoutes> = callRoute;

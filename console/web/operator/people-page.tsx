@@ -6,11 +6,11 @@ import { invalidate, useResource } from '../state/resource.ts';
 import { ConfirmedButton } from './confirmed-button.tsx';
 import { operatorCall } from './operator-call.ts';
 import { type Column, PagedTable } from './paged-table.tsx';
-import type { Routes } from './routes.ts';
+import type { OperatorRoutes } from './routes.ts';
 import { o } from './texts.ts';
 
-type Account = Routes['GET /admin/accounts/{id}']['answer'];
-type Key = Routes['GET /admin/accounts/{id}/keys']['answer']['data'][number];
+type Account = OperatorRoutes['GET /admin/accounts/{id}']['answer'];
+type Key = OperatorRoutes['GET /admin/accounts/{id}/keys']['answer']['data'][number];
 
 /** Finds accounts, suspends and resumes them, and revokes their keys. */
 export function PeoplePage() {

@@ -1,6 +1,6 @@
 // This file is generated from the OpenAPI document by console/api-types.test.ts.
 
-export interface Routes {
+export interface OperatorRoutes {
   'GET /admin/fleet': { path: Record<never, never>; query: Record<never, never>; body: undefined; answer: { object: 'list'; data: ({ provider: string; build: string; state: string; chip: string; simulated: boolean; running: number; pending: number })[] } };
   'POST /admin/providers/{id}/drain': { path: { id: string }; query: Record<never, never>; body: undefined; answer: { done: boolean } };
   'POST /admin/providers/{id}/resume': { path: { id: string }; query: Record<never, never>; body: undefined; answer: { done: boolean } };

@@ -9,12 +9,12 @@ import { knownValue } from '../state/resource-state.ts';
 import { ConfirmedButton } from './confirmed-button.tsx';
 import { operatorCall } from './operator-call.ts';
 import { type Column, PagedTable } from './paged-table.tsx';
-import type { Routes } from './routes.ts';
+import type { OperatorRoutes } from './routes.ts';
 import { ShortId } from './short-id.tsx';
 import { o } from './texts.ts';
 
-type Decision = Routes['GET /admin/routing/decisions']['answer']['data'][number];
-type Explained = Routes['GET /admin/routing/explain']['answer'];
+type Decision = OperatorRoutes['GET /admin/routing/decisions']['answer']['data'][number];
+type Explained = OperatorRoutes['GET /admin/routing/explain']['answer'];
 type SwitchName = 'affinity' | 'warm_pool';
 
 const DECISIONS_EVERY_MS = 3_000;

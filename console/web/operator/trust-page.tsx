@@ -5,11 +5,11 @@ import { Loaded } from '../parts/loaded.tsx';
 import { useResource } from '../state/resource.ts';
 import { operatorCall } from './operator-call.ts';
 import { type Column, PagedTable } from './paged-table.tsx';
-import type { Routes } from './routes.ts';
+import type { OperatorRoutes } from './routes.ts';
 import { ShortId } from './short-id.tsx';
 import { o } from './texts.ts';
 
-type Answer = Routes['GET /admin/releases']['answer'];
+type Answer = OperatorRoutes['GET /admin/releases']['answer'];
 type Release = Answer['releases'][number];
 
 const MINUTE = 60_000;
