@@ -8,7 +8,7 @@ import { python, pythonEnvironment, titleOf, whyNotPython } from './large-client
 const AIDER = 'aider-chat==0.86.2';
 const reason = await whyNotPython(AIDER, { gigabytes: 2 });
 
-describe.skipIf(reason !== undefined)(titleOf(AIDER, reason), { timeout: 300_000 }, () => {
+describe.skipIf(reason !== undefined)(titleOf(AIDER, reason), { timeout: 600_000 }, () => {
   let network: TestNetwork;
   let home: string;
   beforeAll(async () => {

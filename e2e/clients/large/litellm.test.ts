@@ -35,7 +35,7 @@ print(json.dumps({
 }))
 `;
 
-describe.skipIf(reason !== undefined)(titleOf(LITELLM, reason), { timeout: 300_000 }, () => {
+describe.skipIf(reason !== undefined)(titleOf(LITELLM, reason), { timeout: 600_000 }, () => {
   let network: TestNetwork;
   let home: string;
   beforeAll(async () => {

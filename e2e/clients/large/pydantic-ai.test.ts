@@ -41,7 +41,7 @@ print(json.dumps({
 }))
 `;
 
-describe.skipIf(reason !== undefined)(titleOf(PYDANTIC_AI, reason), { timeout: 300_000 }, () => {
+describe.skipIf(reason !== undefined)(titleOf(PYDANTIC_AI, reason), { timeout: 600_000 }, () => {
   let network: TestNetwork;
   let home: string;
   beforeAll(async () => {
