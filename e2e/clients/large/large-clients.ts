@@ -10,7 +10,7 @@ import { pythonPackages } from '#testcontainers';
  * Clients whose installation takes minutes and hundreds of megabytes. They are installed into the
  * cache and tested only by `npm run large-clients`.
  */
-export const INSTALL_MS = 1_200_000;
+export const INSTALL_MS = 2_400_000;
 const GIGABYTE = 1_000_000_000;
 const run = promisify(execFile);
 
