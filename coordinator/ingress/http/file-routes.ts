@@ -56,12 +56,15 @@ function addRoutes(api: Api, deps: FileRoutesDeps): void {
     summary: 'Store a file',
     description:
       'A file has at most 16 MiB. Only the API key that stored a file can list, read or delete it; it is encrypted under that key. It is deleted 30 days after its creation, or after `expires_after[seconds]`.',
-    form: Type.Object({
-      file: Type.String({ contentMediaType: 'application/octet-stream', minLength: 1 }),
-      purpose: Type.Literal('batch'),
-      [ANCHOR]: optional(Type.Literal('created_at')),
-      [SECONDS]: optional(Type.Integer({ minimum: HOUR_SECONDS, maximum: DAYS_30_SECONDS })),
-    }),
+    form: Type.Object(
+      {
+        file: Type.String({ contentMediaType: 'application/octet-stream', minLength: 1 }),
+        purpose: Type.Literal('batch'),
+        [ANCHOR]: optional(Type.Literal('created_at')),
+        [SECONDS]: optional(Type.Integer({ minimum: HOUR_SECONDS, maximum: DAYS_30_SECONDS })),
+      },
+      { additionalProperties: false },
+    ),
     reply: File,
     example: { form: ['purpose=batch', 'file=@requests.jsonl'] },
     handle: async ({ request }) => {
