@@ -41,16 +41,15 @@ function readSettings(fields: JsonObject, place: string): Quantization {
   const mode = reader.text('mode', ['affine', 'mxfp4'], { or: 'affine' as const });
   const bits = reader.integer('bits');
   const group = reader.integer('group_size');
-  const isKnown =
-    mode === 'mxfp4'
-      ? bits === MXFP4.bits && group === MXFP4.group
-      : BITS.includes(bits) && GROUPS.includes(group);
-  if (!isKnown)
+  if (mode === 'mxfp4' && (bits !== MXFP4.bits || group !== MXFP4.group))
+    throw new ModelError(
+      'malformed_config',
+      `${place} has ${bits} bits in groups of ${group}, but MXFP4 has 4 bits in groups of 32`,
+    );
+  if (mode === 'affine' && !(BITS.includes(bits) && GROUPS.includes(group)))
     throw new ModelError(
       'unsupported_architecture',
-      mode === 'mxfp4'
-        ? `${place} has ${bits} bits in groups of ${group}, but MXFP4 has 4 bits in groups of 32`
-        : `${place} has ${bits} bits in groups of ${group}; supported are ${BITS} bits in groups of ${GROUPS}`,
+      `${place} has ${bits} bits in groups of ${group}; supported are ${BITS} bits in groups of ${GROUPS}`,
     );
   return { mode, bits, group };
 }
