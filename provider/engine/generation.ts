@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Delta, Finish, InferenceRequest, TokenLogprob, Usage } from '#bus-schemas';
+import { HarmonyPrompt } from '../models/harmony/harmony-prompt.ts';
 import type { Model } from '../models/model.ts';
 import { TextStream } from '../models/tokenizer.ts';
 import { type AnswerPart, AnswerReader } from './answers/answer-reader.ts';
+import { HarmonyReader } from './answers/harmony-reader.ts';
 import { StopStrings } from './answers/stop-strings.ts';
 import type { Sink } from './engine.ts';
 import { type Constraint, GrammarError } from './sampling/grammars.ts';
@@ -42,7 +44,7 @@ export class Generation implements Task {
   readonly #sampler: Sampler;
   readonly #text: TextStream;
   readonly #stops: StopStrings;
-  readonly #reader: AnswerReader;
+  readonly #reader: AnswerReader | HarmonyReader;
   /**
    * Parts of the answer, number of tokens and log probabilities not sent yet. Every delta counts at
    * least one token.
@@ -67,11 +69,14 @@ export class Generation implements Task {
     this.#text = new TextStream(model.tokenizer);
     this.#stops = new StopStrings(chat.stop ?? []);
     const offersTools = (chat.tools?.length ?? 0) > 0 && chat.tool_choice !== 'none';
-    this.#reader = new AnswerReader({
-      tools: offersTools ? model.toolStyle : undefined,
-      thinks: model.template.rendersThinking,
-      thinksFirst: options.thinksFirst,
-    });
+    this.#reader =
+      model.template instanceof HarmonyPrompt
+        ? new HarmonyReader({ offersTools, continues: chat.continue_final_message === true })
+        : new AnswerReader({
+            tools: offersTools ? model.toolStyle : undefined,
+            thinks: model.template.rendersThinking,
+            thinksFirst: options.thinksFirst,
+          });
     this.wantsLogits =
       this.#sampler.wantsLogits || constraint !== undefined || chat.logprobs === true;
   }
@@ -123,7 +128,11 @@ export class Generation implements Task {
     this.#completionTokens += 1;
     this.#unsentTokens += 1;
     const wasThinking = this.#reader.isThinking;
-    this.#read(this.#reader.push(this.#text.push(token)));
+    const sign = this.#options.model.tokenizer.signOf(token);
+    if (sign !== undefined && this.#reader instanceof HarmonyReader) {
+      this.#read(this.#reader.push(this.#text.end()));
+      this.#read(this.#reader.pushSign(sign));
+    } else this.#read(this.#reader.push(this.#text.push(token)));
     if (wasThinking) this.#reasoningTokens += 1;
     this.#send(false);
     return this.#stops.found === undefined ? token : undefined;

@@ -1,6 +1,8 @@
 import type { Finish, InferenceRequest, Slot, SlotState } from '#bus-schemas';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { errorPlace } from '../error-place.ts';
+import { HarmonyPrompt } from '../models/harmony/harmony-prompt.ts';
+import { promptLength } from '../models/harmony/prompt-part.ts';
 import type { Model } from '../models/model.ts';
 import { type Backend, type Decoder, kvBytesPerToken, PAGE_TOKENS } from './decoders/decoder.ts';
 import { tryOut } from './decoders/try-out.ts';
@@ -11,6 +13,7 @@ import { leastBytes } from './residency/memory-plan.ts';
 import type { Movable, Stay } from './residency/residency.ts';
 import { RETRY_MS } from './residency/residency-state.ts';
 import { type Constraint, formatOf, GrammarError, Grammars } from './sampling/grammars.ts';
+import { harmonyFormatOf } from './sampling/harmony-format.ts';
 import { type Running, Scheduler, type Speeds } from './scheduling/scheduler.ts';
 
 export interface RunnerLog {
@@ -205,7 +208,10 @@ export class ModelRunner implements Movable, AsyncDisposable {
     };
     let constraint: Constraint | undefined;
     try {
-      const format = formatOf(request.chat, model.toolStyle);
+      const format =
+        model.template instanceof HarmonyPrompt
+          ? harmonyFormatOf(request.chat)
+          : formatOf(request.chat, model.toolStyle);
       const [entry, opened] = await Promise.all([
         stay.entry,
         format && this.#grammars.open(format),
@@ -251,12 +257,12 @@ export class ModelRunner implements Movable, AsyncDisposable {
         throw new RequestRefused('invalid_request', { cause });
       }
     };
-    const text = refusing(() => template.render(chat));
-    if (text.length > shape.contextTokens * CHARACTERS_PER_TOKEN)
+    const rendered = refusing(() => template.render(chat));
+    if (promptLength(rendered) > shape.contextTokens * CHARACTERS_PER_TOKEN)
       throw new RequestRefused('request_exceeds_context');
     return {
-      prompt: refusing(() => tokenizer.encode(text)),
-      thinksFirst: /<think>\s*$/.test(text),
+      prompt: refusing(() => tokenizer.encode(rendered)),
+      thinksFirst: typeof rendered === 'string' && /<think>\s*$/.test(rendered),
     };
   }
 

@@ -122,14 +122,20 @@ const signOf = (value: unknown): string =>
  */
 function forTemplate(message: Chat['messages'][number]): JsonObject {
   const { content, tool_calls: calls, ...rest } = message as JsonObject;
-  const parts = Array.isArray(content)
-    ? content.filter((part) => part.type === 'text').map(({ text }) => String(text))
-    : [content ?? ''];
   return {
     ...rest,
-    content: parts.join(''),
+    content: contentText(content),
     ...(Array.isArray(calls) && { tool_calls: calls.map(withParsedArguments) }),
   };
+}
+
+/** Joins the text parts of a message's content. */
+export function contentText(content: unknown): string {
+  if (!Array.isArray(content)) return String(content ?? '');
+  return content
+    .filter((part) => part.type === 'text')
+    .map(({ text }) => String(text))
+    .join('');
 }
 
 function withParsedArguments(call: unknown): unknown {

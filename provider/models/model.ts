@@ -4,6 +4,7 @@ import { ChatTemplate, templateIn } from './chat-template.ts';
 import { type DecoderShape, readDecoderShape } from './decoder-shape.ts';
 import { checkFinite, type DecoderWeights, findWeights } from './decoder-weights.ts';
 import { FieldReader } from './field-reader.ts';
+import { HARMONY_END_TOKENS, HarmonyPrompt } from './harmony/harmony-prompt.ts';
 import type { JsonObject } from './json.ts';
 import { ModelError } from './model-error.ts';
 import { ModelFolder } from './model-folder.ts';
@@ -29,7 +30,7 @@ export interface Model extends DecoderModel {
   /** SHA-256 over the model's files, as `weightsDigest` computes it. */
   readonly digest: Uint8Array;
   readonly tokenizer: Tokenizer;
-  readonly template: ChatTemplate;
+  readonly template: ChatTemplate | HarmonyPrompt;
   /** Tokens that end an answer. There is at least one. */
   readonly endTokens: ReadonlySet<number>;
   readonly traits: readonly Trait[];
@@ -58,18 +59,16 @@ export async function openModel(path: string, build = basename(path)): Promise<M
       'missing_file',
       'neither chat_template.jinja nor tokenizer_config.json contains a chat template',
     );
-  if (text.includes('<|channel|>'))
-    throw new ModelError(
-      'unsupported_architecture',
-      'the template writes the Harmony format, whose channels are not separated yet',
-    );
-  const template = new ChatTemplate({ text, config: about });
+  const isHarmony = text.includes('<|channel|>') && text.includes('<|start|>');
+  const template = isHarmony
+    ? new HarmonyPrompt(() => new Date().toISOString().slice(0, 10))
+    : new ChatTemplate({ text, config: about });
   // A template that writes tokens outside of the vocabulary would make every request fail. The
   // trial below rejects such a folder when it is opened.
   tokenizer.encode(
     template.render({ messages: [{ role: 'user', content: 'Hello' }], max_tokens: 1 }),
   );
-  const toolStyle = toolStyleOf(text);
+  const toolStyle = isHarmony ? undefined : toolStyleOf(text);
   const generation = (await folder.jsonIfAny('generation_config.json')) ?? {};
   return {
     ...decoder,
@@ -77,11 +76,17 @@ export async function openModel(path: string, build = basename(path)): Promise<M
     digest: await weightsDigest(folder),
     tokenizer,
     template,
-    endTokens: endTokensOf({ config, generation, tokenizer, about }),
+    endTokens: endTokensOf({
+      config,
+      generation,
+      tokenizer,
+      about,
+      names: isHarmony ? HARMONY_END_TOKENS : [],
+    }),
     toolStyle,
     defaults: defaultsOf(generation),
     traits: [
-      ...(toolStyle ? ['tools' as const] : []),
+      ...(toolStyle || isHarmony ? ['tools' as const] : []),
       ...(template.rendersThinking ? ['reasoning' as const] : []),
     ],
   };
@@ -111,9 +116,11 @@ interface EndSources {
   readonly generation: JsonObject;
   readonly tokenizer: Tokenizer;
   readonly about: JsonObject;
+  /** Names of further tokens that end an answer. */
+  readonly names: readonly string[];
 }
 
-function endTokensOf({ config, generation, tokenizer, about }: EndSources): Set<number> {
+function endTokensOf({ config, generation, tokenizer, about, names }: EndSources): Set<number> {
   const isId = (item: unknown): item is number => Number.isSafeInteger(item);
   const read = (fields: JsonObject, file: string): number[] => {
     const value = fields['eos_token_id'];
@@ -130,6 +137,7 @@ function endTokensOf({ config, generation, tokenizer, about }: EndSources): Set<
     ...read(config, 'config.json.eos_token_id'),
     ...read(generation, 'generation_config.json.eos_token_id'),
     ...(named === undefined ? [] : [named]),
+    ...names.map((name) => tokenizer.idOf(name)).filter((id) => id !== undefined),
   ]);
   // The grammar library uses end tokens as indices into the vocabulary without checking them: an id
   // outside of the vocabulary would make it access memory out of bounds.

@@ -1,6 +1,7 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { FieldReader } from './field-reader.ts';
+import type { Prompt } from './harmony/prompt-part.ts';
 import { isObject, type JsonObject } from './json.ts';
 import { ModelError } from './model-error.ts';
 
@@ -16,15 +17,22 @@ export interface VocabularyFacts {
 /** Converts text to tokens and back, as the model's `tokenizer.json` defines it. */
 export class Tokenizer {
   readonly #tokenizer: HuggingFaceTokenizer;
+  /** Has no added tokens, so that no text becomes one. */
+  readonly #plainTokenizer: () => HuggingFaceTokenizer;
   readonly #bytes: readonly (Uint8Array | undefined)[];
   readonly #ids: ReadonlyMap<string, number>;
   readonly vocabulary: VocabularyFacts;
 
   private constructor(
-    tokenizer: HuggingFaceTokenizer,
+    { json, config }: { json: JsonObject; config: JsonObject },
     { ids, signs, added, spelling, size }: Vocabulary,
   ) {
-    this.#tokenizer = tokenizer;
+    this.#tokenizer = new HuggingFaceTokenizer(json, config);
+    let plain: HuggingFaceTokenizer | undefined;
+    this.#plainTokenizer = () => {
+      plain ??= new HuggingFaceTokenizer({ ...json, added_tokens: [] }, {});
+      return plain;
+    };
     this.#ids = ids;
     const spelled = Array.from({ length: size }, () => '');
     const bytes: (Uint8Array | undefined)[] = Array.from({ length: size });
@@ -49,22 +57,41 @@ export class Tokenizer {
   }): Tokenizer {
     const vocabulary = readVocabulary(json, vocabularySize);
     try {
-      return new Tokenizer(new HuggingFaceTokenizer(json, config), vocabulary);
+      return new Tokenizer({ json, config }, vocabulary);
     } catch (cause) {
       throw new ModelError('malformed_tokenizer', `tokenizer.json: ${messageOf(cause)}`, { cause });
     }
   }
 
   /**
-   * Returns the tokens of a text, without the tokens that mark its beginning and end: templates
+   * Returns the tokens of a prompt, without the tokens that mark its beginning and end: templates
    * write those themselves. Throws ModelError if the model's weights have no row for a token: a
    * decoder that looked it up would read outside of its weights.
    */
-  encode(text: string): number[] {
+  encode(prompt: Prompt): number[] {
+    if (typeof prompt === 'string') return this.#encodeWith(this.#tokenizer, prompt);
+    return prompt.flatMap((part) =>
+      'text' in part
+        ? this.#encodeWith(this.#plainTokenizer(), part.text)
+        : [this.#signOf(part.sign)],
+    );
+  }
+
+  #signOf(name: string): number {
+    const id = this.idOf(name);
+    if (id === undefined || !this.has(id))
+      throw new ModelError(
+        'token_outside_vocabulary',
+        `the model's vocabulary has no token ${name}`,
+      );
+    return id;
+  }
+
+  #encodeWith(tokenizer: HuggingFaceTokenizer, text: string): number[] {
     // The library returns undefined for text that no token represents.
     let ids: (number | undefined)[];
     try {
-      ids = this.#tokenizer.encode(text, { add_special_tokens: false }).ids;
+      ids = tokenizer.encode(text, { add_special_tokens: false }).ids;
     } catch (cause) {
       throw new ModelError('malformed_tokenizer', messageOf(cause), { cause });
     }
@@ -88,6 +115,11 @@ export class Tokenizer {
   /** Returns undefined for control tokens, which represent no text. */
   bytesOf(id: number): Uint8Array | undefined {
     return this.#bytes[id];
+  }
+
+  /** The name of a control token; undefined for tokens that represent text. */
+  signOf(id: number): string | undefined {
+    return this.#bytes[id] === undefined ? this.vocabulary.spelled[id] : undefined;
   }
 
   textOf(id: number): string {

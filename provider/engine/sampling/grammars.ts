@@ -9,28 +9,17 @@ import type { TokenMask } from './sampler.ts';
 type Chat = InferenceRequest['chat'];
 
 /** The required form of an answer, in XGrammar's structural tag format. */
-type Format = Readonly<Record<string, unknown>>;
+export type AnswerFormat = Readonly<Record<string, unknown>>;
 
 const CHECK_MS = 2_000;
 
 /**
  * Returns the form that the request requires of the answer, or undefined if any text is allowed.
  */
-export function formatOf(
-  {
-    response_format: wanted,
-    tools = [],
-    tool_choice: choice = 'auto',
-    parallel_tool_calls: parallel = true,
-  }: Chat,
-  style: ToolStyle | undefined,
-): Format | undefined {
-  if (tools.length > 0 && choice !== 'none' && style !== undefined) {
-    const named =
-      typeof choice === 'object'
-        ? tools.filter(({ function: { name } }) => name === choice.function.name)
-        : tools;
-    const tags = named.map(({ function: { name, parameters } }) => ({
+export function formatOf(chat: Chat, style: ToolStyle | undefined): AnswerFormat | undefined {
+  const { tools, isRequired, stopsAfterFirst } = callableTools(chat);
+  if (tools !== undefined && style !== undefined) {
+    const tags = tools.map(({ function: { name, parameters } }) => ({
       type: 'tag',
       begin: `${style.begin}{"name": ${JSON.stringify(name)}, "${style.argumentsName}": `,
       content: { type: 'json_schema', json_schema: parameters ?? { type: 'object' } },
@@ -40,17 +29,37 @@ export function formatOf(
       type: 'triggered_tags',
       triggers: [style.trigger],
       tags,
-      at_least_one: choice !== 'auto',
-      stop_after_first: typeof choice === 'object' || !parallel,
+      at_least_one: isRequired,
+      stop_after_first: stopsAfterFirst,
     };
   }
-  if (wanted === undefined || wanted.type === 'text') return undefined;
+  const schema = wantedSchema(chat);
+  return schema === undefined ? undefined : { type: 'json_schema', json_schema: schema };
+}
+
+/** The tools that an answer may call, undefined if none are offered, and whether it must call one. */
+export function callableTools({
+  tools = [],
+  tool_choice: choice = 'auto',
+  parallel_tool_calls: parallel = true,
+}: Chat) {
+  const isNamed = typeof choice === 'object';
+  const named = isNamed
+    ? tools.filter(({ function: { name } }) => name === choice.function.name)
+    : tools;
   return {
-    type: 'json_schema',
-    json_schema: (wanted.type === 'json_schema' ? wanted.json_schema?.schema : undefined) ?? {
-      type: 'object',
-    },
+    tools: choice === 'none' || tools.length === 0 ? undefined : named,
+    isRequired: choice !== 'auto',
+    stopsAfterFirst: isNamed || !parallel,
   };
+}
+
+/** The JSON schema that `response_format` requires of the answer. */
+export function wantedSchema({ response_format: wanted }: Chat): object | undefined {
+  if (wanted === undefined || wanted.type === 'text') return undefined;
+  return (
+    (wanted.type === 'json_schema' ? wanted.json_schema?.schema : undefined) ?? { type: 'object' }
+  );
 }
 
 /**
@@ -102,7 +111,7 @@ export class Grammars implements AsyncDisposable {
   }
 
   /** Compiles a grammar. Throws GrammarError if it is invalid or allows no token. */
-  async open(format: Format): Promise<Constraint> {
+  async open(format: AnswerFormat): Promise<Constraint> {
     const text = JSON.stringify({ type: 'structural_tag', format });
     if (text.length > MAX_SCHEMA_CHARACTERS)
       throw new GrammarError(

@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { HarmonyFolderUnderTest } from '../../models/harmony/harmony-folder-under-test.ts';
+import type { PromptPart } from '../../models/harmony/prompt-part.ts';
+import { type Model, openModel } from '../../models/model.ts';
+import { type AnswerFormat, Grammars } from './grammars.ts';
+import { harmonyFormatOf } from './harmony-format.ts';
+
+let folder: HarmonyFolderUnderTest;
+let model: Model;
+let grammars: Grammars;
+
+beforeAll(async () => {
+  folder = await HarmonyFolderUnderTest.create();
+  model = await openModel(folder.path);
+  grammars = new Grammars(model.tokenizer.vocabulary, model.endTokens);
+});
+afterAll(async () => {
+  await grammars[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+});
+
+type Chat = Parameters<typeof harmonyFormatOf>[0];
+const tool = (name: string) => ({
+  type: 'function' as const,
+  function: {
+    name,
+    parameters: {
+      type: 'object',
+      properties: { city: { type: 'string' } },
+      required: ['city'],
+      additionalProperties: false,
+    },
+  },
+});
+const TOOLS: Partial<Chat> = { tools: [tool('f'), tool('g')] };
+const NAMED = { type: 'function' as const, function: { name: 'g' } };
+
+/** Returns true if the grammar of a request allows the whole answer and then its end. */
+async function allows(chat: Partial<Chat>, answer: readonly PromptPart[]): Promise<boolean> {
+  const format = harmonyFormatOf({ messages: [], max_tokens: 1, ...chat } as Chat);
+  const constraint = await grammars.open(format as AnswerFormat);
+  const isIn = (mask: Int32Array | undefined, token: number) =>
+    mask === undefined || (((mask[token >> 5] as number) >>> (token & 31)) & 1) === 1;
+  try {
+    for (const token of model.tokenizer.encode(answer)) {
+      const mask = await constraint.mask();
+      if (mask === undefined || !isIn(mask, token)) return false;
+      constraint.accept(token);
+    }
+    const mask = await constraint.mask();
+    return [...model.endTokens].some((token) => isIn(mask, token));
+  } finally {
+    constraint.close();
+  }
+}
+
+const call = (name: string, args: string): PromptPart[] => [
+  { sign: '<|channel|>' },
+  { text: `commentary to=functions.${name} ` },
+  { sign: '<|constrain|>' },
+  { text: 'json' },
+  { sign: '<|message|>' },
+  { text: args },
+];
+const final = (text: string): PromptPart[] => [
+  { sign: '<|channel|>' },
+  { text: 'final' },
+  { sign: '<|message|>' },
+  { text },
+];
+
+test.each([
+  ['a call', 'required' as const, call('f', '{"city": "x"}'), true],
+  ['a call against its schema', 'required' as const, call('f', '{"town": "x"}'), false],
+  ['text', 'required' as const, final('hi'), false],
+  ['a call of the named function', NAMED, call('g', '{"city": "x"}'), true],
+  ['a call of another function', NAMED, call('f', '{"city": "x"}'), false],
+  ['a call', 'auto' as const, call('f', '{"city": "x"}'), true],
+  ['a call against its schema', 'auto' as const, call('f', '{"town": "x"}'), false],
+  ['text', 'auto' as const, final('hi'), true],
+])(
+  '%s, with the tool choice %j, is allowed as it should be',
+  async (_, tool_choice, answer, isAllowed) => {
+    expect(await allows({ ...TOOLS, tool_choice }, answer)).toBe(isAllowed);
+  },
+);
+
+test('an answer in JSON is in the final channel', async () => {
+  const chat: Partial<Chat> = { response_format: { type: 'json_object' } };
+  expect(await allows(chat, final('{"a": 1}'))).toBe(true);
+  expect(await allows(chat, final('no'))).toBe(false);
+});
+
+test('a request without tools and without a required form allows any answer', () => {
+  expect(harmonyFormatOf({ messages: [], max_tokens: 1 } as Chat)).toBeUndefined();
+});
