@@ -25,7 +25,6 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
     'needs systemd (e2e/artefacts/systemd.test.ts)',
   'CONTRIBUTING.md: npm run bench': 'measures for minutes (cli/test.ts runs its small size)',
   'CONTRIBUTING.md: npm run generated-clients': 'generates and compiles clients for minutes',
-  'CONTRIBUTING.md: npm run incidents': 'waits for more than an hour',
   'CONTRIBUTING.md: npm run open-responses': 'clones a repository',
   'CONTRIBUTING.md: npm run large-clients': 'installs gigabytes of clients',
   'CONTRIBUTING.md: npm run incidents': 'waits for more than an hour; the tests wait for 40 s',
