@@ -111,10 +111,14 @@ void roundInputs(const float* x, int n, int block, bool fine, int8_t* values, fl
   }
 }
 
+/// The codes of a packed matrix: one byte each, or two in a byte.
+enum class Codes { bytes, nibbles, mxfp4 };
+
 /// Multiplies BLOCKS blocks of rows by N inputs. Each input is read once for all blocks, and each
 /// weight once for all inputs.
-template <int N, int BLOCKS, bool NIBBLES, bool FINE>
+template <int N, int BLOCKS, Codes CODES, bool FINE>
 inline __attribute__((always_inline)) void multiplyTile(const Packed& w, int block, const Rounded& x, const int* rows, float* const* out) {
+  constexpr bool NIBBLES = CODES != Codes::bytes, MXFP4 = CODES == Codes::mxfp4;
   const int groups = w.in / w.group, blockSize = w.block(), perGroup = w.group / blockSize;
   const uint8_t* values[BLOCKS];
   const uint8_t* scales[BLOCKS];
@@ -148,7 +152,7 @@ inline __attribute__((always_inline)) void multiplyTile(const Packed& w, int blo
         values[r] += 4 * LANES;
         parts[0][r] = NIBBLES ? low(read) : read;
         if (NIBBLES) parts[NIBBLES][r] = high(read);
-        if (NIBBLES && w.mxfp4) parts[0][r] = Dot::sumsOf(parts[0][r]), parts[NIBBLES][r] = Dot::sumsOf(parts[NIBBLES][r]);
+        if (MXFP4) parts[0][r] = Dot::sumsOf(parts[0][r]), parts[NIBBLES][r] = Dot::sumsOf(parts[NIBBLES][r]);
       }
       for (int half = 0; half < (NIBBLES ? 2 : 1); half++)
         for (int t = 0; t < N; t++) {
@@ -162,7 +166,7 @@ inline __attribute__((always_inline)) void multiplyTile(const Packed& w, int blo
     }
     for (int r = 0; r < BLOCKS; r++) {
       const uint8_t* at = scales[r] + (size_t)(b / perGroup) * w.groupBytes();
-      const Floats scale = loadNumbers(at, w.scaleType), bias = w.mxfp4 ? scale * -(float)MXFP4_OFFSET : loadNumbers(at + w.scaleBytes(), w.scaleType);
+      const Floats scale = loadNumbers(at, w.scaleType), bias = MXFP4 ? scale * -(float)MXFP4_OFFSET : loadNumbers(at + w.scaleBytes(), w.scaleType);
       for (int t = 0; t < N; t++) {
         const Floats made = __builtin_convertvector(FINE ? (highs[r][t] << 8) + lows[r][t] : highs[r][t], Floats) * (scale * inputScales[t][b]);
         sums[r * N + t] += made + bias * inputSums[t][b];
@@ -178,20 +182,25 @@ inline __attribute__((always_inline)) void multiplyTile(const Packed& w, int blo
   }
 }
 
-template <int BLOCKS, bool NIBBLES, bool FINE>
+template <int BLOCKS, Codes CODES, bool FINE>
 void multiplyBlocks(const Packed& w, int block, const Rounded& x, const int* rows, int n, float* const* out) {
-  for (; n >= TILE; n -= TILE, rows += TILE, out += TILE) multiplyTile<TILE, BLOCKS, NIBBLES, FINE>(w, block, x, rows, out);
+  for (; n >= TILE; n -= TILE, rows += TILE, out += TILE) multiplyTile<TILE, BLOCKS, CODES, FINE>(w, block, x, rows, out);
   switch (n) {
-    case 1: return multiplyTile<1, BLOCKS, NIBBLES, FINE>(w, block, x, rows, out);
-    case 2: return multiplyTile<2, BLOCKS, NIBBLES, FINE>(w, block, x, rows, out);
-    case 3: return multiplyTile<3, BLOCKS, NIBBLES, FINE>(w, block, x, rows, out);
+    case 1: return multiplyTile<1, BLOCKS, CODES, FINE>(w, block, x, rows, out);
+    case 2: return multiplyTile<2, BLOCKS, CODES, FINE>(w, block, x, rows, out);
+    case 3: return multiplyTile<3, BLOCKS, CODES, FINE>(w, block, x, rows, out);
   }
+}
+
+template <int BLOCKS, Codes CODES>
+void multiplyBlocksOf(const Packed& w, int block, const Rounded& x, const int* rows, int n, float* const* out) {
+  return x.fine ? multiplyBlocks<BLOCKS, CODES, true>(w, block, x, rows, n, out) : multiplyBlocks<BLOCKS, CODES, false>(w, block, x, rows, n, out);
 }
 
 template <int BLOCKS>
 void multiplyBlocksOf(const Packed& w, int block, const Rounded& x, const int* rows, int n, float* const* out) {
-  if (w.nibbles) return x.fine ? multiplyBlocks<BLOCKS, true, true>(w, block, x, rows, n, out) : multiplyBlocks<BLOCKS, true, false>(w, block, x, rows, n, out);
-  return x.fine ? multiplyBlocks<BLOCKS, false, true>(w, block, x, rows, n, out) : multiplyBlocks<BLOCKS, false, false>(w, block, x, rows, n, out);
+  if (w.mxfp4) return multiplyBlocksOf<BLOCKS, Codes::mxfp4>(w, block, x, rows, n, out);
+  return w.nibbles ? multiplyBlocksOf<BLOCKS, Codes::nibbles>(w, block, x, rows, n, out) : multiplyBlocksOf<BLOCKS, Codes::bytes>(w, block, x, rows, n, out);
 }
 
 void multiplyPacked(const Packed& w, int block, int blocks, const Rounded& x, const int* rows, int n, float* const* out) {

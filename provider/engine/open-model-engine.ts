@@ -4,7 +4,6 @@ import { type Model, openModel } from '../models/model.ts';
 import { ModelError } from '../models/model-error.ts';
 import type { BackendName } from './backend-names.ts';
 import { chooseBackend } from './choose-backend.ts';
-import { requireFamily } from './decoders/missing-families.ts';
 import type { Guard } from './guarded-work.ts';
 import type { Measurement } from './measured-speeds.ts';
 import { ModelEngine } from './model-engine.ts';
@@ -63,23 +62,12 @@ export async function openUnloadedEngine({
     'an engine was chosen',
   );
   const memoryBytes = memoryForModels(memoryShare);
-  const known: Model[] = [];
-  for (const model of models) {
-    try {
-      requireFamily(backend.name, model.shape);
-      known.push(model);
-    } catch (error) {
-      if (!(error instanceof ModelError)) throw error;
-      faults.push(error);
-      log.error({ model: model.build, err: error.message }, 'a model is not served by this engine');
-    }
-  }
-  const { fitting, refused } = modelsThatFit(known, { backend, memoryBytes });
+  const { fitting, refused } = modelsThatFit(models, { backend, memoryBytes });
   for (const { build, error } of refused)
     log.error({ model: build, err: error.message }, 'a model does not fit and is not served');
   if (fitting.length === 0) {
     await backend[Symbol.asyncDispose]();
-    throw refused[0]?.error ?? faults[0];
+    throw refused[0]?.error;
   }
   return new ModelEngine({
     backend,

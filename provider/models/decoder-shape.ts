@@ -5,7 +5,7 @@ import { type Rope, readRopeScaling } from './rope.ts';
 
 /** The supported architectures. They share one decoder block and differ in which parts it has. */
 const FAMILIES = ['llama', 'qwen2', 'qwen3', 'gemma3', 'qwen3_moe', 'gpt_oss'] as const;
-export type Family = (typeof FAMILIES)[number];
+type Family = (typeof FAMILIES)[number];
 
 export interface LayerShape {
   /** Index into the shape's `ropes` of the one that rotates queries and keys. */

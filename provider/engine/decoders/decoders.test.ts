@@ -18,7 +18,6 @@ const TOLERANCE = 1e-3;
 const PAGES = [3, 9, 1, 4];
 const MANY_PAGES = 1_000;
 const fixturesWithWindows = ['gemma3', 'gpt-oss', 'gpt-oss-published'] as const;
-const isComputed = (kind: string, name: string) => kind !== 'webgpu' || !name.startsWith('gpt-oss');
 
 // A driver that runs on the processor needs a long time to compile kernels for the first time.
 vi.setConfig({ testTimeout: 180_000 });
@@ -31,14 +30,6 @@ for (const { name: kind, create } of backendsUnderTest) {
     afterAll(() => backend[Symbol.asyncDispose]());
 
     for (const name of fixtures) {
-      if (!isComputed(kind, name)) {
-        test(`${name} is refused, because this engine does not compute it yet`, () =>
-          expect(withFixture(backend, name, async () => {})).rejects.toThrow(
-            `the engine ${kind} does not compute gpt_oss yet; --engine mlx, cpu and reference do`,
-          ));
-        continue;
-      }
-
       test(`${name}: every logit of a prompt is close to the expected one`, () =>
         withFixture(backend, name, async (decoder, { prompt, logits }) => {
           const result = await decoder.step(
@@ -55,7 +46,7 @@ for (const { name: kind, create } of backendsUnderTest) {
         }));
     }
 
-    test.for(fixturesWithWindows.filter((name) => isComputed(kind, name)))(
+    test.for(fixturesWithWindows)(
       '%s: a prompt in parts, beside other sequences and in scattered pages, has the same logits',
       (name) =>
         withFixture(backend, name, async (decoder, { prompt }) => {
@@ -92,7 +83,7 @@ for (const { name: kind, create } of backendsUnderTest) {
         }),
     );
 
-    test.for(fixturesWithWindows.filter((name) => isComputed(kind, name)))(
+    test.for(fixturesWithWindows)(
       '%s: a sequence that continues another one from a shared page has the same logits',
       (name) =>
         withFixture(backend, name, async (decoder, { prompt, greedy }) => {
@@ -238,7 +229,7 @@ describe('slower instruction sets', async () => {
     .skipIf('reason' in made)
     .for(
       ['avx2', 'portable'].flatMap((kernels) =>
-        (['llama', 'llama-every-width', 'qwen3', 'gemma3'] as const).map(
+        (['llama', 'llama-every-width', 'qwen3', 'gemma3', 'gpt-oss'] as const).map(
           (name) => [kernels, name] as const,
         ),
       ),

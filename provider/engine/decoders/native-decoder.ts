@@ -14,7 +14,6 @@ import {
   type StepResult,
   wholeNumbers,
 } from './decoder.ts';
-import { requireFamily } from './missing-families.ts';
 
 interface CpuOptions {
   /** Number of threads of each decoder; by default, one for each core. */
@@ -105,7 +104,6 @@ function nativeBackend({
     maxBufferBytes: Number.POSITIVE_INFINITY,
     cacheNumberBytes,
     load: async ({ model, pages, maxTokens }: DecoderOptions) => {
-      requireFamily(name, model.shape);
       const native = new Native();
       const { shape, weights } = model;
       const memoryBytes = await native

@@ -7,8 +7,11 @@ export interface Format {
   /** Bits of a quantized weight; 0 means that the weights are plain numbers of `type`. */
   readonly bits: number;
   readonly group: number;
+  /** The type of the scales, if the weights are quantized. U8 means MXFP4, which has no biases. */
   readonly type: Tensor['type'];
 }
+
+export const isMxfp4 = ({ type }: Format): boolean => type === 'U8';
 
 /**
  * Consecutive rows of one or more matrices of the same format, in a buffer that a kernel can bind

@@ -5,7 +5,6 @@ import { RopeTables } from '../../../models/rope.ts';
 import type { Tensor } from '../../../models/safetensors.ts';
 import { TensorReader } from '../../../models/tensor-reader.ts';
 import { type Decoder, type DecoderOptions, PAGE_TOKENS } from '../decoder.ts';
-import { requireFamily } from '../missing-families.ts';
 import type { Gpu } from './device.ts';
 import { CacheBuffer, GpuCache } from './gpu-cache.ts';
 import { Uploader, type WeightRows } from './gpu-weights.ts';
@@ -20,7 +19,6 @@ import { type Counts, type Operation, type Scratch, WebGpuDecoder } from './webg
 /** Up to this number of inputs, a thread processes one input; above it, two are faster. */
 const FEW = 1;
 export async function loadDecoder(gpu: Gpu, options: DecoderOptions): Promise<Decoder> {
-  requireFamily('webgpu', options.model.shape);
   gpu.device.pushErrorScope('validation');
   gpu.device.pushErrorScope('out-of-memory');
   const builder = new Builder(gpu, options);
@@ -186,6 +184,7 @@ class Builder {
       headDim,
       normEps,
       activation,
+      activationLimit,
       attentionScale,
       outputNorms,
       qkNorm,
@@ -231,6 +230,9 @@ class Builder {
       stride: qkvHeads * headDim,
       counted: 'tokens',
     });
+    const sinks = layer.sinks
+      ? [await this.#upload.vector(await this.#reader.numbers(layer.sinks))]
+      : [];
     const norms =
       layer.qNorm && layer.kNorm
         ? [await this.#norm(layer.qNorm), await this.#norm(layer.kNorm)]
@@ -247,6 +249,7 @@ class Builder {
       window: shape.window,
       scale: attentionScale,
       pageTokens: PAGE_TOKENS,
+      sinks: sinks.length > 0,
     };
     await this.#run(
       attend(attention),
@@ -258,6 +261,7 @@ class Builder {
         scratch.positions,
         scratch.decodeRows,
         scratch.tables,
+        ...sinks,
       ],
       ({ decodeRows }) => [heads, decodeRows],
     );
@@ -271,6 +275,7 @@ class Builder {
         scratch.positions,
         scratch.prefillRuns,
         scratch.tables,
+        ...sinks,
       ],
       ({ prefillRuns }) => [heads, prefillRuns],
     );
@@ -281,9 +286,8 @@ class Builder {
       perToken,
     );
     const { mlp } = shape;
-    const gelu = activation === 'gelu_tanh';
     const { width } = mlp;
-    if (mlp.kind === 'experts') return this.#experts(layer, { mlp, scratch, gelu });
+    if (mlp.kind === 'experts') return this.#experts(layer, { mlp, scratch });
     await this.#multiply(await this.#upload.matrices([layer.mlp.gate, layer.mlp.up]), {
       from: scratch.normed,
       to: scratch.gateUp,
@@ -291,7 +295,7 @@ class Builder {
       counted: 'tokens',
     });
     await this.#run(
-      activate({ width, gelu, counted: 'tokens' }),
+      activate({ width, activation, activationLimit, counted: 'tokens' }),
       [scratch.gated, scratch.gateUp],
       ({ tokens }) => [Math.ceil(width / THREADS), tokens],
     );
@@ -300,13 +304,9 @@ class Builder {
 
   async #experts(
     { mlp: { gate, up, down, router } }: LayerWeights,
-    {
-      mlp,
-      scratch,
-      gelu,
-    }: { mlp: Extract<LayerShape['mlp'], { kind: 'experts' }>; scratch: Scratch; gelu: boolean },
+    { mlp, scratch }: { mlp: Extract<LayerShape['mlp'], { kind: 'experts' }>; scratch: Scratch },
   ): Promise<void> {
-    const { hidden } = this.#shape;
+    const { hidden, activation, activationLimit } = this.#shape;
     const { experts, perToken, normalised, width } = mlp;
     const most = this.#options.maxTokens * perToken;
     const [scores, chosen, shares] = [
@@ -358,7 +358,7 @@ class Builder {
       shared: perToken,
     });
     await this.#run(
-      activate({ width, gelu, counted: 'slots' }),
+      activate({ width, activation, activationLimit, counted: 'slots' }),
       [scratch.gated, scratch.gateUp],
       ({ tokens }) => [Math.ceil(width / THREADS), tokens * perToken],
     );

@@ -66,7 +66,14 @@ interface AttentionShape {
   readonly window: number;
   readonly scale: number;
   readonly pageTokens: number;
+  /** True if each head has a sink, a score that takes a share of its attention. */
+  readonly sinks: boolean;
 }
+
+/** A sink counts like a first token whose value is zero. */
+const SINKS = '@group(0) @binding(8) var<storage, read> sinks: array<f32>;';
+const start = (sinks: boolean): string =>
+  `var most = ${sinks ? 'sinks[head]' : '-1e30'};\n  var total = ${sinks ? '1.0' : '0.0'};`;
 
 /** Number of positions whose scores are in shared memory at a time. */
 const CHUNK = 256;
@@ -86,6 +93,7 @@ export function attendRun({
   window,
   scale,
   pageTokens,
+  sinks,
 }: AttentionShape): string {
   const stride = (heads + 2 * kvHeads) * headDim;
   const quads = headDim / 4;
@@ -100,6 +108,7 @@ export function attendRun({
 @group(0) @binding(5) var<storage, read> positions: array<u32>;
 @group(0) @binding(6) var<storage, read> prefillRuns: array<u32>;
 @group(0) @binding(7) var<storage, read> tables: array<u32>;
+${sinks ? SINKS : ''}
 @compute @workgroup_size(${RUN_TOKENS}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
   let head = group.x;
   let begin = prefillRuns[group.y * 3u];
@@ -113,8 +122,7 @@ export function attendRun({
   var q: array<vec4f, ${quads}>;
   var sum: array<vec4f, ${quads}>;
   for (var d = 0u; d < ${quads}u; d++) { q[d] = qkv[query + d] * ${literal(scale)}; }
-  var most = -1e30;
-  var total = 0.0;
+  ${start(sinks)}
   let start = ${window > 0 ? `select(0u, positions[begin] - ${window - 1}u, positions[begin] >= ${window}u)` : '0u'};
   for (var p = start - start % 8u; p <= last; p += 8u) {
     let at = (tables[table + p / ${pageTokens}u] * ${pageTokens}u + p % ${pageTokens}u) * ${(kvHeads * headDim) / 4}u + kvHead;
@@ -152,6 +160,7 @@ export function attend({
   window,
   scale,
   pageTokens,
+  sinks,
 }: AttentionShape): string {
   const stride = (heads + 2 * kvHeads) * headDim;
   const each = Math.ceil(headDim / THREADS);
@@ -166,6 +175,7 @@ export function attend({
 @group(0) @binding(5) var<storage, read> positions: array<u32>;
 @group(0) @binding(6) var<storage, read> decodeRows: array<u32>;
 @group(0) @binding(7) var<storage, read> tables: array<u32>;
+${sinks ? SINKS : ''}
 var<workgroup> scores: array<f32, ${CHUNK}>;
 var<workgroup> places: array<u32, ${CHUNK}>;
 var<workgroup> partial: array<f32, ${THREADS}>;
@@ -177,8 +187,7 @@ var<workgroup> partial: array<f32, ${THREADS}>;
   let table = decodeRows[group.y * 2u + 1u] * step.tableWidth;
   let query = (token * ${stride}u + head * ${headDim}u) / 4u;
   let kvHead = head / ${heads / kvHeads}u;
-  var most = -1e30;
-  var total = 0.0;
+  ${start(sinks)}
   ${mine((j) => `var sum${j} = 0.0;`)}
   for (var start = first; start <= last; start += ${CHUNK}u) {
     let count = min(${CHUNK}u, last - start + 1u);

@@ -1,4 +1,4 @@
-import type { Format } from '../gpu-weights.ts';
+import { type Format, isMxfp4 } from '../gpu-weights.ts';
 import { numberAt, quadOf, STEP, THREADS } from './wgsl.ts';
 
 export interface Multiplication {
@@ -43,8 +43,9 @@ export function multiply(m: Multiplication): string {
   const { format, rows, tile, split, experts } = m;
   const width = m.in;
   const isRounded = format.bits > 0;
+  const hasOffsets = isRounded && !isMxfp4(format);
   // Four inputs are processed at a time, or with 4-bit weights the eight that share a 32-bit word.
-  const fast = format.bits === 4;
+  const fast = format.bits === 4 && hasOffsets;
   const each = (body: (r: number, t: number) => string) =>
     Array.from({ length: ROWS * tile }, (_, i) => body(Math.floor(i / tile), i % tile)).join('\n');
   const tiles = (body: (t: number) => string) =>
@@ -127,7 +128,8 @@ export function multiply(m: Multiplication): string {
   const bindings = [
     'inputs: array<vec4f>',
     'weights: array<u32>',
-    ...(isRounded ? ['scales: array<u32>', 'biases: array<u32>'] : []),
+    ...(isRounded ? ['scales: array<u32>'] : []),
+    ...(hasOffsets ? ['biases: array<u32>'] : []),
     ...(m.hasBias ? ['bias: array<f32>'] : []),
     ...(experts ? ['chosen: array<u32>'] : []),
   ];
@@ -135,7 +137,8 @@ export function multiply(m: Multiplication): string {
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read_write> out: array<f32>;
 ${bindings.map((binding, i) => `@group(0) @binding(${i + 2}) var<storage, read> ${binding};`).join('\n')}
-${isRounded ? `${numberAt('scales', format.type)}\n${numberAt('biases', format.type)}` : ''}
+${isRounded ? numberAt('scales', format.type) : ''}
+${hasOffsets ? numberAt('biases', format.type) : ''}
 ${fast ? '' : quadOf(format, width)}
 ${split ? `var<workgroup> partial: array<f32, ${ROWS * tile * THREADS}>;` : ''}
 const masks = vec4u(15u, 240u, 3840u, 61440u);

@@ -1,3 +1,4 @@
+import type { DecoderShape } from '../../../../models/decoder-shape.ts';
 import { literal, STEP, THREADS } from './wgsl.ts';
 
 interface Normalisation {
@@ -35,21 +36,30 @@ var<workgroup> squares: array<f32, ${THREADS}>;
 }`;
 }
 
+type Activation = Pick<DecoderShape, 'activation' | 'activationLimit'>;
+
+/** Generates the product of the activated gate g and u. */
+function productOf({ activation, activationLimit: limit }: Activation): string {
+  switch (activation) {
+    case 'silu':
+      return 'g / (1.0 + exp(-g)) * u';
+    case 'gelu_tanh':
+      return '0.5 * g * (1.0 + tanh(clamp(0.7978845608 * (g + 0.044715 * g * g * g), -15.0, 15.0))) * u';
+    case 'clamped_silu': {
+      const most = literal(limit);
+      return `min(g, ${most}) / (1.0 + exp(-1.702 * min(g, ${most}))) * (clamp(u, -${most}, ${most}) + 1.0)`;
+    }
+  }
+}
+
 /**
  * Computes act(gate) · up with one thread for each number. Gate and up are adjacent in the input.
  */
 export function activate({
   width,
-  gelu,
   counted,
-}: {
-  width: number;
-  gelu: boolean;
-  counted: 'tokens' | 'slots';
-}): string {
-  const act = gelu
-    ? '0.5 * g * (1.0 + tanh(clamp(0.7978845608 * (g + 0.044715 * g * g * g), -15.0, 15.0)))'
-    : 'g / (1.0 + exp(-g))';
+  ...activation
+}: Activation & { width: number; counted: 'tokens' | 'slots' }): string {
   return /* wgsl */ `${STEP}
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read_write> out: array<f32>;
@@ -57,7 +67,8 @@ export function activate({
 @compute @workgroup_size(${THREADS}) fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= ${width}u || id.y >= step.${counted}) { return; }
   let g = gateUp[id.y * ${2 * width}u + id.x];
-  out[id.y * ${width}u + id.x] = ${act} * gateUp[id.y * ${2 * width}u + ${width}u + id.x];
+  let u = gateUp[id.y * ${2 * width}u + ${width}u + id.x];
+  out[id.y * ${width}u + id.x] = ${productOf(activation)};
 }`;
 }
 

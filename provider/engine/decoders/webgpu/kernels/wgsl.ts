@@ -1,4 +1,5 @@
-import type { Format } from '../gpu-weights.ts';
+import { MXFP4_NUMBERS } from '../../../../models/decoder-weights.ts';
+import { type Format, isMxfp4 } from '../gpu-weights.ts';
 
 /** The uniform with the counts of the step, which every kernel receives. */
 export const STEP = /* wgsl */ `
@@ -12,11 +13,13 @@ export const literal = (value: number): string =>
   Number.isInteger(value) ? `${value}.0` : String(value);
 
 /**
- * Generates a function that reads a number from a buffer of 32-bit words; two 16-bit numbers share
- * a word.
+ * Generates a function that reads a number from a buffer of 32-bit words; two 16-bit numbers or four
+ * bytes share a word. A byte is the exponent of a power of two.
  */
 export const numberAt = (name: string, type: Format['type']): string => {
   if (type === 'F32') return `fn ${name}At(i: u32) -> f32 { return bitcast<f32>(${name}[i]); }`;
+  if (type === 'U8')
+    return `fn ${name}At(i: u32) -> f32 { return bitcast<f32>(((${name}[i / 4u] >> (8u * (i % 4u))) & 255u) << 23u); }`;
   const read =
     type === 'F16'
       ? 'unpack2x16float(word)[i % 2u]'
@@ -25,7 +28,16 @@ export const numberAt = (name: string, type: Format['type']): string => {
 };
 
 /** Generates a function that returns four weights of a row from column i on, for any format. */
-export function quadOf({ bits, group, type }: Format, width: number): string {
+export function quadOf(format: Format, width: number): string {
+  const { bits, group, type } = format;
+  if (isMxfp4(format))
+    return /* wgsl */ `
+const numbers = array<f32, 16>(${MXFP4_NUMBERS.map(literal).join(', ')});
+fn quad(row: u32, i: u32) -> vec4f {
+  let at = row * ${width}u + i;
+  let w = weights[at / 8u] >> (4u * (at % 8u));
+  return vec4f(numbers[w & 15u], numbers[(w >> 4u) & 15u], numbers[(w >> 8u) & 15u], numbers[(w >> 12u) & 15u]) * scalesAt(at / ${group}u);
+}`;
   if (bits === 0)
     return `${numberAt('weights', type)}\nfn quad(row: u32, i: u32) -> vec4f { let at = row * ${width}u + i; return vec4f(weightsAt(at), weightsAt(at + 1u), weightsAt(at + 2u), weightsAt(at + 3u)); }`;
   return /* wgsl */ `
