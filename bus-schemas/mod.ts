@@ -90,6 +90,7 @@ export {
 } from './messages/conditions.ts';
 export { type ConsoleSession, MAX_CONSOLE_SESSIONS } from './messages/console-sessions.ts';
 export * from './messages/demand.ts';
+export * from './messages/desired.ts';
 export * from './messages/events.ts';
 export { type GateName, gates } from './messages/gates.ts';
 export * from './messages/inference.ts';

@@ -15,7 +15,8 @@ export type DownKind =
   | 'challenge'
   | 'ack'
   | 'judgement'
-  | 'demand';
+  | 'demand'
+  | 'desired';
 export type ComponentName =
   | 'ingress'
   | 'routing'

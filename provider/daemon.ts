@@ -31,6 +31,8 @@ export interface DaemonOptions {
   readonly isPrivate?: boolean | undefined;
   /** The owner excludes lines of batches. */
   readonly refusesBatches?: boolean | undefined;
+  /** Whether wanted builds are fetched, or shown to the owner; undefined if they are ignored. */
+  readonly prefetches?: boolean | undefined;
   readonly log: Logger;
   readonly observer?: AgentObserver;
 }
@@ -68,6 +70,7 @@ export async function startDaemon({
   otel,
   isPrivate,
   refusesBatches,
+  prefetches,
   log,
   observer,
 }: DaemonOptions): Promise<Daemon> {
@@ -98,6 +101,7 @@ export async function startDaemon({
       otel,
       isPrivate,
       refusesBatches,
+      prefetches,
       receiptsFile: join(home, 'receipts.json'),
       ...(observer && { observer }),
     }),

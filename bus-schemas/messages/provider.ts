@@ -81,6 +81,11 @@ const announcement = Type.Object({
   privateOnly: optional(Type.Boolean()),
   /** The owner of the machine excludes lines of batches. */
   noBatches: optional(Type.Boolean()),
+  /**
+   * Whether the machine fetches the builds that the network wants by itself, or shows them to its
+   * owner. Absent if it ignores them.
+   */
+  prefetches: optional(Type.Boolean()),
   sealing: Type.Object({ suite: Type.String({ maxLength: 64 }), publicKey: X25519Key }),
 });
 export type Announcement = Static<typeof announcement>;

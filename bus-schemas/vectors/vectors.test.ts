@@ -38,6 +38,8 @@ const later: readonly (readonly [string, MessageKind<unknown>])[] = [
   ['batches', everything.Beat],
   ['choices', services.settlement.hold.request],
   ['choices', services.settlement.hold.reply],
+  ['prefetches', everything.Hello],
+  ['prefetches', everything.Beat],
 ];
 
 const needed = [

@@ -24,6 +24,8 @@ import { addServiceCommands } from './service-commands.ts';
 import { upstreamOf } from './upstream-options.ts';
 
 const DRAIN_MS = 60_000;
+/** How the machine announces what its owner allows. */
+const PREFETCHES = { off: undefined, ask: false, on: true } as const;
 
 /**
  * Adds the commands of the provider. This module is loaded for every `dinf` command, so each action
@@ -124,6 +126,9 @@ async function provide({
     otel: observed.otel,
     isPrivate: flags.privateOnly,
     refusesBatches: flags.batches === false,
+    // Only the background service can fetch builds, and only an own engine can serve further ones.
+    prefetches:
+      channel.isSupervised && engine.add !== undefined ? PREFETCHES[flags.desired] : undefined,
     log,
     observer: channel.observer,
     token: firstToken({

@@ -14,7 +14,15 @@ import { thisProgram } from './this-program.ts';
 const OPEN_MS = 60_000;
 const LOOK_MS = 100;
 /** Variables of the user's session that the service needs too. */
-const KEPT = ['PATH', 'DINF_HOME', 'DINF_CACHE', 'DINF_LOG', 'HF_HOME', 'HF_HUB_CACHE'];
+const KEPT = [
+  'PATH',
+  'DINF_HOME',
+  'DINF_CACHE',
+  'DINF_LOG',
+  'HF_HOME',
+  'HF_HUB_CACHE',
+  'HF_ENDPOINT',
+];
 
 /** Starts the service of a home in the background, and resolves when its socket is open. */
 export async function launchService(

@@ -2,6 +2,7 @@ import { basename, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { coordinatorUrl, homeFolder } from '#bus-schemas/running-network.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
+import { DESIRED_MODES, type DesiredMode } from '#provider/desired/desired-modes.ts';
 import type { GuestSettings } from '#provider/guest/guest-settings.ts';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { percent, portOrNone, wholeNumber } from '../option-parsers.ts';
@@ -23,6 +24,7 @@ export interface ServeOptions extends UpstreamFlags, GuestSettings {
   readonly memoryPercent: number;
   /** Port for programs on this machine; 0 for none. */
   readonly local: number;
+  readonly desired: DesiredMode;
 }
 
 export const homeOption = (): Option =>
@@ -90,6 +92,14 @@ export function addServeOptions(command: Command): Command {
       'also serve programs on this machine, free and without a key, at http://127.0.0.1:<port>/v1; 0 for none',
       portOrNone,
       0,
+    )
+    .addOption(
+      new Option(
+        '--desired <mode>',
+        'builds that the network wants on this machine: off, shown by status (ask), or downloaded and served (on); only in the background',
+      )
+        .choices([...DESIRED_MODES])
+        .default('ask'),
     );
   return addUpstreamOptions(addGuestOptions(serving));
 }

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import { lockFolder } from '#bin/folder-lock.ts';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { DEFAULT_DESIRED_GB } from '#provider/desired/desired-journal.ts';
 import { BACKENDS } from '#provider/engine/backend-names.ts';
 import { SOCKET_NAME } from '#provider/service/control-api.ts';
 import type { ControlClient } from '#provider/service/control-client.ts';
@@ -24,6 +25,7 @@ const EARNINGS_BY = ['model', 'day', 'job'] as const;
 
 interface StartOptions extends ServeOptions {
   readonly updates: UpdateMode;
+  readonly desiredGb: number;
 }
 
 interface Home {
@@ -37,6 +39,12 @@ export function addServiceCommands(provider: Command): void {
       new Option('--updates <mode>', 'newer versions of the network: off, shown, or installed')
         .choices([...UPDATE_MODES])
         .default('notify'),
+    )
+    .option(
+      '--desired-gb <n>',
+      'gigabytes that --desired on may download in a day',
+      wholeNumber,
+      DEFAULT_DESIRED_GB,
     )
     .description('serve models in the background; options are saved and hold for later starts')
     .action((options: StartOptions, command: Command) => start(options, command));
@@ -59,6 +67,12 @@ export function addServiceCommands(provider: Command): void {
     .action(async (model: string, { home }: Home) => {
       const { switchModel } = await import('./switch-model.ts');
       await switchModel(await runningClient(resolve(home)), absoluteIfPath(model));
+    });
+  add('accept', 'download, check and serve a build that the network wants on this machine')
+    .argument('<build>', 'a build that "dinf provider status" names as wanted')
+    .action(async (build: string, { home }: Home) => {
+      const { acceptBuild } = await import('./accept-build.ts');
+      await acceptBuild(await runningClient(resolve(home)), build);
     });
   add('status', 'show what the machine is doing, and why')
     .option('--json', 'print the state as JSON')
@@ -152,6 +166,8 @@ async function start(options: StartOptions, command: Command): Promise<void> {
     upstream: upstreamArguments(options),
     local: options.local,
     updates: options.updates,
+    desired: options.desired,
+    desiredGb: options.desiredGb,
   };
   const names = { models: 'model' } as Readonly<Record<string, string>>;
   const changes = Object.fromEntries(
@@ -284,11 +300,14 @@ async function supervise(home: string): Promise<void> {
   }
   const { watchUpdates } = await import('./watch-updates.ts');
   using updates = watchUpdates({ home, supervisor, settings: savedSettings, log });
+  const { watchDesired } = await import('./watch-desired.ts');
+  await using desired = watchDesired({ home, supervisor, settings: savedSettings, log });
   await using _control = await serveMachine({
     home,
     version: packageJson.version,
     supervisor,
     updateNote: () => updates.note,
+    desired,
     onFault: (error) => log.warn({ err: error }, 'the reasons of idle hours are not saved'),
   });
   void stopSignal().then(() => supervisor.stop());

@@ -158,6 +158,7 @@ export function screenOf(
       : `${answers.total} with ${answers.tokens} tokens since the start, the last ${ago(now - Date.parse(answers.last_at))}`,
   ]);
   for (const { text } of state.notes ?? []) rows.push(['note', text]);
+  for (const { text } of state.wanted ?? []) rows.push(['wanted', text]);
   if (state.update !== undefined) rows.push(['update', state.update]);
   const reported = reportedSummary(state, now);
   if (reported !== undefined) rows.push(['reported', reported]);

@@ -1,3 +1,4 @@
+import { hex } from '#bus-schemas';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import type { AgentObserver } from '#provider/agent/agent.ts';
 import type { Daemon } from '#provider/daemon.ts';
@@ -22,16 +23,22 @@ const PULSE_MS = 1_000;
  * otherwise as lines on the terminal.
  */
 export class WorkerChannel {
-  readonly #isSupervised = process.send !== undefined;
+  /** Whether a supervisor started this process. */
+  readonly isSupervised = process.send !== undefined;
 
   constructor() {
-    if (this.#isSupervised) console.log(WORKER_READY);
+    if (this.isSupervised) console.log(WORKER_READY);
   }
 
   readonly observer: AgentObserver = {
     demanded: ({ builds }) => this.report({ t: 'demand', builds }),
+    desired: (builds) =>
+      this.report({
+        t: 'desired',
+        builds: builds.map(({ weights, ...build }) => ({ ...build, weights: hex(weights) })),
+      }),
     reported: (faults) => {
-      if (this.#isSupervised) this.report({ t: 'reported', faults });
+      if (this.isSupervised) this.report({ t: 'reported', faults });
       else
         console.log(
           `reported to the operator: ${reportedText(Object.fromEntries(faults.map(({ fault, times }) => [fault, times])))}`,
@@ -50,7 +57,7 @@ export class WorkerChannel {
         completionTokens,
         ms,
       } as const;
-      if (this.#isSupervised) this.report(answered);
+      if (this.isSupervised) this.report(answered);
       else console.log(lineOf(answered));
     },
   };
@@ -78,6 +85,7 @@ export class WorkerChannel {
       if (!isWorkerOrder(order)) return;
       if (order.t === 'add') void this.#add(order.model, engine);
       else if (order.t === 'switch') engine.switchTo?.(order.build);
+      else if (order.t === 'load') engine.load(order.build);
       else if (order.t === 'note') daemon.note(order.fault);
       else door.setPaused(order.t === 'pause');
     };

@@ -12,6 +12,7 @@ export const workerCommand = (home: string, settings: Settings): readonly [strin
   ...['--idle-minutes', String(settings.idleMinutes)],
   ...['--memory-percent', String(settings.memoryPercent ?? 100)],
   ...['--local', String(settings.local ?? 0)],
+  ...['--desired', settings.desired ?? 'ask'],
   ...guestArguments(settings),
   ...settings.models.flatMap((model) => ['--model', model]),
   ...(settings.link ? ['--link'] : []),

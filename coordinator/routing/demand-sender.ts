@@ -1,4 +1,4 @@
-import { core, DemandReport } from '#bus-schemas';
+import { core, DemandReport, Desired } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import type { DemandSurvey } from './core/demand.ts';
 import type { ProviderView } from './core/fleet.ts';
@@ -25,7 +25,7 @@ export interface DemandSenderOptions {
 
 /**
  * Sends each machine of the cell, once a minute, what became of the requests for its builds, and
- * notes what the machine did.
+ * which builds it should have, and notes what the machine did.
  */
 export class DemandSender {
   readonly #options: DemandSenderOptions;
@@ -46,19 +46,22 @@ export class DemandSender {
       this.#periodBegan = clock();
       this.#survey = router.surveyDemand(periodMs, clock());
       hours.dropOld(now());
+      router.renewDesired(clock());
       this.#waiting = isLeading() ? [...router.fleet.all()].filter(({ silent }) => !silent) : [];
     }
     this.#sendSome();
   }
 
   #sendSome(): void {
-    const { bus, hours, now } = this.#options;
+    const { bus, router, hours, now } = this.#options;
     const survey = this.#survey;
     if (survey === undefined) return;
     for (const machine of this.#waiting.splice(0, MACHINES_AT_ONCE)) {
       const report = survey.reportFor(machine);
       hours.note(machine.id, minuteOf(machine, report), now());
       bus.publish(core.down(machine.id, 'demand'), DemandReport, report);
+      const builds = router.desired.desiredOf(machine);
+      if (builds.length > 0) bus.publish(core.down(machine.id, 'desired'), Desired, { builds });
     }
     // The survey refers to the slots of the period, which need not stay in memory.
     if (this.#waiting.length === 0) this.#survey = undefined;

@@ -4,6 +4,7 @@ import { Cells } from '#coordinator/cells/cells.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import { counter } from '#observability';
+import { CatalogReader } from './catalog-reader.ts';
 import { cellEndpoints } from './cell-endpoints.ts';
 import { CellState, GRACE_MS } from './cell-state.ts';
 import { MachineHours } from './core/machine-hours.ts';
@@ -60,6 +61,15 @@ export async function startRouting(context: Context): Promise<Component> {
       now,
       onRead: (wanted) => {
         router.switches = wanted;
+      },
+    }),
+  );
+  stack.use(
+    new CatalogReader({
+      bus,
+      log,
+      onModels: (models) => {
+        router.desired.models = models;
       },
     }),
   );

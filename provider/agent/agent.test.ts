@@ -87,6 +87,7 @@ beforeAll(async () => {
       judged: () => undefined,
       answered: () => undefined,
       demanded: () => undefined,
+      desired: () => undefined,
       reported: (faults) => void reported.push(faults),
     },
   });

@@ -8,6 +8,8 @@ import {
   type Conditions,
   type CountedFaults,
   DemandReport,
+  Desired,
+  type DesiredBuild,
   FaultReport,
   Flow,
   hex,
@@ -50,6 +52,8 @@ export interface AgentOptions {
   readonly isPrivate?: boolean | undefined;
   /** The owner excludes lines of batches. */
   readonly refusesBatches?: boolean | undefined;
+  /** Whether wanted builds are fetched, or shown to the owner; undefined if they are ignored. */
+  readonly prefetches?: boolean | undefined;
   readonly random?: () => number;
 }
 
@@ -59,6 +63,8 @@ export interface AgentObserver {
   answered(receipt: Receipt, durationMs: number): void;
   /** The router's report on the requests of the last minute. */
   demanded(report: DemandReport): void;
+  /** The network wants these builds here. */
+  desired(builds: readonly DesiredBuild[]): void;
   /** The machine has reported these faults to the operator. */
   reported(faults: CountedFaults): void;
 }
@@ -99,6 +105,7 @@ export async function startAgent({
   otel,
   isPrivate = false,
   refusesBatches = false,
+  prefetches,
   random = Math.random,
 }: AgentOptions): Promise<Agent> {
   const clock = () => performance.now();
@@ -163,6 +170,7 @@ export async function startAgent({
       conditions: () => conditions,
       isPrivate,
       refusesBatches,
+      prefetches,
     }),
   );
   stack.defer(() => desk.cancelAll());
@@ -209,6 +217,7 @@ export async function startAgent({
       observer?.judged(judgement);
     }),
     [providerSubjects.down('demand')]: reader(DemandReport, (report) => observer?.demanded(report)),
+    [providerSubjects.down('desired')]: reader(Desired, ({ builds }) => observer?.desired(builds)),
     [providerSubjects.down('load')]: reader(Load, ({ build }) => {
       // A machine whose memory is short must not load the model that it has just unloaded.
       if (!draining) engine.load(build);

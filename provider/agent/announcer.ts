@@ -28,6 +28,7 @@ export interface AnnouncerOptions {
   readonly conditions: () => Conditions | undefined;
   readonly isPrivate: boolean;
   readonly refusesBatches: boolean;
+  readonly prefetches: boolean | undefined;
   readonly random: () => number;
 }
 
@@ -98,7 +99,7 @@ export class Announcer implements Disposable {
 
   #announcement(): Announcement {
     const { engine, slots, jobsOf, sealingKey, agentVersion, isDraining } = this.#options;
-    const { isPrivate, refusesBatches } = this.#options;
+    const { isPrivate, refusesBatches, prefetches } = this.#options;
     const closedFor = this.#options.closedFor();
     const conditions = this.#options.conditions();
     this.#sequence += 1;
@@ -110,6 +111,7 @@ export class Announcer implements Disposable {
       ...(conditions !== undefined && { conditions }),
       ...(isPrivate && { privateOnly: true }),
       ...(refusesBatches && { noBatches: true }),
+      ...(prefetches !== undefined && { prefetches }),
       slots: slots().map((slot) => ({
         ...slot,
         jobs: jobsOf(slot.build).slice(0, MAX_JOBS_NAMED),

@@ -17,6 +17,8 @@ export interface PullOptions {
   readonly force: boolean;
   readonly env?: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
+  /** Called before anything is downloaded; throws if so many bytes are too much. */
+  readonly reserve?: (bytes: number) => Promise<void>;
   /** Called before the weights are downloaded. */
   readonly onFit: (fit: Fit) => void;
   readonly onProgress: (progress: Progress) => void;
@@ -49,6 +51,7 @@ export async function pullModel(options: PullOptions): Promise<HubModel> {
   await using _lock = taken.lock;
   await mkdir(join(repository.path, 'blobs'), { recursive: true });
   const missing = await missingFiles(repository, model.files);
+  await options.reserve?.(sum(missing));
   const small = missing.filter(({ name: file }) => !file.endsWith('.safetensors'));
   const download = downloader(options, repository, { missing, files: model.files });
   await download(small);

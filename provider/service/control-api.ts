@@ -92,6 +92,17 @@ export const State = Type.Object({
         'The hours of the last 14 days in which no answer ended, each with the reason of most of its minutes.',
     }),
   ),
+  wanted: optional(
+    Type.Array(
+      Type.Object({
+        model: Type.String(),
+        build: Type.String(),
+        state: Type.Enum(['offered', 'fetching', 'failed']),
+        text: Type.String(),
+      }),
+      { description: 'Builds that the network wants on this machine.' },
+    ),
+  ),
   update: optional(Type.String({ description: 'What the owner should know about updates.' })),
   reported: optional(
     Type.Object(
@@ -140,6 +151,7 @@ export const paths = {
   pause: '/v1/pause',
   resume: '/v1/resume',
   switch: '/v1/switch',
+  accept: '/v1/accept',
   operations: '/v1/operations',
   notes: '/v1/notes',
 } as const;

@@ -63,6 +63,11 @@ export class ControlClient {
     return this.#call(State, 'POST', path, READ_MODEL_MS);
   }
 
+  /** Begins to fetch a build that the network wants; `wanted` in the state shows how far it is. */
+  accept(build: string): Promise<State> {
+    return this.#call(State, 'POST', `${paths.accept}?build=${encodeURIComponent(build)}`);
+  }
+
   begin(kind: OperationKind): Promise<ControlOperation> {
     return this.#call(ControlOperation, 'POST', `${paths.operations}?kind=${kind}`);
   }

@@ -21,6 +21,8 @@ export interface Controlled {
   setPaused(isPaused: boolean): Promise<void>;
   /** Resolves with why the model cannot be loaded; undefined if it is loaded as soon as possible. */
   switchTo(model: string): Promise<string | undefined>;
+  /** Begins to fetch a build that the network wants. Returns why not; undefined if it has begun. */
+  accept(build: string): string | undefined;
   begin(kind: OperationKind): ControlOperation;
   /** Takes a fault that another program of the owner met. */
   note(fault: MachineFault): void;
@@ -80,6 +82,10 @@ async function answer(
       return ok(controlled.state());
     case `POST ${paths.switch}`: {
       const fault = await controlled.switchTo(searchParams.get('model') ?? '');
+      return fault === undefined ? ok(controlled.state()) : { status: 400, body: { error: fault } };
+    }
+    case `POST ${paths.accept}`: {
+      const fault = controlled.accept(searchParams.get('build') ?? '');
       return fault === undefined ? ok(controlled.state()) : { status: 400, body: { error: fault } };
     }
     case `POST ${paths.notes}`: {

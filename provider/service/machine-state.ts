@@ -1,4 +1,5 @@
 import type { CountedFaults, DemandReport, MachineFault } from '#bus-schemas';
+import type { WantedBuild } from '../desired/fetch-build.ts';
 import type { ClosureReason, EngineFault, GuestNote } from '../reasons.ts';
 import type { ReportedModel, WorkerReport } from './worker-report.ts';
 
@@ -57,6 +58,8 @@ export interface MachineState {
   readonly answers: Answers;
   /** The router's newest report on the requests for the builds of this machine. */
   readonly demand: { readonly at: number; readonly builds: DemandReport['builds'] } | undefined;
+  /** The builds that the network wanted here, by its newest message. */
+  readonly desired: { readonly at: number; readonly builds: readonly WantedBuild[] } | undefined;
   /** What the machine has reported to the operator since the start of the service. */
   readonly reported: Reported | undefined;
 }
@@ -119,6 +122,7 @@ export const atStart = (now: number, isPaused: boolean): MachineState => ({
   approval: undefined,
   answers: { total: 0, tokens: 0, lastAt: undefined, byBuild: {} },
   demand: undefined,
+  desired: undefined,
   reported: undefined,
 });
 
@@ -140,6 +144,7 @@ const WITHOUT_WORKER = {
   link: undefined,
   approval: undefined,
   demand: undefined,
+  desired: undefined,
 } as const;
 
 function changeOf(before: MachineState, event: MachineEvent, now: number): Partial<MachineState> {
@@ -181,6 +186,8 @@ function changeOf(before: MachineState, event: MachineEvent, now: number): Parti
       return { trust: { standing: event.standing, level: event.level, fault: event.fault } };
     case 'demand':
       return { demand: { at: now, builds: event.builds } };
+    case 'desired':
+      return { desired: { at: now, builds: event.builds } };
     case 'reported':
       return { reported: { lastAt: now, times: added(before.reported?.times, event.faults) } };
     case 'added':

@@ -3,7 +3,7 @@ import { closedTexts, engineFaultTexts } from '../reasons.ts';
 import { demandReason } from './demand-reason.ts';
 import type { MachineState } from './machine-state.ts';
 
-/** Age of a router's report from which it explains nothing any more, in milliseconds. */
+/** Age from which a router's message says nothing any more, in milliseconds. */
 const OLD_REPORT_MS = 300_000;
 
 /** One sentence about what the machine is doing and why, and what its owner can do about it. */
@@ -50,6 +50,12 @@ export function sentenceOf(state: MachineState, now: number): string {
 /** The router's newest report; undefined if it is too old to explain anything. */
 export const recentDemand = ({ demand }: MachineState, now: number) =>
   demand === undefined || now - demand.at > OLD_REPORT_MS ? undefined : demand.builds;
+
+/** The builds that the network wants here and that the machine does not serve. */
+export const wantedBuilds = ({ desired, models }: MachineState, now: number) =>
+  desired === undefined || now - desired.at > OLD_REPORT_MS
+    ? []
+    : desired.builds.filter(({ build }) => !models.some((model) => model.build === build));
 
 /** States the time without a request of a machine that could serve, and the router's reason. */
 function idleTextOf(state: MachineState, now: number): string {

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { DesiredError } from '../desired/desired-error.ts';
+import type { DesiredWatch } from '../desired/desired-watch.ts';
 import { noteTexts } from '../reasons.ts';
 import {
   API_VERSION,
@@ -23,6 +25,8 @@ export interface ServiceOptions {
   readonly supervisor: Supervisor;
   /** What the owner should know about updates. */
   readonly updateNote: () => string | undefined;
+  /** Shows and fetches the builds that the network wants. */
+  readonly desired: Pick<DesiredWatch, 'shown' | 'accept'>;
   /** Called if the file with the reasons of hours without an answer cannot be read or written. */
   readonly onFault: (error: unknown) => void;
 }
@@ -36,6 +40,7 @@ export async function serveMachine({
   version,
   supervisor,
   updateNote,
+  desired,
   onFault,
 }: ServiceOptions): Promise<AsyncDisposable> {
   await using started = new AsyncDisposableStack();
@@ -69,7 +74,12 @@ export async function serveMachine({
     state: () => {
       const update = updateNote();
       return {
+<<<<<<< HEAD
         ...printedState(supervisor.state, idle.hours, Date.now()),
+=======
+        ...printed(supervisor.state, idle.hours, Date.now()),
+        ...(desired.shown.length > 0 && { wanted: desired.shown }),
+>>>>>>> 063d18b0 (routing, provider: tell machines which builds the network wants)
         ...(update !== undefined && { update }),
       };
     },
@@ -86,6 +96,15 @@ export async function serveMachine({
       if (settings !== undefined)
         await saveSettings(home, { ...settings, models: modelsWithFirst(settings.models, model) });
       return undefined;
+    },
+    accept: (build) => {
+      try {
+        desired.accept(build);
+        return undefined;
+      } catch (error) {
+        if (error instanceof DesiredError) return error.message;
+        throw error;
+      }
     },
     begin,
     note: (fault) => supervisor.note(fault),

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
+import { DESIRED_MODES } from '../desired/desired-modes.ts';
 import { GuestSettings } from '../guest/guest-settings.ts';
 import { UPDATE_MODES } from '../updates/update-modes.ts';
 
@@ -17,6 +18,10 @@ const Settings = Type.Object({
   ...GuestSettings,
   /** Absent in settings that an older version saved. */
   updates: Type.Optional(Type.Enum(UPDATE_MODES)),
+  /** Absent in settings that an older version saved. */
+  desired: Type.Optional(Type.Enum(DESIRED_MODES)),
+  /** Gigabytes that may be downloaded in a day because the network wants a build. */
+  desiredGb: Type.Optional(Type.Integer({ minimum: 0 })),
   /** Whether a machine that is not enrolled yet shows a code for its owner to approve. */
   link: Type.Boolean(),
   isPaused: Type.Boolean(),

@@ -48,6 +48,7 @@ const supervise = (program: string, options: Changes = {}) =>
     ...options,
   });
 const onFault = (error: unknown) => void lines.push(String(error));
+const NOTHING_WANTED = { shown: [], accept: () => {} };
 const phaseOf = (supervisor: Supervisor) => () => supervisor.state.phase;
 
 describe('the worker of a machine', () => {
@@ -164,6 +165,7 @@ describe('the control socket', () => {
     await using supervisor = supervise(WORKER);
     await using _control = await serveMachine({
       updateNote: () => undefined,
+      desired: NOTHING_WANTED,
       home,
       version: '1',
       supervisor,
@@ -193,6 +195,7 @@ describe('the control socket', () => {
     await using supervisor = supervise(closing);
     await using _control = await serveMachine({
       updateNote: () => undefined,
+      desired: NOTHING_WANTED,
       home,
       version: '1',
       supervisor,
@@ -226,6 +229,7 @@ describe('the control socket', () => {
     await using supervisor = supervise(adding);
     await using _control = await serveMachine({
       updateNote: () => undefined,
+      desired: NOTHING_WANTED,
       home,
       version: '1',
       supervisor,
@@ -250,6 +254,7 @@ describe('the control socket', () => {
     await using supervisor = supervise(reporting);
     await using _control = await serveMachine({
       updateNote: () => undefined,
+      desired: NOTHING_WANTED,
       home,
       version: '1',
       supervisor,

@@ -87,6 +87,11 @@ export class Supervisor implements AsyncDisposable {
     this.#order({ t: 'switch', build });
   }
 
+  /** Loads a model of this machine if idle models can make room for it. */
+  load(build: string): void {
+    this.#order({ t: 'load', build });
+  }
+
   /** Lets the worker serve a further model, without loading it. */
   async add(model: string): Promise<Added> {
     if (this.#worker === undefined || this.#state.provider === undefined)

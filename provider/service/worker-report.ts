@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
-import { CountedFaults, DemandOfBuilds, MACHINE_FAULTS } from '#bus-schemas';
+import { CountedFaults, DemandOfBuilds, MACHINE_FAULTS, MAX_DESIRED } from '#bus-schemas';
 import { CLOSURE_REASONS, ENGINE_FAULTS, GUEST_NOTES } from '../reasons.ts';
 
 /**
@@ -64,6 +64,21 @@ export const WorkerReport = Type.Union([
   Type.Object({ t: Type.Literal('demand'), builds: DemandOfBuilds }),
   /** The machine has reported these faults to the operator of the network. */
   Type.Object({ t: Type.Literal('reported'), faults: CountedFaults }),
+  /** The network wants these builds here. */
+  Type.Object({
+    t: Type.Literal('desired'),
+    builds: Type.Array(
+      Type.Object({
+        model: Type.String(),
+        build: Type.String(),
+        repository: Type.String(),
+        /** In hexadecimal. */
+        weights: Type.String(),
+        reason: Type.String(),
+      }),
+      { maxItems: MAX_DESIRED },
+    ),
+  }),
   /** The machine serves a further model, or why it does not. */
   Type.Object({ t: Type.Literal('added'), model: Type.String(), build: Type.String() }),
   Type.Object({ t: Type.Literal('not_added'), model: Type.String(), why: Type.String() }),
@@ -81,8 +96,8 @@ export type WorkerReport = Static<typeof WorkerReport>;
 
 export const WorkerOrder = Type.Union([
   Type.Object({ t: Type.Enum(['pause', 'resume']) }),
-  /** Loads a model, for which others make room. */
-  Type.Object({ t: Type.Literal('switch'), build: Type.String({ maxLength: 256 }) }),
+  /** Loads a model, for which others make room: all of them, or only idle ones. */
+  Type.Object({ t: Type.Enum(['switch', 'load']), build: Type.String({ maxLength: 256 }) }),
   /** Serves a further model, by its folder or its name in Hugging Face's cache. */
   Type.Object({ t: Type.Literal('add'), model: Type.String({ maxLength: 4_096 }) }),
   /** Another program of the owner met a fault that the machine reports. */

@@ -41,6 +41,8 @@ export interface ProviderView extends VerifiedProperties {
   readonly isPrivate: boolean;
   /** The owner of the machine excludes lines of batches. */
   readonly refusesBatches: boolean;
+  /** Whether it fetches wanted builds by itself; undefined if it ignores them. */
+  readonly prefetches: boolean | undefined;
   readonly slots: ReadonlyMap<string, Slot>;
   readonly lastMessageAt: number;
   readonly silent: boolean;
@@ -148,6 +150,7 @@ export class Fleet {
       conditions: announcement.conditions,
       isPrivate: announcement.privateOnly === true,
       refusesBatches: announcement.noBatches === true,
+      prefetches: announcement.prefetches,
       suite: sealing.suite,
       sealingKey: sealing.publicKey,
       ...verified,

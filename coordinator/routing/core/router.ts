@@ -1,6 +1,7 @@
 import type { Candidate, Reserve, RoutingRefusal, RoutingSwitches, TrustLevel } from '#bus-schemas';
 import { queueWaitMs } from '#http-api/retry-after.ts';
 import { type Decision, DemandCounts, DemandSurvey } from './demand.ts';
+import { DesiredPlan } from './desired-builds.ts';
 import type { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
 import { MachineChooser, NO_CHOICE } from './machine-chooser.ts';
@@ -73,6 +74,8 @@ export class Router {
   readonly #demand = new DemandCounts();
   readonly #probationTurns = new ProbationTurns();
   readonly prices = new PriceBook();
+  /** Which machines should get which builds. */
+  readonly desired = new DesiredPlan();
   /** Parts that an operator has switched on or off. */
   switches: RoutingSwitches = { affinity: true, warm_pool: true };
   readonly #releases = new RecentCount(RATE_WINDOW_MS);
@@ -276,6 +279,13 @@ export class Router {
     const { fleet, prices, minimumTrust } = this;
     const demand = this.#demand.take((build) => fleet.serving(build).length > 0);
     return new DemandSurvey({ demand, fleet, prices, minimumTrust, periodMs, now });
+  }
+
+  /** Decides anew which machines should get which builds. */
+  renewDesired(now: number): void {
+    const { fleet } = this;
+    const short = this.#warmPool.shortages((build) => fleet.serving(build), now);
+    this.desired.renew({ fleet, short, random: this.#options.random, now });
   }
 
   /** The next time at which a waiting job must be checked even if no slot becomes free. */

@@ -4,6 +4,8 @@ const HALF_LIFE_MS = 30_000;
 const FORGOTTEN_BELOW = 0.01;
 /** A shorter time of observation is too short for a rate, in milliseconds. */
 const MIN_OBSERVED_MS = 5_000;
+/** Assumed time of a job of a model that no machine has served yet, in milliseconds. */
+const UNKNOWN_SERVICE_MS = 10_000;
 /** Factor on the average number of running jobs, because requests arrive in bursts. */
 const MARGIN = 1.5;
 /**
@@ -64,6 +66,23 @@ export class WarmPool {
       if (order !== undefined) orders.push(order);
     }
     return orders;
+  }
+
+  /**
+   * The builds whose demand exceeds what all machines that have them can serve, in memory or not.
+   */
+  shortages(servedBy: (build: string) => readonly Serving[], now: number): Set<string> {
+    const short = [...this.#demands].filter(([build, demand]) => {
+      const wanted = arrivalsPerMs(demand, now) * (demand.serviceMs || UNKNOWN_SERVICE_MS) * MARGIN;
+      const places = servedBy(build)
+        .filter(({ closed }) => closed === undefined)
+        .reduce(
+          (sum, { maxConcurrency, uncrowded }) => sum + Math.min(maxConcurrency, uncrowded),
+          0,
+        );
+      return faded(demand, now) >= FORGOTTEN_BELOW && wanted > places;
+    });
+    return new Set(short.map(([build]) => build));
   }
 
   #orderFor(
