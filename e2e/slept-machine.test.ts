@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { afterEach, expect, test, vi } from 'vitest';
 import { credentialsLifetime, services } from '#bus-schemas';
 import { RawLeaf } from '#testcontainers';
@@ -8,6 +11,7 @@ import { readStream } from './read-stream.ts';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
 
 const LIFETIME_MS = 10_000;
+const SLEPT_MS = 12_000;
 const chat = {
   model: 'sim-llama-8b',
   messages: [{ role: 'user', content: 'Awake?' }],
@@ -86,4 +90,43 @@ test('a machine that slept until its credentials expired renews them at its star
     ),
   );
   await expect(startProvider()).rejects.toThrow(/This machine was removed from the network/);
+});
+
+/** A process and those below it. */
+async function treeOf(root: number): Promise<number[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-e', '-o', 'pid=,ppid=']);
+  const rows = stdout
+    .trim()
+    .split('\n')
+    .map((row) => row.trim().split(/\s+/).map(Number));
+  const tree = [root];
+  for (const parent of tree)
+    for (const [pid, ppid] of rows) if (pid !== undefined && ppid === parent) tree.push(pid);
+  return tree;
+}
+
+test('a machine whose computer slept announces itself when it wakes, and serves again', {
+  timeout: 180_000,
+}, async () => {
+  network = await startTestNetwork({ providers: 0, tokenMs: 2 });
+  const machine = await startProvider(['--token', await network.network.enrolToken()]);
+  await untilItServes();
+  const states = async () => {
+    const fleet = await network.network.coordinator.bus.call(
+      services.routing.fleet,
+      {},
+      { timeoutMs: 10_000 },
+    );
+    return fleet.providers.map(({ state }) => state);
+  };
+  const processes = await treeOf(machine.pid);
+  expect(processes.length).toBeGreaterThan(1);
+  for (const pid of processes) process.kill(pid, 'SIGSTOP');
+  await vi.waitFor(async () => expect(await states()).toContain('silent'), { interval: 200 });
+  // A sleep is longer than the time until the network notices the silence.
+  await delay(SLEPT_MS);
+  for (const pid of processes) process.kill(pid, 'SIGCONT');
+  await vi.waitFor(() => expect(machine.logs().join()).toContain('the computer has woken'));
+  await untilItServes();
+  await machine.stop();
 });

@@ -47,6 +47,8 @@ export interface Daemon extends AsyncDisposable {
   setDraining(draining: boolean, reason?: ClosureReason): void;
   /** Announces the state of the computer. */
   setConditions(conditions: Conditions): void;
+  /** The computer has woken: announces the machine, and asks for a new challenge. */
+  wake(): void;
   /** Counts a fault, which is reported to the operator within a minute. */
   note(fault: MachineFault): void;
   /** Accepts only this share of the usual number of requests at the same time. */
@@ -133,6 +135,7 @@ export async function startDaemon({
     setDraining: agent.setDraining,
     setConditions: agent.setConditions,
     setStreamShare: agent.setStreamShare,
+    wake: agent.wake,
     note: agent.note,
     drain: (timeoutMs) => agent.drain(timeoutMs),
     [Symbol.asyncDispose]: () => running.disposeAsync(),

@@ -44,6 +44,8 @@ export const CLOSURE_REASONS = [
   'battery_low',
   /** A person uses the computer. */
   'user_active',
+  /** The computer goes to sleep. */
+  'sleep',
 ] as const;
 export type ClosureReason = (typeof CLOSURE_REASONS)[number];
 
@@ -62,6 +64,7 @@ export const closedTexts: Readonly<Record<ClosureReason, string>> = {
   battery_low:
     'the charge of the battery is below your limit (--battery-floor). It opens when the computer has mains power again.',
   user_active: 'the computer is in use (--yield-to-user). It opens when its user is away.',
+  sleep: 'the computer goes to sleep. It opens when the computer wakes.',
 };
 
 /** What an owner should know about a machine that accepts requests nevertheless. */

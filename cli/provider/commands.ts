@@ -155,6 +155,10 @@ async function provide({
     setConditions: daemon.setConditions,
     setStreamShare: daemon.setStreamShare,
     note: daemon.note,
+    onWake: () => {
+      log.info('the computer has woken');
+      daemon.wake();
+    },
   });
   // The first pulse comes before this report: it says whether the machine is closed from the start.
   using _reports = channel.serve({ daemon, engine, door: opened.door });

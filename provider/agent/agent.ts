@@ -82,6 +82,8 @@ export interface Agent extends AsyncDisposable {
   setStreamShare(share: number): void;
   /** Counts a fault, which is reported to the operator within a minute. */
   note(fault: MachineFault): void;
+  /** The computer has woken: announces the machine, and asks for a new challenge. */
+  wake(): void;
   /** Makes a new sealing key, which replaces the current one as soon as the network trusts it. */
   rotateKeys(): Promise<void>;
   /** Accepts no new jobs and waits until the running ones have ended, `timeoutMs` at most. */
@@ -133,8 +135,7 @@ export async function startAgent({
     if (engine.fault !== undefined && engine.fault !== fault)
       reporter.note(faultKinds[engine.fault]);
     fault = engine.fault;
-    // The network sends requests for a build only after the machine has proved its digest.
-    if (digestsOf(engine) !== digests) attester.ask();
+    if (digestsOf(engine) !== digests) void newKeys();
     digests = digestsOf(engine);
   });
   let streamShare = 1;
@@ -186,6 +187,14 @@ export async function startAgent({
     isExternal: engine.name === 'external',
     weights: () => engine.weights?.() ?? [],
   });
+  /**
+   * The network sends requests for a new build only after the machine has proved its digest. It
+   * challenges a verified machine at once only for a new sealing key.
+   */
+  const newKeys = async () => {
+    await keys.rotate();
+    attester.ask();
+  };
   const setDraining = (wanted: boolean, reason?: ClosureReason) => {
     draining = wanted;
     closedFor = reason;
@@ -259,10 +268,11 @@ export async function startAgent({
       announcer.changed();
     },
     note: (noted) => reporter.note(noted),
-    rotateKeys: async () => {
-      await keys.rotate();
+    wake: () => {
+      announcer.again();
       attester.ask();
     },
+    rotateKeys: newKeys,
     drain: async (timeoutMs) => {
       setDraining(true);
       const giveUpAt = clock() + timeoutMs;

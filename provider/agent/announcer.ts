@@ -68,6 +68,12 @@ export class Announcer implements Disposable {
     this.#scheduleBeat();
   }
 
+  /** Announces the machine as at its start, because the network has not received its beats. */
+  again(): void {
+    this.#pauseMs = FIRST_BEAT_MS;
+    this.hello();
+  }
+
   changed(): void {
     this.#change ??= setTimeout(() => {
       this.#change = undefined;

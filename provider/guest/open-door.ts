@@ -10,6 +10,7 @@ import { PowerInput, powerReader } from './power.ts';
 import { pressureReader } from './pressure-reader.ts';
 import { Hours, parseSchedule } from './schedule.ts';
 import { inhibitorCommand, SleepInhibitor } from './sleep-inhibitor.ts';
+import { SleepWatch, sleepCommands } from './sleep-watch.ts';
 import { thermalReader } from './thermal-reader.ts';
 import { idleReader, UserInput } from './user-activity.ts';
 
@@ -21,6 +22,8 @@ interface OpenDoorOptions
   readonly settings: GuestSettings;
   /** Folder of this machine. */
   readonly home: string;
+  /** Called when the computer has woken. */
+  readonly onWake: () => void;
 }
 
 /** Time between two readings of the computer and its user, in milliseconds. Each starts a program on macOS. */
@@ -41,13 +44,22 @@ export async function openDoor({
   setConditions,
   setStreamShare,
   note,
+  onWake,
 }: OpenDoorOptions): Promise<WatchedDoor> {
   const { schedule = ALWAYS, onlyOnPower = false, batteryFloor = 0, yieldToUser = 0 } = settings;
   using opened = new DisposableStack();
   const inputs: DoorInput[] = [];
+  let door: Door | undefined;
   const memory = opened.use(MemoryGuard.watch({ read: pressureReader(), engine, log }));
   const heat = new HeatGuard({ setStreamShare, note, log });
-  inputs.push(memory, heat);
+  const sleep = opened.use(
+    new SleepWatch({
+      commands: sleepCommands(process.pid),
+      onSleep: () => door?.tick(Date.now()),
+      onWake,
+    }),
+  );
+  inputs.push(sleep, memory, heat);
   if (schedule !== ALWAYS) inputs.push(new Hours(parseSchedule(schedule)));
   const power = opened.use(await Polled.start(powerReader(), POLL_MS));
   if (onlyOnPower || batteryFloor > 0)
@@ -80,7 +92,11 @@ export async function openDoor({
       POLL_MS,
     ),
   );
-  const door = new Door({ inputs, setDraining, ...(settings.allowSleep !== true && { awake }) });
+  door = new Door({
+    inputs,
+    setDraining,
+    ...(settings.allowSleep !== true && { awake }),
+  });
   const resources = opened.move();
   return { door, [Symbol.dispose]: () => resources.dispose() };
 }
