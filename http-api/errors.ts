@@ -268,6 +268,13 @@ const table = {
     retryable: true,
     message: 'The provider stopped in the middle of the answer. Only delivered tokens are charged.',
   },
+  provider_out_of_memory: {
+    status: 502,
+    type: 'provider_error',
+    retryable: true,
+    message:
+      'The computer of the provider needed its memory, so the answer was ended. Only delivered tokens are charged.',
+  },
   timeout: {
     status: 504,
     type: 'timeout',

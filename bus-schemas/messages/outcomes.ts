@@ -90,6 +90,8 @@ const FAILURE_OUTCOMES = {
   stalled: { party: 'machine', retry: true, record: 'fault', error: 'provider_error' },
   unopenable_frame: { party: 'machine', retry: true, record: 'fault', error: 'provider_error' },
   engine_error: { party: 'machine', retry: true, record: 'fault', error: 'provider_error' },
+  // Other programs of the owner need the memory, and the machine has closed by itself.
+  out_of_memory: { party: 'machine', retry: true, record: 'cool', error: 'provider_error' },
   protocol_violation: { party: 'machine', retry: true, record: 'fault', error: 'provider_error' },
   // The account cannot pay this provider's price; another one may cost less.
   unaffordable: { party: 'client', retry: true, record: 'none', error: 'insufficient_quota' },
@@ -105,6 +107,7 @@ export const FINISH_FAILURES = {
   tool_calls: undefined,
   cancelled: 'engine_error',
   error: 'engine_error',
+  out_of_memory: 'out_of_memory',
 } as const satisfies Record<Finish, Exclude<AttemptFailure, 'refused'> | undefined>;
 
 /** Further facts about a refusal. */

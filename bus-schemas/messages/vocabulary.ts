@@ -28,7 +28,15 @@ export const Refusal = Type.Enum(REFUSALS);
 export type Refusal = Static<typeof Refusal>;
 
 /** Reasons for the end of a generation. */
-export const FINISHES = ['stop', 'length', 'cancelled', 'error', 'tool_calls'] as const;
+export const FINISHES = [
+  'stop',
+  'length',
+  'cancelled',
+  'error',
+  'tool_calls',
+  /** The machine ended the answer, because the memory of its computer was almost full. */
+  'out_of_memory',
+] as const;
 export const Finish = Type.Enum(FINISHES);
 export type Finish = Static<typeof Finish>;
 
@@ -41,6 +49,8 @@ export const ATTEMPT_FAILURES = [
   'stalled',
   'unopenable_frame',
   'engine_error',
+  /** The machine ended the answer, because the memory of its computer was almost full. */
+  'out_of_memory',
   'protocol_violation',
   /** The price of the provider exceeds the money of the account. */
   'unaffordable',

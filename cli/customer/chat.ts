@@ -82,8 +82,13 @@ async function chat(named: string | undefined, options: Options): Promise<void> 
   const { answered, summary } = await askOnce(session, message, stop.signal).catch(fail);
   process.stdout.write('\n');
   console.error(summary);
-  if (answered.end === undefined || answered.end.finish === 'error')
-    throw new CommandError(EXIT.failure, 'The answer is not complete.');
+  const { finish } = answered.end ?? { finish: 'error' };
+  if (finish === 'out_of_memory')
+    throw new CommandError(
+      EXIT.failure,
+      'The answer is not complete: the computer of the machine needed its memory. Send the message again.',
+    );
+  if (finish === 'error') throw new CommandError(EXIT.failure, 'The answer is not complete.');
 }
 
 async function pipedText(input: AsyncIterable<Buffer>): Promise<string> {

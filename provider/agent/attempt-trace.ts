@@ -37,13 +37,14 @@ export class AttemptTrace {
   ended({ usage, finish }: Pick<Receipt, 'usage' | 'finish'>): void {
     const now = performance.now();
     const { promptTokens, completionTokens } = usage;
-    const isFirstEnd = this.#end(now, finish === 'error' ? finish : undefined, {
+    const hasFailed = finish === 'error' || finish === 'out_of_memory';
+    const isFirstEnd = this.#end(now, hasFailed ? finish : undefined, {
       'gen_ai.response.finish_reasons': finish,
       'gen_ai.usage.input_tokens': promptTokens,
       'gen_ai.usage.output_tokens': completionTokens,
     });
     const firstAt = this.#firstAt;
-    if (!isFirstEnd || firstAt === undefined || finish === 'error') return;
+    if (!isFirstEnd || firstAt === undefined || hasFailed) return;
     this.#record('gen_ai.server.time_to_first_token', firstAt - this.#startedAt);
     if (completionTokens > 1)
       this.#record('gen_ai.server.time_per_output_token', (now - firstAt) / (completionTokens - 1));

@@ -129,8 +129,8 @@ export interface Engine extends AsyncDisposable {
   /** Unloads a model as soon as it has no requests; the next request loads it again. */
   unload?(build: string): void;
   /**
-   * Ends the requests of a model and unloads it. Those without content are refused, so that another
-   * machine gets them; the others end with an error.
+   * Ends the requests of a model and unloads it, because memory is short. Those without content are
+   * refused, so that another machine gets them; the others end as `out_of_memory`.
    */
   endAnswers?(build: string): void;
   /** Throws RequestRefused if the engine can refuse at once; later refusals go to the sink. */

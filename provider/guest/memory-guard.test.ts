@@ -86,7 +86,7 @@ test('a machine whose memory becomes short removes caches, refuses, unloads the 
     [IDLE, 'cold'],
   ]);
   expect(await pass(2, 0.5)).toBe('memory_end');
-  expect((await answer).finish).toBe('error');
+  expect((await answer).finish).toBe('out_of_memory');
   await expect(waiting).rejects.toMatchObject({ code: 'model_not_loaded' });
   await expect.poll(states, { timeout: 20_000 }).toEqual([
     [BUSY, 'cold'],

@@ -83,6 +83,7 @@ export class LocalAnswers {
         },
         end: (finish, usage, facts = {}) => {
           const { about } = facts;
+          if (finish === 'out_of_memory') return fail(new ApiError('provider_out_of_memory'));
           if (finish === 'error')
             return fail(new ApiError(attemptOutcome('engine_error', { about }).error));
           end(() => answer.finish({ finish, usage, ...facts }));

@@ -67,6 +67,14 @@ export class EventLog {
   }
 }
 
+/** The ends of answers that an owner need not know; the others follow the speed. */
+const ENDS: Readonly<Record<string, string>> = {
+  stop: '',
+  length: '',
+  tool_calls: '',
+  out_of_memory: ', ended because the memory of this computer was almost full',
+};
+
 /** For example: `dinf-tiny answered 31 tokens in 0.4 s (78 tokens/s)`. */
 export function lineOf({
   build,
@@ -77,7 +85,6 @@ export function lineOf({
 }: Extract<MachineEvent, { t: 'answered' }>): string {
   const seconds = Math.max(ms, 1) / 1_000;
   const speed = (completionTokens / seconds).toFixed(1);
-  const end =
-    finish === 'stop' || finish === 'length' || finish === 'tool_calls' ? '' : `, ${finish}`;
+  const end = ENDS[finish] ?? `, ${finish}`;
   return `${build} answered ${completionTokens} tokens to ${promptTokens} in ${seconds.toFixed(1)} s (${speed} tokens/s${end})`;
 }

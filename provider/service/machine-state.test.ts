@@ -183,6 +183,7 @@ describe('a machine', () => {
           'user_active',
           'the computer is in use (--yield-to-user). It opens when its user is away.',
         ],
+        ['sleep', 'the computer goes to sleep. It opens when the computer wakes.'],
       ] as const
     ).map(([reason, text]): [string, MachineEvent[], [string, string]] => [
       `that is closed (${reason})`,

@@ -184,6 +184,18 @@ describe('the life of a job', () => {
     );
   });
 
+  test('an answer that its machine ends for lack of memory names this reason, and goes to another machine before content', () => {
+    const end = { type: 'end', attempt: 1, finish: 'out_of_memory', usage } as const;
+    const moved = new Machine().serving('B', 'C').happen(end);
+    expect(moved).toContainEqual(expect.objectContaining({ failure: 'out_of_memory' }));
+    expect(kinds(moved)).toContain('dispatch');
+    const job = new Machine().serving('B', 'C');
+    job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 2 });
+    const commands = job.happen(end);
+    expect(commands).toContainEqual({ do: 'cut', code: 'provider_out_of_memory' });
+    expect(commands.at(-1)).toMatchObject({ result: 'cut_short' });
+  });
+
   test('an unstreamed answer that finds no memory ends with an error, and is not charged', () => {
     const job = new Machine(false).serving('B', 'C');
     job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 2 });

@@ -311,7 +311,7 @@ function endOfAttempt(state: JobState, attempt: Attempt, end: AttemptEnd, now: n
   if (!state.committed) return nextAttempt(state, lost, now);
   return over(state, [
     report(lost),
-    { do: 'cut', code: 'stream_cut' },
+    { do: 'cut', code: failure === 'out_of_memory' ? 'provider_out_of_memory' : 'stream_cut' },
     ended('cut_short', attempt, end),
   ]);
 }

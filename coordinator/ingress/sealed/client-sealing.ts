@@ -1,4 +1,5 @@
 import {
+  FINISH_FAILURES,
   MAX_PART_BYTES,
   MAX_PARTS,
   type Outline,
@@ -74,4 +75,4 @@ export class ClientSealing implements AttemptSealing {
  * because another provider takes over.
  */
 const isForClient = ({ tokens, end }: Outline): boolean =>
-  tokens > 0 || (end !== undefined && end.finish !== 'error' && end.finish !== 'cancelled');
+  tokens > 0 || (end !== undefined && FINISH_FAILURES[end.finish] === undefined);

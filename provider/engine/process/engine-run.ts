@@ -141,7 +141,7 @@ export class EngineRun implements AsyncDisposable {
     for (const [id, request] of this.#requests) {
       if (request.build !== build) continue;
       this.#send({ t: 'cancel', id });
-      this.#endRequest(id, request);
+      this.#endRequest(id, request, 'out_of_memory');
     }
     this.unload(build);
   }
@@ -240,10 +240,15 @@ export class EngineRun implements AsyncDisposable {
     for (const [id, request] of this.#requests) this.#endRequest(id, request);
   }
 
-  #endRequest(id: number, { sink, usage, hasContent, isCancelled }: RunningRequest): void {
+  /** `finish` is that of an answer with content. */
+  #endRequest(
+    id: number,
+    { sink, usage, hasContent, isCancelled }: RunningRequest,
+    finish: 'error' | 'out_of_memory' = 'error',
+  ): void {
     this.#requests.delete(id);
     if (isCancelled) sink.end('cancelled', usage);
-    else if (hasContent) sink.end('error', usage);
+    else if (hasContent) sink.end(finish, usage);
     else sink.refuse(new RequestRefused('model_not_loaded'));
   }
 }
