@@ -129,6 +129,12 @@ const NOT_RUN: Readonly<Record<string, string>> = {
     ]),
   ),
   ...Object.fromEntries(
+    ['ask', 'on', 'off'].map((mode) => [
+      `provider start --desired ${mode}`,
+      'needs a machine in the background (e2e/desired-builds.test.ts)',
+    ]),
+  ),
+  ...Object.fromEntries(
     [
       'provider start --model mlx-community/Qwen3-4B-4bit --model mlx-community/gemma-3-12b-it-4bit',
       'provider switch Qwen3-4B-4bit',
