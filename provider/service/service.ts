@@ -74,12 +74,8 @@ export async function serveMachine({
     state: () => {
       const update = updateNote();
       return {
-<<<<<<< HEAD
         ...printedState(supervisor.state, idle.hours, Date.now()),
-=======
-        ...printed(supervisor.state, idle.hours, Date.now()),
         ...(desired.shown.length > 0 && { wanted: desired.shown }),
->>>>>>> 063d18b0 (routing, provider: tell machines which builds the network wants)
         ...(update !== undefined && { update }),
       };
     },
