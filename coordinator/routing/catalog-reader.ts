@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { CatalogChanged, type CatalogModel, events, fromHex, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import type { OfferedModel } from './core/desired-builds.ts';
+import type { FleetModel } from './core/desired-builds.ts';
 
 /** Interval of reads, in milliseconds; it limits how late a change is noticed if its event is lost. */
 const READ_INTERVAL_MS = 60_000;
@@ -10,7 +10,7 @@ const CALL = { timeoutMs: 5_000 };
 export interface CatalogReaderOptions {
   readonly bus: Bus;
   readonly log: Logger;
-  readonly onModels: (models: readonly OfferedModel[]) => void;
+  readonly onModels: (models: readonly FleetModel[]) => void;
 }
 
 /** Reads the models that machines should have: at the start, after each change, and at intervals. */
@@ -63,7 +63,7 @@ export class CatalogReader implements Disposable {
 const isForAll = ({ betaFor, deprecation }: CatalogModel): boolean =>
   betaFor === undefined && deprecation === undefined;
 
-const offeredModel = (model: CatalogModel): OfferedModel => ({
+const offeredModel = (model: CatalogModel): FleetModel => ({
   id: model.id,
   builds: model.builds,
   previousBuild: model.previousBuild,

@@ -30,6 +30,7 @@ const GLOSSARY_NAMES: Readonly<Record<string, readonly string[]>> = {
   DeliveredTokens: ['coordinator/delivery-proofs.ts'],
   Delta: ['bus-schemas/messages/inference.ts'],
   DemandReport: ['bus-schemas/messages/demand.ts'],
+  DesiredBuild: ['bus-schemas/messages/desired.ts'],
   Door: ['provider/guest/door.ts'],
   Evidence: ['bus-schemas/evidence/evidence.ts'],
   Fact: ['coordinator/telemetry/facts.ts'],

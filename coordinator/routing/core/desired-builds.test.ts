@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
 import { SUITE_ID } from '#bus-schemas';
-import type { OfferedModel } from './desired-builds.ts';
+import type { FleetModel } from './desired-builds.ts';
 import { announcement, idOf, reservation, slot } from './fleet-under-test.ts';
 import { Router } from './router.ts';
 
@@ -9,7 +9,7 @@ const DIGEST = new Uint8Array(32).fill(7);
 const OLD = 'qwen-4bit';
 const NEW = 'qwen-8bit';
 
-const rolledOut: OfferedModel = {
+const rolledOut: FleetModel = {
   id: 'qwen',
   builds: [NEW, OLD],
   previousBuild: OLD,
@@ -17,7 +17,7 @@ const rolledOut: OfferedModel = {
   weights: new Map([[NEW, DIGEST]]),
   memoryGb: 32,
 };
-const inDemand: OfferedModel = { ...rolledOut, builds: [NEW], previousBuild: undefined };
+const inDemand: FleetModel = { ...rolledOut, builds: [NEW], previousBuild: undefined };
 
 let router: Router;
 let sequence: number;

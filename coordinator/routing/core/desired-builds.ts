@@ -2,7 +2,7 @@ import { type DesiredBuild, type DesiredReason, MAX_DESIRED } from '#bus-schemas
 import type { Fleet, ProviderView } from './fleet.ts';
 
 /** What routing needs to know of a model of the catalogue. */
-export interface OfferedModel {
+export interface FleetModel {
   readonly id: string;
   /** The preferred build comes first. */
   readonly builds: readonly string[];
@@ -45,7 +45,7 @@ export interface DesiredOptions {
  * whole fleet does not begin at once. Machines whose owner is asked get the same message as a hint.
  */
 export class DesiredPlan {
-  models: readonly OfferedModel[] = [];
+  models: readonly FleetModel[] = [];
   readonly #shortSince = new Map<string, number>();
   readonly #asked = new Map<string, { readonly provider: string; readonly until: number }>();
   #wanted: readonly WantedBuild[] = [];
@@ -86,7 +86,7 @@ export class DesiredPlan {
   }
 
   /** Only a build whose digest the catalogue states can be checked by a machine. */
-  #desiredOf(model: OfferedModel, options: DesiredOptions): DesiredBuild | undefined {
+  #desiredOf(model: FleetModel, options: DesiredOptions): DesiredBuild | undefined {
     const [build = ''] = model.builds;
     const weights = model.weights.get(build);
     const reason = this.#reasonFor(model, build, options);
@@ -97,7 +97,7 @@ export class DesiredPlan {
   }
 
   #reasonFor(
-    { previousBuild, memoryGb }: OfferedModel,
+    { previousBuild, memoryGb }: FleetModel,
     build: string,
     { fleet, now }: DesiredOptions,
   ): DesiredReason | undefined {
@@ -126,7 +126,7 @@ export class DesiredPlan {
 }
 
 function candidatesFor(
-  { previousBuild, memoryGb = 0 }: OfferedModel,
+  { previousBuild, memoryGb = 0 }: FleetModel,
   { build, reason }: DesiredBuild,
   { fleet }: DesiredOptions,
 ): ProviderView[] {
