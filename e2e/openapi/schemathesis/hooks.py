@@ -1,7 +1,7 @@
 """What a JSON schema cannot express, for schemathesis (e2e/openapi/schemathesis.test.ts).
 
 Positive cases are changed so that they keep rules that concern several fields, name a model that
-exists, and ask for short answers. Negative cases stay as they are.
+exists, and ask for short answers. Negative cases stay as they are, or are left out.
 """
 
 import json
@@ -33,6 +33,14 @@ def event_payloads(context, response):
     lines = response.content.decode().split("\n")
     payloads = [line[len("data: ") :] for line in lines if line.startswith("data: ")]
     return [json.loads(payload) for payload in payloads if payload != "[DONE]"]
+
+
+@schemathesis.hook
+def filter_case(context, case):
+    """Leaves out numbers as files: a form has no types, so they arrive as texts, which are valid."""
+    if context.operation.path != "/v1/files" or not isinstance(case.body, dict):
+        return True
+    return not isinstance(case.body.get("file"), (int, float))
 
 
 @schemathesis.hook
