@@ -4,10 +4,8 @@ import { expect, test } from 'vitest';
 
 const WEB = join(import.meta.dirname, 'web');
 const FOLDER = join(WEB, 'texts');
-/** Public pages are in English, like the documentation that they lead to. */
-const ENGLISH_ONLY = new Set(['public.ts']);
 
-const files = readdirSync(join(FOLDER, 'english')).filter((file) => !ENGLISH_ONLY.has(file));
+const files = readdirSync(join(FOLDER, 'english'));
 
 type Texts = Readonly<Record<string, unknown>>;
 

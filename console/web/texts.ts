@@ -29,6 +29,5 @@ const english = {
   ...publicTexts,
 } as const;
 
-/** All texts of the console in the language of the person. Texts without a translation are English. */
-export const t: Translation<typeof english> =
-  language === 'de' ? { ...english, ...germanTexts } : english;
+/** All texts of the console in the language of the person. */
+export const t: Translation<typeof english> = language === 'de' ? germanTexts : english;

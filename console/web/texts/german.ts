@@ -6,6 +6,7 @@ import { germanMachinesTexts } from './german/machines.ts';
 import { germanModelsTexts } from './german/models.ts';
 import { germanMoneyTexts } from './german/money.ts';
 import { germanOverviewTexts } from './german/overview.ts';
+import { germanPublicTexts } from './german/public.ts';
 import { germanQuickStartTexts } from './german/quick-start.ts';
 import { germanRequestsTexts } from './german/requests.ts';
 import { germanSignInTexts } from './german/sign-in.ts';
@@ -20,6 +21,7 @@ export const germanTexts = {
   ...germanModelsTexts,
   ...germanMoneyTexts,
   ...germanOverviewTexts,
+  ...germanPublicTexts,
   ...germanQuickStartTexts,
   ...germanRequestsTexts,
   ...germanSignInTexts,
