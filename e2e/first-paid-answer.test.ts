@@ -56,8 +56,9 @@ afterAll(() => stack.disposeAsync(), PATIENT_MS);
 function ownersVariables(): NodeJS.ProcessEnv {
   const cached = {
     DINF_CACHE: cacheFolder(process.env),
-    // The native part is not compiled, which takes a minute.
+    // The native part is not compiled, and no software compiles shaders: each takes minutes.
     CXX: '/no/compiler',
+    DINF_ENGINE: 'reference',
     npm_config_prefer_offline: 'true',
   };
   return {
