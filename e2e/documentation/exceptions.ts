@@ -76,7 +76,7 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   'docs/clients/ollama.md: from ollama import Client': 'Python (e2e/clients/ollama.test.ts)',
   'docs/providers/getting-started.md: curl -fsSL https://api.example.com/install.sh | sh':
     'e2e/installed-package.test.ts runs it',
-  'docs/providers/getting-started.md: $ curl -fsSL http://127.0.0.1:39585/install.sh | sh':
+  'docs/providers/getting-started.md: $ curl -fsSL http://127.0.0.1:8080/install.sh | sh':
     'a capture of a terminal',
   'docs/providers/getting-started.md: Ready: the last request ended 4 min ago.':
     'an example of what is printed',

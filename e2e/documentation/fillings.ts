@@ -97,6 +97,7 @@ export const fillings: Readonly<Record<string, Fill>> = {
   'POST /admin/providers/{id}/drain': machine,
   'POST /admin/providers/{id}/resume': machine,
   'GET /admin/accounts/{id}': account,
+  'GET /admin/accounts/{id}/keys': account,
   'POST /admin/accounts/{id}/suspend': otherAccount,
   'POST /admin/accounts/{id}/resume': otherAccount,
   'PUT /admin/accounts/{id}/limits': otherAccount,
