@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { call } from '../api/call.ts';
 import type { Routes } from '../api/routes.ts';
 import { money, parseMoney } from '../format/money.ts';
@@ -24,7 +24,12 @@ export function EarningsPage() {
   const earnings = useEarnings(periodStart(period, Date.now()));
   const balance = useBalance();
   const withdrawals = useWithdrawals();
-  if (awaitsFirstAnswer(balance.state) || awaitsFirstAnswer(withdrawals.state))
+  // The parts appear together, so that none moves another. Another period replaces only its table.
+  const isShown = useRef(false);
+  isShown.current ||= ![earnings, balance, withdrawals].some(({ state }) =>
+    awaitsFirstAnswer(state),
+  );
+  if (!isShown.current)
     return (
       <>
         <h1>{t.earnings.title}</h1>
