@@ -215,6 +215,9 @@ export class Bus {
         },
       });
     }
+    // The hub knows the endpoints when this returns. If the link is lost meanwhile, the client
+    // registers them again by itself.
+    await this.connection.flush().catch(() => undefined);
     return {
       [Symbol.asyncDispose]: async () => {
         await service.stop();
