@@ -49,6 +49,15 @@ const supervise = (program: string, options: Changes = {}) =>
   });
 const onFault = (error: unknown) => void lines.push(String(error));
 const NOTHING_WANTED = { shown: [], accept: () => {} };
+const serveControl = (supervisor: Supervisor) =>
+  serveMachine({
+    updateNote: () => undefined,
+    desired: NOTHING_WANTED,
+    home,
+    version: '1',
+    supervisor,
+    onFault,
+  });
 const phaseOf = (supervisor: Supervisor) => () => supervisor.state.phase;
 
 describe('the worker of a machine', () => {
@@ -163,14 +172,7 @@ describe('the worker of a machine', () => {
 describe('the control socket', () => {
   test('can be opened only by its owner, and replays events without a gap', async () => {
     await using supervisor = supervise(WORKER);
-    await using _control = await serveMachine({
-      updateNote: () => undefined,
-      desired: NOTHING_WANTED,
-      home,
-      version: '1',
-      supervisor,
-      onFault,
-    });
+    await using _control = await serveControl(supervisor);
     const client = new ControlClient(home);
     expect(await client.hello()).toMatchObject({ api: 1, home, pid: process.pid });
     await expect.poll(async () => (await client.state()).phase).toBe('serving');
@@ -193,14 +195,7 @@ describe('the control socket', () => {
       clearInterval(pulses);
     `.replace('setInterval', 'const pulses = setInterval');
     await using supervisor = supervise(closing);
-    await using _control = await serveMachine({
-      updateNote: () => undefined,
-      desired: NOTHING_WANTED,
-      home,
-      version: '1',
-      supervisor,
-      onFault,
-    });
+    await using _control = await serveControl(supervisor);
     const client = new ControlClient(home);
     await expect
       .poll(async () => (await client.state()).notes)
@@ -227,14 +222,7 @@ describe('the control socket', () => {
     const settings = { coordinator: 'x', engine: 'cpu', concurrency: 1, idleMinutes: 0 };
     await saveSettings(home, { ...settings, models: ['org/cow'], link: false, isPaused: false });
     await using supervisor = supervise(adding);
-    await using _control = await serveMachine({
-      updateNote: () => undefined,
-      desired: NOTHING_WANTED,
-      home,
-      version: '1',
-      supervisor,
-      onFault,
-    });
+    await using _control = await serveControl(supervisor);
     const client = new ControlClient(home);
     await expect.poll(async () => (await client.state()).memory_bytes).toBe(1);
     await client.switchTo('org/ant');
@@ -252,14 +240,7 @@ describe('the control socket', () => {
       process.on('message', ({ t, fault }) => t === 'note' && report(fault, 1));
     `;
     await using supervisor = supervise(reporting);
-    await using _control = await serveMachine({
-      updateNote: () => undefined,
-      desired: NOTHING_WANTED,
-      home,
-      version: '1',
-      supervisor,
-      onFault,
-    });
+    await using _control = await serveControl(supervisor);
     const client = new ControlClient(home);
     const times = async () => (await client.state()).reported?.times;
     await expect.poll(times).toEqual({ oom: 1, thermal: 2 });
