@@ -1,8 +1,8 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { localClock } from './format/time.ts';
-import { Brand } from './parts/brand.tsx';
 import { Confirm } from './parts/dialog.tsx';
+import { Frame } from './parts/frame.tsx';
 import { Icon } from './parts/icon.tsx';
 import { reasonOf } from './parts/loaded.tsx';
 import { SessionList } from './parts/session-list.tsx';
@@ -36,47 +36,24 @@ interface ShellProps {
 /** The frame of every page: navigation, account, and the state of the live updates. */
 export function Shell({ place, session, children }: ShellProps) {
   const live = useLiveEvents();
-  const [isOpen, setOpen] = useState(false);
-  useEffect(() => setOpen(false), [place]);
   return (
-    <div class="shell">
-      <a class="skip-link" href="#content">
-        {t.skipToContent}
-      </a>
-      <header class="top-bar">
-        <Brand />
-        <button
-          type="button"
-          class="icon-button"
-          aria-expanded={isOpen}
-          aria-controls="side"
-          aria-label={isOpen ? t.nav.close : t.nav.open}
-          onClick={() => setOpen(!isOpen)}
-        >
-          <Icon name={isOpen ? 'close' : 'menu'} />
-        </button>
-      </header>
-      <div id="side" class={isOpen ? 'side open' : 'side'}>
-        <nav aria-label={t.nav.label}>
-          <Brand />
-          {GROUPS.map(({ title, places }) => (
-            <section key={title}>
-              <h2 class="nav-title">{title}</h2>
-              <ul>
-                {places.map((target) => (
-                  <NavLink key={target} target={target} isCurrent={target === place} />
-                ))}
-              </ul>
-            </section>
-          ))}
-        </nav>
-        <Account session={session} />
-      </div>
-      <div class="body">
-        <LiveNotice live={live} />
-        {children}
-      </div>
-    </div>
+    <Frame
+      place={place}
+      account={<Account session={session} />}
+      navigation={GROUPS.map(({ title, places }) => (
+        <section key={title}>
+          <h2 class="nav-title">{title}</h2>
+          <ul>
+            {places.map((target) => (
+              <NavLink key={target} target={target} isCurrent={target === place} />
+            ))}
+          </ul>
+        </section>
+      ))}
+    >
+      <LiveNotice live={live} />
+      {children}
+    </Frame>
   );
 }
 

@@ -1,7 +1,7 @@
-import { useEffect, useState } from 'preact/hooks';
 import { send, whenSignedOut } from '../api/call.ts';
 import { ApiFailure } from '../api/failure.ts';
 import { forgetResources } from '../state/resource.ts';
+import { SharedState } from '../state/shared-state.ts';
 
 export type OperatorState =
   | { readonly phase: 'checking' }
@@ -11,34 +11,18 @@ export type OperatorState =
 
 const SESSION = '/operator/session';
 
-let state: OperatorState = { phase: 'checking' };
-const watchers = new Set<(state: OperatorState) => void>();
+const state = new SharedState<OperatorState>({ phase: 'checking' });
 
-function set(next: OperatorState): void {
-  state = next;
-  for (const watcher of watchers) watcher(next);
-}
-
-export function useOperatorSession(): OperatorState {
-  const [shown, show] = useState(state);
-  useEffect(() => {
-    watchers.add(show);
-    show(state);
-    return () => {
-      watchers.delete(show);
-    };
-  }, []);
-  return shown;
-}
+export const useOperatorSession = (): OperatorState => state.use();
 
 /** Asks the server which operator is signed in. */
 export async function checkOperator(): Promise<void> {
-  set({ phase: 'checking' });
+  state.set({ phase: 'checking' });
   try {
-    set(await signedIn(await send({ method: 'GET', path: SESSION })));
+    state.set(await signedIn(await send({ method: 'GET', path: SESSION })));
   } catch (error) {
     if (!(error instanceof ApiFailure)) throw error;
-    set(
+    state.set(
       error.status === 401
         ? { phase: 'signed-out', hasExpired: false }
         : { phase: 'unreachable', failure: error },
@@ -47,19 +31,19 @@ export async function checkOperator(): Promise<void> {
 }
 
 export async function signInAsOperator(key: string): Promise<void> {
-  set(await signedIn(await send({ method: 'POST', path: SESSION, body: { key } })));
+  state.set(await signedIn(await send({ method: 'POST', path: SESSION, body: { key } })));
 }
 
 export async function signOutOperator(): Promise<void> {
   await send({ method: 'DELETE', path: SESSION });
   forgetResources();
-  set({ phase: 'signed-out', hasExpired: false });
+  state.set({ phase: 'signed-out', hasExpired: false });
 }
 
 whenSignedOut(() => {
-  if (state.phase !== 'signed-in') return;
+  if (state.value.phase !== 'signed-in') return;
   forgetResources();
-  set({ phase: 'signed-out', hasExpired: true });
+  state.set({ phase: 'signed-out', hasExpired: true });
 });
 
 const signedIn = async (response: Response): Promise<OperatorState> => ({

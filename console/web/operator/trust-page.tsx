@@ -1,7 +1,7 @@
-import { groupedDigits } from '../format/numbers.ts';
 import { localDay } from '../format/time.ts';
 import { At, Status } from '../parts/figures.tsx';
 import { Loaded } from '../parts/loaded.tsx';
+import { LogHeadFacts } from '../parts/log-head-facts.tsx';
 import { useResource } from '../state/resource.ts';
 import { operatorCall } from './operator-call.ts';
 import { type Column, PagedTable } from './paged-table.tsx';
@@ -46,31 +46,15 @@ function LogHead({ log: { entries, root, key, at } }: { log: Answer['log'] }) {
   return (
     <section>
       <h2>{o.trust.log}</h2>
-      <dl class="facts card">
-        <div>
-          <dt>{o.trust.entries}</dt>
-          <dd class="number">{groupedDigits(entries)}</dd>
-        </div>
-        <div>
-          <dt>{o.trust.signed}</dt>
-          <dd>
-            <At time={at} />
-          </dd>
-        </div>
-        {(
-          [
-            [o.trust.root, root],
-            [o.trust.key, key],
-          ] as const
-        ).map(([label, value]) => (
-          <div key={label} class="whole-line">
-            <dt>{label}</dt>
-            <dd>
-              <code>{value}</code>
-            </dd>
-          </div>
-        ))}
-      </dl>
+      <LogHeadFacts
+        labels={o.trust}
+        entries={entries}
+        at={at}
+        digests={[
+          [o.trust.root, root],
+          [o.trust.key, key],
+        ]}
+      />
       <p class="hint">{o.trust.witnesses}</p>
     </section>
   );

@@ -3,8 +3,8 @@ import { call } from '../api/call.ts';
 import type { Routes } from '../api/routes.ts';
 import { groupedDigits } from '../format/numbers.ts';
 import { Command } from '../parts/command.tsx';
-import { At } from '../parts/figures.tsx';
 import { Loaded } from '../parts/loaded.tsx';
+import { LogHeadFacts } from '../parts/log-head-facts.tsx';
 import { useResource } from '../state/resource.ts';
 import { knownValue } from '../state/resource-state.ts';
 import { t } from '../texts.ts';
@@ -31,32 +31,17 @@ export function LogPage() {
 }
 
 function HeadFacts({ head: { size, at, root, key, signature } }: { head: Head }) {
-  const digests = [
-    [t.log.root, root],
-    [t.log.key, key],
-    [t.log.signature, signature],
-  ] as const;
   return (
-    <dl class="facts card">
-      <div>
-        <dt>{t.log.entries}</dt>
-        <dd class="number">{groupedDigits(size)}</dd>
-      </div>
-      <div>
-        <dt>{t.log.signedAt}</dt>
-        <dd>
-          <At time={at} />
-        </dd>
-      </div>
-      {digests.map(([label, value]) => (
-        <div key={label} class="whole-line">
-          <dt>{label}</dt>
-          <dd>
-            <code>{value}</code>
-          </dd>
-        </div>
-      ))}
-    </dl>
+    <LogHeadFacts
+      labels={{ entries: t.log.entries, signed: t.log.signedAt }}
+      entries={size}
+      at={at}
+      digests={[
+        [t.log.root, root],
+        [t.log.key, key],
+        [t.log.signature, signature],
+      ]}
+    />
   );
 }
 

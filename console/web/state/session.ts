@@ -1,8 +1,8 @@
-import { useEffect, useState } from 'preact/hooks';
 import { send, whenSignedOut } from '../api/call.ts';
 import { ApiFailure } from '../api/failure.ts';
 import { eraseChats } from '../chat/history.ts';
 import { forgetResources } from './resource.ts';
+import { SharedState } from './shared-state.ts';
 
 /** The person who is signed in, as the server describes the session. */
 export interface SignedInPerson {
@@ -21,34 +21,18 @@ export type SessionState =
 
 const SESSION = '/console/session';
 
-let state: SessionState = { phase: 'checking' };
-const watchers = new Set<(state: SessionState) => void>();
+const state = new SharedState<SessionState>({ phase: 'checking' });
 
-function set(next: SessionState): void {
-  state = next;
-  for (const watcher of watchers) watcher(next);
-}
-
-export function useSession(): SessionState {
-  const [shown, show] = useState(state);
-  useEffect(() => {
-    watchers.add(show);
-    show(state);
-    return () => {
-      watchers.delete(show);
-    };
-  }, []);
-  return shown;
-}
+export const useSession = (): SessionState => state.use();
 
 /** Asks the server who is signed in. */
 export async function checkSession(): Promise<void> {
-  set({ phase: 'checking' });
+  state.set({ phase: 'checking' });
   try {
-    set(await signedIn(await send({ method: 'GET', path: SESSION })));
+    state.set(await signedIn(await send({ method: 'GET', path: SESSION })));
   } catch (error) {
     if (!(error instanceof ApiFailure)) throw error;
-    set(
+    state.set(
       error.status === 401
         ? { phase: 'signed-out', because: 'none' }
         : { phase: 'unreachable', failure: error },
@@ -58,7 +42,7 @@ export async function checkSession(): Promise<void> {
 
 /** Signs in with the code of a link; throws ApiFailure if the code is wrong or was used. */
 export async function signInWith(code: string): Promise<void> {
-  set(await signedIn(await send({ method: 'POST', path: SESSION, body: { code } })));
+  state.set(await signedIn(await send({ method: 'POST', path: SESSION, body: { code } })));
 }
 
 /** Ends this session, or every session of the person. */
@@ -66,13 +50,13 @@ export async function signOut(where: 'here' | 'everywhere'): Promise<void> {
   await send({ method: 'DELETE', path: where === 'here' ? SESSION : '/console/sessions' });
   eraseChats();
   forgetResources();
-  set({ phase: 'signed-out', because: 'left' });
+  state.set({ phase: 'signed-out', because: 'left' });
 }
 
 whenSignedOut(() => {
-  if (state.phase !== 'signed-in') return;
+  if (state.value.phase !== 'signed-in') return;
   forgetResources();
-  set({ phase: 'signed-out', because: 'expired' });
+  state.set({ phase: 'signed-out', because: 'expired' });
 });
 
 const signedIn = async (response: Response): Promise<SessionState> => ({
