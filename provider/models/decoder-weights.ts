@@ -115,7 +115,7 @@ function findLayer(
       hidden,
     ),
     mlp:
-      shape.family === 'gpt_oss' && layer.mlp.kind === 'experts'
+      layer.mlp.kind === 'experts' && layer.mlp.layout === 'gpt_oss'
         ? findGptOssExperts(find, { experts: layer.mlp, hidden, path: `${path}.mlp` })
         : findMlp(find, { layer, hidden, path: `${path}.mlp` }),
     ...(outputNorms && {

@@ -1,0 +1,68 @@
+import type { LayerShape } from '../decoder-shape.ts';
+import type { FieldReader } from '../field-reader.ts';
+import type { DecoderConfig, Family } from './family.ts';
+import { denseMlp, type LayerPlace, plainShape, windowOf } from './plain-shape.ts';
+
+export const GEMMA3: Family = {
+  types: ['gemma3_text'],
+  nestedTypes: ['gemma3'],
+  read: (config: DecoderConfig) => {
+    const { fields } = config;
+    const plain = plainShape(config, {
+      defaults: {
+        vocabulary: 262_208,
+        heads: 8,
+        kvHeads: 4,
+        headDim: 256,
+        contextTokens: 32_768,
+        normEps: 1e-6,
+        ropeTheta: 1e6,
+        tied: true,
+      },
+      activation: geluOnly,
+      layerOf,
+    });
+    return {
+      ...plain,
+      normPlusOne: true,
+      outputNorms: true,
+      qkNorm: true,
+      embeddingScale: toBfloat16(Math.sqrt(plain.hidden)),
+      attentionScale: fields.number('query_pre_attn_scalar', { min: 1, or: 256 }) ** -0.5,
+      // The global layers have a scaled rope. That of the local layers has a smaller base and
+      // therefore rotates faster.
+      ropes: [
+        ...plain.ropes,
+        {
+          theta: fields.number('rope_local_base_freq', { min: 1, or: 1e4 }),
+          scaling: { kind: 'none' },
+        },
+      ],
+    };
+  },
+};
+
+function geluOnly(fields: FieldReader): 'gelu_tanh' {
+  const name = fields.has('hidden_activation') ? 'hidden_activation' : 'hidden_act';
+  fields.text(name, ['gelu_pytorch_tanh'], { or: undefined });
+  return 'gelu_tanh';
+}
+
+function layerOf(fields: FieldReader, { index }: LayerPlace): LayerShape {
+  const isGlobal = (index + 1) % fields.integer('sliding_window_pattern', { or: 6 }) === 0;
+  return {
+    rope: isGlobal ? 0 : 1,
+    window: isGlobal ? 0 : windowOf(fields, 512),
+    mlp: denseMlp(fields),
+  };
+}
+
+/**
+ * Gemma was trained with an embedding scale rounded to bfloat16, so the same rounding is applied.
+ */
+function toBfloat16(value: number): number {
+  const bits = new Uint32Array(new Float32Array([value]).buffer);
+  const whole = bits[0] as number;
+  bits[0] = (whole + 0x7fff + ((whole >>> 16) & 1)) & 0xffff0000;
+  return new Float32Array(bits.buffer)[0] as number;
+}
