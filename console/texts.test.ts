@@ -1,30 +1,30 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { readTexts, TEXT_FILES, type Text, VALUE } from './texts-under-test.ts';
 
 const WEB = join(import.meta.dirname, 'web');
-const FOLDER = join(WEB, 'texts');
 
-const files = readdirSync(join(FOLDER, 'english'));
+test.each(TEXT_FILES)('%s/german/%s has the keys of the English file', async (folder, file) => {
+  const english = await readTexts(folder, 'english', file);
+  const german = await readTexts(folder, 'german', file);
+  const paths = (texts: readonly Text[]) => texts.map(({ path }) => path).toSorted();
+  expect(paths(german)).toEqual(paths(english));
+  expect(english.length).toBeGreaterThan(3);
+});
 
-type Texts = Readonly<Record<string, unknown>>;
+/** Whether a text has words of a language. Commands, names and units are the same in all. */
+const hasWords = (text: string): boolean =>
+  /[a-z]{2,} +[a-z]{2,}/i.test(text.replaceAll(VALUE, '0').replaceAll(/dinf [a-z -]+/g, ''));
 
-/** Each text by its path, as a text, or as the number of values that its function takes. */
-function shapeOf(texts: unknown, path = ''): string[] {
-  if (typeof texts === 'string') return [path];
-  if (typeof texts === 'function') return [`${path}(${texts.length})`];
-  return Object.entries(texts as Texts).flatMap(([key, value]) => shapeOf(value, `${path}.${key}`));
-}
-
-const read = async (language: string, file: string): Promise<Texts> =>
-  (await import(join(FOLDER, language, file))) as Texts;
-
-test.each(files)('the German %s has the keys of the English one', async (file) => {
-  // Each file exports its texts under one name.
-  const [english] = Object.values(await read('english', file));
-  const [german] = Object.values(await read('german', file));
-  expect(shapeOf(german).toSorted()).toEqual(shapeOf(english).toSorted());
-  expect(shapeOf(english).length).toBeGreaterThan(3);
+test.each(TEXT_FILES)('%s/german/%s leaves no text in English', async (folder, file) => {
+  const english = new Map(
+    (await readTexts(folder, 'english', file)).map(({ path, text }) => [path, text]),
+  );
+  const untranslated = (await readTexts(folder, 'german', file)).filter(
+    ({ path, text }) => hasWords(text) && english.get(path) === text,
+  );
+  expect(untranslated).toEqual([]);
 });
 
 const components = readdirSync(WEB, { recursive: true, encoding: 'utf8' }).filter((file) =>

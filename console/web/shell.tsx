@@ -4,6 +4,7 @@ import { localClock } from './format/time.ts';
 import { Confirm } from './parts/dialog.tsx';
 import { Frame } from './parts/frame.tsx';
 import { Icon } from './parts/icon.tsx';
+import { LanguageChoice } from './parts/language-choice.tsx';
 import { reasonOf } from './parts/loaded.tsx';
 import { SessionList } from './parts/session-list.tsx';
 import { ThemeChoice } from './parts/theme-choice.tsx';
@@ -12,8 +13,6 @@ import { useAction } from './state/action.ts';
 import { type LiveState, useLiveEvents } from './state/live.ts';
 import { type SignedInPerson, signOut } from './state/session.ts';
 import { useRequiredActions } from './state/use-required-actions.ts';
-import { chooseLanguage } from './texts/choose-language.ts';
-import { LANGUAGES, type Language, language } from './texts/language.ts';
 import { t } from './texts.ts';
 
 type NavPlace = Exclude<PageName, 'signIn' | 'link' | 'getStarted'>;
@@ -91,19 +90,7 @@ function Account({ session: { name, email, account } }: { session: SignedInPerso
       <p class="account-name">{name}</p>
       <p class="account-id">{email === undefined || email === name ? account : email}</p>
       <ThemeChoice />
-      <label class="theme">
-        {t.account.language}
-        <select
-          value={language}
-          onChange={({ currentTarget }) => chooseLanguage(currentTarget.value as Language)}
-        >
-          {Object.entries(LANGUAGES).map(([tag, name]) => (
-            <option key={tag} value={tag} lang={tag}>
-              {name}
-            </option>
-          ))}
-        </select>
-      </label>
+      <LanguageChoice />
       <div class="account-actions">
         <button type="button" class="link" onClick={() => leave('here')}>
           {t.account.signOut}

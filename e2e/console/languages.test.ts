@@ -1,7 +1,10 @@
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { readTexts, TEXT_FILES, VALUE } from '#console/texts-under-test.ts';
 import { startMachineOf } from '../linked-machine.ts';
 import type { Person } from '../test-network.ts';
-import { type ConsoleUnderTest, noBrowser, startConsole } from './chromium.ts';
+import { type ConsolePage, type ConsoleUnderTest, noBrowser, startConsole } from './chromium.ts';
+import { adminUrlOf, makeOperator } from './operator-browser.ts';
 
 const PATHS = [
   '/',
@@ -16,6 +19,72 @@ const PATHS = [
   '/earnings',
   '/link',
 ];
+
+const OPERATOR_PATHS = [
+  '/',
+  '/routing',
+  '/money',
+  '/people',
+  '/models',
+  '/trust',
+  '/bus',
+  '/audit',
+];
+
+/** Waits until a page shows its title and loads nothing more. */
+async function complete(page: Page): Promise<void> {
+  await page.locator('main h1, main h2').first().waitFor();
+  await vi.waitFor(async () => expect(await page.locator('.skeleton').count()).toBe(0));
+}
+
+/** Rules of accessibility that the page breaks, and whether it is wider than the screen. */
+async function faultsOf(opened: ConsolePage): Promise<string[]> {
+  const overflow = await opened.page.evaluate<number>(
+    'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+  );
+  return [
+    ...(await opened.accessibilityFaults()),
+    ...(overflow > 0 ? [`is ${overflow} pixels wider than the screen`] : []),
+  ];
+}
+
+/** The texts that a page shows or reads out, except those that it marks as English, and code. */
+const shownTexts = (page: Page): Promise<string[]> =>
+  page.evaluate<string[]>(`(() => {
+    const isGerman = (element) => element.closest('[lang=en], code, script, style') === null;
+    const texts = [];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode())
+      if (isGerman(walker.currentNode.parentElement)) texts.push(walker.currentNode.data.trim());
+    for (const name of ['aria-label', 'title', 'placeholder', 'data-label'])
+      for (const element of document.querySelectorAll('[' + name + ']'))
+        if (isGerman(element)) texts.push(element.getAttribute(name).trim());
+    return texts.filter((text) => text !== '');
+  })()`);
+
+/** Whether a page shows a text, whose values may be anything. */
+type Shows = (shown: string) => boolean;
+
+/** One check for each English text that is not a German one, too, such as “Build”. */
+async function englishTexts(): Promise<Shows[]> {
+  const all = async (language: 'english' | 'german') =>
+    (
+      await Promise.all(TEXT_FILES.map(([folder, file]) => readTexts(folder, language, file)))
+    ).flat();
+  const german = new Set((await all('german')).map(({ text }) => text));
+  return (await all('english'))
+    .map(({ text }) => text)
+    .filter((text) => /[a-z]{3}/i.test(text.replaceAll(VALUE, '')) && !german.has(text))
+    .map((text) => {
+      const parts = text.split(VALUE);
+      const [first = '', last = ''] = [parts[0], parts.at(-1)];
+      if (parts.length === 1) return (shown) => shown === text;
+      return (shown) =>
+        shown.startsWith(first) &&
+        shown.endsWith(last) &&
+        parts.every((part) => shown.includes(part));
+    });
+}
 
 describe.skipIf(noBrowser !== undefined)(`languages (${noBrowser ?? 'Chromium'})`, () => {
   let under: ConsoleUnderTest;
@@ -47,18 +116,41 @@ describe.skipIf(noBrowser !== undefined)(`languages (${noBrowser ?? 'Chromium'})
     const faults: string[] = [];
     for (const path of PATHS) {
       await page.goto(path);
-      await page.locator('main h1, main h2').first().waitFor();
-      await vi.waitFor(async () => expect(await page.locator('.skeleton').count()).toBe(0));
-      const found = await opened.accessibilityFaults();
-      faults.push(...found.map((fault) => `${path}: ${fault}`));
-      const overflow = await page.evaluate<number>(
-        'document.documentElement.scrollWidth - document.documentElement.clientWidth',
-      );
-      if (overflow > 0) faults.push(`${path} is ${overflow} pixels wider than the screen`);
+      await complete(page);
+      faults.push(...(await faultsOf(opened)).map((fault) => `${path}: ${fault}`));
     }
     expect(faults).toEqual([]);
     opened.expectNoFaults();
   });
+
+  test('German pages of operators have no fault, and no English text', async () => {
+    const key = await makeOperator(under, 'otto');
+    await using opened = await under.openPage({
+      baseURL: adminUrlOf(under),
+      locale: 'de-DE',
+      viewport: { width: 390, height: 844 },
+      reducedMotion: 'reduce',
+    });
+    const { page } = opened;
+    await page.goto('/');
+    await page.getByLabel('Betreiberschlüssel').fill(key);
+    await page.getByRole('button', { name: 'Anmelden' }).click();
+    await page.getByRole('heading', { name: 'Flotte und Kapazität' }).waitFor();
+    const english = await englishTexts();
+    expect(english.some((isShown) => isShown('Fleet and capacity'))).toBe(true);
+    const faults: string[] = [];
+    for (const path of OPERATOR_PATHS) {
+      await page.goto(path);
+      await complete(page);
+      faults.push(...(await faultsOf(opened)).map((fault) => `${path}: ${fault}`));
+      const shown = await shownTexts(page);
+      expect(shown.length).toBeGreaterThan(10);
+      const untranslated = shown.filter((text) => english.some((isShown) => isShown(text)));
+      faults.push(...untranslated.map((text) => `${path} shows “${text}”`));
+    }
+    expect(faults).toEqual([]);
+    opened.expectNoFaults([401]);
+  }, 180_000);
 
   test('a person chooses another language than that of the browser, and keeps it', async () => {
     await using opened = await under.signedInPage(ann);

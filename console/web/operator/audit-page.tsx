@@ -50,6 +50,8 @@ const Text = ({ of: text }: { of: string }) =>
 const toneOf = (outcome: string): Tone =>
   outcome === 'done' ? 'good' : outcome === 'begun' ? 'notice' : 'bad';
 
+const OUTCOMES: Readonly<Record<string, string>> = o.audit.outcomes;
+
 const COLUMNS: readonly Column<Change>[] = [
   { label: o.audit.time, cell: ({ at }) => <Ago at={at} /> },
   { label: o.audit.who, cell: ({ operator }) => operator },
@@ -58,6 +60,6 @@ const COLUMNS: readonly Column<Change>[] = [
   { label: o.audit.detail, cell: ({ detail }) => <Text of={detail} /> },
   {
     label: o.audit.outcome,
-    cell: ({ outcome }) => <Status tone={toneOf(outcome)} text={outcome} />,
+    cell: ({ outcome }) => <Status tone={toneOf(outcome)} text={OUTCOMES[outcome] ?? outcome} />,
   },
 ];

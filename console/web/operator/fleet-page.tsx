@@ -43,7 +43,7 @@ export function FleetPage() {
                 columns={MACHINE_COLUMNS}
                 keyOf={({ provider, build }) => `${provider} ${build}`}
                 textOf={({ provider, build, chip, state }) =>
-                  `${provider} ${build} ${chip} ${state}`
+                  `${provider} ${build} ${chip} ${stateText(state)}`
                 }
               />
             )
@@ -72,7 +72,7 @@ function Faults() {
                 </li>
               ))}
               {degraded.map((text) => (
-                <li key={text}>
+                <li key={text} lang="en">
                   <Status tone="notice" text={text} />
                 </li>
               ))}
@@ -158,12 +158,17 @@ const CELL_COLUMNS: readonly Column<Capacity['cells'][number]>[] = [
   { label: o.fleet.free, isRight: true, cell: ({ free_slots }) => groupedDigits(free_slots) },
 ];
 
+const stateText = (state: string): string =>
+  (o.fleet.states as Readonly<Record<string, string>>)[state] ?? state;
+
 const MACHINE_COLUMNS: readonly Column<Machine>[] = [
   { label: o.fleet.machine, cell: ({ provider }) => <ShortId id={provider} /> },
   { label: o.fleet.build, cell: ({ build }) => build },
   {
     label: o.fleet.state,
-    cell: ({ state }) => <Status tone={state === 'resident' ? 'good' : 'quiet'} text={state} />,
+    cell: ({ state }) => (
+      <Status tone={state === 'resident' ? 'good' : 'quiet'} text={stateText(state)} />
+    ),
   },
   {
     label: o.fleet.chip,

@@ -1,5 +1,6 @@
 import { render } from 'preact';
 import { applyTheme, storedTheme } from '../state/theme.ts';
+import { language } from '../texts/language.ts';
 import { OperatorApp } from './operator-app.tsx';
 import { checkOperator } from './operator-session.ts';
 import '../styles/tokens.css';
@@ -12,6 +13,7 @@ import '../styles/records.css';
 import '../styles/public.css';
 import '../styles/operator.css';
 
+document.documentElement.lang = language;
 applyTheme(storedTheme());
 const root = document.getElementById('app');
 if (root === null) throw new Error('the page has no element for the console');

@@ -148,11 +148,13 @@ const PAYOUT_COLUMNS: readonly Column<Payout>[] = [
   },
 ];
 
+const STATES: Readonly<Record<string, string>> = o.money.states;
+
 function PayoutState({ payout: { state, at } }: { payout: Payout }) {
   const isStuck = useNow() - Date.parse(at) > STUCK_MS;
   return (
     <span class="two-lines">
-      <Status tone={isStuck ? 'bad' : 'quiet'} text={state} />
+      <Status tone={isStuck ? 'bad' : 'quiet'} text={STATES[state] ?? state} />
       {isStuck && <span class="hint">{o.money.stuck}</span>}
     </span>
   );

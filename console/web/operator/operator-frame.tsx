@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import { ActionFailure } from '../parts/action-failure.tsx';
 import { Frame } from '../parts/frame.tsx';
+import { LanguageChoice } from '../parts/language-choice.tsx';
 import { ThemeChoice } from '../parts/theme-choice.tsx';
 import { useAction } from '../state/action.ts';
 import { signOutOperator } from './operator-session.ts';
@@ -50,6 +51,7 @@ function Operator({ name }: { name: string }) {
       <p class="account-name">{name}</p>
       <p class="account-id">{o.signedInAs}</p>
       <ThemeChoice />
+      <LanguageChoice />
       <div class="account-actions">
         <button type="button" class="link" onClick={() => action.run(signOutOperator)}>
           {o.signOut}

@@ -6,6 +6,7 @@ import { Ago, Status, type Tone } from '../parts/figures.tsx';
 import { Empty, Loaded } from '../parts/loaded.tsx';
 import { invalidate, useResource } from '../state/resource.ts';
 import { knownValue } from '../state/resource-state.ts';
+import { gateText } from '../texts/gate-text.ts';
 import { ConfirmedButton } from './confirmed-button.tsx';
 import { operatorCall } from './operator-call.ts';
 import { type Column, PagedTable } from './paged-table.tsx';
@@ -60,6 +61,8 @@ export function RoutingPage() {
 
 const TONES: Readonly<Record<string, Tone>> = { placed: 'good', queued: 'notice', refused: 'bad' };
 
+const OUTCOMES: Readonly<Record<string, string>> = o.routing.outcomes;
+
 const DECISION_COLUMNS: readonly Column<Decision>[] = [
   { label: o.routing.time, cell: ({ at }) => <Ago at={at} /> },
   { label: o.routing.model, cell: ({ model }) => model },
@@ -67,7 +70,7 @@ const DECISION_COLUMNS: readonly Column<Decision>[] = [
     label: o.routing.outcome,
     cell: ({ outcome, candidates }) => (
       <span class="two-lines">
-        <Status tone={TONES[outcome] ?? 'quiet'} text={o.routing.outcomes[outcome] ?? outcome} />
+        <Status tone={TONES[outcome] ?? 'quiet'} text={OUTCOMES[outcome] ?? outcome} />
         <span class="hint">{o.routing.candidates(candidates)}</span>
       </span>
     ),
@@ -171,7 +174,10 @@ const SLOT_COLUMNS: readonly Column<Explained['slots'][number]>[] = [
       <Status tone={gate === null ? 'good' : 'notice'} text={gate ?? o.routing.open} />
     ),
   },
-  { label: o.routing.because, cell: ({ because }) => because },
+  {
+    label: o.routing.because,
+    cell: ({ gate, because }) => (gate === null ? o.routing.wouldServe : gateText(gate, because)),
+  },
   {
     label: o.routing.load,
     isRight: true,

@@ -1,0 +1,28 @@
+/** Texts of models, aliases and rollouts. */
+export const modelsTexts = {
+  models: {
+    title: 'Models, aliases and rollouts',
+    emptyTitle: 'No models',
+    empty: 'Add one with dinf models put.',
+    model: 'Model',
+    builds: 'Builds, the preferred one first',
+    price: 'Input / output for a million tokens',
+    state: 'State',
+    offered: 'Offered',
+    beta: 'Beta test',
+    deprecated: (when: string) => `Deprecated since ${when}`,
+    shed: (when: string, reason: string) => `Paused until ${when}: ${reason}`,
+    alias: (names: string) => `also ${names}`,
+    pause: 'Pause',
+    pauseTitle: (name: string) => `Refuse requests for ${name}?`,
+    pauseText: 'Callers get 429 with this reason for one hour. Running requests are finished.',
+    reason: 'Reason that callers read',
+    unpause: 'End the pause',
+    unpauseTitle: (name: string) => `Accept requests for ${name} again?`,
+    unpauseText: 'Callers are served at once.',
+    revert: 'Revert',
+    revertTitle: (name: string) => `Prefer the earlier build of ${name}?`,
+    revertText: (build: string) =>
+      `${build} becomes the preferred build again. The present one stays as an alternative.`,
+  },
+} as const;

@@ -1,0 +1,19 @@
+import type { Translation } from '../../../texts/translation.ts';
+import type { auditTexts as english } from '../english/audit.ts';
+
+/** German texts of the audit log. */
+export const germanAuditTexts: Translation<typeof english> = {
+  audit: {
+    title: 'Prüfprotokoll',
+    intro:
+      'Jede Änderung von Betreibern, von Personen in der Konsole und durch Befehle, die neueste zuerst.',
+    empty: 'Noch wurde nichts geändert.',
+    time: 'Zeit',
+    who: 'Wer',
+    action: 'Aktion',
+    subject: 'Gegenstand',
+    detail: 'Einzelheiten',
+    outcome: 'Ergebnis',
+    outcomes: { begun: 'Begonnen', done: 'Erledigt' },
+  },
+};

@@ -1,0 +1,32 @@
+import type { Translation } from '../../../texts/translation.ts';
+import type { modelsTexts as english } from '../english/models.ts';
+
+/** German texts of models, aliases and rollouts. */
+export const germanModelsTexts: Translation<typeof english> = {
+  models: {
+    title: 'Modelle, Namen und Umstellungen',
+    emptyTitle: 'Keine Modelle',
+    empty: 'Fügen Sie eines mit dinf models put hinzu.',
+    model: 'Modell',
+    builds: 'Builds, der bevorzugte zuerst',
+    price: 'Eingabe / Ausgabe je Million Tokens',
+    state: 'Zustand',
+    offered: 'Angeboten',
+    beta: 'Im Betatest',
+    deprecated: (when) => `Veraltet seit ${when}`,
+    shed: (when, reason) => `Angehalten bis ${when}: ${reason}`,
+    alias: (names) => `auch ${names}`,
+    pause: 'Anhalten',
+    pauseTitle: (name) => `Anfragen für ${name} ablehnen?`,
+    pauseText:
+      'Aufrufer bekommen eine Stunde lang 429 mit diesem Grund. Laufende Anfragen werden beendet.',
+    reason: 'Grund, den Aufrufer lesen',
+    unpause: 'Wieder anbieten',
+    unpauseTitle: (name) => `Anfragen für ${name} wieder annehmen?`,
+    unpauseText: 'Aufrufer werden sofort bedient.',
+    revert: 'Zurück',
+    revertTitle: (name) => `Den früheren Build von ${name} bevorzugen?`,
+    revertText: (build) =>
+      `${build} wird wieder der bevorzugte Build. Der jetzige bleibt als zweiter.`,
+  },
+};
