@@ -1,27 +1,27 @@
 import { language } from '../texts/language.ts';
 import type { Translation } from '../texts/translation.ts';
-import { auditTexts } from './texts/english/audit.ts';
-import { busTexts } from './texts/english/bus.ts';
-import { fleetTexts } from './texts/english/fleet.ts';
-import { frameTexts } from './texts/english/frame.ts';
-import { modelsTexts } from './texts/english/models.ts';
-import { moneyTexts } from './texts/english/money.ts';
-import { peopleTexts } from './texts/english/people.ts';
-import { routingTexts } from './texts/english/routing.ts';
-import { trustTexts } from './texts/english/trust.ts';
-import { germanTexts } from './texts/german.ts';
+import { operatorAuditTexts } from './texts/english/audit.ts';
+import { operatorBusTexts } from './texts/english/bus.ts';
+import { operatorFleetTexts } from './texts/english/fleet.ts';
+import { operatorFrameTexts } from './texts/english/frame.ts';
+import { operatorModelsTexts } from './texts/english/models.ts';
+import { operatorMoneyTexts } from './texts/english/money.ts';
+import { operatorPeopleTexts } from './texts/english/people.ts';
+import { operatorRoutingTexts } from './texts/english/routing.ts';
+import { operatorTrustTexts } from './texts/english/trust.ts';
+import { germanOperatorTexts } from './texts/german.ts';
 
 const english = {
-  ...frameTexts,
-  ...fleetTexts,
-  ...routingTexts,
-  ...moneyTexts,
-  ...peopleTexts,
-  ...modelsTexts,
-  ...trustTexts,
-  ...busTexts,
-  ...auditTexts,
+  ...operatorFrameTexts,
+  ...operatorFleetTexts,
+  ...operatorRoutingTexts,
+  ...operatorMoneyTexts,
+  ...operatorPeopleTexts,
+  ...operatorModelsTexts,
+  ...operatorTrustTexts,
+  ...operatorBusTexts,
+  ...operatorAuditTexts,
 } as const;
 
 /** All texts of the operators' pages. They are no part of the customers' texts. */
-export const o: Translation<typeof english> = language === 'de' ? germanTexts : english;
+export const o: Translation<typeof english> = language === 'de' ? germanOperatorTexts : english;

@@ -1,22 +1,22 @@
-import { germanAuditTexts } from './german/audit.ts';
-import { germanBusTexts } from './german/bus.ts';
-import { germanFleetTexts } from './german/fleet.ts';
-import { germanFrameTexts } from './german/frame.ts';
-import { germanModelsTexts } from './german/models.ts';
-import { germanMoneyTexts } from './german/money.ts';
-import { germanPeopleTexts } from './german/people.ts';
-import { germanRoutingTexts } from './german/routing.ts';
-import { germanTrustTexts } from './german/trust.ts';
+import { germanOperatorAuditTexts } from './german/audit.ts';
+import { germanOperatorBusTexts } from './german/bus.ts';
+import { germanOperatorFleetTexts } from './german/fleet.ts';
+import { germanOperatorFrameTexts } from './german/frame.ts';
+import { germanOperatorModelsTexts } from './german/models.ts';
+import { germanOperatorMoneyTexts } from './german/money.ts';
+import { germanOperatorPeopleTexts } from './german/people.ts';
+import { germanOperatorRoutingTexts } from './german/routing.ts';
+import { germanOperatorTrustTexts } from './german/trust.ts';
 
 /** All German texts of the operators' pages. */
-export const germanTexts = {
-  ...germanAuditTexts,
-  ...germanBusTexts,
-  ...germanFleetTexts,
-  ...germanFrameTexts,
-  ...germanModelsTexts,
-  ...germanMoneyTexts,
-  ...germanPeopleTexts,
-  ...germanRoutingTexts,
-  ...germanTrustTexts,
+export const germanOperatorTexts = {
+  ...germanOperatorAuditTexts,
+  ...germanOperatorBusTexts,
+  ...germanOperatorFleetTexts,
+  ...germanOperatorFrameTexts,
+  ...germanOperatorModelsTexts,
+  ...germanOperatorMoneyTexts,
+  ...germanOperatorPeopleTexts,
+  ...germanOperatorRoutingTexts,
+  ...germanOperatorTrustTexts,
 };

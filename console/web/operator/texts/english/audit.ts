@@ -1,5 +1,5 @@
 /** Texts of the audit log. */
-export const auditTexts = {
+export const operatorAuditTexts = {
   audit: {
     title: 'Audit log',
     intro: 'Every change by operators, by people in the console and by commands, newest first.',

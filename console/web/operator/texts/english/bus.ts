@@ -1,5 +1,5 @@
 /** Texts of hubs and streams. */
-export const busTexts = {
+export const operatorBusTexts = {
   bus: {
     title: 'Hubs and streams',
     hubs: 'Hubs',

@@ -1,5 +1,5 @@
 /** Texts of the fleet, and of the faults of the network. */
-export const fleetTexts = {
+export const operatorFleetTexts = {
   faults: {
     title: 'Faults',
     good: 'Nothing is missing or degraded',

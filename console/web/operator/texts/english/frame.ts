@@ -1,5 +1,5 @@
 /** Texts of the frame around the operators' pages, and of parts that several pages have. */
-export const frameTexts = {
+export const operatorFrameTexts = {
   product: 'Operators',
   nav: {
     fleet: 'Fleet',

@@ -1,5 +1,5 @@
 /** Texts of models, aliases and rollouts. */
-export const modelsTexts = {
+export const operatorModelsTexts = {
   models: {
     title: 'Models, aliases and rollouts',
     emptyTitle: 'No models',

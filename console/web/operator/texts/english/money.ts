@@ -1,5 +1,5 @@
 /** Texts of the network's money. */
-export const moneyTexts = {
+export const operatorMoneyTexts = {
   money: {
     title: 'Money',
     proof: 'Proof of the ledger',

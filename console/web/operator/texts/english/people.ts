@@ -1,5 +1,5 @@
 /** Texts of people and their keys. */
-export const peopleTexts = {
+export const operatorPeopleTexts = {
   people: {
     title: 'People and keys',
     intro: 'The search is written to the audit log.',

@@ -1,5 +1,5 @@
 /** Texts of routing. */
-export const routingTexts = {
+export const operatorRoutingTexts = {
   routing: {
     title: 'Routing',
     intro: 'The last decisions of the routers, and what keeps machines from serving now.',

@@ -1,5 +1,5 @@
 /** Texts of releases and the transparency log. */
-export const trustTexts = {
+export const operatorTrustTexts = {
   trust: {
     title: 'Releases and log',
     log: 'Transparency log',

@@ -1,8 +1,8 @@
 import type { Translation } from '../../../texts/translation.ts';
-import type { auditTexts as english } from '../english/audit.ts';
+import type { operatorAuditTexts as english } from '../english/audit.ts';
 
 /** German texts of the audit log. */
-export const germanAuditTexts: Translation<typeof english> = {
+export const germanOperatorAuditTexts: Translation<typeof english> = {
   audit: {
     title: 'Prüfprotokoll',
     intro:

@@ -1,8 +1,8 @@
 import type { Translation } from '../../../texts/translation.ts';
-import type { busTexts as english } from '../english/bus.ts';
+import type { operatorBusTexts as english } from '../english/bus.ts';
 
 /** German texts of hubs and streams. */
-export const germanBusTexts: Translation<typeof english> = {
+export const germanOperatorBusTexts: Translation<typeof english> = {
   bus: {
     title: 'Hubs und Streams',
     hubs: 'Hubs',

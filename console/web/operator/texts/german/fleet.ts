@@ -1,8 +1,8 @@
 import type { Translation } from '../../../texts/translation.ts';
-import type { fleetTexts as english } from '../english/fleet.ts';
+import type { operatorFleetTexts as english } from '../english/fleet.ts';
 
 /** German texts of the fleet, and of the faults of the network. */
-export const germanFleetTexts: Translation<typeof english> = {
+export const germanOperatorFleetTexts: Translation<typeof english> = {
   faults: {
     title: 'Störungen',
     good: 'Nichts fehlt und nichts ist gestört',

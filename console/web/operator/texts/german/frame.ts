@@ -1,8 +1,8 @@
 import type { Translation } from '../../../texts/translation.ts';
-import type { frameTexts as english } from '../english/frame.ts';
+import type { operatorFrameTexts as english } from '../english/frame.ts';
 
 /** German texts of the frame around the operators' pages, and of parts that several pages have. */
-export const germanFrameTexts: Translation<typeof english> = {
+export const germanOperatorFrameTexts: Translation<typeof english> = {
   product: 'Betreiber',
   nav: {
     fleet: 'Flotte',

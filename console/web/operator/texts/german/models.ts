@@ -1,8 +1,8 @@
 import type { Translation } from '../../../texts/translation.ts';
-import type { modelsTexts as english } from '../english/models.ts';
+import type { operatorModelsTexts as english } from '../english/models.ts';
 
 /** German texts of models, aliases and rollouts. */
-export const germanModelsTexts: Translation<typeof english> = {
+export const germanOperatorModelsTexts: Translation<typeof english> = {
   models: {
     title: 'Modelle, Namen und Umstellungen',
     emptyTitle: 'Keine Modelle',

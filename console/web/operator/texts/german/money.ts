@@ -1,8 +1,8 @@
 import type { Translation } from '../../../texts/translation.ts';
-import type { moneyTexts as english } from '../english/money.ts';
+import type { operatorMoneyTexts as english } from '../english/money.ts';
 
 /** German texts of the network's money. */
-export const germanMoneyTexts: Translation<typeof english> = {
+export const germanOperatorMoneyTexts: Translation<typeof english> = {
   money: {
     title: 'Geld',
     proof: 'Beweis der Bücher',

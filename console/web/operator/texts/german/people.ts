@@ -1,8 +1,8 @@
 import type { Translation } from '../../../texts/translation.ts';
-import type { peopleTexts as english } from '../english/people.ts';
+import type { operatorPeopleTexts as english } from '../english/people.ts';
 
 /** German texts of people and their keys. */
-export const germanPeopleTexts: Translation<typeof english> = {
+export const germanOperatorPeopleTexts: Translation<typeof english> = {
   people: {
     title: 'Personen und Schlüssel',
     intro: 'Die Suche wird in das Prüfprotokoll geschrieben.',

@@ -1,8 +1,8 @@
 import type { Translation } from '../../../texts/translation.ts';
-import type { routingTexts as english } from '../english/routing.ts';
+import type { operatorRoutingTexts as english } from '../english/routing.ts';
 
 /** German texts of routing. */
-export const germanRoutingTexts: Translation<typeof english> = {
+export const germanOperatorRoutingTexts: Translation<typeof english> = {
   routing: {
     title: 'Verteilung',
     intro:

@@ -1,8 +1,8 @@
 import type { Translation } from '../../../texts/translation.ts';
-import type { trustTexts as english } from '../english/trust.ts';
+import type { operatorTrustTexts as english } from '../english/trust.ts';
 
 /** German texts of releases and the transparency log. */
-export const germanTrustTexts: Translation<typeof english> = {
+export const germanOperatorTrustTexts: Translation<typeof english> = {
   trust: {
     title: 'Versionen und Vertrauensprotokoll',
     log: 'Vertrauensprotokoll',
