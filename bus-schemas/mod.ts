@@ -83,6 +83,7 @@ export {
 } from './messages/batches.ts';
 export type { CatalogModel, CatalogSnapshot, ModelPrice, NewModel } from './messages/catalog.ts';
 export { CellDigest, FIRST_CELL, LeaseMessage, MAX_CELLS } from './messages/cells.ts';
+export { type ChoiceReason, RoutedBecause } from './messages/choice-reason.ts';
 export {
   type Conditions,
   THERMAL_STATES,

@@ -15,6 +15,7 @@ import { P256_KEY_BYTES } from '../receipts/signed-by.ts';
 import { At, count, optional } from '../schema-parts.ts';
 import { BatchId } from './batches.ts';
 import { CellNumber } from './cells.ts';
+import { RoutedBecause } from './choice-reason.ts';
 import { REFUSAL_ABOUTS } from './outcomes.ts';
 import { StoredId } from './stored-objects.ts';
 import {
@@ -90,6 +91,8 @@ const jobEnded = Type.Object({
     firstContentUs: optional(count),
     totalUs: count,
   }),
+  /** Absent if routing gave no reason, for example because its first reply was lost. */
+  routed: optional(RoutedBecause),
 });
 export type JobEnded = Static<typeof jobEnded>;
 /**

@@ -3,6 +3,7 @@ import { X25519Key } from '../bytes.ts';
 import { AccountId, BuildId, JobId, ModelName, ProviderId } from '../ids.ts';
 import { At, count, nothing, optional } from '../schema-parts.ts';
 import { WeightsHex } from './catalog.ts';
+import { ChoiceReason, CostTerms } from './choice-reason.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 import { MACHINE_STATES, RoutingSwitch, Traits, TrustLevel } from './vocabulary.ts';
 
@@ -40,9 +41,7 @@ export const Candidate = Type.Object({
    * Parts of the cost by which routing compares machines, in milliseconds, if the caller asked for
    * them. Names are plain text, because a newer router may have more of them.
    */
-  terms: optional(
-    Type.Record(Type.String({ maxLength: 32 }), Type.Number({ minimum: 0 }), { maxProperties: 16 }),
-  ),
+  terms: optional(CostTerms),
 });
 export type Candidate = Static<typeof Candidate>;
 
@@ -136,6 +135,8 @@ const reserved = Type.Union([
   ok({
     candidates: Type.Array(Candidate, { minItems: 1, maxItems: 9 }),
     queuedMs: count,
+    /** Why the winner was chosen; absent if the job had its slot already. */
+    because: optional(ChoiceReason),
   }),
   Type.Object({
     ...refused(ROUTING_REFUSALS).properties,

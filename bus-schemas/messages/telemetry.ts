@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { AccountId, BuildId, JobId, KeyId, ModelName, ProviderId } from '../ids.ts';
 import { At, count, nothing, optional } from '../schema-parts.ts';
+import { RoutedBecause } from './choice-reason.ts';
 import { methodsOf } from './service-method.ts';
 import { Finish, JobResult, TrustLevel } from './vocabulary.ts';
 
@@ -21,6 +22,10 @@ const GenerationRecord = Type.Object({
   deliveredTokens: count,
   firstContentUs: optional(count),
   totalUs: count,
+  /** Until routing had answered, and from then until the money was set aside; both in µs. */
+  routeUs: optional(count),
+  holdUs: optional(count),
+  routed: optional(RoutedBecause),
   /** The trust level of the machine when it served. */
   trustLevel: optional(TrustLevel),
 });

@@ -40,6 +40,9 @@ const later: readonly (readonly [string, MessageKind<unknown>])[] = [
   ['choices', services.settlement.hold.reply],
   ['prefetches', everything.Hello],
   ['prefetches', everything.Beat],
+  ['reasons', services.routing.reserve.reply],
+  ['reasons', services.telemetry.generation.reply],
+  ['reasons', everything.JobEnded],
 ];
 
 const needed = [

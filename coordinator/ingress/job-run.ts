@@ -6,6 +6,7 @@ import {
   core,
   type Out,
   type Reserved,
+  type RoutedBecause,
 } from '#bus-schemas';
 import { type Bus, traceHeaders } from '#coordinator/bus.ts';
 import type { Answer, RoutingChoice, ServingDetails } from '#http-api/answer.ts';
@@ -72,6 +73,8 @@ export class JobRun {
   #stream: AttemptStream | undefined;
   /** Time in the queue of routing, over all reservations of the job, in milliseconds. */
   #queuedMs = 0;
+  /** The reason of the last reservation; undefined if routing gave none. */
+  #routed: RoutedBecause | undefined;
   /** Resolves after the recount, when the end of the job has been reported. */
   #reportingEnd: Promise<void> | undefined;
   #queue: JobEvent[] = [];
@@ -222,7 +225,7 @@ export class JobRun {
       ? preferred
       : await this.#askForPlace({ exclude, only, waits: true });
     this.#marks.routedAt ??= this.#deps.clock();
-    if (reply?.ok) this.#queuedMs += reply.queuedMs;
+    if (reply?.ok) this.#noteReservation(reply);
     if (reply === undefined)
       this.#happen({
         type: 'routing_refused',
@@ -237,6 +240,13 @@ export class JobRun {
         retryAfterMs: reply.retryAfterMs,
         gate: this.#causeOf(reply.gate),
       });
+  }
+
+  #noteReservation({ queuedMs, because, candidates }: Extract<Reserved, { ok: true }>): void {
+    this.#queuedMs += queuedMs;
+    const [winner] = candidates;
+    this.#routed = because &&
+      winner && { ...because, first: winner.provider, queuedMs: this.#queuedMs };
   }
 
   /**
@@ -413,7 +423,7 @@ export class JobRun {
   #reportEnd(end: Extract<JobCommand, { do: 'ended' }>): void {
     const { clock, now, ingress } = this.#deps;
     const state = { ...this.#state, deliveredTokens: this.#deliveredTokens };
-    const ended = { job: this.spec, ingress, state, marks: this.#marks };
+    const ended = { job: this.spec, ingress, state, marks: this.#marks, routed: this.#routed };
     const fact = endedFact(ended, end, { at: now(), now: clock() });
     this.#facts.ended(fact);
     this.#trace?.end(fact);

@@ -6,6 +6,7 @@ import type {
   JobEnded,
   JobResult,
   NetworkStats,
+  RoutedBecause,
   TrustLevel,
 } from '#bus-schemas';
 import { loadStatements, query } from '#coordinator/sql.ts';
@@ -27,7 +28,8 @@ const FORGET_STATS = namedStatement('telemetry.forget-stats')`
 const GENERATION = namedStatement<Row>('telemetry.generation')`
   SELECT job, at, key, model, build, provider, result, finish, streamed, attempts,
     delivered_tokens AS "deliveredTokens", first_content_us AS "firstContentUs",
-    total_us AS "totalUs", trust_level AS "trustLevel"
+    total_us AS "totalUs", trust_level AS "trustLevel",
+    route_us AS "routeUs", hold_us AS "holdUs", routed
   FROM generations WHERE job = ${'job'} AND account = ${'account'}`;
 
 /**
@@ -55,6 +57,9 @@ export async function addGenerations(
     column(({ timing }) => timing.firstContentUs ?? null),
     column(({ timing }) => timing.totalUs),
     column(({ trustLevel }) => trustLevel ?? null),
+    column(({ timing }) => timing.routeUs),
+    column(({ timing }) => timing.holdUs),
+    column(({ routed }) => (routed ? JSON.stringify(routed) : null)),
   ]);
   return new Set(added.map(({ job }) => job));
 }
@@ -109,18 +114,21 @@ interface Row {
   readonly firstContentUs: string | null;
   readonly totalUs: string;
   readonly trustLevel: TrustLevel | null;
+  readonly routeUs: string | null;
+  readonly holdUs: string | null;
+  readonly routed: RoutedBecause | null;
 }
 
 export async function generationOf(
   database: Pool,
-  { account, job }: { account: string; job: string },
+  asked: { account: string; job: string },
 ): Promise<GenerationRecord | undefined> {
-  const [row] = await queryNamed(database, GENERATION, { job, account });
+  const [row] = await queryNamed(database, GENERATION, asked);
   if (row === undefined) return undefined;
-  const { at, provider, finish, deliveredTokens, firstContentUs, totalUs, trustLevel, ...rest } =
-    row;
+  const { at, provider, finish, deliveredTokens, firstContentUs, totalUs, trustLevel } = row;
+  const { job, key, model, build, result, streamed, attempts, routeUs, holdUs, routed } = row;
   return {
-    ...rest,
+    ...{ job, key, model, build, result, streamed, attempts },
     at: at.getTime(),
     deliveredTokens: Number(deliveredTokens),
     totalUs: Number(totalUs),
@@ -128,5 +136,8 @@ export async function generationOf(
     ...(finish !== null && { finish }),
     ...(trustLevel !== null && { trustLevel }),
     ...(firstContentUs !== null && { firstContentUs: Number(firstContentUs) }),
+    ...(routed !== null && { routed }),
+    ...(routeUs !== null && { routeUs: Number(routeUs) }),
+    ...(holdUs !== null && { holdUs: Number(holdUs) }),
   };
 }

@@ -66,6 +66,18 @@ describe('the cost of a request', () => {
       streamed: false,
     });
     expect(generation.latency).toBeGreaterThan(0);
+    expect(generation.routing).toMatchObject({
+      able_machines: 1,
+      refused: [],
+      queued_ms: 0,
+      first_choice: generation.provider.id,
+    });
+    const terms: { term: string; ms: number }[] = generation.routing.terms;
+    expect(terms.map(({ term }) => term)).toEqual(
+      expect.arrayContaining(['load', 'queue', 'prompts', 'prefill', 'decode']),
+    );
+    expect(generation.routing.chosen_after).toBeGreaterThan(0);
+    expect(generation.routing.held_after).toBeGreaterThan(generation.routing.chosen_after);
     expect(generation.provider.id).toBe(answer.headers.get('x-provider-id'));
     const usage = (await ann.ask('GET', '/v1/usage?limit=10')).json.data.find(
       (row: { job_id: string }) => row.job_id === id,

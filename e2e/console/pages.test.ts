@@ -213,6 +213,9 @@ describe.skipIf(noBrowser !== undefined)(`the console (${noBrowser ?? 'Chromium'
         .click();
     };
     await showFirst();
+    await page.getByRole('heading', { name: 'Why this machine' }).waitFor();
+    await page.getByRole('rowheader', { name: 'First token' }).waitFor();
+    await page.getByText('Highest possible cost set aside').waitFor();
     const verify = button(page, 'Verify');
     await verify.waitFor();
     const calls: string[] = [];

@@ -88,7 +88,7 @@ function Why({ choice: { attempts, queuedMs, expectedMs, terms } }: { choice: Ch
       <ul>
         {parts.map(([name, ms]) => (
           <li key={name}>
-            {name.replaceAll('_', ' ')}: {duration(ms)}
+            {t.routing.terms[name] ?? name.replaceAll('_', ' ')}: {duration(ms)}
           </li>
         ))}
       </ul>

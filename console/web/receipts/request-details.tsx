@@ -1,16 +1,14 @@
 import type { ComponentChildren } from 'preact';
 import { call } from '../api/call.ts';
-import type { Routes } from '../api/routes.ts';
 import { groupedDigits } from '../format/numbers.ts';
-import { duration } from '../format/time.ts';
 import { Dialog } from '../parts/dialog.tsx';
 import { At, Money } from '../parts/figures.tsx';
 import { Loaded } from '../parts/loaded.tsx';
 import { useResource } from '../state/resource.ts';
 import { t } from '../texts.ts';
 import { ReceiptCheck } from './receipt-check.tsx';
-
-type Generation = Routes['GET /v1/generation']['answer']['data'];
+import { type Generation, RequestTimeline } from './request-timeline.tsx';
+import { RoutingReason } from './routing-reason.tsx';
 
 /** One request: when, where and how it was answered, and its receipt. */
 export function RequestDetails({ job, close }: { job: string; close: () => void }) {
@@ -26,7 +24,8 @@ export function RequestDetails({ job, close }: { job: string; close: () => void 
       <Loaded of={generation} lines={6}>
         {(value) => (
           <>
-            <Timeline generation={value} />
+            <RequestTimeline generation={value} />
+            <RoutingReason generation={value} />
             <Facts generation={value} />
           </>
         )}
@@ -35,35 +34,6 @@ export function RequestDetails({ job, close }: { job: string; close: () => void 
     </Dialog>
   );
 }
-
-/** The times of the answer as one bar: waiting for the first content, then the answer. */
-function Timeline({
-  generation: { latency, generation_time: writing },
-}: {
-  generation: Generation;
-}) {
-  if (latency === null || writing === null) return null;
-  return (
-    <figure class="timeline">
-      <svg viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
-        <rect class="timeline-wait" width={share(latency, writing)} height="4" />
-        <rect
-          class="timeline-answer"
-          x={share(latency, writing)}
-          width={100 - share(latency, writing)}
-          height="4"
-        />
-      </svg>
-      <figcaption>
-        <span>{t.details.waited(duration(latency))}</span>
-        <span>{t.details.wrote(duration(writing))}</span>
-      </figcaption>
-    </figure>
-  );
-}
-
-const share = (part: number, rest: number): number =>
-  part + rest === 0 ? 0 : (100 * part) / (part + rest);
 
 function Facts({ generation }: { generation: Generation }) {
   const { provider, status, attempts, build, cost_micro_usd: cost } = generation;

@@ -1,4 +1,4 @@
-import { isSignedReceipt, type JobEnded, type Usage } from '#bus-schemas';
+import { isSignedReceipt, type JobEnded, type RoutedBecause, type Usage } from '#bus-schemas';
 import type { JobCommand, JobState } from './job-state.ts';
 
 /**
@@ -43,7 +43,14 @@ export function endedFact(
     ingress,
     state,
     marks,
-  }: { job: ReportedJob; ingress: string; state: ReportedState; marks: JobMarks },
+    routed,
+  }: {
+    job: ReportedJob;
+    ingress: string;
+    state: ReportedState;
+    marks: JobMarks;
+    routed?: RoutedBecause | undefined;
+  },
   end: Extract<JobCommand, { do: 'ended' }>,
   { at, now }: { at: number; now: number },
 ): JobEnded {
@@ -71,6 +78,7 @@ export function endedFact(
       totalUs: microsecondsBetween(startedAt, now),
       ...(contentAt !== undefined && { firstContentUs: microsecondsBetween(startedAt, contentAt) }),
     },
+    ...(routed && { routed }),
     ...(served && { provider: served.candidate.provider }),
     ...(served?.candidate.level && { trustLevel: served.candidate.level }),
     ...(finish && { finish }),

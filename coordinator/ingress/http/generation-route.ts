@@ -4,6 +4,7 @@ import {
   type GenerationRecord,
   JOB_RESULTS,
   JobId,
+  type RoutedBecause,
   services,
 } from '#bus-schemas';
 import { ApiError } from '#http-api/errors.ts';
@@ -38,6 +39,31 @@ const GenerationData = Type.Object({
   generation_time: Type.Union([Type.Number(), Type.Null()], {
     description: 'Milliseconds from the first content to the end.',
   }),
+  routing: orNull(
+    Type.Object(
+      {
+        chosen_after: orNull(Type.Number({ description: 'Milliseconds until routing answered.' })),
+        held_after: orNull(
+          Type.Number({ description: 'Milliseconds until the highest cost was set aside.' }),
+        ),
+        queued_ms: Type.Number({ description: 'The part that the request waited in a queue.' }),
+        able_machines: Type.Integer({ description: 'Machines that could have served it.' }),
+        refused: Type.Array(Type.Object({ gate: Type.String(), machines: Type.Integer() }), {
+          description: 'Machines that could not, by the first condition that each one failed.',
+        }),
+        terms: Type.Array(Type.Object({ term: Type.String(), ms: Type.Number() }), {
+          description: 'The cost of the chosen machine by its terms, in milliseconds.',
+        }),
+        first_choice: Type.String({
+          description: 'The machine that was chosen; another one served if it failed.',
+        }),
+      },
+      {
+        description:
+          'Why routing chose the machine, at its last choice; null for requests that have no such record.',
+      },
+    ),
+  ),
 });
 type Description = Omit<
   Static<typeof GenerationData>,
@@ -101,7 +127,14 @@ function described({
   firstContentUs,
   totalUs,
   trustLevel,
+  routeUs,
+  holdUs,
+  routed,
 }: GenerationRecord): Description {
+  const moments = {
+    chosen_after: routeUs === undefined ? null : routeUs / MS,
+    held_after: routeUs === undefined || holdUs === undefined ? null : (routeUs + holdUs) / MS,
+  };
   return {
     id: job,
     created_at: asTime(at - totalUs / MS),
@@ -116,8 +149,17 @@ function described({
     provider: { id: provider ?? null, trust_level: trustLevel ?? 'none' },
     latency: firstContentUs === undefined ? null : firstContentUs / MS,
     generation_time: firstContentUs === undefined ? null : (totalUs - firstContentUs) / MS,
+    routing: routed ? { ...reason(routed), ...moments } : null,
   };
 }
+
+const reason = ({ queuedMs, able, rejected, terms, first }: RoutedBecause) => ({
+  queued_ms: queuedMs,
+  able_machines: able,
+  refused: Object.entries(rejected).map(([gate, machines]) => ({ gate, machines })),
+  terms: Object.entries(terms ?? {}).map(([term, ms]) => ({ term, ms })),
+  first_choice: first,
+});
 
 function lost({ job, at, model, key, provider }: AccountUsage['jobs'][number]): Description {
   return {
@@ -134,5 +176,6 @@ function lost({ job, at, model, key, provider }: AccountUsage['jobs'][number]): 
     provider: { id: provider ?? null, trust_level: 'none' },
     latency: null,
     generation_time: null,
+    routing: null,
   };
 }

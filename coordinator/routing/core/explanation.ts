@@ -1,6 +1,6 @@
-import { type GateName, gates, type Trait } from '#bus-schemas';
+import { type ChoiceReason, type GateName, gates, type Trait } from '#bus-schemas';
 import { costFor, expectedMs, rounded } from './cost.ts';
-import { failedGate, type PlacementRequest } from './placement.ts';
+import { type Choice, failedGate, type PlacementRequest } from './placement.ts';
 import type { Serving } from './serving.ts';
 
 const OPEN_REASON = 'It would serve this request.';
@@ -50,3 +50,10 @@ export function explain(
   }
   return { slots, tally };
 }
+
+/** Why the first candidate of the choice was chosen, for the record of its job. */
+export const reasonOf = ({ able, rejected, cost }: Choice): ChoiceReason => ({
+  able,
+  rejected,
+  ...(cost && { terms: rounded(cost) }),
+});

@@ -15,7 +15,12 @@ import type { Reservations } from './reservations.ts';
 const UNORDERED_SHARE = 0.25;
 
 /** The choice for a request for which no machine was considered. */
-export const NO_CHOICE: Choice = { candidates: [], cost: undefined, rejected: {} };
+export const NO_CHOICE: Choice = {
+  candidates: [],
+  able: 0,
+  cost: undefined,
+  rejected: {},
+};
 
 export interface MachineChooserParts {
   readonly fleet: Fleet;

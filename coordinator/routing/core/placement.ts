@@ -123,6 +123,8 @@ const placesForLines = ({ maxConcurrency, uncrowded }: Serving): number =>
 
 export interface Choice {
   readonly candidates: readonly Candidate[];
+  /** Slots that may serve, of which the candidates are the best. */
+  readonly able: number;
   readonly cost: Cost | undefined;
   readonly rejected: Readonly<Partial<Record<GateName, number>>>;
 }
@@ -186,6 +188,7 @@ function survey(
     const servings = servedBy(build);
     const totals = totalsFor(servings.length);
     let best = Number.POSITIVE_INFINITY;
+    let able = 0;
     for (let place = 0; place < servings.length; place += 1) {
       const serving = servings[place] as Serving;
       const gate = failedGate(serving, ask, now);
@@ -193,6 +196,7 @@ function survey(
         const total =
           costOf(serving, unreadTokens(serving, ask), now) + penaltiesMs(serving, ask, now);
         totals[place] = total;
+        able += 1;
         if (total < best) best = total;
       } else {
         totals[place] = Number.POSITIVE_INFINITY;
@@ -201,9 +205,9 @@ function survey(
     }
     // A later build serves only if no slot of an earlier one can.
     if (best < Number.POSITIVE_INFINITY)
-      return { ...chosen({ servings, totals, best, nearShare, random }, ask, now), rejected };
+      return { ...chosen({ servings, totals, best, nearShare, random }, ask, now), able, rejected };
   }
-  return { candidates: [], cost: undefined, rejected };
+  return { candidates: [], able: 0, cost: undefined, rejected };
 }
 
 /**

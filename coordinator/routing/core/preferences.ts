@@ -53,9 +53,15 @@ export function choosePreferred(
     : undefined;
   const choice =
     liked !== undefined && liked.candidates.length > 0 ? liked : choose(servedBy, ask, options);
-  const first = order.flatMap((id) => only(id).candidates.slice(0, 1));
+  const named = order.map(only).filter(({ candidates }) => candidates.length > 0);
+  const first = named.flatMap(({ candidates }) => candidates.slice(0, 1));
   const others = choice.candidates.filter(({ provider }) => !order.includes(provider));
-  const preferred = { ...choice, candidates: [...first, ...others].slice(0, MAX_CANDIDATES) };
+  const preferred = {
+    ...choice,
+    cost: named[0]?.cost ?? choice.cost,
+    able: Math.max(choice.able, first.length),
+    candidates: [...first, ...others].slice(0, MAX_CANDIDATES),
+  };
   return sealedFor === undefined ? preferred : preferSealedMachine(preferred, only(sealedFor));
 }
 

@@ -37,6 +37,31 @@ test('the candidates have the terms of their cost only if the caller asked for t
   expect(second).toBeDefined();
 });
 
+test('a reservation states why its machine was chosen: the terms, and the machines that could not serve', () => {
+  const router = newRouter();
+  const announce = (letter: string, changes: Partial<Slot>) =>
+    router.fleet.announce(idOf(letter), announcement({}, [slot(changes)]), LATER);
+  announce('B', { prefillTps: 3_000 });
+  announce('C', { prefillTps: 1_000 });
+  announce('D', { running: 4 });
+  announce('E', { running: 4 });
+  const reply = reserve(router, ask());
+  expect(reply?.ok && reply.because).toMatchObject({
+    able: 2,
+    rejected: { busy: 2 },
+    terms: { load: 0, prefill: 33.3 },
+  });
+  expect(JSON.stringify(reply?.ok && reply.because)).not.toContain(idOf('D'));
+
+  const named = reservation(1, { prefers: { order: [idOf('C')] } });
+  const wished = reserve(router, named);
+  expect(winner(wished)).toBe(idOf('C'));
+  expect(
+    wished?.ok && wished.because?.terms,
+    'the terms are those of the named machine',
+  ).toMatchObject({ prefill: 100 });
+});
+
 test('a machine that has the model in memory is preferred to a faster one that must load it', () => {
   const router = newRouter();
   router.fleet.announce(idOf('B'), announcement({}, [slot({ decodeTps: 20 })]), LATER);

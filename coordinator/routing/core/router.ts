@@ -2,6 +2,7 @@ import type { Candidate, Reserve, RoutingRefusal, RoutingSwitches, TrustLevel } 
 import { queueWaitMs } from '#http-api/retry-after.ts';
 import { type Decision, DemandCounts, DemandSurvey } from './demand.ts';
 import { DesiredPlan } from './desired-builds.ts';
+import { reasonOf } from './explanation.ts';
 import type { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
 import { MachineChooser, NO_CHOICE } from './machine-chooser.ts';
@@ -350,6 +351,7 @@ export class Router {
       ok: true,
       candidates: this.#chooser.priced(choice.candidates, request),
       queuedMs: Math.max(0, Math.round(now - requestedAt)),
+      because: reasonOf(choice),
     });
   }
 
