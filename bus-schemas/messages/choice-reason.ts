@@ -22,7 +22,7 @@ export const ChoiceReason = Type.Object({
   able: count,
   /** Number of machines that could not, by the first gate that each one failed. */
   rejected: Type.Record(Type.String({ maxLength: 32 }), count, { maxProperties: MAX_GATES }),
-  /** The cost of the chosen machine, by its parts. */
+  /** The cost of the chosen machine, by its parts that are not 0. */
   terms: optional(CostTerms),
 });
 export type ChoiceReason = Static<typeof ChoiceReason>;
@@ -30,8 +30,8 @@ export type ChoiceReason = Static<typeof ChoiceReason>;
 /** The last choice that routing made for a job, as it is stored with the job. */
 export const RoutedBecause = Type.Object({
   ...ChoiceReason.properties,
-  /** The machine that was chosen; another one served if this one failed. */
-  first: ProviderId,
+  /** The machine that was chosen, if it failed and another one served or none did. */
+  first: optional(ProviderId),
   /** Time in the queue of routing, over all reservations of the job, in milliseconds. */
   queuedMs: count,
 });

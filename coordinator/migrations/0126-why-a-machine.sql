@@ -3,4 +3,4 @@
 ALTER TABLE generations
   ADD COLUMN route_us bigint,
   ADD COLUMN hold_us bigint,
-  ADD COLUMN routed jsonb;
+  ADD COLUMN routed json;

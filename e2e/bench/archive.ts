@@ -89,9 +89,10 @@ async function fill(database: Pool, jobs: number, from: string): Promise<void> {
   if (from.startsWith(ARCHIVED)) return;
   await database.query(`
     INSERT INTO generations (job, at, account, key, model, build, provider, result, finish, streamed, attempts, delivered_tokens,
-      first_content_us, total_us, trust_level)
+      first_content_us, total_us, trust_level, route_us, hold_us, routed)
     SELECT job, at, account, key, 'llama-3.1-8b-instruct', 'llama-3.1-8b-instruct-4bit', provider, 'completed', 'stop', true, 1, 250,
-      400000, 9000000, 'hardware' FROM (SELECT ${values} FROM generate_series(1, ${jobs}) n) jobs`);
+      400000, 9000000, 'hardware', 2100, 3400, json_build_object('able', 12, 'rejected', '{"busy": 3, "silent": 1}'::json, 'queuedMs', 0,
+      'terms', '{"queue": 25.3, "prompts": 12.4, "prefill": 310.2, "decode": 31.7}'::json) FROM (SELECT ${values} FROM generate_series(1, ${jobs}) n) jobs`);
 }
 
 /** Writes the balances that the charges lead to, after a deposit for each account. */

@@ -106,6 +106,8 @@ async function verifyReceipt(page: Page): Promise<void> {
     .first()
     .click();
   await page.getByRole('button', { name: 'Verify' }).click();
+  await page.getByText('Both signatures are valid').waitFor();
+  await page.getByRole('heading', { name: 'One request' }).scrollIntoViewIfNeeded();
 }
 
 describe.skipIf(noBrowser !== undefined)(`every page (${noBrowser ?? 'Chromium'})`, () => {

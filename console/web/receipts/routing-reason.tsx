@@ -3,36 +3,30 @@ import { duration } from '../format/time.ts';
 import { t } from '../texts.ts';
 import type { Generation } from './request-timeline.tsx';
 
-/** Terms below this are not shown: they decided nothing, in milliseconds. */
-const LEAST_TERM_MS = 0.05;
-
 /** Why routing chose this machine: its terms, which sum, and the machines that could not serve. */
-export function RoutingReason({ generation: { routing, provider } }: { generation: Generation }) {
+export function RoutingReason({ generation: { routing } }: { generation: Generation }) {
   if (routing === null) return <p class="hint">{t.routing.unknown}</p>;
-  const { terms, refused, able_machines: able, queued_ms: queued, first_choice: first } = routing;
-  const shown = terms.filter(({ ms }) => ms >= LEAST_TERM_MS);
+  const { terms, refused, able_machines: able, queued_ms: queued, failed_choice: failed } = routing;
   const sum = terms.reduce((total, { ms }) => total + ms, 0);
   return (
     <section class="routing-reason">
       <h3>{t.routing.title}</h3>
       <p>{t.routing.able(able)}</p>
-      {provider.id !== null && provider.id !== first && (
-        <p class="hint">{t.routing.another(first.slice(0, SHOWN_KEY))}</p>
-      )}
+      {failed !== null && <p class="hint">{t.routing.another(failed.slice(0, SHOWN_KEY))}</p>}
       {queued >= 1 && <p class="hint">{t.routing.queued(duration(queued))}</p>}
-      {shown.length > 0 && (
+      {terms.length > 0 && (
         <table class="terms">
           <caption class="visually-hidden">{t.routing.termsCaption}</caption>
           <tbody>
-            {shown.map(({ term, ms }) => (
+            {terms.map(({ term, ms }) => (
               <tr key={term}>
                 <th scope="row">{t.routing.terms[term] ?? term}</th>
-                <td class="right number">{exactMs(ms)}</td>
+                <td class="number">{exactMs(ms)}</td>
               </tr>
             ))}
             <tr class="sum">
               <th scope="row">{t.routing.sum}</th>
-              <td class="right number">{exactMs(sum)}</td>
+              <td class="number">{exactMs(sum)}</td>
             </tr>
           </tbody>
         </table>

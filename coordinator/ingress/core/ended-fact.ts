@@ -78,13 +78,19 @@ export function endedFact(
       totalUs: microsecondsBetween(startedAt, now),
       ...(contentAt !== undefined && { firstContentUs: microsecondsBetween(startedAt, contentAt) }),
     },
-    ...(routed && { routed }),
+    ...(routed && { routed: withoutServing(routed, served?.candidate.provider) }),
     ...(served && { provider: served.candidate.provider }),
     ...(served?.candidate.level && { trustLevel: served.candidate.level }),
     ...(finish && { finish }),
     ...(usage && { usage }),
     ...(receiptKey && { receiptKey }),
   };
+}
+
+/** The machine that served is named already. */
+function withoutServing(routed: RoutedBecause, provider: string | undefined): RoutedBecause {
+  const { first, ...reason } = routed;
+  return first === provider ? reason : routed;
 }
 
 /** The event for a job that never started, although its money may be set aside. */

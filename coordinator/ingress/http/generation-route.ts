@@ -52,11 +52,14 @@ const GenerationData = Type.Object({
           description: 'Machines that could not, by the first condition that each one failed.',
         }),
         terms: Type.Array(Type.Object({ term: Type.String(), ms: Type.Number() }), {
-          description: 'The cost of the chosen machine by its terms, in milliseconds.',
+          description:
+            'The cost of the chosen machine by its terms that are not 0, in milliseconds.',
         }),
-        first_choice: Type.String({
-          description: 'The machine that was chosen; another one served if it failed.',
-        }),
+        failed_choice: orNull(
+          Type.String({
+            description: 'The machine that was chosen, if it failed and another one served.',
+          }),
+        ),
       },
       {
         description:
@@ -158,7 +161,7 @@ const reason = ({ queuedMs, able, rejected, terms, first }: RoutedBecause) => ({
   able_machines: able,
   refused: Object.entries(rejected).map(([gate, machines]) => ({ gate, machines })),
   terms: Object.entries(terms ?? {}).map(([term, ms]) => ({ term, ms })),
-  first_choice: first,
+  failed_choice: first ?? null,
 });
 
 function lost({ job, at, model, key, provider }: AccountUsage['jobs'][number]): Description {

@@ -55,5 +55,7 @@ export function explain(
 export const reasonOf = ({ able, rejected, cost }: Choice): ChoiceReason => ({
   able,
   rejected,
-  ...(cost && { terms: rounded(cost) }),
+  ...(cost && {
+    terms: Object.fromEntries(Object.entries(rounded(cost)).filter(([, ms]) => ms > 0)),
+  }),
 });

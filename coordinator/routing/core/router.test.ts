@@ -49,7 +49,7 @@ test('a reservation states why its machine was chosen: the terms, and the machin
   expect(reply?.ok && reply.because).toMatchObject({
     able: 2,
     rejected: { busy: 2 },
-    terms: { load: 0, prefill: 33.3 },
+    terms: { prefill: 33.3 },
   });
   expect(JSON.stringify(reply?.ok && reply.because)).not.toContain(idOf('D'));
 
