@@ -48,6 +48,8 @@ export interface DecoderShape {
   readonly attentionSinks: boolean;
   /** True if the projections of attention, the router and the experts must have biases. */
   readonly requiresBiases: boolean;
+  /** The matrices that the file holds as one: the rows of each of them follow one another. */
+  readonly fused: readonly ('qkv' | 'gateUp')[];
   readonly embeddingScale: number;
   readonly attentionScale: number;
   /** Cap on the absolute value of a logit; 0 means no cap. */
@@ -66,7 +68,7 @@ export interface DecoderShape {
 export function readDecoderShape(config: Record<string, unknown>): DecoderShape {
   const outer = new FieldReader(config, 'config.json');
   const nested = outer.object('text_config');
-  const family = familyOf(config['model_type'], nested !== undefined);
+  const family = familyOf(config['model_type'], nested);
   return {
     ...family.read({ fields: nested ?? outer, outer }),
     prefix: nested === undefined ? '' : 'language_model.',

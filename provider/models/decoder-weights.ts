@@ -98,11 +98,22 @@ function findLayer(
   const { outputNorms, qkNorm, attentionSinks, requiresBiases } = shape;
   const projection = (name: string, size: { out: number; in: number }) =>
     find.matrix(`${attention}.${name}_proj`, { ...size, requiresBias: requiresBiases });
+  const [queryRows, keyRows] = [heads * headDim, kvHeads * headDim];
+  const [q, k, v] = shape.fused.includes('qkv')
+    ? find.matrices(`${attention}.qkv_proj`, {
+        rows: [queryRows, keyRows, keyRows] as const,
+        in: hidden,
+      })
+    : [
+        projection('q', { out: queryRows, in: hidden }),
+        projection('k', { out: keyRows, in: hidden }),
+        projection('v', { out: keyRows, in: hidden }),
+      ];
   return {
     inputNorm: find.vector(`${path}.input_layernorm`, hidden),
-    q: projection('q', { out: heads * headDim, in: hidden }),
-    k: projection('k', { out: kvHeads * headDim, in: hidden }),
-    v: projection('v', { out: kvHeads * headDim, in: hidden }),
+    q,
+    k,
+    v,
     o: projection('o', { out: hidden, in: heads * headDim }),
     ...(attentionSinks && { sinks: find.tensor(`${attention}.sinks`, [heads]) }),
     ...(qkNorm && {
@@ -117,7 +128,7 @@ function findLayer(
     mlp:
       layer.mlp.kind === 'experts' && layer.mlp.layout === 'gpt_oss'
         ? findGptOssExperts(find, { experts: layer.mlp, hidden, path: `${path}.mlp` })
-        : findMlp(find, { layer, hidden, path: `${path}.mlp` }),
+        : findMlp(find, { shape, layer, path: `${path}.mlp` }),
     ...(outputNorms && {
       mlpOutputNorm: find.vector(`${path}.post_feedforward_layernorm`, hidden),
     }),
@@ -126,15 +137,22 @@ function findLayer(
 
 function findMlp(
   find: WeightFinder,
-  { layer, hidden, path }: { layer: LayerShape; hidden: number; path: string },
+  { shape, layer, path }: { shape: DecoderShape; layer: LayerShape; path: string },
 ): Mlp {
+  const { hidden, fused } = shape;
   const { width } = layer.mlp;
   const isRouted = layer.mlp.kind === 'experts';
   const count = layer.mlp.kind === 'experts' ? layer.mlp.experts : 1;
   const inside = isRouted ? `${path}.switch_mlp` : path;
+  const [gate, up] = fused.includes('gateUp')
+    ? find.matrices(`${inside}.gate_up_proj`, { rows: [width, width] as const, in: hidden })
+    : [
+        find.matrix(`${inside}.gate_proj`, { out: width, in: hidden, count }),
+        find.matrix(`${inside}.up_proj`, { out: width, in: hidden, count }),
+      ];
   return {
-    gate: find.matrix(`${inside}.gate_proj`, { out: width, in: hidden, count }),
-    up: find.matrix(`${inside}.up_proj`, { out: width, in: hidden, count }),
+    gate,
+    up,
     down: find.matrix(`${inside}.down_proj`, { out: hidden, in: width, count }),
     ...(isRouted && { router: find.matrix(`${path}.gate`, { out: count, in: hidden }) }),
   };

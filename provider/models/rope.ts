@@ -2,6 +2,8 @@ import type { FieldReader } from './field-reader.ts';
 
 type RopeScaling =
   | { readonly kind: 'none' }
+  /** Nothing rotates: the layer does not use the positions of tokens. */
+  | { readonly kind: 'still' }
   | { readonly kind: 'linear'; readonly factor: number }
   | {
       readonly kind: 'llama3';
@@ -70,6 +72,8 @@ export function frequencies({ theta, scaling }: Rope, headDim: number): Float64A
     switch (scaling.kind) {
       case 'none':
         return plain;
+      case 'still':
+        return 0;
       case 'linear':
         return plain / scaling.factor;
       case 'llama3': {

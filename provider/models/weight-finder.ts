@@ -130,6 +130,20 @@ export class WeightFinder {
     };
   }
 
+  /** Finds a matrix that holds the rows of several ones, and returns these in their order. */
+  matrices<Rows extends readonly number[]>(
+    path: string,
+    { rows, in: width }: { rows: Rows; in: number },
+  ): { [Index in keyof Rows]: Matrix } {
+    const whole = this.matrix(path, { out: rows.reduce((sum, n) => sum + n, 0), in: width });
+    let first = 0;
+    return rows.map((out) => {
+      const part = rowsOf(whole, { first, out });
+      first += out;
+      return part;
+    }) as { [Index in keyof Rows]: Matrix };
+  }
+
   tensor(
     name: string,
     shape: readonly number[],
@@ -150,4 +164,32 @@ export class WeightFinder {
       );
     return tensor;
   }
+}
+
+/** Returns `out` rows of a matrix that is not stacked, from row `first` on. */
+function rowsOf(whole: Matrix, { first, out }: { first: number; out: number }): Matrix {
+  const part = (tensor: Tensor): Tensor => {
+    const [, ...rest] = tensor.shape;
+    const rowBytes = tensor.bytes / whole.out;
+    return {
+      ...tensor,
+      shape: [out, ...rest],
+      offset: tensor.offset + first * rowBytes,
+      bytes: out * rowBytes,
+    };
+  };
+  const { quantized, bias } = whole;
+  return {
+    ...whole,
+    out,
+    weight: part(whole.weight),
+    ...(bias && { bias: part(bias) }),
+    ...(quantized && {
+      quantized: {
+        ...quantized,
+        scales: part(quantized.scales),
+        ...(quantized.biases && { biases: part(quantized.biases) }),
+      },
+    }),
+  };
 }

@@ -1,22 +1,46 @@
+import type { FieldReader } from '../field-reader.ts';
 import { ModelError } from '../model-error.ts';
 import type { Family } from './family.ts';
 import { GEMMA3 } from './gemma3.ts';
 import { GPT_OSS } from './gpt-oss.ts';
 import { LLAMA } from './llama.ts';
+import { MISTRAL } from './mistral.ts';
+import { PHI3 } from './phi3.ts';
 import { QWEN2, QWEN3, QWEN3_MOE } from './qwen.ts';
+import { SMOLLM3 } from './smollm3.ts';
 
 /** All families that the engines compute. A new one is a file of this folder and an entry here. */
-const FAMILIES: readonly Family[] = [LLAMA, QWEN2, QWEN3, QWEN3_MOE, GEMMA3, GPT_OSS];
+const FAMILIES: readonly Family[] = [
+  LLAMA,
+  QWEN2,
+  QWEN3,
+  QWEN3_MOE,
+  GEMMA3,
+  GPT_OSS,
+  MISTRAL,
+  PHI3,
+  SMOLLM3,
+];
 
-/** Returns the family of a configuration. `isNested` means that it has a `text_config`. */
-export function familyOf(modelType: unknown, isNested: boolean): Family {
+/** Returns the family of a configuration with this `model_type` and, if it has one, `text_config`. */
+export function familyOf(modelType: unknown, textConfig: FieldReader | undefined): Family {
   const type = String(modelType).slice(0, 64);
-  const typesOf = ({ types, nestedTypes = [] }: Family) => (isNested ? nestedTypes : types);
-  const family = FAMILIES.find((known) => typesOf(known).includes(type));
+  if (textConfig === undefined)
+    return found((family) => family.types.includes(type), JSON.stringify(type));
+  const textType = textConfig.anyText('model_type')?.slice(0, 64);
+  return found(
+    ({ types, nestedTypes = [] }) =>
+      nestedTypes.includes(type) && (textType === undefined || types.includes(textType)),
+    `${JSON.stringify(type)} with a text_config of type ${JSON.stringify(textType ?? 'none')}`,
+  );
+}
+
+function found(matches: (family: Family) => boolean, name: string): Family {
+  const family = FAMILIES.find(matches);
   if (family !== undefined) return family;
-  const nested = isNested ? ' with a text_config' : '';
+  const known = FAMILIES.flatMap(({ types, nestedTypes = [] }) => [...types, ...nestedTypes]);
   throw new ModelError(
     'unsupported_architecture',
-    `model_type ${JSON.stringify(type)}${nested} is not supported; supported are ${FAMILIES.flatMap(typesOf).join(', ')}`,
+    `model_type ${name} is not supported; supported are ${known.join(', ')}`,
   );
 }

@@ -77,6 +77,7 @@ export function plainShape(
     activationLimit: 0,
     attentionSinks: false,
     requiresBiases: false,
+    fused: [],
     embeddingScale: 1,
     attentionScale: headDim ** -0.5,
     logitSoftcap: softcap(fields, 'final_logit_softcapping'),
