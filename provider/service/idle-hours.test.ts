@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { sentencesWithoutCase } from '../printed-sentences-under-test.ts';
 import { type Hour, IdleLog, idleHours, idleReason, withMinute } from './idle-hours.ts';
 import { atStart, type MachineState } from './machine-state.ts';
 
@@ -10,6 +11,8 @@ const MINUTE_MS = 60_000;
 const START = Date.parse('2026-11-27T10:00:00Z');
 const slow = { code: 'others_sooner', text: '2 faster machines are idle.' };
 const quiet = { code: 'no_requests', text: 'no caller requests its models.' };
+/** The reasons that the cases of this file gave. */
+const printed = new Set<string>();
 const idle = (reason: typeof slow | undefined) => ({ answered: false, reason });
 
 let home: string;
@@ -50,7 +53,9 @@ test('hours in which the service did not run have that reason', () => {
     code: 'not_running',
     text: 'the service did not run, or the computer slept.',
   };
-  expect(idleHours(hours, START + 4 * HOUR_MS)).toMatchObject([slow, missed, missed, quiet]);
+  const shown = idleHours(hours, START + 4 * HOUR_MS);
+  expect(shown).toMatchObject([slow, missed, missed, quiet]);
+  for (const { text } of shown) printed.add(text);
 });
 
 test('14 days are kept, also after a long absence, and 8 reasons for each hour', () => {
@@ -74,7 +79,9 @@ test('the reason is that of the phase, or that of the network, or that it has se
     code: 'paused',
     text: 'Paused by you. "dinf provider resume" serves again.',
   });
-  expect(idleReason(serving({}), START)).toEqual({
+  const unknown = idleReason(serving({}), START);
+  printed.add(unknown?.text ?? '');
+  expect(unknown).toEqual({
     code: 'no_report',
     text: 'the network has not reported why no request came.',
   });
@@ -107,4 +114,8 @@ test('the hours outlive the service, and a file that cannot be read begins anew'
   await using log = await IdleLog.open(options);
   expect(log.hours).toEqual([]);
   expect(faults).toHaveLength(1);
+});
+
+test('a case of this file printed every sentence of idle-hours.ts', () => {
+  expect(sentencesWithoutCase(new URL('idle-hours.ts', import.meta.url), printed)).toEqual([]);
 });

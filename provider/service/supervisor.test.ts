@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { EXIT } from '#bus-schemas/exit-codes.ts';
+import { sentencesWithoutCase } from '../printed-sentences-under-test.ts';
 import { closedTexts, noteTexts } from '../reasons.ts';
 import { ControlClient } from './control-client.ts';
 import { serveMachine } from './service.ts';
@@ -25,11 +26,19 @@ const WORKER = `
 
 let home: string;
 let lines: string[];
+let supervisors: Supervisor[];
+/** What the supervisors of this file printed: events, lines of the log, and refusals. */
+const printed = new Set<string>();
 beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'dinf-service-'));
   lines = [];
+  supervisors = [];
 });
-afterEach(() => rm(home, { recursive: true }));
+afterEach(async () => {
+  for (const { events } of supervisors) for (const { text } of events.after(0)) printed.add(text);
+  for (const line of lines) printed.add(line);
+  await rm(home, { recursive: true });
+});
 
 interface Changes {
   readonly silenceMs?: number;
@@ -37,16 +46,26 @@ interface Changes {
   readonly command?: () => Promise<[string, ...string[]]>;
 }
 
-const supervise = (program: string, options: Changes = {}) =>
-  new Supervisor({
+function supervise(program: string, options: Changes = {}): Supervisor {
+  const supervisor = new Supervisor({
     command: async () => [process.execPath, '-e', program],
     env: process.env,
     isPaused: false,
-    log: pino({ level: 'silent' }),
+    log: pino({}, { write: (line) => void printed.add(JSON.parse(line).msg) }),
     onLine: (line) => void lines.push(line),
     pausesMs: [1],
     ...options,
   });
+  supervisors.push(supervisor);
+  return supervisor;
+}
+/** Asks for a further model, and returns why it is not added. */
+async function refusalOf(adding: ReturnType<Supervisor['add']>): Promise<string> {
+  const added = await adding;
+  const fault = 'fault' in added ? added.fault : `${added.build} was added`;
+  printed.add(fault);
+  return fault;
+}
 const onFault = (error: unknown) => void lines.push(String(error));
 const NOTHING_WANTED = { shown: [], accept: () => {} };
 const serveControl = (supervisor: Supervisor) =>
@@ -126,6 +145,18 @@ describe('the worker of a machine', () => {
     await writeFile(marker, '');
     await supervisor.restart();
     await expect.poll(phaseOf(supervisor)).toBe('serving');
+  });
+
+  test('says why it cannot add a further model at this moment', async () => {
+    await using supervisor = supervise(WORKER);
+    expect(await refusalOf(supervisor.add('ant'))).toBe('The machine does not serve at present.');
+    await expect.poll(phaseOf(supervisor)).toBe('serving');
+    const adding = supervisor.add('ant');
+    expect(await refusalOf(supervisor.add('bee'))).toBe(
+      'ant is being added. Try again when that is done.',
+    );
+    process.kill(Number(supervisor.state.provider), 'SIGKILL');
+    expect(await refusalOf(adding)).toBe('The worker ended while it read the model.');
   });
 
   test('that is still starting is stopped too', async () => {
@@ -249,4 +280,9 @@ describe('the control socket', () => {
     await expect.poll(times).toEqual({ oom: 2, thermal: 2, download_failed: 1 });
     await expect(client.note('unknown' as never)).rejects.toThrow(/fault must be one of thermal/);
   });
+});
+
+test('a case of this file printed every sentence of supervisor.ts', () => {
+  const source = new URL('supervisor.ts', import.meta.url);
+  expect(sentencesWithoutCase(source, printed)).toEqual([]);
 });
