@@ -37,6 +37,13 @@ const CHIPS: Readonly<Record<string, ChipFigures>> = {
 export const chipFigures = (name: string): ChipFigures | undefined =>
   Object.hasOwn(CHIPS, name) ? CHIPS[name] : undefined;
 
+/** Stands for every chip that is not in the table. */
+const OTHER_CHIP = 'other';
+
+/** The name of a chip of the table, or `other`. */
+export const chipKind = (name: string): string =>
+  chipFigures(name) === undefined ? OTHER_CHIP : name;
+
 const all = Object.values(CHIPS);
 /**
  * The best figure of each kind in the table. A machine can report any name, but no better chip than

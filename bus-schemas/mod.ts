@@ -26,7 +26,7 @@ export { isNkeySigned, Nkey } from './accounts/nkey.ts';
 export { demandTls, isLoopback } from './addresses.ts';
 export { REPORTED_PER_COUNTED, UNSEEN_TOKENS } from './billing-tolerance.ts';
 export { fromHex, HASH_BYTES, Hex, hex, isSame, X25519_KEY_BYTES } from './bytes.ts';
-export { BEST_CHIP, type ChipFigures, chipFigures } from './chips.ts';
+export { BEST_CHIP, type ChipFigures, chipFigures, chipKind } from './chips.ts';
 export {
   Bytes,
   CodecError,
@@ -127,7 +127,9 @@ export {
   MAX_EARNING_DAYS,
   MAX_EARNING_JOBS,
   MAX_EARNING_ROWS,
+  MAX_MODEL_EARNINGS,
   type MachineEarnings,
+  type ModelEarnings,
 } from './messages/settlement/earnings.ts';
 export {
   type AgreedPrice,

@@ -15,7 +15,7 @@ export type DesiredReason = (typeof DESIRED_REASONS)[number];
 /** Most builds that one message names. */
 export const MAX_DESIRED = 4;
 
-const DesiredBuild = Type.Object({
+export const DesiredBuild = Type.Object({
   model: ModelName,
   build: BuildId,
   /** The repository on Hugging Face from which the files come. */

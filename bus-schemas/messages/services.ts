@@ -4,6 +4,7 @@ import { AccountId, BuildId, JobId, ModelName, ProviderId } from '../ids.ts';
 import { At, count, nothing, optional } from '../schema-parts.ts';
 import { WeightsHex } from './catalog.ts';
 import { ChoiceReason, CostTerms } from './choice-reason.ts';
+import { DesiredBuild } from './desired.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 import { MACHINE_STATES, RoutingSwitch, Traits, TrustLevel } from './vocabulary.ts';
 
@@ -261,6 +262,8 @@ const machineRecord = Type.Object({
       blamed: count,
       /** Tokens of its answers that reached an ingress. */
       tokens: count,
+      /** The chip that it reported last; absent if it was not connected since routers store it. */
+      chip: optional(Type.String({ maxLength: 64 })),
     }),
   ),
   /** Absent if the machine is in no fleet. */
@@ -320,6 +323,10 @@ const censusReply = Type.Object({
   ),
 });
 
+/** Builds of which the network wants more machines at the same time. */
+export const MAX_WANTED = 16;
+const wantedReply = Type.Object({ builds: Type.Array(DesiredBuild, { maxItems: MAX_WANTED }) });
+
 const defineRouting = methodsOf('routing');
 /** `reserve` and `drain` are sent to one cell; the other requests go to all cells or to one. */
 export const routing = {
@@ -328,6 +335,7 @@ export const routing = {
   explain: defineRouting('explain', explain, explained),
   census: defineRouting('census', nothing, censusReply),
   fleet: defineRouting('fleet', nothing, fleetReply),
+  wanted: defineRouting('wanted', nothing, wantedReply),
   drain: defineRouting('drain', drain, drain),
   records: defineRouting('records', recordsOf, recordsReply),
   day: defineRouting('day', Type.Object({ provider: ProviderId }), dayReply),

@@ -43,6 +43,7 @@ const later: readonly (readonly [string, MessageKind<unknown>])[] = [
   ['reasons', services.routing.reserve.reply],
   ['reasons', services.telemetry.generation.reply],
   ['reasons', everything.JobEnded],
+  ['chip', services.routing.records.reply],
 ];
 
 const needed = [

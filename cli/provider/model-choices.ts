@@ -1,4 +1,5 @@
 import { gb } from '#provider/downloads/fit.ts';
+import { usd } from '../printed-values.ts';
 
 /** A model that the owner of a machine can choose. */
 export interface ModelChoice {
@@ -12,18 +13,55 @@ export interface ModelChoice {
   /** Why it cannot run here. */
   readonly problem?: string | undefined;
   /** What the network knows about it; undefined if it is not in the catalogue. */
-  readonly wanted?: Wanted | undefined;
+  readonly demand?: Demand | undefined;
+  /** The network wants this build on more machines. */
+  readonly isWanted?: boolean | undefined;
   /** Shown instead of the demand. */
   readonly note?: string | undefined;
 }
 
-interface Wanted {
+interface Demand {
   /** Requests of the last 24 hours. */
   readonly requests: number;
   /** Machines that serve it now. */
   readonly machines: number;
   /** Memory that a machine needs, in GiB; undefined if the operator does not state it. */
   readonly memoryGb?: number | undefined;
+  /** What other machines earned from it; undefined if too few did, or if it could not be read. */
+  readonly earned?: Earned | undefined;
+}
+
+/** What machines earned from a model within seven days, by settled jobs. */
+interface Earned {
+  readonly medianMicroUsd: number;
+  readonly machines: number;
+  /** Whether they have the chip of this machine. */
+  readonly isComparable: boolean;
+}
+
+/** A row of what machines earned; a chip of null stands for all machines together. */
+export interface EarnedRow {
+  readonly model: string;
+  readonly chip: string | null;
+  readonly machines: number;
+  readonly median_micro_usd: number;
+}
+
+/** What machines with this chip earned from a model, or else what all machines did. */
+export function earnedFrom(
+  rows: readonly EarnedRow[],
+  { model, chip }: { model: string; chip: string },
+): Earned | undefined {
+  const ofModel = rows.filter((row) => row.model === model);
+  const row =
+    ofModel.find((each) => each.chip === chip) ?? ofModel.find((each) => each.chip === null);
+  return (
+    row && {
+      medianMicroUsd: row.median_micro_usd,
+      machines: row.machines,
+      isComparable: row.chip !== null,
+    }
+  );
 }
 
 interface OnDisk {
@@ -37,12 +75,15 @@ interface OnDisk {
 interface InCatalogue {
   readonly id: string;
   readonly repository: string | undefined;
-  readonly wanted: Wanted;
+  readonly demand: Demand;
+  /** The repository of a build of this model that the network wants on more machines. */
+  readonly wantedRepository?: string | undefined;
 }
 
 /**
- * The models that are on the disk and fit, and those of the catalogue that can be downloaded; the
- * ones with the most requests come first, and of those with equally many the ones on the disk.
+ * The models that are on the disk and fit, and those of the catalogue that can be downloaded. Builds
+ * that the network wants come first, then the models with the most requests, and of those with
+ * equally many the ones on the disk.
  */
 export function modelChoices({
   onDisk,
@@ -55,28 +96,41 @@ export function modelChoices({
   machineGb: number;
 }): ModelChoice[] {
   const there = onDisk.map((model): ModelChoice => {
-    const build = model.name.split('/').at(-1);
-    const known = catalogue.find(({ id, repository }) => repository === model.name || id === build);
-    return { ...model, isOnDisk: true, wanted: known?.wanted };
+    const build = buildIn(model.name);
+    const known = catalogue.find(
+      ({ id, repository, wantedRepository }) =>
+        repository === model.name || id === build || wantedRepository === model.name,
+    );
+    const isWanted =
+      known?.wantedRepository !== undefined && buildIn(known.wantedRepository) === build;
+    return { ...model, isOnDisk: true, demand: known?.demand, isWanted };
   });
   const names = new Set(there.map(({ name }) => name));
   const elsewhere = catalogue
-    .filter(({ repository, wanted }) => {
-      const isThere = repository === undefined || names.has(repository);
-      return !isThere && (wanted.memoryGb === undefined || wanted.memoryGb <= machineGb);
-    })
     .map(
-      ({ repository = '', wanted }): ModelChoice => ({ name: repository, isOnDisk: false, wanted }),
-    );
+      ({ repository, wantedRepository, demand }): ModelChoice => ({
+        name: wantedRepository ?? repository ?? '',
+        isOnDisk: false,
+        demand,
+        isWanted: wantedRepository !== undefined,
+      }),
+    )
+    .filter(({ name, demand }) => {
+      const isThere = name === '' || names.has(name);
+      return !isThere && (demand?.memoryGb === undefined || demand.memoryGb <= machineGb);
+    });
   const byName = new Map([...there, ...elsewhere].map((choice) => [choice.name, choice]));
   return [...byName.values()]
     .filter(({ problem }) => problem === undefined)
     .toSorted(
       (one, other) =>
-        (other.wanted?.requests ?? -1) - (one.wanted?.requests ?? -1) ||
+        Number(other.isWanted === true) - Number(one.isWanted === true) ||
+        (other.demand?.requests ?? -1) - (one.demand?.requests ?? -1) ||
         Number(other.isOnDisk) - Number(one.isOnDisk),
     );
 }
+
+const buildIn = (repository: string): string | undefined => repository.split('/').at(-1);
 
 /** One line of the list, without its number. */
 export function choiceLine({
@@ -84,10 +138,11 @@ export function choiceLine({
   isOnDisk,
   bytes,
   tokensPerSecond,
-  wanted,
+  demand,
+  isWanted,
   note,
 }: ModelChoice): string {
-  const { requests = 0, machines = 0, memoryGb } = wanted ?? {};
+  const memoryGb = demand?.memoryGb;
   return [
     name,
     bytes === undefined
@@ -97,12 +152,21 @@ export function choiceLine({
       : `${gb(bytes)} of weights`,
     ...(tokensPerSecond === undefined ? [] : [`at most ${Math.round(tokensPerSecond)} tokens/s`]),
     isOnDisk ? 'on this machine' : 'is downloaded first',
+    ...(isWanted === true ? ['wanted by the network on more machines'] : []),
     note ??
-      (wanted === undefined
-        ? 'not in the catalogue: only you can use it'
-        : `${requests} requests in 24 h, ${machines} ${machines === 1 ? 'machine' : 'machines'}`),
+      (demand === undefined ? 'not in the catalogue: only you can use it' : demandText(demand)),
   ].join(', ');
 }
+
+function demandText({ requests, machines, earned }: Demand): string {
+  const volume = `${requests} requests in 24 h, ${counted(machines)}`;
+  if (earned === undefined)
+    return `${volume}, what it earns is not known: fewer than three owners earned from it last week`;
+  const which = earned.isComparable ? 'with this chip' : 'of all kinds';
+  return `${volume}, ${counted(earned.machines)} ${which} earned ${usd(earned.medianMicroUsd)} last week (median, settled jobs)`;
+}
+
+const counted = (machines: number) => `${machines} ${machines === 1 ? 'machine' : 'machines'}`;
 
 /** The places in a list of `count` that a text such as `1,3` names; undefined if it names no others. */
 export function placesIn(text: string, count: number): number[] | undefined {

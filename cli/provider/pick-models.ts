@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
+import { chipKind } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { callCoordinator } from '#provider/coordinator-call.ts';
@@ -9,7 +10,14 @@ import { fitOf } from '#provider/downloads/fit.ts';
 import { thisMachine } from '#provider/machine.ts';
 import { findModel } from '#provider/models/find-model.ts';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
-import { choiceLine, type ModelChoice, modelChoices, placesIn } from './model-choices.ts';
+import {
+  choiceLine,
+  type EarnedRow,
+  earnedFrom,
+  type ModelChoice,
+  modelChoices,
+  placesIn,
+} from './model-choices.ts';
 import { pullWithProgress } from './model-commands.ts';
 
 const TINY_MODEL_NAME = basename(TINY_MODEL_FOLDER);
@@ -64,14 +72,14 @@ async function ask(
 }
 
 async function availableChoices(coordinator: string): Promise<ModelChoice[]> {
+  const { chip, memoryGb: machineGb } = thisMachine();
   const [onDisk, catalogue] = await Promise.all([
     modelsOnDisk(),
-    catalogueOf(coordinator).catch((error: unknown) => {
+    catalogueOf(coordinator, chipKind(chip)).catch((error: unknown) => {
       console.log(`What the network asks for is not known: ${messageOf(error)}`);
       return [];
     }),
   ]);
-  const machineGb = thisMachine().memoryGb;
   return [
     ...modelChoices({ onDisk, catalogue, machineGb }).slice(0, MOST_SHOWN),
     {
@@ -106,9 +114,14 @@ interface Listed<Row> {
   readonly data: readonly Row[];
 }
 
-/** The models of the network's catalogue, with their demand. */
-async function catalogueOf(coordinator: string) {
-  const [{ data: models }, { data: rooms }, { models: used }] = await Promise.all([
+interface NetworkDemand {
+  readonly wanted: readonly { readonly model: string; readonly repository: string }[];
+  readonly earned: readonly EarnedRow[];
+}
+
+/** The models of the network's catalogue, with their demand and what machines earned from them. */
+async function catalogueOf(coordinator: string, chip: string) {
+  const [{ data: models }, { data: rooms }, { models: used }, needs] = await Promise.all([
     callCoordinator<
       Listed<{ id: string; hugging_face_id: string | null; minimum_memory_gb: number | null }>
     >(coordinator, '/v1/models/catalog'),
@@ -119,14 +132,20 @@ async function catalogueOf(coordinator: string) {
     callCoordinator<{
       models: readonly { model: string; last_24_hours: { requests: number } }[];
     }>(coordinator, '/v1/stats'),
+    callCoordinator<NetworkDemand>(coordinator, '/v1/models/demand').catch((error: unknown) => {
+      console.log(`What machines earned last week is not known: ${messageOf(error)}`);
+      return { wanted: [], earned: [] };
+    }),
   ]);
   return models.map(({ id, hugging_face_id, minimum_memory_gb }) => ({
     id,
     repository: hugging_face_id ?? undefined,
-    wanted: {
+    wantedRepository: needs.wanted.find(({ model }) => model === id)?.repository,
+    demand: {
       requests: used.find(({ model }) => model === id)?.last_24_hours.requests ?? 0,
       machines: rooms.find((room) => room.id === id)?.routable_providers ?? 0,
       memoryGb: minimum_memory_gb ?? undefined,
+      earned: earnedFrom(needs.earned, { model: id, chip }),
     },
   }));
 }

@@ -44,6 +44,7 @@ export function cellEndpoints(options: CellEndpointsOptions): Endpoint[] {
     ),
     endpoint(inCell(services.routing.census, cell), () => ({ machines: censusOf(router) })),
     endpoint(inCell(services.routing.fleet, cell), () => ({ providers: listFleet(router) })),
+    endpoint(inCell(services.routing.wanted, cell), () => ({ builds: [...router.desired.wanted] })),
     endpoint(inCell(services.routing.drain, cell), ({ draining }) => {
       own.drain(draining);
       return { draining };

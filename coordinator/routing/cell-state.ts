@@ -160,6 +160,7 @@ export class CellState implements AsyncDisposable {
       writer: name,
       isServed: (provider) => isLeading() && own.isFirst(provider),
       memoryOf: (provider) => router.memoryOf(provider, clock()),
+      chipOf: (provider) => router.fleet.provider(provider)?.machine.chip,
       restore: (provider, memory, stored) => router.restore(provider, memory, stored),
     });
   }

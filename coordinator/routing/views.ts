@@ -1,4 +1,4 @@
-import { chipFigures, type MessageOf, type RoutingDecision, type services } from '#bus-schemas';
+import { chipKind, type MessageOf, type RoutingDecision, type services } from '#bus-schemas';
 import { explain, type SlotExplanation } from './core/explanation.ts';
 import type { PendingRequest } from './core/pending-request.ts';
 import { type Choice, isBelow } from './core/placement.ts';
@@ -139,7 +139,7 @@ export function censusOf({ fleet }: Router): Census {
       const states = new Set([...slots.values()].map(({ state }) => state));
       const state = states.has('resident') ? 'ready' : states.has('loading') ? 'loading' : 'cold';
       return {
-        chip: chipFigures(machine.chip) === undefined ? OTHER_CHIP : machine.chip,
+        chip: chipKind(machine.chip),
         simulated: machine.simulated,
         state: silent ? 'silent' : draining ? 'draining' : isPaused ? 'paused' : state,
         machines: 1,
@@ -147,8 +147,6 @@ export function censusOf({ fleet }: Router): Census {
     }),
   );
 }
-
-const OTHER_CHIP = 'other';
 
 /** Adds up rows of the same chip and state, for example those of several cells. */
 export function addUp(rows: Census): Census {

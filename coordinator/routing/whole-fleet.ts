@@ -1,5 +1,11 @@
 import type { Pool } from 'pg';
-import { inCell, type MessageOf, type ServiceMethod, services } from '#bus-schemas';
+import {
+  type DesiredBuild,
+  inCell,
+  type MessageOf,
+  type ServiceMethod,
+  services,
+} from '#bus-schemas';
 import { type Bus, BusError, type Endpoint, endpoint } from '#coordinator/bus.ts';
 import type { Cells } from '#coordinator/cells/cells.ts';
 import { type Lifetime, readLifetimes } from './records/record-store.ts';
@@ -11,7 +17,7 @@ type Records = MessageOf<typeof services.routing.records.reply>;
 type Row = Capacity['builds'][number];
 
 const CELL_TIMEOUT_MS = 2_000;
-const { MAX_DAY_HOURS } = services;
+const { MAX_DAY_HOURS, MAX_WANTED } = services;
 
 export interface WholeFleetOptions {
   readonly bus: Bus;
@@ -26,7 +32,7 @@ export interface WholeFleetOptions {
 export function wholeFleet({ bus, cells, database }: WholeFleetOptions): Endpoint[] {
   const every = <Request, Reply>(method: ServiceMethod<Request, Reply>, request: Request) =>
     askEvery(bus, cells, method, request);
-  const { capacity, census, day, explain, fleet, records } = services.routing;
+  const { capacity, census, day, explain, fleet, records, wanted } = services.routing;
   return [
     endpoint(capacity, async (request) => capacityOf(await every(capacity, request))),
     endpoint(explain, async (request) => explanationOf(await every(explain, request))),
@@ -37,6 +43,9 @@ export function wholeFleet({ bus, cells, database }: WholeFleetOptions): Endpoin
       providers: (await every(fleet, request))
         .flatMap(({ providers }) => providers)
         .slice(0, MAX_LISTED),
+    })),
+    endpoint(wanted, async (request) => ({
+      builds: onceEach((await every(wanted, request)).flatMap(({ builds }) => builds)),
     })),
     endpoint(day, async (request) => ({
       // A machine that has changed its cell was seen by both.
@@ -106,6 +115,10 @@ function explanationOf(parts: readonly Explained[]): Explained {
     queued: sum(parts, 'queued'),
   };
 }
+
+/** Several cells may want the same build. */
+const onceEach = (builds: readonly DesiredBuild[]): DesiredBuild[] =>
+  [...new Map(builds.map((desired) => [desired.build, desired])).values()].slice(0, MAX_WANTED);
 
 /** One entry for each machine of which anything is known, in the order of the request. */
 function recordsFrom(

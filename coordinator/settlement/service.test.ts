@@ -16,6 +16,7 @@ import {
   services,
   workText,
 } from '#bus-schemas';
+import { endpoint } from '#coordinator/bus.ts';
 import { ended, jobsOf, newAccount, receiptOf } from './jobs-under-test.ts';
 import {
   KEY,
@@ -538,6 +539,16 @@ describe('the ledger', () => {
   });
 });
 
+const LIFETIME = {
+  firstSeenAt: 0,
+  seenAt: 0,
+  served: 1,
+  failed: 0,
+  refused: 0,
+  blamed: 0,
+  tokens: 1,
+};
+
 /** Waits until every fact is acknowledged, not only delivered. */
 async function everythingRead(): Promise<void> {
   const manager = await settlement.bus.manager();
@@ -569,6 +580,33 @@ test('a machine sees what it earned by day and model, and the jobs that were pai
   const earned = { model: 'sim-model', promptTokens: 30, completionTokens: 20, amountMicroUsd: 67 };
   expect(days).toEqual([{ day: new Date().toISOString().slice(0, 10), jobs: 1, ...earned }]);
   expect(jobs).toMatchObject([{ job, ...earned }]);
+});
+
+test('what machines earned from a model is shown by chip, once three owners have earned', async () => {
+  const machines = ['F', 'G', 'H'].map((letter) => `A${letter.repeat(55)}`);
+  await using _routing = await settlement.bus.serve('routing', [
+    endpoint(services.routing.records, ({ providers }) => ({
+      records: providers
+        .filter((provider) => machines.includes(provider))
+        .map((provider) => ({ provider, lifetime: { ...LIFETIME, chip: 'Apple M4' } })),
+    })),
+  ]);
+  const earned = async () =>
+    (await settlement.bus.call(services.settlement.modelEarnings, {}, { timeoutMs })).rows.filter(
+      ({ chip }) => chip === 'Apple M4',
+    );
+  for (const [index, provider] of machines.entries()) {
+    expect(await earned()).toEqual([]);
+    settlement.owners.set(provider, `acct_owner${index}`);
+    const account = await fundedAccount(1_000);
+    const job = newJobId();
+    await ask({ job, account, provider });
+    tell(ended(job, account, { provider }));
+    await shows(account, 930, 0);
+  }
+  expect(await earned()).toEqual([
+    { model: 'sim-model', chip: 'Apple M4', machines: 3, medianMicroUsd: 67 },
+  ]);
 });
 
 /**

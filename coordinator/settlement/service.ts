@@ -19,6 +19,7 @@ import { Books } from './ledger/books.ts';
 import { LedgerStore } from './ledger/ledger-store.ts';
 import { Prover } from './ledger/prover.ts';
 import { machineEarnings } from './machine-earnings/machine-earnings.ts';
+import { modelEarnings } from './machine-earnings/model-earnings.ts';
 import { settlementMetrics } from './metrics.ts';
 import { OutboxStore } from './outbox/outbox-store.ts';
 import { OutboxRelay } from './outbox/relay.ts';
@@ -163,6 +164,9 @@ export async function startSettlement(
       ),
       endpoint(services.settlement.machineEarnings, ({ provider }) =>
         machineEarnings(database, { provider, now: now() }),
+      ),
+      endpoint(services.settlement.modelEarnings, () =>
+        modelEarnings({ database, bus, now: now() }),
       ),
       endpoint(services.settlement.setKeyCaps, async ({ key, account, caps }) => ({
         used: await keyCaps.put(key, account, caps),

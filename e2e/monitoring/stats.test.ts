@@ -41,6 +41,13 @@ test('everyone sees requests, tokens, models and machines, and a proxy may keep 
   ]);
 });
 
+test('owners see what the network wants, and no earnings of two machines of one owner', async () => {
+  const { status, json, headers } = await network.ask('GET', '/v1/models/demand');
+  expect([status, headers.get('cache-control')]).toEqual([200, 'public, max-age=600']);
+  expect(json).toMatchObject({ object: 'demand', wanted: [], earned: [] });
+  expect(Date.parse(json.updated_at) - Date.parse(json.since)).toBeGreaterThan(6 * 86_400_000);
+});
+
 test('an answer is computed once a minute, however many callers ask', async () => {
   // A further ingress has no answer yet.
   await using second = await network.secondIngress();

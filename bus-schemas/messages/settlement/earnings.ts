@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { AccountId, JobId, ModelName, ProviderId } from '../../ids.ts';
-import { At, count, optional } from '../../schema-parts.ts';
+import { At, count, nothing, optional } from '../../schema-parts.ts';
 import { methodsOf } from '../service-method.ts';
 
 const earningsRequest = Type.Object({
@@ -52,6 +52,24 @@ const machineEarnings = Type.Object({
 });
 export type MachineEarnings = Static<typeof machineEarnings>;
 
+/** Rows of model and chip; a catalogue has fewer models, and the table of chips about twenty. */
+export const MAX_MODEL_EARNINGS = 2_000;
+/** What machines earned from one model within the last week. */
+const modelEarnings = Type.Object({
+  model: ModelName,
+  /** The chip of these machines, or `other`; absent for all machines together. */
+  chip: optional(Type.String({ maxLength: 64 })),
+  /** Machines that earned from this model. */
+  machines: count,
+  /** Half of them earned at least this much. */
+  medianMicroUsd: count,
+});
+const modelEarningsReply = Type.Object({
+  since: At,
+  rows: Type.Array(modelEarnings, { maxItems: MAX_MODEL_EARNINGS }),
+});
+export type ModelEarnings = Static<typeof modelEarnings>;
+
 const define = methodsOf('settlement');
 
 /** Requests about what accounts and machines earned. */
@@ -63,4 +81,6 @@ export const earningsMethods = {
     Type.Object({ provider: ProviderId }),
     machineEarnings,
   ),
+  /** Returns what machines earned by model and chip, without groups that would show one person. */
+  modelEarnings: define('model-earnings', nothing, modelEarningsReply),
 } as const;

@@ -20,6 +20,7 @@ import { addBillingRoutes } from './billing-routes.ts';
 import { addCodeRoutes } from './code-routes.ts';
 import { addConnectionRoutes } from './connection-routes.ts';
 import { addConversationRoutes } from './conversation-routes.ts';
+import { addDemandRoute } from './demand-route.ts';
 import { addFileRoutes } from './file-routes.ts';
 import { addGenerationRoute } from './generation-route.ts';
 import { addHealthRoutes } from './health-routes.ts';
@@ -107,6 +108,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addEventRoute(server, deps);
   addPageRoutes(server, deps.consoleFolder);
   addStatsRoute(api, deps);
+  addDemandRoute(api, deps);
   addStatusRoute(api, { ...deps, usable });
   addStripeRoute(server, deps.bus);
   addInstallRoutes(server, deps);

@@ -55,6 +55,17 @@ const wantedBy = (letter: string) => {
 const machinesAsked = (letters: string) =>
   [...letters].filter((letter) => wantedBy(letter).length > 0).join('');
 
+test('a wanted build is shown also while no machine may fetch it', () => {
+  router.desired.models = [rolledOut];
+  announce('B', [OLD], {});
+  router.renewDesired(0);
+  expect(machinesAsked('B')).toBe('');
+  expect(router.desired.wanted).toMatchObject([{ build: NEW, reason: 'rollout' }]);
+  announce('B', [OLD, NEW], {});
+  router.renewDesired(MINUTE_MS);
+  expect(router.desired.wanted).toEqual([]);
+});
+
 test('a rollout asks one machine at a time that fetches by itself, and the next one when it has the build', () => {
   router.desired.models = [rolledOut];
   for (const letter of 'BCD') announce(letter, [OLD]);

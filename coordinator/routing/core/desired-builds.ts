@@ -1,4 +1,4 @@
-import { type DesiredBuild, type DesiredReason, MAX_DESIRED } from '#bus-schemas';
+import { type DesiredBuild, type DesiredReason, MAX_DESIRED, services } from '#bus-schemas';
 import type { Fleet, ProviderView } from './fleet.ts';
 
 /** What routing needs to know of a model of the catalogue. */
@@ -24,7 +24,7 @@ interface WantedBuild {
 }
 
 /** Builds that are wanted at the same time; further ones wait. */
-const MAX_WANTED = 16;
+const { MAX_WANTED } = services;
 /** Time for which the demand must exceed the machines before another one is asked, in milliseconds. */
 const SHORT_MS = 300_000;
 /** Time in which a machine downloads and announces a build before another is asked, in milliseconds. */
@@ -49,6 +49,11 @@ export class DesiredPlan {
   readonly #shortSince = new Map<string, number>();
   readonly #asked = new Map<string, { readonly provider: string; readonly until: number }>();
   #wanted: readonly WantedBuild[] = [];
+
+  /** The builds that the network wants on more machines, wherever they are. */
+  get wanted(): readonly DesiredBuild[] {
+    return this.#wanted.map(({ desired }) => desired);
+  }
 
   /** Decides for the next period. */
   renew(options: DesiredOptions): void {

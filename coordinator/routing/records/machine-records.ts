@@ -29,6 +29,8 @@ export interface MachineRecordsOptions {
   /** True if this router decides for the machine: only one router writes its record. */
   readonly isServed: (provider: string) => boolean;
   readonly memoryOf: (provider: string) => MachineMemory;
+  /** The chip that a connected machine reports. */
+  readonly chipOf: (provider: string) => string | undefined;
   readonly restore: (provider: string, memory: MachineMemory, stored: StoredAt) => void;
 }
 
@@ -231,13 +233,13 @@ export class MachineRecords implements AsyncDisposable {
   }
 
   async #writeBatch(): Promise<boolean> {
-    const { database, writer, memoryOf, clock } = this.#options;
+    const { database, writer, memoryOf, chipOf, clock } = this.#options;
     // The state in the database may be better than the state of a router that has not read it.
     const isReady = (provider: string) => this.#read.has(provider) && !this.#unread.has(provider);
     const batch = this.#unwritten.batch(BATCH, isReady);
     if (batch === undefined) return false;
     const now = clock();
-    const written = await putRecords(database, { writer, batch, memoryOf, now }).then(
+    const written = await putRecords(database, { writer, batch, memoryOf, chipOf, now }).then(
       () => true,
       (error: unknown) => this.#failed('write', error),
     );

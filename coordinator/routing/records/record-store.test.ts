@@ -5,7 +5,7 @@ import { migrate } from '#coordinator/migrate.ts';
 import { startPostgres } from '#testcontainers';
 import type { MachineMemory } from '../core/machine-memory.ts';
 import type { MachineCounts } from '../core/unwritten-records.ts';
-import { deleteUnseen, putRecords, readRecords } from './record-store.ts';
+import { deleteUnseen, putRecords, readLifetimes, readRecords } from './record-store.ts';
 
 const MACHINE = `A${'B'.repeat(55)}`;
 const stack = new AsyncDisposableStack();
@@ -38,9 +38,11 @@ interface Write {
   /** Undefined if nothing was observed. */
   readonly observedAgeMs?: number;
   readonly memory?: MachineMemory;
+  /** Undefined if the machine has left. */
+  readonly chip?: string;
 }
 
-function write({ writer = 'one', number, served = 0, observedAgeMs, memory = {} }: Write) {
+function write({ writer = 'one', number, served = 0, observedAgeMs, memory = {}, chip }: Write) {
   const now = 1_000_000;
   const counts: MachineCounts = { served, failed: 0, refused: 0, blamed: 0, tokens: 10 * served };
   const observedAt = observedAgeMs === undefined ? undefined : now - observedAgeMs;
@@ -49,6 +51,7 @@ function write({ writer = 'one', number, served = 0, observedAgeMs, memory = {} 
     writer,
     batch: { number, records },
     memoryOf: () => memory,
+    chipOf: () => chip,
     now,
   });
 }
@@ -59,6 +62,18 @@ async function row() {
   );
   return rows[0];
 }
+
+test('the chip that a machine reported last stays known after it has left', async () => {
+  await write({ number: 1 });
+  expect((await readLifetimes(database, [MACHINE]))[0]).not.toHaveProperty('chip');
+  for (const [number, chip] of [
+    [2, 'Apple M1'],
+    [3, 'Apple M4'],
+    [4, undefined],
+  ] as const)
+    await write({ number, ...(chip !== undefined && { chip }) });
+  expect(await readLifetimes(database, [MACHINE])).toMatchObject([{ chip: 'Apple M4' }]);
+});
 
 test('counters grow with each batch, and by a batch that is repeated only once', async () => {
   await write({ number: 1, served: 2, observedAgeMs: 0 });

@@ -34,28 +34,41 @@ export interface Lifetime extends MachineCounts {
   /** In milliseconds since 1970, as all times of messages. */
   readonly firstSeenAt: number;
   readonly seenAt: number;
+  readonly chip?: string;
 }
 
-export const readLifetimes = (database: Pool, providers: readonly string[]): Promise<Lifetime[]> =>
-  query<Lifetime>(database, sql['read-lifetimes'], [providers]);
+export async function readLifetimes(
+  database: Pool,
+  providers: readonly string[],
+): Promise<Lifetime[]> {
+  const rows = await query<Omit<Lifetime, 'chip'> & { chip: string | null }>(
+    database,
+    sql['read-lifetimes'],
+    [providers],
+  );
+  return rows.map(({ chip, ...row }) => ({ ...row, ...(chip !== null && { chip }) }));
+}
 
 export interface PutRecords {
   readonly writer: string;
   readonly batch: RecordBatch;
   readonly memoryOf: (provider: string) => MachineMemory;
+  /** Undefined for a machine that has left. */
+  readonly chipOf: (provider: string) => string | undefined;
   readonly now: number;
 }
 
 /** One statement for the whole batch. It may be repeated until it succeeds. */
 export async function putRecords(
   database: Pool,
-  { writer, batch, memoryOf, now }: PutRecords,
+  { writer, batch, memoryOf, chipOf, now }: PutRecords,
 ): Promise<void> {
   const rows = [...batch.records].map(([provider, { counts, observedAt }]) => ({
     provider,
     ...counts,
     observedAgeMs: observedAt === undefined ? null : Math.max(0, now - observedAt),
     state: memoryOf(provider),
+    chip: chipOf(provider) ?? null,
   }));
   await query(database, sql['put-records'], [writer, batch.number, JSON.stringify(rows)]);
 }

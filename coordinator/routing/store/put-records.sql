@@ -1,10 +1,10 @@
 -- Rows are written in the order of their keys, so that two routers cannot deadlock.
 INSERT INTO machine_records AS r
-  (provider, served, failed, refused, blamed, tokens, writer, batch, observed_at, state_at, state)
+  (provider, served, failed, refused, blamed, tokens, writer, batch, observed_at, state_at, state, chip)
 SELECT provider, served, failed, refused, blamed, tokens, $1, $2,
-  coalesce(now() - "observedAgeMs" * interval '1 millisecond', '-infinity'), now(), state
+  coalesce(now() - "observedAgeMs" * interval '1 millisecond', '-infinity'), now(), state, chip
 FROM jsonb_to_recordset($3::jsonb) AS given (provider text, served bigint, failed bigint, refused bigint, blamed bigint,
-  tokens bigint, "observedAgeMs" float8, state jsonb)
+  tokens bigint, "observedAgeMs" float8, state jsonb, chip text)
 ORDER BY provider
 ON CONFLICT (provider) DO UPDATE SET
   (served, failed, refused, blamed, tokens) = (
@@ -20,4 +20,6 @@ ON CONFLICT (provider) DO UPDATE SET
     -- A time in the future was written before the clock of the database was set back.
     FROM (SELECT excluded.observed_at >= r.observed_at OR r.observed_at > now()) AS compared (isNewer)
   ),
-  seen_at = now(), writer = excluded.writer, batch = excluded.batch
+  seen_at = now(), writer = excluded.writer, batch = excluded.batch,
+  -- A machine that has left before its batch was written has no chip in it.
+  chip = coalesce(excluded.chip, r.chip)

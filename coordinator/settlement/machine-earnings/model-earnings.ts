@@ -1,0 +1,56 @@
+import type { Pool, QueryResultRow } from 'pg';
+import { type ModelEarnings, services } from '#bus-schemas';
+import { type Bus, BusError } from '#coordinator/bus.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
+import { earnedByModel, type MachineShare } from './earned-by-model.ts';
+
+/** Keys of machines are random, so the first rows are a fair sample of a fleet. */
+const BY_MACHINE = namedStatement<MachineShare & QueryResultRow>('machine-earnings.by-machine')`
+  SELECT model, provider, payee AS owner, sum(provider_share)::float8 AS amount FROM charges
+  WHERE provider_share > 0 AND at >= ${'since'} GROUP BY provider, model, payee
+  ORDER BY provider, model LIMIT ${'most'}`;
+const WEEK_MS = 7 * 86_400_000;
+/** Rows of machine and model; the statement selects a sample of larger fleets. */
+const MOST_SHARES = 20_000;
+const CHIPS_TIMEOUT_MS = 4_000;
+const { MAX_RECORDS } = services;
+
+/** Reads what machines earned from each model within the last seven days, settled jobs only. */
+export async function modelEarnings({
+  database,
+  bus,
+  now,
+}: {
+  database: Pool;
+  bus: Bus;
+  now: number;
+}): Promise<{ since: number; rows: ModelEarnings[] }> {
+  const since = now - WEEK_MS;
+  const shares = await queryNamed(database, BY_MACHINE, {
+    since: new Date(since),
+    most: MOST_SHARES,
+  });
+  const providers = [...new Set(shares.map(({ provider }) => provider))];
+  return { since, rows: earnedByModel(shares, await chipsOf(bus, providers)) };
+}
+
+/** Without an answer of routing the figures of all machines together remain. */
+async function chipsOf(bus: Bus, providers: readonly string[]): Promise<Map<string, string>> {
+  const chips = new Map<string, string>();
+  for (let from = 0; from < providers.length; from += MAX_RECORDS) {
+    const some = providers.slice(from, from + MAX_RECORDS);
+    try {
+      const { records } = await bus.call(
+        services.routing.records,
+        { providers: some },
+        { timeoutMs: CHIPS_TIMEOUT_MS },
+      );
+      for (const { provider, lifetime } of records)
+        if (lifetime?.chip !== undefined) chips.set(provider, lifetime.chip);
+    } catch (error) {
+      if (error instanceof BusError) return chips;
+      throw error;
+    }
+  }
+  return chips;
+}
