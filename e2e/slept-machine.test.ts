@@ -12,6 +12,13 @@ import { startTestNetwork, type TestNetwork } from './test-network.ts';
 
 const LIFETIME_MS = 10_000;
 const SLEPT_MS = 12_000;
+/** Time after the waking in which a machine completes an answer again, in milliseconds. */
+const BACK_MS = 5_000;
+/**
+ * Programs beside the test may take the processors for seconds just after a waking. A machine that
+ * needs longer by itself is too late after each of these sleeps.
+ */
+const MOST_SLEEPS = 4;
 const chat = {
   model: 'sim-llama-8b',
   messages: [{ role: 'user', content: 'Awake?' }],
@@ -105,8 +112,8 @@ async function treeOf(root: number): Promise<number[]> {
   return tree;
 }
 
-test('a machine whose computer slept announces itself when it wakes, and serves again', {
-  timeout: 180_000,
+test('a machine whose computer slept announces itself when it wakes, and answers again within 5 s', {
+  timeout: 300_000,
 }, async () => {
   network = await startTestNetwork({ providers: 0, tokenMs: 2 });
   const machine = await startProvider(['--token', await network.network.enrolToken()]);
@@ -119,14 +126,23 @@ test('a machine whose computer slept announces itself when it wakes, and serves 
     );
     return fleet.providers.map(({ state }) => state);
   };
-  const processes = await treeOf(machine.pid);
-  expect(processes.length).toBeGreaterThan(1);
-  for (const pid of processes) process.kill(pid, 'SIGSTOP');
-  await vi.waitFor(async () => expect(await states()).toContain('silent'), { interval: 200 });
-  // A sleep is longer than the time until the network notices the silence.
-  await delay(SLEPT_MS);
-  for (const pid of processes) process.kill(pid, 'SIGCONT');
-  await vi.waitFor(() => expect(machine.logs().join()).toContain('the computer has woken'));
-  await untilItServes();
+  const awokenTimes = () =>
+    machine.logs().filter((line) => line.includes('the computer has woken')).length;
+  const backMs: number[] = [];
+  while (backMs.length < MOST_SLEEPS && !backMs.some((ms) => ms < BACK_MS)) {
+    const processes = await treeOf(machine.pid);
+    expect(processes.length).toBeGreaterThan(1);
+    for (const pid of processes) process.kill(pid, 'SIGSTOP');
+    await vi.waitFor(async () => expect(await states()).toContain('silent'), { interval: 200 });
+    // A sleep is longer than the time until the network notices the silence.
+    await delay(SLEPT_MS);
+    for (const pid of processes) process.kill(pid, 'SIGCONT');
+    const wokeAt = performance.now();
+    await untilItServes();
+    backMs.push(performance.now() - wokeAt);
+    await vi.waitFor(() => expect(awokenTimes()).toBe(backMs.length));
+  }
+  console.log(`answered again after ${backMs.map((ms) => (ms / 1_000).toFixed(1)).join(', ')} s`);
+  expect(Math.min(...backMs)).toBeLessThan(BACK_MS);
   await machine.stop();
 });
