@@ -84,7 +84,7 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
     'an example of what is printed',
   'docs/providers/models.md: wanted     Qwen3-4B-8bit is now the preferred build of qwen3-4b, of which this machine has the one before. "dinf provider accept Qwen3-4B-8bit" downloads, checks and serves it.':
     'an example of what is printed',
-  'docs/providers/models.md: 1  mlx-community/Qwen3-4B-4bit, 2.3 GB of weights, at most 43 tokens/s, on this machine, 400 requests in 24 h, 3 machines':
+  'docs/providers/models.md: 1  mlx-community/gemma-3-12b-it-4bit, needs 16 GiB of memory, is downloaded first, wanted by the network on more machines, 90 requests in 24 h, 1 machine, what it earns is not known: fewer than three owners earned from it last week':
     'the list of models to choose from (e2e/choose-models.test.ts)',
   'docs/providers/models.md: dinf-tiny-4bit with the engine cpu; speeds are in tokens per second.':
     'an example of what is printed',
