@@ -69,7 +69,7 @@ test.skipIf(process.platform !== 'linux')(
     const command = `'${process.execPath}' '${DINF}' provider start --home '${home}' --coordinator ${network.url} --engine reference`;
     const printed = await atTerminal(command, ['9', '1']);
     expect(printed).toMatch(
-      / 1 {2}ann\/ant-4bit, 2 MB of weights, at most \d+ tokens\/s, on this machine, 0 requests in 24 h, 0 machines/,
+      / 1 {2}ann\/ant-4bit, 2 MB of weights, at most \d+ tokens\/s, on this machine, 0 requests in 24 h, 0 machines, what it earns is not known: fewer than three owners/,
     );
     expect(printed).toMatch(/ 2 {2}dinf-tiny-4bit, 2 MB of weights, on this machine, a small test/);
     expect(printed).toContain('Type numbers from 1 to 2');
