@@ -2,7 +2,7 @@ import type { Pool, QueryResultRow } from 'pg';
 import { type ModelEarnings, services } from '#bus-schemas';
 import { type Bus, BusError } from '#coordinator/bus.ts';
 import { namedStatement, queryNamed } from '#coordinator/statement.ts';
-import { earnedByModel, type MachineShare } from './earned-by-model.ts';
+import { comparableEarnings, type MachineShare } from './comparable-earnings.ts';
 
 /** Keys of machines are random, so the first rows are a fair sample of a fleet. */
 const BY_MACHINE = namedStatement<MachineShare & QueryResultRow>('machine-earnings.by-machine')`
@@ -31,7 +31,7 @@ export async function modelEarnings({
     most: MOST_SHARES,
   });
   const providers = [...new Set(shares.map(({ provider }) => provider))];
-  return { since, rows: earnedByModel(shares, await chipsOf(bus, providers)) };
+  return { since, rows: comparableEarnings(shares, await chipsOf(bus, providers)) };
 }
 
 /** Without an answer of routing the figures of all machines together remain. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { earnedByModel } from './earned-by-model.ts';
+import { comparableEarnings } from './comparable-earnings.ts';
 
 const share = (
   provider: string,
@@ -21,7 +21,7 @@ test('the median of three machines is shown for all, and for those with the same
     ['c', M4],
     ['d', 'Intel'],
   ]);
-  expect(earnedByModel(shares, chips)).toEqual([
+  expect(comparableEarnings(shares, chips)).toEqual([
     { model: 'qwen', machines: 4, medianMicroUsd: 100 },
     { model: 'qwen', chip: M4, machines: 3, medianMicroUsd: 900 },
   ]);
@@ -34,7 +34,7 @@ test('chips outside the table are one group, and a machine without a known chip 
     ['b', 'other one'],
     ['c', 'third'],
   ]);
-  expect(earnedByModel(shares, chips)).toEqual([
+  expect(comparableEarnings(shares, chips)).toEqual([
     { model: 'qwen', machines: 4, medianMicroUsd: 2 },
     { model: 'qwen', chip: 'other', machines: 3, medianMicroUsd: 2 },
   ]);
@@ -46,10 +46,10 @@ test('fewer than three machines, or three of one owner, show nothing', () => {
     ['b', M4],
     ['c', M4],
   ]);
-  expect(earnedByModel([share('a', 1), share('b', 2)], chips)).toEqual([]);
+  expect(comparableEarnings([share('a', 1), share('b', 2)], chips)).toEqual([]);
   const owner = 'one person';
   const own = [share('a', 1, { owner }), share('b', 2, { owner }), share('c', 3, { owner })];
-  expect(earnedByModel(own, chips)).toEqual([]);
+  expect(comparableEarnings(own, chips)).toEqual([]);
 });
 
 test('a machine that changed its owner counts once, and models do not mix', () => {
@@ -59,13 +59,13 @@ test('a machine that changed its owner counts once, and models do not mix', () =
     share('b', 40),
     share('c', 50, { model: 'gemma' }),
   ];
-  expect(earnedByModel(shares, new Map())).toEqual([]);
-  expect(earnedByModel([...shares, share('c', 5)], new Map())).toEqual([
+  expect(comparableEarnings(shares, new Map())).toEqual([]);
+  expect(comparableEarnings([...shares, share('c', 5)], new Map())).toEqual([
     { model: 'qwen', machines: 3, medianMicroUsd: 30 },
   ]);
 });
 
 test('the median is rounded to two digits', () => {
   const shares = [share('a', 123_456), share('b', 123_457), share('c', 123_458)];
-  expect(earnedByModel(shares, new Map())[0]?.medianMicroUsd).toBe(120_000);
+  expect(comparableEarnings(shares, new Map())[0]?.medianMicroUsd).toBe(120_000);
 });

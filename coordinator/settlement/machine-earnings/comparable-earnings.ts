@@ -21,7 +21,7 @@ const DIGITS = 2;
  * The median of what machines earned from each model: of all machines together, and of those with
  * the same chip. Machines whose chip is not known count only in the first.
  */
-export function earnedByModel(
+export function comparableEarnings(
   shares: readonly MachineShare[],
   chips: ReadonlyMap<string, string>,
 ): ModelEarnings[] {
