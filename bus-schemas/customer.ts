@@ -6,10 +6,17 @@
 
 export { fromHex, HASH_BYTES, Hex, hex, isSame, X25519_KEY_BYTES } from './bytes.ts';
 export { CodecError } from './codec.ts';
+export { type EncodingResults, ResultReader } from './encoding-results.ts';
 export { type Evidence, isEvidenceSigned } from './evidence/evidence.ts';
 export { PrintedEvidence, readPrintedEvidence } from './evidence/printed-evidence.ts';
 export { JobId } from './ids.ts';
 export { LruMap } from './lru-map.ts';
+export {
+  ADDED_TOKENS,
+  EncodingRequest,
+  type EncodingTask,
+  resultsOf,
+} from './messages/encoding.ts';
 export {
   type Delta,
   FrameContent,

@@ -38,6 +38,11 @@ export {
   type MessageOf,
 } from './codec.ts';
 export { connectToServer } from './connect.ts';
+export {
+  type EncodingResults,
+  MAX_RESULT_CHARACTERS,
+  ResultReader,
+} from './encoding-results.ts';
 export { isSignedByBusKey } from './evidence/bus-key-signature.ts';
 export { codeHash } from './evidence/code-hash.ts';
 export {
@@ -92,6 +97,7 @@ export {
 export { type ConsoleSession, MAX_CONSOLE_SESSIONS } from './messages/console-sessions.ts';
 export * from './messages/demand.ts';
 export * from './messages/desired.ts';
+export * from './messages/encoding.ts';
 export * from './messages/events.ts';
 export { type GateName, gates } from './messages/gates.ts';
 export * from './messages/inference.ts';
@@ -202,6 +208,7 @@ export {
   P256_KEY_BYTES,
   type Signer,
 } from './receipts/signed-by.ts';
+export { scoreLine, vectorLine } from './result-lines.ts';
 export {
   type JobName,
   JobSeals,

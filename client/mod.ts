@@ -3,6 +3,7 @@ export { LogView, type PrintedHead } from './log-view.ts';
 export { Offer } from './offer-check.ts';
 export {
   type Place,
+  type SealableRequest,
   type Sealed,
   SealedClient,
   type SealedClientOptions,
@@ -10,4 +11,5 @@ export {
   type SealedServing,
   type SealedWish,
 } from './sealed-client.ts';
+export { encodeSealed, type OpenedEncoding, type SealedEncoding } from './sealed-encoding.ts';
 export { SealedError } from './sealed-error.ts';

@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import {
   type Delta,
+  EncodingRequest,
   fromHex,
   type InferenceEnd,
   InferenceRequest,
@@ -45,6 +46,8 @@ export interface SealedWish {
   readonly affinity?: string;
   /** `self` allows only the caller's own machines, `prefer` tries those first. */
   readonly route?: string | undefined;
+  /** Most tokens that the model reads, if they can be more than `requestBytes`. */
+  readonly promptTokens?: number;
   /** Largest size of the request, in bytes. */
   readonly requestBytes: number;
 }
@@ -66,8 +69,11 @@ export interface Place {
 export interface Sealed {
   readonly wish: SealedWish;
   readonly place: Place;
-  readonly request: InferenceRequest;
+  readonly request: SealableRequest;
 }
+
+/** A request for an answer, or for the vectors or relevances of texts. */
+export type SealableRequest = InferenceRequest | EncodingRequest;
 
 /**
  * The machine that answers, and the key of the hashes in its receipt. Only this client and that
@@ -197,7 +203,7 @@ export class SealedClient implements Disposable {
   ): AsyncGenerator<SealedEvent, InferenceEnd> {
     const { wish, request } = asked;
     let { place } = asked;
-    if (InferenceRequest.encode(request).length > wish.requestBytes)
+    if (encoded(request).length > wish.requestBytes)
       throw new SealedError(
         'request_too_long',
         `The request is longer than the ${wish.requestBytes} bytes that were announced.`,
@@ -211,7 +217,7 @@ export class SealedClient implements Disposable {
       }
       const { job, offer } = place;
       using seals = await this.#sealsFor(job, offer);
-      const plain = InferenceRequest.encode({ ...request, build: offer.build });
+      const plain = encoded({ ...request, build: offer.build });
       const sealed = [seals.enc, ...seals.sealRequestParts(plain)];
       const body = {
         type: SEALED_TYPE,
@@ -300,6 +306,7 @@ export class SealedClient implements Disposable {
     requires,
     provider,
     affinity,
+    promptTokens,
     requestBytes,
   }: SealedWish): Record<string, unknown> {
     return {
@@ -308,6 +315,7 @@ export class SealedClient implements Disposable {
       provider: { trust_level: this.#minimumLevel, ...(provider ?? {}) },
       ...(maxTokens !== undefined && { max_tokens: maxTokens }),
       ...(requires && requires.length > 0 && { requires }),
+      ...(promptTokens !== undefined && { prompt_tokens: promptTokens }),
       ...(affinity !== undefined && { affinity }),
     };
   }
@@ -331,6 +339,9 @@ export class SealedClient implements Disposable {
     this.#connection[Symbol.dispose]();
   }
 }
+
+const encoded = (request: SealableRequest): Uint8Array =>
+  'task' in request ? EncodingRequest.encode(request) : InferenceRequest.encode(request);
 
 const headersOf = ({ route }: SealedWish, authorization: string) => ({
   ...(authorization !== '' && { authorization }),

@@ -11,11 +11,15 @@ import { Heartbeat } from './heartbeat.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { EVENT_STREAM, endWithin, sendError, sendJson } from './respond.ts';
 
-interface AnswerOptions {
+interface WholeOptions {
   readonly response: ServerResponse;
-  readonly surface: Surface;
+  readonly surface: Pick<Surface, 'whole' | 'error'>;
   readonly head: AnswerHead;
   readonly requestId: string;
+}
+
+interface AnswerOptions extends WholeOptions {
+  readonly surface: Surface;
 }
 
 interface StreamHooks {
@@ -126,13 +130,13 @@ interface WholeHooks {
 
 /** Collects an answer and sends it as one JSON object. */
 export class WholeAnswer implements Answer {
-  readonly #options: AnswerOptions;
+  readonly #options: WholeOptions;
   readonly #beforeEnd: WholeHooks['beforeEnd'];
   readonly #collection: Collection;
   #evidence: Record<string, string> = {};
 
   constructor(
-    options: AnswerOptions,
+    options: WholeOptions,
     memory: MemoryBudget,
     { beforeEnd, outlivesClient = false }: WholeHooks = {},
   ) {
@@ -175,6 +179,6 @@ export class WholeAnswer implements Answer {
   }
 }
 
-function refuse({ response, surface, requestId }: AnswerOptions, error: ApiError): void {
+function refuse({ response, surface, requestId }: WholeOptions, error: ApiError): void {
   sendError(response, error, surface.error(error, requestId));
 }

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import { encodingSurfaces } from './core/encodings/encoding-surfaces.ts';
 import type { Surface } from './core/surfaces/surface.ts';
 import { surfaces } from './core/surfaces/surfaces.ts';
 import { allowPreflight } from './cross-origin.ts';
@@ -52,9 +53,11 @@ export function answerUnknownRoutes(server: FastifyInstance): void {
  * The surface of a path without a route. `/v1/messages/unknown` is answered in the format of the
  * Messages API, because its clients read no other.
  */
-export function surfaceOfPath(url: string): Surface | undefined {
+export function surfaceOfPath(url: string): Pick<Surface, 'path' | 'error'> | undefined {
   const path = url.split('?', 1)[0] ?? '';
-  return surfaces.find((surface) => path === surface.path || path.startsWith(`${surface.path}/`));
+  return [...surfaces, ...encodingSurfaces].find(
+    (surface) => path === surface.path || path.startsWith(`${surface.path}/`),
+  );
 }
 
 /** A path with parameters such as `:id`, and perhaps a last `*`, as a regular expression. */

@@ -6,6 +6,7 @@ export { cacheFolder } from '#bus-schemas/program-folders.mjs';
 export { type Agent, type AgentOptions, startAgent } from './agent/agent.ts';
 export type { Identity } from './agent/attester.ts';
 export {
+  type EncodingWork,
   type Engine,
   type GenerationRequest,
   RequestRefused,

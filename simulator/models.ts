@@ -37,6 +37,22 @@ export const simulatedBuilds: readonly [SimulatedBuild, ...SimulatedBuild[]] = [
     kvBytesPerToken: 57_344,
     traits: ['tools', 'vision'],
   },
+  {
+    build: 'sim-embed-f16',
+    weightsGb: 0.3,
+    parametersBillion: 0.15,
+    contextTokens: 512,
+    kvBytesPerToken: 1_024,
+    traits: ['embeddings'],
+  },
+  {
+    build: 'sim-rerank-f16',
+    weightsGb: 0.3,
+    parametersBillion: 0.15,
+    contextTokens: 512,
+    kvBytesPerToken: 1_024,
+    traits: ['rerank'],
+  },
 ];
 
 export const simulatedAliases: readonly { alias: string; model: string }[] = [
@@ -77,5 +93,27 @@ export const simulatedModels: readonly Omit<NewModel, 'createdAt'>[] = [
     traits: ['tools', 'reasoning'],
     inputMicroUsdPerMillion: 80_000,
     outputMicroUsdPerMillion: 280_000,
+  },
+  {
+    id: 'sim-embed',
+    displayName: 'Simulated embeddings',
+    contextTokens: 512,
+    maxOutputTokens: 1,
+    builds: ['sim-embed-f16'],
+    quantizations: { 'sim-embed-f16': 'fp16' },
+    traits: ['embeddings'],
+    inputMicroUsdPerMillion: 10_000,
+    outputMicroUsdPerMillion: 0,
+  },
+  {
+    id: 'sim-rerank',
+    displayName: 'Simulated reranker',
+    contextTokens: 512,
+    maxOutputTokens: 1,
+    builds: ['sim-rerank-f16'],
+    quantizations: { 'sim-rerank-f16': 'fp16' },
+    traits: ['rerank'],
+    inputMicroUsdPerMillion: 10_000,
+    outputMicroUsdPerMillion: 0,
   },
 ];

@@ -1,5 +1,14 @@
-import type { Conditions, Finish, Machine, Slot } from '#bus-schemas';
 import {
+  type Conditions,
+  type Delta,
+  encodingOf,
+  type Finish,
+  type Machine,
+  type Slot,
+  type Usage,
+} from '#bus-schemas';
+import {
+  type EncodingWork,
   type Engine,
   type GenerationRequest,
   RequestRefused,
@@ -11,6 +20,7 @@ import { type Chip, type ChipName, chipOf, machineOf } from './chips.ts';
 import { Heat } from './heat.ts';
 import { type SimulatedBuild, simulatedBuilds } from './models.ts';
 import { AnswerStream } from './simulated-answer.ts';
+import { SimulatedEncoding } from './simulated-encoding.ts';
 import { cacheTokens, decodeTps, fits, loadMs, prefillTps, slowdown } from './speeds.ts';
 import { TimerWheel } from './timer-wheel.ts';
 
@@ -106,16 +116,41 @@ class Simulation implements SimulatedEngine {
   }
 
   generate(request: GenerationRequest, sink: Sink): Sequence {
-    const build = this.#builds.get(request.build);
-    if (build === undefined)
-      throw new Error(`this machine does not have the build ${request.build}`);
-    const { refuses, lateMs = 0, stalls, ignoresCancels } = this.#ailment;
+    const build = this.#buildFor(request.build, 'answers');
+    const { chat, maxTokens } = request;
+    const { endless = false } = this.#profile;
+    const stream = new AnswerStream({ ...chat, max_tokens: maxTokens }, { endless });
+    return this.#start(build, stream, { tokens: stream.promptTokens + maxTokens, sink });
+  }
+
+  encode({ build: name, task, mostTokens }: EncodingWork, sink: Sink): Sequence {
+    const build = this.#buildFor(name, task.k);
+    const { contextTokens } = build;
+    const stream = new SimulatedEncoding(task, { contextTokens, mostTokens });
+    return this.#start(build, stream, { tokens: stream.promptTokens, sink });
+  }
+
+  /** The build of a request. Throws RequestRefused if it does other work. */
+  #buildFor(name: string, work: 'answers' | EncodingWork['task']['k']): SimulatedBuild {
+    const build = this.#builds.get(name);
+    if (build === undefined) throw new Error(`this machine does not have the build ${name}`);
+    const { refuses } = this.#ailment;
     if (refuses) throw new RequestRefused(refuses);
+    if ((encodingOf(build.traits) ?? 'answers') !== work)
+      throw new RequestRefused('invalid_request', { detail: `${name} does not compute ${work}.` });
+    return build;
+  }
+
+  #start(
+    build: SimulatedBuild,
+    stream: OutputStream,
+    { tokens, sink }: { tokens: number; sink: Sink },
+  ): Sequence {
+    const { lateMs = 0, stalls, ignoresCancels } = this.#ailment;
     this.load(build.build);
     const loadingMs = Math.max(0, (this.#loads.get(build.build)?.at ?? 0) - performance.now());
-    const sequence = new SimulatedSequence(request, sink, {
+    const sequence = new SimulatedSequence({ build: build.build, stream, tokens }, sink, {
       ignoresCancels: ignoresCancels ?? false,
-      endless: this.#profile.endless ?? false,
       onToken: () => {
         this.tokensMade += 1;
       },
@@ -203,10 +238,18 @@ class Simulation implements SimulatedEngine {
   }
 }
 
+/** The output of a model, token by token, and what is reported at its end. */
+interface OutputStream {
+  readonly promptTokens: number;
+  next(): Delta | undefined;
+  readonly finish: Finish;
+  readonly stopSequence: string | undefined;
+  readonly usage: Usage;
+}
+
 interface SequenceDeps {
   /** The sequence ignores cancellations. */
   readonly ignoresCancels: boolean;
-  readonly endless: boolean;
   readonly onToken: () => void;
   readonly onEnd: () => void;
   readonly schedule: (run: () => void) => void;
@@ -214,9 +257,9 @@ interface SequenceDeps {
 
 class SimulatedSequence implements Sequence {
   readonly build: string;
-  /** Tokens that the sequence reserves: the prompt plus the maximum length of the answer. */
+  /** Tokens that the sequence reserves: the prompt plus the maximum length of an answer. */
   readonly tokens: number;
-  readonly #stream: AnswerStream;
+  readonly #stream: OutputStream;
   readonly #sink: Sink;
   readonly #deps: SequenceDeps;
   #paused = false;
@@ -224,10 +267,14 @@ class SimulatedSequence implements Sequence {
   #over = false;
   #hasBegun = false;
 
-  constructor({ build, chat, maxTokens }: GenerationRequest, sink: Sink, deps: SequenceDeps) {
+  constructor(
+    { build, stream, tokens }: { build: string; stream: OutputStream; tokens: number },
+    sink: Sink,
+    deps: SequenceDeps,
+  ) {
     this.build = build;
-    this.#stream = new AnswerStream({ ...chat, max_tokens: maxTokens }, { endless: deps.endless });
-    this.tokens = this.#stream.promptTokens + maxTokens;
+    this.#stream = stream;
+    this.tokens = tokens;
     this.#sink = sink;
     this.#deps = deps;
   }

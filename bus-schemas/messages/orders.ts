@@ -3,7 +3,7 @@ import { X25519Key } from '../bytes.ts';
 import { Bytes, defineMessage } from '../codec.ts';
 import { AttemptNumber, BuildId, IngressId, JobId } from '../ids.ts';
 import { countUpTo, optional } from '../schema-parts.ts';
-import { CancelReason, Delivered } from './vocabulary.ts';
+import { CancelReason, Delivered, Encoding } from './vocabulary.ts';
 
 /** Messages from the coordinator to a provider. */
 
@@ -37,6 +37,8 @@ const job = Type.Object({
    * adds an `outline` to each frame.
    */
   outlined: optional(Type.Boolean()),
+  /** The sealed body is an `encoding-request` of this kind; absent if it asks for an answer. */
+  encoding: optional(Encoding),
   part: countUpTo(MAX_PARTS - 1),
   parts: Type.Integer({ minimum: 1, maximum: MAX_PARTS }),
   sealed: Bytes({ max: MAX_PART_BYTES }),

@@ -101,11 +101,26 @@ export type SlotState = Static<typeof SlotState>;
 /** State of a machine for people: the best state of its builds, unless it is away or leaving. */
 export const MACHINE_STATES = ['ready', 'loading', 'cold', 'draining', 'silent', 'paused'] as const;
 
+/**
+ * Kinds of jobs whose results are numbers. A model has one of these traits if it does such jobs; it
+ * then writes no answers.
+ *
+ * - `embeddings`: one vector for each text.
+ * - `rerank`: the relevance of each document to a query.
+ */
+export const ENCODINGS = ['embeddings', 'rerank'] as const;
+export const Encoding = Type.Enum(ENCODINGS);
+export type Encoding = Static<typeof Encoding>;
+
 /** Abilities that a request may need and that not every model and machine has. */
-export const TRAITS = ['tools', 'vision', 'reasoning'] as const;
+export const TRAITS = ['tools', 'vision', 'reasoning', ...ENCODINGS] as const;
 export const Trait = Type.Enum(TRAITS);
 export type Trait = Static<typeof Trait>;
 export const Traits = Type.Array(Trait, { maxItems: TRAITS.length });
+
+/** The encoding among traits; undefined if they are those of a model or request for answers. */
+export const encodingOf = (traits: readonly Trait[] = []): Encoding | undefined =>
+  ENCODINGS.find((encoding) => traits.includes(encoding));
 
 const promptUsage = {
   promptTokens: countUpTo(10_000_000),

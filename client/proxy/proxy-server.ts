@@ -7,7 +7,8 @@ import { MemoryBudget } from '#http-api/memory-budget.ts';
 import { RETRY_AFTER_HEADER } from '#http-api/retry-after.ts';
 import { closeServer, createServer } from '#http-api/server.ts';
 import type { SealedClient } from '../mod.ts';
-import { addSealedSurfaces } from './sealed-surfaces.ts';
+import { addSealedEncodings } from './sealed-encodings.ts';
+import { addSealedSurfaces, type SealedDeps } from './sealed-surfaces.ts';
 
 export interface ProxyOptions {
   readonly client: SealedClient;
@@ -63,12 +64,10 @@ export async function startProxy({
     if (!authorization) throw new ApiError('missing_key');
     return authorization;
   };
-  addSealedSurfaces(server, {
-    client,
-    authorizationOf,
-    secret,
-    memory: new MemoryBudget(WHOLE_ANSWERS_BYTES),
-  });
+  const memory = new MemoryBudget(WHOLE_ANSWERS_BYTES);
+  const deps: SealedDeps = { client, authorizationOf, secret, memory };
+  addSealedSurfaces(server, deps);
+  addSealedEncodings(server, deps);
   // A count at the coordinator would show it the prompt, so it is estimated here.
   addCountRoutes(server, { count: async ({ promptEstimate }) => promptEstimate });
   server.get('/health', async () => ({ status: 'ok' }));

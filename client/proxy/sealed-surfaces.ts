@@ -7,14 +7,15 @@ import { type JsonObject, parseJson } from '#http-api/core/json.ts';
 import { ignoredHeader } from '#http-api/core/parameters/parameter.ts';
 import { lowerRequest, type Surface } from '#http-api/core/surfaces/surface.ts';
 import { surfaces } from '#http-api/core/surfaces/surfaces.ts';
-import { ApiError, type ApiErrorCode, isApiErrorCode } from '#http-api/errors.ts';
+import { ApiError } from '#http-api/errors.ts';
 import type { MemoryBudget } from '#http-api/memory-budget.ts';
 import { takeOver } from '#http-api/respond.ts';
 import type { SealedClient, SealedServing } from '../mod.ts';
-import { SealedError } from '../mod.ts';
+import { apiErrorOf } from './proxy-errors.ts';
 import { askSealed } from './sealed-request.ts';
+import { servingOf } from './serving-details.ts';
 
-interface Deps {
+export interface SealedDeps {
   readonly client: SealedClient;
   readonly authorizationOf: (request: FastifyRequest) => string;
   /**
@@ -27,13 +28,12 @@ interface Deps {
 }
 
 const HEARTBEAT_MS = 15_000;
-const NOT_MEASURED = { parseUs: 0, routeUs: 0, holdUs: 0, firstContentUs: 0 };
 
 /**
  * The four surfaces of the ingress, on the customer's machine: requests are lowered here, where the
  * plain text may be read.
  */
-export function addSealedSurfaces(server: FastifyInstance, deps: Deps): void {
+export function addSealedSurfaces(server: FastifyInstance, deps: SealedDeps): void {
   for (const surface of surfaces)
     server.post(surface.path, { config: { surface } }, (request, reply) =>
       infer(surface, request, reply, deps),
@@ -44,7 +44,7 @@ async function infer(
   surface: Surface,
   request: FastifyRequest,
   reply: FastifyReply,
-  { client, authorizationOf, secret, memory }: Deps,
+  { client, authorizationOf, secret, memory }: SealedDeps,
 ): Promise<FastifyReply> {
   const authorization = authorizationOf(request);
   const body = parseJson(request.body);
@@ -101,20 +101,7 @@ function answerFor(
   const answer = intent.streamed
     ? new StreamAnswer(options, HEARTBEAT_MS)
     : new WholeAnswer(options, memory);
-  const { provider, build, level, attempt, evidence } = serving.offer;
-  const { receiptSalt } = serving;
-  answer.serving({
-    provider,
-    build,
-    level,
-    attempt,
-    choice: undefined,
-    receiptSalt,
-    simulated: evidence.simulated,
-    engine: evidence.engine,
-    chip: undefined,
-    ...NOT_MEASURED,
-  });
+  answer.serving(servingOf(serving));
   return answer;
 }
 
@@ -156,26 +143,3 @@ async function writeAnswer(
 function asApiError(error: unknown): never {
   throw apiErrorOf(error);
 }
-
-/**
- * Errors of the coordinator keep their code. An error that this client detected becomes
- * `provider_error`, or the code in `OWN_ERRORS`; its message ends with the client's own code.
- */
-function apiErrorOf(error: unknown): ApiError {
-  if (error instanceof ApiError) return error;
-  if (!(error instanceof SealedError))
-    return new ApiError('internal_error', undefined, { cause: error });
-  const retry = error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs };
-  if (isApiErrorCode(error.code))
-    return new ApiError(error.code, error.message, { cause: error, ...retry });
-  return new ApiError(
-    OWN_ERRORS[error.code] ?? 'provider_error',
-    `${error.message} (${error.code})`,
-    { cause: error },
-  );
-}
-
-const OWN_ERRORS: Readonly<Record<string, ApiErrorCode>> = {
-  unreachable: 'service_unavailable',
-  request_too_long: 'payload_too_large',
-};

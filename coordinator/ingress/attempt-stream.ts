@@ -2,6 +2,7 @@ import {
   type AttemptFailure,
   CodecError,
   core,
+  type Encoding,
   JobOrder,
   type Out,
   SealError,
@@ -14,7 +15,7 @@ import {
   ProtocolViolation,
   type Reading,
 } from './attempt-sealing.ts';
-import { AnswerSize } from './core/answer-bounds.ts';
+import { AnswerSize, RESULT_BOUNDS } from './core/answer-bounds.ts';
 import { FrameReceiver } from './core/frame-receiver.ts';
 import type { Attempt, JobEvent } from './core/job-state.ts';
 import type { FlowSender } from './flow-sender.ts';
@@ -49,6 +50,8 @@ interface AttemptJob {
   readonly streamed: boolean;
   readonly promptTokens: number;
   readonly maxOutputTokens: number;
+  /** The kind of results that the job asks for; undefined if it asks for an answer. */
+  readonly encoding: Encoding | undefined;
 }
 
 export interface AttemptStreamOptions {
@@ -87,7 +90,8 @@ export class AttemptStream {
 
   constructor(options: AttemptStreamOptions, now: number) {
     this.#options = options;
-    this.#size = new AnswerSize(options.sealing.bounds);
+    const { job, sealing } = options;
+    this.#size = new AnswerSize(job.encoding === undefined ? sealing.bounds : RESULT_BOUNDS);
     this.attempt = options.attempt;
     this.#reportedAt = now;
     this.#orders = this.#ordersFor(now);
@@ -116,6 +120,7 @@ export class AttemptStream {
         parts: sealing.parts.length,
         sealed,
         ...(sealing.outlined && { outlined: true }),
+        ...(job.encoding !== undefined && { encoding: job.encoding }),
       }),
     );
   }

@@ -4,6 +4,7 @@ import {
   type CancelReason,
   type Candidate,
   core,
+  encodingOf,
   type Out,
   type Reserved,
   type RoutedBecause,
@@ -290,7 +291,8 @@ export class JobRun {
     const topUpFailure = number > 1 ? await this.#calls.topUp(candidate.provider) : undefined;
     if (topUpFailure !== undefined)
       return this.#happen({ type: 'attempt_failed', attempt: number, failure: topUpFailure });
-    const { id, seal, streamed, promptEstimate, maxOutputTokens } = this.spec;
+    const { id, seal, streamed, promptEstimate, maxOutputTokens, requires } = this.spec;
+    const encoding = encodingOf(requires);
     const trace = this.#trace?.beginAttempt(number);
     const publishing = trace && { headers: traceHeaders(trace) };
     const sealing = await this.#calls.ask(() => seal(attempt));
@@ -305,7 +307,7 @@ export class JobRun {
     this.#happen({ type: 'sealed', attempt: number });
     lateBudget.begun(candidate.provider, clock());
     const options = {
-      job: { id, ingress, streamed, promptTokens: promptEstimate, maxOutputTokens },
+      job: { id, ingress, streamed, promptTokens: promptEstimate, maxOutputTokens, encoding },
       attempt: this.#state.attempt,
       sealing,
       flow,

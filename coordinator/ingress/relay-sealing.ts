@@ -1,10 +1,13 @@
 import {
   type Delta,
+  type EncodingTask,
+  FINISH_FAILURES,
   FrameContent,
   type InferenceEnd,
   type JobName,
   type JobSeals,
   RefusalDetail,
+  ResultReader,
   SUITE_ID,
 } from '#bus-schemas';
 import {
@@ -28,6 +31,8 @@ export interface RelayRequest {
    * probabilities.
    */
   readonly topLogprobs: number | undefined;
+  /** The task whose results are asked for; absent if an answer is. */
+  readonly task?: EncodingTask;
 }
 
 /** Relay mode: the ingress reads the request, and seals it for each provider that is tried. */
@@ -62,8 +67,10 @@ class RelaySealing implements AttemptSealing {
   readonly #seals: Awaited<ReturnType<SealFor>>;
   readonly #toolCalls = new ToolCallOrder();
   readonly #topLogprobs: number | undefined;
+  readonly #results: ResultReader | undefined;
 
-  constructor(seals: Awaited<ReturnType<SealFor>>, { encoded, topLogprobs }: RelayRequest) {
+  constructor(seals: Awaited<ReturnType<SealFor>>, { encoded, topLogprobs, task }: RelayRequest) {
+    this.#results = task && new ResultReader(task);
     this.#seals = seals;
     this.#topLogprobs = topLogprobs;
     this.bounds = boundsFor(topLogprobs);
@@ -95,6 +102,7 @@ class RelaySealing implements AttemptSealing {
         end = event;
         continue;
       }
+      this.#checkResults(event);
       if (end !== undefined || !this.#toolCalls.admits(event))
         throw new ProtocolViolation('an event follows the end, or a tool call is out of order');
       pieces.push(this.#asked(event));
@@ -103,7 +111,19 @@ class RelaySealing implements AttemptSealing {
         Buffer.byteLength(event.text) +
         (event.k === 'tool' && event.name !== undefined ? TOOL_CALL_BYTES : 0);
     }
+    if (
+      end !== undefined &&
+      FINISH_FAILURES[end.finish] === undefined &&
+      this.#results?.isWhole === false
+    )
+      throw new ProtocolViolation('the answer ends before the last result');
     return { pieces, size: opened.length, tokens, bytes, end };
+  }
+
+  #checkResults(delta: Delta): void {
+    if (this.#results === undefined) return;
+    if (delta.k !== 'text' || !this.#results.add(delta))
+      throw new ProtocolViolation('a frame does not have the results that were asked for');
   }
 
   /**

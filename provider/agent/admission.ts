@@ -1,4 +1,4 @@
-import type { JobOrder, Refusal, Slot } from '#bus-schemas';
+import { encodingOf, type JobOrder, type Refusal, type Slot } from '#bus-schemas';
 
 export type Admission =
   | { readonly ok: true }
@@ -20,7 +20,9 @@ export function admit(
   if (slot === undefined || slot.state === 'failed')
     return { ok: false, reason: 'model_not_loaded' };
   const tokens = order.promptTokens + order.maxOutputTokens;
-  if (tokens > slot.contextTokens) return { ok: false, reason: 'request_exceeds_context' };
+  // Each text of an encoding is read alone, and the engine compares it with the context.
+  if (encodingOf(slot.traits) === undefined && tokens > slot.contextTokens)
+    return { ok: false, reason: 'request_exceeds_context' };
   if (Math.max(slot.running + slot.waiting, admitted) >= slot.maxConcurrency)
     return { ok: false, reason: 'queue_full', retryAfterMs: BUSY_RETRY_MS };
   if (tokens > slot.freeTokens)

@@ -3,6 +3,7 @@ import {
   type Cancel,
   CodecError,
   ContentHash,
+  EncodingRequest,
   type Flow,
   InferenceRequest,
   type JobOrder,
@@ -23,6 +24,7 @@ import type { AttemptTrace } from './attempt-trace.ts';
 import type { SealedFrame } from './frame-sender.ts';
 import { ProviderJob, type ProviderJobOptions } from './provider-job.ts';
 import { RequestAssembly } from './request-assembly.ts';
+import type { OrderedWork } from './start-work.ts';
 
 export interface JobDeskOptions {
   readonly engine: Engine;
@@ -223,7 +225,7 @@ export class JobDesk {
     try {
       const seals = await recipient.sealsFor(assembly.order);
       const plain = assembly.open((part, sealed) => seals.openRequest(part, sealed));
-      const request = InferenceRequest.decode(plain);
+      const request = decoded(assembly.order, plain);
       // In blind mode the coordinator writes the order and the client seals the request: a
       // coordinator could order a cheaper model.
       if (request.build !== undefined && request.build !== assembly.order.build)
@@ -285,6 +287,15 @@ function refusedWith({ code, about, detail }: RequestRefused, seals: JobSeals): 
   const sealed = message && seals.sealResponse(0, RefusalDetail.encode({ message }));
   seals[Symbol.dispose]();
   return { reason: code, ...(about && { about }), ...(sealed && { detail: sealed }) };
+}
+
+/** The request of an order. Throws CodecError if it is not of the kind that the order names. */
+function decoded({ encoding }: JobOrder, plain: Uint8Array): OrderedWork {
+  if (encoding === undefined) return InferenceRequest.decode(plain);
+  const request = EncodingRequest.decode(plain);
+  if (request.task.k !== encoding)
+    throw new CodecError('schema_mismatch', 'encoding-request', `not a request for ${encoding}`);
+  return request;
 }
 
 const nameOf = ({ job, attempt }: { job: string; attempt: number }) => `${job} ${attempt}`;

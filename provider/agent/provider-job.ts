@@ -4,7 +4,6 @@ import {
   type Delivered,
   type Finish,
   type Flow,
-  type InferenceRequest,
   type JobOrder,
   type JobSeals,
   type Receipt,
@@ -13,10 +12,11 @@ import {
 import type { EndFacts, Engine, RequestRefused, Sequence } from '../engine/engine.ts';
 import { withPromptUsage } from '../engine/prompt-usage.ts';
 import { FrameSender, type SealedFrame } from './frame-sender.ts';
+import { type OrderedWork, startWork } from './start-work.ts';
 
 export interface ProviderJobOptions {
   readonly order: JobOrder;
-  readonly request: InferenceRequest;
+  readonly request: OrderedWork;
   readonly requestHash: ContentDigest;
   readonly seals: JobSeals;
   readonly engine: Engine;
@@ -63,7 +63,7 @@ export class ProviderJob implements Disposable {
   #hasAnswered = false;
 
   constructor(options: ProviderJobOptions, now: () => number) {
-    const { order, request, seals, engine, sendFrame } = options;
+    const { order, request, seals, sendFrame } = options;
     this.order = order;
     this.#options = options;
     this.#lastReportAt = now();
@@ -82,15 +82,9 @@ export class ProviderJob implements Disposable {
       },
       now(),
     );
-    const maxTokens = Math.min(request.chat.max_tokens, order.maxOutputTokens);
-    this.#sequence = engine.generate(
-      {
-        build: order.build,
-        chat: request.chat,
-        maxTokens,
-        firstContentMs: order.firstContentMs,
-        ...(request.cacheScope !== undefined && { cacheScope: request.cacheScope }),
-      },
+    this.#sequence = startWork(
+      request,
+      options,
       withPromptUsage({
         delta: (delta) => {
           this.#responseHash.update(delta.text);

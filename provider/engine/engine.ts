@@ -1,5 +1,6 @@
 import type {
   Delta,
+  EncodingTask,
   EngineName,
   Finish,
   InferenceRequest,
@@ -30,6 +31,16 @@ export interface GenerationRequest {
    */
   readonly firstContentMs?: number;
   /** A request of the machine's owner, which goes before all waiting requests of the network. */
+  readonly isOwners?: boolean;
+}
+
+export interface EncodingWork {
+  readonly build: string;
+  readonly task: EncodingTask;
+  /** Most tokens of all texts together that are paid for. A larger task is refused. */
+  readonly mostTokens: number;
+  /** As for a generation. */
+  readonly firstContentMs?: number;
   readonly isOwners?: boolean;
 }
 
@@ -135,4 +146,9 @@ export interface Engine extends AsyncDisposable {
   endAnswers?(build: string): void;
   /** Throws RequestRefused if the engine can refuse at once; later refusals go to the sink. */
   generate(request: GenerationRequest, sink: Sink): Sequence;
+  /**
+   * Computes vectors or relevances, and writes each as a line of text with one token
+   * (`bus-schemas/result-lines.ts`). Absent for engines that only write answers.
+   */
+  encode?(work: EncodingWork, sink: Sink): Sequence;
 }

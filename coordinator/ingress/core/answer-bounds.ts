@@ -1,3 +1,5 @@
+import { MAX_RESULT_CHARACTERS } from '#bus-schemas';
+
 /**
  * Largest size of an honest answer, in bytes of opened frames. Every field counts, not only the
  * text. Without these bounds a hostile provider could fill the memory of the whole coordinator with
@@ -40,6 +42,12 @@ export function boundsFor(topLogprobs: number | undefined): AnswerBounds {
 export const SEALED_BOUNDS: AnswerBounds = {
   mostPerToken: TEXT.mostPerToken,
   averagePerToken: TEXT.mostPerToken,
+};
+
+/** Bounds for the results of an encoding: each is one token with one line of text. */
+export const RESULT_BOUNDS: AnswerBounds = {
+  mostPerToken: MAX_RESULT_CHARACTERS,
+  averagePerToken: MAX_RESULT_CHARACTERS,
 };
 
 /** Adds up the frames of one answer and checks them against its bounds. */

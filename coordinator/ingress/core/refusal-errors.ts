@@ -58,7 +58,7 @@ export function unservedBecause(
       return {
         code,
         message:
-          'No machine that serves this model offers what the request needs (tools, vision or reasoning).',
+          'No machine that serves this model offers what the request needs (tools, vision, reasoning, embeddings or rerank).',
       };
     case 'weights':
       return {

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import type { CatalogModel } from '#bus-schemas';
+import { type CatalogModel, encodingOf } from '#bus-schemas';
 import type { ChatIntent } from '#http-api/core/introspect.ts';
 import { priceTerms, withQuantizations } from '#http-api/core/provider-preferences.ts';
 import { ApiError } from '#http-api/errors.ts';
@@ -107,7 +107,13 @@ export async function admitJob(
 }
 
 /** The field of a request that asks for each trait, for the error message. */
-const TRAIT_FIELDS = { tools: 'tools', vision: 'messages', reasoning: 'reasoning_effort' } as const;
+const TRAIT_FIELDS = {
+  tools: 'tools',
+  vision: 'messages',
+  reasoning: 'reasoning_effort',
+  embeddings: 'model',
+  rerank: 'model',
+} as const;
 
 /**
  * Which machines may serve the job, and which are tried first. Callers do not pay for their own
@@ -125,6 +131,13 @@ function whoServes(
 }
 
 function checkCapable({ requires }: JobWish, { id, traits = [] }: CatalogModel): void {
+  const encoding = encodingOf(traits);
+  if (encoding !== undefined && encodingOf(requires) === undefined)
+    throw new ApiError(
+      'invalid_request',
+      `${id} writes no answers: call /v1/${encoding} with it, or choose another model.`,
+      { param: 'model' },
+    );
   const missing = requires.find((trait) => !traits.includes(trait));
   if (missing !== undefined)
     throw new ApiError('invalid_request', `${id} cannot do this: it has no ${missing}.`, {
@@ -132,8 +145,12 @@ function checkCapable({ requires }: JobWish, { id, traits = [] }: CatalogModel):
     });
 }
 
-/** Output limit of the job: the smaller of the caller's limit and the model's. */
+/**
+ * Output limit of the job: the smaller of the caller's limit and the model's. An encoding has as many
+ * results as texts, and the machine compares each text with the context of the model.
+ */
 function outputLimit(wish: JobWish, model: CatalogModel): number {
+  if (encodingOf(wish.requires) !== undefined) return wish.maxOutputTokens ?? 1;
   const room = model.contextTokens - wish.promptEstimate;
   if (room < 1) {
     const { contextTokens } = model;

@@ -21,6 +21,7 @@ import { addCodeRoutes } from './code-routes.ts';
 import { addConnectionRoutes } from './connection-routes.ts';
 import { addConversationRoutes } from './conversation-routes.ts';
 import { addDemandRoute } from './demand-route.ts';
+import { addEncodingRoutes } from './encoding-routes.ts';
 import { addFileRoutes } from './file-routes.ts';
 import { addGenerationRoute } from './generation-route.ts';
 import { addHealthRoutes } from './health-routes.ts';
@@ -76,6 +77,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   const api = new Api(server, deps.auth, deps.bus);
   addHealthRoutes(server, deps);
   addInferenceRoutes(server, deps);
+  addEncodingRoutes(server, deps);
   addResponseSocket(server, deps);
   addResponseRoutes(api, deps);
   addConversationRoutes(api, deps);

@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import {
   BYTES_PER_TOKEN,
+  encodingOf,
   fromHex,
   Hex,
   JobId,
@@ -15,8 +16,9 @@ import {
   TrustLevel,
   X25519_KEY_BYTES,
 } from '#bus-schemas';
+import { MAX_TASK_TOKENS } from '#http-api/core/encodings/encoding-intent.ts';
 import { TOOLS_PREAMBLE_TOKENS } from '#http-api/core/introspect.ts';
-import { parseJson } from '#http-api/core/json.ts';
+import { invalid, parseJson } from '#http-api/core/json.ts';
 import { providerPreferences } from '#http-api/core/provider-preferences.ts';
 import { providerWishes } from '#http-api/core/provider-schema.ts';
 import { ApiError } from '#http-api/errors.ts';
@@ -54,7 +56,21 @@ const wishFields = {
     description:
       'Largest size of the request before it is sealed, in bytes; a prompt has at most as many tokens.',
   }),
-  max_tokens: optional(Type.Integer({ minimum: 1, maximum: 10_000_000 })),
+  max_tokens: optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 10_000_000,
+      description: 'Most tokens of the answer; for embeddings and rerank, the number of results.',
+    }),
+  ),
+  prompt_tokens: optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: MAX_TASK_TOKENS,
+      description:
+        'Most tokens that the model reads, if they can be more than `request_bytes`: a rerank reads its query once for each document.',
+    }),
+  ),
   requires: optional(
     Type.Array(Trait, {
       maxItems: TRAITS.length,
@@ -293,10 +309,14 @@ function wishOf({
   model,
   request_bytes: bytes,
   max_tokens: maxOutputTokens,
+  prompt_tokens: promptTokens,
   requires = [],
   provider,
 }: SessionRequest): JobWish {
-  const promptEstimate = Math.max(1, Math.floor(bytes / BYTES_PER_TOKEN));
+  if (encodingOf(requires) !== undefined && maxOutputTokens === undefined)
+    throw invalid('max_tokens', 'For embeddings and rerank, max_tokens is the number of results.');
+  const most = promptTokens ?? bytes;
+  const promptEstimate = Math.max(1, Math.ceil(most / BYTES_PER_TOKEN));
   return {
     model,
     maxOutputTokens,
@@ -304,7 +324,7 @@ function wishOf({
     amounts: { inputTokens: promptEstimate },
     promptEstimate,
     // The parts of the prompt cannot be read here. It has at most as many tokens as bytes.
-    promptBound: bytes + (requires.includes('tools') ? TOOLS_PREAMBLE_TOKENS : 0),
+    promptBound: most + (requires.includes('tools') ? TOOLS_PREAMBLE_TOKENS : 0),
     ...providerPreferences(provider),
   };
 }

@@ -41,7 +41,7 @@ export function explain(
       load,
       maxConcurrency,
       expectedFirstContentMs: expectedMs(serving, ask.promptTokens, now),
-      contextTokens: serving.contextTokens,
+      contextTokens: serving.slot.contextTokens,
       ...(slot.traits && { traits: slot.traits }),
       ...(gate === undefined ? { terms: rounded(costFor(serving, ask, now)) } : { gate }),
       because: gate === undefined ? OPEN_REASON : gates[gate].text,

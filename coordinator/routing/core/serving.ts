@@ -1,4 +1,4 @@
-import type { Slot } from '#bus-schemas';
+import { encodingOf, type Slot } from '#bus-schemas';
 import type { Pace } from './calibration.ts';
 import { type FaultRecord, isClosedOut } from './faults.ts';
 import type { ProviderView } from './fleet.ts';
@@ -60,6 +60,7 @@ export class Serving {
   readonly isOnProbation: boolean;
   readonly isPrivate: boolean;
   readonly refusesBatches: boolean;
+  /** Most tokens of a prompt and its answer; no limit if each text of a request is read alone. */
   readonly contextTokens: number;
   readonly freeTokens: number;
   readonly maxConcurrency: number;
@@ -87,7 +88,8 @@ export class Serving {
     this.isOnProbation = provider.isOnProbation;
     this.isPrivate = provider.isPrivate;
     this.refusesBatches = provider.refusesBatches;
-    this.contextTokens = slot.contextTokens;
+    this.contextTokens =
+      encodingOf(slot.traits) === undefined ? slot.contextTokens : Number.POSITIVE_INFINITY;
     this.freeTokens = slot.freeTokens;
     this.maxConcurrency = slot.maxConcurrency;
     this.loadMs = slot.state === 'resident' ? 0 : slot.loadMs;

@@ -1,3 +1,4 @@
+import { encodingSurfaces } from '../encodings/encoding-surfaces.ts';
 import { surfaces } from '../surfaces/surfaces.ts';
 import { IGNORED_HEADER, type Parameter, type ParameterTable } from './parameter.ts';
 
@@ -19,7 +20,7 @@ export function parametersPage(): string {
     'about the elements of this `type` in a list. An element that asks for nothing is left out, and the header',
     'names its type.',
   ];
-  for (const { path, parameters } of surfaces)
+  for (const { path, parameters } of [...surfaces, ...encodingSurfaces])
     lines.push(
       '',
       `## POST ${path}`,
