@@ -112,8 +112,10 @@ export const ENCODINGS = ['embeddings', 'rerank'] as const;
 export const Encoding = Type.Enum(ENCODINGS);
 export type Encoding = Static<typeof Encoding>;
 
+/** Abilities of models that write answers. */
+export const ANSWER_TRAITS = ['tools', 'vision', 'reasoning'] as const;
 /** Abilities that a request may need and that not every model and machine has. */
-export const TRAITS = ['tools', 'vision', 'reasoning', ...ENCODINGS] as const;
+export const TRAITS = [...ANSWER_TRAITS, ...ENCODINGS] as const;
 export const Trait = Type.Enum(TRAITS);
 export type Trait = Static<typeof Trait>;
 export const Traits = Type.Array(Trait, { maxItems: TRAITS.length });

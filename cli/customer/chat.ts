@@ -153,9 +153,11 @@ async function modelsOf(client: SealedClient, authorization: string): Promise<st
     headers: { authorization },
   });
   return (Array.isArray(data) ? data : [])
-    .filter(({ alias_of: isAlias }) => !isAlias)
+    .filter(({ alias_of: isAlias, output_modalities: outputs }) => !isAlias && isForText(outputs))
     .map(({ id }) => printable(String(id)));
 }
+
+const isForText = (outputs: unknown): boolean => Array.isArray(outputs) && outputs.includes('text');
 
 function onlyModel(models: readonly string[]): string {
   const [first, ...others] = models;

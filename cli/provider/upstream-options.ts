@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { TRAITS, type Trait } from '#bus-schemas';
+import { ANSWER_TRAITS, type Trait } from '#bus-schemas';
 import type { UpstreamOptions } from '#provider/engine/upstream/open-upstream-engine.ts';
 import { choicesOf, positiveWholeNumber } from '../option-parsers.ts';
 import { readSecret } from './first-token.ts';
@@ -32,8 +32,8 @@ export function addUpstreamOptions(command: Command): Command {
     )
     .option(
       '--upstream-traits <list>',
-      `abilities of models whose server does not state them: ${TRAITS.join(', ')}`,
-      choicesOf(TRAITS),
+      `abilities of models whose server does not state them: ${ANSWER_TRAITS.join(', ')}`,
+      choicesOf(ANSWER_TRAITS),
     )
     .option(
       '--upstream-remote',

@@ -29,7 +29,11 @@ async function post(path: string, body: object, url = network.url) {
     headers: headers(),
     body: JSON.stringify(body),
   });
-  return { status: response.status, headers: response.headers, body: (await response.json()) as Answer };
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (await response.json()) as Answer,
+  };
 }
 const cosine = (one: readonly number[], other: readonly number[]) =>
   one.reduce((sum, value, at) => sum + value * (other[at] ?? 0), 0);
@@ -251,3 +255,19 @@ describe('in blind mode', () => {
     await expect(events.next()).rejects.toThrow(SealedError);
   });
 });
+
+test('a machine that ends before the last result is replaced, and its results are charged once', async () => {
+  const inputs = Array.from({ length: 1_000 }, (_, at) => `text ${at}`);
+  const answer = post('/v1/embeddings', { model: 'sim-embed', input: inputs });
+  await (await network.servingProvider()).kill();
+  const { status, body, headers: answered } = await answer;
+  expect([status, body.data?.length, answered.get('x-inference-attempts')]).toEqual([
+    200,
+    1_000,
+    '2',
+  ]);
+  const job = answered.get('x-inference-job-id');
+  expect((await network.charges()).filter((charge) => charge.job === job)).toMatchObject([
+    { outcome: 'settled', completionTokens: 1_000 },
+  ]);
+}, 60_000);

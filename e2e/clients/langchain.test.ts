@@ -1,5 +1,5 @@
 import { type AIMessageChunk, HumanMessage, ToolMessage } from '@langchain/core/messages';
-import { ChatOpenAI } from '@langchain/openai';
+import { ChatOpenAI, OpenAIEmbeddings } from '@langchain/openai';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { expectedText, startTestNetwork, type TestNetwork } from '../test-network.ts';
 
@@ -69,4 +69,16 @@ test('gets a structured output', async () => {
 test('gets a message through the Responses API', async () => {
   const message = await model({ useResponsesApi: true }).invoke(question);
   expect(message.text).toBe(expected);
+});
+
+test('gets vectors of texts', async () => {
+  const embeddings = new OpenAIEmbeddings({
+    model: 'sim-embed',
+    apiKey: network.apiKey,
+    maxRetries: 0,
+    configuration: { baseURL: `${network.url}/v1` },
+  });
+  const vectors = await embeddings.embedDocuments(['one', 'two', 'three']);
+  expect(vectors.map(({ length }) => length)).toEqual([64, 64, 64]);
+  expect(await embeddings.embedQuery('two')).toEqual(vectors[1]);
 });

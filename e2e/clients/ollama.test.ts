@@ -55,6 +55,8 @@ print(json.dumps({
     "models": [m.model for m in client.list().models],
     "capabilities": client.show("sim").capabilities,
     "missing": missing,
+    "vectors": [len(v) for v in client.embed(model="sim-embed", input=["one", "two"]).embeddings],
+    "embeddings": client.show("sim-embed").capabilities,
 }))
 `;
 
@@ -91,6 +93,8 @@ describe.skipIf(reason !== undefined)(`Ollama's Python client (${reason ?? VERSI
       models: expect.arrayContaining(['sim']),
       capabilities: expect.arrayContaining(['completion', 'tools']),
       missing: 404,
+      vectors: [64, 64],
+      embeddings: ['embedding'],
     });
   });
 });

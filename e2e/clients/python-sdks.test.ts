@@ -43,13 +43,14 @@ call = client.chat.completions.create(model="sim", messages=messages, tools=[too
 with client.responses.stream(model="sim", input="Why?", tools=[{"type": "function", "name": "weather", "parameters": tool["function"]["parameters"], "strict": True}]) as stream:
     types = [event.type for event in stream]
     final = stream.get_final_response()
+vectors = [item.embedding for item in client.embeddings.create(model="sim-embed", input=["one", "two"]).data]
 try:
     client.chat.completions.create(model="none", messages=messages)
     missing = None
 except NotFoundError as error:
     missing = error.code
 print(json.dumps({"whole": whole.choices[0].message.content, "streamed": streamed, "call": [call.name, call.arguments],
-    "responses": [types[0], types[-1], final.output[0].name], "missing": missing}))
+    "responses": [types[0], types[-1], final.output[0].name], "missing": missing, "vectors": [len(vector) for vector in vectors]}))
 `;
 
 const ANTHROPIC = `
@@ -112,6 +113,7 @@ describe.skipIf(reason !== undefined)(
         call: ['weather', '{"city":"river"}'],
         responses: ['response.created', 'response.completed', 'weather'],
         missing: 'model_not_found',
+        vectors: [64, 64],
       });
     });
 

@@ -9,7 +9,7 @@ import { MessageView } from '../chat/message-view.tsx';
 import { SealNote } from '../chat/seal-note.tsx';
 import { Field } from '../parts/field.tsx';
 import { Loaded } from '../parts/loaded.tsx';
-import { type OfferedModel, useModels } from '../state/answers.ts';
+import { type OfferedModel, useModels, writesAnswers } from '../state/answers.ts';
 import { t } from '../texts.ts';
 
 export function ChatPage({ account }: { account: string }) {
@@ -18,7 +18,7 @@ export function ChatPage({ account }: { account: string }) {
     <>
       <h1 class="visually-hidden">{t.chat.title}</h1>
       <Loaded of={models} lines={8}>
-        {(offered) => <Chat account={account} offered={offered} />}
+        {(offered) => <Chat account={account} offered={offered.filter(writesAnswers)} />}
       </Loaded>
     </>
   );

@@ -13,6 +13,7 @@ import {
   type ModelSpeed,
   type OfferedModel,
   useModels,
+  writesAnswers,
 } from '../state/answers.ts';
 import { t } from '../texts.ts';
 
@@ -127,19 +128,21 @@ function ModelRow({
       <SpeedCells speed={speed} />
       <PriceCells price={price} />
       {canChat && (
-        <td class="row-actions">
-          <a
-            class="button small"
-            href={`${PATHS.chat}?model=${encodeURIComponent(model.id)}`}
-            aria-label={t.models.tryName(model.display_name)}
-          >
-            {t.models.tryIt}
-          </a>
-        </td>
+        <td class="row-actions">{writesAnswers({ model }) && <ChatLink model={model} />}</td>
       )}
     </tr>
   );
 }
+
+const ChatLink = ({ model }: Pick<OfferedModel, 'model'>) => (
+  <a
+    class="button small"
+    href={`${PATHS.chat}?model=${encodeURIComponent(model.id)}`}
+    aria-label={t.models.tryName(model.display_name)}
+  >
+    {t.models.tryIt}
+  </a>
+);
 
 /** The median, with the value that 95 % of the answers were not worse than below it. */
 function SpeedCells({ speed }: { speed: ModelSpeed | undefined }) {

@@ -3,7 +3,7 @@ import { CopyButton } from '../parts/copy-button.tsx';
 import { Field } from '../parts/field.tsx';
 import { Loaded } from '../parts/loaded.tsx';
 import { PATHS } from '../router.ts';
-import { type OfferedModel, useModels } from '../state/answers.ts';
+import { type OfferedModel, useModels, writesAnswers } from '../state/answers.ts';
 import { newSecret } from '../state/new-secret.ts';
 import { t } from '../texts.ts';
 import { CLIENTS, type Snippet } from './quick-start-snippets.ts';
@@ -16,7 +16,7 @@ export function QuickStartPage() {
       <p class="intro">{t.quickStart.intro}</p>
       <KeyNote />
       <Loaded of={models} lines={10}>
-        {(offered) => <Guide offered={offered} />}
+        {(offered) => <Guide offered={offered.filter(writesAnswers)} />}
       </Loaded>
     </>
   );

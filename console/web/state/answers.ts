@@ -89,6 +89,10 @@ export interface OfferedModel {
 /** The models with their prices and the machines that could serve them now. */
 export const useModels = () => useResource('models', offeredModels, MINUTE);
 
+/** Whether a model writes answers. Others only compute vectors or relevances of texts. */
+export const writesAnswers = ({ model }: Pick<OfferedModel, 'model'>): boolean =>
+  model.output_modalities.includes('text');
+
 async function offeredModels(): Promise<OfferedModel[]> {
   const [models, prices, capacities, speedOf] = await Promise.all([
     call('GET /v1/models/catalog'),

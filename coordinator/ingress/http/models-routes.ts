@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { type CatalogModel, TRAITS } from '#bus-schemas';
+import { type CatalogModel, encodingOf, TRAITS } from '#bus-schemas';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { minimumChargeOf } from '../core/minimum-charge.ts';
 import { deprecationHeaders } from '../core/model-access.ts';
@@ -218,7 +218,7 @@ function describeModel(name: string, model: CatalogModel, minimumChargeMicroUsd:
       deprecation?.sunsetAt === undefined ? null : asTime(deprecation.sunsetAt).slice(0, 10),
     features: traits,
     input_modalities: traits.includes('vision') ? ['text', 'image'] : ['text'],
-    output_modalities: ['text'],
+    output_modalities: [encodingOf(traits) ?? 'text'],
     pricing: {
       prompt: dollars(model.inputMicroUsdPerMillion),
       completion: dollars(model.outputMicroUsdPerMillion),

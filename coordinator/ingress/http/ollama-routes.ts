@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { type TSchema, Type } from 'typebox';
-import type { CatalogModel } from '#bus-schemas';
+import { type CatalogModel, encodingOf, type Trait } from '#bus-schemas';
 import { withAnyContentType } from '#http-api/any-content-type.ts';
 import { parseJson } from '#http-api/core/json.ts';
 import { ollamaChat } from '#http-api/core/surfaces/ollama.ts';
@@ -101,6 +101,15 @@ const tagOf = (name: string, model: CatalogModel) => ({
   details: detailsOf(model),
 });
 
+/** Ollama's names of the traits. It has none for `rerank`. */
+const CAPABILITIES: Readonly<Record<Trait, string>> = {
+  tools: 'tools',
+  vision: 'vision',
+  reasoning: 'thinking',
+  embeddings: 'embedding',
+  rerank: 'rerank',
+};
+
 function shownOf(model: CatalogModel) {
   const traits = model.traits ?? [];
   return {
@@ -110,8 +119,8 @@ function shownOf(model: CatalogModel) {
       'general.context_length': model.contextTokens,
     },
     capabilities: [
-      'completion',
-      ...traits.map((trait) => (trait === 'reasoning' ? 'thinking' : trait)),
+      ...(encodingOf(traits) === undefined ? ['completion'] : []),
+      ...traits.map((trait) => CAPABILITIES[trait]),
     ],
   };
 }

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { TRAITS, type Trait } from '#bus-schemas';
+import { ANSWER_TRAITS, type Trait } from '#bus-schemas';
 import { isObject, type JsonObject } from '../../models/json.ts';
 import { openTextModel, type TextModel } from './text-model.ts';
 import type { UpstreamClient } from './upstream-client.ts';
@@ -84,7 +84,7 @@ export class ModelQuery {
           contextTokens ?? facts.contextTokens ?? text?.contextTokens ?? UNKNOWN_CONTEXT,
           MAX_CONTEXT,
         ),
-        traits: TRAITS.filter(
+        traits: ANSWER_TRAITS.filter(
           (trait) => (facts.traits ?? []).includes(trait) || traits.includes(trait),
         ),
         seats: facts.seats,

@@ -32,9 +32,13 @@ export const modelsTexts = {
     noMachines: 'None now',
     warm: (warm: number, all: number) => `${all} able to serve, ${warm} with the model in memory`,
     queued: (count: number) => `${count} waiting`,
-    featureNames: { tools: 'Tools', vision: 'Images', reasoning: 'Reasoning' } as Readonly<
-      Record<string, string>
-    >,
+    featureNames: {
+      tools: 'Tools',
+      vision: 'Images',
+      reasoning: 'Reasoning',
+      embeddings: 'Embeddings',
+      rerank: 'Reranking',
+    } as Readonly<Record<string, string>>,
     noFeatures: 'Text',
     beta: 'Beta',
     deprecated: (date: string) => `Ends ${date}`,

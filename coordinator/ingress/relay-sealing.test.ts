@@ -1,0 +1,52 @@
+import { describe, expect, test } from 'vitest';
+import { FrameContent, type InferenceEvent, SUITE_ID, vectorLine } from '#bus-schemas';
+import { ProtocolViolation } from './attempt-sealing.ts';
+import type { Attempt } from './core/job-state.ts';
+import { relaySealing, type SealFor } from './relay-sealing.ts';
+
+/** Frames are not sealed here: only their content matters. */
+const unsealed = (async () => ({
+  enc: new Uint8Array(32),
+  sealRequestParts: () => [],
+  openResponse: (_seq: number, plain: Uint8Array) => plain,
+  receiptSalt: () => new Uint8Array(32),
+})) as unknown as SealFor;
+
+const candidate = { suite: SUITE_ID, sealingKey: new Uint8Array(32) } as Attempt['candidate'];
+async function read(...events: InferenceEvent[]) {
+  const task = { k: 'embeddings' as const, inputs: ['a', 'b'] };
+  const seal = relaySealing(unsealed, 'job', {
+    encoded: new Uint8Array(),
+    topLogprobs: undefined,
+    task,
+  });
+  const sealing = await seal({ candidate, number: 1 } as Attempt);
+  return sealing?.read({ seq: 0, sealed: FrameContent.encode({ events }) });
+}
+
+const vector = vectorLine(Float32Array.of(1, 2));
+const result = { k: 'text' as const, text: vector, tokens: 1 };
+const usage = { promptTokens: 2, cachedTokens: 0, completionTokens: 2 };
+const hash = new Uint8Array(32);
+const end = { k: 'end' as const, usage, requestHash: hash, responseHash: hash };
+
+describe('frames with results', () => {
+  test('are read if there is one result for each text', async () => {
+    const reading = await read(result, result, { ...end, finish: 'stop' });
+    expect(reading).toMatchObject({ tokens: 2, end: { finish: 'stop' } });
+  });
+
+  test('may end before the last result if the machine failed or was cancelled', async () => {
+    expect((await read(result, { ...end, finish: 'cancelled' }))?.end?.finish).toBe('cancelled');
+  });
+
+  test.each<[string, InferenceEvent[]]>([
+    ['an end before the last result', [result, { ...end, finish: 'stop' }]],
+    ['more results than texts', [result, result, result]],
+    ['a text instead of a vector', [{ ...result, text: 'Hello' }]],
+    ['reasoning', [{ ...result, k: 'reasoning' }]],
+    ['one vector that is billed as two', [{ ...result, tokens: 2 }]],
+  ])('violate the protocol with %s', async (_name, events) => {
+    await expect(read(...events)).rejects.toThrow(ProtocolViolation);
+  });
+});
