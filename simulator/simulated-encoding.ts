@@ -12,7 +12,7 @@ import {
 import { RequestRefused } from '#provider';
 
 /** Length of the vectors of the simulated model. */
-export const SIMULATED_DIMENSIONS = 64;
+const SIMULATED_DIMENSIONS = 64;
 const BYTE_MIDDLE = 127.5;
 
 interface Text {

@@ -56,7 +56,7 @@ export function encodingIntent(surface: EncodingSurface, asked: JsonObject): Enc
  * The tokens of a task: an estimate for routing, and an upper bound for money. The bound is at most
  * `BYTES_PER_TOKEN` times the estimate, by which machines check what they are asked for.
  */
-export function promptTokensOf(task: EncodingTask): { estimate: number; bound: number } {
+function promptTokensOf(task: EncodingTask): { estimate: number; bound: number } {
   if (task.k === 'rerank') {
     const passes = task.documents.length;
     const documentBytes = task.documents.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
