@@ -11,7 +11,7 @@ import { takeOver } from '#http-api/respond.ts';
 import { encodeSealed } from '../mod.ts';
 import { apiErrorOf } from './proxy-errors.ts';
 import type { SealedDeps } from './sealed-surfaces.ts';
-import { servingOf } from './serving-details.ts';
+import { servingDetailsOf } from './serving-details.ts';
 
 /** The routes for embeddings and reranking, on the customer's machine. */
 export function addSealedEncodings(server: FastifyInstance, deps: SealedDeps): void {
@@ -69,7 +69,7 @@ async function encode(
   };
   const options = { response: takeOver(reply, serving.job), surface, head, requestId: request.id };
   const answer = new WholeAnswer(options, memory);
-  answer.serving(servingOf(serving));
+  answer.serving(servingDetailsOf(serving));
   const isFull = answer.write([{ k: 'text', text, tokens: serving.maxTokens }]) === 'full';
   if (isFull) answer.reject(new ApiError('service_unavailable', MEMORY_FULL));
   else answer.finish(end);

@@ -13,7 +13,7 @@ import { takeOver } from '#http-api/respond.ts';
 import type { SealedClient, SealedServing } from '../mod.ts';
 import { apiErrorOf } from './proxy-errors.ts';
 import { askSealed } from './sealed-request.ts';
-import { servingOf } from './serving-details.ts';
+import { servingDetailsOf } from './serving-details.ts';
 
 export interface SealedDeps {
   readonly client: SealedClient;
@@ -101,7 +101,7 @@ function answerFor(
   const answer = intent.streamed
     ? new StreamAnswer(options, HEARTBEAT_MS)
     : new WholeAnswer(options, memory);
-  answer.serving(servingOf(serving));
+  answer.serving(servingDetailsOf(serving));
   return answer;
 }
 

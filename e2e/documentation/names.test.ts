@@ -32,6 +32,7 @@ const GLOSSARY_NAMES: Readonly<Record<string, readonly string[]>> = {
   DemandReport: ['bus-schemas/messages/demand.ts'],
   DesiredBuild: ['bus-schemas/messages/desired.ts'],
   Door: ['provider/guest/door.ts'],
+  Encoding: ['bus-schemas/messages/vocabulary.ts'],
   Evidence: ['bus-schemas/evidence/evidence.ts'],
   Fact: ['coordinator/telemetry/facts.ts'],
   Frame: ['coordinator/ingress/attempt-sealing.ts'],
