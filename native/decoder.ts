@@ -9,10 +9,10 @@ export interface NativeDecoder {
   load(model: unknown): Promise<number>;
   step(step: unknown): Promise<{ best: Int32Array; logits?: Float32Array; cacheBytes: number }>;
   /**
-   * Keeps the first `pages` pages and frees the others. Resolves to the remaining size of the cache
-   * in bytes.
+   * Keeps the first `pages` pages and `states` state slots and frees the others. Resolves to the
+   * remaining size of the cache in bytes.
    */
-  keep(pages: number): Promise<number>;
+  keep(pages: number, states: number): Promise<number>;
   close(): Promise<void>;
 }
 

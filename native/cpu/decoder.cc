@@ -33,32 +33,54 @@ std::string CpuEngine::load(const Model& model) {
   layers_.resize(model_.layers.size());
   for (size_t i = 0; i < layers_.size(); i++)
     if (!loadLayer(model_.layers[i], layers_[i])) return gone;
-  int widest = 0;
-  for (const Layer& layer : model_.layers) widest = std::max(widest, layer.width * std::max(1, layer.perToken));
-  const size_t tokens = model_.maxTokens, query = static_cast<size_t>(model_.heads) * model_.headDim, key = static_cast<size_t>(model_.kvHeads) * model_.headDim;
+  const size_t tokens = model_.maxTokens;
+  size_t widest = 0, query = static_cast<size_t>(model_.heads) * model_.headDim, key = static_cast<size_t>(model_.kvHeads) * model_.headDim, value = key, gate = 0, mixed = 0, heads = 0, shared = 0;
+  for (const Layer& layer : model_.layers) {
+    widest = std::max<size_t>(widest, layer.width * std::max(1, layer.perToken));
+    if (layer.outputGate) gate = std::max<size_t>(gate, layer.outputGate->out);
+    if (layer.shared) {
+      widest = std::max<size_t>(widest, layer.shared->width);
+      shared = model_.hidden;
+    }
+    if (!layer.delta) continue;
+    query = std::max<size_t>(query, layer.delta->values());
+    key = std::max<size_t>(key, layer.delta->keys());
+    value = std::max<size_t>(value, layer.delta->values());
+    mixed = std::max<size_t>(mixed, layer.delta->channels());
+    heads = std::max<size_t>(heads, layer.delta->valueHeads);
+  }
   state_.resize(tokens * model_.hidden);
   normed_.resize(tokens * model_.hidden);
   out_.resize(tokens * std::max<size_t>(model_.hidden, query));
   made_.resize(tokens * model_.hidden);
   q_.resize(tokens * query);
   k_.resize(tokens * key);
-  v_.resize(tokens * key);
+  v_.resize(tokens * value);
+  outputGate_.resize(tokens * gate);
+  mixed_.resize(tokens * mixed);
+  write_.resize(tokens * heads);
+  fade_.resize(tokens * heads);
+  shared_.resize(tokens * shared);
+  share_.resize(shared == 0 ? 0 : tokens);
   gate_.resize(tokens * widest);
   up_.resize(tokens * widest);
   scores_.resize(threads_->count());
   for (const LayerOf& layer : layers_) {
-    for (const Weights* w : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.router}) memory_ += w->bytes();
+    for (const Weights* w : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.router, &layer.outputGate, &layer.write, &layer.fade, &layer.sharedGate, &layer.sharedUp, &layer.sharedDown, &layer.share}) memory_ += w->bytes();
     for (const auto* list : {&layer.gate, &layer.up, &layer.down})
       for (const Weights& w : *list) memory_ += w.bytes();
   }
-  memory_ += embedding_.bytes() + lmHead_.bytes() + 4 * static_cast<int64_t>(state_.size() + normed_.size() + out_.size() + made_.size() + q_.size() + k_.size() + v_.size() + gate_.size() + up_.size());
+  memory_ += embedding_.bytes() + lmHead_.bytes();
+  for (const auto* room : {&state_, &normed_, &out_, &made_, &q_, &k_, &v_, &gate_, &up_, &outputGate_, &mixed_, &write_, &fade_, &shared_, &share_}) memory_ += room->size() * sizeof(float);
   return "";
 }
 
 bool CpuEngine::loadLayer(const Layer& from, LayerOf& to) {
   to.shape = &from;
   bool ok = pack(from.q, 0, files_, *threads_, to.q) && pack(from.k, 0, files_, *threads_, to.k) && pack(from.v, 0, files_, *threads_, to.v) && pack(from.o, 0, files_, *threads_, to.o);
-  ok = ok && (!from.router || pack(*from.router, 0, files_, *threads_, to.router));
+  ok = ok && (!from.router || pack(*from.router, 0, files_, *threads_, to.router)) && (!from.outputGate || pack(*from.outputGate, 0, files_, *threads_, to.outputGate));
+  if (const auto& shared = from.shared)
+    ok = ok && pack(shared->gate, 0, files_, *threads_, to.sharedGate) && pack(shared->up, 0, files_, *threads_, to.sharedUp) && pack(shared->down, 0, files_, *threads_, to.sharedDown) && pack(shared->share, 0, files_, *threads_, to.share);
   const int count = std::max(1, from.experts);
   for (auto [matrix, list] : {std::pair{&from.gate, &to.gate}, {&from.up, &to.up}, {&from.down, &to.down}}) {
     list->resize(count);
@@ -68,6 +90,9 @@ bool CpuEngine::loadLayer(const Layer& from, LayerOf& to) {
   const bool plusOne = model_.normPlusOne;
   ok = ok && loadVector(from.sinks, false, to.sinks) && loadVector(from.inputNorm, plusOne, to.inputNorm) && loadVector(from.mlpNorm, plusOne, to.mlpNorm) && loadVector(from.qNorm, plusOne, to.qNorm) && loadVector(from.kNorm, plusOne, to.kNorm) &&
        loadVector(from.attentionNorm, plusOne, to.attentionNorm) && loadVector(from.mlpOutputNorm, plusOne, to.mlpOutputNorm);
+  if (const auto& delta = from.delta)
+    return ok && pack(delta->write, 0, files_, *threads_, to.write) && pack(delta->fade, 0, files_, *threads_, to.fade) && loadVector(delta->fadeBias, false, to.fadeBias) && loadVector(delta->fadeRate, false, to.fadeRate) &&
+           loadVector(delta->factors, false, to.factors) && loadVector(delta->norm, false, to.deltaNorm) && to.states.reserve(delta->stateNumbers() * model_.states);
   const size_t cache = pageSize() * model_.pages;
   return ok && to.keys.reserve(cache) && to.values.reserve(cache);
 }
@@ -178,6 +203,8 @@ void CpuEngine::addTo(float* state, const float* made, const std::vector<float>&
   });
 }
 
+static float sigmoid(float x) { return 1 / (1 + std::exp(-x)); }
+
 static void rotate(float* head, const float* angles, int headDim) {
   const int half = headDim / 2;
   for (int i = 0; i < half; i++) {
@@ -216,15 +243,31 @@ void CpuEngine::attention(LayerOf& layer, const Step& step, const float* ropeAng
     kernels_->attend({q_.data() + offset, layer.keys.data() + static_cast<size_t>(head) * headDim * model_.pageTokens, layer.values.data() + head * headDim, step.tables.data() + static_cast<size_t>(step.rows[t]) * step.tableWidth,
                       model_.pageTokens, first, last, shared, headDim, stride, model_.attentionScale, layer.sinks.empty() ? nullptr : layer.sinks.data() + head * shared, scores.data(), row, out_.data() + offset});
   });
+  if (layer.shape->outputGate)
+    threads_->each(tokens, [&](int t, int) {
+      for (size_t i = static_cast<size_t>(t) * heads * headDim; i < static_cast<size_t>(t + 1) * heads * headDim; i++) out_[i] *= sigmoid(outputGate_[i]);
+    });
   setInputs(attended_, out_.data(), heads * headDim);
 }
 
-void CpuEngine::mlp(LayerOf& layer, int tokens) {
-  const int width = layer.shape->width;
-  multiply({{&layer.gate[0], gate_.data()}, {&layer.up[0], up_.data()}}, inputs_, tokens);
+void CpuEngine::mlp(const Weights& gate, const Weights& up, const Weights& down, int tokens) {
+  const int width = gate.out;
+  multiply({{&gate, gate_.data()}, {&up, up_.data()}}, inputs_, tokens);
   threads_->each(tokens, [&](int t, int) { kernels_->activate(gate_.data() + static_cast<size_t>(t) * width, up_.data() + static_cast<size_t>(t) * width, width, model_.activation, model_.activationLimit); });
   setInputs(gated_, gate_.data(), width);
-  multiply({{&layer.down[0], made_.data()}}, gated_, tokens);
+  multiply({{&down, made_.data()}}, gated_, tokens);
+}
+
+/// Adds the result of the expert that every token uses to made_.
+void CpuEngine::sharedExpert(LayerOf& layer, int tokens) {
+  const int hidden = model_.hidden;
+  std::copy_n(made_.data(), static_cast<size_t>(tokens) * hidden, shared_.data());
+  multiply({{&layer.share, share_.data()}}, inputs_, tokens);
+  mlp(layer.sharedGate, layer.sharedUp, layer.sharedDown, tokens);
+  for (int t = 0; t < tokens; t++) {
+    const float share = sigmoid(share_[t]);
+    for (size_t i = static_cast<size_t>(t) * hidden; i < static_cast<size_t>(t + 1) * hidden; i++) made_[i] = shared_[i] + share * made_[i];
+  }
 }
 
 void CpuEngine::experts(LayerOf& layer, int tokens) {
@@ -267,17 +310,23 @@ void CpuEngine::experts(LayerOf& layer, int tokens) {
   }
 }
 
-std::string CpuEngine::keep(int pages) {
+std::string CpuEngine::keep(int pages, int states) {
   for (LayerOf& layer : layers_) {
+    if (const auto& delta = layer.shape->delta) {
+      layer.states.giveBack(states * delta->stateNumbers());
+      continue;
+    }
     layer.keys.giveBack(pages * pageSize());
     layer.values.giveBack(pages * pageSize());
   }
   usedPages_ = std::min(usedPages_, pages);
+  usedStates_ = std::min(usedStates_, states);
   return "";
 }
 
 std::string CpuEngine::step(const Step& step, StepResult& result) {
   usedPages_ = std::max(usedPages_, checks::pagesOf(model_, step));
+  usedStates_ = std::max(usedStates_, checks::statesOf(model_, step));
   const int tokens = step.tokens.size(), hidden = model_.hidden;
   threads_->each(tokens, [&](int t, int) {
     float* to = state_.data() + static_cast<size_t>(t) * hidden;
@@ -287,12 +336,15 @@ std::string CpuEngine::step(const Step& step, StepResult& result) {
   for (LayerOf& layer : layers_) {
     normInputs(layer.inputNorm, state_.data(), tokens);
     multiply({{&layer.q, q_.data()}, {&layer.k, k_.data()}, {&layer.v, v_.data()}}, inputs_, tokens);
-    attention(layer, step, step.ropeAngles.data() + static_cast<size_t>(layer.shape->rope) * tokens * model_.headDim);
+    if (layer.shape->outputGate) multiply({{&layer.outputGate, outputGate_.data()}}, inputs_, tokens);
+    if (layer.shape->delta) delta(layer, step);
+    else attention(layer, step, step.ropeAngles.data() + static_cast<size_t>(layer.shape->rope) * tokens * model_.headDim);
     multiply({{&layer.o, made_.data()}}, attended_, tokens);
     addTo(state_.data(), made_.data(), layer.attentionNorm, tokens);
     normInputs(layer.mlpNorm, state_.data(), tokens);
     if (layer.shape->experts > 0) experts(layer, tokens);
-    else mlp(layer, tokens);
+    else mlp(layer.gate[0], layer.up[0], layer.down[0], tokens);
+    if (layer.shape->shared) sharedExpert(layer, tokens);
     addTo(state_.data(), made_.data(), layer.mlpOutputNorm, tokens);
   }
   const int outputs = step.outputs.size();

@@ -15,8 +15,8 @@ class CpuEngine final : public Engine {
   std::string load(const Model& model) override;
   std::string step(const Step& step, StepResult& result) override;
   int64_t memoryBytes() const override { return memory_; }
-  int64_t cacheBytes() const override { return int64_t{usedPages_} * pageBytes(); }
-  std::string keep(int pages) override;
+  int64_t cacheBytes() const override { return usedPages_ * pageBytes() + usedStates_ * stateBytes(); }
+  std::string keep(int pages, int states) override;
 
  private:
   struct LayerOf {
@@ -24,9 +24,13 @@ class CpuEngine final : public Engine {
     Weights q, k, v, o;
     /// One matrix each, or one for each expert.
     std::vector<Weights> gate, up, down;
-    Weights router;
+    Weights router, outputGate, write, fade;
+    /// The expert that every token uses.
+    Weights sharedGate, sharedUp, sharedDown, share;
+    /// Numbers of Gated DeltaNet; `factors` are those of the convolution.
+    std::vector<float> fadeBias, fadeRate, factors, deltaNorm;
     std::vector<float> sinks, inputNorm, mlpNorm, qNorm, kNorm, attentionNorm, mlpOutputNorm;
-    LazyNumbers keys, values;
+    LazyNumbers keys, values, states;
   };
   /// Inputs of a multiplication, unrounded and rounded for each block size requested so far.
   struct Inputs {
@@ -39,7 +43,18 @@ class CpuEngine final : public Engine {
 
   /// Length of one page of one layer's keys. A page of values has the same length.
   size_t pageSize() const { return static_cast<size_t>(model_.pageTokens) * model_.kvHeads * model_.headDim; }
-  int64_t pageBytes() const { return static_cast<int64_t>(layers_.size() * 2 * pageSize() * sizeof(float)); }
+  int64_t pageBytes() const {
+    return sum([this](const Layer& layer) { return layer.delta ? 0 : static_cast<int64_t>(2 * pageSize() * sizeof(float)); });
+  }
+  int64_t stateBytes() const {
+    return sum([](const Layer& layer) { return layer.delta ? layer.delta->stateNumbers() * static_cast<int64_t>(sizeof(float)) : 0; });
+  }
+  template <class BytesOf>
+  int64_t sum(const BytesOf& bytesOf) const {
+    int64_t bytes = 0;
+    for (const Layer& layer : model_.layers) bytes += bytesOf(layer);
+    return bytes;
+  }
   bool loadLayer(const Layer& from, LayerOf& to);
   bool loadVector(const std::optional<Tensor>& from, bool plusOne, std::vector<float>& to);
   void setInputs(Inputs& inputs, float* rows, int width);
@@ -48,8 +63,15 @@ class CpuEngine final : public Engine {
   void multiplySome(const Weights& w, Inputs& inputs, int tokens, const int* from, const int* to, int n, float* out);
   void rows(const Weights& w, int unit, Inputs& inputs, const Rounded& x, const int* from, const int* to, int n, float* out);
   void attention(LayerOf& layer, const Step& step, const float* ropeAngles);
-  void mlp(LayerOf& layer, int tokens);
+  void delta(LayerOf& layer, const Step& step);
+  void beginState(LayerOf& layer, const Step& step, const Run& run);
+  void convolve(LayerOf& layer, const Step& step, const Run& run, int token);
+  void rememberInputs(LayerOf& layer, const Step& step, const Run& run);
+  void recall(LayerOf& layer, const Step& step, const Run& run, int head);
+  float* stateOf(LayerOf& layer, const Step& step, const Run& run);
+  void mlp(const Weights& gate, const Weights& up, const Weights& down, int tokens);
   void experts(LayerOf& layer, int tokens);
+  void sharedExpert(LayerOf& layer, int tokens);
   void addTo(float* state, const float* made, const std::vector<float>& norm, int tokens);
   void normInputs(const std::vector<float>& norm, const float* state, int tokens);
 
@@ -61,9 +83,12 @@ class CpuEngine final : public Engine {
   std::vector<float> norm_;
   std::vector<LayerOf> layers_;
   int64_t memory_ = 0;
-  int usedPages_ = 0;
+  int usedPages_ = 0, usedStates_ = 0;
   Inputs inputs_, attended_, gated_;
   std::vector<float> state_, normed_, q_, k_, v_, out_, gate_, up_, made_;
+  /// Of Gated DeltaNet and of gated attention: the gate of the output, and what `convolve` and the
+  /// projections for single numbers make.
+  std::vector<float> outputGate_, mixed_, write_, fade_, shared_, share_;
   std::vector<std::vector<float>> scores_;
 };
 

@@ -48,6 +48,6 @@ struct Dot {
 #include "kernels-body.h"
 
 namespace dinf::cpu {
-const Kernels avx2 = {"avx2", roundInputs, multiplyPacked, multiplyDense, attend, normalise, activate};
+const Kernels avx2 = {"avx2", roundInputs, multiplyPacked, multiplyDense, attend, recall, normalise, activate};
 }
 #endif

@@ -29,6 +29,6 @@ struct Dot {
 #include "kernels-body.h"
 
 namespace dinf::cpu {
-const Kernels avx512 = {"avx512", roundInputs, multiplyPacked, multiplyDense, attend, normalise, activate};
+const Kernels avx512 = {"avx512", roundInputs, multiplyPacked, multiplyDense, attend, recall, normalise, activate};
 }
 #endif

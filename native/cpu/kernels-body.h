@@ -320,6 +320,29 @@ void attend(const Attention& a) {
   }
 }
 
+/// Computes n columns of `recall`, at most LANES.
+inline __attribute__((always_inline)) void recallColumns(const Recall& r, int column, int n) {
+  float* const memory = r.memory + column;
+  Floats found = spread(0), read = spread(0);
+  for (int i = 0; i < r.keyDim; i++) found += loadPart(memory + (size_t)i * r.valueDim, n, 0) * r.key[i];
+  const Floats change = (loadPart(r.value + column, n, 0) - found * r.kept) * r.write;
+  for (int i = 0; i < r.keyDim; i++) {
+    float* const row = memory + (size_t)i * r.valueDim;
+    const Floats made = loadPart(row, n, 0) * r.kept + change * r.key[i];
+    memcpy(row, &made, n * sizeof(float));
+    read += made * r.query[i];
+  }
+  read = read * r.scale;
+  memcpy(r.out + column, &read, n * sizeof(float));
+}
+
+/// Lets the memory fade, replaces what the key finds in it by the value, and reads it with the query.
+void recall(const Recall& r) {
+  int column = 0;
+  for (; column + LANES <= r.valueDim; column += LANES) recallColumns(r, column, LANES);
+  if (column < r.valueDim) recallColumns(r, column, r.valueDim - column);
+}
+
 void normalise(const float* x, const float* weight, int n, float eps, float* out) {
   const float factor = 1.0f / __builtin_sqrtf(dot(x, x, n) / n + eps);
   for (int i = 0; i < n; i++) out[i] = x[i] * factor * weight[i];

@@ -48,6 +48,6 @@ struct Dot {
 #include "kernels-body.h"
 
 namespace dinf::cpu {
-const Kernels neon = {"neon", roundInputs, multiplyPacked, multiplyDense, attend, normalise, activate};
+const Kernels neon = {"neon", roundInputs, multiplyPacked, multiplyDense, attend, recall, normalise, activate};
 }
 #endif

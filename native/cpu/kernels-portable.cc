@@ -27,5 +27,5 @@ struct Dot {
 #include "kernels-body.h"
 
 namespace dinf::cpu {
-const Kernels portable = {"portable", roundInputs, multiplyPacked, multiplyDense, attend, normalise, activate};
+const Kernels portable = {"portable", roundInputs, multiplyPacked, multiplyDense, attend, recall, normalise, activate};
 }

@@ -85,6 +85,19 @@ struct Attention {
   float* out;
 };
 
+/// One token's work on the memory of one value head of Gated DeltaNet: a matrix with a row for each
+/// number of a key and a column for each number of a value.
+struct Recall {
+  float* memory;
+  const float* query;
+  const float* key;
+  const float* value;
+  int keyDim, valueDim;
+  /// What is kept of the memory, how much of the new value is written, and the scale of the result.
+  float kept, write, scale;
+  float* out;
+};
+
 struct Kernels {
   const char* name;
   void (*round)(const float* x, int n, int block, bool fine, int8_t* values, float* scales, float* sums);
@@ -94,6 +107,7 @@ struct Kernels {
   /// Multiplies one row by n inputs, at most TILE.
   void (*multiplyDense)(const Dense& w, int row, const float* const* x, int n, float* const* out);
   void (*attend)(const Attention& a);
+  void (*recall)(const Recall& r);
   void (*normalise)(const float* x, const float* weight, int n, float eps, float* out);
   /// Computes gate = activation(gate)·up. `limit` bounds the inputs of the clamped activation.
   void (*activate)(float* gate, const float* up, int n, Activation activation, float limit);

@@ -28,8 +28,8 @@ inline float toFloat(const uint8_t* from, Number type, size_t i) {
 /// smallest ones are below the range of normal numbers.
 inline uint16_t halfScale(uint8_t code) { return code > 1 ? static_cast<uint16_t>((code - 1) << 7) : code == 1 ? 0x40 : 0x20; }
 
-/// One matrix of an engine. A quantized matrix is repacked in memory; any other matrix is read
-/// directly from the mapped file.
+/// One matrix of an engine. A quantized matrix is repacked in memory. Any other matrix is read
+/// directly from the mapped file, or copied to `values` if its rows are not adjacent there.
 struct Weights {
   int out = 0, in = 0;
   std::vector<uint8_t> values;
@@ -40,7 +40,7 @@ struct Weights {
   bool isPacked() const { return packed.values != nullptr; }
   int blocks() const { return (out + LANES - 1) / LANES; }
   int units() const { return (blocks() + PAIR - 1) / PAIR; }
-  int64_t bytes() const { return values.size() + scales.size() + 4 * bias.size() + (isPacked() ? 0 : static_cast<int64_t>(out) * in * (dense.type == Number::f32 ? 4 : 2)); }
+  int64_t bytes() const { return values.size() + scales.size() + 4 * bias.size() + (isPacked() || !values.empty() ? 0 : static_cast<int64_t>(out) * in * (dense.type == Number::f32 ? 4 : 2)); }
 
   /// Writes one row as 32-bit numbers, for example the embedding of a token. The matrix must not be
   /// in MXFP4.
@@ -90,7 +90,13 @@ inline bool pack(const Matrix& from, int index, Mappings& files, Threads& thread
   if (from.bits == 0) {
     const Number type = numberOf(from.weight.type);
     const size_t size = type == Number::f32 ? 4 : 2;
-    to.dense = {weight + static_cast<size_t>(index) * from.out * from.in * size, from.in, from.out, type};
+    const size_t bytes = size * from.out * from.in;
+    weight += index * bytes;
+    if (!from.weight.chosen.empty()) {
+      to.values.assign(weight, weight + bytes);
+      weight = to.values.data();
+    }
+    to.dense = {weight, from.in, from.out, type};
     return true;
   }
   const uint8_t *scales = files.bytes(from.scales), *biases = from.mxfp4 ? nullptr : files.bytes(from.biases);

@@ -28,8 +28,9 @@ class Engine {
   /// Memory of the cache, in bytes. Only pages up to the highest used one count, because the others
   /// have no memory yet.
   virtual int64_t cacheBytes() const = 0;
-  /// Releases the memory of all pages from number `pages` on. Their contents are lost.
-  virtual std::string keep(int pages) = 0;
+  /// Releases the memory of all pages from number `pages` on, and of all state slots from number
+  /// `states` on. Their contents are lost.
+  virtual std::string keep(int pages, int states) = 0;
 };
 
 class EngineThread {
@@ -138,11 +139,12 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
   }
 
   Napi::Value keep(const Napi::CallbackInfo& info) {
-    const double pages = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1;
-    return run(info.Env(), [state = state_, pages](Answer& answer) -> Failure {
+    const auto number = [&info](int i) { return info[i].IsNumber() ? info[i].As<Napi::Number>().DoubleValue() : -1; };
+    return run(info.Env(), [state = state_, pages = number(0), states = number(1)](Answer& answer) -> Failure {
       if (!state->engine) return {"not_loaded", "no model is loaded"};
       if (!(pages >= 0 && pages <= state->model.pages)) return {"invalid_step", "the number of pages is not within the cache"};
-      Failure failure = failureOf(state->engine->keep(static_cast<int>(pages)));
+      if (!(states >= 0 && states <= state->model.states)) return {"invalid_step", "the number of state slots is not within the cache"};
+      Failure failure = failureOf(state->engine->keep(static_cast<int>(pages), static_cast<int>(states)));
       answer = [cacheBytes = state->engine->cacheBytes()](Napi::Env env) { return Napi::Number::New(env, static_cast<double>(cacheBytes)); };
       return failure;
     });

@@ -17,6 +17,8 @@ constexpr int MAX_THREADS = 1024;
 constexpr int64_t MAX_BYTES = int64_t{1} << 50;
 /// Maximum length of one buffer of a step: 8 GiB of 32-bit numbers.
 constexpr int64_t MAX_NUMBERS = int64_t{1} << 31;
+/// Maximum length of the states of one layer: 256 GiB of 32-bit numbers.
+constexpr int64_t MAX_STATES = int64_t{1} << 36;
 
 inline bool isWithin(int64_t value, int64_t least, int64_t most) { return value >= least && value <= most; }
 
@@ -48,19 +50,25 @@ class ModelCheck {
       if (!wrong_.empty()) return wrong_;
       const int count = std::max(1, layer.experts);
       widest = std::max(widest, int64_t{std::max(layer.width, m.hidden)} * std::max(1, layer.perToken));
-      matrix(layer.q, {query, m.hidden}, "q");
-      matrix(layer.k, {key, m.hidden}, "k");
-      matrix(layer.v, {key, m.hidden}, "v");
-      matrix(layer.o, {m.hidden, query}, "o");
+      if (layer.delta) delta(layer, *layer.delta);
+      else attention(layer, query, key);
+      if (!wrong_.empty()) return wrong_;
+      if (layer.delta) widest = std::max(widest, int64_t{layer.delta->channels()});
+      if (layer.shared) {
+        check(layer.router.has_value() && isWithin(layer.shared->width, 1, MAX_SIZE), "the size of the shared expert");
+        if (!wrong_.empty()) return wrong_;
+        widest = std::max(widest, int64_t{layer.shared->width});
+        matrix(layer.shared->gate, {layer.shared->width, m.hidden}, "the gate of the shared expert");
+        matrix(layer.shared->up, {layer.shared->width, m.hidden}, "up of the shared expert");
+        matrix(layer.shared->down, {m.hidden, layer.shared->width}, "down of the shared expert");
+        matrix(layer.shared->share, {1, m.hidden}, "the share of the shared expert");
+      }
       matrix(layer.gate, {layer.width, m.hidden, count, true}, "gate");
       matrix(layer.up, {layer.width, m.hidden, count, true}, "up");
       matrix(layer.down, {m.hidden, layer.width, count, true}, "down");
       if (layer.router) matrix(*layer.router, {layer.experts, m.hidden}, "router");
       vector(layer.inputNorm, m.hidden, "inputNorm");
       vector(layer.mlpNorm, m.hidden, "mlpNorm");
-      if (layer.sinks) vector(*layer.sinks, m.heads, "sinks");
-      if (layer.qNorm) vector(*layer.qNorm, m.headDim, "qNorm");
-      if (layer.kNorm) vector(*layer.kNorm, m.headDim, "kNorm");
       if (layer.attentionNorm) vector(*layer.attentionNorm, m.hidden, "attentionNorm");
       if (layer.mlpOutputNorm) vector(*layer.mlpOutputNorm, m.hidden, "mlpOutputNorm");
     }
@@ -69,6 +77,34 @@ class ModelCheck {
   }
 
  private:
+  void attention(const Layer& layer, int query, int key) {
+    matrix(layer.q, {query, m.hidden}, "q");
+    matrix(layer.k, {key, m.hidden}, "k");
+    matrix(layer.v, {key, m.hidden}, "v");
+    matrix(layer.o, {m.hidden, query}, "o");
+    if (layer.outputGate) matrix(*layer.outputGate, {query, m.hidden}, "outputGate");
+    if (layer.sinks) vector(*layer.sinks, m.heads, "sinks");
+    if (layer.qNorm) vector(*layer.qNorm, m.headDim, "qNorm");
+    if (layer.kNorm) vector(*layer.kNorm, m.headDim, "kNorm");
+  }
+  void delta(const Layer& layer, const Delta& delta) {
+    check(isWithin(delta.keyHeads, 1, 1024) && isWithin(delta.valueHeads, 1, 1024) && delta.valueHeads % delta.keyHeads == 0, "the number of heads of Gated DeltaNet");
+    check(isWithin(delta.keyDim, 1, 1024) && isWithin(delta.valueDim, 1, 1024) && isWithin(delta.convolution, 2, 16), "the size of Gated DeltaNet");
+    check(layer.outputGate.has_value() && isWithin(m.states, 1, 1 << 16), "the number of states");
+    if (!wrong_.empty()) return;
+    check(delta.stateNumbers() * m.states <= MAX_STATES, "the size of the states");
+    matrix(layer.q, {delta.keys(), m.hidden}, "q");
+    matrix(layer.k, {delta.keys(), m.hidden}, "k");
+    matrix(layer.v, {delta.values(), m.hidden}, "v");
+    matrix(layer.o, {m.hidden, delta.values()}, "o");
+    matrix(*layer.outputGate, {delta.values(), m.hidden}, "outputGate");
+    matrix(delta.write, {delta.valueHeads, m.hidden}, "write");
+    matrix(delta.fade, {delta.valueHeads, m.hidden}, "fade");
+    vector(delta.fadeBias, delta.valueHeads, "fadeBias");
+    vector(delta.fadeRate, delta.valueHeads, "fadeRate");
+    vector(delta.factors, delta.channels() * delta.convolution, "convolution");
+    vector(delta.norm, delta.valueDim, "norm");
+  }
   void check(bool holds, const std::string& what) {
     if (!holds && wrong_.empty()) wrong_ = what + " is invalid";
   }
@@ -90,10 +126,15 @@ class ModelCheck {
     check(isNumber(matrix.scales.type) && matrix.scales.type == matrix.biases.type && holds(matrix.scales, bytes) && holds(matrix.biases, bytes), "the scales of " + name);
   }
   void vector(const Tensor& tensor, int size, const std::string& name) { check(isNumber(tensor.type) && holds(tensor, size * sizeOf(tensor.type)), "the bytes of " + name); }
-  /// Returns true if the tensor has this size and, if its rows are not adjacent, consists of whole
-  /// rows.
+  /// Returns true if the tensor has this size and, if it is chosen from the rows of another one,
+  /// consists of whole rows of whole periods.
   static bool holds(const Tensor& tensor, int64_t bytes) {
-    return tensor.bytes == bytes && isWithin(bytes, 1, MAX_BYTES) && isWithin(tensor.step, 1, 16) && isWithin(tensor.first, 0, tensor.step - 1) && isWithin(tensor.rowBytes, 1, bytes) && bytes % tensor.rowBytes == 0 && isWithin(tensor.offset, 0, MAX_BYTES);
+    if (tensor.bytes != bytes || !isWithin(bytes, 1, MAX_BYTES) || !isWithin(tensor.offset, 0, MAX_BYTES)) return false;
+    if (tensor.chosen.empty()) return true;
+    const int64_t count = tensor.chosen.size();
+    if (!isWithin(count, 1, MAX_SIZE) || !isWithin(tensor.rowBytes, 1, bytes) || !isWithin(tensor.period, 1, MAX_SIZE)) return false;
+    if (bytes / count > MAX_BYTES / tensor.period || bytes % count != 0 || bytes / count % tensor.rowBytes != 0) return false;
+    return std::all_of(tensor.chosen.begin(), tensor.chosen.end(), [&tensor](int32_t row) { return isWithin(row, 0, tensor.period - 1); });
   }
 
   const Model& m;
@@ -107,6 +148,38 @@ inline std::string wrongModel(const Model& model) { return ModelCheck(model).wro
 inline int pagesOf(const Model& model, const Step& step) {
   const int written = *std::max_element(step.places.begin(), step.places.end()) / model.pageTokens;
   return std::max(written, *std::max_element(step.tables.begin(), step.tables.end())) + 1;
+}
+
+inline bool hasStates(const Model& model) {
+  return std::any_of(model.layers.begin(), model.layers.end(), [](const Layer& layer) { return layer.delta.has_value(); });
+}
+
+/// Returns the number of state slots up to the highest one that a step writes. The step must have
+/// passed `wrongStep`.
+inline int statesOf(const Model& model, const Step& step) { return hasStates(model) ? *std::max_element(step.states.begin(), step.states.end()) + 1 : 0; }
+
+/// Returns the error of a step's state slots, or an empty text. Two rows must not share a state: one
+/// sequence would change the answer of another, and both would be computed at the same time.
+inline std::string wrongStates(const Model& model, const Step& step) {
+  const size_t rows = step.tables.size() / step.tableWidth;
+  if (step.states.size() != 2 * rows) return "the step has not two state slots for each row";
+  std::vector<bool> isWritten(model.states), isSeen(rows);
+  const auto runs = step.runs();
+  for (const Run& run : runs) {
+    const int read = step.states[2 * run.row], write = step.states[2 * run.row + 1];
+    if (isSeen[run.row]) return "the tokens of a row do not follow one another";
+    isSeen[run.row] = true;
+    for (int t = run.first + 1; t < run.first + run.tokens; t++)
+      if (step.positions[t] != step.positions[t - 1] + 1) return "the tokens of a row do not follow one another";
+    if (!isWithin(write, 0, model.states - 1) || !isWithin(read, NO_STATE, model.states - 1)) return "a state is not a slot";
+    if (isWritten[write]) return "two rows write to the same state";
+    isWritten[write] = true;
+  }
+  for (const Run& run : runs) {
+    const int read = step.states[2 * run.row], write = step.states[2 * run.row + 1];
+    if (read != NO_STATE && read != write && isWritten[read]) return "a row reads a state that another row writes";
+  }
+  return "";
 }
 
 /// Returns the error of a step, or an empty text if all of its reads and writes stay inside the
@@ -127,6 +200,7 @@ inline std::string wrongStep(const Model& model, const Step& step) {
   if (!all(step.positions, width * model.pageTokens)) return "a position is outside of its sequence’s pages";
   if (!all(step.outputs, tokens) || std::adjacent_find(step.outputs.begin(), step.outputs.end(), std::greater_equal<int32_t>()) != step.outputs.end())
     return "outputs must be tokens of the step, in rising order";
+  if (hasStates(model)) return wrongStates(model, step);
   return "";
 }
 

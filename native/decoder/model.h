@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "activation.h"
@@ -32,9 +33,12 @@ struct Tensor {
   int64_t offset = 0;
   int64_t bytes = 0;
   Type type = Type::f32;
-  /// The tensor has every `step`-th row of a larger tensor of the file, from row `first` on. A row
-  /// has `rowBytes` bytes.
-  int64_t rowBytes = 1, first = 0, step = 1;
+  /// If `chosen` is not empty, the tensor consists of rows of a larger tensor of the file: of each
+  /// `period` rows, those with these indexes, in this order. A row has `rowBytes` bytes.
+  int64_t rowBytes = 1, period = 1;
+  std::vector<int32_t> chosen;
+  /// Number of bytes from the tensor's offset that contain it.
+  int64_t span() const { return chosen.empty() ? bytes : bytes / static_cast<int64_t>(chosen.size()) * period; }
 };
 
 struct Matrix {
@@ -52,6 +56,27 @@ struct Matrix {
   std::optional<Tensor> bias;
 };
 
+/// The size and the weights of Gated DeltaNet. provider/models/decoder-shape.ts and
+/// decoder-weights.ts describe them.
+struct Delta {
+  int keyHeads = 0, valueHeads = 0, keyDim = 0, valueDim = 0, convolution = 0;
+  Matrix write, fade;
+  Tensor fadeBias, fadeRate, factors, norm;
+  int keys() const { return keyHeads * keyDim; }
+  int values() const { return valueHeads * valueDim; }
+  int channels() const { return 2 * keys() + values(); }
+  int64_t memoryNumbers() const { return int64_t{values()} * keyDim; }
+  /// Number of 32-bit numbers in a sequence's state: the memories of the value heads, and then the
+  /// last inputs of the convolution.
+  int64_t stateNumbers() const { return memoryNumbers() + int64_t{convolution - 1} * channels(); }
+};
+
+/// An expert that every token uses.
+struct SharedExpert {
+  int width = 0;
+  Matrix gate, up, down, share;
+};
+
 struct Layer {
   int rope = 0;
   int window = 0;
@@ -61,7 +86,10 @@ struct Layer {
   int perToken = 0;
   bool normalised = false;
   Matrix q, k, v, o, gate, up, down;
-  std::optional<Matrix> router;
+  std::optional<Matrix> router, outputGate;
+  std::optional<SharedExpert> shared;
+  /// Set if the layer has Gated DeltaNet in place of attention.
+  std::optional<Delta> delta;
   Tensor inputNorm, mlpNorm;
   std::optional<Tensor> sinks, qNorm, kNorm, attentionNorm, mlpOutputNorm;
 };
@@ -74,20 +102,36 @@ struct Model {
   Matrix embedding, lmHead;
   Tensor norm;
   std::vector<Layer> layers;
-  int pages = 0, pageTokens = 0, maxTokens = 0, threads = 0;
+  int pages = 0, states = 0, pageTokens = 0, maxTokens = 0, threads = 0;
   /// If true, inputs of quantized matrices are rounded to 16 bits instead of 8. Only the
   /// processor's engine rounds inputs.
   bool fine = false;
 };
 
+/// Consecutive tokens of one row of a step.
+struct Run {
+  int row = 0, first = 0, tokens = 0;
+};
+
+/// In place of a state slot: the state of a sequence before its first token.
+constexpr int32_t NO_STATE = -1;
+
 /// The input of one forward pass, as flat lists. provider/engine/decoders/decoder.ts describes
 /// them.
 struct Step {
-  std::vector<int32_t> tokens, positions, places, rows, tables, outputs;
+  std::vector<int32_t> tokens, positions, places, rows, tables, states, outputs;
   /// The cosines and then the sines of each token's angles, rope by rope.
   std::vector<float> ropeAngles;
   int tableWidth = 0;
   bool wantsLogits = false;
+  std::vector<Run> runs() const {
+    std::vector<Run> runs;
+    for (int t = 0; t < static_cast<int>(rows.size()); t++) {
+      if (t > 0 && rows[t] == rows[t - 1]) runs.back().tokens++;
+      else runs.push_back({rows[t], t, 1});
+    }
+    return runs;
+  }
 };
 
 struct StepResult {
@@ -124,12 +168,17 @@ class Mappings {
     auto& file = files_[tensor.file];
     if (!file) file = Mapping::open(tensor.file);
     if (!file) return nullptr;
-    const uint8_t* whole = file->at(tensor.offset, tensor.bytes * tensor.step);
-    if (!whole || tensor.step == 1) return whole;
-    auto& rows = gathered_[{tensor.file, tensor.offset + tensor.first * tensor.rowBytes}];
+    const uint8_t* whole = file->at(tensor.offset, tensor.span());
+    if (!whole || tensor.chosen.empty()) return whole;
+    auto& rows = gathered_[{tensor.file, tensor.offset, tensor.bytes, tensor.rowBytes, tensor.period, tensor.chosen}];
     if (rows.empty()) {
       rows.resize(tensor.bytes);
-      for (int64_t row = 0; row < tensor.bytes / tensor.rowBytes; row++) std::memcpy(rows.data() + row * tensor.rowBytes, whole + (row * tensor.step + tensor.first) * tensor.rowBytes, tensor.rowBytes);
+      uint8_t* to = rows.data();
+      for (; to < rows.data() + tensor.bytes; whole += tensor.period * tensor.rowBytes)
+        for (const int32_t row : tensor.chosen) {
+          std::memcpy(to, whole + row * tensor.rowBytes, tensor.rowBytes);
+          to += tensor.rowBytes;
+        }
     }
     return rows.data();
   }
@@ -138,7 +187,7 @@ class Mappings {
 
  private:
   std::map<std::string, std::shared_ptr<Mapping>> files_;
-  std::map<std::pair<std::string, int64_t>, std::vector<uint8_t>> gathered_;
+  std::map<std::tuple<std::string, int64_t, int64_t, int64_t, int64_t, std::vector<int32_t>>, std::vector<uint8_t>> gathered_;
 };
 
 }  // namespace dinf

@@ -100,12 +100,16 @@ class Fields {
 inline Tensor tensor(const Fields& from) {
   const std::string type = from.text("type");
   if (type != "F32" && type != "F16" && type != "BF16" && type != "U32" && type != "U8") from.fail("type", "F32, F16, BF16, U32 or U8");
-  Tensor made{from.text("file"), from.whole("offset"), from.whole("bytes"), type == "F16" ? Type::f16 : type == "BF16" ? Type::bf16 : type == "U32" ? Type::u32 : type == "U8" ? Type::u8 : Type::f32};
+  Tensor made;
+  made.file = from.text("file");
+  made.offset = from.whole("offset");
+  made.bytes = from.whole("bytes");
+  made.type = type == "F16" ? Type::f16 : type == "BF16" ? Type::bf16 : type == "U32" ? Type::u32 : type == "U8" ? Type::u8 : Type::f32;
   if (from.has("rows")) {
     const Fields rows = from.object("rows");
     made.rowBytes = rows.whole("bytes");
-    made.first = rows.whole("first");
-    made.step = rows.whole("step");
+    made.period = rows.whole("period");
+    made.chosen = rows.list<int32_t>("of");
   }
   return made;
 }
@@ -130,6 +134,26 @@ inline Matrix matrix(const Fields& from) {
   return m;
 }
 
+inline std::optional<Matrix> maybeMatrix(const Fields& from, const char* name) { return from.has(name) ? std::optional(matrix(from.object(name))) : std::nullopt; }
+
+inline Delta delta(const Fields& shape, const Fields& weights) {
+  Delta d;
+  d.keyHeads = shape.integer("keyHeads");
+  d.valueHeads = shape.integer("valueHeads");
+  d.keyDim = shape.integer("keyDim");
+  d.valueDim = shape.integer("valueDim");
+  d.convolution = shape.integer("convolution");
+  d.write = matrix(weights.object("write"));
+  d.fade = matrix(weights.object("fade"));
+  d.fadeBias = tensor(weights.object("fadeBias"));
+  d.fadeRate = tensor(weights.object("fadeRate"));
+  d.factors = tensor(weights.object("convolution"));
+  d.norm = tensor(weights.object("norm"));
+  return d;
+}
+
+inline SharedExpert sharedExpert(const Fields& mlp, const Fields& weights) { return {mlp.integer("sharedWidth"), matrix(weights.object("gate")), matrix(weights.object("up")), matrix(weights.object("down")), matrix(weights.object("share"))}; }
+
 inline Layer layer(const Fields& shape, const Fields& weights) {
   Layer l;
   const Fields mlp = shape.object("mlp"), of = weights.object("mlp");
@@ -141,11 +165,14 @@ inline Layer layer(const Fields& shape, const Fields& weights) {
     l.perToken = mlp.integer("perToken");
     l.normalised = mlp.flag("normalised");
     l.router = matrix(of.object("router"));
+    if (of.has("shared")) l.shared = sharedExpert(mlp, of.object("shared"));
   }
   l.q = matrix(weights.object("q"));
   l.k = matrix(weights.object("k"));
   l.v = matrix(weights.object("v"));
   l.o = matrix(weights.object("o"));
+  l.outputGate = maybeMatrix(weights, "outputGate");
+  if (weights.has("delta")) l.delta = delta(shape.object("delta"), weights.object("delta"));
   l.gate = matrix(of.object("gate"));
   l.up = matrix(of.object("up"));
   l.down = matrix(of.object("down"));
@@ -190,6 +217,7 @@ inline Model model(const Napi::Value& value, std::string& wrong) {
   if (shape.length("layers") != layers) shape.fail("layers", "as many as the layers with weights");
   for (uint32_t i = 0; i < layers && wrong.empty(); i++) m.layers.push_back(layer(shape.at("layers", i), weights.at("layers", i)));
   m.pages = from.integer("pages");
+  m.states = from.integer("states");
   m.pageTokens = from.integer("pageTokens");
   m.maxTokens = from.integer("maxTokens");
   m.threads = from.integer("threads");
@@ -200,7 +228,7 @@ inline Model model(const Napi::Value& value, std::string& wrong) {
 /// Converts a step. If the value is invalid, `wrong` holds the error message.
 inline Step step(const Napi::Value& value, std::string& wrong) {
   const Fields from(value, "step", wrong);
-  return {from.list<int32_t>("tokens"), from.list<int32_t>("positions"), from.list<int32_t>("places"), from.list<int32_t>("rows"), from.list<int32_t>("tables"),
+  return {from.list<int32_t>("tokens"), from.list<int32_t>("positions"), from.list<int32_t>("places"), from.list<int32_t>("rows"), from.list<int32_t>("tables"), from.list<int32_t>("states"),
           from.list<int32_t>("outputs"), from.list<float>("ropeAngles"), from.integer("tableWidth"), from.flag("wantsLogits")};
 }
 

@@ -94,6 +94,22 @@ MlxEngine::LayerOf MlxEngine::read(const Layer& layer) {
   of.up = read(layer.up, isStacked);
   of.down = read(layer.down, isStacked);
   if (layer.router) of.router = read(*layer.router);
+  if (layer.outputGate) of.outputGate = read(*layer.outputGate);
+  if (const auto& shared = layer.shared) {
+    of.sharedGate = read(shared->gate);
+    of.sharedUp = read(shared->up);
+    of.sharedDown = read(shared->down);
+    of.share = read(shared->share);
+  }
+  if (const auto& delta = layer.delta) {
+    of.write = read(delta->write);
+    of.fade = read(delta->fade);
+    of.fadeBias = read(delta->fadeBias, mx::Shape{delta->valueHeads}, mx::float32);
+    of.fadeRate = read(delta->fadeRate, mx::Shape{delta->valueHeads}, mx::float32);
+    of.factors = mx::contiguous(mx::transpose(read(delta->factors, mx::Shape{delta->channels(), delta->convolution}, mx::float32)));
+    of.deltaNorm = read(delta->norm, mx::Shape{delta->valueDim}, mx::float32);
+    mx::eval({*of.fadeBias, *of.fadeRate, *of.factors, *of.deltaNorm});
+  }
   of.inputNorm = norm(layer.inputNorm);
   of.mlpNorm = norm(layer.mlpNorm);
   if (layer.sinks) of.sinks = read(*layer.sinks, mx::Shape{model_.heads}, type_);
@@ -107,27 +123,43 @@ MlxEngine::LayerOf MlxEngine::read(const Layer& layer) {
 
 int64_t MlxEngine::cacheBytes() const {
   int64_t bytes = 0;
-  for (const LayerOf& layer : layers_) bytes += layer.keys.nbytes() + layer.values.nbytes();
+  for (const LayerOf& layer : layers_) {
+    if (layer.shape->delta) bytes += states_ * layer.shape->delta->stateNumbers() * sizeof(float);
+    else bytes += layer.keys.nbytes() + layer.values.nbytes();
+  }
   return bytes;
+}
+
+void MlxEngine::resizeStates(int slots) {
+  for (LayerOf& layer : layers_)
+    if (layer.shape->delta)
+      for (auto* list : {&layer.memories, &layer.inputs}) list->resize(slots, mx::array(0.0f));
+  states_ = slots;
 }
 
 void MlxEngine::resizeCache(int pages) {
   const int rows = pages * model_.pageTokens, kept = std::min(rows, cachePages_ * model_.pageTokens);
   const mx::Shape shape{rows, model_.kvHeads, model_.headDim}, start{0, 0, 0}, end{kept, model_.kvHeads, model_.headDim};
   // The layers are copied one after the other, so that only one of them is in memory twice.
-  for (LayerOf& layer : layers_)
+  for (LayerOf& layer : layers_) {
+    if (layer.shape->delta) continue;
     for (mx::array* cache : {&layer.keys, &layer.values}) {
       const auto fresh = mx::zeros(shape, type_);
       *cache = kept == 0 ? fresh : mx::slice_update(fresh, mx::slice(*cache, start, end), start, end);
       mx::eval(*cache);
     }
+  }
   cachePages_ = pages;
   mx::clear_cache();
 }
 
 static int wholeBlocks(int pages, int most) { return std::min(most, (pages + BLOCK_PAGES - 1) / BLOCK_PAGES * BLOCK_PAGES); }
 
-std::string MlxEngine::keep(int pages) try {
+std::string MlxEngine::keep(int pages, int states) try {
+  if (states < states_) {
+    resizeStates(states);
+    mx::clear_cache();
+  }
   const int wanted = wholeBlocks(std::max(1, pages), model_.pages);
   if (wanted < cachePages_) resizeCache(wanted);
   return "";
@@ -160,13 +192,6 @@ std::string MlxEngine::load(const Model& model) try {
 }
 
 static mx::array listOf(const std::vector<int32_t>& list) { return mx::array(list.data(), mx::Shape{static_cast<int>(list.size())}, mx::int32); }
-
-/// Multiplies by a matrix that is not in MXFP4.
-template <class Weights>
-static mx::array multiply(const Weights& w, const mx::array& x) {
-  const auto made = w.bits == 0 ? mx::matmul(x, mx::transpose(w.weight)) : mx::quantized_matmul(x, w.weight, *w.scales, w.biases, true, w.group, w.bits);
-  return w.bias ? made + *w.bias : made;
-}
 
 mx::array MlxEngine::embed(const Step& step) {
   const auto tokens = listOf(step.tokens);
@@ -240,7 +265,8 @@ mx::array MlxEngine::attention(LayerOf& layer, const mx::array& input, const Ste
 #endif
     found.push_back(mx::reshape(mx::transpose(made, {0, 2, 1, 3}), {all, model_.heads * model_.headDim}));
   }
-  return multiply(layer.o, found.size() == 1 ? found[0] : mx::concatenate(found, 0));
+  const auto attended = found.size() == 1 ? found[0] : mx::concatenate(found, 0);
+  return multiply(layer.o, layer.shape->outputGate ? attended * mx::sigmoid(multiply(layer.outputGate, input)) : attended);
 }
 
 mx::array MlxEngine::activate(const mx::array& gate, const mx::array& up) {
@@ -253,7 +279,7 @@ mx::array MlxEngine::activate(const mx::array& gate, const mx::array& up) {
   return gate * (mx::tanh(inner) + mx::array(1.0f, type_)) * mx::array(0.5f, type_) * up;
 }
 
-mx::array MlxEngine::mlp(const LayerOf& layer, const mx::array& input) { return multiply(layer.down, activate(multiply(layer.gate, input), multiply(layer.up, input))); }
+mx::array MlxEngine::mlp(const Weights& gate, const Weights& up, const Weights& down, const mx::array& input) { return multiply(down, activate(multiply(gate, input), multiply(up, input))); }
 
 /// Multiplies each input by the matrices of its chosen experts.
 template <class Weights>
@@ -278,7 +304,8 @@ mx::array MlxEngine::experts(const LayerOf& layer, const mx::array& input) {
   };
   const auto x = mx::reshape(input, {tokens, 1, 1, model_.hidden});
   const auto made = each(layer.down, activate(each(layer.gate, x), each(layer.up, x)));
-  return mx::sum(mx::reshape(made, {tokens, chosen, model_.hidden}) * mx::reshape(mx::astype(parts, type_), {tokens, chosen, 1}), 1);
+  const auto sum = mx::sum(mx::reshape(made, {tokens, chosen, model_.hidden}) * mx::reshape(mx::astype(parts, type_), {tokens, chosen, 1}), 1);
+  return layer.shape->shared ? sum + mx::sigmoid(multiply(layer.share, input)) * mlp(layer.sharedGate, layer.sharedUp, layer.sharedDown, input) : sum;
 }
 
 std::string MlxEngine::step(const Step& step, StepResult& result) try {
@@ -286,6 +313,7 @@ std::string MlxEngine::step(const Step& step, StepResult& result) try {
   // The cache grows by at least half of its size, so that it is not copied for every new block of
   // pages.
   if (const int needed = checks::pagesOf(model_, step); needed > cachePages_) resizeCache(wholeBlocks(std::max(needed, cachePages_ + cachePages_ / 2), model_.pages));
+  if (const int needed = checks::statesOf(model_, step); needed > states_) resizeStates(needed);
   const auto places = listOf(step.places);
   std::vector<mx::array> ropeAngles;
   for (int rope = 0; rope < model_.ropes; rope++)
@@ -294,12 +322,20 @@ std::string MlxEngine::step(const Step& step, StepResult& result) try {
   auto state = embed(step);
   for (LayerOf& layer : layers_) {
     const auto add = [&](const mx::array& made, const std::optional<mx::array>& norm) { state = state + (norm ? mx::fast::rms_norm(made, *norm, model_.normEps) : made); };
-    add(attention(layer, mx::fast::rms_norm(state, layer.inputNorm, model_.normEps), step, places, ropeAngles[layer.shape->rope], together), layer.attentionNorm);
+    const auto mixed = mx::fast::rms_norm(state, layer.inputNorm, model_.normEps);
+    add(layer.shape->delta ? delta(layer, mixed, step, together) : attention(layer, mixed, step, places, ropeAngles[layer.shape->rope], together), layer.attentionNorm);
     const auto input = mx::fast::rms_norm(state, layer.mlpNorm, model_.normEps);
-    add(layer.shape->experts > 0 ? experts(layer, input) : mlp(layer, input), layer.mlpOutputNorm);
+    add(layer.shape->experts > 0 ? experts(layer, input) : mlp(layer.gate, layer.up, layer.down, input), layer.mlpOutputNorm);
   }
   std::vector<mx::array> wanted;
-  for (const LayerOf& layer : layers_) wanted.insert(wanted.end(), {layer.keys, layer.values});
+  for (const LayerOf& layer : layers_) {
+    if (!layer.shape->delta) wanted.insert(wanted.end(), {layer.keys, layer.values});
+    for (const Run& run : layer.shape->delta ? step.runs() : std::vector<Run>{}) {
+      const int slot = step.states[2 * run.row + 1];
+      wanted.insert(wanted.end(), {layer.memories[slot], layer.inputs[slot]});
+    }
+  }
+  const size_t caches = wanted.size();
   if (outputs > 0) {
     auto logits = mx::astype(multiply(lmHead_, mx::fast::rms_norm(mx::take(state, listOf(step.outputs), 0), norm_, model_.normEps)), mx::float32);
     if (model_.logitSoftcap > 0) logits = mx::tanh(logits / mx::array(model_.logitSoftcap)) * mx::array(model_.logitSoftcap);
@@ -308,7 +344,7 @@ std::string MlxEngine::step(const Step& step, StepResult& result) try {
   }
   mx::eval(wanted);
   if (outputs > 0) {
-    const auto& best = wanted[2 * layers_.size()];
+    const auto& best = wanted[caches];
     result.best.assign(best.data<int32_t>(), best.data<int32_t>() + outputs);
     if (step.wantsLogits) {
       const float* logits = wanted.back().data<float>();

@@ -18,7 +18,7 @@ class MlxEngine final : public Engine {
   std::string step(const Step& step, StepResult& result) override;
   int64_t memoryBytes() const override { return memory_; }
   int64_t cacheBytes() const override;
-  std::string keep(int pages) override;
+  std::string keep(int pages, int states) override;
 
  private:
   struct Weights {
@@ -29,7 +29,15 @@ class MlxEngine final : public Engine {
   };
   struct LayerOf {
     const Layer* shape;
-    Weights q, k, v, o, gate, up, down, router;
+    Weights q, k, v, o, gate, up, down, router, outputGate;
+    /// The expert that every token uses.
+    Weights sharedGate, sharedUp, sharedDown, share;
+    /// Weights of Gated DeltaNet; `factors` are those of the convolution.
+    Weights write, fade;
+    std::optional<mx::array> fadeBias, fadeRate, factors, deltaNorm;
+    /// The parts of the states by slot. Each is an array of its own, so that a step neither gathers
+    /// nor copies those of other sequences.
+    std::vector<mx::array> memories, inputs;
     mx::array inputNorm = mx::array(0.0f), mlpNorm = mx::array(0.0f);
     std::optional<mx::array> sinks, qNorm, kNorm, attentionNorm, mlpOutputNorm;
     mx::array keys = mx::array(0.0f), values = mx::array(0.0f);
@@ -55,7 +63,10 @@ class MlxEngine final : public Engine {
   std::vector<Group> groups(const Step& step);
   mx::array embed(const Step& step);
   mx::array attention(LayerOf& layer, const mx::array& input, const Step& step, const mx::array& places, const mx::array& ropeAngles, const std::vector<Group>& groups);
-  mx::array mlp(const LayerOf& layer, const mx::array& input);
+  mx::array delta(LayerOf& layer, const mx::array& input, const Step& step, const std::vector<Group>& groups);
+  /// Frees the states from slot number `slots` on, or adds empty ones.
+  void resizeStates(int slots);
+  mx::array mlp(const Weights& gate, const Weights& up, const Weights& down, const mx::array& input);
   mx::array experts(const LayerOf& layer, const mx::array& input);
   mx::array activate(const mx::array& gate, const mx::array& up);
 
@@ -67,8 +78,16 @@ class MlxEngine final : public Engine {
   std::vector<LayerOf> layers_;
   int64_t memory_ = 0;
   int cachePages_ = 0;
+  int states_ = 0;
   int steps_ = 0;
 };
+
+/// Multiplies by a matrix that is not in MXFP4.
+template <class Weights>
+mx::array multiply(const Weights& w, const mx::array& x) {
+  const auto made = w.bits == 0 ? mx::matmul(x, mx::transpose(w.weight)) : mx::quantized_matmul(x, w.weight, *w.scales, w.biases, true, w.group, w.bits);
+  return w.bias ? made + *w.bias : made;
+}
 
 /// Returns the device on which MLX computes.
 std::string device();

@@ -254,7 +254,7 @@ describe('a request is rejected', () => {
         await gate;
         return decoder.step(step);
       };
-      const keep: Decoder['keep'] = (pages) => decoder.keep(pages);
+      const keep: Decoder['keep'] = (...kept) => decoder.keep(...kept);
       return {
         memoryBytes: decoder.memoryBytes,
         cacheBytes: 0,
@@ -378,7 +378,7 @@ describe('the model', () => {
         const broken: Decoder = {
           memoryBytes: decoder.memoryBytes,
           cacheBytes: 0,
-          keep: (pages) => decoder.keep(pages),
+          keep: (...kept) => decoder.keep(...kept),
           step: (step) => (failing ? Promise.reject(new Error('device lost')) : decoder.step(step)),
           [Symbol.asyncDispose]: () => decoder[Symbol.asyncDispose](),
         };

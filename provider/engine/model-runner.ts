@@ -4,12 +4,19 @@ import { errorPlace } from '../error-place.ts';
 import { HarmonyPrompt } from '../models/harmony/harmony-prompt.ts';
 import { promptLength } from '../models/harmony/prompt-part.ts';
 import type { Model } from '../models/model.ts';
-import { type Backend, type Decoder, kvBytesPerToken, PAGE_TOKENS } from './decoders/decoder.ts';
+import {
+  attentionLayers,
+  type Backend,
+  type Decoder,
+  kvBytesPerToken,
+  PAGE_TOKENS,
+  stateBytes,
+} from './decoders/decoder.ts';
 import { tryOut } from './decoders/try-out.ts';
 import { type GenerationRequest, RequestRefused, type Sequence, type Sink } from './engine.ts';
 import { Generation } from './generation.ts';
 import { type Guard, loadLimitMs, unguarded } from './guarded-work.ts';
-import { leastBytes } from './residency/memory-plan.ts';
+import { leastBytes, stateSlots } from './residency/memory-plan.ts';
 import type { Movable, Stay } from './residency/residency.ts';
 import { RETRY_MS } from './residency/residency-state.ts';
 import { type Constraint, formatOf, GrammarError, Grammars } from './sampling/grammars.ts';
@@ -81,6 +88,8 @@ export class ModelRunner implements Movable, AsyncDisposable {
   readonly #options: RunnerOptions;
   readonly #grammars: Grammars;
   readonly #pages: number;
+  /** 0 if the model has no states. */
+  readonly #states: number;
   #state: SlotState = 'cold';
   #loading: Promise<void> | undefined;
   #loaded: Loaded | undefined;
@@ -97,16 +106,30 @@ export class ModelRunner implements Movable, AsyncDisposable {
     this.build = model.build;
     this.#loadMs = options.expected.loadMs;
     this.#grammars = new Grammars(model.tokenizer.vocabulary, model.endTokens);
-    const { contextTokens, layers } = model.shape;
+    const { contextTokens } = model.shape;
     const wanted = Math.max(contextTokens, maxConcurrency * Math.min(contextTokens, USUAL_TOKENS));
     const perToken = kvBytesPerToken(model, backend);
-    const ofOneBuffer = backend.maxBufferBytes / (perToken / layers.length / 2);
-    this.#pages = Math.floor(Math.min(wanted, cacheBytes / perToken, ofOneBuffer) / PAGE_TOKENS);
-    this.bytes = model.weightBytes + this.#pages * PAGE_TOKENS * perToken;
+    this.#states = stateSlots(model, {
+      cacheBytes,
+      maxConcurrency,
+      maxBufferBytes: backend.maxBufferBytes,
+    });
+    const ofStates = this.#states * stateBytes(model);
+    const ofOneBuffer = backend.maxBufferBytes / (perToken / attentionLayers(model) / 2);
+    this.#pages = Math.floor(
+      Math.min(wanted, Math.max(0, cacheBytes - ofStates) / perToken, ofOneBuffer) / PAGE_TOKENS,
+    );
+    this.bytes = model.weightBytes + ofStates + this.#pages * PAGE_TOKENS * perToken;
+  }
+
+  /** Number of requests that are answered at once. */
+  get #seats(): number {
+    const { maxConcurrency } = this.#options;
+    return this.#states > 0 ? Math.min(maxConcurrency, this.#states) : maxConcurrency;
   }
 
   slot(): Slot {
-    const { model, backend, maxConcurrency, expected, measuredSpeeds } = this.#options;
+    const { model, backend, expected, measuredSpeeds } = this.#options;
     const scheduler = this.#loaded?.scheduler;
     const { prefillTps, decodeTps } =
       scheduler?.speeds ?? this.#lastSpeeds ?? measuredSpeeds ?? expected;
@@ -117,7 +140,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
       contextTokens: Math.min(model.shape.contextTokens, this.#pages * PAGE_TOKENS),
       running,
       waiting: Math.max(0, this.#sequences - running),
-      maxConcurrency,
+      maxConcurrency: this.#seats,
       freeTokens: scheduler?.freeTokens ?? this.#pages * PAGE_TOKENS,
       decodeTps,
       prefillTps,
@@ -162,8 +185,8 @@ export class ModelRunner implements Movable, AsyncDisposable {
     }: GenerationRequest,
     sink: Sink,
   ): Sequence {
-    const { model, maxConcurrency } = this.#options;
-    if (!isOwners && this.#sequences >= maxConcurrency * (1 + WAITING_PER_SEAT))
+    const { model } = this.#options;
+    if (!isOwners && this.#sequences >= this.#seats * (1 + WAITING_PER_SEAT))
       throw new RequestRefused('queue_full');
     const { prompt, thinksFirst } = this.#read(chat);
     const remaining =
@@ -282,7 +305,6 @@ export class ModelRunner implements Movable, AsyncDisposable {
       backend,
       log,
       clock,
-      maxConcurrency,
       cacheIdleMs = CACHE_IDLE_MS,
       guard = unguarded,
       measuredSpeeds,
@@ -296,7 +318,12 @@ export class ModelRunner implements Movable, AsyncDisposable {
       const { decoder, tried } = await guard(
         { kind: 'load', limitMs: loadLimitMs(model.weightBytes) },
         async () => {
-          const loaded = await backend.load({ model, pages: this.#pages, maxTokens: STEP_TOKENS });
+          const loaded = await backend.load({
+            model,
+            pages: this.#pages,
+            states: this.#states,
+            maxTokens: STEP_TOKENS,
+          });
           return { decoder: loaded, tried: await tryOut(loaded, { vocabulary, clock }) };
         },
       );
@@ -305,8 +332,9 @@ export class ModelRunner implements Movable, AsyncDisposable {
         decoder,
         clock,
         pages: this.#pages,
+        states: this.#states,
         maxTokens: STEP_TOKENS,
-        maxRunning: maxConcurrency,
+        maxRunning: this.#seats,
         prefillMs: PREFILL_MS,
         speeds,
         guard,
@@ -324,7 +352,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
           engine: backend.name,
           ms: Math.round(this.#loadMs),
           memoryMb: megabytes(decoder.memoryBytes),
-          cacheLimitMb: megabytes(this.#pages * PAGE_TOKENS * kvBytesPerToken(model, backend)),
+          cacheLimitMb: megabytes(this.bytes - model.weightBytes),
           ...speeds,
         },
         'a model was loaded',

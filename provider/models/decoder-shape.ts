@@ -3,12 +3,32 @@ import { FieldReader } from './field-reader.ts';
 import type { Rope } from './rope.ts';
 
 export interface LayerShape {
+  /** Set if the layer has Gated DeltaNet in place of attention. */
+  readonly delta?: DeltaShape;
   /** Index into the shape's `ropes` of the one that rotates queries and keys. */
   readonly rope: number;
   /** Number of tokens that a query attends to, its own included; 0 means all of them. */
   readonly window: number;
   readonly mlp: { readonly kind: 'dense'; readonly width: number } | Experts;
 }
+
+/**
+ * The size of a layer of Gated DeltaNet. It has a state in place of keys and values: one matrix of
+ * `keyDim` rows and `valueDim` columns for each value head, and the last inputs of a convolution.
+ * Adjacent value heads share a key head.
+ */
+export interface DeltaShape {
+  readonly keyHeads: number;
+  readonly valueHeads: number;
+  readonly keyDim: number;
+  readonly valueDim: number;
+  /** Number of tokens whose queries, keys and values the convolution adds up, the last one included. */
+  readonly convolution: number;
+}
+
+/** Number of queries, keys and values of a token in a layer of Gated DeltaNet, before its heads share keys. */
+export const deltaChannels = ({ keyHeads, valueHeads, keyDim, valueDim }: DeltaShape): number =>
+  2 * keyHeads * keyDim + valueHeads * valueDim;
 
 export interface Experts {
   readonly kind: 'experts';
@@ -19,6 +39,8 @@ export interface Experts {
   readonly perToken: number;
   /** True if the shares of the chosen experts are scaled to sum to one. */
   readonly normalised: boolean;
+  /** Width of a further expert, which every token uses; its share is the sigmoid of a score. */
+  readonly sharedWidth?: number;
 }
 
 /**
@@ -52,6 +74,8 @@ export interface DecoderShape {
   readonly fused: readonly ('qkv' | 'gateUp')[];
   readonly embeddingScale: number;
   readonly attentionScale: number;
+  /** True if the query projection also computes a gate, whose sigmoid scales the output of attention. */
+  readonly gatedAttention: boolean;
   /** Cap on the absolute value of a logit; 0 means no cap. */
   readonly logitSoftcap: number;
   readonly tied: boolean;

@@ -1,4 +1,6 @@
+import { chosenMatrix, chosenVector, range, rotationOrder } from './chosen-rows.ts';
 import type { DecoderShape, LayerShape } from './decoder-shape.ts';
+import { findDelta } from './delta-weights.ts';
 import { findGptOssExperts } from './gpt-oss-weights.ts';
 import type { JsonObject } from './json.ts';
 import { ModelError } from './model-error.ts';
@@ -33,12 +35,38 @@ export const MXFP4_NUMBERS: readonly number[] = [
   0, 0.5, 1, 1.5, 2, 3, 4, 6, -0, -0.5, -1, -1.5, -2, -3, -4, -6,
 ];
 
-export type Mlp = {
+export interface Mlp {
   readonly gate: Matrix;
   readonly up: Matrix;
   readonly down: Matrix;
   readonly router?: Matrix;
-};
+  /** The expert that every token uses. */
+  readonly shared?: SharedExpert;
+}
+
+export interface SharedExpert {
+  readonly gate: Matrix;
+  readonly up: Matrix;
+  readonly down: Matrix;
+  /** Computes the score whose sigmoid is the share of the expert. */
+  readonly share: Matrix;
+}
+
+/** What a layer of Gated DeltaNet has beside the projections that attention has too. */
+export interface DeltaWeights {
+  /** Computes for each value head how much of the new value is written. */
+  readonly write: Matrix;
+  /** Computes for each value head how fast its state fades. */
+  readonly fade: Matrix;
+  /** Added to the result of `fade`. */
+  readonly fadeBias: Tensor;
+  /** Logarithm of the rate at which each value head's state fades. */
+  readonly fadeRate: Tensor;
+  /** The factors of the convolution, by channel and then by token: first queries, then keys, then values. */
+  readonly convolution: Tensor;
+  /** Normalises the output of each value head. */
+  readonly norm: Tensor;
+}
 
 export interface LayerWeights {
   readonly inputNorm: Tensor;
@@ -46,6 +74,10 @@ export interface LayerWeights {
   readonly k: Matrix;
   readonly v: Matrix;
   readonly o: Matrix;
+  /** Computes the gate of the output of attention or Gated DeltaNet. */
+  readonly outputGate?: Matrix;
+  /** Set if the layer has Gated DeltaNet in place of attention. */
+  readonly delta?: DeltaWeights;
   /** One score for each head, which takes a share of the head's attention. */
   readonly sinks?: Tensor;
   readonly qNorm?: Tensor;
@@ -93,33 +125,12 @@ function findLayer(
   find: WeightFinder,
   { shape, layer, path }: { shape: DecoderShape; layer: LayerShape; path: string },
 ): LayerWeights {
-  const { hidden, heads, kvHeads, headDim } = shape;
-  const attention = `${path}.self_attn`;
-  const { outputNorms, qkNorm, attentionSinks, requiresBiases } = shape;
-  const projection = (name: string, size: { out: number; in: number }) =>
-    find.matrix(`${attention}.${name}_proj`, { ...size, requiresBias: requiresBiases });
-  const [queryRows, keyRows] = [heads * headDim, kvHeads * headDim];
-  const [q, k, v] = shape.fused.includes('qkv')
-    ? find.matrices(`${attention}.qkv_proj`, {
-        rows: [queryRows, keyRows, keyRows] as const,
-        in: hidden,
-      })
-    : [
-        projection('q', { out: queryRows, in: hidden }),
-        projection('k', { out: keyRows, in: hidden }),
-        projection('v', { out: keyRows, in: hidden }),
-      ];
+  const { hidden, outputNorms } = shape;
   return {
     inputNorm: find.vector(`${path}.input_layernorm`, hidden),
-    q,
-    k,
-    v,
-    o: projection('o', { out: hidden, in: heads * headDim }),
-    ...(attentionSinks && { sinks: find.tensor(`${attention}.sinks`, [heads]) }),
-    ...(qkNorm && {
-      qNorm: find.vector(`${attention}.q_norm`, headDim),
-      kNorm: find.vector(`${attention}.k_norm`, headDim),
-    }),
+    ...(layer.delta
+      ? findDelta(find, { delta: layer.delta, hidden, path: `${path}.linear_attn` })
+      : findAttention(find, { shape, layer, path: `${path}.self_attn` })),
     ...(outputNorms && { attentionNorm: find.vector(`${path}.post_attention_layernorm`, hidden) }),
     mlpNorm: find.vector(
       `${path}.${outputNorms ? 'pre_feedforward_layernorm' : 'post_attention_layernorm'}`,
@@ -135,26 +146,116 @@ function findLayer(
   };
 }
 
+function findAttention(
+  find: WeightFinder,
+  { shape, layer, path }: { shape: DecoderShape; layer: LayerShape; path: string },
+): Pick<LayerWeights, 'q' | 'k' | 'v' | 'o' | 'outputGate' | 'sinks' | 'qNorm' | 'kNorm'> {
+  const { hidden, heads, kvHeads, headDim, qkNorm, attentionSinks, gatedAttention } = shape;
+  const projection = (name: string, size: { out: number; in: number }) =>
+    find.matrix(`${path}.${name}_proj`, { ...size, requiresBias: shape.requiresBiases });
+  const order = rotationOrder(headDim, shape.ropes[layer.rope]?.rotated ?? headDim);
+  const perHead = gatedAttention ? 2 * headDim : headDim;
+  const [queryRows, keyRows] = [heads * perHead, kvHeads * headDim];
+  const [query, key, value] = shape.fused.includes('qkv')
+    ? find.matrices(`${path}.qkv_proj`, {
+        rows: [queryRows, keyRows, keyRows] as const,
+        in: hidden,
+      })
+    : [
+        projection('q', { out: queryRows, in: hidden }),
+        projection('k', { out: keyRows, in: hidden }),
+        projection('v', { out: keyRows, in: hidden }),
+      ];
+  const norm = (name: string) =>
+    chosenVector(find.vector(`${path}.${name}_norm`, headDim), { period: headDim, of: order });
+  return {
+    q: chosenMatrix(query, { period: perHead, of: order }),
+    k: chosenMatrix(key, { period: headDim, of: order }),
+    v: value,
+    o: projection('o', { out: hidden, in: heads * headDim }),
+    ...(gatedAttention && {
+      outputGate: chosenMatrix(query, { period: perHead, of: range(headDim, perHead) }),
+    }),
+    ...(attentionSinks && { sinks: find.tensor(`${path}.sinks`, [heads]) }),
+    ...(qkNorm && { qNorm: norm('q'), kNorm: norm('k') }),
+  };
+}
+
 function findMlp(
   find: WeightFinder,
   { shape, layer, path }: { shape: DecoderShape; layer: LayerShape; path: string },
 ): Mlp {
+  const { mlp } = layer;
   const { hidden, fused } = shape;
-  const { width } = layer.mlp;
-  const isRouted = layer.mlp.kind === 'experts';
-  const count = layer.mlp.kind === 'experts' ? layer.mlp.experts : 1;
-  const inside = isRouted ? `${path}.switch_mlp` : path;
-  const [gate, up] = fused.includes('gateUp')
-    ? find.matrices(`${inside}.gate_up_proj`, { rows: [width, width] as const, in: hidden })
-    : [
-        find.matrix(`${inside}.gate_proj`, { out: width, in: hidden, count }),
-        find.matrix(`${inside}.up_proj`, { out: width, in: hidden, count }),
-      ];
+  if (mlp.kind === 'dense')
+    return findPlainMlp(find, {
+      width: mlp.width,
+      hidden,
+      path,
+      isFused: fused.includes('gateUp'),
+    });
+  const { width, experts: count, sharedWidth } = mlp;
   return {
-    gate,
-    up,
-    down: find.matrix(`${inside}.down_proj`, { out: hidden, in: width, count }),
-    ...(isRouted && { router: find.matrix(`${path}.gate`, { out: count, in: hidden }) }),
+    ...findExperts(find, { width, count, hidden, path }),
+    router: find.matrix(`${path}.gate`, { out: count, in: hidden }),
+    ...(sharedWidth !== undefined && {
+      shared: {
+        ...findPlainMlp(find, { width: sharedWidth, hidden, path: `${path}.shared_expert` }),
+        share: find.matrix(`${path}.shared_expert_gate`, { out: 1, in: hidden }),
+      },
+    }),
+  };
+}
+
+type PlainMlp = Pick<Mlp, 'gate' | 'up' | 'down'>;
+
+function findPlainMlp(
+  find: WeightFinder,
+  {
+    width,
+    hidden,
+    path,
+    isFused = false,
+  }: { width: number; hidden: number; path: string; isFused?: boolean },
+): PlainMlp {
+  const down = find.matrix(`${path}.down_proj`, { out: hidden, in: width });
+  if (isFused) {
+    const rows = [width, width] as const;
+    const [gate, up] = find.matrices(`${path}.gate_up_proj`, { rows, in: hidden });
+    return { gate, up, down };
+  }
+  return {
+    gate: find.matrix(`${path}.gate_proj`, { out: width, in: hidden }),
+    up: find.matrix(`${path}.up_proj`, { out: width, in: hidden }),
+    down,
+  };
+}
+
+/** Finds experts as mlx-lm stores them, or as transformers does: with gate and up in one tensor. */
+function findExperts(
+  find: WeightFinder,
+  { width, count, hidden, path }: { width: number; count: number; hidden: number; path: string },
+): PlainMlp {
+  const inside = `${path}.switch_mlp`;
+  const isStacked = true;
+  if (find.has(`${path}.experts.gate_up_proj`)) {
+    const both = find.stacked(`${path}.experts.gate_up_proj`, {
+      out: 2 * width,
+      in: hidden,
+      count,
+    });
+    const half = (first: number) =>
+      chosenMatrix(both, { period: 2 * width, of: range(first, first + width) });
+    return {
+      gate: half(0),
+      up: half(width),
+      down: find.stacked(`${path}.experts.down_proj`, { out: hidden, in: width, count }),
+    };
+  }
+  return {
+    gate: find.matrix(`${inside}.gate_proj`, { out: width, in: hidden, count, isStacked }),
+    up: find.matrix(`${inside}.up_proj`, { out: width, in: hidden, count, isStacked }),
+    down: find.matrix(`${inside}.down_proj`, { out: hidden, in: width, count, isStacked }),
   };
 }
 
@@ -186,11 +287,7 @@ export async function checkFinite(weights: DecoderWeights, reader: TensorReader)
 }
 
 function* multipliers({ embedding, layers, norm, lmHead }: DecoderWeights): Generator<Tensor> {
-  const matrices = [
-    embedding,
-    lmHead,
-    ...layers.flatMap(({ q, k, v, o, mlp }) => [q, k, v, o, ...Object.values(mlp)]),
-  ];
+  const matrices = [embedding, lmHead, ...layers.flatMap(layerMatrices)];
   for (const { quantized, bias } of new Set(matrices)) {
     if (quantized) yield quantized.scales;
     if (quantized?.biases) yield quantized.biases;
@@ -206,7 +303,21 @@ function* multipliers({ embedding, layers, norm, lmHead }: DecoderWeights): Gene
       layer.attentionNorm,
       layer.mlpNorm,
       layer.mlpOutputNorm,
+      layer.delta?.fadeBias,
+      layer.delta?.fadeRate,
+      layer.delta?.convolution,
+      layer.delta?.norm,
     ])
       if (vector) yield vector;
   }
+}
+
+/** All matrices of a layer. */
+export function layerMatrices({ q, k, v, o, outputGate, delta, mlp }: LayerWeights): Matrix[] {
+  const { shared, ...own } = mlp;
+  return [
+    ...[q, k, v, o, outputGate, delta?.write, delta?.fade],
+    ...Object.values(own),
+    ...Object.values(shared ?? {}),
+  ].filter((matrix) => matrix !== undefined);
 }

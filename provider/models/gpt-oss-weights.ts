@@ -1,7 +1,7 @@
 import type { Experts } from './decoder-shape.ts';
 import type { Matrix, Mlp } from './decoder-weights.ts';
 import { ModelError } from './model-error.ts';
-import type { Tensor } from './safetensors.ts';
+import { chooseRows, type Tensor } from './safetensors.ts';
 import type { WeightFinder } from './weight-finder.ts';
 
 interface Place {
@@ -90,10 +90,10 @@ function findPublished(
 /** The even or the odd rows of a tensor; a row is the last dimensions after the first two. */
 function halfOf(tensor: Tensor, first: number): Tensor {
   const [count, rows, ...rest] = tensor.shape as [number, number, ...number[]];
-  return {
-    ...tensor,
+  return chooseRows(tensor, {
+    rows: count * rows,
     shape: [count, rows / 2, ...rest],
-    bytes: tensor.bytes / 2,
-    rows: { bytes: tensor.bytes / (count * rows), first, step: 2 },
-  };
+    period: 2,
+    of: Int32Array.of(first),
+  });
 }

@@ -3,12 +3,13 @@ import type { Trait } from '#bus-schemas';
 import { ChatTemplate, templateIn } from './chat-template.ts';
 import { type DecoderShape, readDecoderShape } from './decoder-shape.ts';
 import { checkFinite, type DecoderWeights, findWeights } from './decoder-weights.ts';
+import { asStored } from './delta-weights.ts';
 import { FieldReader } from './field-reader.ts';
 import { HARMONY_END_TOKENS, HarmonyPrompt } from './harmony/harmony-prompt.ts';
 import type { JsonObject } from './json.ts';
 import { ModelError } from './model-error.ts';
 import { ModelFolder } from './model-folder.ts';
-import { readTensors } from './safetensors.ts';
+import { readTensors, type Tensors } from './safetensors.ts';
 import { TensorReader } from './tensor-reader.ts';
 import { Tokenizer } from './tokenizer.ts';
 import { type ToolStyle, toolStyleOf } from './tool-style.ts';
@@ -99,8 +100,8 @@ export async function openDecoderAlone(path: string): Promise<DecoderModel> {
 }
 
 async function openDecoder(folder: ModelFolder, config: JsonObject): Promise<DecoderModel> {
-  const shape = readDecoderShape(config);
-  const tensors = await readTensors(folder);
+  const tensors = withMlxNames(await readTensors(folder));
+  const shape = asStored(readDecoderShape(config), tensors);
   const weights = findWeights(shape, tensors, config);
   await using reader = new TensorReader();
   await checkFinite(weights, reader);
@@ -109,6 +110,21 @@ async function openDecoder(folder: ModelFolder, config: JsonObject): Promise<Dec
     weights,
     weightBytes: tensors.values().reduce((sum, { bytes }) => sum + bytes, 0),
   };
+}
+
+const PUBLISHED = 'model.language_model.';
+
+/**
+ * Names the tensors of a model that also reads images as mlx-lm does, if they have the names that
+ * transformers gives them.
+ */
+function withMlxNames(tensors: Tensors): Tensors {
+  if (!tensors.keys().some((name) => name.startsWith(PUBLISHED))) return tensors;
+  const renamed = (name: string) =>
+    name.startsWith(PUBLISHED)
+      ? `language_model.model.${name.slice(PUBLISHED.length)}`
+      : name.replace(/^lm_head\./, 'language_model.lm_head.');
+  return new Map(tensors.entries().map(([name, tensor]) => [renamed(name), tensor]));
 }
 
 interface EndSources {

@@ -25,6 +25,8 @@ type RopeScaling =
 
 export interface Rope {
   readonly theta: number;
+  /** How many of a head's numbers rotate, if not all. */
+  readonly rotated?: number;
   readonly scaling: RopeScaling;
 }
 
@@ -64,8 +66,17 @@ export function readRopeScaling(fields: FieldReader | undefined): RopeScaling {
   };
 }
 
-/** The angle in radians by which each pair of a head's numbers rotates per token. */
-export function frequencies({ theta, scaling }: Rope, headDim: number): Float64Array {
+/**
+ * The angle in radians by which each pair of a head's numbers rotates per token. It is 0 for the
+ * last pairs if only a part of the numbers rotates.
+ */
+export function frequencies({ rotated, ...rope }: Rope, headDim: number): Float64Array {
+  const all = new Float64Array(headDim / 2);
+  all.set(frequenciesOfAll(rope, rotated ?? headDim));
+  return all;
+}
+
+function frequenciesOfAll({ theta, scaling }: Rope, headDim: number): Float64Array {
   const half = headDim / 2;
   return Float64Array.from({ length: half }, (_, i) => {
     const plain = theta ** (-i / half);
@@ -104,6 +115,7 @@ export function frequencies({ theta, scaling }: Rope, headDim: number): Float64A
 class RopeTable {
   readonly half: number;
   readonly #frequencies: Float64Array;
+  /** The factor of the pairs that rotate. */
   readonly #scale: number;
   #rows: Float32Array = new Float32Array(0);
   #known = 0;
@@ -131,9 +143,10 @@ class RopeTable {
     rows.set(this.#rows);
     for (let position = this.#known; position < known; position += 1) {
       for (let i = 0; i < this.half; i += 1) {
-        const angle = position * (this.#frequencies[i] as number);
-        rows[position * width + i] = Math.cos(angle) * this.#scale;
-        rows[position * width + this.half + i] = Math.sin(angle) * this.#scale;
+        const frequency = this.#frequencies[i] as number;
+        const scale = frequency === 0 ? 1 : this.#scale;
+        rows[position * width + i] = Math.cos(position * frequency) * scale;
+        rows[position * width + this.half + i] = Math.sin(position * frequency) * scale;
       }
     }
     this.#rows = rows;

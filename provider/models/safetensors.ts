@@ -15,13 +15,36 @@ export interface Tensor {
   readonly file: string;
   readonly offset: number;
   readonly bytes: number;
-  /**
-   * Set if the tensor's rows alternate in the file with those of another tensor: this tensor has
-   * every `step`-th row from row `first` on, and a row has `bytes` bytes.
-   */
-  readonly rows?: { readonly bytes: number; readonly first: number; readonly step: number };
+  /** Set if the tensor consists of some rows of a larger tensor of the file. */
+  readonly rows?: Rows;
 }
+
+/**
+ * A choice of rows: of each `period` rows of the file, those at the indices `of`, in this order. A
+ * row has `bytes` bytes.
+ */
+export interface Rows {
+  readonly bytes: number;
+  readonly period: number;
+  readonly of: Int32Array;
+}
+export type RowChoice = Pick<Rows, 'period' | 'of'>;
 export type Tensors = ReadonlyMap<string, Tensor>;
+
+/** Returns the chosen ones of a tensor's `rows` rows, as a tensor of the given shape. */
+export function chooseRows(
+  tensor: Tensor,
+  { rows, shape, period, of }: RowChoice & { rows: number; shape: readonly number[] },
+): Tensor {
+  if (tensor.rows !== undefined) throw new Error(`rows of ${tensor.name} were already chosen`);
+  const rowBytes = tensor.bytes / rows;
+  const chosen = { ...tensor, shape, bytes: (tensor.bytes / period) * of.length };
+  const first = of[0] as number;
+  // Adjacent rows are a tensor of their own, which is read without a copy.
+  if (period === rows && of.every((row, i) => row === first + i))
+    return { ...chosen, offset: tensor.offset + first * rowBytes };
+  return { ...chosen, rows: { bytes: rowBytes, period, of } };
+}
 
 const MAX_HEADER_BYTES = 32 * 1024 * 1024;
 const MAX_TENSORS = 200_000;

@@ -1,8 +1,14 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { ModelError } from './model-error.ts';
-import type { Tensor } from './safetensors.ts';
+import type { Rows, Tensor } from './safetensors.ts';
 
 const PIECE = 8 * 1024 * 1024;
+
+/** A part of a tensor; its first byte is byte `at` of the tensor. */
+interface Piece {
+  readonly bytes: Uint8Array;
+  readonly at: number;
+}
 
 /** Reads tensors in pieces, so that a model never lies in this process's heap as a whole. */
 export class TensorReader implements AsyncDisposable {
@@ -10,29 +16,64 @@ export class TensorReader implements AsyncDisposable {
   readonly #piece = Buffer.allocUnsafeSlow(PIECE);
 
   /** All pieces share one buffer: a piece is valid only until the next one is read. */
-  async *pieces(tensor: Tensor): AsyncGenerator<{ bytes: Uint8Array; at: number }> {
-    const { bytes: rowBytes, first, step } = tensor.rows ?? { bytes: 1, first: 0, step: 1 };
-    const most = PIECE - (PIECE % (rowBytes * step));
-    const span = tensor.bytes * step;
-    for (let at = 0; at < span; at += most) {
-      const length = Math.min(most, span - at);
-      await this.#fill(tensor, { at, length });
-      if (step > 1)
-        for (let row = 0; row * rowBytes * step < length; row += 1) {
-          const from = (row * step + first) * rowBytes;
-          this.#piece.copyWithin(row * rowBytes, from, from + rowBytes);
-        }
-      yield { bytes: this.#piece.subarray(0, length / step), at: at / step };
+  async *pieces(tensor: Tensor): AsyncGenerator<Piece> {
+    if (tensor.rows === undefined) yield* this.#wholePieces(tensor);
+    else if (2 * tensor.rows.bytes * tensor.rows.period <= PIECE)
+      yield* this.#chosenPieces(tensor, tensor.rows);
+    else yield* this.#chosenRuns(tensor, tensor.rows);
+  }
+
+  async *#wholePieces(tensor: Tensor): AsyncGenerator<Piece> {
+    for (let at = 0; at < tensor.bytes; at += PIECE) {
+      const length = Math.min(PIECE, tensor.bytes - at);
+      await this.#fill(tensor, { from: at, length });
+      yield { bytes: this.#piece.subarray(0, length), at };
     }
+  }
+
+  /** Reads whole periods into one half of the buffer, and copies the chosen rows to the other. */
+  async *#chosenPieces(tensor: Tensor, { bytes, period, of }: Rows): AsyncGenerator<Piece> {
+    const half = PIECE / 2;
+    const periodBytes = bytes * period;
+    const span = (tensor.bytes / of.length) * period;
+    const most = half - (half % periodBytes);
+    let at = 0;
+    for (let from = 0; from < span; from += most) {
+      const length = Math.min(most, span - from);
+      await this.#fill(tensor, { from, length });
+      let made = half;
+      for (let start = 0; start < length; start += periodBytes)
+        for (const row of of) {
+          const begin = start + row * bytes;
+          this.#piece.copyWithin(made, begin, begin + bytes);
+          made += bytes;
+        }
+      yield { bytes: this.#piece.subarray(half, made), at };
+      at += made - half;
+    }
+  }
+
+  /** Reads the chosen rows of long periods without the others. */
+  async *#chosenRuns(tensor: Tensor, { bytes, period, of }: Rows): AsyncGenerator<Piece> {
+    const periods = tensor.bytes / (bytes * of.length);
+    let at = 0;
+    for (let start = 0; start < periods * period * bytes; start += period * bytes)
+      for (const { first, rows } of runsOf(of))
+        for (let done = 0; done < rows * bytes; done += PIECE) {
+          const length = Math.min(PIECE, rows * bytes - done);
+          await this.#fill(tensor, { from: start + first * bytes + done, length });
+          yield { bytes: this.#piece.subarray(0, length), at };
+          at += length;
+        }
   }
 
   async #fill(
     { file: path, offset }: Tensor,
-    { at, length }: { at: number; length: number },
+    { from, length }: { from: number; length: number },
   ): Promise<void> {
     const file = await this.#open(path);
     for (let done = 0; done < length; ) {
-      const { bytesRead } = await file.read(this.#piece, done, length - done, offset + at + done);
+      const { bytesRead } = await file.read(this.#piece, done, length - done, offset + from + done);
       if (bytesRead === 0)
         throw new ModelError('malformed_weights', `${path} is shorter than when it was opened`);
       done += bytesRead;
@@ -67,6 +108,17 @@ export class TensorReader implements AsyncDisposable {
     for (const file of this.#files.values()) await file.close();
     this.#files.clear();
   }
+}
+
+/** Joins indices that follow one another. */
+function runsOf(indices: Int32Array): { first: number; rows: number }[] {
+  const runs: { first: number; rows: number }[] = [];
+  for (const index of indices) {
+    const last = runs.at(-1);
+    if (last !== undefined && last.first + last.rows === index) last.rows += 1;
+    else runs.push({ first: index, rows: 1 });
+  }
+  return runs;
 }
 
 function toFloat32(

@@ -81,6 +81,19 @@ export class WeightFinder {
     return this.#tensors.has(this.#prefix + name);
   }
 
+  /** The dimensions of a tensor, if there is one of this name. */
+  shapeOf(name: string): readonly number[] | undefined {
+    return this.#tensors.get(this.#prefix + name)?.shape;
+  }
+
+  /** Finds matrices in a tensor that has the name of a parameter, and no quantization. */
+  stacked(
+    name: string,
+    { out, in: width, count }: { out: number; in: number; count: number },
+  ): Matrix {
+    return { out, in: width, count, weight: this.tensor(name, [count, out, width]) };
+  }
+
   vector(path: string, size: number): Tensor {
     return this.tensor(`${path}.weight`, [size]);
   }

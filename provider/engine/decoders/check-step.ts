@@ -1,5 +1,5 @@
 import { CodedError } from '#bus-schemas/coded-error.ts';
-import { PAGE_TOKENS, type Step } from './decoder.ts';
+import { type DecoderOptions, NO_STATE, PAGE_TOKENS, type Step, stateBytes } from './decoder.ts';
 
 /**
  * The step would read or write outside of the decoder's memory. It was rejected before it began.
@@ -14,14 +14,30 @@ export interface StepLimits {
   readonly vocabulary: number;
   readonly pages: number;
   readonly maxTokens: number;
+  /** Number of state slots; 0 if the model has no states. */
+  readonly states: number;
 }
+
+/** The limits of a loaded model. */
+export const stepLimits = ({
+  model,
+  pages,
+  states = 1,
+  maxTokens,
+}: DecoderOptions): StepLimits => ({
+  vocabulary: model.shape.vocabulary,
+  pages,
+  maxTokens,
+  states: stateBytes(model) > 0 ? states : 0,
+});
 
 /**
  * Throws InvalidStep. Every decoder checks its steps, because shaders and typed arrays do not
  * report an index that is out of range: a shader clamps it, and one sequence would read another
  * one's keys and values. `native/decoder/checks.h` has the same rules for the decoders in C++.
  */
-export function checkStep(step: Step, { vocabulary, pages, maxTokens }: StepLimits): void {
+export function checkStep(step: Step, limits: StepLimits): void {
+  const { vocabulary, pages, maxTokens } = limits;
   const { tokens, positions, places, rows, tables, tableWidth, outputs } = step;
   const count = tokens.length;
   check(count <= maxTokens, 'the step has too many tokens');
@@ -46,6 +62,43 @@ export function checkStep(step: Step, { vocabulary, pages, maxTokens }: StepLimi
     ),
     'outputs must be tokens of the step, in rising order',
   );
+  if (limits.states > 0) checkStates(step, limits.states);
+}
+
+/**
+ * A state follows from the tokens of its sequence in their order, and belongs to one sequence:
+ * another one that wrote to it would change its answer.
+ */
+function checkStates({ rows, positions, tables, tableWidth, states }: Step, slots: number): void {
+  const rowCount = tables.length / tableWidth;
+  check(states.length === 2 * rowCount, 'the step has not two state slots for each row');
+  const written = new Set<number>();
+  const last = new Int32Array(rowCount).fill(-1);
+  for (const [token, row] of rows.entries()) {
+    const before = last[row] as number;
+    last[row] = token;
+    if (before >= 0) {
+      check(
+        before === token - 1 && positions[token] === (positions[before] as number) + 1,
+        'the tokens of a row do not follow one another',
+      );
+      continue;
+    }
+    const [read, write] = [states[2 * row] as number, states[2 * row + 1] as number];
+    check(
+      isIndex(write, slots) && (read === NO_STATE || isIndex(read, slots)),
+      'a state is not a slot',
+    );
+    check(!written.has(write), 'two rows write to the same state');
+    written.add(write);
+  }
+  for (let row = 0; row < rowCount; row += 1) {
+    const [read, write] = [states[2 * row] as number, states[2 * row + 1] as number];
+    check(
+      (last[row] as number) < 0 || read === write || !written.has(read),
+      'a row reads a state that another row writes',
+    );
+  }
 }
 
 const isIndex = (value: number, below: number): boolean =>

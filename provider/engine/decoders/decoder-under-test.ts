@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { DecoderWeights, Matrix } from '../../models/decoder-weights.ts';
 import { type DecoderModel, openDecoderAlone } from '../../models/model.ts';
 import { TensorReader } from '../../models/tensor-reader.ts';
-import type { Backend, BackendOrReason, Decoder } from './decoder.ts';
+import { type Backend, type BackendOrReason, type Decoder, NO_STATE } from './decoder.ts';
 import { createCpuBackend, createMlxBackend } from './native-decoder.ts';
 import { createReferenceBackend, readDense } from './reference-decoder.ts';
 import { stepOf } from './step.ts';
@@ -27,7 +27,13 @@ export const fixtures = [
   'mistral',
   'phi3',
   'smollm3',
+  'qwen3-5',
+  'qwen3-5-moe-published',
+  'qwen3-next',
 ] as const;
+
+/** Those with layers of Gated DeltaNet. */
+export const fixturesWithStates = ['qwen3-5', 'qwen3-5-moe-published', 'qwen3-next'] as const;
 
 interface Fixture {
   readonly model: DecoderModel;
@@ -62,8 +68,9 @@ export async function generateGreedily(
   const made: number[] = [];
   let tokens = prompt;
   for (let from = 0; made.length < count; ) {
+    const state = { read: from === 0 ? NO_STATE : 0, write: 0 };
     const { best } = await decoder.step(
-      stepOf([{ tokens, from, pages, outputTokens: 'last' }], false),
+      stepOf([{ tokens, from, pages, state, outputTokens: 'last' }], false),
     );
     from += tokens.length;
     tokens = [best[0] as number];
@@ -72,7 +79,7 @@ export async function generateGreedily(
   return made;
 }
 
-const DECODER_OPTIONS = { pages: 16, maxTokens: 64 };
+const DECODER_OPTIONS = { pages: 16, states: 4, maxTokens: 64 };
 
 export async function withFixture(
   backend: Backend,

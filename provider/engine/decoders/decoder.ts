@@ -1,8 +1,12 @@
+import { type DeltaShape, deltaChannels } from '../../models/decoder-shape.ts';
 import type { DecoderModel } from '../../models/model.ts';
 import type { BackendName } from '../backend-names.ts';
 
 /** Number of tokens whose keys and values share one page of the cache. */
 export const PAGE_TOKENS = 32;
+
+/** In place of a state slot: the state of a sequence before its first token. */
+export const NO_STATE = -1;
 
 /**
  * The input of one pass through the model. A step may serve several sequences, each with one or
@@ -18,6 +22,11 @@ export interface Step {
   /** The pages of each sequence in order, padded to `tableWidth` entries. */
   readonly tables: Int32Array<ArrayBuffer>;
   readonly tableWidth: number;
+  /**
+   * Two state slots for each row of `tables`, for models that have states: the one that the row's
+   * state is read from, or NO_STATE for the empty state, and the one that it is written to.
+   */
+  readonly states: Int32Array<ArrayBuffer>;
   /** Indices into `tokens`, in rising order, of the tokens whose next token is computed. */
   readonly outputs: Int32Array<ArrayBuffer>;
   /** If false, only the most likely token is returned for each output. */
@@ -39,21 +48,23 @@ export interface Decoder extends AsyncDisposable {
   /** Memory of everything except the cache, in bytes. */
   readonly memoryBytes: number;
   /**
-   * Memory of the cache at present, in bytes: the pages up to the highest used one, rounded up to
-   * the block in which the backend allocates.
+   * Memory of the cache at present, in bytes: the pages and the state slots up to the highest used
+   * one, rounded up to the block in which the backend allocates.
    */
   readonly cacheBytes: number;
   step(step: Step): Promise<StepResult>;
   /**
-   * Keeps the first `pages` pages and frees the others, whose content is lost. Call it between
-   * steps.
+   * Keeps the first `pages` pages and `states` state slots and frees the others, whose content is
+   * lost. Call it between steps.
    */
-  keep(pages: number): Promise<void>;
+  keep(pages: number, states: number): Promise<void>;
 }
 
 export interface DecoderOptions {
   readonly model: DecoderModel;
   readonly pages: number;
+  /** Number of state slots, for a model that has states; default 1. */
+  readonly states?: number;
   /** Maximum number of tokens in one step. */
   readonly maxTokens: number;
 }
@@ -65,7 +76,7 @@ export interface Backend extends AsyncDisposable {
   readonly device: string;
   /** True for a GPU backend that computes on the processor on this machine. */
   readonly isSoftware: boolean;
-  /** Maximum size of one layer's keys in the cache, in bytes. */
+  /** Maximum size of one layer's keys, or of its states, in the cache, in bytes. */
   readonly maxBufferBytes: number;
   /** Size in bytes of one number in the cache of this model's keys and values. */
   cacheNumberBytes(model: DecoderModel): number;
@@ -80,9 +91,27 @@ export function kvBytesPerToken(
   model: DecoderModel,
   backend: Pick<Backend, 'cacheNumberBytes'>,
 ): number {
-  const { layers, kvHeads, headDim } = model.shape;
-  return layers.length * 2 * kvHeads * headDim * backend.cacheNumberBytes(model);
+  const { kvHeads, headDim } = model.shape;
+  return attentionLayers(model) * 2 * kvHeads * headDim * backend.cacheNumberBytes(model);
 }
+
+/** Number of layers that cache keys and values. */
+export const attentionLayers = ({ shape }: DecoderModel): number =>
+  shape.layers.filter(({ delta }) => delta === undefined).length;
+
+/** Size in bytes of a sequence's state, over all layers; 0 if the model has none. */
+export const stateBytes = (model: DecoderModel): number =>
+  layerStateBytes(model).reduce((sum, bytes) => sum + bytes, 0);
+
+/** Size in bytes of a sequence's state in each layer that has one. */
+export const layerStateBytes = ({ shape }: DecoderModel): number[] =>
+  shape.layers.flatMap(({ delta }) =>
+    delta ? Float32Array.BYTES_PER_ELEMENT * stateNumbers(delta) : [],
+  );
+
+/** Number of 32-bit numbers in the state of one layer. */
+export const stateNumbers = (delta: DeltaShape): number =>
+  delta.valueHeads * delta.keyDim * delta.valueDim + (delta.convolution - 1) * deltaChannels(delta);
 
 /** `cacheNumberBytes` of a backend that caches 32-bit numbers. */
 export const wholeNumbers = (): number => Float32Array.BYTES_PER_ELEMENT;

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
-import { kvBytesPerToken, PAGE_TOKENS, type Step } from './decoder.ts';
+import { kvBytesPerToken, NO_STATE, PAGE_TOKENS, type Step } from './decoder.ts';
 import {
   backendsUnderTest,
   distance,
@@ -16,6 +16,7 @@ import { stepOf } from './step.ts';
  */
 const TOLERANCE = 1e-3;
 const PAGES = [3, 9, 1, 4];
+const state = { read: NO_STATE, write: 1 };
 const MANY_PAGES = 1_000;
 const fixturesWithWindows = ['gemma3', 'gpt-oss', 'gpt-oss-published'] as const;
 
@@ -33,7 +34,7 @@ for (const { name: kind, create } of backendsUnderTest) {
       test(`${name}: every logit of a prompt is close to the expected one`, () =>
         withFixture(backend, name, async (decoder, { prompt, logits }) => {
           const result = await decoder.step(
-            stepOf([{ tokens: prompt, from: 0, pages: PAGES, outputTokens: 'every' }], true),
+            stepOf([{ tokens: prompt, from: 0, pages: PAGES, state, outputTokens: 'every' }], true),
           );
           expect(distance(result.logits as Float32Array, logits)).toBeLessThan(TOLERANCE);
         }));
@@ -154,7 +155,7 @@ for (const { name: kind, create } of backendsUnderTest) {
             greedy.slice(0, 3),
           );
           expect(decoder.cacheBytes).toBe(whole);
-          await decoder.keep(2);
+          await decoder.keep(2, 0);
           expect(decoder.cacheBytes).toBeLessThanOrEqual(whole / 50);
           const next = await decoder.step(
             stepOf(
@@ -229,7 +230,7 @@ describe('slower instruction sets', async () => {
     .skipIf('reason' in made)
     .for(
       ['avx2', 'portable'].flatMap((kernels) =>
-        (['llama', 'llama-every-width', 'qwen3', 'gemma3', 'gpt-oss'] as const).map(
+        (['llama', 'llama-every-width', 'qwen3', 'gemma3', 'gpt-oss', 'qwen3-5'] as const).map(
           (name) => [kernels, name] as const,
         ),
       ),

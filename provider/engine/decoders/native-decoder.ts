@@ -3,7 +3,7 @@ import { setting } from '#bus-schemas/settings/settings.ts';
 import { loadCpuDecoders, loadMlxDecoders, type NativeDecoder, type NativeDecoders } from '#native';
 import type { DecoderModel } from '../../models/model.ts';
 import { RopeTables } from '../../models/rope.ts';
-import { checkStep, type StepLimits } from './check-step.ts';
+import { checkStep, type StepLimits, stepLimits } from './check-step.ts';
 import {
   type Backend,
   type BackendOrReason,
@@ -103,11 +103,12 @@ function nativeBackend({
     isSoftware,
     maxBufferBytes: Number.POSITIVE_INFINITY,
     cacheNumberBytes,
-    load: async ({ model, pages, maxTokens }: DecoderOptions) => {
+    load: async (options: DecoderOptions) => {
       const native = new Native();
-      const { shape, weights } = model;
+      const { shape, weights } = options.model;
+      const { pages, states, maxTokens, ...limits } = stepLimits(options);
       const memoryBytes = await native
-        .load({ shape, weights, pages, pageTokens: PAGE_TOKENS, maxTokens, threads, fine })
+        .load({ shape, weights, pages, states, pageTokens: PAGE_TOKENS, maxTokens, threads, fine })
         .catch(async (error: unknown) => {
           await native.close();
           throw error;
@@ -115,7 +116,7 @@ function nativeBackend({
       return new NativelyDecoded(native, {
         memoryBytes,
         ropes: new RopeTables(shape),
-        limits: { vocabulary: shape.vocabulary, pages, maxTokens },
+        limits: { pages, states, maxTokens, ...limits },
       });
     },
     [Symbol.asyncDispose]: async () => {},
@@ -151,8 +152,8 @@ class NativelyDecoded implements Decoder {
     return result;
   }
 
-  async keep(pages: number): Promise<void> {
-    this.cacheBytes = await this.#native.keep(pages);
+  async keep(pages: number, states: number): Promise<void> {
+    this.cacheBytes = await this.#native.keep(pages, states);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -13,13 +13,14 @@ import {
   withValueAt,
 } from '../../models/model-folder-under-test.ts';
 import { RopeTables } from '../../models/rope.ts';
-import { type Decoder, PAGE_TOKENS } from './decoder.ts';
+import { type Decoder, NO_STATE, PAGE_TOKENS } from './decoder.ts';
 import { fixtures, openFixture } from './decoder-under-test.ts';
 import { createCpuBackend } from './native-decoder.ts';
 import { stepOf } from './step.ts';
 
 const [seconds = '5', seed = '1'] = process.argv.slice(2);
 const PAGES = 6;
+const STATES = 3;
 const MAX_TOKENS = 64;
 const CODES = ['invalid_model', 'invalid_step', 'not_loaded', 'engine_failed'];
 
@@ -121,6 +122,7 @@ function hostileStep(ropes: RopeTables) {
     'rows',
     'tables',
     'outputs',
+    'states',
     'ropeAngles',
     'tableWidth',
     'wantsLogits',
@@ -139,10 +141,11 @@ function hostileStep(ropes: RopeTables) {
     .tuple(parts, fc.array(change, { maxLength: 2 }), fc.boolean())
     .map(([sequences, changes, wantsLogits]) => {
       const plain = stepOf(
-        sequences.map(({ tokens, from }) => ({
+        sequences.map(({ tokens, from }, index) => ({
           tokens,
           from,
           pages: pagesFor(from + tokens.length),
+          state: { read: from === 0 ? NO_STATE : index, write: index },
           outputTokens: 'every' as const,
         })),
         wantsLogits,
@@ -163,7 +166,7 @@ async function callSteps(native: NativeDecoder, ropes: RopeTables, run: RunOptio
     fc.asyncProperty(hostileStep(ropes), fc.option(junk), async (step, pages) => {
       tried.steps += 1;
       if (await isTaken(native.step(step))) tried.taken += 1;
-      if (pages !== null) await isTaken(native.keep(pages as number));
+      if (pages !== null) await isTaken(native.keep(pages as number, pages as number));
     }),
     run,
   );
@@ -192,13 +195,16 @@ interface RunOptions {
   readonly ms: number;
 }
 
+/** Tries a property at least once, however slow the machine is, and then for as long as it may. */
 async function assertFor<T>(property: fc.IAsyncProperty<T>, { ms }: RunOptions): Promise<void> {
-  await fc.assert(property, {
+  await fc.assert(property, { seed: Number(seed), numRuns: 1 });
+  const details = await fc.check(property, {
     seed: Number(seed),
     numRuns: 10_000_000,
     interruptAfterTimeLimit: ms,
     markInterruptAsFailure: false,
   });
+  if (details.counterexample !== null) throw new Error(fc.defaultReportMessage(details));
 }
 
 const ms = 1_000 * Number(seconds);
@@ -220,6 +226,7 @@ for (const name of fixtures) {
     shape,
     weights,
     pages: PAGES,
+    states: STATES,
     pageTokens: PAGE_TOKENS,
     maxTokens: MAX_TOKENS,
     threads: 2,

@@ -1,18 +1,26 @@
-import type { DecoderShape, LayerShape } from '../../models/decoder-shape.ts';
+import type { DecoderShape, DeltaShape, LayerShape } from '../../models/decoder-shape.ts';
 import { type LayerWeights, type Matrix, MXFP4_NUMBERS } from '../../models/decoder-weights.ts';
 import { RopeTables } from '../../models/rope.ts';
 import type { Tensor } from '../../models/safetensors.ts';
 import { TensorReader } from '../../models/tensor-reader.ts';
-import { checkStep, type StepLimits } from './check-step.ts';
+import { checkStep, type StepLimits, stepLimits } from './check-step.ts';
 import {
   type Backend,
   type Decoder,
   type DecoderOptions,
+  NO_STATE,
   PAGE_TOKENS,
   type Step,
   type StepResult,
   wholeNumbers,
 } from './decoder.ts';
+import {
+  type DeltaNumbers,
+  type DeltaState,
+  deltaState,
+  deltaStep,
+  sigmoid,
+} from './reference-delta.ts';
 import { pagesOf } from './step.ts';
 
 /**
@@ -39,16 +47,27 @@ interface Dense {
   readonly bias: Float32Array | undefined;
 }
 
-type Layer = { readonly shape: LayerShape } & {
-  readonly [Name in keyof Omit<LayerWeights, 'mlp'>]: NonNullable<LayerWeights[Name]> extends Matrix
-    ? Dense
-    : Float32Array | undefined;
+type Read<Part> = Part extends Matrix ? Dense : Part extends Tensor ? Float32Array : Part;
+
+/** The weights of a layer, as 32-bit numbers. */
+type Layer = {
+  readonly shape: LayerShape;
+  readonly mlp: ReadMlp;
+  readonly delta: ReadDelta | undefined;
 } & {
-  readonly gate: Dense;
-  readonly up: Dense;
-  readonly down: Dense;
-  readonly router: Dense | undefined;
+  readonly [Name in keyof Omit<Required<LayerWeights>, 'mlp' | 'delta'>]: Read<LayerWeights[Name]>;
 };
+
+type ReadMlp = Record<'gate' | 'up' | 'down', Dense> & {
+  readonly router: Dense | undefined;
+  readonly shared: Record<'gate' | 'up' | 'down' | 'share', Dense> | undefined;
+};
+
+interface ReadDelta extends DeltaNumbers {
+  readonly write: Dense;
+  readonly fade: Dense;
+  readonly norm: Float32Array;
+}
 
 interface Parts {
   readonly shape: DecoderShape;
@@ -66,68 +85,53 @@ class ReferenceDecoder implements Decoder {
   /** The pages of each layer, from the first to the highest one used so far. */
   readonly #cache: readonly { readonly keys: Float32Array[]; readonly values: Float32Array[] }[];
 
+  /** The states of each layer with Gated DeltaNet, from the first slot to the highest one used so far. */
+  readonly #states: readonly DeltaState[][];
+
   private constructor(parts: Parts, options: DecoderOptions) {
     this.#parts = parts;
-    this.#limits = { ...options, vocabulary: parts.shape.vocabulary };
+    this.#limits = stepLimits(options);
     const { shape } = parts;
     this.#cache = shape.layers.map(() => ({ keys: [], values: [] }));
+    this.#states = shape.layers.map(() => []);
     this.memoryBytes = 4 * countWeights(parts);
   }
 
   get cacheBytes(): number {
-    return this.#cache.reduce(
-      (sum, { keys, values }) =>
-        [...keys, ...values].reduce((bytes, page) => bytes + page.byteLength, sum),
-      0,
+    const bytesOf = (lists: readonly Float32Array[]) =>
+      lists.reduce((bytes, { byteLength }) => bytes + byteLength, 0);
+    return (
+      this.#cache.reduce((sum, { keys, values }) => sum + bytesOf(keys) + bytesOf(values), 0) +
+      this.#states.reduce((sum, states) => sum + bytesOf(states.flatMap(Object.values)), 0)
     );
   }
 
-  async keep(pages: number): Promise<void> {
+  async keep(pages: number, states: number): Promise<void> {
     for (const { keys, values } of this.#cache)
       for (const list of [keys, values]) list.length = Math.min(list.length, pages);
+    for (const list of this.#states) list.length = Math.min(list.length, states);
   }
 
   #growCache(pages: number): void {
-    const { kvHeads, headDim } = this.#parts.shape;
-    for (const { keys, values } of this.#cache)
-      for (const list of [keys, values])
+    const { kvHeads, headDim, layers } = this.#parts.shape;
+    for (const [index, { keys, values }] of this.#cache.entries())
+      for (const list of layers[index]?.delta ? [] : [keys, values])
         while (list.length < pages) list.push(new Float32Array(PAGE_TOKENS * kvHeads * headDim));
   }
 
   static async load(options: DecoderOptions): Promise<ReferenceDecoder> {
     const { shape, weights } = options.model;
     await using reader = new TensorReader();
-    const dense = (matrix: Matrix) => readDense(reader, matrix);
-    const vector = async (tensor: Tensor | undefined) =>
-      tensor === undefined ? undefined : normOf(await reader.numbers(tensor), shape);
-    const embedding = await dense(weights.embedding);
     const layers: Layer[] = [];
-    for (const [index, layer] of weights.layers.entries()) {
-      const { gate, up, down, router } = layer.mlp;
-      layers.push({
-        shape: shape.layers[index] as LayerShape,
-        inputNorm: await vector(layer.inputNorm),
-        q: await dense(layer.q),
-        k: await dense(layer.k),
-        v: await dense(layer.v),
-        o: await dense(layer.o),
-        sinks: layer.sinks && (await reader.numbers(layer.sinks)),
-        qNorm: await vector(layer.qNorm),
-        kNorm: await vector(layer.kNorm),
-        attentionNorm: await vector(layer.attentionNorm),
-        mlpNorm: await vector(layer.mlpNorm),
-        mlpOutputNorm: await vector(layer.mlpOutputNorm),
-        gate: await dense(gate),
-        up: await dense(up),
-        down: await dense(down),
-        router: router && (await dense(router)),
-      });
-    }
+    for (const [index, layer] of weights.layers.entries())
+      layers.push(await readLayer(reader, { shape, layer, index }));
+    const embedding = await readDense(reader, weights.embedding);
     const parts = {
       shape,
       embedding,
-      lmHead: weights.lmHead === weights.embedding ? embedding : await dense(weights.lmHead),
-      norm: (await vector(weights.norm)) as Float32Array,
+      lmHead:
+        weights.lmHead === weights.embedding ? embedding : await readDense(reader, weights.lmHead),
+      norm: normOf(await reader.numbers(weights.norm), shape),
       layers,
       ropes: new RopeTables(shape),
     };
@@ -147,21 +151,15 @@ class ReferenceDecoder implements Decoder {
     const ropeAngles = ropes.angles(step.positions);
     const anglesPerRope = step.tokens.length * shape.headDim;
     for (const [index, layer] of layers.entries()) {
-      const queries = states.map((state, token) => {
-        const input = normalise(state, { weight: layer.inputNorm, eps: normEps });
-        return this.#projectAndCache(index, {
-          layer,
-          step,
-          token,
-          input,
-          angles: ropeAngles.subarray(layer.shape.rope * anglesPerRope),
-        });
-      });
+      const inputs = states.map((state) =>
+        normalise(state, { weight: layer.inputNorm, eps: normEps }),
+      );
+      const angles = ropeAngles.subarray(layer.shape.rope * anglesPerRope);
+      const mixed = layer.shape.delta
+        ? this.#delta(index, { layer, step, inputs })
+        : this.#attention(index, { layer, step, inputs, angles });
       for (const [token, state] of states.entries()) {
-        const attentionOut = multiply(
-          layer.o,
-          this.#attention(index, { layer, step, token, query: queries[token] as Float32Array }),
-        );
+        const attentionOut = multiply(layer.o, mixed[token] as Float32Array);
         add(
           state,
           layer.attentionNorm
@@ -196,6 +194,58 @@ class ReferenceDecoder implements Decoder {
     return { best, logits };
   }
 
+  /** Returns for each token what it attends to, before the output projection. */
+  #attention(
+    index: number,
+    { layer, step, inputs, angles }: LayerInputs & { readonly angles: Float32Array },
+  ): Float32Array[] {
+    const queries = inputs.map((input, token) =>
+      this.#projectAndCache(index, { layer, step, token, input, angles }),
+    );
+    return queries.map((query, token) => {
+      const out = this.#attend(index, { layer, step, token, query });
+      if (!layer.outputGate) return out;
+      const gate = multiply(layer.outputGate, inputs[token] as Float32Array);
+      return out.map((value, i) => value * sigmoid(gate[i] as number));
+    });
+  }
+
+  /** Returns for each token what it reads from its sequence's state, before the output projection. */
+  #delta(index: number, { layer, step, inputs }: LayerInputs): Float32Array[] {
+    const { normEps } = this.#parts.shape;
+    const shape = layer.shape.delta as DeltaShape;
+    const { norm, ...weights } = layer.delta as ReadDelta;
+    const states = this.#states[index] as DeltaState[];
+    return inputs.map((input, token) => {
+      const row = step.rows[token] as number;
+      const [read, write] = step.states.subarray(2 * row, 2 * row + 2) as unknown as [
+        number,
+        number,
+      ];
+      if (row !== step.rows[token - 1]) {
+        while (states.length <= write) states.push(deltaState(shape));
+        if (read !== write)
+          states[write] = deltaState(shape, read === NO_STATE ? undefined : states[read]);
+      }
+      const channels = [layer.q, layer.k, layer.v].flatMap((w) => [...multiply(w, input)]);
+      const out = deltaStep(states[write] as DeltaState, {
+        shape,
+        weights,
+        input: {
+          channels: Float32Array.from(channels),
+          write: multiply(weights.write, input),
+          fade: multiply(weights.fade, input),
+        },
+      });
+      const gate = multiply(layer.outputGate as Dense, input);
+      for (let from = 0; from < out.length; from += shape.valueDim) {
+        const head = out.subarray(from, from + shape.valueDim);
+        head.set(normalise(head, { weight: norm, eps: normEps }));
+      }
+      return out.map((value, i) => value * silu(gate[i] as number));
+    });
+  }
+
   /** Computes query, key and value of a token, caches key and value, and returns the query. */
   #projectAndCache(
     index: number,
@@ -225,7 +275,7 @@ class ReferenceDecoder implements Decoder {
     return ready(layer.q, layer.qNorm);
   }
 
-  #attention(
+  #attend(
     index: number,
     { layer, step, token, query }: { layer: Layer; step: Step; token: number; query: Float32Array },
   ): Float32Array {
@@ -267,6 +317,60 @@ class ReferenceDecoder implements Decoder {
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
+interface LayerInputs {
+  readonly layer: Layer;
+  readonly step: Step;
+  /** The normalised hidden state of each token. */
+  readonly inputs: readonly Float32Array[];
+}
+
+async function readLayer(
+  reader: TensorReader,
+  { shape, layer, index }: { shape: DecoderShape; layer: LayerWeights; index: number },
+): Promise<Layer> {
+  const dense = (matrix: Matrix) => readDense(reader, matrix);
+  const some = async (matrix: Matrix | undefined) => matrix && (await dense(matrix));
+  const norm = async (tensor: Tensor) => normOf(await reader.numbers(tensor), shape);
+  const someNorm = async (tensor: Tensor | undefined) => tensor && (await norm(tensor));
+  const { gate, up, down, router, shared } = layer.mlp;
+  const { delta } = layer;
+  return {
+    shape: shape.layers[index] as LayerShape,
+    inputNorm: await norm(layer.inputNorm),
+    q: await dense(layer.q),
+    k: await dense(layer.k),
+    v: await dense(layer.v),
+    o: await dense(layer.o),
+    outputGate: await some(layer.outputGate),
+    delta: delta && {
+      write: await dense(delta.write),
+      fade: await dense(delta.fade),
+      fadeBias: await reader.numbers(delta.fadeBias),
+      fadeRate: await reader.numbers(delta.fadeRate),
+      convolution: await reader.numbers(delta.convolution),
+      norm: await reader.numbers(delta.norm),
+    },
+    sinks: layer.sinks && (await reader.numbers(layer.sinks)),
+    qNorm: await someNorm(layer.qNorm),
+    kNorm: await someNorm(layer.kNorm),
+    attentionNorm: await someNorm(layer.attentionNorm),
+    mlpNorm: await norm(layer.mlpNorm),
+    mlpOutputNorm: await someNorm(layer.mlpOutputNorm),
+    mlp: {
+      gate: await dense(gate),
+      up: await dense(up),
+      down: await dense(down),
+      router: await some(router),
+      shared: shared && {
+        gate: await dense(shared.gate),
+        up: await dense(shared.up),
+        down: await dense(shared.down),
+        share: await dense(shared.share),
+      },
+    },
+  };
+}
+
 /** Reads a matrix and expands its weights to 32-bit floats. */
 export async function readDense(reader: TensorReader, matrix: Matrix): Promise<Dense> {
   const bias = matrix.bias && (await reader.numbers(matrix.bias));
@@ -299,7 +403,11 @@ const countWeights = ({ embedding, lmHead, layers }: Parts): number =>
   new Set([
     embedding,
     lmHead,
-    ...layers.flatMap(({ q, k, v, o, gate, up, down }) => [q, k, v, o, gate, up, down]),
+    ...layers.flatMap(({ q, k, v, o, outputGate, mlp: { gate, up, down, shared } }) =>
+      [q, k, v, o, outputGate, gate, up, down, ...Object.values(shared ?? {})].filter(
+        (matrix) => matrix !== undefined,
+      ),
+    ),
   ])
     .values()
     .reduce((sum, { values }) => sum + values.length, 0);
@@ -336,33 +444,44 @@ function rotate(head: Float32Array, angles: Float32Array): void {
   }
 }
 
-function mlp(layer: Layer, input: Float32Array, shape: DecoderShape): Float32Array {
-  const { mlp: mlpShape } = layer.shape;
-  if (mlpShape.kind === 'dense' || layer.router === undefined)
-    return denseMlp(layer, { input, shape, expert: 0 });
-  const shares = softmax(Array.from(multiply(layer.router, input)));
+function mlp(
+  { shape: { mlp: mlpShape }, mlp: weights }: Layer,
+  input: Float32Array,
+  shape: DecoderShape,
+): Float32Array {
+  const { router, shared } = weights;
+  if (mlpShape.kind === 'dense' || router === undefined)
+    return denseMlp(weights, { input, shape, expert: 0 });
+  const shares = softmax(Array.from(multiply(router, input)));
   const chosen = shares
     .map((share, expert) => ({ share, expert }))
     .sort((a, b) => b.share - a.share || a.expert - b.expert)
     .slice(0, mlpShape.perToken);
   const total = mlpShape.normalised ? chosen.reduce((sum, { share }) => sum + share, 0) : 1;
   const out = new Float32Array(input.length);
-  for (const { share, expert } of chosen) {
-    const expertOut = denseMlp(layer, { input, shape, expert });
-    for (let i = 0; i < out.length; i += 1)
-      out[i] = (out[i] as number) + ((expertOut[i] as number) * share) / total;
-  }
+  for (const { share, expert } of chosen)
+    addPart(out, { made: denseMlp(weights, { input, shape, expert }), share: share / total });
+  if (shared !== undefined)
+    addPart(out, {
+      made: denseMlp(shared, { input, shape, expert: 0 }),
+      share: sigmoid(multiply(shared.share, input)[0] as number),
+    });
   return out;
 }
 
+function addPart(into: Float32Array, { made, share }: { made: Float32Array; share: number }): void {
+  for (let i = 0; i < into.length; i += 1)
+    into[i] = (into[i] as number) + (made[i] as number) * share;
+}
+
 function denseMlp(
-  layer: Layer,
+  weights: Pick<ReadMlp, 'gate' | 'up' | 'down'>,
   { input, shape, expert }: { input: Float32Array; shape: DecoderShape; expert: number },
 ): Float32Array {
-  const gate = multiply(layer.gate, input, expert);
-  const up = multiply(layer.up, input, expert);
+  const gate = multiply(weights.gate, input, expert);
+  const up = multiply(weights.up, input, expert);
   const gated = up.map((value, i) => gatedBy(shape, { gate: gate[i] as number, up: value }));
-  return multiply(layer.down, gated, expert);
+  return multiply(weights.down, gated, expert);
 }
 
 function gatedBy(
@@ -381,7 +500,7 @@ function gatedBy(
   }
 }
 
-const silu = (x: number): number => x / (1 + Math.exp(-x));
+const silu = (x: number): number => x * sigmoid(x);
 const geluTanh = (x: number): number =>
   0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
 

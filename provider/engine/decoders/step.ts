@@ -1,4 +1,4 @@
-import { PAGE_TOKENS, type Step } from './decoder.ts';
+import { NO_STATE, PAGE_TOKENS, type Step } from './decoder.ts';
 
 /**
  * One sequence's share of a step: its next tokens. The first one is at position `from` of its text.
@@ -8,8 +8,16 @@ export interface StepPart {
   readonly from: number;
   /** All pages of the sequence, in order. */
   readonly pages: ArrayLike<number>;
+  /** The state slots that the sequence's state is read from and written to, if the model has states. */
+  readonly state?: StateSlots;
   /** The tokens whose next token is computed. */
   readonly outputTokens: 'every' | 'last' | 'none';
+}
+
+export interface StateSlots {
+  /** NO_STATE for a sequence that begins. */
+  readonly read: number;
+  readonly write: number;
 }
 
 const highest = (list: Int32Array): number => list.reduce((a, b) => Math.max(a, b), 0);
@@ -17,6 +25,9 @@ const highest = (list: Int32Array): number => list.reduce((a, b) => Math.max(a, 
 /** Number of pages up to and including the highest one that a step names. */
 export const pagesOf = ({ places, tables }: Step): number =>
   Math.max(Math.floor(highest(places) / PAGE_TOKENS), highest(tables)) + 1;
+
+/** Number of state slots up to and including the highest one that a step writes to. */
+export const statesOf = ({ states }: Step): number => highest(states.map((slot) => slot + 1));
 
 export function stepOf(parts: readonly StepPart[], wantsLogits: boolean): Step {
   const total = parts.reduce((sum, { tokens }) => sum + tokens.length, 0);
@@ -30,6 +41,9 @@ export function stepOf(parts: readonly StepPart[], wantsLogits: boolean): Step {
     places: list(),
     rows: list(),
     tables: new Int32Array(parts.length * tableWidth),
+    states: Int32Array.from(
+      parts.flatMap(({ state }) => [state?.read ?? NO_STATE, state?.write ?? NO_STATE]),
+    ),
   };
   const outputs: number[] = [];
   let at = 0;

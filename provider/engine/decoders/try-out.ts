@@ -1,5 +1,5 @@
 import type { Speeds } from '../scheduling/scheduler.ts';
-import { type Decoder, PAGE_TOKENS } from './decoder.ts';
+import { type Decoder, NO_STATE, PAGE_TOKENS } from './decoder.ts';
 import { stepOf } from './step.ts';
 
 const DECODE_STEPS = 4;
@@ -13,9 +13,13 @@ export async function tryOut(
   { vocabulary, clock }: { vocabulary: number; clock: () => number },
 ): Promise<Speeds> {
   const tokens = Int32Array.from({ length: PAGE_TOKENS }, (_, i) => (i * 31 + 7) % vocabulary);
+  const state = { read: NO_STATE, write: 0 };
   const step = (from: number) =>
     decoder.step(
-      stepOf([{ tokens: tokens.subarray(from), from, pages: [0], outputTokens: 'last' }], false),
+      stepOf(
+        [{ tokens: tokens.subarray(from), from, pages: [0], state, outputTokens: 'last' }],
+        false,
+      ),
     );
   const time = async (work: () => Promise<unknown>) => {
     const began = clock();

@@ -29,7 +29,7 @@ function hangingBackend(marker: string): Backend {
           writeFileSync(marker, '');
           return new Promise(() => {});
         },
-        keep: (pages) => decoder.keep(pages),
+        keep: (...kept) => decoder.keep(...kept),
         [Symbol.asyncDispose]: () => decoder[Symbol.asyncDispose](),
       };
     },

@@ -2,10 +2,11 @@ import { beforeAll, expect, test } from 'vitest';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { memoryForModels } from '../../machine.ts';
 import { type Model, openModel } from '../../models/model.ts';
-import { kvBytesPerToken } from '../decoders/decoder.ts';
+import { kvBytesPerToken, stateBytes } from '../decoders/decoder.ts';
+import { openFixture } from '../decoders/decoder-under-test.ts';
 import { createReferenceBackend } from '../decoders/reference-decoder.ts';
 import { openModelEngine } from '../open-model-engine.ts';
-import { cacheShares, modelsThatFit } from './memory-plan.ts';
+import { cacheShares, leastBytes, modelsThatFit, stateSlots } from './memory-plan.ts';
 
 const GIB = 2 ** 30;
 const backend = createReferenceBackend();
@@ -66,4 +67,19 @@ test('an engine whose only model does not fit is not opened', async () => {
   ).rejects.toThrow(
     /^too_large: dinf-tiny-4bit needs \d+ bytes of memory, and this machine has \d+ bytes/,
   );
+});
+
+test('states count as memory of a model: one at least, and no more than half of the cache or one buffer holds', async () => {
+  const { model: hybrid } = await openFixture('qwen3-5');
+  const each = stateBytes(hybrid);
+  const tokens = Math.min(2_048, hybrid.shape.contextTokens);
+  expect(leastBytes(hybrid, backend)).toBe(
+    hybrid.weightBytes + each + tokens * kvBytesPerToken(hybrid, backend),
+  );
+  const slots = (cacheBytes: number, maxBufferBytes = Number.POSITIVE_INFINITY) =>
+    stateSlots(hybrid, { cacheBytes, maxBufferBytes, maxConcurrency: 4 });
+  expect([each, 6 * each, 100 * each].map((bytes) => slots(bytes))).toEqual([1, 3, 4]);
+  // Two of its four layers have states of the same size.
+  expect(slots(100 * each, each)).toBe(2);
+  expect(stateSlots(model, { cacheBytes: GIB, maxBufferBytes: GIB, maxConcurrency: 4 })).toBe(0);
 });

@@ -1,6 +1,6 @@
 import type { DecoderModel } from '../../models/model.ts';
 import { ModelError } from '../../models/model-error.ts';
-import { type Backend, kvBytesPerToken } from '../decoders/decoder.ts';
+import { type Backend, kvBytesPerToken, layerStateBytes, stateBytes } from '../decoders/decoder.ts';
 
 /** Context in tokens for which each model must have room. */
 const LEAST_CONTEXT = 2_048;
@@ -70,5 +70,26 @@ export function cacheShares(
 /** Memory for the weights of a model and its least cache, in bytes. */
 export function leastBytes(model: DecoderModel, backend: Memory['backend']): number {
   const tokens = Math.min(LEAST_CONTEXT, model.shape.contextTokens);
-  return model.weightBytes + tokens * kvBytesPerToken(model, backend);
+  return model.weightBytes + stateBytes(model) + tokens * kvBytesPerToken(model, backend);
+}
+
+/**
+ * Number of sequences of a model whose states fit into half of its cache and into buffers of
+ * `maxBufferBytes`: at least one, and no more than may run at once. The other half is for the keys
+ * and values of its layers with attention. 0 if the model has no states.
+ */
+export function stateSlots(
+  model: DecoderModel,
+  { cacheBytes, maxConcurrency, maxBufferBytes }: StateLimits,
+): number {
+  const largest = Math.max(0, ...layerStateBytes(model));
+  if (largest === 0) return 0;
+  const fitting = Math.min(cacheBytes / 2 / stateBytes(model), maxBufferBytes / largest);
+  return Math.max(1, Math.min(maxConcurrency, Math.floor(fitting)));
+}
+
+interface StateLimits {
+  readonly cacheBytes: number;
+  readonly maxConcurrency: number;
+  readonly maxBufferBytes: number;
 }

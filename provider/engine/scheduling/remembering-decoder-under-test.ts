@@ -1,4 +1,10 @@
-import { type Decoder, PAGE_TOKENS, type Step, type StepResult } from '../decoders/decoder.ts';
+import {
+  type Decoder,
+  NO_STATE,
+  PAGE_TOKENS,
+  type Step,
+  type StepResult,
+} from '../decoders/decoder.ts';
 import { pagesOf } from '../decoders/step.ts';
 
 const VOCABULARY = 97;
@@ -9,23 +15,29 @@ export const nextOf = (tokens: readonly number[]): number =>
 
 /**
  * A decoder that stores only the tokens in its pages, and computes the next token from them. If the
- * scheduler writes a token to the wrong place, the answer changes.
+ * scheduler writes a token to the wrong place, the answer changes. With states, it computes the next
+ * token from the tokens in the state of the sequence.
  */
 export class RememberingDecoder implements Decoder {
   readonly memoryBytes = 0;
   cacheBytes = 0;
   readonly #memory: Int32Array;
-  readonly #options: { readonly failsAt?: number };
+  readonly #options: { readonly failsAt?: number; readonly hasStates?: boolean };
   steps = 0;
   largest = 0;
   isClosed = false;
+  readonly #states: (readonly number[] | undefined)[] = [];
+  /** The number of states that the last `keep` kept. */
+  keptStates = 0;
 
-  constructor(pages: number, options: { failsAt?: number } = {}) {
+  constructor(pages: number, options: { failsAt?: number; hasStates?: boolean } = {}) {
     this.#memory = new Int32Array(pages * PAGE_TOKENS).fill(-1);
     this.#options = options;
   }
 
-  async keep(pages: number): Promise<void> {
+  async keep(pages: number, states: number): Promise<void> {
+    this.keptStates = states;
+    this.#states.length = Math.min(this.#states.length, states);
     this.#memory.fill(-1, pages * PAGE_TOKENS);
     this.cacheBytes = Math.min(this.cacheBytes, pages);
   }
@@ -37,7 +49,10 @@ export class RememberingDecoder implements Decoder {
     await new Promise((resolve) => setImmediate(resolve));
     if (this.steps === this.#options.failsAt) throw new Error('the device is lost');
     for (const [i, token] of step.tokens.entries()) this.#memory[step.places[i] as number] = token;
+    const texts = this.#options.hasStates ? this.#readStates(step) : [];
     const best = step.outputs.map((output) => {
+      const text = texts[output];
+      if (text !== undefined) return nextOf(text);
       const table = (step.rows[output] as number) * step.tableWidth;
       const seen = Array.from({ length: (step.positions[output] as number) + 1 }, (_, position) => {
         const page = step.tables[table + Math.floor(position / PAGE_TOKENS)] as number;
@@ -49,6 +64,22 @@ export class RememberingDecoder implements Decoder {
     const logits = new Float32Array(best.length * VOCABULARY);
     for (const [i, token] of best.entries()) logits[i * VOCABULARY + token] = 5;
     return { best, logits };
+  }
+
+  /** Returns the text of each token's sequence up to the token, and stores the texts in the states. */
+  #readStates({ tokens, rows, states }: Step): (readonly number[])[] {
+    const texts: (readonly number[])[] = [];
+    const stored = [...this.#states];
+    for (const [i, token] of tokens.entries()) {
+      const [read, write] = states.slice(2 * (rows[i] as number)) as unknown as [number, number];
+      const isFirst = rows[i] !== rows[i - 1];
+      const before = isFirst ? (read === NO_STATE ? [] : stored[read]) : texts[i - 1];
+      if (before === undefined) throw new Error('a state was read that nothing wrote');
+      const text = [...before, token];
+      texts.push(text);
+      this.#states[write] = text;
+    }
+    return texts;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -35,17 +35,19 @@ function alone(prompt: readonly number[], count: number): number[] {
 
 const settled = () => new Promise((resolve) => setTimeout(resolve, 0));
 
-test('each sequence generates the same tokens as alone, ends once and returns its pages, whether others join, leave, wait or share its beginning', async () => {
+test('each sequence generates the same tokens as alone, ends once and returns its pages and its state, whether others join, leave, wait or share its beginning', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(plan, { minLength: 1, maxLength: 12 }),
       fc.integer({ min: 1, max: 5 }),
-      async (plans, maxRunning) => {
-        const decoder = new RememberingDecoder(PAGES);
+      fc.integer({ min: 0, max: 4 }),
+      async (plans, maxRunning, states) => {
+        const decoder = new RememberingDecoder(PAGES, { hasStates: states > 0 });
         const failures: unknown[] = [];
         const scheduler = new Scheduler({
           decoder,
           pages: PAGES,
+          states,
           maxTokens: MAX_TOKENS,
           maxRunning,
           prefillMs: 5,
@@ -101,6 +103,8 @@ test('each sequence generates the same tokens as alone, ends once and returns it
           expect(ends[index]).toEqual([isCancelled ? 'cancelled' : 'length']);
           if (!isCancelled) expect(generated[index]).toHaveLength(count);
         }
+        await scheduler.trim(0);
+        expect(decoder.keptStates).toBe(0);
         await scheduler.close();
         expect(failures).toEqual([]);
         expect(scheduler.freeTokens).toBe(free);

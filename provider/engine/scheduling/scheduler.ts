@@ -1,7 +1,8 @@
-import { type Decoder, PAGE_TOKENS, type StepResult } from '../decoders/decoder.ts';
-import { stepOf } from '../decoders/step.ts';
+import { type Decoder, NO_STATE, PAGE_TOKENS, type StepResult } from '../decoders/decoder.ts';
+import { type StepPart, stepOf } from '../decoders/step.ts';
 import { type Guard, stepLimitMs, TRIM_LIMIT_MS, unguarded } from '../guarded-work.ts';
 import { PagePool, type SequencePages } from './page-pool.ts';
+import { StatePool } from './state-pool.ts';
 
 /** One sequence for the scheduler, which does not interpret its tokens. */
 export interface Task {
@@ -41,6 +42,8 @@ export interface Running {
 interface SchedulerOptions {
   readonly decoder: Decoder;
   readonly pages: number;
+  /** Number of the decoder's state slots; 0 if the model has no states. */
+  readonly states?: number;
   /** Maximum number of tokens in one step. */
   readonly maxTokens: number;
   readonly maxRunning: number;
@@ -69,6 +72,8 @@ class ScheduledSequence implements Running {
   readonly #wake: () => void;
   /** Undefined while the sequence waits. */
   pages: SequencePages | undefined;
+  /** The slot of the sequence's state while it runs, if the model has states. */
+  state: number | undefined;
   /** Number of tokens whose keys and values are in the cache. */
   worked = 0;
   cachedTokens = 0;
@@ -112,6 +117,8 @@ class ScheduledSequence implements Running {
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #pool: PagePool;
+  /** Undefined if the model has no states. */
+  readonly #states: StatePool | undefined;
   readonly #guard: Guard;
   #waiting: ScheduledSequence[] = [];
   #running: ScheduledSequence[] = [];
@@ -125,6 +132,7 @@ export class Scheduler {
   constructor(options: SchedulerOptions) {
     this.#options = options;
     this.#pool = new PagePool(options.pages);
+    this.#states = options.states ? new StatePool(options.states) : undefined;
     this.#guard = options.guard ?? unguarded;
     this.#prefillTps = options.speeds.prefillTps;
     this.#decodeTps = options.speeds.decodeTps;
@@ -224,6 +232,7 @@ export class Scheduler {
             ...part,
             from: sequence.worked,
             pages: pages.pages,
+            ...stateOf(sequence),
           })),
           wantsLogits,
         );
@@ -244,7 +253,7 @@ export class Scheduler {
     try {
       const pages = this.#pool.trim(before);
       await this.#guard({ kind: 'trim', limitMs: TRIM_LIMIT_MS }, () =>
-        this.#options.decoder.keep(pages),
+        this.#options.decoder.keep(pages, this.#states?.used ?? 0),
       );
       return true;
     } catch (error) {
@@ -276,8 +285,10 @@ export class Scheduler {
       next = this.#waiting[0]
     ) {
       const { prompt, scope, maxTokens } = next.task;
+      next.state = this.#states?.take();
+      if (this.#states !== undefined && next.state === undefined) return;
       next.pages = this.#pool.take({ prompt, scope, tokens: prompt.length + maxTokens });
-      if (next.pages === undefined) return;
+      if (next.pages === undefined) return this.#releaseState(next);
       next.cachedTokens = next.pages.named * PAGE_TOKENS;
       next.worked = next.cachedTokens;
       this.#waiting.shift();
@@ -333,10 +344,12 @@ export class Scheduler {
     const ended = new Set<ScheduledSequence>();
     for (const { sequence, tokens, pages, outputTokens } of parts) {
       sequence.worked += tokens.length;
-      this.#pool.name(
-        pages,
-        outputTokens === 'last' ? sequence.tokens : sequence.tokens.slice(0, sequence.worked),
-      );
+      // A beginning of a text cannot be continued from its pages alone if the model has states.
+      if (this.#states === undefined)
+        this.#pool.name(
+          pages,
+          outputTokens === 'last' ? sequence.tokens : sequence.tokens.slice(0, sequence.worked),
+        );
       if (outputTokens === 'none') continue;
       const row = sequence.task.wantsLogits
         ? logits?.subarray(output * vocabulary, (output + 1) * vocabulary)
@@ -367,9 +380,15 @@ export class Scheduler {
     return sequence.isFull ? { why: 'length' } : undefined;
   }
 
-  #end({ pages, task }: ScheduledSequence, why: TaskEnd, cause?: unknown): void {
-    if (pages) this.#pool.release(pages, this.#options.clock());
-    task.end(why, cause);
+  #end(sequence: ScheduledSequence, why: TaskEnd, cause?: unknown): void {
+    if (sequence.pages) this.#pool.release(sequence.pages, this.#options.clock());
+    this.#releaseState(sequence);
+    sequence.task.end(why, cause);
+  }
+
+  #releaseState(sequence: ScheduledSequence): void {
+    if (sequence.state !== undefined) this.#states?.release(sequence.state);
+    sequence.state = undefined;
   }
 
   #endAll(cause: unknown): void {
@@ -385,6 +404,11 @@ interface Part {
   readonly pages: SequencePages;
   readonly tokens: readonly number[];
   readonly outputTokens: 'last' | 'none';
+}
+
+function stateOf({ state, worked }: ScheduledSequence): Pick<StepPart, 'state'> {
+  if (state === undefined) return {};
+  return { state: { read: worked === 0 ? NO_STATE : state, write: state } };
 }
 
 /** Returns the sequence's next tokens, at most `most` of them. */

@@ -7,6 +7,7 @@ import { LLAMA } from './llama.ts';
 import { MISTRAL } from './mistral.ts';
 import { PHI3 } from './phi3.ts';
 import { QWEN2, QWEN3, QWEN3_MOE } from './qwen.ts';
+import { QWEN3_5, QWEN3_NEXT } from './qwen-delta.ts';
 import { SMOLLM3 } from './smollm3.ts';
 
 /** All families that the engines compute. A new one is a file of this folder and an entry here. */
@@ -15,6 +16,8 @@ const FAMILIES: readonly Family[] = [
   QWEN2,
   QWEN3,
   QWEN3_MOE,
+  QWEN3_5,
+  QWEN3_NEXT,
   GEMMA3,
   GPT_OSS,
   MISTRAL,

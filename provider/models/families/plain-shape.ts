@@ -80,6 +80,7 @@ export function plainShape(
     fused: [],
     embeddingScale: 1,
     attentionScale: headDim ** -0.5,
+    gatedAttention: false,
     logitSoftcap: softcap(fields, 'final_logit_softcapping'),
     tied: fields.flag(
       'tie_word_embeddings',
@@ -99,7 +100,7 @@ const siluOnly = (fields: FieldReader): 'silu' =>
   fields.text('hidden_act', ['silu'], { or: 'silu' as const });
 
 /** Newer configurations have one object for all settings of the rope; older ones have two fields. */
-function ropeOf(fields: FieldReader, defaultTheta: number): DecoderShape['ropes'][number] {
+export function ropeOf(fields: FieldReader, defaultTheta: number): DecoderShape['ropes'][number] {
   const newer = fields.object('rope_parameters');
   return {
     theta: (newer?.has('rope_theta') ? newer : fields).number('rope_theta', {

@@ -21,18 +21,18 @@ function layerWithExperts(fields: FieldReader, place: LayerPlace): LayerShape {
   if (!hasExperts(fields, place.index)) return layer;
   return {
     ...layer,
-    mlp: {
-      ...expertsOf(fields, {
-        width: 'moe_intermediate_size',
-        experts: 'num_experts',
-        perToken: 'num_experts_per_tok',
-      }),
-      normalised: fields.flag('norm_topk_prob', false),
-    },
+    mlp: { ...qwenExperts(fields), normalised: fields.flag('norm_topk_prob', false) },
   };
 }
 
-function hasExperts(fields: FieldReader, index: number): boolean {
+export const qwenExperts = (fields: FieldReader) =>
+  expertsOf(fields, {
+    width: 'moe_intermediate_size',
+    experts: 'num_experts',
+    perToken: 'num_experts_per_tok',
+  });
+
+export function hasExperts(fields: FieldReader, index: number): boolean {
   const isIndex = (item: unknown): item is number => Number.isSafeInteger(item);
   const dense = fields.list('mlp_only_layers', isIndex, MAX_LAYERS) ?? [];
   return (

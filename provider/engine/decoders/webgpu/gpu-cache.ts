@@ -1,18 +1,14 @@
-/**
- * The cache is resized in blocks of this many pages, because each resize copies the whole cache.
- */
-const BLOCK_PAGES = 16;
-
 interface CacheSize {
-  /** Maximum number of pages. */
-  readonly pages: number;
-  readonly layers: number;
-  /** Size in bytes of one page of one layer's keys. A page of its values has the same size. */
-  readonly pageBytes: number;
+  /** Maximum number of pages, or of state slots. */
+  readonly units: number;
+  /** The cache is resized in blocks of this many units, because each resize copies the whole cache. */
+  readonly block: number;
+  /** Size in bytes of one unit in each buffer. */
+  readonly unitBytes: readonly number[];
 }
 
 /**
- * One layer's keys or values. A bind group with `buffer` must be recreated when the cache's version
+ * One layer's keys, values or states. A bind group with `buffer` must be recreated when the cache's version
  * changes.
  */
 export class CacheBuffer {
@@ -25,81 +21,82 @@ export class CacheBuffer {
   }
 }
 
-/** Keys and values on the device. The buffers grow and shrink with the number of pages in use. */
+/**
+ * Keys and values, or states, on the device. The buffers grow and shrink with the number of pages or
+ * state slots in use.
+ */
 export class GpuCache {
   readonly #device: GPUDevice;
   readonly #size: CacheSize;
   readonly #buffers: CacheBuffer[];
-  #pages: number;
+  #units: number;
   /** Incremented whenever the buffers are replaced. */
   version = 0;
 
   constructor(device: GPUDevice, size: CacheSize) {
     this.#device = device;
     this.#size = size;
-    this.#pages = this.#wholeBlocks(1);
-    this.#buffers = Array.from(
-      { length: 2 * size.layers },
-      () => new CacheBuffer(this, this.#create(this.#pages)),
+    this.#units = this.#wholeBlocks(1);
+    this.#buffers = size.unitBytes.map(
+      (bytes) => new CacheBuffer(this, this.#create(bytes * this.#units)),
     );
   }
 
   get bytes(): number {
-    return this.#buffers.length * this.#pages * this.#size.pageBytes;
+    return this.#units * this.#size.unitBytes.reduce((sum, bytes) => sum + bytes, 0);
   }
 
-  layer(index: number): { keys: CacheBuffer; values: CacheBuffer } {
-    return {
-      keys: this.#buffers[2 * index] as CacheBuffer,
-      values: this.#buffers[2 * index + 1] as CacheBuffer,
-    };
+  buffer(index: number): CacheBuffer {
+    return this.#buffers[index] as CacheBuffer;
   }
 
   /**
-   * Makes room for `pages` pages. It grows by at least half, so that a growing cache is copied only
+   * Makes room for `units` pages or slots. It grows by at least half, so that a growing cache is copied only
    * a few times.
    */
-  async grow(pages: number): Promise<void> {
-    if (pages > this.#pages)
-      await this.#resize(this.#wholeBlocks(Math.max(pages, Math.floor(1.5 * this.#pages))));
+  async grow(units: number): Promise<void> {
+    if (units > this.#units)
+      await this.#resize(this.#wholeBlocks(Math.max(units, Math.floor(1.5 * this.#units))));
   }
 
-  /** Frees the memory beyond the first `pages` pages, in whole blocks. */
-  async shrink(pages: number): Promise<void> {
-    const wanted = this.#wholeBlocks(Math.max(1, pages));
-    if (wanted < this.#pages) await this.#resize(wanted);
+  /** Frees the memory beyond the first `units` pages or slots, in whole blocks. */
+  async shrink(units: number): Promise<void> {
+    const wanted = this.#wholeBlocks(Math.max(1, units));
+    if (wanted < this.#units) await this.#resize(wanted);
   }
 
-  async #resize(pages: number): Promise<void> {
+  async #resize(units: number): Promise<void> {
     const { queue } = this.#device;
-    const copiedBytes = Math.min(pages, this.#pages) * this.#size.pageBytes;
+    const copied = Math.min(units, this.#units);
     this.#device.pushErrorScope('out-of-memory');
     // The buffers are copied one after the other, so that only one of them exists twice at a time.
-    for (const cached of this.#buffers) {
-      const made = this.#create(pages);
+    for (const [index, cached] of this.#buffers.entries()) {
+      const bytes = this.#size.unitBytes[index] as number;
+      const made = this.#create(bytes * units);
       const encoder = this.#device.createCommandEncoder();
-      encoder.copyBufferToBuffer(cached.buffer, 0, made, 0, copiedBytes);
+      encoder.copyBufferToBuffer(cached.buffer, 0, made, 0, bytes * copied);
       queue.submit([encoder.finish()]);
       cached.buffer.destroy();
       cached.buffer = made;
       await queue.onSubmittedWorkDone();
     }
-    this.#pages = pages;
+    this.#units = units;
     this.version += 1;
     const failure = await this.#device.popErrorScope();
     if (failure !== null)
       throw new Error(`the device has no memory for the cache: ${failure.message}`);
   }
 
-  #create(pages: number): GPUBuffer {
+  #create(size: number): GPUBuffer {
     return this.#device.createBuffer({
-      size: pages * this.#size.pageBytes,
+      size,
       usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
     });
   }
 
-  #wholeBlocks(pages: number): number {
-    return Math.min(this.#size.pages, Math.ceil(pages / BLOCK_PAGES) * BLOCK_PAGES);
+  #wholeBlocks(units: number): number {
+    const { block } = this.#size;
+    return Math.min(this.#size.units, Math.ceil(units / block) * block);
   }
 
   destroy(): void {

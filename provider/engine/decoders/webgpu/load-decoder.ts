@@ -1,14 +1,27 @@
-import type { DecoderShape, LayerShape } from '../../../models/decoder-shape.ts';
-import type { LayerWeights, Matrix } from '../../../models/decoder-weights.ts';
+import {
+  type DecoderShape,
+  type DeltaShape,
+  deltaChannels,
+  type LayerShape,
+} from '../../../models/decoder-shape.ts';
+import type {
+  DeltaWeights,
+  LayerWeights,
+  Matrix,
+  Mlp,
+  SharedExpert,
+} from '../../../models/decoder-weights.ts';
 import { ModelError } from '../../../models/model-error.ts';
 import { RopeTables } from '../../../models/rope.ts';
 import type { Tensor } from '../../../models/safetensors.ts';
 import { TensorReader } from '../../../models/tensor-reader.ts';
-import { type Decoder, type DecoderOptions, PAGE_TOKENS } from '../decoder.ts';
+import { stepLimits } from '../check-step.ts';
+import { type Decoder, type DecoderOptions, PAGE_TOKENS, stateNumbers } from '../decoder.ts';
 import type { Gpu } from './device.ts';
 import { CacheBuffer, GpuCache } from './gpu-cache.ts';
 import { Uploader, type WeightRows } from './gpu-weights.ts';
 import { attend, attendRun, place } from './kernels/attention.ts';
+import { addShared, convolve, gateOutput, recall, remember } from './kernels/delta.ts';
 import { embed } from './kernels/embedding.ts';
 import { chooseExperts, combine } from './kernels/experts.ts';
 import { type Multiplication, multiply, multiplyGroups } from './kernels/multiply.ts';
@@ -18,6 +31,9 @@ import { type Counts, type Operation, type Scratch, WebGpuDecoder } from './webg
 
 /** Up to this number of inputs, a thread processes one input; above it, two are faster. */
 const FEW = 1;
+/** Pages are allocated in blocks of this many. */
+const BLOCK_PAGES = 16;
+
 export async function loadDecoder(gpu: Gpu, options: DecoderOptions): Promise<Decoder> {
   gpu.device.pushErrorScope('validation');
   gpu.device.pushErrorScope('out-of-memory');
@@ -47,6 +63,7 @@ class Builder {
   readonly #uniform: GPUBuffer;
   #splits = false;
   #cache: GpuCache | undefined;
+  #stateCache: GpuCache | undefined;
 
   constructor(gpu: Gpu, options: DecoderOptions) {
     this.#gpu = gpu;
@@ -70,8 +87,17 @@ class Builder {
     const { shape, weights } = model;
     const { hidden, heads, kvHeads, headDim, vocabulary } = shape;
     const widest = Math.max(
-      ...shape.layers.map(({ mlp }) => mlp.width * (mlp.kind === 'experts' ? mlp.perToken : 1)),
+      ...shape.layers.map(({ mlp }) =>
+        mlp.kind === 'experts'
+          ? Math.max(mlp.width * mlp.perToken, mlp.sharedWidth ?? 0)
+          : mlp.width,
+      ),
     );
+    const deltas = shape.layers.flatMap(({ delta }) => delta ?? []);
+    const most = (sizeOf: (delta: DeltaShape) => number, least = 0) =>
+      Math.max(least, ...deltas.map(sizeOf));
+    const outputs = most(({ valueHeads, valueDim }) => valueHeads * valueDim, heads * headDim);
+    const hasGates = weights.layers.some(({ outputGate }) => outputGate !== undefined);
     const slots = Math.max(
       ...shape.layers.map(({ mlp }) => (mlp.kind === 'experts' ? mlp.perToken : 1)),
     );
@@ -88,10 +114,16 @@ class Builder {
       state: numbers(maxTokens * hidden),
       normed: numbers(maxTokens * hidden),
       partOut: numbers(maxTokens * hidden * slots),
-      qkv: numbers(maxTokens * (heads + 2 * kvHeads) * headDim),
-      attentionOut: numbers(maxTokens * heads * headDim),
+      qkv: numbers(maxTokens * most(deltaChannels, (heads + 2 * kvHeads) * headDim)),
+      attentionOut: numbers(maxTokens * outputs),
       gateUp: numbers(2 * maxTokens * widest),
       gated: numbers(maxTokens * widest),
+      outputGates: numbers(hasGates ? maxTokens * outputs : 0),
+      stateRuns: numbers(deltas.length > 0 ? 4 * maxTokens : 0),
+      runOf: numbers(deltas.length > 0 ? maxTokens : 0),
+      mixed: numbers(maxTokens * most(deltaChannels)),
+      writeFade: numbers(2 * maxTokens * most(({ valueHeads }) => valueHeads)),
+      sharedScores: numbers(maxTokens),
     };
     const rowsOfLogits = Math.min(
       maxTokens,
@@ -109,18 +141,37 @@ class Builder {
         : await this.#upload.matrices([weights.lmHead]);
     this.#splits = await this.#isSplittingFaster(lmHead[0] as WeightRows);
     for (const part of embedding) await this.#embed(part, scratch);
+    const pageBytes = 4 * PAGE_TOKENS * kvHeads * headDim;
     const cache = new GpuCache(this.#gpu.device, {
-      pages,
-      layers: shape.layers.length,
-      pageBytes: 4 * PAGE_TOKENS * kvHeads * headDim,
+      units: pages,
+      block: BLOCK_PAGES,
+      unitBytes: shape.layers.flatMap(({ delta }) => (delta ? [] : [pageBytes, pageBytes])),
     });
     this.#cache = cache;
+    const { states } = stepLimits(this.#options);
+    const stateCache = new GpuCache(this.#gpu.device, {
+      units: states,
+      block: 1,
+      unitBytes: deltas.map((delta) => 4 * stateNumbers(delta)),
+    });
+    this.#stateCache = stateCache;
+    let [pageBuffers, stateBuffers] = [0, 0];
     for (const [index, layer] of weights.layers.entries()) {
-      await this.#layer(layer, {
-        shape: shape.layers[index] as LayerShape,
-        scratch,
-        ...cache.layer(index),
-      });
+      const layerShape = shape.layers[index] as LayerShape;
+      await this.#normalise(scratch, await this.#norm(layer.inputNorm));
+      if (layerShape.delta) {
+        await this.#delta(layer, {
+          delta: layerShape.delta,
+          scratch,
+          states: stateCache.buffer(stateBuffers),
+        });
+        stateBuffers += 1;
+      } else {
+        const [keys, values] = [cache.buffer(pageBuffers), cache.buffer(pageBuffers + 1)];
+        await this.#attention(layer, { shape: layerShape, scratch, keys, values });
+        pageBuffers += 2;
+      }
+      await this.#mlp(layer, { shape: layerShape, scratch });
     }
     const norm = await this.#norm(weights.norm);
     await this.#run(
@@ -144,6 +195,8 @@ class Builder {
       uniform: this.#uniform,
       buffers: this.#upload.buffers,
       cache,
+      stateCache,
+      states,
       memoryBytes: this.#upload.bytes,
       ropes: new RopeTables(shape),
       slots,
@@ -161,6 +214,7 @@ class Builder {
   discard(): void {
     for (const buffer of [...this.#upload.buffers, this.#uniform]) buffer.destroy();
     this.#cache?.destroy();
+    this.#stateCache?.destroy();
   }
 
   async #embed(
@@ -176,54 +230,95 @@ class Builder {
     );
   }
 
-  async #layer(layer: LayerWeights, { shape, scratch, keys, values }: LayerParts): Promise<void> {
-    const {
-      hidden,
-      heads,
-      kvHeads,
-      headDim,
-      normEps,
-      activation,
-      activationLimit,
-      attentionScale,
-      outputNorms,
-      qkNorm,
-    } = this.#shape;
+  /** Writes the normalised state of each token to `normed`. */
+  async #normalise(scratch: Scratch, norm: GPUBuffer): Promise<void> {
+    const { hidden, normEps } = this.#shape;
+    await this.#run(
+      normalise({ width: hidden, eps: normEps, picks: false, adds: false }),
+      [scratch.normed, scratch.state, norm],
+      ({ tokens }) => [tokens, 1],
+    );
+  }
+
+  /**
+   * Adds the output of attention or MLP to the state, directly or after its norm if the model has
+   * one.
+   */
+  async #addResult(
+    matrix: Matrix,
+    { from, norm, scratch }: { from: GPUBuffer; norm: Tensor | undefined; scratch: Scratch },
+  ): Promise<void> {
+    const { hidden, normEps, outputNorms } = this.#shape;
+    await this.#multiply(await this.#upload.matrices([matrix]), {
+      from,
+      to: outputNorms ? scratch.partOut : scratch.state,
+      stride: hidden,
+      counted: 'tokens',
+      adds: !outputNorms,
+    });
+    if (norm)
+      await this.#run(
+        normalise({ width: hidden, eps: normEps, picks: false, adds: true }),
+        [scratch.state, scratch.partOut, await this.#norm(norm)],
+        ({ tokens }) => [tokens, 1],
+      );
+  }
+
+  /** Computes Gated DeltaNet for the tokens in `normed`. */
+  async #delta(
+    layer: LayerWeights,
+    { delta, scratch, states }: { delta: DeltaShape; scratch: Scratch; states: CacheBuffer },
+  ): Promise<void> {
+    const { write, fade, ...of } = layer.delta as DeltaWeights;
+    const { valueHeads, valueDim } = delta;
+    const channels = deltaChannels(delta);
+    const multiplyInput = async (matrices: Matrix[], to: GPUBuffer, stride: number) =>
+      this.#multiply(await this.#upload.matrices(matrices), {
+        from: scratch.normed,
+        to,
+        stride,
+        counted: 'tokens',
+      });
+    await multiplyInput([layer.q, layer.k, layer.v], scratch.qkv, channels);
+    await multiplyInput([write, fade], scratch.writeFade, 2 * valueHeads);
+    await multiplyInput([layer.outputGate as Matrix], scratch.outputGates, valueHeads * valueDim);
+    const read = (tensor: Tensor) => this.#reader.numbers(tensor);
+    const { qkv, mixed, stateRuns: runs, runOf, attentionOut, writeFade, outputGates } = scratch;
+    const perChannel = Math.ceil(channels / THREADS);
+    await this.#run(
+      convolve(delta),
+      [mixed, qkv, states, runs, runOf, await this.#upload.vector(await read(of.convolution))],
+      ({ tokens }) => [perChannel, tokens],
+    );
+    await this.#run(remember(delta), [states, qkv, runs], ({ stateRuns }) => [
+      perChannel,
+      stateRuns,
+    ]);
+    const numbers = [await read(of.fadeBias), await read(of.fadeRate), await read(of.norm)];
+    await this.#run(
+      recall(delta, this.#shape.normEps),
+      [
+        attentionOut,
+        states,
+        mixed,
+        writeFade,
+        outputGates,
+        runs,
+        await this.#upload.vector(Float32Array.from(numbers.flatMap((list) => [...list]))),
+      ],
+      ({ stateRuns }) => [valueHeads, stateRuns],
+    );
+    await this.#addResult(layer.o, { from: attentionOut, norm: layer.attentionNorm, scratch });
+  }
+
+  /** Computes attention for the tokens in `normed`. */
+  async #attention(
+    layer: LayerWeights,
+    { shape, scratch, keys, values }: LayerParts,
+  ): Promise<void> {
+    const { heads, kvHeads, headDim, normEps, attentionScale, qkNorm } = this.#shape;
     const qkvHeads = heads + 2 * kvHeads;
     const eps = normEps;
-    const write = normalise({ width: hidden, eps, picks: false, adds: false });
-    const addNormed = normalise({ width: hidden, eps, picks: false, adds: true });
-    const perToken = ({ tokens }: Counts): [number, number] => [tokens, 1];
-    /**
-     * Adds the output of attention or MLP to the state, directly or after its norm if the model has
-     * one.
-     */
-    const addResult = async (
-      matrices: readonly Matrix[],
-      from: GPUBuffer,
-      norm: Tensor | undefined,
-    ) => {
-      const to = outputNorms ? scratch.partOut : scratch.state;
-      await this.#multiply(await this.#upload.matrices(matrices), {
-        from,
-        to,
-        stride: hidden,
-        counted: 'tokens',
-        adds: !outputNorms,
-      });
-      if (norm)
-        await this.#run(
-          addNormed,
-          [scratch.state, scratch.partOut, await this.#norm(norm)],
-          perToken,
-        );
-    };
-
-    await this.#run(
-      write,
-      [scratch.normed, scratch.state, await this.#norm(layer.inputNorm)],
-      perToken,
-    );
     await this.#multiply(await this.#upload.matrices([layer.q, layer.k, layer.v]), {
       from: scratch.normed,
       to: scratch.qkv,
@@ -279,16 +374,55 @@ class Builder {
       ],
       ({ prefillRuns }) => [heads, prefillRuns],
     );
-    await addResult([layer.o], scratch.attentionOut, layer.attentionNorm);
-    await this.#run(
-      write,
-      [scratch.normed, scratch.state, await this.#norm(layer.mlpNorm)],
-      perToken,
-    );
+    if (layer.outputGate) {
+      const width = heads * headDim;
+      await this.#multiply(await this.#upload.matrices([layer.outputGate]), {
+        from: scratch.normed,
+        to: scratch.outputGates,
+        stride: width,
+        counted: 'tokens',
+      });
+      await this.#run(
+        gateOutput(width),
+        [scratch.attentionOut, scratch.outputGates],
+        ({ tokens }) => [Math.ceil(width / THREADS), tokens],
+      );
+    }
+    await this.#addResult(layer.o, {
+      from: scratch.attentionOut,
+      norm: layer.attentionNorm,
+      scratch,
+    });
+  }
+
+  async #mlp(
+    layer: LayerWeights,
+    { shape, scratch }: Pick<LayerParts, 'shape' | 'scratch'>,
+  ): Promise<void> {
+    await this.#normalise(scratch, await this.#norm(layer.mlpNorm));
     const { mlp } = shape;
     const { width } = mlp;
-    if (mlp.kind === 'experts') return this.#experts(layer, { mlp, scratch });
-    await this.#multiply(await this.#upload.matrices([layer.mlp.gate, layer.mlp.up]), {
+    if (mlp.kind === 'experts') {
+      await this.#experts(layer, { mlp, scratch });
+      if (layer.mlp.shared) await this.#sharedExpert(layer.mlp.shared, scratch);
+      return;
+    }
+    await this.#gated(layer.mlp, width, scratch);
+    await this.#addResult(layer.mlp.down, {
+      from: scratch.gated,
+      norm: layer.mlpOutputNorm,
+      scratch,
+    });
+  }
+
+  /** Computes the product of a gate and its input for the tokens in `normed`. */
+  async #gated(
+    { gate, up }: Pick<Mlp, 'gate' | 'up'>,
+    width: number,
+    scratch: Scratch,
+  ): Promise<void> {
+    const { activation, activationLimit } = this.#shape;
+    await this.#multiply(await this.#upload.matrices([gate, up]), {
       from: scratch.normed,
       to: scratch.gateUp,
       stride: 2 * width,
@@ -299,7 +433,25 @@ class Builder {
       [scratch.gated, scratch.gateUp],
       ({ tokens }) => [Math.ceil(width / THREADS), tokens],
     );
-    await addResult([layer.mlp.down], scratch.gated, layer.mlpOutputNorm);
+  }
+
+  async #sharedExpert(shared: SharedExpert, scratch: Scratch): Promise<void> {
+    const { hidden } = this.#shape;
+    const multiplyTokens = async (matrix: Matrix, from: GPUBuffer, to: GPUBuffer) =>
+      this.#multiply(await this.#upload.matrices([matrix]), {
+        from,
+        to,
+        stride: matrix.out,
+        counted: 'tokens',
+      });
+    await this.#gated(shared, shared.gate.out, scratch);
+    await multiplyTokens(shared.down, scratch.gated, scratch.partOut);
+    await multiplyTokens(shared.share, scratch.normed, scratch.sharedScores);
+    await this.#run(
+      addShared(hidden),
+      [scratch.state, scratch.partOut, scratch.sharedScores],
+      ({ tokens }) => [Math.ceil(hidden / THREADS), tokens],
+    );
   }
 
   async #experts(

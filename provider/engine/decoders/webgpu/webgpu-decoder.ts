@@ -1,7 +1,7 @@
 import type { RopeTables } from '../../../models/rope.ts';
 import { checkStep, InvalidStep } from '../check-step.ts';
 import type { Decoder, Step, StepResult } from '../decoder.ts';
-import { pagesOf } from '../step.ts';
+import { pagesOf, statesOf } from '../step.ts';
 import type { GpuCache } from './gpu-cache.ts';
 import { RUN_TOKENS } from './kernels/attention.ts';
 
@@ -17,6 +17,8 @@ export interface Counts {
   readonly slots: number;
   readonly decodeRows: number;
   readonly prefillRuns: number;
+  /** Number of sequences in the step. */
+  readonly stateRuns: number;
 }
 
 /** Returns one dispatch of a step with the given counts. */
@@ -43,6 +45,15 @@ export interface Scratch {
   readonly attentionOut: GPUBuffer;
   readonly gateUp: GPUBuffer;
   readonly gated: GPUBuffer;
+  /** Gates of the outputs of attention and Gated DeltaNet. */
+  readonly outputGates: GPUBuffer;
+  /** For models with states: the runs of sequences, the run of each token, and what layers make. */
+  readonly stateRuns: GPUBuffer;
+  readonly runOf: GPUBuffer;
+  readonly mixed: GPUBuffer;
+  readonly writeFade: GPUBuffer;
+  /** Scores of the expert that every token uses. */
+  readonly sharedScores: GPUBuffer;
 }
 
 interface Parts {
@@ -50,6 +61,9 @@ interface Parts {
   readonly uniform: GPUBuffer;
   readonly buffers: readonly GPUBuffer[];
   readonly cache: GpuCache;
+  readonly stateCache: GpuCache;
+  /** The number of state slots; 0 if the model has no states. */
+  readonly states: number;
   readonly memoryBytes: number;
   readonly ropes: RopeTables;
   readonly slots: number;
@@ -77,11 +91,12 @@ export class WebGpuDecoder implements Decoder {
   }
 
   get cacheBytes(): number {
-    return this.#parts.cache.bytes;
+    return this.#parts.cache.bytes + this.#parts.stateCache.bytes;
   }
 
-  keep(pages: number): Promise<void> {
-    return this.#parts.cache.shrink(pages);
+  async keep(pages: number, states: number): Promise<void> {
+    await this.#parts.cache.shrink(pages);
+    await this.#parts.stateCache.shrink(states);
   }
 
   async step(step: Step): Promise<StepResult> {
@@ -96,17 +111,22 @@ export class WebGpuDecoder implements Decoder {
       rowsOfLogits,
       vocabulary,
       cache,
+      stateCache,
+      states,
     } = this.#parts;
     checkStep(step, this.#parts);
     await cache.grow(pagesOf(step));
+    if (states > 0) await stateCache.grow(statesOf(step));
     const { queue } = this.#device;
     const { decodeRows, prefillRuns } = divide(step);
+    const { stateRuns, runOf } = states > 0 ? runsOf(step) : NO_RUNS;
     const counts: Counts = {
       tokens: step.tokens.length,
       outputs: step.outputs.length,
       slots: step.tokens.length * slots,
       decodeRows: decodeRows.length / 2,
       prefillRuns: prefillRuns.length / 3,
+      stateRuns: stateRuns.length / 4,
     };
     if (counts.outputs > rowsOfLogits) throw new InvalidStep('the step has too many outputs');
     queue.writeBuffer(
@@ -125,6 +145,8 @@ export class WebGpuDecoder implements Decoder {
       ...step,
       decodeRows: Int32Array.from(decodeRows),
       prefillRuns: Int32Array.from(prefillRuns),
+      stateRuns: Int32Array.from(stateRuns),
+      runOf: Int32Array.from(runOf),
       ropeAngles: ropes.angles(step.positions),
     };
     for (const name of [
@@ -133,6 +155,8 @@ export class WebGpuDecoder implements Decoder {
       'places',
       'decodeRows',
       'prefillRuns',
+      'stateRuns',
+      'runOf',
       'tables',
       'outputs',
       'ropeAngles',
@@ -183,6 +207,7 @@ export class WebGpuDecoder implements Decoder {
       ...this.#parts.buffers,
       this.#parts.uniform,
       this.#parts.cache,
+      this.#parts.stateCache,
       this.#read,
     ])
       buffer.destroy();
@@ -206,4 +231,23 @@ function divide({ rows }: Step): { decodeRows: number[]; prefillRuns: number[] }
     first = end;
   }
   return { decodeRows, prefillRuns };
+}
+
+const NO_RUNS = { stateRuns: [], runOf: [] };
+
+/**
+ * The runs of a step's sequences, as the kernels of Gated DeltaNet read them: first token, number of
+ * tokens, slot that is read plus one, slot that is written. `runOf` has the run of each token.
+ */
+function runsOf({ rows, states }: Step): { stateRuns: number[]; runOf: number[] } {
+  const stateRuns: number[] = [];
+  const runOf: number[] = [];
+  for (const [token, row] of rows.entries()) {
+    if (row !== rows[token - 1])
+      stateRuns.push(token, 0, (states[2 * row] as number) + 1, states[2 * row + 1] as number);
+    const count = stateRuns.length - 3;
+    stateRuns[count] = (stateRuns[count] as number) + 1;
+    runOf.push(stateRuns.length / 4 - 1);
+  }
+  return { stateRuns, runOf };
 }

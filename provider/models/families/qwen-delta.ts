@@ -1,0 +1,112 @@
+import type { DecoderShape, DeltaShape, LayerShape } from '../decoder-shape.ts';
+import type { FieldReader } from '../field-reader.ts';
+import { ModelError } from '../model-error.ts';
+import type { DecoderConfig, Family } from './family.ts';
+import { denseMlp, type LayerPlace, plainShape } from './plain-shape.ts';
+import { hasExperts, qwenExperts } from './qwen.ts';
+
+/**
+ * Qwen 3.5 and the versions after it with the same `model_type`. Its experts, if it has any, are in
+ * every layer.
+ */
+export const QWEN3_5: Family = {
+  types: ['qwen3_5', 'qwen3_5_text', 'qwen3_5_moe', 'qwen3_5_moe_text'],
+  nestedTypes: ['qwen3_5', 'qwen3_5_moe'],
+  read: (config) =>
+    hybridShape(config, (fields) =>
+      fields.has('num_experts') ? expertsBesideShared(fields) : denseMlp(fields),
+    ),
+};
+
+export const QWEN3_NEXT: Family = {
+  types: ['qwen3_next'],
+  read: (config) =>
+    hybridShape(config, (fields, { index }) =>
+      hasExperts(fields, index) ? expertsBesideShared(fields) : denseMlp(fields),
+    ),
+};
+
+/** Most layers have Gated DeltaNet. Every fourth one, by default, has attention. */
+function hybridShape(
+  config: DecoderConfig,
+  mlpOf: (fields: FieldReader, place: LayerPlace) => LayerShape['mlp'],
+): Omit<DecoderShape, 'prefix'> {
+  const { fields } = config;
+  const plain = plainShape(config, {
+    defaults: { normEps: 1e-6 },
+    layerOf: (_, place) => ({
+      rope: 0,
+      window: 0,
+      mlp: mlpOf(fields, place),
+      ...(isLinear(fields, place) && { delta: deltaOf(fields) }),
+    }),
+  });
+  if (plain.layers.every(({ delta }) => delta !== undefined))
+    throw new ModelError('unsupported_architecture', 'a model without attention is not supported');
+  const rotated = rotatedOf(fields, plain.headDim);
+  return {
+    ...plain,
+    qkNorm: true,
+    gatedAttention: fields.flag('attn_output_gate', true),
+    ropes: plain.ropes.map((rope) => ({ ...rope, rotated })),
+  };
+}
+
+const LAYER_TYPES = ['linear_attention', 'full_attention'] as const;
+type LayerType = (typeof LAYER_TYPES)[number];
+const isLayerType = (item: unknown): item is LayerType => LAYER_TYPES.includes(item as LayerType);
+
+function isLinear(fields: FieldReader, { index, layers }: LayerPlace): boolean {
+  const types = fields.list('layer_types', isLayerType, layers);
+  if (types === undefined)
+    return (index + 1) % fields.integer('full_attention_interval', { or: 4 }) !== 0;
+  if (types.length !== layers)
+    throw new ModelError(
+      'malformed_config',
+      `config.json.layer_types has ${types.length} items but must have ${layers}, one for each layer`,
+    );
+  return types[index] === 'linear_attention';
+}
+
+function deltaOf(fields: FieldReader): DeltaShape {
+  const keyHeads = fields.integer('linear_num_key_heads', { max: 1024 });
+  const valueHeads = fields.integer('linear_num_value_heads', { max: 1024 });
+  if (valueHeads % keyHeads !== 0)
+    throw new ModelError(
+      'malformed_config',
+      `linear_num_value_heads is ${valueHeads} but must be a multiple of linear_num_key_heads, ${keyHeads}`,
+    );
+  return {
+    keyHeads,
+    valueHeads,
+    keyDim: fields.integer('linear_key_head_dim', { max: 512 }),
+    valueDim: fields.integer('linear_value_head_dim', { max: 512 }),
+    convolution: fields.integer('linear_conv_kernel_dim', { min: 2, max: 16 }),
+  };
+}
+
+/**
+ * The number of a head's numbers that rotate. `mrope_section` divides them between the three
+ * coordinates of an image's parts; those of a text's token are equal, so that it changes nothing.
+ */
+function rotatedOf(fields: FieldReader, headDim: number): number {
+  const newer = fields.object('rope_parameters');
+  const from = newer?.has('partial_rotary_factor') ? newer : fields;
+  const rotated = Math.floor(
+    headDim * from.number('partial_rotary_factor', { min: 0, max: 1, or: 0.25 }),
+  );
+  if (rotated < 2 || rotated % 2 !== 0)
+    throw new ModelError(
+      'malformed_config',
+      `partial_rotary_factor rotates ${rotated} of ${headDim} numbers, but must rotate an even number of them`,
+    );
+  return rotated;
+}
+
+function expertsBesideShared(fields: FieldReader): LayerShape['mlp'] {
+  return {
+    ...qwenExperts(fields),
+    normalised: fields.flag('norm_topk_prob', true),
+    sharedWidth: fields.integer('shared_expert_intermediate_size', { max: 1 << 18 }),
+  };
+}
