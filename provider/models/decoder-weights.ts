@@ -313,7 +313,7 @@ function* multipliers({ embedding, layers, norm, lmHead }: DecoderWeights): Gene
 }
 
 /** All matrices of a layer. */
-export function layerMatrices({ q, k, v, o, outputGate, delta, mlp }: LayerWeights): Matrix[] {
+function layerMatrices({ q, k, v, o, outputGate, delta, mlp }: LayerWeights): Matrix[] {
   const { shared, ...own } = mlp;
   return [
     ...[q, k, v, o, outputGate, delta?.write, delta?.fade],

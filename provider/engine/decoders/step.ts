@@ -14,7 +14,7 @@ export interface StepPart {
   readonly outputTokens: 'every' | 'last' | 'none';
 }
 
-export interface StateSlots {
+interface StateSlots {
   /** NO_STATE for a sequence that begins. */
   readonly read: number;
   readonly write: number;

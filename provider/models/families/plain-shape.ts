@@ -100,7 +100,7 @@ const siluOnly = (fields: FieldReader): 'silu' =>
   fields.text('hidden_act', ['silu'], { or: 'silu' as const });
 
 /** Newer configurations have one object for all settings of the rope; older ones have two fields. */
-export function ropeOf(fields: FieldReader, defaultTheta: number): DecoderShape['ropes'][number] {
+function ropeOf(fields: FieldReader, defaultTheta: number): DecoderShape['ropes'][number] {
   const newer = fields.object('rope_parameters');
   return {
     theta: (newer?.has('rope_theta') ? newer : fields).number('rope_theta', {
