@@ -151,7 +151,13 @@ export {
 export type { KeyCaps, KeySpending } from './messages/settlement/key-caps.ts';
 export type { OwnPrice, PricedProvider } from './messages/settlement/prices.ts';
 export type { AccountStatement, AccountUsage } from './messages/settlement/statements.ts';
-export type { OpenPayouts, Payout, PayoutState } from './messages/settlement/stripe.ts';
+export {
+  type Deposit,
+  MAX_SHOWN_DEPOSITS,
+  type OpenPayouts,
+  type Payout,
+  type PayoutState,
+} from './messages/settlement/stripe.ts';
 export {
   isStoredId,
   MAX_LISTED_BYTES,

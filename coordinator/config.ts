@@ -32,6 +32,7 @@ const PLAIN_FIELDS = {
   beatTimeoutMs: 'DINF_BEAT_TIMEOUT_MS',
   receiptGraceMs: 'DINF_RECEIPT_GRACE_MS',
   imageHosts: 'DINF_IMAGE_HOSTS',
+  redirectHosts: 'DINF_REDIRECT_HOSTS',
   imageMaxBytes: 'DINF_IMAGE_MAX_BYTES',
   heartbeatMs: 'DINF_HEARTBEAT_MS',
   feeBps: 'DINF_FEE_BPS',

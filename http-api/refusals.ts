@@ -223,6 +223,23 @@ export const settlementRefusals = {
     },
   } as const satisfies Refusals<Settlement['dashboard']>,
 
+  disconnect: {
+    not_configured: NO_PAYMENTS,
+    unavailable: STRIPE_AWAY,
+    not_connected: { error: 'not_found', message: 'You have no account at Stripe.' },
+    money_on_the_way: {
+      error: 'conflict',
+      message:
+        'A withdrawal is on its way, or Stripe still has money of this account. Disconnect it when Stripe has paid everything out.',
+    },
+  } as const satisfies Refusals<Settlement['disconnect']>,
+
+  depositReceipt: {
+    not_configured: NO_PAYMENTS,
+    unavailable: STRIPE_AWAY,
+    unknown: { error: 'not_found', message: 'You have no such paid deposit.' },
+  } as const satisfies Refusals<Settlement['depositReceipt']>,
+
   quoteWithdrawal: {
     not_configured: NO_PAYMENTS,
     too_small: TOO_SMALL,

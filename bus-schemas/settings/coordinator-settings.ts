@@ -77,6 +77,11 @@ export const apiSettings = {
   DINF_TRUSTED_PROXIES: list({
     description: 'addresses or networks of proxies whose `X-Forwarded-For` is used',
   }),
+  DINF_REDIRECT_HOSTS: list({
+    pattern: '^(?:[a-zA-Z0-9-]+\\.)+[a-zA-Z][a-zA-Z0-9-]*(?::[0-9]{1,5})?$',
+    description:
+      'further hosts to which a page of Stripe may send people back, for example `shop.example.com`. The host of `DINF_PUBLIC_URL` and the own computer of a person are always allowed',
+  }),
   DINF_IMAGE_HOSTS: list({
     pattern: '^(?:\\*\\.)?(?:[a-zA-Z0-9-]+\\.)+[a-zA-Z][a-zA-Z0-9-]*$',
     description:

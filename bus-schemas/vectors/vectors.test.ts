@@ -44,6 +44,9 @@ const later: readonly (readonly [string, MessageKind<unknown>])[] = [
   ['reasons', services.telemetry.generation.reply],
   ['reasons', everything.JobEnded],
   ['chip', services.routing.records.reply],
+  ['notes', services.settlement.credit.request],
+  ['notes', services.settlement.reward.request],
+  ['notes', services.settlement.statement.reply],
 ];
 
 const needed = [

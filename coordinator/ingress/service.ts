@@ -39,6 +39,7 @@ import { Api } from './http/api.ts';
 import { documentApi } from './http/api-document.ts';
 import { createAuth } from './http/authenticate.ts';
 import { limitConnections } from './http/connection-limit.ts';
+import { RedirectHosts } from './http/redirect-hosts.ts';
 import { addRoutes } from './http/routes.ts';
 import { startTlsListener, type TlsListener } from './http/tls-listener.ts';
 import { endVanishedClients } from './http/vanished-clients.ts';
@@ -201,6 +202,7 @@ export async function startIngress(
     liveFeed,
     oidc,
     publicUrl: config.publicUrl,
+    redirects: new RedirectHosts({ publicUrl: config.publicUrl, hosts: config.redirectHosts }),
     offered:
       config.installPackage === undefined
         ? undefined

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { services } from '#bus-schemas';
 import {
   type ApiResponse,
   expectedText,
@@ -297,7 +298,7 @@ describe('codes', () => {
 });
 
 test('without Stripe, its routes answer that it is not configured', async () => {
-  const urls = { success_url: 'https://example.com/a', cancel_url: 'https://example.com/b' };
+  const urls = { success_url: 'http://localhost:8080/a', cancel_url: 'http://localhost:8080/b' };
   expect(
     (await ann.ask('POST', '/v1/billing/checkout', { amount_micro_usd: 5_000_000, ...urls })).json
       .error.code,
@@ -315,10 +316,42 @@ test('without Stripe, its routes answer that it is not configured', async () => 
       await ann.ask('POST', '/v1/billing/checkout', {
         amount_micro_usd: 5_000_000,
         success_url: 'javascript:alert(1)',
-        cancel_url: 'https://example.com/',
+        cancel_url: 'http://localhost:8080/',
       })
     ).status,
   ).toBe(400);
+});
+
+test('Stripe sends people back to this network only', async () => {
+  const own = 'http://localhost:8080/';
+  const foreign = 'https://evil.example/';
+  for (const [path, body, param] of [
+    ['checkout', { amount_micro_usd: 5_000_000, success_url: foreign, cancel_url: own }, 'success'],
+    ['checkout', { amount_micro_usd: 5_000_000, success_url: own, cancel_url: foreign }, 'cancel'],
+    ['onboard', { return_url: foreign, refresh_url: own }, 'return'],
+    ['onboard', { return_url: own, refresh_url: foreign }, 'refresh'],
+  ] as const) {
+    const { status, json } = await ann.ask('POST', `/v1/billing/${path}`, body);
+    expect(status).toBe(400);
+    expect(json.error).toMatchObject({ param: `${param}_url` });
+    expect(json.error.message).toContain('DINF_REDIRECT_HOSTS');
+  }
+});
+
+test('the note of a credit stands in the statement, and the note of its repetition does not', async () => {
+  const rob = await network.person('rob');
+  const give = (note: string) =>
+    network.network.coordinator.bus.call(
+      services.settlement.credit,
+      { account: rob.account, amountMicroUsd: 1_000_000, operation: 'note-of-rob', note },
+      { timeoutMs: 20_000 },
+    );
+  await give('For the outage of 27 November');
+  await give('Another sentence');
+  const { json } = await rob.ask('GET', '/v1/statement');
+  expect(json.data).toMatchObject([
+    { kind: 'credit', amount_micro_usd: 1_000_000, note: 'For the outage of 27 November' },
+  ]);
 });
 
 describe('the cost in the usage of an answer', () => {

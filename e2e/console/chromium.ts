@@ -5,6 +5,7 @@ import axe from 'axe-core';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { makeSignInLink } from '#coordinator';
+import { FakeStripe } from '#testcontainers';
 import { pathOf } from '../monitoring/on-path.ts';
 import { type Person, startTestNetwork, type TestNetwork } from '../test-network.ts';
 
@@ -22,11 +23,18 @@ export const noBrowser =
 export class ConsoleUnderTest implements AsyncDisposable {
   readonly network: TestNetwork;
   readonly browser: Browser;
+  readonly stripe: FakeStripe;
   readonly #owned: AsyncDisposable;
 
-  constructor(parts: { network: TestNetwork; browser: Browser; owned: AsyncDisposable }) {
+  constructor(parts: {
+    network: TestNetwork;
+    browser: Browser;
+    stripe: FakeStripe;
+    owned: AsyncDisposable;
+  }) {
     this.network = parts.network;
     this.browser = parts.browser;
+    this.stripe = parts.stripe;
     this.#owned = parts.owned;
   }
 
@@ -42,6 +50,30 @@ export class ConsoleUnderTest implements AsyncDisposable {
     const link = await makeSignInLink(bus, { owner, url: this.network.url, now: Date.now() });
     if (link === undefined) throw new Error(`there is no account ${person.account}`);
     return link;
+  }
+
+  /** A paid deposit of the person, whose event Stripe has delivered. */
+  async deposit(person: Person, amountMicroUsd: number): Promise<void> {
+    const { stripe, network } = this;
+    const back = `${network.url}/money`;
+    const { json } = await person.ask('POST', '/v1/billing/checkout', {
+      amount_micro_usd: amountMicroUsd,
+      success_url: back,
+      cancel_url: back,
+    });
+    await this.deliver(stripe.bank.pay(json.session));
+  }
+
+  /** Delivers an event of Stripe to the network. */
+  async deliver(event: Parameters<FakeStripe['sign']>[0]): Promise<void> {
+    const { body, signature } = this.stripe.sign(event);
+    const headers = { 'content-type': 'application/json', 'stripe-signature': signature };
+    const sent = await fetch(`${this.network.url}/v1/webhooks/stripe`, {
+      method: 'POST',
+      headers,
+      body: Buffer.from(body),
+    });
+    expect(sent.status).toBe(200);
   }
 
   /** A page on which this person is signed in. */
@@ -115,12 +147,17 @@ export async function startConsole(): Promise<ConsoleUnderTest> {
   const folder = await mkdtemp(join(tmpdir(), 'dinf-console-'));
   started.defer(() => rm(folder, { recursive: true, force: true }));
   await buildConsole({ output: folder });
+  const stripe = started.use(await FakeStripe.start());
   const network = started.use(
     await startTestNetwork({
       providers: 2,
       tokenMs: 2,
       endless: false,
-      config: { consoleFolder: folder, admin: { host: '127.0.0.1', port: 0 } },
+      config: {
+        consoleFolder: folder,
+        admin: { host: '127.0.0.1', port: 0 },
+        stripe: { apiKey: stripe.apiKey, webhookSecret: stripe.webhookSecret, url: stripe.url },
+      },
     }),
   );
   const browser = await chromium.launch({
@@ -129,5 +166,5 @@ export async function startConsole(): Promise<ConsoleUnderTest> {
     args: ['--no-sandbox', '--disable-dev-shm-usage'],
   });
   started.defer(() => browser.close());
-  return new ConsoleUnderTest({ network, browser, owned: started.move() });
+  return new ConsoleUnderTest({ network, browser, stripe, owned: started.move() });
 }

@@ -283,6 +283,39 @@ describe.skipIf(noBrowser !== undefined)(`the console (${noBrowser ?? 'Chromium'
     opened.expectNoFaults();
   });
 
+  test('shows deposits with both receipts, prints our own, and disconnects Stripe', async () => {
+    const rita = await under.network.person('rita');
+    await under.deposit(rita, 25 * DOLLAR);
+    const back = `${under.network.url}/earnings`;
+    await rita.ask('POST', '/v1/billing/onboard', { return_url: back, refresh_url: back });
+    for (const id of under.stripe.bank.accounts.keys())
+      await under.deliver(under.stripe.bank.onboard(id));
+    await using opened = await under.signedInPage(rita);
+    const { page } = opened;
+    await page.goto('/money');
+    await page.getByRole('heading', { name: 'Deposits' }).waitFor();
+    await page.evaluate('window.print = () => { window.printed = document.body.innerText }');
+    await button(page, 'Print our receipt').click();
+    await page.getByText('Receipt of').waitFor({ state: 'attached' });
+    await page.emulateMedia({ media: 'print' });
+    await page.getByText('25.00').filter({ visible: true }).first().waitFor();
+    await page.getByText('Payment at Stripe').waitFor();
+    expect(await page.getByRole('heading', { name: 'Statement' }).isVisible()).toBe(false);
+    await page.emulateMedia({ media: 'screen' });
+
+    const receipt = page.waitForRequest(/^https:\/\/pay\.example\/receipts\//);
+    await page.route('https://pay.example/**', (route) => route.fulfill({ body: 'a receipt' }));
+    await button(page, 'Stripe’s receipt').click();
+    await receipt;
+
+    await page.goto('/earnings');
+    await button(page, 'Disconnect Stripe').click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Disconnect Stripe' }).click();
+    await button(page, 'Set the destination').waitFor();
+    expect((await rita.ask('GET', '/v1/billing/connection')).json.state).toBe('none');
+    opened.expectNoFaults();
+  });
+
   test('lists the sessions, and ends another one', async () => {
     const carl = await under.network.person('carl');
     await using elsewhere = await under.signedInPage(carl);

@@ -1,6 +1,7 @@
 import { expect, vi } from 'vitest';
 import { earningsText, leafHash, Nkey, renewalText } from '#bus-schemas';
 import {
+  deliver,
   earnFees,
   earnMoney,
   endedJob,
@@ -171,12 +172,32 @@ export const fillings: Readonly<Record<string, Fill>> = {
     await earnMoney(world, WITHDRAWN_MICRO_USD);
     return {};
   },
+  'DELETE /v1/billing/connection': async (world) => {
+    await earnMoney(world, WITHDRAWN_MICRO_USD);
+    const { bank } = world.stripe;
+    for (const id of bank.accounts.keys()) bank.payOut(id);
+    return {};
+  },
+  'GET /v1/billing/deposits/{id}/receipt': async ({ network, person, stripe }) => {
+    const back = 'http://localhost:8080/money';
+    const { json } = await person.ask('POST', '/v1/billing/checkout', {
+      amount_micro_usd: 5_000_000,
+      success_url: back,
+      cancel_url: back,
+    });
+    await deliver(network, stripe.sign(stripe.bank.pay(json.session)));
+    const { json: list } = await person.ask('GET', '/v1/billing/deposits');
+    return { texts: [['dep_0123456789abcdefghij', list.data[0].id]] };
+  },
   'POST /v1/billing/dashboard': async (world) => {
     await earnMoney(world, WITHDRAWN_MICRO_USD);
     return {};
   },
   'POST /v1/webhooks/stripe': async ({ person, stripe }) => {
-    const urls = { success_url: 'https://example.com/thanks', cancel_url: 'https://example.com/' };
+    const urls = {
+      success_url: 'http://localhost:8080/thanks',
+      cancel_url: 'http://localhost:8080/',
+    };
     const { json } = await person.ask('POST', '/v1/billing/checkout', {
       amount_micro_usd: 5_000_000,
       ...urls,

@@ -157,6 +157,19 @@ export class Bank {
     return session;
   }
 
+  /** The session with its payment and the charge of it, as a request with `expand` gets it. */
+  sessionWithCharge(id: string): object {
+    const session = get(this.sessions, id, 'checkout.session');
+    const { payment_intent: payment } = session;
+    if (payment === null) return session;
+    const latest_charge = {
+      id: `ch_${payment.slice(3)}`,
+      object: 'charge',
+      receipt_url: `https://pay.example/receipts/${payment}`,
+    };
+    return { ...session, payment_intent: { id: payment, object: 'payment_intent', latest_charge } };
+  }
+
   pay(id: string): StripeEvent {
     const session = get(this.sessions, id, 'checkout.session');
     if (session.status !== 'open') throw new Error(`${id} is ${session.status}`);
@@ -267,6 +280,28 @@ export class Bank {
     return this.#event('account.updated', account, { created });
   }
 
+  /** Stripe deletes an account only after all its money was paid out. */
+  deleteAccount(id: string): object {
+    get(this.accounts, id, 'account');
+    if (this.#left(id) > 0) throw invalidRequest('The account still has a balance.');
+    this.accounts.delete(id);
+    return { id, object: 'account', deleted: true };
+  }
+
+  /** Stripe pays the balance of an account out by itself, on its own schedule. */
+  payOut(account: string): StripeEvent | undefined {
+    const amount = this.#left(account);
+    if (amount === 0) return undefined;
+    const form = { amount: String(amount), currency: 'usd', method: 'standard' };
+    return this.endPayout(this.createPayout(form, account).id, 'paid');
+  }
+
+  /** The owner of an account at Stripe ends its connection with the platform there. */
+  deauthorize(id: string): StripeEvent {
+    this.accounts.delete(id);
+    return this.#event('account.application.deauthorized', { id: 'ca_test' }, { account: id });
+  }
+
   createLoginLink(id: string): object {
     if (!get(this.accounts, id, 'account').details_submitted)
       throw invalidRequest(
@@ -310,16 +345,7 @@ export class Bank {
   createPayout(form: Form, account: string): BankPayout {
     const amount = positive(form, 'amount');
     get(this.accounts, account, 'account');
-    const arrived = [...this.transfers.values()].filter(
-      ({ destination, reversed }) => destination === account && !reversed,
-    );
-    const gone = [...this.payouts.values()].filter(
-      (payout) => payout.account === account && payout.status !== 'failed',
-    );
-    const left =
-      arrived.reduce((sum, each) => sum + each.amount, 0) -
-      gone.reduce((sum, each) => sum + each.amount, 0);
-    if (amount > left)
+    if (amount > this.#left(account))
       throw invalidRequest(
         'You have insufficient funds in your Stripe account.',
         'balance_insufficient',
@@ -337,6 +363,20 @@ export class Bank {
     };
     this.payouts.set(id, payout);
     return payout;
+  }
+
+  /** What was transferred to a connected account and not paid out. */
+  #left(account: string): number {
+    const arrived = [...this.transfers.values()].filter(
+      ({ destination, reversed }) => destination === account && !reversed,
+    );
+    const gone = [...this.payouts.values()].filter(
+      (payout) => payout.account === account && payout.status !== 'failed',
+    );
+    return (
+      arrived.reduce((sum, each) => sum + each.amount, 0) -
+      gone.reduce((sum, each) => sum + each.amount, 0)
+    );
   }
 
   endPayout(id: string, status: 'paid' | 'failed'): StripeEvent {

@@ -179,11 +179,15 @@ export class FakeStripe implements AsyncDisposable {
           '/v1/checkout/sessions',
         );
       case 'GET /v1/checkout/sessions/:id':
-        return get(bank.sessions, id, 'checkout.session');
+        return search.has('expand[0]', 'payment_intent.latest_charge')
+          ? bank.sessionWithCharge(id)
+          : get(bank.sessions, id, 'checkout.session');
       case 'POST /v1/accounts':
         return bank.createAccount(form);
       case 'GET /v1/accounts/:id':
         return get(bank.accounts, id, 'account');
+      case 'DELETE /v1/accounts/:id':
+        return bank.deleteAccount(id);
       case 'POST /v1/accounts/:id/login_links':
         return bank.createLoginLink(id);
       case 'POST /v1/account_links':

@@ -28,6 +28,8 @@ const credit = Type.Object({
   amountMicroUsd: positive,
   /** Unique name of the credit. A repeated call with the same name credits nothing more. */
   operation: Type.String({ minLength: 1, maxLength: 128 }),
+  /** The account sees it beside the amount on its statement. */
+  note: optional(Type.String({ minLength: 1, maxLength: 200 })),
   /** For the audit log of commands; settlement does not store it. */
   reason: optional(Type.String({ minLength: 1, maxLength: 200 })),
 });

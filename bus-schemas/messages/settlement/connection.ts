@@ -33,6 +33,11 @@ const dashboard = Type.Union([
   refused([NOT_CONFIGURED, 'unavailable', 'not_onboarded']),
 ]);
 
+const disconnected = Type.Union([
+  ok({}),
+  refused([NOT_CONFIGURED, 'unavailable', 'not_connected', 'money_on_the_way']),
+]);
+
 const quoteRequest = Type.Object({ amountMicroUsd: positive, instant: Type.Boolean() });
 const quote = Type.Union([
   ok({
@@ -51,5 +56,7 @@ const define = methodsOf('settlement');
 export const connectionMethods = {
   connection: define('connection', ofAccount, connection),
   dashboard: define('dashboard', ofAccount, dashboard),
+  /** Removes the account at Stripe; refused while money is on its way to it or from it. */
+  disconnect: define('disconnect', ofAccount, disconnected),
   quoteWithdrawal: define('quote-withdrawal', quoteRequest, quote),
 } as const;

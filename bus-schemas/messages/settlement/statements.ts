@@ -69,6 +69,8 @@ const statement = Type.Object({
       amountMicroUsd: signed,
       /** The part of the amount that was paid from promotional credit, or earned as such. */
       promotionalMicroUsd: optional(signed),
+      /** Why the amount was given, for credits and rewards. */
+      note: optional(Type.String({ maxLength: 200 })),
       model: optional(ModelName),
       key: optional(KeyId),
       promptTokens: optional(count),

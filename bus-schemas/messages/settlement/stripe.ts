@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { Bytes } from '../../codec.ts';
 import { AccountId } from '../../ids.ts';
-import { At, count, nothing, positive } from '../../schema-parts.ts';
+import { At, count, nothing, optional, positive } from '../../schema-parts.ts';
 import { methodsOf, ok, refused } from '../service-method.ts';
 
 const Url = Type.String({ minLength: 8, maxLength: 2_048, pattern: '^https?://' });
@@ -75,11 +75,43 @@ const openPayouts = Type.Object({
 });
 export type OpenPayouts = Static<typeof openPayouts>;
 
+const DEPOSIT_STATES = ['pending', 'paid', 'expired'] as const;
+const DepositId = Type.String({ pattern: '^dep_[a-z0-9]{20}$' });
+/** Deposits that an account is shown; the statement has all that were paid. */
+export const MAX_SHOWN_DEPOSITS = 100;
+const Deposit = Type.Object({
+  deposit: DepositId,
+  /** Time of the credit if it was paid, and otherwise of the order. */
+  at: At,
+  amountMicroUsd: positive,
+  state: Type.Enum(DEPOSIT_STATES),
+  /** What Stripe has paid back, or what the payer's bank has taken back. */
+  returnedMicroUsd: count,
+});
+export type Deposit = Static<typeof Deposit>;
+const deposits = Type.Object({
+  /** The newest comes first. */
+  deposits: Type.Array(Deposit, { maxItems: MAX_SHOWN_DEPOSITS }),
+});
+const depositOf = Type.Object({ account: AccountId, deposit: DepositId });
+const depositReceipt = Type.Union([
+  ok({
+    deposit: Deposit,
+    /** Stripe's name of the payment. */
+    payment: Type.String({ maxLength: 255 }),
+    /** Stripe's receipt; absent if it has none for this payment. */
+    receiptUrl: optional(Type.String({ maxLength: 4_096, pattern: '^https?://' })),
+  }),
+  refused([NOT_CONFIGURED, 'unavailable', 'unknown']),
+]);
+
 const define = methodsOf('settlement');
 
 /** Requests about payments through Stripe. */
 export const stripeMethods = {
   checkout: define('checkout', checkout, checkedOut),
+  deposits: define('deposits', ofAccount, deposits),
+  depositReceipt: define('deposit-receipt', depositOf, depositReceipt),
   onboard: define('onboard', onboard, onboarded),
   withdraw: define('withdraw', withdraw, withdrawn),
   payouts: define('payouts', ofAccount, payouts),

@@ -1,9 +1,11 @@
+import { useState } from 'preact/hooks';
 import { call } from '../api/call.ts';
 import { ActionFailure } from '../parts/action-failure.tsx';
+import { Confirm } from '../parts/dialog.tsx';
 import { Status } from '../parts/figures.tsx';
-import { Loaded } from '../parts/loaded.tsx';
+import { Loaded, reasonOf } from '../parts/loaded.tsx';
 import { useAction } from '../state/action.ts';
-import { useResource } from '../state/resource.ts';
+import { invalidate, useResource } from '../state/resource.ts';
 import { t } from '../texts.ts';
 
 /** The person's account at Stripe: whether it can be paid, and where the money goes. */
@@ -38,10 +40,41 @@ export function Connection() {
               )}
             </dl>
             {state === 'ready' && <Dashboard />}
+            <Disconnect />
           </section>
         )
       }
     </Loaded>
+  );
+}
+
+function Disconnect() {
+  const [isAsking, ask] = useState(false);
+  const action = useAction();
+  const disconnect = async () => {
+    await call('DELETE /v1/billing/connection');
+    invalidate('withdrawals');
+    ask(false);
+  };
+  return (
+    <>
+      <p>
+        <button type="button" class="button small danger-text" onClick={() => ask(true)}>
+          {t.earnings.disconnect}
+        </button>
+      </p>
+      {isAsking && (
+        <Confirm
+          title={t.earnings.disconnectTitle}
+          text={t.earnings.disconnectText}
+          action={t.earnings.disconnect}
+          isBusy={action.isBusy}
+          problem={action.failure && reasonOf(action.failure)}
+          confirm={() => action.run(disconnect)}
+          close={() => ask(false)}
+        />
+      )}
+    </>
   );
 }
 

@@ -16,6 +16,7 @@ import { limitsReached, moneyActions } from '../state/required-actions.ts';
 import { invalidate } from '../state/resource.ts';
 import { awaitsFirstAnswer, knownValue } from '../state/resource-state.ts';
 import { t } from '../texts.ts';
+import { Deposits } from './deposits.tsx';
 import { Statement } from './statement.tsx';
 
 export function MoneyPage() {
@@ -46,6 +47,7 @@ export function MoneyPage() {
         <AddCredit />
         <RedeemInvite />
       </section>
+      <Deposits />
       <Statement />
     </>
   );

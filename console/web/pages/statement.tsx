@@ -70,7 +70,10 @@ export function StatementTable({ rows }: { rows: readonly StatementRow[] }) {
           <td data-label={t.requests.time}>
             <At time={row.at} />
           </td>
-          <td data-label={t.money.kind}>{t.money.kinds[row.kind] ?? row.kind}</td>
+          <td data-label={t.money.kind}>
+            {t.money.kinds[row.kind] ?? row.kind}
+            {row.note !== null && <span class="hint">{row.note}</span>}
+          </td>
           <td data-label={t.requests.model}>{row.model ?? ''}</td>
           <td data-label={t.money.reference} class="reference">
             <code>{row.reference}</code>

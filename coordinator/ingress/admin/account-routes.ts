@@ -23,6 +23,11 @@ const Reason = Type.String({
   maxLength: 200,
   description: 'For operators. It is in the audit log, and the account does not see it.',
 });
+const Note = Type.String({
+  minLength: 1,
+  maxLength: 200,
+  description: 'For the account: it stands beside the amount on its statement.',
+});
 const Limits = Type.Object(
   {
     ...byField(RATE_LIMITS, (name) =>
@@ -179,7 +184,12 @@ function addGiftRoutes(admin: AdminApi, find: (account: string) => Promise<Accou
       'The credit is promotional: it can be spent and never withdrawn. Two calls with the same `operation` give one credit.',
     params: ById,
     body: Type.Object(
-      { amount_micro_usd: Amount, operation: Operation, reason: optional(Reason) },
+      {
+        amount_micro_usd: Amount,
+        operation: Operation,
+        reason: optional(Reason),
+        note: optional(Note),
+      },
       strict,
     ),
     reply: Available,
@@ -200,7 +210,10 @@ function addGiftRoutes(admin: AdminApi, find: (account: string) => Promise<Accou
     description:
       'The reward counts as earned: the account may withdraw it. Two calls with the same `operation` pay one reward.',
     params: ById,
-    body: Type.Object({ amount_micro_usd: Amount, operation: Operation, reason: Reason }, strict),
+    body: Type.Object(
+      { amount_micro_usd: Amount, operation: Operation, reason: Reason, note: optional(Note) },
+      strict,
+    ),
     reply: Available,
     example: {
       body: { amount_micro_usd: 5_000_000, operation: 'bug-bounty-7', reason: 'reported a bug' },
@@ -214,10 +227,14 @@ function addGiftRoutes(admin: AdminApi, find: (account: string) => Promise<Accou
   });
 }
 
-const giftOf = (account: string, body: { amount_micro_usd: number; operation: string }) => ({
+const giftOf = (
+  account: string,
+  body: { amount_micro_usd: number; operation: string; note?: string },
+) => ({
   account,
   amountMicroUsd: body.amount_micro_usd,
   operation: `admin:${body.operation}`,
+  ...(body.note !== undefined && { note: body.note }),
 });
 
 function recordOf(reply: AccountRecordReply): AccountRecord {

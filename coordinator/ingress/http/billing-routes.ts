@@ -3,8 +3,11 @@ import { randomToken, services } from '#bus-schemas';
 import { refusalError, settlementRefusals } from '#http-api/refusals.ts';
 import { type Api, asTime, LIST, MicroUsd, optional, strict } from './api.ts';
 import { callerOf } from './authenticate.ts';
+import type { RedirectHosts } from './redirect-hosts.ts';
 
 const Url = Type.String({ minLength: 8, maxLength: 2_048, pattern: '^https?://' });
+const REDIRECTS =
+  'Stripe sends people back only to the address of this network (`DINF_PUBLIC_URL`), to hosts that its operator lists (`DINF_REDIRECT_HOSTS`), and to their own computer.';
 const Withdrawal = Type.Object({
   id: Type.String(),
   amount_micro_usd: MicroUsd,
@@ -19,13 +22,14 @@ const Withdrawal = Type.Object({
  * Routes that buy credit and pay out earnings through Stripe. Without Stripe they answer that there
  * is none.
  */
-export function addBillingRoutes(api: Api): void {
+export function addBillingRoutes(api: Api, redirects: RedirectHosts): void {
   api.route({
     method: 'POST',
     url: '/v1/billing/checkout',
     group: 'Money',
     access: 'user',
     summary: 'Buy credit: returns a payment page of Stripe',
+    description: REDIRECTS,
     audit: 'checkout',
     body: Type.Object(
       {
@@ -40,12 +44,14 @@ export function addBillingRoutes(api: Api): void {
     example: {
       body: {
         amount_micro_usd: 5_000_000,
-        success_url: 'https://example.com/thanks',
-        cancel_url: 'https://example.com/',
+        success_url: 'http://localhost:8080/money',
+        cancel_url: 'http://localhost:8080/money',
       },
     },
     handle: async ({ request, body }) => {
       const { account } = callerOf(request);
+      redirects.check('success_url', body.success_url);
+      redirects.check('cancel_url', body.cancel_url);
       const operation = `checkout:${account}:${body.operation ?? randomToken(24)}`;
       const made = await api.ask(services.settlement.checkout, {
         account,
@@ -64,13 +70,19 @@ export function addBillingRoutes(api: Api): void {
     group: 'Money',
     access: 'user',
     summary: 'Set the destination of earnings: returns a page of Stripe',
+    description: REDIRECTS,
     audit: 'onboard',
     body: Type.Object({ return_url: Url, refresh_url: Url }, strict),
     reply: Type.Object({ url: Type.String() }),
     example: {
-      body: { return_url: 'https://example.com/', refresh_url: 'https://example.com/again' },
+      body: {
+        return_url: 'http://localhost:8080/earnings',
+        refresh_url: 'http://localhost:8080/earnings',
+      },
     },
     handle: async ({ request, body }) => {
+      redirects.check('return_url', body.return_url);
+      redirects.check('refresh_url', body.refresh_url);
       const made = await api.ask(services.settlement.onboard, {
         account: callerOf(request).account,
         returnUrl: body.return_url,

@@ -51,6 +51,23 @@ export function addConnectionRoutes(api: Api): void {
     },
   });
   api.route({
+    method: 'DELETE',
+    url: '/v1/billing/connection',
+    group: 'Money',
+    access: 'user',
+    summary: 'Disconnect and delete your account at Stripe',
+    description:
+      'Nothing can be withdrawn until a destination is set again with `POST /v1/billing/onboard`. The answer is 409 while a withdrawal is on its way, or while Stripe has not paid everything out.',
+    audit: 'disconnect-stripe',
+    reply: Type.Object({ disconnected: Type.Boolean() }),
+    handle: async ({ request }) => {
+      const { account } = callerOf(request);
+      const done = await api.ask(services.settlement.disconnect, { account });
+      if (!done.ok) throw refusalError(settlementRefusals.disconnect[done.code]);
+      return { disconnected: true };
+    },
+  });
+  api.route({
     method: 'GET',
     url: '/v1/billing/withdrawals/quote',
     group: 'Money',

@@ -40,6 +40,9 @@ const StatementRow = Type.Object({
   key: orNull(Type.String()),
   prompt_tokens: orNull(Type.Integer()),
   completion_tokens: orNull(Type.Integer()),
+  note: orNull(
+    Type.String({ description: 'Why a credit or a reward was given, if its giver says so.' }),
+  ),
   promotional_micro_usd: Type.Integer({
     description: 'The part of the amount that is promotional credit, in millionths of a US dollar.',
   }),
@@ -239,6 +242,7 @@ export function statementRow(line: AccountStatement['lines'][number]) {
     reference,
     amountMicroUsd,
     promotionalMicroUsd,
+    note,
     model,
     key,
     promptTokens,
@@ -253,6 +257,7 @@ export function statementRow(line: AccountStatement['lines'][number]) {
     key: key ?? null,
     prompt_tokens: promptTokens ?? null,
     completion_tokens: completionTokens ?? null,
+    note: note ?? null,
     promotional_micro_usd: promotionalMicroUsd ?? 0,
   };
 }

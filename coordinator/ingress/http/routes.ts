@@ -22,6 +22,7 @@ import { addConnectionRoutes } from './connection-routes.ts';
 import { addConversationRoutes } from './conversation-routes.ts';
 import { addDemandRoute } from './demand-route.ts';
 import { addEncodingRoutes } from './encoding-routes.ts';
+import { addDepositRoutes } from './deposit-routes.ts';
 import { addFileRoutes } from './file-routes.ts';
 import { addGenerationRoute } from './generation-route.ts';
 import { addHealthRoutes } from './health-routes.ts';
@@ -37,6 +38,7 @@ import { addOllamaRoutes } from './ollama-routes.ts';
 import { addCreditsRoute } from './open-router-routes.ts';
 import { addOwnMachineRoutes } from './own-machine-routes.ts';
 import { addReceiptRoutes } from './receipt-routes.ts';
+import type { RedirectHosts } from './redirect-hosts.ts';
 import { addResponseRoutes } from './response-routes.ts';
 import { addSealedRoutes, type SealedRoutesDeps } from './sealed-routes.ts';
 import { addStatsRoute } from './stats-route.ts';
@@ -63,6 +65,7 @@ export interface RoutesDeps
   /** Folder with the built files of the console. */
   readonly consoleFolder: string;
   readonly hubs: HubAddresses;
+  readonly redirects: RedirectHosts;
   /** Minimum charge of a request that delivered a token, in micro-dollars. */
   readonly askedPrices: AskedPrices;
   readonly minimumChargeMicroUsd: number;
@@ -95,7 +98,8 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addKeysRoutes(api, deps.now);
   addMoneyRoutes(api, deps);
   addCreditsRoute(api);
-  addBillingRoutes(api);
+  addBillingRoutes(api, deps.redirects);
+  addDepositRoutes(api);
   addConnectionRoutes(api);
   addGenerationRoute(api);
   addReceiptRoutes(api);

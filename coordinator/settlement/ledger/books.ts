@@ -50,8 +50,10 @@ export class Books {
     account,
     amountMicroUsd,
     operation,
+    note,
   }: MessageOf<Methods['credit']['request']>): Promise<Credited> {
     return this.#post({
+      note,
       operation: `credit:${operation}`,
       kind: 'credit',
       digest: digestOf([account, amountMicroUsd]),
@@ -71,9 +73,11 @@ export class Books {
     account,
     amountMicroUsd: amount,
     operation,
+    note,
   }: MessageOf<Methods['reward']['request']>): Promise<Rewarded> {
     try {
       return await this.#post({
+        note,
         operation: `reward:${operation}`,
         kind: 'reward',
         digest: digestOf([account, amount]),

@@ -15,6 +15,22 @@ const POST = namedStatement<{ posted: boolean; digest: Buffer }>('ledger.post')`
   FROM ledger_post(${'operation'}, ${'kind'}, ${'digest'}, ${'accounts'}, ${'kinds'}, ${'amounts'},
     ${'earned'}, ${'subject'}, ${'fact'})`;
 
+/** Returns false if the operation was posted before with another digest. */
+async function postWithNote(
+  client: Parameters<typeof query>[0],
+  values: Readonly<Record<(typeof POST.parameters)[number], unknown>>,
+  { operation, digest, note }: Posting,
+): Promise<boolean> {
+  const [row] = await queryNamed(client, POST, values);
+  const isPosted = row?.digest.equals(digest) === true;
+  if (isPosted && note !== undefined) await queryNamed(client, ADD_NOTE, { operation, note });
+  return isPosted;
+}
+
+const ADD_NOTE = namedStatement('ledger.add-note')`
+  INSERT INTO posting_notes (operation, note) VALUES (${'operation'}, ${'note'})
+  ON CONFLICT (operation) DO NOTHING`;
+
 const OWED = namedStatement<{ owed: string }>('ledger.owed')`
   SELECT owed FROM ledger_accounts WHERE id = 'consumer:' || ${'account'}`;
 
@@ -59,6 +75,8 @@ export interface Posting {
   readonly kind: PostingKind;
   readonly digest: Buffer;
   readonly entries: readonly Entry[];
+  /** A sentence that the account sees beside the amount. */
+  readonly note?: string | undefined;
 }
 
 export interface Balance {
@@ -166,10 +184,12 @@ export class LedgerStore {
       subject: events.settlementPosted,
       fact: Buffer.from(fact),
     };
-    const post = () => queryNamed(client, POST, values);
+    const post = () =>
+      client === this.#database && posting.note !== undefined
+        ? transaction(this.#database, (own) => postWithNote(own, values, posting))
+        : postWithNote(client, values, posting);
     try {
-      const [row] = await (client === this.#database ? retried(post) : post());
-      return row?.digest.equals(digest) === true;
+      return await (client === this.#database ? retried(post) : post());
     } catch (error) {
       if (error instanceof DatabaseError && FUNDS_CONSTRAINTS.has(error.constraint ?? ''))
         throw new InsufficientFundsError(operation, { cause: error });

@@ -33,6 +33,40 @@ export class Connections {
     }
   }
 
+  /**
+   * Deletes the account at Stripe, then the connection with it. After a lost answer the connection
+   * stays, and the next call finds out whether the account still exists. A withdrawal that begins
+   * in between is refused by Stripe, and its money goes back to the balance.
+   */
+  async disconnect({ account }: Request<'disconnect'>): Promise<Reply<'disconnect'>> {
+    const { payouts } = this.#store;
+    const known = await payouts.connectedAccount(account);
+    if (known === undefined) return { ok: false, code: 'not_connected' };
+    if (await payouts.hasOpen(account)) return { ok: false, code: 'money_on_the_way' };
+    const { stripeAccount } = known;
+    try {
+      await this.#stripe.accounts.del(stripeAccount);
+    } catch (error) {
+      if (failureOf(error) !== 'rejected') return { ok: false, code: 'unavailable' };
+      const isLeft = await this.#isLeft(stripeAccount);
+      if (isLeft === undefined) return { ok: false, code: 'unavailable' };
+      if (isLeft) return { ok: false, code: 'money_on_the_way' };
+    }
+    await payouts.disconnect(stripeAccount);
+    return { ok: true };
+  }
+
+  /** Whether the account exists at Stripe; undefined if Stripe does not answer. */
+  async #isLeft(stripeAccount: string): Promise<boolean | undefined> {
+    try {
+      const found: Stripe.Account | Stripe.DeletedAccount =
+        await this.#stripe.accounts.retrieve(stripeAccount);
+      return !('deleted' in found && found.deleted === true);
+    } catch (error) {
+      return failureOf(error) === 'rejected' ? false : undefined;
+    }
+  }
+
   /** A page of Stripe with payouts, the destination and the documents of the person; it works once. */
   async dashboard({ account }: Request<'dashboard'>): Promise<Reply<'dashboard'>> {
     const known = await this.#store.payouts.connectedAccount(account);

@@ -1,4 +1,5 @@
 import type { ClientBase, Pool } from 'pg';
+import type { Deposit } from '#bus-schemas';
 import { query } from '#coordinator/sql.ts';
 import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import { type Stored, paymentStatements as sql } from './payment-statements.ts';
@@ -33,6 +34,33 @@ const LOCK_DEPOSIT = namedStatement<Stored<DepositRow>>('payments.lock-deposit')
 const END_DEPOSIT = namedStatement('payments.end-deposit')`
   UPDATE deposits SET status = ${'status'}, session = coalesce(session, ${'session'})
   WHERE id = ${'id'}`;
+
+interface ShownDeposit {
+  readonly id: string;
+  readonly at: Date;
+  readonly amount: string;
+  readonly reversed: string;
+  readonly status: DepositRow['status'];
+  readonly session: string | null;
+}
+
+const SHOWN_DEPOSITS = namedStatement<ShownDeposit>('payments.shown-deposits')`
+  SELECT d.id, coalesce(t.at, d.created_at) AS at, d.amount, d.reversed, d.status, d.session
+  FROM deposits d LEFT JOIN ledger_transactions t ON t.operation = 'deposit:' || d.session
+  WHERE d.account = ${'account'} ORDER BY d.created_at DESC, d.id LIMIT ${'limit'}`;
+
+const PAID_DEPOSIT = namedStatement<ShownDeposit>('payments.paid-deposit')`
+  SELECT d.id, t.at, d.amount, d.reversed, d.status, d.session
+  FROM deposits d JOIN ledger_transactions t ON t.operation = 'deposit:' || d.session
+  WHERE d.id = ${'id'} AND d.account = ${'account'} AND d.status = 'paid'`;
+
+const asShown = ({ id, at, amount, reversed, status }: ShownDeposit): Deposit => ({
+  deposit: id,
+  at: at.getTime(),
+  amountMicroUsd: Number(amount),
+  returnedMicroUsd: Number(reversed),
+  state: status,
+});
 
 /** Stores payments of customers, from the order until Stripe reports that they were paid. */
 export class DepositStore {
@@ -78,6 +106,20 @@ export class DepositStore {
     session: string,
   ): Promise<void> {
     await queryNamed(client, END_DEPOSIT, { id, status, session });
+  }
+
+  async shown(account: string, limit: number): Promise<Deposit[]> {
+    return (await queryNamed(this.#database, SHOWN_DEPOSITS, { account, limit })).map(asShown);
+  }
+
+  /** The deposit and its session, if it was paid by this account. */
+  async paid(
+    account: string,
+    id: string,
+  ): Promise<{ deposit: Deposit; session: string } | undefined> {
+    const [row] = await queryNamed(this.#database, PAID_DEPOSIT, { id, account });
+    if (row === undefined || row.session === null) return undefined;
+    return { deposit: asShown(row), session: row.session };
   }
 
   async pending(olderThanMs: number, limit: number): Promise<DepositRow[]> {

@@ -42,9 +42,15 @@ export class Onboarding {
     if (known !== undefined) return known.stripeAccount;
     const made = await this.#stripe.accounts.create(
       { type: 'express', metadata: { account }, capabilities: { transfers: { requested: true } } },
-      { idempotencyKey: `connect-${account}` },
+      { idempotencyKey: await this.#nameOfRegistration(account) },
     );
     await this.#store.payouts.addConnectedAccount(account, made.id);
     return (await this.#store.payouts.connectedAccount(account))?.stripeAccount ?? made.id;
+  }
+
+  /** After a disconnection a new name: Stripe would answer the old one with the deleted account. */
+  async #nameOfRegistration(account: string): Promise<string> {
+    const earlier = await this.#store.payouts.disconnections(account);
+    return earlier === 0 ? `connect-${account}` : `connect-${account}-${earlier + 1}`;
   }
 }

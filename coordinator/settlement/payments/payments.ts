@@ -6,6 +6,7 @@ import type { Alerts } from '../alerts.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
 import type { OutboxRelay } from '../outbox/relay.ts';
 import { Connections, quoteOf } from './connections.ts';
+import { DepositReceipts } from './deposit-receipts.ts';
 import { Deposits } from './deposits.ts';
 import { Onboarding } from './onboarding.ts';
 import { PaymentStore } from './payment-store.ts';
@@ -30,6 +31,9 @@ export interface Payments extends AsyncDisposable {
   payouts(account: string): Promise<Reply<'payouts'>>;
   connection(request: Request<'connection'>): Promise<Reply<'connection'>>;
   dashboard(request: Request<'dashboard'>): Promise<Reply<'dashboard'>>;
+  disconnect(request: Request<'disconnect'>): Promise<Reply<'disconnect'>>;
+  deposits(account: string): Promise<Reply<'deposits'>>;
+  depositReceipt(request: Request<'depositReceipt'>): Promise<Reply<'depositReceipt'>>;
   quoteWithdrawal(request: Request<'quoteWithdrawal'>): Promise<Reply<'quoteWithdrawal'>>;
   openPayouts(): Promise<Reply<'openPayouts'>>;
   webhook(request: Request<'webhook'>): Promise<Reply<'webhook'>>;
@@ -68,6 +72,9 @@ function withoutStripe(): Payments {
     webhook: refuse,
     connection: async () => ({ ok: true, connection: { state: 'none', missing: [] } }),
     dashboard: refuse,
+    disconnect: refuse,
+    depositReceipt: refuse,
+    deposits: async () => ({ deposits: [] }),
     quoteWithdrawal: refuse,
     payouts: async () => ({ payouts: [], onboarded: false }),
     openPayouts: async () => ({ payouts: [] }),
@@ -87,6 +94,7 @@ function withStripe(
   const payouts = new Payouts({ stripe, store, ledger, alerts, now });
   const onboarding = new Onboarding(stripe, store);
   const connections = new Connections(stripe, store);
+  const receipts = new DepositReceipts(stripe, store);
   const reversals = new Reversals({ stripe, store, ledger, deposits });
   const webhooks = new Webhooks({
     secret: config.webhookSecret,
@@ -127,6 +135,9 @@ function withStripe(
     withdraw: (request) => nudgingAfter(payouts.withdraw(request)),
     connection: (request) => connections.read(request),
     dashboard: (request) => connections.dashboard(request),
+    disconnect: (request) => connections.disconnect(request),
+    deposits: async (account) => ({ deposits: await receipts.list(account) }),
+    depositReceipt: (request) => receipts.read(request),
     quoteWithdrawal: async (request) => quoteOf(request),
     payouts: async (account) => ({
       payouts: await payouts.list(account),

@@ -29,6 +29,22 @@ const SAVE_CONNECTED_ACCOUNT = namedStatement('payments.save-connected-account')
   UPDATE connected_accounts SET payouts = ${'payouts'}, told_at = ${'at'}
   WHERE stripe_account = ${'stripeAccount'} AND told_at <= ${'at'} RETURNING account`;
 
+const COUNT_DISCONNECTED = namedStatement<{ count: string }>('payments.count-disconnected')`
+  SELECT count(*) FROM disconnected_accounts WHERE account = ${'account'}`;
+
+const DISCONNECT = namedStatement<{ account: string }>('payments.disconnect')`
+  WITH gone AS (
+    DELETE FROM connected_accounts WHERE stripe_account = ${'stripeAccount'}
+    RETURNING stripe_account, account
+  )
+  INSERT INTO disconnected_accounts (stripe_account, account) SELECT * FROM gone RETURNING account`;
+
+const HAS_OPEN_PAYOUTS = namedStatement<{ open: boolean }>('payments.has-open-payouts')`
+  SELECT EXISTS (
+    SELECT FROM payouts WHERE account = ${'account'}
+      AND (state = 'pending' OR (state = 'transferred' AND instant AND NOT fee_returned))
+  ) AS open`;
+
 const ADD_PAYOUT = namedStatement('payments.add-payout')`
   INSERT INTO payouts (id, account, operation, amount, fee, instant, stripe_account)
   VALUES (${'id'}, ${'account'}, ${'operation'}, ${'amount'}, ${'fee'}, ${'instant'},
@@ -67,6 +83,22 @@ export class PayoutStore {
 
   async addConnectedAccount(account: string, stripeAccount: string): Promise<void> {
     await queryNamed(this.#database, ADD_CONNECTED_ACCOUNT, { account, stripeAccount });
+  }
+
+  /** Number of accounts at Stripe that the account has disconnected. */
+  async disconnections(account: string): Promise<number> {
+    const [row] = await queryNamed(this.#database, COUNT_DISCONNECTED, { account });
+    return Number(row?.count ?? 0);
+  }
+
+  /** Returns false when the Stripe account is not one of ours. */
+  async disconnect(stripeAccount: string): Promise<boolean> {
+    return (await queryNamed(this.#database, DISCONNECT, { stripeAccount })).length === 1;
+  }
+
+  /** Whether money of the account is on its way to Stripe, or may come back from there. */
+  async hasOpen(account: string): Promise<boolean> {
+    return (await queryNamed(this.#database, HAS_OPEN_PAYOUTS, { account }))[0]?.open === true;
   }
 
   /** Returns false when the Stripe account is not one of ours, or when a newer event is stored. */

@@ -85,6 +85,8 @@ export class Webhooks {
           ? 'applied'
           : 'known';
       }
+      case 'account.application.deauthorized':
+        return (await store.payouts.disconnect(event.account ?? '')) ? 'applied' : 'known';
       case 'transfer.reversed': {
         const { metadata, reversed } = event.data.object;
         return reversed

@@ -137,6 +137,7 @@ interface StatementRow {
   readonly reference: string;
   readonly amount: string;
   readonly promotional: string;
+  readonly note: string | null;
   readonly model: string | null;
   readonly key: string | null;
   readonly promptTokens: string | null;
@@ -144,14 +145,15 @@ interface StatementRow {
 }
 
 function asLine(row: StatementRow): AccountStatement['lines'][number] {
-  const { at, kind, reference, amount, promotional, model, key, promptTokens, completionTokens } =
-    row;
+  const { at, kind, reference, amount, promotional, note, model, key } = row;
+  const { promptTokens, completionTokens } = row;
   return {
     at: at.getTime(),
     kind,
     reference,
     amountMicroUsd: Number(amount),
     ...(Number(promotional) !== 0 && { promotionalMicroUsd: Number(promotional) }),
+    ...(note !== null && { note }),
     ...(model !== null && { model }),
     ...(key !== null && { key }),
     ...(promptTokens !== null && { promptTokens: Number(promptTokens) }),

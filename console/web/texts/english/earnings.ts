@@ -25,7 +25,11 @@ export const earningsTexts = {
     country: 'Country',
     destination: 'Payouts go to',
     endsIn: (name: string, last4: string) => `${name} ···· ${last4}`,
-    dashboard: 'Open your account at Stripe, also to change or remove the destination',
+    dashboard: 'Open your account at Stripe, also to change the destination',
+    disconnect: 'Disconnect Stripe',
+    disconnectTitle: 'Disconnect your account at Stripe?',
+    disconnectText:
+      'Stripe deletes the account, with its destination. Your balance stays, and you can set a destination again before the next withdrawal.',
     youGet: 'You get',
     arrives: {
       within_minutes: 'within minutes',

@@ -32,7 +32,11 @@ export const germanEarningsTexts: Translation<typeof english> = {
     country: 'Land',
     destination: 'Auszahlungen gehen an',
     endsIn: (name, last4) => `${name} ···· ${last4}`,
-    dashboard: 'Ihr Konto bei Stripe öffnen, auch um das Ziel zu ändern oder zu entfernen',
+    dashboard: 'Ihr Konto bei Stripe öffnen, auch um das Ziel zu ändern',
+    disconnect: 'Stripe trennen',
+    disconnectTitle: 'Ihr Konto bei Stripe trennen?',
+    disconnectText:
+      'Stripe löscht das Konto mit seinem Ziel. Ihr Guthaben bleibt, und Sie können vor der nächsten Auszahlung wieder ein Ziel festlegen.',
     youGet: 'Sie bekommen',
     arrives: {
       within_minutes: 'binnen Minuten',
