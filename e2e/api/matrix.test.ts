@@ -151,7 +151,11 @@ async function existing(route: Route): Promise<string> {
 }
 
 /** This network has no Stripe, and nothing asks with the code of the example. */
-const WITHOUT_AN_ANSWER = ['/v1/billing/withdrawals/quote', '/v1/device/request'];
+const WITHOUT_AN_ANSWER = [
+  '/v1/billing/withdrawals/quote',
+  '/v1/billing/deposits/',
+  '/v1/device/request',
+];
 const acceptedStatus = ({ path }: Route): number =>
   WITHOUT_AN_ANSWER.some((start) => path.startsWith(start)) ? 404 : 200;
 
