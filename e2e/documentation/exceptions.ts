@@ -124,9 +124,9 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   ),
   ...Object.fromEntries(
     [
-      'disk for tables = jobs a day × (1,224 bytes × 30 × (online months + 1) + 371 bytes × 90)',
+      'disk for tables = jobs a day × (1,224 bytes × 30 × (online months + 1) + 557 bytes × 90)',
       'max_connections ≥ 8 × processes + 3 (commands) + 4 (backup and standby) + 3 (superuser_reserved_connections)',
-      'days of facts = min(14, 1.7 million ÷ jobs a day)',
+      'days of facts = min(14, 1.4 million ÷ jobs a day)',
       'hub    = 200 MB + 1.5 MB × machines',
     ].map((line) => [`docs/operating/capacity-planning.md: ${line}`, 'a formula']),
   ),
