@@ -26,7 +26,7 @@ import { embed } from './kernels/embedding.ts';
 import { chooseExperts, combine } from './kernels/experts.ts';
 import { type Multiplication, multiply, multiplyGroups } from './kernels/multiply.ts';
 import { activate, normalise, pick } from './kernels/rows.ts';
-import { THREADS } from './kernels/wgsl.ts';
+import { roundsFor, THREADS } from './kernels/wgsl.ts';
 import { type Counts, type Operation, type Scratch, WebGpuDecoder } from './webgpu-decoder.ts';
 
 /** Up to this number of inputs, a thread processes one input; above it, two are faster. */
@@ -602,7 +602,7 @@ class Builder {
   #pipeline(code: string): Promise<GPUComputePipeline> {
     const known = this.#pipelines.get(code);
     if (known) return known;
-    const module = this.#gpu.device.createShaderModule({ code });
+    const module = this.#gpu.device.createShaderModule({ code: code + roundsFor(this.#gpu) });
     const made = this.#gpu.device
       .createComputePipelineAsync({ layout: 'auto', compute: { module } })
       .catch(async (cause: unknown) => {
@@ -622,11 +622,13 @@ class Builder {
   }
 
   /**
-   * Drivers that compute in software are faster if each thread has rows of its own, real GPUs if
-   * the threads of a workgroup share rows. Measures both with one multiplication.
+   * Drivers that compute in software are faster if each thread has rows of its own, and compile the
+   * other kernel for ten seconds. Most real GPUs are faster if the threads of a workgroup share
+   * rows, so both are measured there with one multiplication.
    */
   async #isSplittingFaster(part: WeightRows): Promise<boolean> {
-    const { device } = this.#gpu;
+    const { device, isSoftware } = this.#gpu;
+    if (isSoftware) return false;
     const rows = Math.min(part.rows, 1024);
     const [from, to] = [
       device.createBuffer({ size: 4 * part.in, usage: GPUBufferUsage.STORAGE }),

@@ -32,14 +32,14 @@ ${qkNorm ? '@group(0) @binding(6) var<storage, read> qNorm: array<f32>;\n@group(
   let at = id.x * ${headDim}u;
   let slot = places[token] * ${kvHeads * headDim}u;
   if (head >= ${heads + kvHeads}u) {
-    for (var i = 0u; i < ${headDim}u; i++) { values[slot + (head - ${heads + kvHeads}u) * ${headDim}u + i] = qkv[at + i]; }
+    for (var i = 0u; i < rounds(${headDim}u); i++) { values[slot + (head - ${heads + kvHeads}u) * ${headDim}u + i] = qkv[at + i]; }
     return;
   }
   let isKey = head >= ${heads}u;
   var factor = 1.0;
-  ${qkNorm ? `var sum = 0.0;\n  for (var i = 0u; i < ${headDim}u; i++) { sum += qkv[at + i] * qkv[at + i]; }\n  factor = inverseSqrt(sum / ${headDim}.0 + ${eps});` : ''}
+  ${qkNorm ? `var sum = 0.0;\n  for (var i = 0u; i < rounds(${headDim}u); i++) { sum += qkv[at + i] * qkv[at + i]; }\n  factor = inverseSqrt(sum / ${headDim}.0 + ${eps});` : ''}
   let angleOffset = (${rope}u * step.tokens + token) * ${headDim}u;
-  for (var i = 0u; i < ${half}u; i++) {
+  for (var i = 0u; i < rounds(${half}u); i++) {
     var a = qkv[at + i] * factor;
     var b = qkv[at + ${half}u + i] * factor;
     ${qkNorm ? `a *= select(qNorm[i], kNorm[i], isKey);\n    b *= select(qNorm[${half}u + i], kNorm[${half}u + i], isKey);` : ''}
@@ -121,13 +121,13 @@ ${sinks ? SINKS : ''}
   let query = (token * ${stride}u + head * ${headDim}u) / 4u;
   var q: array<vec4f, ${quads}>;
   var sum: array<vec4f, ${quads}>;
-  for (var d = 0u; d < ${quads}u; d++) { q[d] = qkv[query + d] * ${literal(scale)}; }
+  for (var d = 0u; d < rounds(${quads}u); d++) { q[d] = qkv[query + d] * ${literal(scale)}; }
   ${start(sinks)}
   let start = ${window > 0 ? `select(0u, positions[begin] - ${window - 1}u, positions[begin] >= ${window}u)` : '0u'};
   for (var p = start - start % 8u; p <= last; p += 8u) {
     let at = (tables[table + p / ${pageTokens}u] * ${pageTokens}u + p % ${pageTokens}u) * ${(kvHeads * headDim) / 4}u + kvHead;
     ${each((j) => `var s${j} = 0.0;`)}
-    for (var d = 0u; d < ${quads}u; d++) {
+    for (var d = 0u; d < rounds(${quads}u); d++) {
       let x = q[d];
       ${each((j) => `s${j} += dot(x, keys[at + ${(j * kvHeads * headDim) / 4}u + d]);`)}
     }
@@ -137,13 +137,13 @@ ${sinks ? SINKS : ''}
     let fade = exp(most - largest);
     ${each((j) => `let e${j} = select(0.0, exp(s${j} - largest), seen${j});`)}
     total = total * fade + ${each((j) => `e${j}`, ' + ')};
-    for (var d = 0u; d < ${quads}u; d++) {
+    for (var d = 0u; d < rounds(${quads}u); d++) {
       sum[d] = sum[d] * fade + ${each((j) => `e${j} * values[at + ${(j * kvHeads * headDim) / 4}u + d]`, ' + ')};
     }
     most = largest;
   }
   if (local < count) {
-    for (var d = 0u; d < ${quads}u; d++) { out[(token * ${heads}u + head) * ${quads}u + d] = sum[d] / total; }
+    for (var d = 0u; d < rounds(${quads}u); d++) { out[(token * ${heads}u + head) * ${quads}u + d] = sum[d] / total; }
   }
 }`;
 }
@@ -197,7 +197,7 @@ var<workgroup> partial: array<f32, ${THREADS}>;
       let slot = tables[table + position / ${pageTokens}u] * ${pageTokens}u + position % ${pageTokens}u;
       let key = (slot * ${kvHeads * headDim}u + kvHead * ${headDim}u) / 4u;
       var score = 0.0;
-      for (var d = 0u; d < ${headDim / 4}u; d++) { score += dot(qkv[query + d], keys[key + d]); }
+      for (var d = 0u; d < rounds(${headDim / 4}u); d++) { score += dot(qkv[query + d], keys[key + d]); }
       score *= ${literal(scale)};
       scores[i] = score;
       places[i] = slot * ${kvHeads * headDim}u + kvHead * ${headDim}u;
@@ -205,7 +205,7 @@ var<workgroup> partial: array<f32, ${THREADS}>;
     }
     partial[local] = largest;
     workgroupBarrier();
-    for (var i = 0u; i < ${THREADS}u; i++) { largest = max(largest, partial[i]); }
+    for (var i = 0u; i < rounds(${THREADS}u); i++) { largest = max(largest, partial[i]); }
     workgroupBarrier();
     var share = 0.0;
     for (var i = local; i < count; i += ${THREADS}u) {
@@ -217,7 +217,7 @@ var<workgroup> partial: array<f32, ${THREADS}>;
     workgroupBarrier();
     let fade = exp(most - largest);
     total *= fade;
-    for (var i = 0u; i < ${THREADS}u; i++) { total += partial[i]; }
+    for (var i = 0u; i < rounds(${THREADS}u); i++) { total += partial[i]; }
     ${mine((j) => `sum${j} *= fade;`)}
     for (var i = 0u; i < count; i++) {
       let e = scores[i];

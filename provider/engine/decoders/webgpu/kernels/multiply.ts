@@ -78,7 +78,7 @@ export function multiply(m: Multiplication): string {
   }`;
   // A thread with its own rows processes them group by group, and applies a group's scale once.
   const groupLoop = /* wgsl */ `
-  for (var g = 0u; g < ${width / format.group}u; g++) {
+  for (var g = 0u; g < rounds(${width / format.group}u); g++) {
     ${each((r, t) => `var part${r}_${t} = 0.0;`)}
     ${tiles((t) => `var sum${t} = vec4f(0.0);`)}
     for (var word = g * ${format.group / 8}u; word < (g + 1u) * ${format.group / 8}u; word++) {
@@ -107,7 +107,7 @@ export function multiply(m: Multiplication): string {
     )}
   }`;
   const plainLoop = /* wgsl */ `
-  for (var i = ${from}; i < ${width / 4}u; i += ${step}u) {
+  for (var i = ${from}; i < rounds(${width / 4}u); i += ${step}u) {
     ${tiles((t) => `let x${t} = inputs[at${t} + i];`)}
     ${rowsEach((r) => `{ let w = quad(base + ${r}u, i * 4u); ${tiles((t) => `total${r}_${t} += dot(w, x${t});`)} }`)}
   }`;

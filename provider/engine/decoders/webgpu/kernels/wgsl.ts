@@ -3,8 +3,15 @@ import { type Format, isMxfp4 } from '../gpu-weights.ts';
 
 /** The uniform with the counts of the step, which every kernel receives. */
 export const STEP = /* wgsl */ `
-struct Step { tokens: u32, outputs: u32, tableWidth: u32, slots: u32, decodeRows: u32, prefillRuns: u32 }
+struct Step { tokens: u32, outputs: u32, tableWidth: u32, slots: u32, decodeRows: u32, prefillRuns: u32, zero: u32 }
 `;
+
+/**
+ * Defines `rounds(count)`, the number of rounds of a loop. A driver in software unrolls loops whose
+ * number of rounds it knows, and then compiles attention for half a minute; so it must not know.
+ */
+export const roundsFor = ({ isSoftware }: { isSoftware: boolean }): string =>
+  `fn rounds(count: u32) -> u32 { return count${isSoftware ? ' + step.zero' : ''}; }\n`;
 
 /** Number of threads in a workgroup. */
 export const THREADS = 32;
