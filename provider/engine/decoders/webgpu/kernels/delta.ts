@@ -114,7 +114,7 @@ var<workgroup> partial: array<vec3f, ${THREADS}>;
     partial[local] = squares;
     workgroupBarrier();
     var lengths = vec3f(1e-6);
-    for (var i = 0u; i < ${THREADS}u; i++) { lengths += partial[i]; }
+    for (var i = 0u; i < rounds(${THREADS}u); i++) { lengths += partial[i]; }
     let queryFactor = inverseSqrt(lengths.x) * ${literal(keyDim ** -0.5)};
     let keyFactor = inverseSqrt(lengths.y);
     let number = token * ${2 * valueHeads}u + head;
@@ -143,7 +143,7 @@ var<workgroup> partial: array<vec3f, ${THREADS}>;
     partial[local] = vec3f(sum, 0.0, 0.0);
     workgroupBarrier();
     var total = 0.0;
-    for (var i = 0u; i < ${THREADS}u; i++) { total += partial[i].x; }
+    for (var i = 0u; i < rounds(${THREADS}u); i++) { total += partial[i].x; }
     let factor = inverseSqrt(total / ${valueDim}.0 + ${eps});
     ${columns} {
       let gate = gates[to + column];

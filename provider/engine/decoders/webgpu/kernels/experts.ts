@@ -20,23 +20,23 @@ export function chooseExperts({
   if (token >= step.tokens) { return; }
   let begin = token * ${experts}u;
   var most = scores[begin];
-  for (var e = 1u; e < ${experts}u; e++) { most = max(most, scores[begin + e]); }
+  for (var e = 1u; e < rounds(${experts}u); e++) { most = max(most, scores[begin + e]); }
   var total = 0.0;
-  for (var e = 0u; e < ${experts}u; e++) {
+  for (var e = 0u; e < rounds(${experts}u); e++) {
     let share = exp(scores[begin + e] - most);
     scores[begin + e] = share;
     total += share;
   }
   var taken = 0.0;
-  for (var n = 0u; n < ${perToken}u; n++) {
+  for (var n = 0u; n < rounds(${perToken}u); n++) {
     var best = 0u;
-    for (var e = 1u; e < ${experts}u; e++) { if (scores[begin + e] > scores[begin + best]) { best = e; } }
+    for (var e = 1u; e < rounds(${experts}u); e++) { if (scores[begin + e] > scores[begin + best]) { best = e; } }
     chosen[token * ${perToken}u + n] = best;
     shares[token * ${perToken}u + n] = scores[begin + best];
     taken += scores[begin + best];
     scores[begin + best] = -1.0;
   }
-  for (var n = 0u; n < ${perToken}u; n++) { shares[token * ${perToken}u + n] /= ${normalised ? 'taken' : 'total'}; }
+  for (var n = 0u; n < rounds(${perToken}u); n++) { shares[token * ${perToken}u + n] /= ${normalised ? 'taken' : 'total'}; }
 }`;
 }
 
@@ -53,7 +53,7 @@ export function combine({ hidden, perToken }: { hidden: number; perToken: number
 @compute @workgroup_size(${THREADS}) fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= ${hidden}u || id.y >= step.tokens) { return; }
   var sum = 0.0;
-  for (var n = 0u; n < ${perToken}u; n++) { let slot = id.y * ${perToken}u + n; sum += shares[slot] * made[slot * ${hidden}u + id.x]; }
+  for (var n = 0u; n < rounds(${perToken}u); n++) { let slot = id.y * ${perToken}u + n; sum += shares[slot] * made[slot * ${hidden}u + id.x]; }
   out[id.y * ${hidden}u + id.x] += sum;
 }`;
 }

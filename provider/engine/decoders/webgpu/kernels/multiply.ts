@@ -123,7 +123,7 @@ export function multiply(m: Multiplication): string {
   ${each((r, t) => `partial[${r * tile + t}u * ${THREADS}u + local] = total${r}_${t};`)}
   workgroupBarrier();
   if (local == 0u) {
-    ${each((r, t) => `{ var sum = 0.0; for (var i = 0u; i < ${THREADS}u; i++) { sum += partial[${r * tile + t}u * ${THREADS}u + i]; } ${put(r, t, 'sum')} }`)}
+    ${each((r, t) => `{ var sum = 0.0; for (var i = 0u; i < rounds(${THREADS}u); i++) { sum += partial[${r * tile + t}u * ${THREADS}u + i]; } ${put(r, t, 'sum')} }`)}
   }`;
   const bindings = [
     'inputs: array<vec4f>',

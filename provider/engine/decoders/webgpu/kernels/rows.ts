@@ -30,7 +30,7 @@ var<workgroup> squares: array<f32, ${THREADS}>;
   squares[local] = sum;
   workgroupBarrier();
   var total = 0.0;
-  for (var i = 0u; i < ${THREADS}u; i++) { total += squares[i]; }
+  for (var i = 0u; i < rounds(${THREADS}u); i++) { total += squares[i]; }
   let factor = inverseSqrt(total / ${width}.0 + ${eps});
   for (var i = local; i < ${width}u; i += ${THREADS}u) { out[to + i] = ${adds ? 'out[to + i] + ' : ''}inputs[begin + i] * factor * weight[i]; }
 }`;
@@ -96,7 +96,7 @@ var<workgroup> found: array<u32, ${THREADS}>;
   found[local] = at;
   workgroupBarrier();
   if (local == 0u) {
-    for (var i = 1u; i < ${THREADS}u; i++) { if (values[i] > most || (values[i] == most && found[i] < at)) { most = values[i]; at = found[i]; } }
+    for (var i = 1u; i < rounds(${THREADS}u); i++) { if (values[i] > most || (values[i] == most && found[i] < at)) { most = values[i]; at = found[i]; } }
     best[group.x] = at;
   }
 }`;
