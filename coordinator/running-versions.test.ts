@@ -4,7 +4,7 @@ import { connectToServer, services } from '#bus-schemas';
 import type { NatsNode } from '#network';
 import { startNatsHub } from '#testcontainers';
 import { Bus, endpoint } from './bus.ts';
-import { announceVersion, processesWithout } from './running-versions.ts';
+import { announceVersion, missingComponents, processesWithout } from './running-versions.ts';
 
 const MIGRATION = '0200-drop-a-column.sql';
 
@@ -53,4 +53,12 @@ test('a component of a version without announcements is named, and other service
     endpoint(services.catalog.snapshot, () => ({ models: [], aliases: [], revision: 1 })),
   ]);
   expect(await older()).toEqual(['accounts of an unknown version']);
+});
+
+test('a component that no process serves is named as missing', async () => {
+  const serve = (name: string) => new Svcm(bus.connection).add({ name, version: '1.0.0' });
+  const all = ['accounts', 'catalog', 'routing', 'settlement', 'telemetry', 'trust'];
+  expect(await missingComponents(bus.connection, 300)).toEqual(all);
+  for (const name of all.filter((each) => each !== 'trust')) await serve(name);
+  expect(await missingComponents(bus.connection, 300)).toEqual(['trust']);
 });

@@ -10,9 +10,10 @@ const SERVICE = 'coordinator';
 export const VERSION_FIELD = 'process_version';
 /** Names of the components that serve methods. */
 const COMPONENTS: ReadonlySet<string> = new Set(
-  Object.values(services).flatMap((methods) =>
-    Object.values(methods).map(({ component }) => component),
-  ),
+  Object.values(services)
+    .flatMap((part): unknown[] => Object.values(part))
+    .filter(isMethod)
+    .map(({ component }) => component),
 );
 /** Time for which answers of processes are collected, in milliseconds. */
 const COLLECT_MS = 1_000;
@@ -55,6 +56,20 @@ export async function processesWithout(
       older.push(`${name} of an unknown version`);
   }
   return older;
+}
+
+/** The components that no process runs now. */
+export async function missingComponents(
+  connection: NatsConnection,
+  collectMs = COLLECT_MS,
+): Promise<readonly string[]> {
+  const running = new Set((await runningServices(connection, collectMs)).map(({ name }) => name));
+  return [...COMPONENTS].filter((name) => !running.has(name)).toSorted();
+}
+
+/** Beside the methods, the table has limits and parts of messages. */
+function isMethod(part: unknown): part is { readonly component: ComponentName } {
+  return typeof part === 'object' && part !== null && 'component' in part;
 }
 
 async function runningServices(

@@ -67,6 +67,8 @@ const COMPONENTS = [
   'trust',
   'telemetry',
 ];
+/** Files outside of the folders with code: the version of the program, and the runbook in the console. */
+const SHARED_FILES = ['package.json', 'docs/operating/incidents.md?raw'];
 /** Code that measures, which the daemon must not load. */
 const BENCHMARK = 'provider/benchmark/';
 /** The command that is imported only when it is called, and the tests. */
@@ -100,7 +102,7 @@ function faultOf(file: string, imported: string): string | undefined {
   const target = imported.startsWith('.')
     ? relative(ROOT, resolve(ROOT, dirname(file), imported))
     : imported.replace(/^#/, '');
-  if (imported.startsWith('.') && topOf(target) !== topOf(file) && target !== 'package.json')
+  if (imported.startsWith('.') && topOf(target) !== topOf(file) && !SHARED_FILES.includes(target))
     return `${file} leaves its folder with ${imported}`;
   if (target.startsWith(BENCHMARK) && !MEASURES.test(file))
     return `${file} would load the benchmark into the daemon`;

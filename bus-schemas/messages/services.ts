@@ -1,12 +1,20 @@
 import { type Static, Type } from 'typebox';
 import { X25519Key } from '../bytes.ts';
 import { AccountId, BuildId, JobId, ModelName, ProviderId } from '../ids.ts';
-import { At, count, nothing, optional } from '../schema-parts.ts';
+import { At, count, countUpTo, nothing, optional } from '../schema-parts.ts';
 import { WeightsHex } from './catalog.ts';
 import { ChoiceReason, CostTerms } from './choice-reason.ts';
+import { MAX_MEMORY_MB } from './conditions.ts';
 import { DesiredBuild } from './desired.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
-import { MACHINE_STATES, RoutingSwitch, Traits, TrustLevel } from './vocabulary.ts';
+import {
+  BreakerState,
+  MACHINE_STATES,
+  RoutingSwitch,
+  SlotState,
+  Traits,
+  TrustLevel,
+} from './vocabulary.ts';
 
 export { accounts } from './accounts.ts';
 export { catalog } from './catalog.ts';
@@ -206,6 +214,11 @@ const explained = Type.Object({
       terms: optional(Type.Record(Type.String({ maxLength: 32 }), Type.Number())),
       /** Context length that the machine reports for this build. */
       contextTokens: optional(count),
+      /** Memory that the model needs at least, and memory of the computer, in MB. */
+      memoryMb: optional(countUpTo(MAX_MEMORY_MB)),
+      machineMemoryMb: optional(count),
+      /** Whether the model is in memory. */
+      state: optional(SlotState),
       traits: optional(Traits),
     }),
     { maxItems: 1_000 },
@@ -305,6 +318,26 @@ const dayReply = Type.Object({
   ),
 });
 
+/** Machines that get no jobs because of their faults, in one reply. */
+export const MAX_BREAKERS = 1_000;
+const breakersReply = Type.Object({
+  breakers: Type.Array(
+    Type.Object({
+      provider: ProviderId,
+      state: BreakerState,
+      /** Time since its beginning, in milliseconds; absent if it was stored by an older version. */
+      sinceMs: optional(Type.Number({ minimum: 0 })),
+      /** Time until the machine gets jobs again, in milliseconds. */
+      restMs: Type.Number({ minimum: 0 }),
+      /** Number of pauses, or of refusals in a row. */
+      times: count,
+      /** The failure of an attempt, or the reason with which the machine refused one. */
+      because: optional(Type.String({ maxLength: 32 })),
+    }),
+    { maxItems: MAX_BREAKERS },
+  ),
+});
+
 const switches = Type.Object({ affinity: Type.Boolean(), warm_pool: Type.Boolean() });
 /** For each part of routing, whether it is on. */
 export type RoutingSwitches = Static<typeof switches>;
@@ -338,6 +371,7 @@ export const routing = {
   wanted: defineRouting('wanted', nothing, wantedReply),
   drain: defineRouting('drain', drain, drain),
   records: defineRouting('records', recordsOf, recordsReply),
+  breakers: defineRouting('breakers', nothing, breakersReply),
   day: defineRouting('day', Type.Object({ provider: ProviderId }), dayReply),
   switches: defineRouting('switches', nothing, switches),
   setSwitch: defineRouting('set-switch', setSwitch, switches),

@@ -212,3 +212,8 @@ export type RoutingSwitch = Static<typeof RoutingSwitch>;
 export const MACHINE_PAUSES = ['drained', 'owner_suspended'] as const;
 export const MachinePause = Type.Enum(MACHINE_PAUSES);
 export type MachinePause = Static<typeof MachinePause>;
+
+/** Why a machine with faults gets no job: a pause, one trial job, or a cooling after a refusal. */
+export const BREAKER_STATES = ['paused', 'tried', 'cooling'] as const;
+export const BreakerState = Type.Enum(BREAKER_STATES);
+export type BreakerState = Static<typeof BreakerState>;

@@ -47,6 +47,7 @@ const later: readonly (readonly [string, MessageKind<unknown>])[] = [
   ['notes', services.settlement.credit.request],
   ['notes', services.settlement.reward.request],
   ['notes', services.settlement.statement.reply],
+  ['memory', services.routing.explain.reply],
 ];
 
 const needed = [

@@ -10,6 +10,7 @@ import './styles/controls.css';
 import './styles/tables.css';
 import './styles/pages.css';
 import './styles/records.css';
+import './styles/markdown.css';
 import './styles/chat.css';
 import './styles/public.css';
 import './styles/print.css';

@@ -137,3 +137,34 @@ describe('a request', () => {
     expect(table.choiceFor('key', BUILDS, 2_000)).toHaveLength(2);
   });
 });
+
+describe('the history of the cells', () => {
+  const statesAt = (table: CellTable, now: number) =>
+    table.history(now).map(({ cell, state, forMs }) => [cell, state, forMs]);
+
+  test('has the time of the last change of each state, not that of the last digest', () => {
+    const table = tableOf(digest(0), digest(1));
+    table.receive(digest(1, { draining: true }), 4_000);
+    table.receive(digest(1, { draining: true }), 5_000);
+    table.receive(digest(0), 5_000);
+    expect(statesAt(table, 6_000)).toEqual([
+      [0, 'serves', 6_000],
+      [1, 'draining', 2_000],
+    ]);
+  });
+
+  test('shows a cell that is gone for a day, and its return at once', () => {
+    const table = tableOf(digest(0), digest(1));
+    table.receive(digest(0), LATER);
+    expect(statesAt(table, LATER + 5_000)).toEqual([
+      [0, 'serves', LATER + 5_000],
+      [1, 'gone', 5_000],
+    ]);
+    table.receive(digest(1), OVER);
+    expect(statesAt(table, OVER)[1]).toEqual([1, 'serves', 0]);
+    const day = 24 * 3_600_000;
+    table.sweep(OVER + 10_000);
+    table.sweep(OVER + 10_000 + day);
+    expect(table.history(OVER + 10_000 + day)).toEqual([]);
+  });
+});

@@ -20,11 +20,31 @@ const HAND_OVER_MS = 6_000;
  * before, and this table only learns of it now. No machine is handed over for it.
  */
 const SETTLING_MS = 1_000;
+/** Time for which a cell that is gone is shown to operators, in milliseconds. */
+const GONE_SHOWN_MS = 24 * 3_600_000;
 /**
  * A conversation stays in its first cell, which has its prompt in the caches of its machines. It
  * leaves only if the other cell has more than this many times as many free slots.
  */
 const MUCH_BETTER = 2;
+
+type CellState = 'serves' | 'draining' | 'gone';
+
+/** A cell for operators: its state, and for how long it has had it, as far as this table knows. */
+export interface CellHistory {
+  readonly cell: number;
+  readonly state: CellState;
+  readonly forMs: number;
+  /** Its last digest. */
+  readonly digest: CellDigest;
+}
+
+interface KnownCell {
+  readonly state: CellState;
+  /** Time at which the state began. */
+  readonly since: number;
+  readonly digest: CellDigest;
+}
 
 /**
  * The cells that exist, and the cell that each machine belongs to: the one with the highest weight,
@@ -37,6 +57,8 @@ const MUCH_BETTER = 2;
 export class CellTable {
   readonly #startedAt: number;
   readonly #latest = new Map<number, { readonly digest: CellDigest; readonly at: number }>();
+  /** At most one entry for each number of a cell, also for those that are gone. */
+  readonly #known = new Map<number, KnownCell>();
   #members: readonly number[] = [];
   #previousMembers: readonly number[] = [];
   #changedAt = Number.NEGATIVE_INFINITY;
@@ -47,12 +69,32 @@ export class CellTable {
 
   receive(digest: CellDigest, now: number): void {
     this.#latest.set(digest.cell, { digest, at: now });
+    this.#note(digest, digest.draining ? 'draining' : 'serves', now);
     this.sweep(now);
+  }
+
+  /** The state of each cell, and since when; also of those that are gone since a day at most. */
+  history(now: number): CellHistory[] {
+    return [...this.#known]
+      .map(([cell, { state, since, digest }]) => ({ cell, state, forMs: now - since, digest }))
+      .toSorted((one, other) => one.cell - other.cell);
+  }
+
+  #note(digest: CellDigest, state: CellState, now: number): void {
+    const known = this.#known.get(digest.cell);
+    const since = known?.state === state ? known.since : now;
+    this.#known.set(digest.cell, { state, since, digest });
   }
 
   /** Removes cells without a recent digest. Starts a hand-over if the set of members changed. */
   sweep(now: number): void {
-    for (const [cell, { at }] of this.#latest) if (now - at >= GONE_MS) this.#latest.delete(cell);
+    for (const [cell, { at, digest }] of this.#latest) {
+      if (now - at < GONE_MS) continue;
+      this.#latest.delete(cell);
+      this.#note(digest, 'gone', now);
+    }
+    for (const [cell, { state, since }] of this.#known)
+      if (state === 'gone' && now - since >= GONE_SHOWN_MS) this.#known.delete(cell);
     const members = this.digests().flatMap(({ cell, draining }) => (draining ? [] : [cell]));
     if (members.join() === this.#members.join()) return;
     this.#previousMembers = now - this.#startedAt < SETTLING_MS ? members : this.#members;

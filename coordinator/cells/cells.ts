@@ -1,7 +1,7 @@
 import type { Subscription } from '@nats-io/nats-core';
 import { CellDigest, core } from '#bus-schemas';
 import type { Bus } from '../bus.ts';
-import { CellTable } from './cell-table.ts';
+import { type CellHistory, CellTable } from './cell-table.ts';
 
 /** The table of cells, kept up to date with the digests that arrive over the bus. */
 export class Cells implements Disposable {
@@ -22,6 +22,11 @@ export class Cells implements Disposable {
   digests(): CellDigest[] {
     this.#table.sweep(this.#clock());
     return this.#table.digests();
+  }
+
+  history(): CellHistory[] {
+    this.#table.sweep(this.#clock());
+    return this.#table.history(this.#clock());
   }
 
   digestOf(cell: number): CellDigest | undefined {

@@ -30,11 +30,11 @@ async function lossesOf(bus: Bus): Promise<readonly string[]> {
   }
 }
 
-function failingText({ stream, error, forMs }: FailingStream): string {
+export function failingText({ stream, error, forMs }: FailingStream): string {
   return `stream ${stream} has stored nothing for ${Math.round(forMs / 1_000)} s: ${error}`;
 }
 
-function lossText({ stream, facts, firstAt, lastAt }: LostFacts): string {
+export function lossText({ stream, facts, firstAt, lastAt }: LostFacts): string {
   const [first, last] = [firstAt, lastAt].map((at) => new Date(at).toISOString());
   return `stream ${stream} removed ${facts} facts before telemetry read them, from ${first} to ${last}`;
 }

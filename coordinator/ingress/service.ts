@@ -20,6 +20,7 @@ import { counter, measured } from '#observability';
 import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
 import { AdminApi } from './admin/admin-api.ts';
 import { addAdminRoutes } from './admin/admin-routes.ts';
+import { IncidentWatch } from './admin/incidents/incident-watch.ts';
 import { addMdmRoute } from './admin/mdm-route.ts';
 import { OperatorAuth } from './admin/operator-auth.ts';
 import { addOperatorPages } from './admin/operator-pages.ts';
@@ -265,12 +266,14 @@ export async function startIngress(
     const auth = new OperatorAuth({ bus, wrong: addressLimiter(), sessions });
     const api = new Api(admin, { operator: auth.check }, bus);
     const decisions = stack.use(new RecentDecisions(bus));
+    const incidents = stack.use(new IncidentWatch({ bus, cells, log, now }));
     addAdminRoutes({
       admin: new AdminApi(api),
       bus,
       cells,
       decisions,
       drain,
+      incidents,
       metrics,
       missing,
       degraded,

@@ -1,7 +1,7 @@
 import { inCell, type Reserved, services } from '#bus-schemas';
 import { type Endpoint, endpoint, NotResponsible } from '#coordinator/bus.ts';
-import type { MachineHours } from './core/machine-hours.ts';
 import type { Router } from './core/router.ts';
+import type { MachineDays } from './days/machine-days.ts';
 import type { OwnCell } from './own-cell.ts';
 import type { MachineRecords } from './records/machine-records.ts';
 import { capacityByBuild, censusOf, explainFleet, listFleet, recordsNow } from './views.ts';
@@ -15,14 +15,12 @@ export interface CellEndpointsOptions {
   /** Monotonic clock, in milliseconds. */
   readonly clock: () => number;
   readonly isLeading: () => boolean;
-  /** Time in milliseconds since 1970. */
-  readonly now: () => number;
-  readonly hours: MachineHours;
+  readonly days: MachineDays;
 }
 
 /** The endpoints of one cell, which its leading router serves. */
 export function cellEndpoints(options: CellEndpointsOptions): Endpoint[] {
-  const { cell, queueDepth, router, own, records, clock, isLeading, now, hours } = options;
+  const { cell, queueDepth, router, own, records, clock, isLeading, days } = options;
   return [
     endpoint(
       inCell(services.routing.reserve, cell),
@@ -49,8 +47,11 @@ export function cellEndpoints(options: CellEndpointsOptions): Endpoint[] {
       own.drain(draining);
       return { draining };
     }),
-    endpoint(inCell(services.routing.day, cell), ({ provider }) => ({
-      hours: hours.of(provider, now()),
+    endpoint(inCell(services.routing.breakers, cell), () => ({
+      breakers: router.faults.open(clock()).slice(0, services.MAX_BREAKERS),
+    })),
+    endpoint(inCell(services.routing.day, cell), async ({ provider }) => ({
+      hours: await days.of(provider),
     })),
     endpoint(inCell(services.routing.records, cell), ({ providers }) => ({
       records: recordsNow(router, providers, {

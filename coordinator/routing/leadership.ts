@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { events, RoutingLed } from '#bus-schemas';
 import type { Bus, Endpoint } from '#coordinator/bus.ts';
 import type { CellState } from './cell-state.ts';
+import type { MachineDays } from './days/machine-days.ts';
 import { Lease } from './lease.ts';
 
 export interface LeadershipOptions {
@@ -15,6 +16,7 @@ export interface LeadershipOptions {
   /** Monotonic clock, in milliseconds. */
   readonly clock: () => number;
   readonly state: CellState;
+  readonly days: Pick<MachineDays, 'begin'>;
   readonly endpoints: readonly Endpoint[];
 }
 
@@ -51,12 +53,13 @@ export class Leadership implements AsyncDisposable {
   }
 
   #gained(epoch: number): void {
-    const { bus, cell, endpoints, log, name, state } = this.#options;
+    const { bus, cell, days, endpoints, log, name, state } = this.#options;
     log.info(
       { router: name, cell, epoch, providers: state.router.fleet.size },
       'this router has the lease and leads its cell',
     );
     state.records.readAgain();
+    days.begin();
     this.#serving = bus.serve('routing', endpoints);
     void this.#serving.then(() => this.#announce(epoch));
   }

@@ -8,6 +8,7 @@ import { CatalogReader } from './catalog-reader.ts';
 import { cellEndpoints } from './cell-endpoints.ts';
 import { CellState, GRACE_MS } from './cell-state.ts';
 import { MachineHours } from './core/machine-hours.ts';
+import { MachineDays } from './days/machine-days.ts';
 import { subscribeToFacts } from './fact-subscriptions.ts';
 import { Leadership } from './leadership.ts';
 import { MachineMessages } from './machine-messages.ts';
@@ -76,6 +77,15 @@ export async function startRouting(context: Context): Promise<Component> {
   stack.use(new PriceReader({ bus, log, onPrices: (all) => router.prices.replace(all) }));
   stack.use(subscribeToFacts(bus, state));
   const hours = new MachineHours();
+  const days = stack.use(
+    new MachineDays({
+      database,
+      log,
+      hours,
+      now,
+      isServed: (provider) => isLeading() && own.isFirst(provider),
+    }),
+  );
   stack.use(startTimers({ bus, state, messages, clock, isLeading, now, hours }));
   measureRouter(metrics, { router, queueDepth, isLeading });
   const leadership = stack.use(
@@ -87,14 +97,18 @@ export async function startRouting(context: Context): Promise<Component> {
       now,
       clock,
       state,
+      days,
       endpoints: [
-        ...cellEndpoints({ cell, queueDepth, router, own, records, clock, isLeading, now, hours }),
+        ...cellEndpoints({ cell, queueDepth, router, own, records, clock, isLeading, days }),
         endpoint(services.routing.switches, () => switches.read()),
         endpoint(services.routing.setSwitch, ({ name: part, isOn }) => switches.set(part, isOn)),
         ...wholeFleet({ bus, cells, database }),
       ],
     }),
   );
+
+  // Before another router leads and reads them.
+  stack.defer(() => days.writeAll());
 
   await leadership.decidedOrTimedOut;
   await verdicts.firstRead;

@@ -17,7 +17,7 @@ type Records = MessageOf<typeof services.routing.records.reply>;
 type Row = Capacity['builds'][number];
 
 const CELL_TIMEOUT_MS = 2_000;
-const { MAX_DAY_HOURS, MAX_WANTED } = services;
+const { MAX_BREAKERS, MAX_DAY_HOURS, MAX_WANTED } = services;
 
 export interface WholeFleetOptions {
   readonly bus: Bus;
@@ -32,7 +32,7 @@ export interface WholeFleetOptions {
 export function wholeFleet({ bus, cells, database }: WholeFleetOptions): Endpoint[] {
   const every = <Request, Reply>(method: ServiceMethod<Request, Reply>, request: Request) =>
     askEvery(bus, cells, method, request);
-  const { capacity, census, day, explain, fleet, records, wanted } = services.routing;
+  const { breakers, capacity, census, day, explain, fleet, records, wanted } = services.routing;
   return [
     endpoint(capacity, async (request) => capacityOf(await every(capacity, request))),
     endpoint(explain, async (request) => explanationOf(await every(explain, request))),
@@ -46,6 +46,11 @@ export function wholeFleet({ bus, cells, database }: WholeFleetOptions): Endpoin
     })),
     endpoint(wanted, async (request) => ({
       builds: onceEach((await every(wanted, request)).flatMap(({ builds }) => builds)),
+    })),
+    endpoint(breakers, async (request) => ({
+      breakers: (await every(breakers, request))
+        .flatMap((reply) => reply.breakers)
+        .slice(0, MAX_BREAKERS),
     })),
     endpoint(day, async (request) => ({
       // A machine that has changed its cell was seen by both.

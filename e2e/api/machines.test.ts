@@ -120,10 +120,14 @@ describe('a device that wants to be linked to an account', () => {
     expect((await ann.ask('GET', '/v1/balance')).json.available_micro_usd).toBe(0);
     const machines = (await ann.ask('GET', '/v1/me/providers')).json.data;
     expect(machines).toMatchObject([{ id: own?.id, online: true, revoked_at: null }]);
+    expect(machines[0].memory_bytes).toBeGreaterThan(30_000_000_000);
     expect(machines[0].slots).toContainEqual({
       build: 'sim-llama-8b-q4',
       running: 0,
       serves: true,
+      gate: 'probation',
+      in_memory: true,
+      memory_bytes: 4_500_000_000,
       because: expect.stringMatching(/^It is new: /),
     });
     await vi.waitFor(async () =>

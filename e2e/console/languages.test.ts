@@ -22,6 +22,8 @@ const PATHS = [
 
 const OPERATOR_PATHS = [
   '/',
+  '/incidents',
+  '/breakers',
   '/routing',
   '/money',
   '/people',
@@ -149,8 +151,9 @@ describe.skipIf(noBrowser !== undefined)(`languages (${noBrowser ?? 'Chromium'})
       faults.push(...untranslated.map((text) => `${path} shows “${text}”`));
     }
     expect(faults).toEqual([]);
-    opened.expectNoFaults([401]);
-  }, 180_000);
+    // On a busy computer an answer may come too late; the page then shows its last one as stale.
+    opened.expectNoFaults([401, 503]);
+  }, 240_000);
 
   test('a person chooses another language than that of the browser, and keeps it', async () => {
     await using opened = await under.signedInPage(ann);
@@ -172,7 +175,8 @@ describe.skipIf(noBrowser !== undefined)(`languages (${noBrowser ?? 'Chromium'})
     await page.addInitScript('globalThis.print = () => { globalThis.printed = true; };');
     await page.goto('/money');
     await page.getByRole('button', { name: 'Print or save as PDF' }).click();
-    await page.waitForFunction('globalThis.printed === true');
+    // A condition that the browser repeats by itself would be code that the page's policy forbids.
+    await expect.poll(() => page.evaluate('globalThis.printed === true')).toBe(true);
     await page.emulateMedia({ media: 'print' });
     await page.getByRole('heading', { name: 'Statement of d-inference' }).waitFor();
     await page.getByText(`Account ${ann.account}`).waitFor();

@@ -1,6 +1,7 @@
+import { Client } from 'pg';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { services } from '#bus-schemas';
+import { events, JobAttempt, newJobId, SettlementTermsChanged, services } from '#bus-schemas';
 import type { Person } from '../test-network.ts';
 import { type ConsoleUnderTest, noBrowser, startConsole } from './chromium.ts';
 import { adminUrlOf, makeOperator, operatorPage } from './operator-browser.ts';
@@ -9,6 +10,36 @@ const PAGE_HEADER = { 'x-dinf-console': '1' };
 /** A task of the browser that is longer than this blocks a click noticeably, in milliseconds. */
 const LONGEST_TASK_MS = 200;
 const MACHINES = 2_000;
+
+/** Parks a fact in the outbox of settlement, as if the bus had refused it. */
+async function parkFact({ network }: ConsoleUnderTest): Promise<void> {
+  const client = new Client({ connectionString: network.network.databaseUrl });
+  await client.connect();
+  try {
+    await client.query(
+      `INSERT INTO settlement_outbox (subject, message_ids, payloads, parked_at, reason)
+       VALUES ($1, ARRAY['parked:1'], ARRAY[$2::bytea], now(), 'no stream')`,
+      [
+        events.settlementTermsChanged,
+        Buffer.from(SettlementTermsChanged.encode({ at: Date.now() })),
+      ],
+    );
+  } finally {
+    await client.end();
+  }
+}
+
+/** Reports an attempt of a machine that stopped in the middle of its answer, as an ingress does. */
+function reportFault({ network }: ConsoleUnderTest, provider: string): void {
+  network.network.coordinator.bus.publish(events.jobAttempt, JobAttempt, {
+    job: newJobId(),
+    attempt: 1,
+    provider,
+    build: 'sim-llama-8b-q4',
+    at: Date.now(),
+    failure: 'stalled',
+  });
+}
 
 describe.skipIf(noBrowser !== undefined)(
   `the operators' pages (${noBrowser ?? 'Chromium'})`,
@@ -32,7 +63,7 @@ describe.skipIf(noBrowser !== undefined)(
       await using opened = await operatorPage(under, key);
       const { page } = opened;
       await page.getByText('olga').waitFor();
-      await page.getByText('Nothing is missing or degraded').waitFor();
+      await page.getByText('Nothing is wrong').waitFor();
       expect(
         await page.evaluate<string>('document.cookie + JSON.stringify(localStorage)'),
       ).not.toContain('db-');
@@ -160,6 +191,56 @@ describe.skipIf(noBrowser !== undefined)(
       await page.getByRole('table', { name: 'Streams' }).getByText('JOBS').waitFor();
       opened.expectNoFaults([401]);
     });
+
+    test('show an incident with the steps to repair it, and its end', async () => {
+      await using opened = await operatorPage(under, key);
+      const { page } = opened;
+      await parkFact(under);
+      await page.reload();
+      await page.getByRole('link', { name: 'Show what to do' }).click({ timeout: 60_000 });
+      const incident = page
+        .getByRole('list', { name: 'Open incidents' })
+        .getByRole('listitem')
+        .filter({ hasText: 'Facts of the ledger are parked' });
+      await incident.getByText('the first was refused with: no stream').waitFor();
+      await incident.getByText('What to do').click();
+      await incident.getByText('dinf ledger replay').first().waitFor();
+      await page.getByRole('link', { name: 'Money' }).click();
+      await button(page, 'Publish again').click();
+      await confirm(page, 'Publish again');
+      await page.getByText('The bus has accepted every fact of settlement.').waitFor();
+      await page.getByRole('link', { name: 'Incidents' }).click();
+      await page
+        .getByRole('table', { name: 'Ended incidents' })
+        .getByText('Facts of the ledger are parked')
+        .waitFor({ timeout: 60_000 });
+      await page.getByText('Nothing is wrong').waitFor();
+      opened.expectNoFaults([401]);
+    }, 180_000);
+
+    test('show a machine that is paused after faults, with the reason and its end', async () => {
+      const [machine] = under.network.providers;
+      const provider = machine?.id ?? '';
+      await using opened = await operatorPage(under, key);
+      const { page } = opened;
+      await page.getByRole('link', { name: 'Breakers and cells' }).click();
+      const cells = page.getByRole('table', { name: 'Cells' });
+      await cells.getByText('Serves').waitFor();
+      const row = page.getByRole('row').filter({ hasText: 'An answer stopped' });
+      // A pause of five seconds can be over before a busy browser shows it, so faults go on.
+      await expect
+        .poll(
+          async () => {
+            for (let fault = 0; fault < 3; fault += 1) reportFault(under, provider);
+            return row.count();
+          },
+          { timeout: 60_000, interval: 500 },
+        )
+        .toBe(1);
+      expect(await row.textContent()).toContain(provider.slice(0, 8));
+      await page.getByText('No machine is paused or cooling').waitFor({ timeout: 120_000 });
+      opened.expectNoFaults([401]);
+    }, 240_000);
 
     test(`show ${MACHINES} machines without a task over ${LONGEST_TASK_MS} ms`, async () => {
       await using opened = await operatorPage(under, key);

@@ -355,7 +355,7 @@ describe.skipIf(noBrowser !== undefined)(`the console (${noBrowser ?? 'Chromium'
     await page.getByRole('link', { name: 'API keys' }).focus();
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'API keys' }).waitFor();
-    await page.waitForFunction(`document.activeElement.id === 'content'`);
+    await expect.poll(() => page.evaluate('document.activeElement.id')).toBe('content');
     await button(page, 'Create key').focus();
     await page.keyboard.press('Enter');
     await page.getByRole('dialog').waitFor();

@@ -72,7 +72,9 @@ const PUBLIC_PAGES: readonly ShownPage[] = [
 
 /** Pages of the operators' listener. */
 const OPERATOR_PAGES: readonly ShownPage[] = [
-  { name: 'operator-fleet', path: '/', shows: 'Nothing is missing or degraded' },
+  { name: 'operator-fleet', path: '/', shows: 'Nothing is wrong' },
+  { name: 'operator-incidents', path: '/incidents', shows: 'DinfHubLost' },
+  { name: 'operator-breakers', path: '/breakers', shows: 'Who can act' },
   { name: 'operator-routing', path: '/routing', shows: 'Parts that can be switched off' },
   { name: 'operator-money', path: '/money', shows: 'The ledger balances' },
   { name: 'operator-people', path: '/people', shows: 'laptop', prepare: findAnn },

@@ -1,4 +1,5 @@
 import { bytes, groupedDigits } from '../format/numbers.ts';
+import { duration } from '../format/time.ts';
 import { Ago, Status } from '../parts/figures.tsx';
 import { Loaded } from '../parts/loaded.tsx';
 import { useResource } from '../state/resource.ts';
@@ -76,7 +77,20 @@ const HUB_COLUMNS: readonly Column<Hub>[] = [
 ];
 
 const STREAM_COLUMNS: readonly Column<Stream>[] = [
-  { label: o.bus.stream, cell: ({ stream }) => <span class="strong">{stream}</span> },
+  {
+    label: o.bus.stream,
+    cell: ({ stream, failing }) => (
+      <span class="two-lines">
+        <span class="strong">{stream}</span>
+        {failing !== null && (
+          <Status
+            tone="bad"
+            text={o.bus.failing(duration(failing.seconds * 1_000), failing.error)}
+          />
+        )}
+      </span>
+    ),
+  },
   { label: o.bus.messages, isRight: true, cell: ({ messages }) => groupedDigits(messages) },
   {
     label: o.bus.size,
@@ -84,8 +98,26 @@ const STREAM_COLUMNS: readonly Column<Stream>[] = [
     cell: ({ bytes: size, maximum_bytes: maximum }) =>
       maximum > 0 ? o.bus.sizeOf(bytes(size), bytes(maximum)) : bytes(size),
   },
+  { label: o.bus.copies, cell: (stream) => <Copies of={stream} /> },
   { label: o.bus.readers, cell: ({ readers }) => <Readers of={readers} /> },
 ];
+
+/** The hubs that have the stream; one that lags behind the leader would lose messages with it. */
+function Copies({ of: { leader, copies } }: { of: Stream }) {
+  const late = copies.filter(({ current }) => !current);
+  if (copies.length === 0)
+    return <span class="quiet">{o.bus.oneCopy(leader ?? o.bus.noLeader)}</span>;
+  if (leader === null) return <Status tone="bad" text={o.bus.noLeader} />;
+  if (late.length === 0)
+    return <Status tone="good" text={o.bus.allCurrent(leader, groupedDigits(copies.length))} />;
+  return (
+    <span class="two-lines">
+      {late.map(({ hub, lag }) => (
+        <Status key={hub} tone="notice" text={o.bus.lags(hub, groupedDigits(lag))} />
+      ))}
+    </span>
+  );
+}
 
 function Readers({ of }: { of: Stream['readers'] }) {
   if (of.length === 0) return <span class="quiet">{o.bus.noReaders}</span>;

@@ -4,6 +4,7 @@ import { Empty, Loaded } from '../parts/loaded.tsx';
 import { invalidate, useResource } from '../state/resource.ts';
 import { ConfirmedButton } from './confirmed-button.tsx';
 import { Counts } from './counts.tsx';
+import { IncidentSummary } from './incident-summary.tsx';
 import { operatorCall } from './operator-call.ts';
 import { type Column, PagedTable } from './paged-table.tsx';
 import type { OperatorRoutes } from './routes.ts';
@@ -15,7 +16,7 @@ type Machine = OperatorRoutes['GET /admin/fleet']['answer']['data'][number];
 
 const EVERY_MS = 10_000;
 
-/** What is wrong in the network, its capacity, its cells, and its machines. */
+/** What is wrong in the network, its capacity, and its machines. */
 export function FleetPage() {
   const capacity = useResource('capacity', () => operatorCall('GET /admin/capacity'), EVERY_MS);
   const fleet = useResource(
@@ -26,7 +27,7 @@ export function FleetPage() {
   return (
     <>
       <h1>{o.fleet.title}</h1>
-      <Faults />
+      <IncidentSummary />
       <Loaded of={capacity} lines={6}>
         {(known) => <CapacityView capacity={known} />}
       </Loaded>
@@ -54,37 +55,6 @@ export function FleetPage() {
   );
 }
 
-function Faults() {
-  const faults = useResource('faults', () => operatorCall('GET /admin/faults'), EVERY_MS);
-  return (
-    <Loaded of={faults} lines={1}>
-      {({ missing, degraded }) =>
-        missing.length + degraded.length === 0 ? (
-          <p class="banner banner-good">
-            <Status tone="good" text={o.faults.good} />
-          </p>
-        ) : (
-          <section class="required" aria-label={o.faults.title}>
-            <ul>
-              {missing.map((name) => (
-                <li key={name}>
-                  <Status tone="bad" text={o.faults.missing(name)} />
-                </li>
-              ))}
-              {degraded.map((text) => (
-                <li key={text} lang="en">
-                  <Status tone="notice" text={text} />
-                </li>
-              ))}
-            </ul>
-            <p class="hint">{o.faults.runbook}</p>
-          </section>
-        )
-      }
-    </Loaded>
-  );
-}
-
 function CapacityView({
   capacity: { builds, cells, queued, queue_limit },
 }: {
@@ -100,7 +70,10 @@ function CapacityView({
           [o.fleet.machines, sum(({ machines }) => machines)],
           [o.fleet.running, groupedDigits(running)],
           [o.fleet.free, sum(({ free_slots }) => free_slots)],
-          [o.fleet.queued, groupedDigits(queued)],
+          [
+            o.fleet.queued,
+            `${groupedDigits(queued)} ${o.fleet.queueOf(groupedDigits(queue_limit))}`,
+          ],
         ]}
       />
       <section>
@@ -112,18 +85,6 @@ function CapacityView({
           keyOf={({ build }) => build}
           textOf={({ build }) => build}
         />
-      </section>
-      <section>
-        <h2>{o.fleet.cells}</h2>
-        <PagedTable
-          caption={o.fleet.cells}
-          rows={cells}
-          columns={CELL_COLUMNS}
-          keyOf={({ cell }) => String(cell)}
-        />
-        <p class="hint">
-          {o.fleet.queued}: {groupedDigits(queued)} {o.fleet.queueOf(groupedDigits(queue_limit))}
-        </p>
       </section>
     </>
   );
@@ -140,22 +101,6 @@ const BUILD_COLUMNS: readonly Column<Capacity['builds'][number]>[] = [
     isRight: true,
     cell: ({ tokens_per_second }) => groupedDigits(Math.round(tokens_per_second)),
   },
-];
-
-const CELL_COLUMNS: readonly Column<Capacity['cells'][number]>[] = [
-  { label: o.fleet.cell, cell: ({ cell }) => String(cell) },
-  {
-    label: o.fleet.state,
-    cell: ({ draining }) => (
-      <Status
-        tone={draining ? 'notice' : 'good'}
-        text={draining ? o.fleet.drains : o.fleet.serves}
-      />
-    ),
-  },
-  { label: o.fleet.machines, isRight: true, cell: ({ machines }) => groupedDigits(machines) },
-  { label: o.fleet.queued, isRight: true, cell: ({ queued }) => groupedDigits(queued) },
-  { label: o.fleet.free, isRight: true, cell: ({ free_slots }) => groupedDigits(free_slots) },
 ];
 
 const stateText = (state: string): string =>

@@ -11,6 +11,7 @@ import '../styles/tables.css';
 import '../styles/pages.css';
 import '../styles/records.css';
 import '../styles/public.css';
+import '../styles/markdown.css';
 import '../styles/operator.css';
 
 document.documentElement.lang = language;

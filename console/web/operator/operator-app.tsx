@@ -3,9 +3,11 @@ import { Failed } from '../parts/loaded.tsx';
 import { useNewPage } from '../parts/new-page.ts';
 import { t } from '../texts.ts';
 import { AuditPage } from './audit-page.tsx';
+import { BreakersPage } from './breakers-page.tsx';
 import { BusPage } from './bus-page.tsx';
 import { CatalogPage } from './catalog-page.tsx';
 import { FleetPage } from './fleet-page.tsx';
+import { IncidentsPage } from './incidents-page.tsx';
 import { MoneyPage } from './money-page.tsx';
 import { OperatorFrame } from './operator-frame.tsx';
 import { checkOperator, useOperatorSession } from './operator-session.ts';
@@ -52,6 +54,10 @@ function Page({ place }: { place: PlaceName | undefined }) {
   switch (place) {
     case 'fleet':
       return <FleetPage />;
+    case 'incidents':
+      return <IncidentsPage />;
+    case 'breakers':
+      return <BreakersPage />;
     case 'routing':
       return <RoutingPage />;
     case 'money':

@@ -3,6 +3,8 @@ import { routerOf } from '../place-router.ts';
 /** Places of the operators' pages. The operators' listener answers each of them with the same page. */
 export const PLACES = {
   fleet: '/',
+  incidents: '/incidents',
+  breakers: '/breakers',
   routing: '/routing',
   money: '/money',
   people: '/people',

@@ -1,9 +1,11 @@
 import { language } from '../texts/language.ts';
 import type { Translation } from '../texts/translation.ts';
 import { operatorAuditTexts } from './texts/english/audit.ts';
+import { operatorBreakersTexts } from './texts/english/breakers.ts';
 import { operatorBusTexts } from './texts/english/bus.ts';
 import { operatorFleetTexts } from './texts/english/fleet.ts';
 import { operatorFrameTexts } from './texts/english/frame.ts';
+import { operatorIncidentsTexts } from './texts/english/incidents.ts';
 import { operatorModelsTexts } from './texts/english/models.ts';
 import { operatorMoneyTexts } from './texts/english/money.ts';
 import { operatorPeopleTexts } from './texts/english/people.ts';
@@ -14,6 +16,8 @@ import { germanOperatorTexts } from './texts/german.ts';
 const english = {
   ...operatorFrameTexts,
   ...operatorFleetTexts,
+  ...operatorBreakersTexts,
+  ...operatorIncidentsTexts,
   ...operatorRoutingTexts,
   ...operatorMoneyTexts,
   ...operatorPeopleTexts,

@@ -1,5 +1,6 @@
 import { call } from '../api/call.ts';
 import type { Routes } from '../api/routes.ts';
+import { bytes } from '../format/numbers.ts';
 import { localClock } from '../format/time.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Dialog } from '../parts/dialog.tsx';
@@ -10,6 +11,7 @@ import { type DayCell, dayCells } from '../state/machine-day.ts';
 import { machineState } from '../state/machine-state.ts';
 import { useNow } from '../state/now.ts';
 import { useResource } from '../state/resource.ts';
+import { gateText } from '../texts/gate-text.ts';
 import { t } from '../texts.ts';
 
 const MINUTE = 60_000;
@@ -21,7 +23,7 @@ export function MachineDetails({ machine, close }: { machine: OwnMachine; close:
     <Dialog title={machine.name} close={close}>
       <Status tone={tone} text={text} />
       <Day id={machine.id} />
-      <Models slots={machine.slots} />
+      <Models machine={machine} />
       <Trust trust={machine.trust} />
       <Commands />
     </Dialog>
@@ -60,7 +62,7 @@ function Strip({ cells }: { cells: readonly DayCell[] }) {
   const blocked = [
     ...Map.groupBy(
       cells.filter(({ because }) => because),
-      ({ because }) => because,
+      ({ gate, because }) => gateText(gate, because ?? ''),
     ),
   ];
   return (
@@ -91,7 +93,7 @@ function Strip({ cells }: { cells: readonly DayCell[] }) {
         </li>
         {blocked.map(([because, those]) => (
           <li key={because} class="hint">
-            {t.machines.blockedAt(those.map(({ at }) => localClock(at)).join(', '), because ?? '')}
+            {t.machines.blockedAt(those.map(({ at }) => localClock(at)).join(', '), because)}
           </li>
         ))}
         <li class="hint">{t.machines.unknownHours}</li>
@@ -123,21 +125,43 @@ function HourBar({ cell: { serving, idle, blocked }, left }: { cell: DayCell; le
 const hoursOf = (minutes: number): string =>
   minutes < 60 ? t.machines.minutes(minutes) : t.machines.hours(Math.round(minutes / 60));
 
-function Models({ slots }: { slots: OwnMachine['slots'] }) {
+function Models({ machine: { slots, memory_bytes } }: { machine: OwnMachine }) {
   if (slots.length === 0) return null;
+  const used = slots.reduce(
+    (sum, slot) => sum + (slot.in_memory ? (slot.memory_bytes ?? 0) : 0),
+    0,
+  );
   return (
     <section>
       <h3>{t.machines.models(slots.length)}</h3>
+      {memory_bytes !== null && (
+        <p class="hint">{t.machines.memory(bytes(used), bytes(memory_bytes))}</p>
+      )}
       <ul class="slots">
-        {slots.map(({ build, running, serves, because }) => (
-          <li key={build}>
-            <Status tone={serves ? 'good' : 'notice'} text={build} />
-            <span class="hint">{running > 0 ? t.machines.running(running) : because}</span>
+        {slots.map((slot) => (
+          <li key={slot.build}>
+            <span class="slot-head">
+              <Status tone={slot.serves ? 'good' : 'notice'} text={slot.build} />
+              <span class="hint">{memoryOf(slot)}</span>
+            </span>
+            <span class="hint">
+              {slot.running > 0
+                ? t.machines.running(slot.running)
+                : slot.gate === null
+                  ? t.machines.waits
+                  : gateText(slot.gate, slot.because)}
+            </span>
           </li>
         ))}
       </ul>
     </section>
   );
+}
+
+/** Whether a model is in memory, and how much it needs. */
+function memoryOf({ in_memory, memory_bytes }: OwnMachine['slots'][number]): string {
+  const place = in_memory ? t.machines.inMemory : t.machines.notInMemory;
+  return memory_bytes === null ? place : `${place} · ${bytes(memory_bytes)}`;
 }
 
 /** The standing, the level, and what would raise them. */

@@ -11,6 +11,7 @@ export interface DayCell {
   readonly blocked: number;
   /** The gate that was closed for most of the blocked minutes, in a sentence. */
   readonly because: string | null;
+  readonly gate: string | null;
 }
 
 const HOUR_MS = 3_600_000;
@@ -25,6 +26,7 @@ export function dayCells(hours: readonly Hour[], now: number): DayCell[] {
   return Array.from({ length: HOURS }, (_, index) => {
     const at = present - (HOURS - 1 - index) * HOUR_MS;
     const those = hours.filter((hour) => Date.parse(hour.at) === at);
+    const last = those.at(-1);
     const sum = (minutes: (hour: Hour) => number) =>
       those.reduce((total, hour) => total + minutes(hour), 0);
     const serving = Math.min(
@@ -39,6 +41,6 @@ export function dayCells(hours: readonly Hour[], now: number): DayCell[] {
       60 - serving - idle,
       sum((hour) => hour.blocked_minutes),
     );
-    return { at, serving, idle, blocked, because: those.at(-1)?.because ?? null };
+    return { at, serving, idle, blocked, because: last?.because ?? null, gate: last?.gate ?? null };
   });
 }

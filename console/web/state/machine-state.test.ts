@@ -2,7 +2,15 @@ import { expect, test } from 'vitest';
 import type { OwnMachine } from './answers.ts';
 import { machineState, stepsOf } from './machine-state.ts';
 
-const slot = { build: 'tiny-q4', running: 0, serves: true, because: 'It is ready.' };
+const slot = {
+  build: 'tiny-q4',
+  running: 0,
+  serves: true,
+  because: 'It is ready.',
+  gate: null,
+  in_memory: true,
+  memory_bytes: 700_000_000,
+};
 const machine: OwnMachine = {
   id: 'P1',
   name: 'studio',
@@ -10,6 +18,7 @@ const machine: OwnMachine = {
   revoked_at: null,
   online: true,
   chip: 'Apple M4',
+  memory_bytes: 16_000_000_000,
   trust: { standing: 'verified', level: 'hardware', because: null },
   record: null,
   slots: [slot],

@@ -1,3 +1,4 @@
+import { gateText } from '../texts/gate-text.ts';
 import { t } from '../texts.ts';
 import type { OwnMachine } from './answers.ts';
 
@@ -17,7 +18,9 @@ export function machineState({ revoked_at, online, trust, slots }: OwnMachine): 
   if (running > 0) return { tone: 'good', text: t.machines.running(running) };
   const ready = slots.filter(({ serves }) => serves).length;
   if (ready > 0) return { tone: 'good', text: t.machines.ready(ready) };
-  return { tone: 'notice', text: slots[0]?.because ?? t.machines.noModels };
+  const [first] = slots;
+  const text = first ? gateText(first.gate, first.because) : t.machines.noModels;
+  return { tone: 'notice', text };
 }
 
 /** The steps until a machine earns money, in their order. */

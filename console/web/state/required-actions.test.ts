@@ -37,6 +37,7 @@ const machine: OwnMachine = {
   revoked_at: null,
   online: true,
   chip: 'Apple M4',
+  memory_bytes: 16_000_000_000,
   trust: { standing: 'untrusted', level: 'none', because: 'overbilled' },
   record: null,
   slots: [],

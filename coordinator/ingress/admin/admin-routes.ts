@@ -4,19 +4,22 @@ import { services } from '#bus-schemas';
 import type { Drain } from '../drain.ts';
 import { asTime, LIST, listOf, optional, strict, timeOf, When } from '../http/api.ts';
 import { addOperatorAccountRoutes } from './account-routes.ts';
+import { addBreakerRoutes, type BreakerRoutesDeps } from './breaker-routes.ts';
 import { addCatalogRoutes } from './catalog-routes.ts';
 import { addFleetRoutes } from './fleet-routes.ts';
+import { addIncidentRoutes, type IncidentRoutesDeps } from './incidents/incident-routes.ts';
 import { addModelLifeRoutes } from './model-life-routes.ts';
 import { addOperatorMoneyRoutes } from './money-routes.ts';
 import { addNetworkRoutes, type NetworkRoutesDeps } from './network-routes.ts';
 import { addPeopleRoutes } from './people-routes.ts';
 import { addRoutingRoutes, type RoutingRoutesDeps } from './routing-routes.ts';
 
-interface AdminDeps extends RoutingRoutesDeps, NetworkRoutesDeps {
+type AdminParts = RoutingRoutesDeps & NetworkRoutesDeps & IncidentRoutesDeps & BreakerRoutesDeps;
+
+interface AdminDeps extends AdminParts {
   /** Stops this ingress from accepting new requests, or resumes. */
   readonly drain: Pick<Drain, 'begin' | 'cancel'>;
   readonly metrics: Registry;
-  readonly now: () => number;
 }
 
 /** Registers all routes of the listener for operators. */
@@ -26,6 +29,7 @@ export function addAdminRoutes({
   cells,
   decisions,
   drain,
+  incidents,
   metrics,
   missing,
   degraded,
@@ -85,10 +89,12 @@ export function addAdminRoutes({
   });
   addFleetRoutes(admin);
   addRoutingRoutes({ admin, cells, decisions });
+  addBreakerRoutes({ admin, cells, now });
   addCatalogRoutes(admin);
   addModelLifeRoutes(admin, now);
   addOperatorAccountRoutes(admin);
   addPeopleRoutes(admin, now);
   addOperatorMoneyRoutes(admin);
   addNetworkRoutes({ admin, bus, missing, degraded });
+  addIncidentRoutes({ admin, incidents });
 }

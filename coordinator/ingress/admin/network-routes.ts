@@ -1,8 +1,9 @@
 import { Type } from 'typebox';
-import { consumers, eventStreams, hex, services } from '#bus-schemas';
+import { hex, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { asTime, LIST, listOf, orNull } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';
+import { reportStreams } from './stream-report.ts';
 
 export interface NetworkRoutesDeps {
   readonly admin: AdminApi;
@@ -56,13 +57,28 @@ export function addNetworkRoutes({ admin, bus, missing, degraded }: NetworkRoute
   });
   admin.read({
     url: '/admin/streams',
-    summary: 'The streams of JetStream, and how far their readers are behind',
+    summary: 'The streams of JetStream, and how far their copies and readers are behind',
     reply: listOf(
       Type.Object({
         stream: Type.String(),
         messages: Type.Integer(),
         bytes: Type.Integer(),
         maximum_bytes: Type.Integer(),
+        failing: orNull(
+          Type.Object(
+            {
+              error: Type.String(),
+              seconds: Type.Integer({ description: 'Time without a stored message.' }),
+            },
+            { description: 'Why this ingress cannot store messages.' },
+          ),
+        ),
+        leader: orNull(
+          Type.String({ description: 'The hub that writes it; null while the hubs choose one.' }),
+        ),
+        copies: Type.Array(
+          Type.Object({ hub: Type.String(), current: Type.Boolean(), lag: Type.Integer() }),
+        ),
         readers: Type.Array(
           Type.Object({
             reader: Type.String(),
@@ -72,7 +88,26 @@ export function addNetworkRoutes({ admin, bus, missing, degraded }: NetworkRoute
         ),
       }),
     ),
-    handle: async () => ({ object: LIST, data: await streamsOf(bus) }),
+    handle: async () => {
+      const failing = new Map(bus.failingStreams().map((each) => [each.stream, each]));
+      const streams = await reportStreams(bus);
+      return {
+        object: LIST,
+        data: streams.map(({ maximumBytes, leader, copies, readers, ...report }) => {
+          const failure = failing.get(report.stream);
+          return {
+            ...report,
+            readers: [...readers],
+            maximum_bytes: maximumBytes,
+            failing: failure
+              ? { error: failure.error, seconds: Math.round(failure.forMs / 1_000) }
+              : null,
+            leader: leader ?? null,
+            copies: copies.map(({ hub, isCurrent, lag }) => ({ hub, current: isCurrent, lag })),
+          };
+        }),
+      };
+    },
   });
   admin.read({
     url: '/admin/releases',
@@ -114,28 +149,4 @@ export function addNetworkRoutes({ admin, bus, missing, degraded }: NetworkRoute
       };
     },
   });
-}
-
-async function streamsOf(bus: Bus) {
-  const manager = await bus.manager();
-  return Promise.all(
-    eventStreams.map(async ({ name }) => {
-      const own = Object.values(consumers).filter(({ stream }) => stream === name);
-      const [{ config, state }, ...infos] = await Promise.all([
-        manager.streams.info(name),
-        ...own.map((consumer) => manager.consumers.info(name, consumer.name)),
-      ]);
-      return {
-        stream: name,
-        messages: state.messages,
-        bytes: state.bytes,
-        maximum_bytes: config.max_bytes,
-        readers: infos.map((info) => ({
-          reader: info.name,
-          waiting: info.num_pending,
-          unacknowledged: info.num_ack_pending,
-        })),
-      };
-    }),
-  );
 }

@@ -2,7 +2,17 @@ import type { FastifyInstance } from 'fastify';
 import { ConsoleFiles } from '../console/console-files.ts';
 import { servePages } from '../console/page-routes.ts';
 
-const PATHS = ['routing', 'money', 'people', 'models', 'trust', 'bus', 'audit'] as const;
+const PATHS = [
+  'incidents',
+  'breakers',
+  'routing',
+  'money',
+  'people',
+  'models',
+  'trust',
+  'bus',
+  'audit',
+] as const;
 
 /** Serves the operators' pages on their listener. They contain no data: that needs an operator key. */
 export function addOperatorPages(server: FastifyInstance, folder: string): void {

@@ -57,6 +57,11 @@ export function addOwnMachineRoutes(api: Api, catalog: CatalogCache): void {
     running: Type.Integer(),
     serves: Type.Boolean({ description: 'A short request would be served now.' }),
     because: Type.String({ description: 'The reason, and what would change it.' }),
+    gate: orNull(Type.String({ description: 'The name of the reason; null if it could serve.' })),
+    in_memory: Type.Boolean(),
+    memory_bytes: orNull(
+      Type.Integer({ description: 'What the model needs at least; null if it is unknown.' }),
+    ),
   });
   const lifetimesOf = async (providers: readonly string[]) => {
     const lifetimes = new Map<string, Static<typeof MachineRecord>>();
@@ -109,6 +114,9 @@ export function addOwnMachineRoutes(api: Api, catalog: CatalogCache): void {
           revoked_at: orNull(Type.String()),
           online: Type.Boolean(),
           chip: orNull(Type.String()),
+          memory_bytes: orNull(
+            Type.Integer({ description: 'Memory of the computer; null if it is not connected.' }),
+          ),
           trust: Type.Object({
             standing: Standing,
             level: TrustLevel,
@@ -150,17 +158,21 @@ export function addOwnMachineRoutes(api: Api, catalog: CatalogCache): void {
             revoked_at: revokedAt === undefined ? null : asTime(revokedAt),
             online: slots.some(({ gate }) => gate !== 'silent'),
             chip: slots[0]?.chip ?? null,
+            memory_bytes: bytesOf(slots[0]?.machineMemoryMb),
             trust: {
               standing,
               level,
               because: fault === undefined ? null : trustFaultTexts[fault],
             },
             record: lifetimes.get(provider) ?? null,
-            slots: slots.map(({ build, load, gate, because }) => ({
+            slots: slots.map(({ build, load, gate, because, state, memoryMb }) => ({
               build,
               running: load,
               serves: gate === undefined || gate === 'probation',
               because,
+              gate: gate ?? null,
+              in_memory: state === 'resident',
+              memory_bytes: bytesOf(memoryMb),
             })),
           };
         },
@@ -180,7 +192,7 @@ export function addOwnMachineRoutes(api: Api, catalog: CatalogCache): void {
     access: 'user',
     summary: 'What one of your machines did in the last 24 hours',
     description:
-      'Minutes of each hour in which the machine answered, waited for requests, or could not serve, and the gate that was closed for most of those. Minutes are missing in which it was not connected, and those before the router of its cell started.',
+      'Minutes of each hour in which the machine answered, waited for requests, or could not serve, and the gate that was closed for most of those. Minutes are missing in which it was not connected. After a router was killed, up to five more are missing.',
     params: Type.Object({ id: ProviderId }),
     reply: Type.Object({
       hours: Type.Array(
@@ -278,6 +290,9 @@ export function addOwnMachineRoutes(api: Api, catalog: CatalogCache): void {
     },
   });
 }
+
+const bytesOf = (megabytes: number | undefined): number | null =>
+  megabytes === undefined ? null : megabytes * 1_000_000;
 
 /** The items in lists of at most `size`. */
 const inChunks = <Item>(items: readonly Item[], size: number): Item[][] =>

@@ -1,7 +1,7 @@
-import { type ChoiceReason, type GateName, gates, type Trait } from '#bus-schemas';
+import { type ChoiceReason, type GateName, gates, type Slot, type Trait } from '#bus-schemas';
 import { costFor, expectedMs, rounded } from './cost.ts';
 import { type Choice, failedGate, type PlacementRequest } from './placement.ts';
-import type { Serving } from './serving.ts';
+import { MB_PER_GIB, type Serving } from './serving.ts';
 
 const OPEN_REASON = 'It would serve this request.';
 
@@ -18,6 +18,9 @@ export interface SlotExplanation {
   readonly terms?: Record<string, number>;
   readonly contextTokens: number;
   readonly traits?: Trait[];
+  readonly memoryMb?: number;
+  readonly machineMemoryMb: number;
+  readonly state: Slot['state'];
 }
 
 /**
@@ -42,6 +45,9 @@ export function explain(
       maxConcurrency,
       expectedFirstContentMs: expectedMs(serving, ask.promptTokens, now),
       contextTokens: serving.slot.contextTokens,
+      machineMemoryMb: Math.round(provider.machine.memoryGb * MB_PER_GIB),
+      state: slot.state,
+      ...(slot.memoryMb !== undefined && { memoryMb: slot.memoryMb }),
       ...(slot.traits && { traits: slot.traits }),
       ...(gate === undefined ? { terms: rounded(costFor(serving, ask, now)) } : { gate }),
       because: gate === undefined ? OPEN_REASON : gates[gate].text,

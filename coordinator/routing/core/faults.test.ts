@@ -1,5 +1,6 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Faults } from './faults.ts';
+import type { StoredFaults } from './machine-memory.ts';
 
 const P = 'provider';
 const failing = (times: number, now = 0) => {
@@ -63,4 +64,39 @@ test('a refusal despite reported capacity causes a short pause, which doubles un
   faults.served(P, 5);
   expect(pauseAfter(6)).toBe(250);
   expect(faults.isOpen(P, 6)).toBe(false);
+});
+
+describe('the list for operators', () => {
+  test('names machines that get no jobs, with cause, beginning and end', () => {
+    const faults = new Faults();
+    for (let fault = 0; fault < 3; fault += 1) faults.failed('A', 1_000, 'stalled');
+    faults.refused('B', 1_100, 'queue_full');
+    faults.failed('C', 1_000, 'stalled');
+    expect(faults.open(1_200)).toEqual([
+      { provider: 'A', state: 'paused', sinceMs: 200, restMs: 4_800, times: 1, because: 'stalled' },
+      {
+        provider: 'B',
+        state: 'cooling',
+        sinceMs: 100,
+        restMs: 150,
+        times: 1,
+        because: 'queue_full',
+      },
+    ]);
+    faults.chosen('A', 6_500);
+    expect(faults.open(6_600)).toMatchObject([
+      { provider: 'A', state: 'tried', because: 'stalled' },
+    ]);
+    faults.served('A', 6_700);
+    expect(faults.open(6_800)).toEqual([]);
+  });
+
+  test('keeps the cause when another router restores the record', () => {
+    const faults = new Faults();
+    for (let fault = 0; fault < 3; fault += 1) faults.failed('A', 1_000, 'stalled');
+    const stored = faults.stored('A', 2_000);
+    const later = new Faults();
+    later.restore('A', stored as StoredFaults, { at: 52_000, now: 53_000, isOwn: false });
+    expect(later.open(53_000)).toMatchObject([{ sinceMs: 2_000, because: 'stalled' }]);
+  });
 });

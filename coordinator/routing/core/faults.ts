@@ -1,3 +1,4 @@
+import type { BreakerState } from '#bus-schemas';
 import type { StoredAt, StoredFaults } from './machine-memory.ts';
 
 /**
@@ -37,6 +38,24 @@ export interface FaultRecord {
   /** Number of refusals in a row. */
   refusals: number;
   coolUntil: number;
+  /** Beginning of the last pause or cooling, and the fault or refusal that caused it. */
+  closedAt: number;
+  because: string;
+}
+
+/** A machine that gets no job now, or one at a time. */
+export interface OpenBreaker {
+  readonly provider: string;
+  /** `paused` after faults, `tried` with one job after a pause, `cooling` after a refusal. */
+  readonly state: BreakerState;
+  /** Time since its beginning, in milliseconds; undefined if a router before this one did not store it. */
+  readonly sinceMs?: number;
+  /** Time until it gets jobs again, in milliseconds. */
+  readonly restMs: number;
+  /** Number of pauses, or of refusals in a row. */
+  readonly times: number;
+  /** The failure of an attempt, or the reason with which the machine refused one. */
+  readonly because?: string;
 }
 
 /**
@@ -72,7 +91,7 @@ export class Faults {
     if (record.openings > 0 && now >= record.openUntil) record.trialUntil = now + TRIAL_MS;
   }
 
-  failed(provider: string, now: number): void {
+  failed(provider: string, now: number, because = ''): void {
     const record = this.record(provider);
     record.score = fade(record, now) + 1;
     record.lastAt = now;
@@ -83,11 +102,13 @@ export class Faults {
     record.openings = opens ? record.openings + 1 : 0;
     record.openUntil = opens ? now + pause : 0;
     record.trialUntil = 0;
+    if (opens) noteCause(record, because, now);
   }
 
   /** Notes that the provider refused a job although it had reported free capacity. */
-  refused(provider: string, now: number): void {
+  refused(provider: string, now: number, because = ''): void {
     const record = this.record(provider);
+    if (!isClosedOut(record, now)) noteCause(record, because, now);
     record.coolUntil = now + Math.min(LONGEST_COOLING_MS, FIRST_COOLING_MS * 2 ** record.refusals);
     record.refusals += 1;
     record.score = fade(record, now);
@@ -127,6 +148,7 @@ export class Faults {
     const record = this.#records.get(provider);
     if (record === undefined || isForgotten(record, now)) return undefined;
     const { score, lastAt, openings, openUntil, trialUntil, refusals, coolUntil } = record;
+    const { closedAt, because } = record;
     return {
       score,
       quietMs: Math.max(0, now - lastAt),
@@ -135,6 +157,8 @@ export class Faults {
       trialMs: Math.max(0, trialUntil - now),
       refusals,
       coolMs: Math.max(0, coolUntil - now),
+      ...(closedAt > 0 && { closedMs: Math.max(0, now - closedAt) }),
+      ...(because !== '' && { because }),
     };
   }
 
@@ -152,15 +176,25 @@ export class Faults {
       trialUntil: at + Math.min(stored.trialMs, TRIAL_MS),
       refusals: stored.refusals,
       coolUntil: at + Math.min(stored.coolMs, LONGEST_COOLING_MS),
+      closedAt: stored.closedMs === undefined ? 0 : at - stored.closedMs,
+      because: stored.because ?? '',
     };
     if (isForgotten(other, now)) return;
     const record = this.record(provider);
+    if (record.because === '') Object.assign(record, causeOf(other));
     if (fade(other, now) > fade(record, now) || record.lastAt === 0) {
       record.score = other.score;
       record.lastAt = other.lastAt;
     }
     for (const part of ['openings', 'openUntil', 'trialUntil', 'refusals', 'coolUntil'] as const)
       record[part] = Math.max(record[part], other[part]);
+  }
+
+  /** The machines that get no job now because of their faults, the longest pause first. */
+  open(now: number): OpenBreaker[] {
+    return [...this.#records]
+      .flatMap(([provider, record]) => openBreaker(provider, record, now) ?? [])
+      .toSorted((one, other) => other.restMs - one.restMs);
   }
 
   /** Resets records of faults that are old enough, and drops those of providers that have left. */
@@ -185,6 +219,33 @@ export function isClosedOut(
   return now < openUntil || now < trialUntil;
 }
 
+/** The record of a machine as an operator sees it; undefined if it gets jobs. */
+function openBreaker(provider: string, record: FaultRecord, now: number): OpenBreaker | undefined {
+  const { openUntil, trialUntil, coolUntil, openings, refusals, closedAt, because } = record;
+  const [state, until, times] =
+    now < openUntil
+      ? (['paused', openUntil, openings] as const)
+      : now < trialUntil
+        ? (['tried', trialUntil, openings] as const)
+        : (['cooling', coolUntil, refusals] as const);
+  if (now >= until) return undefined;
+  return {
+    provider,
+    state,
+    restMs: until - now,
+    times,
+    ...(closedAt > 0 && { sinceMs: Math.max(0, now - closedAt) }),
+    ...(because !== '' && { because }),
+  };
+}
+
+function noteCause(record: FaultRecord, because: string, now: number): void {
+  record.closedAt = now;
+  record.because = because;
+}
+
+const causeOf = ({ closedAt, because }: FaultRecord) => ({ closedAt, because });
+
 const BLANK: FaultRecord = {
   score: 0,
   lastAt: 0,
@@ -193,6 +254,8 @@ const BLANK: FaultRecord = {
   trialUntil: 0,
   refusals: 0,
   coolUntil: 0,
+  closedAt: 0,
+  because: '',
 };
 
 const isForgotten = ({ score, refusals, lastAt }: FaultRecord, now: number) =>

@@ -1,9 +1,9 @@
 import { type DemandReport, type GateName, gates } from '#bus-schemas';
 import type { ProviderView } from './fleet.ts';
 
-const HOUR_MS = 3_600_000;
+export const HOUR_MS = 3_600_000;
 /** Hours that are kept: the present one and those of the day before it. */
-const HOURS = 25;
+export const HOURS = 25;
 /** For each hour: minutes of serving, idle and blocked; the gate; and how far it is ahead of others. */
 const FIELDS = 5;
 const [SERVING, IDLE, BLOCKED, GATE, LEAD] = [0, 1, 2, 3, 4] as const;
@@ -46,8 +46,8 @@ interface Ring {
 }
 
 /**
- * The last day of each machine, by the hour, in 125 bytes for each machine. It begins with the
- * leadership of this router and ends with it: a report that is shown to owners needs no database.
+ * The last day of each machine, by the hour, in 125 bytes for each machine. coordinator/routing/days
+ * stores it, so that it outlives this router.
  */
 export class MachineHours {
   readonly #rings = new Map<string, Ring>();
@@ -85,6 +85,43 @@ export class MachineHours {
       });
     }
     return hours;
+  }
+
+  /** Adds hours that another router has counted, as far as they belong to the last day. */
+  add(provider: string, hours: readonly MachineHour[], now: number): void {
+    const present = Math.floor(now / HOUR_MS);
+    for (const { at, servingMinutes, idleMinutes, blockedMinutes, gate } of hours) {
+      const hour = at / HOUR_MS;
+      if (hour <= present - HOURS || hour > present) continue;
+      const { bytes } = this.#upTo(provider, hour);
+      const place = (hour % HOURS) * FIELDS;
+      const had = bytes[place + BLOCKED] ?? 0;
+      for (const [field, minutes] of [
+        [SERVING, servingMinutes],
+        [IDLE, idleMinutes],
+        [BLOCKED, blockedMinutes],
+      ] as const)
+        bytes[place + field] = Math.min(255, (bytes[place + field] ?? 0) + minutes);
+      if (gate === undefined || blockedMinutes < had) continue;
+      bytes[place + GATE] = GATES.indexOf(gate);
+      bytes[place + LEAD] = blockedMinutes;
+    }
+  }
+
+  has(provider: string): boolean {
+    return this.#rings.has(provider);
+  }
+
+  providers(): IterableIterator<string> {
+    return this.#rings.keys();
+  }
+
+  drop(provider: string): void {
+    this.#rings.delete(provider);
+  }
+
+  clear(): void {
+    this.#rings.clear();
   }
 
   /** Drops machines that were not seen for a day. */

@@ -31,6 +31,10 @@ const storedFaults = Type.Object({
   refusals: count,
   /** Rest of the cooling after a refusal. */
   coolMs: amount,
+  /** Since the last pause or cooling began; absent in records of older versions. */
+  closedMs: Type.Optional(amount),
+  /** The fault or refusal that caused it. */
+  because: Type.Optional(Type.String({ maxLength: 32 })),
 });
 export type StoredFaults = Static<typeof storedFaults>;
 

@@ -34,7 +34,8 @@ export class Measurements {
   }
 
   attemptFailed(attempt: ObservedFailure, now: number): void {
-    const { provider, failure, account } = attempt;
+    const { provider, failure, refusal, account } = attempt;
+    const because = refusal ?? failure;
     switch (attemptOutcome(failure, attempt).record) {
       case 'none':
         return;
@@ -42,10 +43,10 @@ export class Measurements {
         this.faults.blamed(provider, account, now);
         return this.#onObserved?.(provider, { blamed: 1 });
       case 'cool':
-        this.faults.refused(provider, now);
+        this.faults.refused(provider, now, because);
         return this.#onObserved?.(provider, { refused: 1 });
       case 'fault':
-        this.faults.failed(provider, now);
+        this.faults.failed(provider, now, because);
         return this.#onObserved?.(provider, { failed: 1 });
     }
   }

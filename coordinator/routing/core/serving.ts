@@ -168,7 +168,7 @@ function closedBy(provider: ProviderView, slot: Slot, suite: string): ClosedReas
 }
 
 /** Machines report their memory in GiB. */
-const MB_PER_GIB = 2 ** 30 / 1e6;
+export const MB_PER_GIB = 2 ** 30 / 1e6;
 
 /** The gate of a model that its machine cannot load, by the figures of the machine itself. */
 function memoryGate(

@@ -1,7 +1,9 @@
 import { germanOperatorAuditTexts } from './german/audit.ts';
+import { germanOperatorBreakersTexts } from './german/breakers.ts';
 import { germanOperatorBusTexts } from './german/bus.ts';
 import { germanOperatorFleetTexts } from './german/fleet.ts';
 import { germanOperatorFrameTexts } from './german/frame.ts';
+import { germanOperatorIncidentsTexts } from './german/incidents.ts';
 import { germanOperatorModelsTexts } from './german/models.ts';
 import { germanOperatorMoneyTexts } from './german/money.ts';
 import { germanOperatorPeopleTexts } from './german/people.ts';
@@ -17,6 +19,8 @@ export const germanOperatorTexts = {
   ...germanOperatorModelsTexts,
   ...germanOperatorMoneyTexts,
   ...germanOperatorPeopleTexts,
+  ...germanOperatorBreakersTexts,
+  ...germanOperatorIncidentsTexts,
   ...germanOperatorRoutingTexts,
   ...germanOperatorTrustTexts,
 };

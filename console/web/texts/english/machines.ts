@@ -32,6 +32,11 @@ export const machinesTexts = {
     record: 'Record',
     answers: (done: string, failed: string) => `${done} answers, ${failed} failed by its fault`,
     models: (count: number) => (count === 1 ? '1 model' : `${count} models`),
+    memory: (used: string, all: string) =>
+      `Models in memory need ${used} of the ${all} of this computer.`,
+    inMemory: 'In memory',
+    notInMemory: 'Not in memory',
+    waits: 'Ready for requests',
     details: 'Details',
     day: 'Last 24 hours',
     dayUnknown:
@@ -43,8 +48,7 @@ export const machinesTexts = {
     waited: (time: string) => `Ready, without a request: ${time}`,
     blocked: (time: string) => `Could not serve: ${time}`,
     blockedAt: (hours: string, because: string) => `From ${hours}: ${because}`,
-    unknownHours:
-      'Gaps are unknown: the machine was not connected, or the router of the network had not started.',
+    unknownHours: 'Gaps are unknown: the machine was not connected, or the network was down.',
     raiseLevel: {
       none: 'Requests that demand a proved identity go to other machines.',
       self_signed:

@@ -36,6 +36,10 @@ export const germanMachinesTexts: Translation<typeof english> = {
     record: 'Bilanz',
     answers: (done, failed) => `${done} Antworten, ${failed} durch ihren Fehler misslungen`,
     models: (count) => (count === 1 ? '1 Modell' : `${count} Modelle`),
+    memory: (used, all) => `Modelle im Speicher brauchen ${used} von ${all} dieses Computers.`,
+    inMemory: 'Im Speicher',
+    notInMemory: 'Nicht im Speicher',
+    waits: 'Bereit für Anfragen',
     details: 'Einzelheiten',
     day: 'Letzte 24 Stunden',
     dayUnknown:
@@ -48,7 +52,7 @@ export const germanMachinesTexts: Translation<typeof english> = {
     blocked: (time) => `Konnte nicht antworten: ${time}`,
     blockedAt: (hours, because) => `Ab ${hours}: ${because}`,
     unknownHours:
-      'Lücken sind unbekannt: Die Maschine war nicht verbunden, oder der Router des Netzwerks war noch nicht gestartet.',
+      'Lücken sind unbekannt: Die Maschine war nicht verbunden, oder das Netzwerk lief nicht.',
     raiseLevel: {
       none: 'Anfragen, die eine nachgewiesene Identität verlangen, gehen an andere Maschinen.',
       self_signed:

@@ -16,6 +16,12 @@ export const operatorBusTexts = {
     messages: 'Messages',
     size: 'Size',
     sizeOf: (size: string, maximum: string) => `${size} of ${maximum}`,
+    copies: 'Copies',
+    oneCopy: (hub: string) => `One copy, at ${hub}`,
+    noLeader: 'no hub writes it now',
+    allCurrent: (hub: string, copies: string) => `${hub} writes; ${copies} more copies are current`,
+    lags: (hub: string, count: string) => `${hub} lacks ${count} messages`,
+    failing: (time: string, error: string) => `Nothing stored for ${time}: ${error}`,
     readers: 'Readers',
     upToDate: 'Up to date',
     behind: (reader: string, waiting: string, open: string) =>

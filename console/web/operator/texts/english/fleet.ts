@@ -1,11 +1,5 @@
-/** Texts of the fleet, and of the faults of the network. */
+/** Texts of the fleet. */
 export const operatorFleetTexts = {
-  faults: {
-    title: 'Faults',
-    good: 'Nothing is missing or degraded',
-    missing: (name: string) => `Missing: ${name}`,
-    runbook: 'The steps for each alert are in docs/operating/incidents.md.',
-  },
   fleet: {
     title: 'Fleet and capacity',
     machines: 'Machines',
@@ -17,11 +11,8 @@ export const operatorFleetTexts = {
     build: 'Build',
     warm: 'In memory',
     speed: 'Tokens per second',
-    cells: 'Cells',
     cell: 'Cell',
     state: 'State',
-    serves: 'Serves',
-    drains: 'Draining',
     machine: 'Machine',
     chip: 'Chip',
     simulated: 'simulated',

@@ -3,6 +3,8 @@ export const operatorFrameTexts = {
   product: 'Operators',
   nav: {
     fleet: 'Fleet',
+    incidents: 'Incidents',
+    breakers: 'Breakers and cells',
     routing: 'Routing',
     money: 'Money',
     people: 'People',

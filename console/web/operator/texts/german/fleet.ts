@@ -1,14 +1,8 @@
 import type { Translation } from '../../../texts/translation.ts';
 import type { operatorFleetTexts as english } from '../english/fleet.ts';
 
-/** German texts of the fleet, and of the faults of the network. */
+/** German texts of the fleet. */
 export const germanOperatorFleetTexts: Translation<typeof english> = {
-  faults: {
-    title: 'Störungen',
-    good: 'Nichts fehlt und nichts ist gestört',
-    missing: (name) => `Es fehlt: ${name}`,
-    runbook: 'Die Schritte für jeden Alarm stehen in docs/operating/incidents.md.',
-  },
   fleet: {
     title: 'Flotte und Kapazität',
     machines: 'Maschinen',
@@ -20,11 +14,8 @@ export const germanOperatorFleetTexts: Translation<typeof english> = {
     build: 'Build',
     warm: 'Im Speicher',
     speed: 'Tokens je Sekunde',
-    cells: 'Zellen',
     cell: 'Zelle',
     state: 'Zustand',
-    serves: 'In Betrieb',
-    drains: 'Wird geleert',
     machine: 'Maschine',
     chip: 'Chip',
     simulated: 'simuliert',

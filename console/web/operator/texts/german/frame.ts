@@ -6,6 +6,8 @@ export const germanOperatorFrameTexts: Translation<typeof english> = {
   product: 'Betreiber',
   nav: {
     fleet: 'Flotte',
+    incidents: 'Störungen',
+    breakers: 'Sicherungen und Zellen',
     routing: 'Verteilung',
     money: 'Geld',
     people: 'Personen',

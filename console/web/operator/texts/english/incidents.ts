@@ -1,0 +1,38 @@
+/** Texts of incidents and their runbooks. */
+export const operatorIncidentsTexts = {
+  incidents: {
+    title: 'Incidents',
+    intro:
+      'This ingress looks every 15 seconds. What needs figures over time, such as a growing share of failed requests, only the alerts of Prometheus show.',
+    since: 'It has watched since',
+    good: 'Nothing is wrong',
+    open: 'Open incidents',
+    began: 'since',
+    steps: 'What to do',
+    toSteps: 'Show what to do',
+    ended: 'Ended incidents',
+    endedEmpty: 'No incident has ended since this ingress started.',
+    incident: 'Incident',
+    detail: 'Details',
+    begin: 'Began',
+    end: 'Ended',
+    runbooks: 'What to do, for each alert',
+    runbooksText: 'The alerts of Prometheus have the same names.',
+    titles: {
+      DinfComponentMissing: 'A component does not run',
+      DinfStreamFails: 'A stream stores nothing',
+      DinfFactsLost: 'Facts were lost before telemetry read them',
+      DinfConsumerBehind: 'A reader of facts is far behind',
+      DinfLedgerDrift: 'The ledger does not balance',
+      DinfSettlementConflict: 'Settlement refused an operation',
+      DinfPayoutStuck: 'A withdrawal is stuck',
+      DinfFactsParked: 'Facts of the ledger are parked',
+      DinfNoLeader: 'No router leads a cell',
+      DinfNoMachines: 'No machine is in the fleet',
+      DinfQueueFull: 'The queue is nearly full',
+      DinfMachinesUntrusted: 'A machine was excluded',
+      DinfClockWrong: 'A clock is wrong',
+      DinfHubLost: 'A hub does not answer',
+    },
+  },
+} as const;

@@ -1,0 +1,129 @@
+import { type Hub, services } from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
+import type { Cells } from '#coordinator/cells/cells.ts';
+import { missingComponents } from '#coordinator/running-versions.ts';
+import { failingText, lossText } from '../../degradations.ts';
+import { reportStreams } from '../stream-report.ts';
+import type { IncidentAlert } from './incident-kinds.ts';
+import type { IncidentFinding } from './incident-list.ts';
+
+const CALL = { timeoutMs: 5_000 };
+/** Facts that a reader may have waiting before it counts as behind. */
+const MAX_WAITING = 5_000;
+/** Time after which settlement raises the alert `payout_stuck`, in milliseconds. */
+const STUCK_MS = 48 * 3_600_000;
+const FULL_QUEUE = 0.8;
+
+export interface CheckDeps {
+  readonly bus: Bus;
+  readonly cells: Pick<Cells, 'digests'>;
+  readonly now: () => number;
+}
+
+export interface IncidentCheck {
+  /** The alerts that the check finds. */
+  readonly alerts: readonly IncidentAlert[];
+  /** Throws an error if it cannot be told whether anything is wrong. */
+  readonly run: (
+    deps: CheckDeps,
+  ) => Promise<readonly IncidentFinding[]> | readonly IncidentFinding[];
+}
+
+/** Each state that can be observed without a history. */
+export const CHECKS: readonly IncidentCheck[] = [
+  { alerts: ['DinfComponentMissing'], run: componentsMissing },
+  { alerts: ['DinfStreamFails'], run: streamsFailing },
+  { alerts: ['DinfFactsLost'], run: factsLost },
+  { alerts: ['DinfConsumerBehind'], run: consumersBehind },
+  { alerts: ['DinfFactsParked'], run: factsParked },
+  { alerts: ['DinfPayoutStuck'], run: payoutsStuck },
+  { alerts: ['DinfNoLeader', 'DinfNoMachines'], run: cellsEmpty },
+  { alerts: ['DinfQueueFull'], run: queueFull },
+  { alerts: ['DinfClockWrong'], run: clocksWrong },
+];
+
+async function componentsMissing({ bus }: CheckDeps): Promise<IncidentFinding[]> {
+  const missing = await missingComponents(bus.connection);
+  return missing.map((component) => ({
+    alert: 'DinfComponentMissing',
+    subject: component,
+    text: `no process runs the component ${component}`,
+  }));
+}
+
+function streamsFailing({ bus }: CheckDeps): IncidentFinding[] {
+  return bus.failingStreams().map((failing) => ({
+    alert: 'DinfStreamFails',
+    subject: failing.stream,
+    text: failingText(failing),
+  }));
+}
+
+async function factsLost({ bus }: CheckDeps): Promise<IncidentFinding[]> {
+  const { streams } = await bus.call(services.telemetry.losses, {}, CALL);
+  return streams.map((loss) => ({
+    alert: 'DinfFactsLost',
+    subject: loss.stream,
+    text: lossText(loss),
+  }));
+}
+
+async function consumersBehind({ bus }: CheckDeps): Promise<IncidentFinding[]> {
+  return (await reportStreams(bus)).flatMap(({ stream, readers }) =>
+    readers
+      .filter(({ waiting }) => waiting > MAX_WAITING)
+      .map(({ reader, waiting }) => ({
+        alert: 'DinfConsumerBehind' as const,
+        subject: `${stream} ${reader}`,
+        text: `${waiting} facts of the stream ${stream} wait for the reader ${reader}`,
+      })),
+  );
+}
+
+async function factsParked({ bus }: CheckDeps): Promise<IncidentFinding[]> {
+  const { rows } = await bus.call(services.settlement.parked, {}, CALL);
+  if (rows.length === 0) return [];
+  const text = `${rows.length} batches of facts are parked; the first was refused with: ${rows[0]?.reason}`;
+  return [{ alert: 'DinfFactsParked', subject: '', text }];
+}
+
+async function payoutsStuck({ bus, now }: CheckDeps): Promise<IncidentFinding[]> {
+  const { payouts } = await bus.call(services.settlement.openPayouts, {}, CALL);
+  return payouts
+    .filter(({ at }) => now() - at > STUCK_MS)
+    .map(({ payout, account, state }) => ({
+      alert: 'DinfPayoutStuck',
+      subject: payout,
+      text: `the withdrawal ${payout} of ${account} is ${state} for more than 48 hours`,
+    }));
+}
+
+function cellsEmpty({ cells }: CheckDeps): IncidentFinding[] {
+  const digests = cells.digests();
+  if (digests.length === 0)
+    return [{ alert: 'DinfNoLeader', subject: '', text: 'no router of any cell reports itself' }];
+  if (digests.some(({ providers }) => providers > 0)) return [];
+  return [{ alert: 'DinfNoMachines', subject: '', text: 'no cell has a machine' }];
+}
+
+async function queueFull({ bus }: CheckDeps): Promise<IncidentFinding[]> {
+  const { queued, queueDepth } = await bus.call(services.routing.capacity, {}, CALL);
+  if (queued <= FULL_QUEUE * queueDepth) return [];
+  const text = `${queued} requests wait; there is room for ${queueDepth}`;
+  return [{ alert: 'DinfQueueFull', subject: '', text }];
+}
+
+async function clocksWrong({ bus }: CheckDeps): Promise<IncidentFinding[]> {
+  const { problems } = await bus.call(services.trust.clocks, {}, CALL);
+  return problems.map((text) => ({ alert: 'DinfClockWrong', subject: text, text }));
+}
+
+/** The hubs that answered before and do not answer now. */
+export const lostHubs = (known: Iterable<string>, hubs: readonly Hub[]): IncidentFinding[] =>
+  [...known]
+    .filter((name) => hubs.every((hub) => hub.name !== name))
+    .map((name) => ({
+      alert: 'DinfHubLost',
+      subject: name,
+      text: `the hub ${name} does not answer any more`,
+    }));

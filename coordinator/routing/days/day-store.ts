@@ -1,0 +1,71 @@
+import { join } from 'node:path';
+import type { Pool } from 'pg';
+import { Type } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { type GateName, gates } from '#bus-schemas';
+import { loadStatements, query } from '#coordinator/sql.ts';
+import { HOUR_MS, HOURS, type MachineHour } from '../core/machine-hours.ts';
+
+const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'put-days',
+  'read-days',
+  'delete-days',
+]);
+
+const minutes = Type.Integer({ minimum: 0, maximum: 255 });
+/** An hour as it is stored: its number since 1970, three numbers of minutes, and the gate. */
+const storedHour = Type.Tuple([
+  Type.Integer({ minimum: 0, maximum: 1e7 }),
+  minutes,
+  minutes,
+  minutes,
+  Type.Union([Type.String({ maxLength: 32 }), Type.Null()]),
+]);
+const isDay = Compile(Type.Array(storedHour, { maxItems: HOURS }));
+
+/** Writes the days of machines in one statement. */
+export async function putDays(
+  database: Pool,
+  days: ReadonlyMap<string, readonly MachineHour[]>,
+): Promise<void> {
+  const rows = [...days].map(([provider, hours]) => ({ provider, hours: hours.map(storedForm) }));
+  await query(database, sql['put-days'], [JSON.stringify(rows)]);
+}
+
+/** The days of these machines, as far as they are stored in a known form. */
+export async function readDays(
+  database: Pool,
+  providers: readonly string[],
+): Promise<Map<string, MachineHour[]>> {
+  const rows = await query<{ provider: string; hours: unknown }>(database, sql['read-days'], [
+    providers,
+  ]);
+  return new Map(rows.map(({ provider, hours }) => [provider, hoursFrom(hours)]));
+}
+
+/** Deletes at most `limit` days of machines that are gone. */
+export const deleteDays = (database: Pool, limit: number): Promise<unknown> =>
+  query(database, sql['delete-days'], [limit]);
+
+const storedForm = ({ at, servingMinutes, idleMinutes, blockedMinutes, gate }: MachineHour) => [
+  at / HOUR_MS,
+  servingMinutes,
+  idleMinutes,
+  blockedMinutes,
+  gate ?? null,
+];
+
+function hoursFrom(stored: unknown): MachineHour[] {
+  if (!isDay.Check(stored)) return [];
+  return stored.map(([hour, servingMinutes, idleMinutes, blockedMinutes, gate]) => ({
+    at: hour * HOUR_MS,
+    servingMinutes,
+    idleMinutes,
+    blockedMinutes,
+    // A gate of another release has no text here.
+    ...(isGate(gate) && { gate }),
+  }));
+}
+
+const isGate = (name: string | null): name is GateName =>
+  name !== null && Object.hasOwn(gates, name);

@@ -1,0 +1,1 @@
+SELECT provider, hours FROM machine_days WHERE provider = ANY($1)
