@@ -24,6 +24,27 @@ export interface NativeDecoders {
 export const loadMlxDecoders = () =>
   loadAddon<NativeDecoders & { readonly device: string; readonly mismatch: string }>('mlx');
 
+/** BERT on its own thread, which runs passes one after the other. */
+export interface NativeEncoder {
+  /**
+   * Resolves to the vectors of all tokens. Rejects with the code `invalid_step` if a token or a
+   * length is outside of the model.
+   */
+  pass(inputs: {
+    readonly tokens: Int32Array;
+    readonly kinds: Int32Array;
+    readonly lengths: Int32Array;
+  }): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+export const loadCpuEncoders = (addon: 'cpu' | 'cpu-sanitized') =>
+  loadAddon<{
+    /** Throws an error with the code `invalid_model` if shape and weights do not fit together. */
+    readonly Encoder: new (model: object) => NativeEncoder;
+    readonly kernels: string;
+  }>(addon);
+
 /** `kernels` names the instruction set whose loops are used. */
 export const loadCpuDecoders = (addon: 'cpu' | 'cpu-sanitized') =>
   loadAddon<NativeDecoders & { readonly kernels: string }>(addon);

@@ -4,9 +4,11 @@
  */
 export {
   loadCpuDecoders,
+  loadCpuEncoders,
   loadMlxDecoders,
   type NativeDecoder,
   type NativeDecoders,
+  type NativeEncoder,
 } from './decoder.ts';
 export {
   type Hardening,

@@ -33,6 +33,16 @@ export class ModelFolder {
     return new ModelFolder(real, isSnapshot ? dirname(dirname(real)) : real);
   }
 
+  /** A folder in this one, with the same limits. Throws ModelError if there is none. */
+  async within(name: string): Promise<ModelFolder> {
+    if (name !== basename(name) || name.startsWith('.'))
+      throw new ModelError('outside_folder', `${JSON.stringify(name)} is not a plain name`);
+    const path = await orMissing(realpath(join(this.path, name)), name);
+    if (!path.startsWith(this.#root + sep))
+      throw new ModelError('outside_folder', `${name} leads out of the model's folder`);
+    return new ModelFolder(path, this.#root);
+  }
+
   async names(): Promise<string[]> {
     return (await orMissing(readdir(this.path), `the folder ${this.path} cannot be read`)).sort();
   }

@@ -3,8 +3,11 @@ import { isObject, parseObject } from './json.ts';
 import { ModelError } from './model-error.ts';
 import type { ModelFile, ModelFolder } from './model-folder.ts';
 
-/** The safetensors types that decoder weights may have, with the bytes of one number. */
-const BYTES = { F32: 4, F16: 2, BF16: 2, U32: 4, U8: 1 } as const;
+/**
+ * The safetensors types that a file may have, with the bytes of one number. I64 is only that of lists
+ * such as the positions of BERT, which no model reads.
+ */
+const BYTES = { F32: 4, F16: 2, BF16: 2, U32: 4, U8: 1, I64: 8 } as const;
 type TensorType = keyof typeof BYTES;
 
 /** The position of a tensor in its file. The bytes themselves are read later, by TensorReader. */

@@ -1,4 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
+import { POOLING_FOLDER } from './encoders/pooling.ts';
 import type { ModelFolder } from './model-folder.ts';
 
 /**
@@ -13,9 +14,15 @@ const PIECE_BYTES = 4 * 1024 * 1024;
  * with the same files have the same digest, independent of their paths.
  */
 export async function weightsDigest(folder: ModelFolder): Promise<Uint8Array> {
+  const names = await folder.names();
   const all = createHash('sha256').update('d-inference weights 1\n');
-  for (const name of (await folder.names()).filter((each) => FILES.test(each)))
+  for (const name of names.filter((each) => FILES.test(each)))
     all.update(`${await digestOf(folder, name)} ${name}\n`);
+  // Other pooling gives other vectors with the same weights.
+  if (names.includes(POOLING_FOLDER)) {
+    const digest = await digestOf(await folder.within(POOLING_FOLDER), 'config.json');
+    all.update(`${digest} ${POOLING_FOLDER}/config.json\n`);
+  }
   return all.digest();
 }
 
