@@ -41,7 +41,9 @@ export interface NativeEncoder {
 export const loadCpuEncoders = (addon: 'cpu' | 'cpu-sanitized') =>
   loadAddon<{
     /** Throws an error with the code `invalid_model` if shape and weights do not fit together. */
-    readonly Encoder: new (model: object) => NativeEncoder;
+    readonly Encoder: new (
+      model: object,
+    ) => NativeEncoder;
     readonly kernels: string;
   }>(addon);
 

@@ -1,12 +1,17 @@
 import { hex, type Machine, type Slot, type WeightsDigest } from '#bus-schemas';
+import type { EncoderModel } from '../models/encoders/encoder-model.ts';
 import type { Model } from '../models/model.ts';
 import { ModelError } from '../models/model-error.ts';
 import type { Backend } from './decoders/decoder.ts';
+import { encodersThatFit } from './encoders/encoder-memory.ts';
+import { EncoderRunner } from './encoders/encoder-runner.ts';
 import {
+  type EncodingWork,
   type Engine,
   type GenerationRequest,
   MAX_OWN_MODELS,
   type ModelMemory,
+  RequestRefused,
   type Sequence,
   type Sink,
 } from './engine.ts';
@@ -20,6 +25,8 @@ import { Residency } from './residency/residency.ts';
 export interface ModelEngineOptions {
   readonly backend: Backend;
   readonly models: readonly Model[];
+  /** Models for embeddings and reranking, which fit into the memory beside one another. */
+  readonly encoders?: readonly EncoderModel[];
   readonly machine: Machine;
   /** Memory that models and their caches may use together, in bytes. */
   readonly memoryBytes: number;
@@ -51,7 +58,9 @@ export class ModelEngine implements Engine {
   readonly #options: ModelEngineOptions;
   readonly #runners: Map<string, ModelRunner>;
   readonly #residency: Residency;
+  readonly #encoders = new Map<string, EncoderRunner>();
   readonly #models: Model[];
+  readonly #encoderModels: EncoderModel[] = [];
   readonly #clock: () => number;
   #listeners: (() => void)[] = [];
 
@@ -62,7 +71,8 @@ export class ModelEngine implements Engine {
     this.#options = options;
     this.#models = [...models];
     this.#clock = options.clock ?? (() => performance.now());
-    const shares = cacheShares(models, { backend, memoryBytes });
+    const { leftBytes } = encodersThatFit(options.encoders ?? [], memoryBytes);
+    const shares = cacheShares(models, { backend, memoryBytes: leftBytes });
     this.#runners = new Map(
       models.map((model) => [model.build, this.#runnerOf(model, shares.get(model.build) ?? 0)]),
     );
@@ -72,6 +82,7 @@ export class ModelEngine implements Engine {
       idleMs,
       clock: this.#clock,
     });
+    for (const encoder of options.encoders ?? []) this.addEncoder(encoder);
   }
 
   get memory(): ModelMemory {
@@ -79,17 +90,47 @@ export class ModelEngine implements Engine {
     return {
       totalBytes: memoryBytes,
       byBuild: Object.fromEntries(
-        [...this.#runners].map(([build, { bytes }]) => [build, Math.min(memoryBytes, bytes)]),
+        [...this.#runners, ...this.#encoders].map(([build, { bytes }]) => [
+          build,
+          Math.min(memoryBytes, bytes),
+        ]),
       ),
     };
+  }
+
+  /** Serves a model for embeddings or reranking, without loading it. Throws ModelError if it does not fit. */
+  addEncoder(model: EncoderModel): void {
+    if (this.#encoders.has(model.build)) return;
+    this.#checkCount();
+    const { memoryBytes, maxConcurrency, log, guard } = this.#options;
+    const runner = new EncoderRunner({
+      model,
+      maxConcurrency,
+      enter: (claim) => this.#residency.enter(model.build, claim),
+      onChange: () => this.#changed(),
+      log,
+      guard,
+      clock: this.#clock,
+    });
+    const [refused] = encodersThatFit([model], memoryBytes).refused;
+    if (refused !== undefined) throw refused.error;
+    this.#encoderModels.push(model);
+    this.#encoders.set(model.build, runner);
+    this.#residency.add(runner);
+    this.#changed();
+  }
+
+  #checkCount(): void {
+    if (this.#models.length + this.#encoders.size >= MAX_OWN_MODELS)
+      throw new ModelError('too_many', `a machine has at most ${MAX_OWN_MODELS} models`);
   }
 
   /** Serves a further model, without loading it. Throws ModelError if it does not fit. */
   addModel(model: Model): void {
     if (this.#runners.has(model.build)) return;
-    if (this.#models.length >= MAX_OWN_MODELS)
-      throw new ModelError('too_many', `a machine has at most ${MAX_OWN_MODELS} models`);
-    const { backend, memoryBytes } = this.#options;
+    this.#checkCount();
+    const { backend } = this.#options;
+    const memoryBytes = encodersThatFit(this.#encoderModels, this.#options.memoryBytes).leftBytes;
     const [refused] = modelsThatFit([model], { backend, memoryBytes }).refused;
     if (refused !== undefined) throw refused.error;
     const shares = cacheShares([...this.#models, model], { backend, memoryBytes });
@@ -137,7 +178,7 @@ export class ModelEngine implements Engine {
   }
 
   slots(): Slot[] {
-    return [...this.#runners.values()].map((runner) => {
+    return [...this.#runners.values(), ...this.#encoders.values()].map((runner) => {
       const slot = runner.slot();
       if (slot.state !== 'cold') return slot;
       const waitMs = this.#residency.waitForRoomMs(slot.build);
@@ -147,7 +188,10 @@ export class ModelEngine implements Engine {
   }
 
   weights(): WeightsDigest[] {
-    return this.#models.map(({ build, digest }) => ({ build, digest }));
+    return [...this.#models, ...this.#encoderModels].map(({ build, digest }) => ({
+      build,
+      digest,
+    }));
   }
 
   onChange(listener: () => void): void {
@@ -175,7 +219,18 @@ export class ModelEngine implements Engine {
     return this.#residency.loadThoseThatFit();
   }
 
+  encode(work: EncodingWork, sink: Sink): Sequence {
+    const runner = this.#encoders.get(work.build);
+    if (runner !== undefined) return runner.encode(work, sink);
+    if (!this.#runners.has(work.build)) throw new Error(`this machine does not have ${work.build}`);
+    throw new RequestRefused('invalid_request', { detail: `${work.build} only writes answers.` });
+  }
+
   generate(request: GenerationRequest, sink: Sink): Sequence {
+    if (this.#encoders.has(request.build))
+      throw new RequestRefused('invalid_request', {
+        detail: `${request.build} writes no answers.`,
+      });
     const runner = this.#runners.get(request.build);
     if (runner === undefined) throw new Error(`this machine does not have ${request.build}`);
     return runner.generate(request, sink);
@@ -184,7 +239,8 @@ export class ModelEngine implements Engine {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listeners = [];
     this.#residency[Symbol.dispose]();
-    for (const runner of this.#runners.values()) await runner[Symbol.asyncDispose]();
+    for (const runner of [...this.#runners.values(), ...this.#encoders.values()])
+      await runner[Symbol.asyncDispose]();
     await this.#options.backend[Symbol.asyncDispose]();
   }
 }

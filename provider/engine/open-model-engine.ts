@@ -1,9 +1,13 @@
 import { memoryForModels, thisMachine } from '../machine.ts';
+import { type EncoderModel, openEncoder } from '../models/encoders/encoder-model.ts';
+import { isEncoder } from '../models/encoders/encoder-shape.ts';
 import { findModel } from '../models/find-model.ts';
 import { type Model, openModel } from '../models/model.ts';
 import { ModelError } from '../models/model-error.ts';
+import { ModelFolder } from '../models/model-folder.ts';
 import type { BackendName } from './backend-names.ts';
 import { chooseBackend } from './choose-backend.ts';
+import { encodersThatFit } from './encoders/encoder-memory.ts';
 import type { Guard } from './guarded-work.ts';
 import type { Measurement } from './measured-speeds.ts';
 import { ModelEngine } from './model-engine.ts';
@@ -38,18 +42,20 @@ export async function openUnloadedEngine({
   ...rest
 }: OpenEngineOptions): Promise<ModelEngine> {
   const models: Model[] = [];
+  const encoders: EncoderModel[] = [];
   const faults: unknown[] = [];
   for (const name of names) {
     try {
       const { path, build } = await findModel(name);
-      models.push(await openModel(path, build));
+      if (await holdsEncoder(path)) encoders.push(await openEncoder(path, build));
+      else models.push(await openModel(path, build));
     } catch (error) {
       if (!(error instanceof ModelError)) throw error;
       faults.push(error);
       log.error({ model: name, err: error.message }, 'a model cannot be read and is not served');
     }
   }
-  if (models.length === 0) throw faults[0] ?? new Error('no model is configured');
+  if (models.length + encoders.length === 0) throw faults[0] ?? new Error('no model is configured');
   const { backend, candidates } = await chooseBackend(wanted);
   log.info(
     {
@@ -62,16 +68,18 @@ export async function openUnloadedEngine({
     'an engine was chosen',
   );
   const memoryBytes = memoryForModels(memoryShare);
-  const { fitting, refused } = modelsThatFit(models, { backend, memoryBytes });
-  for (const { build, error } of refused)
+  const small = encodersThatFit(encoders, memoryBytes);
+  const { fitting, refused } = modelsThatFit(models, { backend, memoryBytes: small.leftBytes });
+  for (const { build, error } of [...small.refused, ...refused])
     log.error({ model: build, err: error.message }, 'a model does not fit and is not served');
-  if (fitting.length === 0) {
+  if (fitting.length + small.fitting.length === 0) {
     await backend[Symbol.asyncDispose]();
-    throw refused[0]?.error;
+    throw [...small.refused, ...refused][0]?.error;
   }
   return new ModelEngine({
     backend,
     models: fitting,
+    encoders: small.fitting,
     machine: thisMachine(),
     memoryBytes,
     log,
@@ -82,8 +90,13 @@ export async function openUnloadedEngine({
 /** Lets an engine serve a further model, and returns its build. Throws ModelError if it cannot. */
 export async function addModel(engine: ModelEngine, name: string): Promise<string> {
   const { path, build } = await findModel(name);
-  engine.addModel(await openModel(path, build));
+  if (await holdsEncoder(path)) engine.addEncoder(await openEncoder(path, build));
+  else engine.addModel(await openModel(path, build));
   return build;
+}
+
+async function holdsEncoder(path: string): Promise<boolean> {
+  return isEncoder(await (await ModelFolder.open(path)).json('config.json'));
 }
 
 /** Opens an engine in this process, and loads the models that fit beside one another. */

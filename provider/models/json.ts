@@ -15,7 +15,8 @@ function parse(text: string, name: string): unknown {
 
 export function parseList(text: string, name: string): unknown[] {
   const parsed = parse(text, name);
-  if (!Array.isArray(parsed)) throw new ModelError('malformed_config', `${name} is not a JSON list`);
+  if (!Array.isArray(parsed))
+    throw new ModelError('malformed_config', `${name} is not a JSON list`);
   return parsed;
 }
 

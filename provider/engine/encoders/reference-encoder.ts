@@ -70,7 +70,11 @@ function encode({ shape }: EncoderModel, parts: Parts, { tokens, first }: Encode
   for (const layer of parts.layers) {
     const attended = attention(states, layer, shape);
     const settled = states.map((state, i) =>
-      normalise(added(state, multiply(layer.o, attended[i] as Float32Array)), layer.attentionNorm, normEps),
+      normalise(
+        added(state, multiply(layer.o, attended[i] as Float32Array)),
+        layer.attentionNorm,
+        normEps,
+      ),
     );
     states = settled.map((state) => {
       const inner = multiply(layer.up, state).map(gelu);
@@ -94,7 +98,8 @@ function attention(
     for (let from = 0; from < hidden; from += size) {
       const scores = keys.map((key) => {
         let sum = 0;
-        for (let i = from; i < from + size; i += 1) sum += (query[i] as number) * (key[i] as number);
+        for (let i = from; i < from + size; i += 1)
+          sum += (query[i] as number) * (key[i] as number);
         return sum / Math.sqrt(size);
       });
       for (const [n, share] of softmax(scores).entries()) {
@@ -147,8 +152,8 @@ function errorFunction(x: number): number {
 }
 
 const COEFFICIENTS = [
-  -1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398,
-  1.48851587, -0.82215223, 0.17087277,
+  -1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398, 1.48851587,
+  -0.82215223, 0.17087277,
 ];
 
 function joinedRows(rows: readonly Float32Array[], width: number): Float32Array {

@@ -3,6 +3,7 @@ import { keepRunning } from '../../keep-running.ts';
 import type { EngineFault } from '../../reasons.ts';
 import type { Exit } from '../../supervised-process.ts';
 import {
+  type EncodingWork,
   type Engine,
   type GenerationRequest,
   type ModelMemory,
@@ -154,6 +155,11 @@ export class EngineProcess implements Engine {
   generate(request: GenerationRequest, sink: Sink): Sequence {
     if (this.#run === undefined) throw new RequestRefused('model_not_loaded');
     return this.#run.generate(request, sink);
+  }
+
+  encode(work: EncodingWork, sink: Sink): Sequence {
+    if (this.#run === undefined) throw new RequestRefused('model_not_loaded');
+    return this.#run.encode(work, sink);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,7 +2,13 @@ import type { Delta, Usage } from '#bus-schemas';
 import { withoutSecrets } from '#bus-schemas/settings/settings.ts';
 import type { EngineFault } from '../../reasons.ts';
 import { type Exit, type SupervisedProcess, startSupervised } from '../../supervised-process.ts';
-import { type GenerationRequest, RequestRefused, type Sequence, type Sink } from '../engine.ts';
+import {
+  type EncodingWork,
+  type GenerationRequest,
+  RequestRefused,
+  type Sequence,
+  type Sink,
+} from '../engine.ts';
 import { countAwake } from './awake-time.ts';
 import { oomKills } from './memory-share.ts';
 import {
@@ -147,18 +153,26 @@ export class EngineRun implements AsyncDisposable {
   }
 
   generate(request: GenerationRequest, sink: Sink): Sequence {
+    return this.#begin(request.build, sink, (id) => ({ t: 'generate', id, request }));
+  }
+
+  encode(work: EncodingWork, sink: Sink): Sequence {
+    return this.#begin(work.build, sink, (id) => ({ t: 'encode', id, work }));
+  }
+
+  #begin(build: string, sink: Sink, orderOf: (id: number) => EngineOrder): Sequence {
     if (this.#fault !== undefined) throw new RequestRefused('model_not_loaded');
     this.#lastId += 1;
     const id = this.#lastId;
     const running: RunningRequest = {
-      build: request.build,
+      build,
       sink,
       usage: { promptTokens: 0, cachedTokens: 0, completionTokens: 0 },
       hasContent: false,
       isCancelled: false,
     };
     this.#requests.set(id, running);
-    this.#send({ t: 'generate', id, request });
+    this.#send(orderOf(id));
     return {
       pause: () => this.#send({ t: 'pause', id }),
       resume: () => this.#send({ t: 'resume', id }),

@@ -10,7 +10,7 @@ import {
   Slot,
   Usage,
 } from '#bus-schemas';
-import { type GenerationRequest, MAX_OWN_MODELS } from '../engine.ts';
+import { type EncodingWork, type GenerationRequest, MAX_OWN_MODELS } from '../engine.ts';
 import type { OpenEngineOptions } from '../open-model-engine.ts';
 
 /**
@@ -105,6 +105,7 @@ export type EngineOrder =
   | { readonly t: 'add'; readonly name: string }
   | { readonly t: 'empty_caches' }
   | { readonly t: 'generate'; readonly id: number; readonly request: GenerationRequest }
+  | { readonly t: 'encode'; readonly id: number; readonly work: EncodingWork }
   | { readonly t: 'pause' | 'resume' | 'cancel'; readonly id: number };
 
 /** The line with which the process of an engine shows that it runs. */

@@ -71,7 +71,9 @@ class EngineServer {
       case 'empty_caches':
         return this.#engine?.emptyCaches();
       case 'generate':
-        return this.#generate(order);
+        return this.#begin(order.id, (engine, sink) => engine.generate(order.request, sink));
+      case 'encode':
+        return this.#begin(order.id, (engine, sink) => engine.encode(order.work, sink));
       default:
         this.#sequences.get(order.id)?.[order.t]();
     }
@@ -107,7 +109,7 @@ class EngineServer {
     }
   }
 
-  #generate({ id, request }: Extract<EngineOrder, { t: 'generate' }>): void {
+  #begin(id: number, start: (engine: ModelEngine, sink: Sink) => Sequence): void {
     const refuse = ({ code, about, detail }: RequestRefused) => {
       this.#sequences.delete(id);
       this.#send({
@@ -136,7 +138,7 @@ class EngineServer {
     };
     try {
       if (this.#engine === undefined) throw new RequestRefused('model_not_loaded');
-      this.#sequences.set(id, this.#engine.generate(request, sink));
+      this.#sequences.set(id, start(this.#engine, sink));
     } catch (error) {
       if (error instanceof RequestRefused) return refuse(error);
       const facts = { err: errorPlace(error) };

@@ -6,12 +6,12 @@ import { WeightFinder } from '../weight-finder.ts';
 import type { EncoderShape } from './encoder-shape.ts';
 
 /** A matrix with its bias, or the weight and bias of a normalisation. */
-export interface Affine {
+interface Affine {
   readonly weight: Tensor;
   readonly bias: Tensor;
 }
 
-export interface EncoderLayer {
+interface EncoderLayer {
   readonly q: Affine;
   readonly k: Affine;
   readonly v: Affine;
@@ -89,7 +89,13 @@ function headOf({ hidden }: EncoderShape, tensors: Tensors, config: JsonObject) 
 }
 
 /** Every weight of the model, in the order in which the addon takes them. */
-export const listWeights = ({ words, positions, kinds, norm, layers }: EncoderWeights): Tensor[] => [
+export const listWeights = ({
+  words,
+  positions,
+  kinds,
+  norm,
+  layers,
+}: EncoderWeights): Tensor[] => [
   words,
   positions,
   kinds,

@@ -86,10 +86,14 @@ export class WordTokenizer {
   }
 
   /** The tokens of a text without marks; too long if there are more than `most` of them. */
-  #fit(text: string | readonly number[], { most, truncate }: Reading): readonly number[] | 'too_long' {
+  #fit(
+    text: string | readonly number[],
+    { most, truncate }: Reading,
+  ): readonly number[] | 'too_long' {
     const longest = most * CHARACTERS_PER_TOKEN;
     if (text.length > longest && !truncate) return 'too_long';
-    const ids = typeof text === 'string' ? this.tokensOf(text.slice(0, longest)) : this.#known(text);
+    const ids =
+      typeof text === 'string' ? this.tokensOf(text.slice(0, longest)) : this.#known(text);
     if (ids.length <= most) return ids;
     return truncate ? ids.slice(0, most) : 'too_long';
   }
