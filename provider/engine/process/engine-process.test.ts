@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
 import type { EngineFault } from '../../reasons.ts';
+import { expected, FIXTURES } from '../encoders/encoders-under-test.ts';
 import { begin } from '../engine-under-test.ts';
 import { EngineProcess, type EngineProcessOptions } from './engine-process.ts';
 
@@ -167,4 +168,28 @@ test('a model that was added is served by the next process too, and one that can
   await expectHealed(engine);
   expect(engine.slots().map(({ build }) => build)).toEqual([BUILD, 'ant-4bit']);
   expect(engine.weights().map(({ build }) => build)).toEqual([BUILD, 'ant-4bit']);
+});
+
+test('a model for embeddings is served beside one that writes answers', PATIENT, async () => {
+  await using engine = await open({ models: [TINY_MODEL_FOLDER, join(FIXTURES, 'embedder')] });
+  expect(engine.slots().map(({ build, traits }) => [build, traits])).toEqual([
+    [BUILD, ['tools']],
+    ['embedder', ['embeddings']],
+  ]);
+  const inputs = expected.vectors.map(({ text }) => text);
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  let lines = '';
+  engine.encode(
+    { build: 'embedder', task: { k: 'embeddings', inputs, truncate: true }, mostTokens: 1_000 },
+    {
+      delta: ({ text }) => {
+        lines += text;
+      },
+      end: (_finish, usage) => resolve(usage.completionTokens),
+      refuse: reject,
+    },
+  );
+  expect(await promise).toBe(inputs.length);
+  expect(lines.split('\n')).toHaveLength(inputs.length + 1);
+  expect((await begin(engine, requestFor('What is 12 + 30?')).answer).text).toBe('42');
 });
