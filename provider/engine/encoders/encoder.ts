@@ -30,7 +30,7 @@ export async function readWeights(model: EncoderModel): Promise<Float32Array<Arr
 }
 
 /** The tokens of all inputs in one list, with their kinds and the lengths of the inputs. */
-export function joined(inputs: readonly EncoderInput[]) {
+export function textsOf(inputs: readonly EncoderInput[]) {
   const size = inputs.reduce((sum, { tokens }) => sum + tokens.length, 0);
   const tokens = new Int32Array(size);
   const kinds = new Int32Array(size);

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { loadCpuEncoders } from '#native';
 import type { EncoderModel } from '../../models/encoders/encoder-model.ts';
-import { type Encoder, joined, readWeights } from './encoder.ts';
+import { type Encoder, textsOf, readWeights } from './encoder.ts';
 import { loadReferenceEncoder } from './reference-encoder.ts';
 
 /**
@@ -23,7 +23,7 @@ export function loadNativeEncoder(
     const native = new Native({ ...model.shape, threads, weights });
     return {
       name: `cpu (${kernels})`,
-      pass: (inputs) => native.pass(joined(inputs)),
+      pass: (inputs) => native.pass(textsOf(inputs)),
       [Symbol.asyncDispose]: () => native.close(),
     };
   });
