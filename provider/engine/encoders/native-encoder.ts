@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { loadCpuEncoders } from '#native';
 import type { EncoderModel } from '../../models/encoders/encoder-model.ts';
-import { type Encoder, textsOf, readWeights } from './encoder.ts';
+import { type Encoder, readWeights, textsOf } from './encoder.ts';
 import { loadReferenceEncoder } from './reference-encoder.ts';
 
 /**
