@@ -90,6 +90,8 @@ export class ModelRunner implements Movable, AsyncDisposable {
   readonly #pages: number;
   /** 0 if the model has no states. */
   readonly #states: number;
+  /** Number of requests that are answered at once. */
+  readonly #seats: number;
   #state: SlotState = 'cold';
   #loading: Promise<void> | undefined;
   #loaded: Loaded | undefined;
@@ -109,23 +111,19 @@ export class ModelRunner implements Movable, AsyncDisposable {
     const { contextTokens } = model.shape;
     const wanted = Math.max(contextTokens, maxConcurrency * Math.min(contextTokens, USUAL_TOKENS));
     const perToken = kvBytesPerToken(model, backend);
-    this.#states = stateSlots(model, {
+    const { slots, seats } = stateSlots(model, {
       cacheBytes,
       maxConcurrency,
       maxBufferBytes: backend.maxBufferBytes,
     });
+    this.#states = slots;
+    this.#seats = seats;
     const ofStates = this.#states * stateBytes(model);
     const ofOneBuffer = backend.maxBufferBytes / (perToken / attentionLayers(model) / 2);
     this.#pages = Math.floor(
       Math.min(wanted, Math.max(0, cacheBytes - ofStates) / perToken, ofOneBuffer) / PAGE_TOKENS,
     );
     this.bytes = model.weightBytes + ofStates + this.#pages * PAGE_TOKENS * perToken;
-  }
-
-  /** Number of requests that are answered at once. */
-  get #seats(): number {
-    const { maxConcurrency } = this.#options;
-    return this.#states > 0 ? Math.min(maxConcurrency, this.#states) : maxConcurrency;
   }
 
   slot(): Slot {

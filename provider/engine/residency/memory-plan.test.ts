@@ -78,8 +78,16 @@ test('states count as memory of a model: one at least, and no more than half of 
   );
   const slots = (cacheBytes: number, maxBufferBytes = Number.POSITIVE_INFINITY) =>
     stateSlots(hybrid, { cacheBytes, maxBufferBytes, maxConcurrency: 4 });
-  expect([each, 6 * each, 100 * each].map((bytes) => slots(bytes))).toEqual([1, 3, 4]);
+  expect([each, 6 * each, 20 * each, 1_000 * each].map((bytes) => slots(bytes))).toEqual([
+    { slots: 1, seats: 1 },
+    { slots: 3, seats: 2 },
+    { slots: 10, seats: 4 },
+    { slots: 36, seats: 4 },
+  ]);
   // Two of its four layers have states of the same size.
-  expect(slots(100 * each, each)).toBe(2);
-  expect(stateSlots(model, { cacheBytes: GIB, maxBufferBytes: GIB, maxConcurrency: 4 })).toBe(0);
+  expect(slots(100 * each, each)).toEqual({ slots: 2, seats: 1 });
+  expect(stateSlots(model, { cacheBytes: GIB, maxBufferBytes: GIB, maxConcurrency: 4 })).toEqual({
+    slots: 0,
+    seats: 4,
+  });
 });

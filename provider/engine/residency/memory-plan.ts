@@ -73,19 +73,24 @@ export function leastBytes(model: DecoderModel, backend: Memory['backend']): num
   return model.weightBytes + stateBytes(model) + tokens * kvBytesPerToken(model, backend);
 }
 
+/** Maximum number of states that are stored so that later conversations can continue there. */
+const STORED_STATES = 32;
+
 /**
- * Number of sequences of a model whose states fit into half of its cache and into buffers of
- * `maxBufferBytes`: at least one, and no more than may run at once. The other half is for the keys
- * and values of its layers with attention. 0 if the model has no states.
+ * The state slots of a model, and how many sequences may run at once (`seats`). The slots fit into
+ * half of its cache, whose other half is for keys and values, and into buffers of `maxBufferBytes`.
+ * Slots beyond the seats hold stored states; if there is more than one slot, at least one does. A
+ * model without states has no slots.
  */
 export function stateSlots(
   model: DecoderModel,
   { cacheBytes, maxConcurrency, maxBufferBytes }: StateLimits,
-): number {
+): { slots: number; seats: number } {
   const largest = Math.max(0, ...layerStateBytes(model));
-  if (largest === 0) return 0;
+  if (largest === 0) return { slots: 0, seats: maxConcurrency };
   const fitting = Math.min(cacheBytes / 2 / stateBytes(model), maxBufferBytes / largest);
-  return Math.max(1, Math.min(maxConcurrency, Math.floor(fitting)));
+  const slots = Math.max(1, Math.min(maxConcurrency + STORED_STATES, Math.floor(fitting)));
+  return { slots, seats: Math.min(maxConcurrency, Math.max(1, slots - 1)) };
 }
 
 interface StateLimits {

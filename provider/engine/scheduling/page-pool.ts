@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { PAGE_TOKENS } from '../decoders/decoder.ts';
+import type { StatePool } from './state-pool.ts';
 
 /**
  * Assigns the pages of the cache of keys and values to sequences.
@@ -27,7 +28,11 @@ export class PagePool {
   /** Known pages that no sequence holds, with the time of release, the earliest first. */
   readonly #known = new Map<number, number>();
 
-  constructor(pages: number) {
+  /** The states after pages, for models that have states. */
+  readonly #states: StatePool | undefined;
+
+  constructor(pages: number, states?: StatePool) {
+    this.#states = states;
     this.#free = new Uint8Array(pages).fill(1);
     this.#freePages = pages;
     this.#holders = new Int32Array(pages);
@@ -52,13 +57,20 @@ export class PagePool {
     scope: string;
     tokens: number;
   }): SequencePages | undefined {
-    const { shared, digest } = this.#shared(prompt, scope);
+    const { shared, digest, known } = this.#shared(prompt, scope);
     const more = Math.ceil(tokens / PAGE_TOKENS) - shared.length;
     const unheld = shared.filter((page) => this.#holders[page] === 0).length;
     if (more > this.available - unheld) return undefined;
     for (const page of shared) this.#hold(page);
     const own = Array.from({ length: more }, () => this.#claim());
-    return { pages: Int32Array.from([...shared, ...own]), named: shared.length, digest };
+    const last = shared.at(-1);
+    return {
+      pages: Int32Array.from([...shared, ...own]),
+      named: shared.length,
+      digest,
+      known,
+      state: last === undefined ? undefined : this.#states?.hold(last),
+    };
   }
 
   /** Number of tokens of the prompt that `take` would find in the cache. */
@@ -66,17 +78,33 @@ export class PagePool {
     return this.#shared(prompt, scope).shared.length * PAGE_TOKENS;
   }
 
-  #shared(prompt: readonly number[], scope: string): { shared: number[]; digest: string } {
+  /**
+   * The cached pages with the beginning of a prompt. If the model has states, a sequence can continue
+   * only after a page whose state is stored; `known` counts the pages after it too.
+   */
+  #shared(
+    prompt: readonly number[],
+    scope: string,
+  ): { shared: number[]; digest: string; known: number } {
     const shared: number[] = [];
     let digest = scope;
+    let continued: { shared: number[]; digest: string } = { shared: [], digest };
     for (let from = 0; from + PAGE_TOKENS < prompt.length; from += PAGE_TOKENS) {
       const next = digestOf(digest, prompt, from);
       const page = this.#byDigest.get(next);
       if (page === undefined) break;
       shared.push(page);
       digest = next;
+      if (this.#states?.isStored(page)) continued = { shared: [...shared], digest };
     }
-    return { shared, digest };
+    if (this.#states === undefined) return { shared, digest, known: shared.length };
+    return { ...continued, known: shared.length };
+  }
+
+  /** Stores a state as the one after the named pages of a sequence. The caller holds it. */
+  store(sequence: SequencePages, slot: number): boolean {
+    const page = this.#byDigest.get(sequence.digest);
+    return page !== undefined && this.#states?.store(page, slot) === true;
   }
 
   /**
@@ -143,6 +171,7 @@ export class PagePool {
   #forget(page: number | undefined): number {
     if (page === undefined) throw new Error('a page was claimed but none is available');
     this.#known.delete(page);
+    this.#states?.forget(page);
     this.#byDigest.delete(this.#digests[page] as string);
     this.#digests[page] = undefined;
     return page;
@@ -158,6 +187,10 @@ export interface SequencePages {
    * pages.
    */
   digest: string;
+  /** Number of pages of the prompt that were cached, with those that cannot be continued. */
+  readonly known: number;
+  /** The slot of the stored state after the named pages, which the sequence holds. */
+  readonly state: number | undefined;
 }
 
 function digestOf(before: string, tokens: readonly number[], from: number): string {

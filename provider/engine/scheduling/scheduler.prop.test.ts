@@ -40,7 +40,7 @@ test('each sequence generates the same tokens as alone, ends once and returns it
     fc.asyncProperty(
       fc.array(plan, { minLength: 1, maxLength: 12 }),
       fc.integer({ min: 1, max: 5 }),
-      fc.integer({ min: 0, max: 4 }),
+      fc.integer({ min: 0, max: 7 }),
       async (plans, maxRunning, states) => {
         const decoder = new RememberingDecoder(PAGES, { hasStates: states > 0 });
         const failures: unknown[] = [];
@@ -103,7 +103,8 @@ test('each sequence generates the same tokens as alone, ends once and returns it
           expect(ends[index]).toEqual([isCancelled ? 'cancelled' : 'length']);
           if (!isCancelled) expect(generated[index]).toHaveLength(count);
         }
-        await scheduler.trim(0);
+        // The clock stands still, so that pages are freed that were released at this moment.
+        await scheduler.trim(-1);
         expect(decoder.keptStates).toBe(0);
         await scheduler.close();
         expect(failures).toEqual([]);
@@ -245,3 +246,58 @@ test('the least wait of a prompt covers the prompts before it; it is 0 on an idl
   expect(scheduler.leastWaitMs(next)).toBeLessThan(300 - 50);
   await again;
 });
+
+test.for([
+  ['without states', 0, [0, 96, 96, 160, 96, 64, 64]],
+  // A state inside of the first texts is stored when a second text leaves them there.
+  ['with states', 8, [0, 96, 96, 160, 96, 0, 64]],
+  ['with room for no stored state', 1, [0, 0, 0, 0, 0, 0, 0]],
+] as const)(
+  '%s, a repeated beginning is read again only where it must be',
+  async ([, states, cached]) => {
+    const decoder = new RememberingDecoder(PAGES, { hasStates: states > 0 });
+    const scheduler = new Scheduler({
+      decoder,
+      pages: PAGES,
+      states,
+      maxTokens: MAX_TOKENS,
+      maxRunning: 1,
+      prefillMs: 5,
+      speeds: { prefillTps: 2_000, decodeTps: 1 },
+      clock: () => decoder.steps,
+      onFailure: (error) => expect.fail(String(error)),
+    });
+    const long = promptOf(0, 170);
+    const leaving = (at: number, family: number) => [...long.slice(0, at), ...promptOf(family, 50)];
+    const prompts = [
+      long.slice(0, 110),
+      [...long.slice(0, 110), 1, 2, 3],
+      long,
+      [...long, 1, 2, 3],
+      leaving(100, 1),
+      leaving(64, 2),
+      leaving(64, 3),
+    ];
+    const found: number[] = [];
+    for (const prompt of prompts) {
+      const generated: number[] = [];
+      const running = await new Promise<Running>((resolve) => {
+        const submitted = scheduler.submit({
+          prompt,
+          maxTokens: 3,
+          scope: 'one',
+          wantsLogits: false,
+          choose: (best) => {
+            generated.push(best);
+            return best;
+          },
+          end: () => resolve(submitted),
+        });
+      });
+      expect(generated).toEqual(alone(prompt, 3));
+      found.push(running.cachedTokens);
+    }
+    expect(found).toEqual(cached);
+    await scheduler.close();
+  },
+);

@@ -74,6 +74,10 @@ class ScheduledSequence implements Running {
   pages: SequencePages | undefined;
   /** The slot of the sequence's state while it runs, if the model has states. */
   state: number | undefined;
+  /** The slot of a stored state that the next step continues, and that the sequence holds. */
+  continued: number | undefined;
+  /** Numbers of tokens after which the state is stored, in rising order. */
+  marks: readonly number[] = [];
   /** Number of tokens whose keys and values are in the cache. */
   worked = 0;
   cachedTokens = 0;
@@ -131,8 +135,8 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
-    this.#pool = new PagePool(options.pages);
     this.#states = options.states ? new StatePool(options.states) : undefined;
+    this.#pool = new PagePool(options.pages, this.#states);
     this.#guard = options.guard ?? unguarded;
     this.#prefillTps = options.speeds.prefillTps;
     this.#decodeTps = options.speeds.decodeTps;
@@ -285,11 +289,17 @@ export class Scheduler {
       next = this.#waiting[0]
     ) {
       const { prompt, scope, maxTokens } = next.task;
+      const pages = this.#pool.take({ prompt, scope, tokens: prompt.length + maxTokens });
+      if (pages === undefined) return;
+      next.continued = pages.state;
       next.state = this.#states?.take();
-      if (this.#states !== undefined && next.state === undefined) return;
-      next.pages = this.#pool.take({ prompt, scope, tokens: prompt.length + maxTokens });
-      if (next.pages === undefined) return this.#releaseState(next);
-      next.cachedTokens = next.pages.named * PAGE_TOKENS;
+      if (this.#states !== undefined && next.state === undefined) {
+        this.#pool.release(pages, this.#options.clock());
+        return this.#releaseState(next);
+      }
+      next.pages = pages;
+      next.marks = this.#states === undefined ? [] : marksOf(prompt, pages);
+      next.cachedTokens = pages.named * PAGE_TOKENS;
       next.worked = next.cachedTokens;
       this.#waiting.shift();
       this.#running.push(next);
@@ -344,12 +354,11 @@ export class Scheduler {
     const ended = new Set<ScheduledSequence>();
     for (const { sequence, tokens, pages, outputTokens } of parts) {
       sequence.worked += tokens.length;
-      // A beginning of a text cannot be continued from its pages alone if the model has states.
-      if (this.#states === undefined)
-        this.#pool.name(
-          pages,
-          outputTokens === 'last' ? sequence.tokens : sequence.tokens.slice(0, sequence.worked),
-        );
+      this.#pool.name(
+        pages,
+        outputTokens === 'last' ? sequence.tokens : sequence.tokens.slice(0, sequence.worked),
+      );
+      if (this.#states !== undefined) this.#storeState(this.#states, sequence);
       if (outputTokens === 'none') continue;
       const row = sequence.task.wantsLogits
         ? logits?.subarray(output * vocabulary, (output + 1) * vocabulary)
@@ -386,8 +395,26 @@ export class Scheduler {
     sequence.task.end(why, cause);
   }
 
+  /**
+   * Stores the state after a step that ends at a mark. The sequence then reads the stored state in
+   * its next step, and writes to another slot.
+   */
+  #storeState(states: StatePool, sequence: ScheduledSequence): void {
+    if (sequence.continued !== undefined) states.letGo(sequence.continued);
+    sequence.continued = undefined;
+    const { pages, state, marks, worked } = sequence;
+    if (pages === undefined || state === undefined || !marks.includes(worked)) return;
+    const fresh = states.take();
+    if (fresh === undefined) return;
+    if (!this.#pool.store(pages, state)) return states.release(fresh);
+    sequence.continued = state;
+    sequence.state = fresh;
+  }
+
   #releaseState(sequence: ScheduledSequence): void {
+    if (sequence.continued !== undefined) this.#states?.letGo(sequence.continued);
     if (sequence.state !== undefined) this.#states?.release(sequence.state);
+    sequence.continued = undefined;
     sequence.state = undefined;
   }
 
@@ -406,14 +433,25 @@ interface Part {
   readonly outputTokens: 'last' | 'none';
 }
 
-function stateOf({ state, worked }: ScheduledSequence): Pick<StepPart, 'state'> {
+function stateOf({ state, continued, worked }: ScheduledSequence): Pick<StepPart, 'state'> {
   if (state === undefined) return {};
-  return { state: { read: worked === 0 ? NO_STATE : state, write: state } };
+  return { state: { read: continued ?? (worked === 0 ? NO_STATE : state), write: state } };
 }
 
-/** Returns the sequence's next tokens, at most `most` of them. */
+/**
+ * The places of a prompt after which its state is stored: its last full page, from which the same
+ * conversation continues, and the last page that an earlier prompt began with too.
+ */
+function marksOf(prompt: readonly number[], { known }: SequencePages): number[] {
+  const last = Math.floor((prompt.length - 1) / PAGE_TOKENS);
+  return [Math.min(known, last) * PAGE_TOKENS, last * PAGE_TOKENS];
+}
+
+/** Returns the sequence's next tokens, at most `most` of them, and none after its next mark. */
 function partOf(sequence: ScheduledSequence, most: number): Part {
-  const tokens = sequence.tokens.slice(sequence.worked, sequence.worked + most);
+  const { worked, marks } = sequence;
+  const mark = marks.find((at) => at > worked) ?? Number.POSITIVE_INFINITY;
+  const tokens = sequence.tokens.slice(worked, Math.min(worked + most, mark));
   const isWhole = sequence.worked + tokens.length === sequence.tokens.length;
   return {
     sequence,
