@@ -1,3 +1,4 @@
+import { checkStep } from '../decoders/check-step.ts';
 import {
   type Decoder,
   NO_STATE,
@@ -22,7 +23,7 @@ export class RememberingDecoder implements Decoder {
   readonly memoryBytes = 0;
   cacheBytes = 0;
   readonly #memory: Int32Array;
-  readonly #options: { readonly failsAt?: number; readonly hasStates?: boolean };
+  readonly #options: { readonly failsAt?: number; readonly states?: number };
   steps = 0;
   largest = 0;
   isClosed = false;
@@ -30,7 +31,7 @@ export class RememberingDecoder implements Decoder {
   /** The number of states that the last `keep` kept. */
   keptStates = 0;
 
-  constructor(pages: number, options: { failsAt?: number; hasStates?: boolean } = {}) {
+  constructor(pages: number, options: { failsAt?: number; states?: number } = {}) {
     this.#memory = new Int32Array(pages * PAGE_TOKENS).fill(-1);
     this.#options = options;
   }
@@ -43,13 +44,19 @@ export class RememberingDecoder implements Decoder {
   }
 
   async step(step: Step): Promise<StepResult> {
+    checkStep(step, {
+      vocabulary: VOCABULARY,
+      pages: this.#memory.length / PAGE_TOKENS,
+      maxTokens: Number.POSITIVE_INFINITY,
+      states: this.#options.states ?? 0,
+    });
     this.steps += 1;
     this.largest = Math.max(this.largest, step.tokens.length);
     this.cacheBytes = Math.max(this.cacheBytes, pagesOf(step));
     await new Promise((resolve) => setImmediate(resolve));
     if (this.steps === this.#options.failsAt) throw new Error('the device is lost');
     for (const [i, token] of step.tokens.entries()) this.#memory[step.places[i] as number] = token;
-    const texts = this.#options.hasStates ? this.#readStates(step) : [];
+    const texts = this.#options.states ? this.#readStates(step) : [];
     const best = step.outputs.map((output) => {
       const text = texts[output];
       if (text !== undefined) return nextOf(text);

@@ -42,7 +42,7 @@ test('each sequence generates the same tokens as alone, ends once and returns it
       fc.integer({ min: 1, max: 5 }),
       fc.integer({ min: 0, max: 7 }),
       async (plans, maxRunning, states) => {
-        const decoder = new RememberingDecoder(PAGES, { hasStates: states > 0 });
+        const decoder = new RememberingDecoder(PAGES, { states });
         const failures: unknown[] = [];
         const scheduler = new Scheduler({
           decoder,
@@ -255,7 +255,7 @@ test.for([
 ] as const)(
   '%s, a repeated beginning is read again only where it must be',
   async ([, states, cached]) => {
-    const decoder = new RememberingDecoder(PAGES, { hasStates: states > 0 });
+    const decoder = new RememberingDecoder(PAGES, { states });
     const scheduler = new Scheduler({
       decoder,
       pages: PAGES,
