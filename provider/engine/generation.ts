@@ -74,6 +74,8 @@ export class Generation implements Task {
         ? new HarmonyReader({ offersTools, continues: chat.continue_final_message === true })
         : new AnswerReader({
             tools: offersTools ? model.toolStyle : undefined,
+            schemaOf: (name) =>
+              chat.tools?.find((tool) => tool.function.name === name)?.function.parameters,
             thinks: model.template.rendersThinking,
             thinksFirst: options.thinksFirst,
           });

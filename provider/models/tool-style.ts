@@ -1,8 +1,10 @@
-/**
- * The format in which a family of models writes a tool call:
- * `begin`{"name": …, `argumentsName`: …}`end`.
- */
+/** The format in which a family of models writes a tool call. */
 export interface ToolStyle {
+  /**
+   * `json`: `begin`{"name": …, `argumentsName`: …}`end`. `parameters`: `begin`<function=NAME>, then
+   * <parameter=KEY>, the value and </parameter> for each argument, then </function>`end`.
+   */
+  readonly form: 'json' | 'parameters';
   readonly begin: string;
   readonly argumentsName: 'arguments' | 'parameters';
   readonly end: string;
@@ -12,16 +14,20 @@ export interface ToolStyle {
   readonly onlyFirst: boolean;
 }
 
-/** Hermes, Qwen and the tiny model of this repository write calls in tags. */
+/** Hermes, Qwen up to 3 and the tiny model of this repository write calls in tags. */
 const TAGGED: ToolStyle = {
+  form: 'json',
   begin: '<tool_call>\n',
   argumentsName: 'arguments',
   end: '\n</tool_call>',
   trigger: '<tool_call>',
   onlyFirst: false,
 };
+/** Qwen 3.5 and the coders of Qwen 3 write each argument in a tag of its own. */
+const WITH_PARAMETERS: ToolStyle = { ...TAGGED, form: 'parameters' };
 /** Llama 3.1 and later write the call as the whole answer, without tags. */
 const BARE: ToolStyle = {
+  form: 'json',
   begin: '',
   argumentsName: 'parameters',
   end: '',
@@ -31,7 +37,8 @@ const BARE: ToolStyle = {
 
 /** Infers the style from the model's chat template; undefined if it supports no known style. */
 export function toolStyleOf(template: string): ToolStyle | undefined {
-  if (template.includes('<tool_call>')) return TAGGED;
+  if (template.includes('<tool_call>'))
+    return template.includes('<function=') ? WITH_PARAMETERS : TAGGED;
   if (template.includes('"parameters"') && template.includes('ipython')) return BARE;
   return undefined;
 }

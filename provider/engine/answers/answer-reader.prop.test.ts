@@ -5,6 +5,7 @@ import { type AnswerPart, AnswerReader, type ReaderOptions } from './answer-read
 import { StopStrings } from './stop-strings.ts';
 
 const TAGGED = toolStyleOf('<tool_call>');
+const WITH_PARAMETERS = toolStyleOf('<tool_call> <function=');
 const BARE = toolStyleOf('"parameters" ipython');
 
 /** Reads a text that is cut at the given places. Joins adjacent parts of the same kind. */
@@ -47,6 +48,10 @@ test('the result does not depend on where the text is cut', () => {
       '\n',
       '<',
       '"\\"',
+      '<function=f>',
+      '<parameter=a>',
+      '</parameter>',
+      '</function>',
     ),
     fc
       .tuple(fc.string({ minLength: 1, maxLength: 8 }), fc.jsonValue({ maxDepth: 2 }))
@@ -57,10 +62,11 @@ test('the result does not depend on where the text is cut', () => {
       fc.array(part, { maxLength: 8 }),
       fc.array(fc.nat(500), { maxLength: 30 }),
       fc.boolean(),
-      (parts, cuts, thinksFirst) => {
+      fc.constantFrom(TAGGED, WITH_PARAMETERS),
+      (parts, cuts, thinksFirst, tools) => {
         const text = parts.join('');
-        expect(read(text, cuts, { thinksFirst })).toEqual(
-          read(text, [...Array(text.length).keys()], { thinksFirst }),
+        expect(read(text, cuts, { thinksFirst, tools })).toEqual(
+          read(text, [...Array(text.length).keys()], { thinksFirst, tools }),
         );
       },
     ),
@@ -120,6 +126,42 @@ describe('reading', () => {
       expect(read(text, [])).toEqual([{ k: 'text', text }]);
     }
     expect(read('a < b', [])).toEqual([{ k: 'text', text: 'a < b' }]);
+  });
+
+  const withParameters = {
+    tools: WITH_PARAMETERS,
+    schemaOf: (name: string) =>
+      name === 'weather' ? { properties: { city: { type: 'string' }, days: {} } } : undefined,
+  };
+
+  test('a call of Qwen 3.5 has a tag for each argument, whose type follows from the schema', () => {
+    const text =
+      'Yes.\n\n<tool_call>\n<function=weather>\n<parameter=city>\n12\n</parameter>\n<parameter=days>\n3\n</parameter>\n<parameter=note>\ntwo\nlines\n</parameter>\n</function>\n</tool_call>\n<tool_call>\n<function=now>\n</function>\n</tool_call>';
+    for (const cuts of [[], Array.from(text, (_, i) => i)]) {
+      expect(read(text, cuts, withParameters)).toEqual([
+        { k: 'text', text: 'Yes.\n\n' },
+        { k: 'call', name: 'weather' },
+        { k: 'arguments', text: '{"city": "12", "days": 3, "note": "two\\nlines"}' },
+        { k: 'call', name: 'now' },
+        { k: 'arguments', text: '{}' },
+      ]);
+    }
+  });
+
+  test('a call of Qwen 3.5 that is cut or malformed loses no text after it', () => {
+    expect(
+      read('<tool_call><function=now>oops</function></tool_call>after', [], withParameters),
+    ).toEqual([
+      { k: 'call', name: 'now' },
+      { k: 'arguments', text: '{}' },
+      { k: 'text', text: 'oops</function></tool_call>after' },
+    ]);
+    expect(read('<tool_call>nonsense</tool_call>', [], withParameters)).toEqual([
+      { k: 'text', text: '<tool_call>nonsense</tool_call>' },
+    ]);
+    expect(
+      read('<tool_call>\n<function=weather>\n<parameter=city>\nOs', [], withParameters),
+    ).toEqual([{ k: 'call', name: 'weather' }]);
   });
 
   test('if no tools are offered, nothing is a call', () => {

@@ -1,5 +1,6 @@
 import { isObject } from '../../models/json.ts';
 import type { ToolStyle } from '../../models/tool-style.ts';
+import { functionIn, ParameterReader, type SchemaOf } from './parameter-reader.ts';
 import { overlap } from './stop-strings.ts';
 
 /** A part of a model's answer with its kind. */
@@ -11,6 +12,8 @@ export type AnswerPart =
 export interface ReaderOptions {
   /** The style of tool calls to recognise; undefined if no tools are offered. */
   readonly tools: ToolStyle | undefined;
+  /** Returns the schema of a tool's arguments. */
+  readonly schemaOf?: SchemaOf;
   /** True if the model may write its reasoning between <think> and </think>. */
   readonly thinks: boolean;
   /** True if the prompt ended with <think>, so that the answer begins with reasoning. */
@@ -23,7 +26,7 @@ const CLOSE = '</think>';
 /**
  * Separates text, reasoning and tool calls while an answer arrives.
  *
- *   text ⇄ thinking        text → call → arguments → text
+ *   text ⇄ thinking        text → call → arguments (or parameters → end) → text
  *
  * Invariant: all input is returned in order as text, reasoning or arguments, except for the marks
  * between these parts and the white space around them. Input that begins like a call but is not
@@ -31,9 +34,10 @@ const CLOSE = '</think>';
  */
 export class AnswerReader {
   readonly #options: ReaderOptions;
-  #state: 'text' | 'thinking' | 'call' | 'arguments';
+  #state: 'text' | 'thinking' | 'call' | 'arguments' | 'parameters' | 'end';
   #held = '';
   #value = new JsonValueEnd();
+  #parameters = new ParameterReader(undefined);
   #begun = false;
   #calls = 0;
 
@@ -65,7 +69,7 @@ export class AnswerReader {
     const rest = this.#held;
     this.#held = '';
     if (this.#state === 'call') return this.#whole(rest, true);
-    if (this.#state === 'arguments' || rest === '') return [];
+    if (rest === '' || ['arguments', 'parameters', 'end'].includes(this.#state)) return [];
     return [{ k: this.#state === 'thinking' ? 'reasoning' : 'text', text: rest }];
   }
 
@@ -79,6 +83,10 @@ export class AnswerReader {
         return this.#readCall(parts);
       case 'arguments':
         return this.#readArguments(parts);
+      case 'parameters':
+        return this.#readParameters(parts);
+      case 'end':
+        return this.#readEnd();
     }
   }
 
@@ -120,7 +128,16 @@ export class AnswerReader {
   }
 
   #readCall(parts: AnswerPart[]): void {
-    const { tools } = this.#options;
+    const { tools, schemaOf } = this.#options;
+    const called = tools?.form === 'parameters' ? functionIn(this.#held) : undefined;
+    if (called !== undefined) {
+      this.#held = called.rest;
+      this.#state = 'parameters';
+      this.#parameters = new ParameterReader(schemaOf?.(called.name));
+      this.#calls += 1;
+      parts.push({ k: 'call', name: called.name });
+      return;
+    }
     const begun =
       /^\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"(?:arguments|parameters)"\s*:\s*(?=\S)/.exec(
         this.#held,
@@ -160,6 +177,23 @@ export class AnswerReader {
     } else if (!wanted.startsWith(squeezed.trimEnd())) {
       this.#state = 'text';
     }
+  }
+
+  #readParameters(parts: AnswerPart[]): void {
+    const { json, rest } = this.#parameters.push(this.#held);
+    if (json !== '') parts.push({ k: 'arguments', text: json });
+    this.#held = rest;
+    if (this.#parameters.isOver) this.#state = 'end';
+  }
+
+  /** Skips the mark at the end of a call with parameters. */
+  #readEnd(): void {
+    const mark = this.#options.tools?.end.trim() ?? '';
+    const rest = this.#held.trimStart();
+    if (mark.startsWith(rest) && rest !== mark) return;
+    this.#held = rest.startsWith(mark) ? rest.slice(mark.length) : rest;
+    this.#state = 'text';
+    this.#begun = false;
   }
 
   /**

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { type Model, openModel } from '../../models/model.ts';
+import { toolStyleOf } from '../../models/tool-style.ts';
 import { type Constraint, formatOf, GrammarError, Grammars } from './grammars.ts';
 
 let model: Model;
@@ -110,6 +111,20 @@ describe('tool calls', () => {
     expect(await allows(await open({ tools }), 'Hello')).toBe(true);
     expect(await allows(await open({ tools }), call('time', '{"city": "Oslo"}'))).toBe(true);
     expect(await allows(await open({ tools }), call('time', 'nonsense'))).toBe(false);
+  });
+
+  test('calls in the format of Qwen 3.5 have a tag for each argument', async () => {
+    const style = toolStyleOf('<tool_call> <function=');
+    const parameters = (text: string) =>
+      `<tool_call>\n<function=time>\n${text}</function>\n</tool_call>`;
+    const openTime = () => {
+      const format = formatOf(chat({ tools, tool_choice: 'required' }), style);
+      return grammars.open(format as object as Readonly<Record<string, unknown>>);
+    };
+    const city = (value: string) => parameters(`<parameter=city>\n${value}\n</parameter>\n`);
+    expect(await allows(await openTime(), city('Oslo'))).toBe(true);
+    expect(await allows(await openTime(), parameters(''))).toBe(false);
+    expect(await allows(await openTime(), 'Hello')).toBe(false);
   });
 
   test('without usable tools there is no grammar', () => {

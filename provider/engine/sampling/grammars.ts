@@ -19,11 +19,19 @@ const CHECK_MS = 2_000;
 export function formatOf(chat: Chat, style: ToolStyle | undefined): AnswerFormat | undefined {
   const { tools, isRequired, stopsAfterFirst } = callableTools(chat);
   if (tools !== undefined && style !== undefined) {
-    const tags = tools.map(({ function: { name, parameters } }) => ({
+    const tags = tools.map(({ function: { name, parameters = { type: 'object' } } }) => ({
       type: 'tag',
-      begin: `${style.begin}{"name": ${JSON.stringify(name)}, "${style.argumentsName}": `,
-      content: { type: 'json_schema', json_schema: parameters ?? { type: 'object' } },
-      end: `}${style.end}`,
+      ...(style.form === 'parameters'
+        ? {
+            begin: `${style.begin}<function=${name}>\n`,
+            content: { type: 'qwen_xml_parameter', json_schema: parameters },
+            end: `\n</function>${style.end}`,
+          }
+        : {
+            begin: `${style.begin}{"name": ${JSON.stringify(name)}, "${style.argumentsName}": `,
+            content: { type: 'json_schema', json_schema: parameters },
+            end: `}${style.end}`,
+          }),
     }));
     return {
       type: 'triggered_tags',
