@@ -39,6 +39,12 @@ const PAGES: readonly ShownPage[] = [
     prepare: (page) => page.getByRole('button', { name: 'Create key' }).click(),
   },
   { name: 'chat', path: '/chat', shows: 'first content after', prepare: askInChat },
+  {
+    name: 'chat-tools',
+    path: '/chat?model=sim-vision-7b',
+    shows: 'Result of get_weather',
+    prepare: askWithTools,
+  },
   { name: 'models', path: '/models', shows: 'Context' },
   { name: 'quick-start', path: '/quick-start', shows: 'Run in a shell' },
   { name: 'requests', path: '/requests', shows: 'Charged' },
@@ -102,6 +108,29 @@ async function askInChat(page: Page): Promise<void> {
   await page.getByRole('button', { name: 'Send' }).click();
 }
 
+async function askWithTools(page: Page): Promise<void> {
+  const drawn = await page.evaluate<string>(`(() => {
+    const canvas = document.createElement('canvas');
+    canvas.width = 640;
+    canvas.height = 400;
+    const context = canvas.getContext('2d');
+    const sky = context.createLinearGradient(0, 0, 0, 400);
+    sky.addColorStop(0, '#3a6ea5');
+    sky.addColorStop(1, '#f2c48d');
+    context.fillStyle = sky;
+    context.fillRect(0, 0, 640, 400);
+    return canvas.toDataURL('image/png').split(',')[1];
+  })()`);
+  const image = { name: 'sky.png', mimeType: 'image/png', buffer: Buffer.from(drawn, 'base64') };
+  await page.getByRole('button', { name: 'Add tools' }).click();
+  await page.getByRole('button', { name: 'Insert an example' }).click();
+  await page.getByRole('button', { name: 'Use these tools' }).click();
+  await page.getByLabel('Image files').setInputFiles([image]);
+  await page.getByRole('button', { name: 'Remove image 1' }).waitFor();
+  await page.getByRole('textbox', { name: 'Message' }).fill('How will the weather be?');
+  await page.getByRole('button', { name: 'Send' }).click();
+}
+
 async function verifyReceipt(page: Page): Promise<void> {
   await page
     .getByRole('button', { name: /just now|ago/ })
@@ -122,6 +151,7 @@ describe.skipIf(noBrowser !== undefined)(`every page (${noBrowser ?? 'Chromium'}
     under = await startConsole();
     ann = await under.network.person('ann');
     await under.network.credit(ann.account, 12_345_678);
+    await under.deposit(ann, 20_000_000);
     await fillAccount(ann);
     await addHistory(under.network);
     operatorKey = await makeOperator(under, 'olga');

@@ -83,6 +83,72 @@ describe.skipIf(noBrowser !== undefined)(`the sealed chat (${noBrowser ?? 'Chrom
     opened.expectNoFaults();
   });
 
+  test('seals images, which the browser has made smaller, and shows them again', async () => {
+    const { opened, page, posts } = await chatPage();
+    await using _page = opened;
+    await page.goto('/chat?model=sim-qwen-32b');
+    expect(await page.getByRole('button', { name: 'Add images' }).count()).toBe(0);
+    await page.goto('/chat?model=sim-vision-7b');
+    const files = page.getByLabel('Image files');
+    await files.setInputFiles({ name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('a') });
+    await page.getByText('This file is no image').waitFor();
+    const large = Buffer.alloc(21_000_000);
+    await files.setInputFiles({ name: 'a.png', mimeType: 'image/png', buffer: large });
+    await page.getByText('This image is too large').waitFor();
+    const drawn = await page.evaluate<string>(`(() => {
+      const canvas = document.createElement('canvas');
+      canvas.width = 3000;
+      canvas.height = 1500;
+      canvas.getContext('2d').fillRect(100, 100, 900, 900);
+      return canvas.toDataURL('image/png').split(',')[1];
+    })()`);
+    const image = { name: 'p.png', mimeType: 'image/png', buffer: Buffer.from(drawn, 'base64') };
+    await files.setInputFiles([image]);
+    await page.getByRole('button', { name: 'Remove image 1' }).waitFor();
+    await say(page, 'What is in this image?');
+    await page.locator('.evidence data').waitFor();
+    const shown = page.locator('.question img');
+    expect(await page.evaluate("document.querySelector('.question img').naturalWidth")).toBe(768);
+    const url = (await shown.getAttribute('src')) ?? '';
+    expect(url.startsWith('data:image/jpeg;base64,')).toBe(true);
+    expect(posts.some(({ body }) => body.includes(url.slice(-200)))).toBe(false);
+    expect(requestsForAnswers(posts).at(-1)?.path).toMatch(/^\/v1\/sealed\/jobs/);
+    expect(await opened.accessibilityFaults()).toEqual([]);
+    await page.reload();
+    await page.getByRole('button', { name: 'What is in this image?', exact: true }).click();
+    await shown.waitFor();
+    opened.expectNoFaults();
+  });
+
+  test('shows the calls of a model, and sends the results that the person types', async () => {
+    const { opened, page, posts } = await chatPage();
+    await using _page = opened;
+    await page.goto('/chat?model=sim-vision-7b');
+    await page.getByRole('button', { name: 'Add tools' }).click();
+    await page.getByLabel('Functions, as a JSON list').fill('[{"name":"two words"}]');
+    await page.getByText('Write a JSON list of up to 16 functions').waitFor();
+    await page.getByRole('button', { name: 'Insert an example' }).click();
+    expect(await opened.accessibilityFaults()).toEqual([]);
+    await page.getByRole('button', { name: 'Use these tools' }).click();
+    await page.getByRole('button', { name: '1 tool' }).waitFor();
+    await say(page, 'How is the weather?');
+    await page.getByRole('heading', { name: 'Calls get_weather' }).waitFor();
+    await page.getByText('"city":').waitFor();
+    const result = `Rain, and ${SECRET}`;
+    await page.getByLabel('Result of get_weather').fill(result);
+    expect(await opened.accessibilityFaults()).toEqual([]);
+    await page.getByRole('button', { name: 'Send the result' }).click();
+    await page.locator('.markdown').first().waitFor();
+    await page.locator('.evidence data').nth(1).waitFor();
+    await page.getByText(result).waitFor();
+    expect(posts.some(({ body }) => body.includes(SECRET))).toBe(false);
+    expect(requestsForAnswers(posts).map(({ path }) => path)).toEqual([
+      expect.stringMatching(/^\/v1\/sealed\/jobs/),
+      expect.stringMatching(/^\/v1\/sealed\/jobs/),
+    ]);
+    opened.expectNoFaults();
+  });
+
   test('sends nothing to a machine whose sealing key the network has exchanged', async () => {
     const { opened, page, posts } = await chatPage();
     await using _page = opened;

@@ -106,6 +106,39 @@ test('a sealed answer is the sum of its opened events', () => {
   });
 });
 
+const CALLS = [
+  { id: 'call_a', name: 'weather', text: '{"city":"Bern"}' },
+  { id: 'call_b', name: 'time', text: '{}' },
+];
+
+test('calls of tools are put together from their parts', () => {
+  const part = (index: number, rest: object) =>
+    JSON.stringify({ choices: [{ delta: { tool_calls: [{ index, ...rest }] } }] });
+  const answer = read([
+    part(0, { id: 'call_a', function: { name: 'weather', arguments: '' } }),
+    part(0, { function: { arguments: '{"city":' } }),
+    part(0, { function: { arguments: '"Bern"}' } }),
+    part(1, { id: 'call_b', function: { name: 'time', arguments: '{}' } }),
+    JSON.stringify({ choices: [{ delta: {}, finish_reason: 'tool_calls' }] }),
+  ]);
+  expect(answer).toMatchObject({ toolCalls: CALLS, end: { kind: 'complete' }, text: '' });
+  expect(answer.firstContentMs).toBe(100);
+});
+
+test('calls of tools in a sealed answer are put together too', () => {
+  const events = [
+    { k: 'tool', index: 0, id: 'call_a', name: 'weather', text: '', tokens: 1 },
+    { k: 'tool', index: 0, text: '{"city":', tokens: 1 },
+    { k: 'tool', index: 0, text: '"Bern"}', tokens: 1 },
+    { k: 'tool', index: 1, id: 'call_b', name: 'time', text: '{}', tokens: 1 },
+  ] as const;
+  const answer = events.reduce(
+    (grown, event, index) => withSealedEvent(grown, event, index * 100),
+    newAnswer('tiny'),
+  );
+  expect(answer.toolCalls).toEqual(CALLS);
+});
+
 test.each(['error', 'cancelled'] as const)(
   'a sealed answer that ends with %s has failed',
   (finish) => {

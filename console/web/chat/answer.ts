@@ -1,12 +1,16 @@
 import type { InferenceEnd } from '#bus-schemas/customer.ts';
 import type { Offer } from '#client/offer-check.ts';
 import type { SealedEvent } from '#client/sealed-client.ts';
-import type { AnswerEnd, AnsweredBy, ChatAnswer, ChosenBecause } from './conversation.ts';
+import type { AnswerEnd, AnsweredBy, ChatAnswer, ChosenBecause, ToolCall } from './conversation.ts';
 
 /** One chunk of a streamed chat completion, as far as the page reads it. */
 interface Chunk {
   readonly choices?: readonly {
-    readonly delta?: { readonly content?: string; readonly reasoning_content?: string };
+    readonly delta?: {
+      readonly content?: string;
+      readonly reasoning_content?: string;
+      readonly tool_calls?: readonly CallChunk[];
+    };
     readonly finish_reason?: string | null;
     readonly error?: { readonly message?: string };
   }[];
@@ -16,6 +20,12 @@ interface Chunk {
     readonly cost?: number;
   } | null;
   readonly error?: { readonly message?: string };
+}
+
+interface CallChunk {
+  readonly index: number;
+  readonly id?: string;
+  readonly function?: { readonly name?: string; readonly arguments?: string };
 }
 
 const END = '[DONE]';
@@ -38,9 +48,14 @@ export function withEvent(answer: ChatAnswer, data: string, elapsedMs: number): 
   if (fault) return { ...answer, end: { kind: 'failed', message: fault.message ?? '' } };
   const text = choice?.delta?.content ?? '';
   const reasoning = choice?.delta?.reasoning_content ?? '';
-  const hasContent = text !== '' || reasoning !== '';
+  const calls = choice?.delta?.tool_calls ?? [];
+  const hasContent = text !== '' || reasoning !== '' || calls.length > 0;
   return {
-    ...answer,
+    ...calls.reduce(
+      (grown, { index, id, function: called = {} }) =>
+        withCall(grown, { index, id, name: called.name, text: called.arguments ?? '' }),
+      answer,
+    ),
     text: answer.text + text,
     reasoning: answer.reasoning + reasoning,
     firstContentMs: answer.firstContentMs ?? (hasContent ? elapsedMs : undefined),
@@ -53,6 +68,23 @@ export function withEvent(answer: ChatAnswer, data: string, elapsedMs: number): 
   };
 }
 
+/** The answer with a part of a call added. The first part of each call has its id and name. */
+function withCall(
+  answer: ChatAnswer,
+  part: {
+    index: number;
+    id?: string | undefined;
+    name?: string | undefined;
+    text: string;
+  },
+): ChatAnswer {
+  const { index, id = `call_${index}`, name = '', text } = part;
+  const calls = answer.toolCalls ?? [];
+  const before = calls[index];
+  const call: ToolCall = before ? { ...before, text: before.text + text } : { id, name, text };
+  return { ...answer, toolCalls: [...calls.slice(0, index), call, ...calls.slice(index + 1)] };
+}
+
 /** The answer with one opened event of a sealed stream added. */
 export function withSealedEvent(
   answer: ChatAnswer,
@@ -60,7 +92,8 @@ export function withSealedEvent(
   elapsedMs: number,
 ): ChatAnswer {
   if (event.k === 'serving') return { ...answer, serving: sealedServing(event) };
-  if (event.k === 'tool') return answer;
+  if (event.k === 'tool')
+    return { ...withCall(answer, event), firstContentMs: answer.firstContentMs ?? elapsedMs };
   const name = event.k === 'text' ? 'text' : 'reasoning';
   return {
     ...answer,

@@ -12,11 +12,15 @@ import {
   withSealedEnd,
   withSealedEvent,
 } from './answer.ts';
-import { type AnswerEnd, type ChatAnswer, type ChatMessage, forApi } from './conversation.ts';
+import { forApi } from './api-messages.ts';
+import type { AnswerEnd, ChatAnswer, ChatMessage } from './conversation.ts';
+import type { ChatTool } from './tools.ts';
 
 interface Asked {
   readonly model: string;
   readonly messages: readonly ChatMessage[];
+  /** The functions that the model may call. */
+  readonly tools: readonly ChatTool[];
   readonly conversation: string;
   /** Whether this browser seals the question. If it does and a check fails, nothing is sent. */
   readonly isSealed: boolean;
@@ -55,13 +59,14 @@ export async function ask(asked: Asked): Promise<ChatAnswer> {
 type Change = (answer: ChatAnswer, elapsedMs: number) => ChatAnswer;
 
 /** The question in a form that the network can read, for browsers that cannot seal. */
-async function* relayedChanges({ model, messages, signal }: Asked): AsyncGenerator<Change> {
+async function* relayedChanges({ model, messages, tools, signal }: Asked): AsyncGenerator<Change> {
   const response = await send({
     method: 'POST',
     path: '/v1/chat/completions',
     body: {
       model,
       messages: forApi(messages),
+      ...(tools.length > 0 && { tools }),
       stream: true,
       stream_options: { include_usage: true },
     },

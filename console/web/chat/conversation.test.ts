@@ -1,12 +1,5 @@
 import { expect, test } from 'vitest';
-import {
-  bounded,
-  type ChatAnswer,
-  type Conversation,
-  forApi,
-  titleOf,
-  withConversation,
-} from './conversation.ts';
+import { bounded, type Conversation, titleOf, withConversation } from './conversation.ts';
 
 const conversation = (id: string, at: number, text = 'Hello'): Conversation => ({
   id,
@@ -14,24 +7,10 @@ const conversation = (id: string, at: number, text = 'Hello'): Conversation => (
   model: 'tiny',
   messages: [{ role: 'user', text }],
 });
-const failed: ChatAnswer = {
-  role: 'assistant',
-  model: 'tiny',
-  text: '',
-  reasoning: '',
-  end: { kind: 'failed', message: 'no machine' },
-};
 
 test('the title is the beginning of the first question', () => {
   expect(titleOf(conversation('a', 1, 'One line\nanother'))).toBe('One line');
   expect(titleOf(conversation('a', 1, 'x'.repeat(200)))).toHaveLength(60);
-});
-
-test('answers without text are not sent to the model again', () => {
-  expect(forApi([{ role: 'user', text: 'Hi' }, failed, { role: 'user', text: 'Again' }])).toEqual([
-    { role: 'user', content: 'Hi' },
-    { role: 'user', content: 'Again' },
-  ]);
 });
 
 test('a changed conversation replaces the old one and comes first', () => {

@@ -5,12 +5,31 @@ export interface Conversation {
   /** Time of the last change, in milliseconds since 1970. */
   readonly at: number;
   readonly messages: readonly ChatMessage[];
+  /** The functions that the model may call, as JSON; absent without any. */
+  readonly tools?: string;
 }
 
-export type ChatMessage = Question | ChatAnswer;
+export type ChatMessage = Question | ChatAnswer | ToolResult;
 
 interface Question {
   readonly role: 'user';
+  readonly text: string;
+  /** Data URLs of small images. */
+  readonly images?: readonly string[];
+}
+
+/** A call of a function that the model asks for. */
+export interface ToolCall {
+  readonly id: string;
+  readonly name: string;
+  /** The arguments as the model wrote them, usually JSON. */
+  readonly text: string;
+}
+
+/** What a called function returned: the person typed it. */
+export interface ToolResult {
+  readonly role: 'tool';
+  readonly callId: string;
   readonly text: string;
 }
 
@@ -19,6 +38,8 @@ export interface ChatAnswer {
   readonly model: string;
   readonly text: string;
   readonly reasoning: string;
+  /** Absent in answers that call nothing. */
+  readonly toolCalls?: readonly ToolCall[];
   readonly end: AnswerEnd;
   readonly serving?: AnsweredBy | undefined;
   readonly costMicroUsd?: number | undefined;
@@ -73,17 +94,16 @@ export interface ChosenBecause {
 /** Longest title of a conversation, in characters. */
 const TITLE_LENGTH = 60;
 
+/** The calls of the last answer that wait for their results. */
+export function openCalls(messages: readonly ChatMessage[]): readonly ToolCall[] {
+  const last = messages.at(-1);
+  return last?.role === 'assistant' && last.end.kind === 'complete' ? (last.toolCalls ?? []) : [];
+}
+
 export function titleOf({ messages }: Conversation): string {
   const question = messages.find(({ role }) => role === 'user')?.text.trim() ?? '';
   const line = question.split('\n', 1)[0] ?? '';
   return line.length > TITLE_LENGTH ? `${line.slice(0, TITLE_LENGTH - 1)}…` : line;
-}
-
-/** The messages as the API takes them. An answer without text is left out. */
-export function forApi(messages: readonly ChatMessage[]): { role: string; content: string }[] {
-  return messages
-    .filter(({ text }) => text !== '')
-    .map(({ role, text }) => ({ role, content: text }));
 }
 
 /** Largest number of conversations, and of characters in all of them, that the browser stores. */

@@ -2,22 +2,51 @@ import { groupedDigits } from '../format/numbers.ts';
 import { duration } from '../format/time.ts';
 import { Money } from '../parts/figures.tsx';
 import { t } from '../texts.ts';
-import type { AnsweredBy, ChatAnswer, ChatMessage, ChosenBecause } from './conversation.ts';
+import type {
+  AnsweredBy,
+  ChatAnswer,
+  ChatMessage,
+  ChosenBecause,
+  ToolResult,
+} from './conversation.ts';
 import { Markdown } from './markdown-view.tsx';
+import { ToolCalls } from './tool-calls.tsx';
 
-export function MessageView({ message }: { message: ChatMessage }) {
-  if (message.role === 'user')
-    return (
-      <article class="message question" aria-label={t.chat.you}>
-        <p>{message.text}</p>
-      </article>
-    );
-  return <AnswerView answer={message} />;
+interface MessageProps {
+  readonly message: ChatMessage;
+  /** The results of calls in the whole conversation. */
+  readonly results: readonly ToolResult[];
+  /** Sends the results of this message's calls, if it waits for them. */
+  readonly answerCalls: ((results: readonly ToolResult[]) => void) | undefined;
 }
 
-function AnswerView({ answer }: { answer: ChatAnswer }) {
+export function MessageView({ message, results, answerCalls }: MessageProps) {
+  switch (message.role) {
+    case 'user':
+      return (
+        <article class="message question" aria-label={t.chat.you}>
+          {message.images?.map((url, index) => (
+            <img key={index} src={url} alt={t.chat.imageNumber(index + 1)} />
+          ))}
+          {message.text !== '' && <p>{message.text}</p>}
+        </article>
+      );
+    case 'tool':
+      // It stands beside the call that it answers.
+      return null;
+    case 'assistant':
+      return <AnswerView answer={message} results={results} answerCalls={answerCalls} />;
+  }
+}
+
+function AnswerView({
+  answer,
+  results,
+  answerCalls,
+}: Omit<MessageProps, 'message'> & { readonly answer: ChatAnswer }) {
   const isRunning = answer.end.kind === 'running';
-  const isEmpty = answer.text === '' && answer.reasoning === '';
+  const calls = answer.toolCalls ?? [];
+  const isEmpty = answer.text === '' && answer.reasoning === '' && calls.length === 0;
   return (
     <article class="message answer" aria-label={answer.model} aria-busy={isRunning}>
       <h2 class="message-model">{answer.model}</h2>
@@ -29,6 +58,7 @@ function AnswerView({ answer }: { answer: ChatAnswer }) {
       )}
       {answer.text !== '' && <Markdown text={answer.text} />}
       {isRunning && isEmpty && <p class="quiet waiting">{t.chat.waiting}</p>}
+      {calls.length > 0 && <ToolCalls calls={calls} results={results} answer={answerCalls} />}
       <EndNote answer={answer} />
       {!isRunning && <Evidence answer={answer} />}
       {!isRunning && answer.serving?.choice && <Why choice={answer.serving.choice} />}

@@ -4,7 +4,9 @@ import { SealedClient, type SealedWish } from '#client/sealed-client.ts';
 import { SealedError } from '#client/sealed-error.ts';
 import { noteRefusal } from '../api/call.ts';
 import { ApiFailure } from '../api/failure.ts';
+import type { ApiMessage } from './api-messages.ts';
 import { readLogHead, storeLogHead } from './log-head.ts';
+import type { ChatTool } from './tools.ts';
 
 /**
  * The sealed side of the chat. It is a file of its own, which the page loads when it is needed: the
@@ -13,7 +15,9 @@ import { readLogHead, storeLogHead } from './log-head.ts';
 
 export interface SealedQuestion {
   readonly model: string;
-  readonly messages: readonly { readonly role: string; readonly content: string }[];
+  readonly messages: readonly ApiMessage[];
+  /** The functions that the model may call. */
+  readonly tools: readonly ChatTool[];
   /** Random name of the conversation, which only this browser and the machines see. */
   readonly conversation: string;
   readonly signal: AbortSignal;
@@ -50,15 +54,21 @@ function sealedClient(): SealedClient {
 export async function* sealedAnswer({
   model,
   messages,
+  tools,
   conversation,
   signal,
 }: SealedQuestion): ReturnType<SealedClient['run']> {
   const requestWith = (maxTokens: number): InferenceRequest => ({
-    chat: { messages: [...messages], max_tokens: maxTokens },
+    chat: {
+      messages: [...messages],
+      max_tokens: maxTokens,
+      ...(tools.length > 0 && { tools: [...tools] }),
+    },
     cacheScope: conversation,
   });
   const wish: SealedWish = {
     model,
+    requires: traitsFor(messages, tools),
     affinity: affinityOf(conversation),
     requestBytes: InferenceRequest.encode(requestWith(UNKNOWN_LIMIT)).length + LIMIT_ROOM_BYTES,
   };
@@ -71,6 +81,15 @@ export async function* sealedAnswer({
     throw asFailure(error);
   }
 }
+
+/** What the machine must be able to do; the network learns these names, and no content. */
+const traitsFor = (
+  messages: readonly ApiMessage[],
+  tools: readonly ChatTool[],
+): NonNullable<SealedWish['requires']> => [
+  ...(tools.length > 0 ? (['tools'] as const) : []),
+  ...(messages.some(({ content }) => typeof content !== 'string') ? (['vision'] as const) : []),
+];
 
 /**
  * The same text for all questions of a conversation, by which the network sends them to the same

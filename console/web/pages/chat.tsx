@@ -3,11 +3,20 @@ import { ask, withCost } from '../chat/ask.ts';
 import { canSeal } from '../chat/can-seal.ts';
 import { ChatList } from '../chat/chat-list.tsx';
 import { Composer } from '../chat/composer.tsx';
-import { type ChatMessage, type Conversation, withConversation } from '../chat/conversation.ts';
+import {
+  type ChatMessage,
+  type Conversation,
+  openCalls,
+  type ToolResult,
+  withConversation,
+} from '../chat/conversation.ts';
 import { storeChats, storedChats } from '../chat/history.ts';
 import { MessageView } from '../chat/message-view.tsx';
 import { SealNote } from '../chat/seal-note.tsx';
+import { toolsIn } from '../chat/tools.ts';
+import { ToolsDialog } from '../chat/tools-dialog.tsx';
 import { Field } from '../parts/field.tsx';
+import { Icon } from '../parts/icon.tsx';
 import { Loaded } from '../parts/loaded.tsx';
 import { type OfferedModel, useModels, writesAnswers } from '../state/answers.ts';
 import { t } from '../texts.ts';
@@ -63,21 +72,35 @@ function Chat({ account, offered }: ChatProps) {
       return after;
     });
   };
-  const sendQuestion = async (text: string) => {
+  const features = offered.find((each) => each.model.id === model)?.model.features ?? [];
+  const waiting = running === undefined && openCalls(current.messages).length > 0;
+  const sendMessages = async (added: readonly ChatMessage[]) => {
     if (isSealed === undefined) return;
     const stopper = new AbortController();
     setRunning(stopper);
-    const messages: ChatMessage[] = [...current.messages, { role: 'user', text }];
+    const messages: ChatMessage[] = [...current.messages, ...added];
+    const tools = features.includes('tools') ? (toolsIn(current.tools ?? '') ?? []) : [];
     const asked: Conversation = { ...current, model, at: Date.now(), messages };
     keep(asked);
-    const withAnswer = (answer: ChatMessage) => ({ ...asked, messages: [...messages, answer] });
+    setCurrent((shown) => (shown.id === asked.id ? asked : shown));
+    // The cost of an earlier answer may arrive while this one is written, so the messages before it
+    // are those of the moment.
+    const withAnswer = (chat: Conversation, answer: ChatMessage): Conversation => ({
+      ...chat,
+      messages: [...chat.messages.slice(0, messages.length), answer],
+    });
     const show = (answer: ChatMessage) =>
-      setCurrent((shown) => (shown.id === asked.id ? withAnswer(answer) : shown));
+      setCurrent((shown) => (shown.id === asked.id ? withAnswer(shown, answer) : shown));
     try {
       const { signal } = stopper;
       const conversation = asked.id;
-      const answer = await ask({ model, messages, conversation, isSealed, signal, show });
-      keep(withAnswer(answer));
+      const answer = await ask({ model, messages, tools, conversation, isSealed, signal, show });
+      setChats((before) => {
+        const stored = before.find(({ id }) => id === asked.id) ?? asked;
+        const after = withConversation(before, withAnswer(stored, answer));
+        storeChats(account, after);
+        return after;
+      });
       setRunning(undefined);
       const priced = await withCost(answer);
       if (priced !== answer) replaceMessage(answer, priced);
@@ -111,14 +134,27 @@ function Chat({ account, offered }: ChatProps) {
             model={model}
             choose={(chosen) => setCurrent({ ...current, model: chosen })}
           />
+          {features.includes('tools') && (
+            <ToolsButton
+              text={current.tools ?? ''}
+              save={(tools) => setCurrent({ ...current, tools })}
+            />
+          )}
           {isSealed !== undefined && <SealNote isSealed={isSealed} messages={current.messages} />}
         </header>
-        <Messages messages={current.messages} isServed={able.length > 0} />
+        <Messages
+          messages={current.messages}
+          isServed={able.length > 0}
+          answerCalls={waiting ? (results) => void sendMessages(results) : undefined}
+        />
         <Composer
           key={current.id}
           isRunning={running !== undefined}
           canSend={able.length > 0 && isSealed !== undefined}
-          send={(text) => void sendQuestion(text)}
+          takesImages={features.includes('vision')}
+          send={({ text, images }) =>
+            void sendMessages([{ role: 'user', text, ...(images.length > 0 && { images }) }])
+          }
           stop={() => running?.abort()}
         />
       </section>
@@ -131,6 +167,30 @@ function firstModel(able: readonly OfferedModel[]): string {
   const wanted = new URLSearchParams(location.search).get('model');
   const found = able.find(({ model }) => model.id === wanted) ?? able[0];
   return found?.model.id ?? '';
+}
+
+/** Opens the list of functions; it shows how many there are. */
+function ToolsButton({ text, save }: { text: string; save: (text: string) => void }) {
+  const [isOpen, setOpen] = useState(false);
+  const count = toolsIn(text)?.length ?? 0;
+  return (
+    <>
+      <button type="button" class="button small" onClick={() => setOpen(true)}>
+        <Icon name="tool" />
+        {count === 0 ? t.chat.addTools : t.chat.toolCount(count)}
+      </button>
+      {isOpen && (
+        <ToolsDialog
+          text={text}
+          save={(tools) => {
+            save(tools);
+            setOpen(false);
+          }}
+          close={() => setOpen(false)}
+        />
+      )}
+    </>
+  );
 }
 
 interface ModelChoiceProps {
@@ -166,12 +226,15 @@ function ModelChoice({ able, model, choose }: ModelChoiceProps) {
 interface MessagesProps {
   readonly messages: readonly ChatMessage[];
   readonly isServed: boolean;
+  /** Sends the results of the last answer's calls, if it waits for them. */
+  readonly answerCalls: ((results: readonly ToolResult[]) => void) | undefined;
 }
 
 /** Distance from the end, in pixels, within which the view follows a growing answer. */
 const NEAR_END = 120;
 
-function Messages({ messages, isServed }: MessagesProps) {
+function Messages({ messages, isServed, answerCalls }: MessagesProps) {
+  const results = messages.filter((message) => message.role === 'tool');
   const list = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const { current: element } = list;
@@ -193,7 +256,12 @@ function Messages({ messages, isServed }: MessagesProps) {
     // biome-ignore lint/a11y/noNoninteractiveTabindex: the list is scrolled by keyboard
     <div class="messages" ref={list} tabIndex={0} role="log" aria-label={t.chat.title}>
       {messages.map((message, index) => (
-        <MessageView key={index} message={message} />
+        <MessageView
+          key={index}
+          message={message}
+          results={results}
+          answerCalls={index === messages.length - 1 ? answerCalls : undefined}
+        />
       ))}
     </div>
   );

@@ -39,6 +39,33 @@ export const chatTexts = {
       `Its first content was expected after ${expected}. Machines are compared by the sum of these terms:`,
     queued: (text: string) => `The request waited ${text} for a free machine.`,
     attempts: (count: number) => `${count} machines were tried.`,
+    addImages: 'Add images',
+    imageFiles: 'Image files',
+    imageNumber: (index: number) => `Image ${index}`,
+    removeImage: (index: number) => `Remove image ${index}`,
+    imageLimits: (images: number, megabytes: number) =>
+      `Up to ${images} images of ${megabytes} MB each. Your browser makes them smaller before it sends them.`,
+    imageFaults: {
+      too_many: (images: number) => `A message has at most ${images} images.`,
+      too_large: (_: number, megabytes: number) =>
+        `This image is too large. Choose one of at most ${megabytes} MB, or a smaller part of it.`,
+      no_image: () => 'This file is no image that can be shown. Choose a PNG, JPEG, WebP or GIF.',
+    },
+    addTools: 'Add tools',
+    toolCount: (count: number) => (count === 1 ? '1 tool' : `${count} tools`),
+    toolsTitle: 'Tools for this chat',
+    toolsText:
+      'Describe functions that the model may call. When it calls one, you see the arguments and type the result.',
+    toolsField: 'Functions, as a JSON list',
+    toolsExample: 'Insert an example',
+    toolsWrong:
+      'Write a JSON list of up to 16 functions. Each has a name of letters, digits, - and _, and may have a description and parameters.',
+    toolsSave: 'Use these tools',
+    calls: (name: string) => `Calls ${name}`,
+    result: 'Result',
+    resultOf: (name: string) => `Result of ${name}`,
+    resultHint: 'You play the tool: what you type here is what the model gets back.',
+    sendResults: (count: number) => (count === 1 ? 'Send the result' : 'Send the results'),
     again: 'Try again',
     sealTitle: 'Who can read this chat?',
     sealed: 'sealed',

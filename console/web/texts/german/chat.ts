@@ -43,6 +43,34 @@ export const germanChatTexts: Translation<typeof english> = {
       `Ihr erster Inhalt wurde nach ${expected} erwartet. Maschinen werden nach der Summe dieser Werte verglichen:`,
     queued: (text) => `Die Anfrage wartete ${text} auf eine freie Maschine.`,
     attempts: (count) => `${count} Maschinen wurden versucht.`,
+    addImages: 'Bilder hinzufügen',
+    imageFiles: 'Bilddateien',
+    imageNumber: (index) => `Bild ${index}`,
+    removeImage: (index) => `Bild ${index} entfernen`,
+    imageLimits: (images, megabytes) =>
+      `Bis zu ${images} Bilder mit je ${megabytes} MB. Ihr Browser verkleinert sie, bevor er sie sendet.`,
+    imageFaults: {
+      too_many: (images) => `Eine Nachricht hat höchstens ${images} Bilder.`,
+      too_large: (_, megabytes) =>
+        `Dieses Bild ist zu groß. Wählen Sie eines mit höchstens ${megabytes} MB, oder einen Ausschnitt.`,
+      no_image: () =>
+        'Diese Datei ist kein Bild, das gezeigt werden kann. Wählen Sie PNG, JPEG, WebP oder GIF.',
+    },
+    addTools: 'Werkzeuge hinzufügen',
+    toolCount: (count) => (count === 1 ? '1 Werkzeug' : `${count} Werkzeuge`),
+    toolsTitle: 'Werkzeuge für diesen Chat',
+    toolsText:
+      'Beschreiben Sie Funktionen, die das Modell aufrufen darf. Wenn es eine aufruft, sehen Sie die Argumente und tippen das Ergebnis.',
+    toolsField: 'Funktionen, als JSON-Liste',
+    toolsExample: 'Beispiel einsetzen',
+    toolsWrong:
+      'Schreiben Sie eine JSON-Liste mit bis zu 16 Funktionen. Jede hat einen Namen aus Buchstaben, Ziffern, - und _, und kann eine Beschreibung und Parameter haben.',
+    toolsSave: 'Diese Werkzeuge verwenden',
+    calls: (name) => `Ruft ${name} auf`,
+    result: 'Ergebnis',
+    resultOf: (name) => `Ergebnis von ${name}`,
+    resultHint: 'Sie spielen das Werkzeug: Was Sie hier tippen, bekommt das Modell zurück.',
+    sendResults: (count) => (count === 1 ? 'Ergebnis senden' : 'Ergebnisse senden'),
     again: 'Erneut versuchen',
     sealTitle: 'Wer kann diesen Chat lesen?',
     sealed: 'versiegelt',
