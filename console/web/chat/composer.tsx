@@ -122,8 +122,7 @@ function ImageButton({ add }: { add: (files: readonly File[]) => Promise<void> }
       <input
         ref={input}
         type="file"
-        class="visually-hidden"
-        tabIndex={-1}
+        hidden
         aria-label={t.chat.imageFiles}
         accept={ACCEPTED_TYPES}
         multiple
