@@ -1,6 +1,6 @@
 import type { ChatMessage, ToolCall } from './conversation.ts';
 
-export type ApiPart =
+type ApiPart =
   | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'image_url'; readonly image_url: { readonly url: string } };
 
