@@ -54,6 +54,7 @@ const PLAIN_FIELDS = {
   appleRootFiles: 'DINF_APPLE_ROOTS',
   publicUrl: 'DINF_PUBLIC_URL',
   installPackage: 'DINF_INSTALL_PACKAGE',
+  installPackageBeta: 'DINF_INSTALL_PACKAGE_BETA',
 } as const satisfies Record<string, SettingName>;
 
 type PlainFields = {

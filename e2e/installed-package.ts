@@ -17,7 +17,7 @@ import { pino } from 'pino';
 import { explainNpmFailure } from '#bin/npm.mjs';
 import {
   addInstallRoutes,
-  readOfferedPackage,
+  readOfferedPackages,
 } from '#coordinator/ingress/install/install-routes.ts';
 import { closeServer, createServer } from '#http-api/server.ts';
 import { buildPackage } from '#packaging/npm/build-package.ts';
@@ -114,7 +114,10 @@ export async function installByScript({
     requestTimeoutMs: 60_000,
   });
   addInstallRoutes(server, {
-    offered: await readOfferedPackage(packageFile),
+    ...(await readOfferedPackages({
+      installPackage: packageFile,
+      installPackageBeta: undefined,
+    })),
     publicUrl: undefined,
   });
   try {

@@ -45,6 +45,8 @@ let network: TestNetwork;
 let door: Server;
 /** What the network offers. The installer of a coordinator offers one package from its start on. */
 let offered: OfferedPackage;
+/** What it offers to machines of the channel `beta`, if that is something else. */
+let offeredBeta: OfferedPackage | undefined;
 let unreachable: string | undefined;
 
 beforeAll(async () => {
@@ -61,11 +63,14 @@ beforeAll(async () => {
   offered = await offeredFrom(firstPackage, 'first');
   network = await startTestNetwork({ providers: 0, tokenMs: 2 });
   door = createServer((incoming, reply) => {
-    const name = `/install/d-inference-${offered.version}.tgz`;
-    const { version, sha256, bytes } = offered;
-    if (incoming.url === '/install/offer.json')
+    const isBeta = incoming.url === '/install/offer.json?channel=beta';
+    const { version, sha256, bytes } = (isBeta && offeredBeta) || offered;
+    if (isBeta || incoming.url === '/install/offer.json')
       return reply.end(JSON.stringify({ version, sha256, bytes: bytes.length }));
-    if (incoming.url === name) return reply.end(bytes);
+    const asked = [offered, offeredBeta].find(
+      (each) => incoming.url === `/install/d-inference-${each?.version}.tgz`,
+    );
+    if (asked !== undefined) return reply.end(asked.bytes);
     const { method, headers } = incoming;
     const onward = request(new URL(incoming.url ?? '/', network.url), { method, headers });
     onward.once('response', (answer) => {
@@ -191,6 +196,30 @@ test('a machine is updated to the version that its network offers, and serves wi
   expect(await dinf('update')).toMatch(/^Version 1000\.0\.1 is in use, and .* offers no other\.$/m);
 });
 
+test('a machine takes the version of the channel beta if its owner chooses it, and status names the channel', {
+  timeout: 300_000,
+}, async () => {
+  const stable = offered;
+  await offer({ version: '1000.1.0-beta.1' });
+  [offered, offeredBeta] = [stable, offered];
+  expect(await dinf('update')).toMatch(/^Version 1000\.0\.1 is in use/m);
+  expect(await dinf('update', '--channel', 'beta')).toMatch(
+    /^Later versions come from the channel beta\.$[\s\S]*^Version 1000\.1\.0-beta\.1 is in use\.$/m,
+  );
+  await expect.poll(() => dinf('status')).toMatch(/^updates +newer .*, from the channel beta$/m);
+  await expectAnswer();
+  // The owner goes back, which only an order of their own can do.
+  const toStable = ['--channel', 'stable'];
+  await expect(dinf('update', ...toStable)).rejects.toMatchObject({
+    stderr: expect.stringMatching(
+      /offers version 1000\.0\.1 in the channel stable, which is older/,
+    ),
+  });
+  expect(await dinf('update', ...toStable, '--allow-older')).toMatch(/1000\.0\.1 is in use\.$/m);
+  offeredBeta = undefined;
+  await expectAnswer();
+});
+
 test('a version that does not serve is replaced by the version before it', {
   timeout: 300_000,
 }, async () => {
@@ -219,7 +248,7 @@ test.each<[string, RegExp, Variant]>([
   ],
   [
     'that is older',
-    /offers version 0\.0\.1, which is older than 1000\.0\.1\. --allow-older installs it\./,
+    /offers version 0\.0\.1 in the channel stable, which is older than 1000\.0\.1\. --allow-older installs it\./,
     { version: '0.0.1' },
   ],
 ])(

@@ -64,6 +64,12 @@ export const apiSettings = {
         'the file `d-inference-VERSION.tgz` that `GET /install.sh` installs on the computers of machine owners. Without it there is no installer',
     }),
   ),
+  DINF_INSTALL_PACKAGE_BETA: optional(
+    path({
+      description:
+        'a package like `DINF_INSTALL_PACKAGE`, with another version, for machines whose owners chose `--channel beta`. Without it they get the other one',
+    }),
+  ),
   DINF_ADMIN_PORT: optional(
     portSetting({
       description:

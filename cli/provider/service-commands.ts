@@ -8,13 +8,19 @@ import { DEFAULT_DESIRED_GB } from '#provider/desired/desired-journal.ts';
 import { BACKENDS } from '#provider/engine/backend-names.ts';
 import { SOCKET_NAME } from '#provider/service/control-api.ts';
 import type { ControlClient } from '#provider/service/control-client.ts';
-import { UPDATE_MODES, type UpdateMode } from '#provider/updates/update-modes.ts';
+import {
+  UPDATE_CHANNELS,
+  UPDATE_MODES,
+  type UpdateChannel,
+  type UpdateMode,
+} from '#provider/updates/update-modes.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { wholeNumber } from '../option-parsers.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { AUTO } from './engines.ts';
 import { guestSettingsOf } from './guest-options.ts';
 import { absoluteIfPath, addServeOptions, homeOption, type ServeOptions } from './serve-options.ts';
+import type { UpdateOptions } from './update.ts';
 import { upstreamArguments } from './upstream-options.ts';
 import { workerCommand } from './worker-command.ts';
 
@@ -25,6 +31,7 @@ const EARNINGS_BY = ['model', 'day', 'job'] as const;
 
 interface StartOptions extends ServeOptions {
   readonly updates: UpdateMode;
+  readonly channel: UpdateChannel;
   readonly desiredGb: number;
 }
 
@@ -40,6 +47,7 @@ export function addServiceCommands(provider: Command): void {
         .choices([...UPDATE_MODES])
         .default('notify'),
     )
+    .addOption(channelOption().default('stable'))
     .option(
       '--desired-gb <n>',
       'gigabytes that --desired on may download in a day',
@@ -110,7 +118,8 @@ export function addServiceCommands(provider: Command): void {
   add('update', 'install the version that the network offers, and go back if it does not serve')
     .option('--check', 'only show whether there is another version')
     .option('--allow-older', 'also install a version with a lower number')
-    .action(async (options: Home & { check?: boolean; allowOlder?: boolean }) => {
+    .addOption(channelOption())
+    .action(async (options: Home & Omit<UpdateOptions, 'home'>) => {
       const { updateMachine } = await import('./update.ts');
       await updateMachine({ ...options, home: resolve(options.home) });
     });
@@ -127,6 +136,12 @@ export function addServiceCommands(provider: Command): void {
     .addOption(homeOption())
     .action(({ home }: Home) => supervise(resolve(home)));
 }
+
+const channelOption = () =>
+  new Option(
+    '--channel <channel>',
+    'versions for all machines, or also those that are tried first',
+  ).choices([...UPDATE_CHANNELS]);
 
 async function clientOf(home: string) {
   const { ControlClient } = await import('#provider/service/control-client.ts');
@@ -166,6 +181,7 @@ async function start(options: StartOptions, command: Command): Promise<void> {
     upstream: upstreamArguments(options),
     local: options.local,
     updates: options.updates,
+    channel: options.channel,
     desired: options.desired,
     desiredGb: options.desiredGb,
   };
@@ -306,7 +322,7 @@ async function supervise(home: string): Promise<void> {
     home,
     version: packageJson.version,
     supervisor,
-    updateNote: () => updates.note,
+    updates,
     desired,
     onFault: (error) => log.warn({ err: error }, 'the reasons of idle hours are not saved'),
   });

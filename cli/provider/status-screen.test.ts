@@ -93,6 +93,7 @@ const served: State = {
     by_build: { a: { total: 2, tokens: 30, ms: 1_000 }, b: { total: 1, tokens: 10, ms: 1_000 } },
   },
   notes: [{ code: 'heat_half', text: 'The computer is hot.' }],
+  updates: 'shown here, from the channel beta',
   update: 'Version 2.0.0 is available.',
   reported: { last_at: new Date(NOW).toISOString(), times: { oom: 1 } },
   idle_hours: [hour(1, 'no_requests', 'no caller requests its models.')],
@@ -119,6 +120,7 @@ model      e  a newer state, 0 running, 0 waiting (cpu)
 memory     4.0 GB of 8.0 GB for models are used
 answers    3 with 40 tokens since the start, the last 5 s ago
 note       The computer is hot.
+updates    newer versions are shown here, from the channel beta
 update     Version 2.0.0 is available.
 reported   1 × oom to the operator since the start, the last just now
 idle       1 of the last 24 h without an answer. 1 h: no caller requests its models.

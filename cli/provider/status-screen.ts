@@ -159,6 +159,7 @@ export function screenOf(
   ]);
   for (const { text } of state.notes ?? []) rows.push(['note', text]);
   for (const { text } of state.wanted ?? []) rows.push(['wanted', text]);
+  if (state.updates !== undefined) rows.push(['updates', `newer versions are ${state.updates}`]);
   if (state.update !== undefined) rows.push(['update', state.update]);
   const reported = reportedSummary(state, now);
   if (reported !== undefined) rows.push(['reported', reported]);

@@ -5,7 +5,7 @@ import { tryLock } from '#bus-schemas/file-lock.ts';
 import { versionFolder } from '#bus-schemas/program-folders.mjs';
 import { coordinatorUrl } from '#bus-schemas/running-network.ts';
 import { ControlClient } from '#provider/service/control-client.ts';
-import { readSettings } from '#provider/service/settings.ts';
+import { readSettings, saveSettings } from '#provider/service/settings.ts';
 import {
   type Installation,
   installationOf,
@@ -27,6 +27,7 @@ import {
   type UpdateRecord,
   writeUpdate,
 } from '#provider/updates/update-journal.ts';
+import type { UpdateChannel } from '#provider/updates/update-modes.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { openSealedClient } from '../customer/sealed-session.ts';
 import { launchService } from './launch-service.ts';
@@ -35,6 +36,8 @@ export interface UpdateOptions {
   readonly home: string;
   readonly check?: boolean;
   readonly allowOlder?: boolean;
+  /** Saved for later updates; undefined for the saved channel. */
+  readonly channel?: UpdateChannel;
 }
 
 /** Time in which a service must end after it was told to, in milliseconds. */
@@ -47,7 +50,12 @@ const STARTING = ['starting', 'restarting', 'stopping'];
 const GIVEN_UP = ['crash_loop', 'failed'];
 
 /** Installs the version that the network offers, and continues an update that was interrupted. */
-export async function updateMachine({ home, check, allowOlder }: UpdateOptions): Promise<void> {
+export async function updateMachine({
+  home,
+  check,
+  allowOlder,
+  channel: chosen,
+}: UpdateOptions): Promise<void> {
   const installation = installationOf();
   if (installation === undefined)
     throw new UpdateError(
@@ -66,15 +74,21 @@ export async function updateMachine({ home, check, allowOlder }: UpdateOptions):
     const service = serviceOf(home, installation, interrupted.phase);
     return await switchVersion(interrupted, { ...options, service });
   }
-  const coordinator = (await readSettings(home))?.coordinator ?? coordinatorUrl(process.env);
-  const offer = await offeredPackage(coordinator);
+  const settings = await readSettings(home);
+  const coordinator = settings?.coordinator ?? coordinatorUrl(process.env);
+  const channel = chosen ?? settings?.channel ?? 'stable';
+  if (chosen !== undefined && settings !== undefined && settings.channel !== chosen && !check) {
+    await saveSettings(home, { ...settings, channel });
+    print(`Later versions come from the channel ${channel}.`);
+  }
+  const offer = await offeredPackage(coordinator, channel);
   const from = (await linkedVersion(installation)) ?? installation.running;
   if (versionFolder(offer) === from)
     return print(`Version ${offer.version} is in use, and ${coordinator} offers no other.`);
   if (isNewer(packageJson.version, offer.version) && !allowOlder)
     throw new UpdateError(
       'older',
-      `${coordinator} offers version ${offer.version}, which is older than ${packageJson.version}. --allow-older installs it.`,
+      `${coordinator} offers version ${offer.version} in the channel ${channel}, which is older than ${packageJson.version}. --allow-older installs it.`,
     );
   if (check)
     return print(`Version ${offer.version} is available. "dinf provider update" installs it.`);

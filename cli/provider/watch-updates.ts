@@ -24,8 +24,9 @@ export function watchUpdates({ home, supervisor, settings, log }: WatchUpdatesOp
     home,
     mode: async () =>
       installation === undefined ? 'off' : ((await settings()).updates ?? 'notify'),
-    newerOffer: async () => {
-      const offer = await offeredPackage((await settings()).coordinator);
+    channel: async () => (await settings()).channel ?? 'stable',
+    newerOffer: async (channel) => {
+      const offer = await offeredPackage((await settings()).coordinator, channel);
       const isOther = versionFolder(offer) !== installation?.running;
       return isOther && !isNewer(packageJson.version, offer.version) ? offer : undefined;
     },

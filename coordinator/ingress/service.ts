@@ -52,7 +52,7 @@ import { TokenVerifier } from './identity/token-verifier.ts';
 import { Users } from './identity/users.ts';
 import { fetchImage } from './images/image-fetcher.ts';
 import { RemoteImages } from './images/remote-images.ts';
-import { readOfferedPackage } from './install/install-routes.ts';
+import { readOfferedPackages } from './install/install-routes.ts';
 import type { JobSpec } from './job-spec.ts';
 import type { JobTrace } from './job-trace.ts';
 import { Jobs } from './jobs.ts';
@@ -204,10 +204,7 @@ export async function startIngress(
     oidc,
     publicUrl: config.publicUrl,
     redirects: new RedirectHosts({ publicUrl: config.publicUrl, hosts: config.redirectHosts }),
-    offered:
-      config.installPackage === undefined
-        ? undefined
-        : await readOfferedPackage(config.installPackage),
+    ...(await readOfferedPackages(config)),
     hubs: { leafUrls: config.leafUrls, hubCa: () => hubCaOf(config) },
     minimumChargeMicroUsd: config.minimumChargeMicroUsd,
     strangers,

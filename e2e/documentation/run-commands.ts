@@ -123,6 +123,10 @@ const NOT_RUN: Readonly<Record<string, string>> = {
       'provider start --updates notify',
       'provider start --updates auto',
       'provider start --updates off',
+      'provider update --channel beta',
+      'provider update --channel stable --allow-older',
+      'provider start --channel stable',
+      'provider start --channel beta',
     ].map((line) => [
       line,
       'needs a program that was installed by a network (e2e/updates.test.ts)',

@@ -104,6 +104,11 @@ export const State = Type.Object({
     ),
   ),
   update: optional(Type.String({ description: 'What the owner should know about updates.' })),
+  updates: optional(
+    Type.String({
+      description: 'How newer versions come to this machine. Absent if it does not look for them.',
+    }),
+  ),
   reported: optional(
     Type.Object(
       { last_at: time, times: Type.Record(Type.String(), count) },

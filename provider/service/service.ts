@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { DesiredError } from '../desired/desired-error.ts';
 import type { DesiredWatch } from '../desired/desired-watch.ts';
 import { noteTexts } from '../reasons.ts';
+import type { UpdateWatch } from '../updates/update-watch.ts';
 import {
   API_VERSION,
   type ControlOperation,
@@ -23,8 +24,8 @@ export interface ServiceOptions {
   readonly home: string;
   readonly version: string;
   readonly supervisor: Supervisor;
-  /** What the owner should know about updates. */
-  readonly updateNote: () => string | undefined;
+  /** What the owner should know about updates, and how they come to this machine. */
+  readonly updates: Pick<UpdateWatch, 'note' | 'plan'>;
   /** Shows and fetches the builds that the network wants. */
   readonly desired: Pick<DesiredWatch, 'shown' | 'accept'>;
   /** Called if the file with the reasons of hours without an answer cannot be read or written. */
@@ -39,7 +40,7 @@ export async function serveMachine({
   home,
   version,
   supervisor,
-  updateNote,
+  updates,
   desired,
   onFault,
 }: ServiceOptions): Promise<AsyncDisposable> {
@@ -72,11 +73,12 @@ export async function serveMachine({
       started_at: new Date().toISOString(),
     },
     state: () => {
-      const update = updateNote();
+      const { note, plan } = updates;
       return {
         ...printedState(supervisor.state, idle.hours, Date.now()),
         ...(desired.shown.length > 0 && { wanted: desired.shown }),
-        ...(update !== undefined && { update }),
+        ...(note !== undefined && { update: note }),
+        ...(plan !== undefined && { updates: plan }),
       };
     },
     events: supervisor.events,

@@ -4,7 +4,7 @@ import { Value } from 'typebox/value';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
 import { DESIRED_MODES } from '../desired/desired-modes.ts';
 import { GuestSettings } from '../guest/guest-settings.ts';
-import { UPDATE_MODES } from '../updates/update-modes.ts';
+import { UPDATE_CHANNELS, UPDATE_MODES } from '../updates/update-modes.ts';
 
 /** The options that the owner gave to `dinf provider start`, saved so that they hold after a reboot. */
 const Settings = Type.Object({
@@ -18,6 +18,8 @@ const Settings = Type.Object({
   ...GuestSettings,
   /** Absent in settings that an older version saved. */
   updates: Type.Optional(Type.Enum(UPDATE_MODES)),
+  /** Absent in settings that an older version saved. */
+  channel: Type.Optional(Type.Enum(UPDATE_CHANNELS)),
   /** Absent in settings that an older version saved. */
   desired: Type.Optional(Type.Enum(DESIRED_MODES)),
   /** Gigabytes that may be downloaded in a day because the network wants a build. */

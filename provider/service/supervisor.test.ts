@@ -70,7 +70,7 @@ const onFault = (error: unknown) => void lines.push(String(error));
 const NOTHING_WANTED = { shown: [], accept: () => {} };
 const serveControl = (supervisor: Supervisor) =>
   serveMachine({
-    updateNote: () => undefined,
+    updates: { note: undefined, plan: 'shown here, from the channel beta' },
     desired: NOTHING_WANTED,
     home,
     version: '1',
@@ -207,6 +207,7 @@ describe('the control socket', () => {
     const client = new ControlClient(home);
     expect(await client.hello()).toMatchObject({ api: 1, home, pid: process.pid });
     await expect.poll(async () => (await client.state()).phase).toBe('serving');
+    expect(await client.state()).toMatchObject({ updates: 'shown here, from the channel beta' });
     const first = await client.events(0);
     const waiting = client.events(first.next);
     await client.setPaused(true);

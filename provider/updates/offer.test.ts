@@ -1,5 +1,7 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
-import { isNewer } from './offer.ts';
+import { isNewer, offeredPackage } from './offer.ts';
 
 test.each([
   ['0.2.0', '0.1.9'],
@@ -11,3 +13,24 @@ test.each([
   expect(isNewer(older, newer)).toBe(false);
   expect(isNewer(newer, newer)).toBe(false);
 });
+
+test.each([
+  ['stable', '1.0.0', '1.1.0-beta.1', '1.0.0'],
+  ['beta', '1.0.0', '1.1.0-beta.1', '1.1.0-beta.1'],
+  ['beta', '1.1.0', '1.1.0-beta.1', '1.1.0'],
+  ['beta', '1.0.0', '1.0.0', '1.0.0'],
+] as const)(
+  'the channel %s of a network with %s and beta %s has %s',
+  async (channel, stable, beta, expected) => {
+    const server = createServer(({ url }, reply) => {
+      const version = url === '/install/offer.json?channel=beta' ? beta : stable;
+      reply.end(JSON.stringify({ version, sha256: 'ab'.repeat(32), bytes: 1 }));
+    });
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    const { port } = server.address() as AddressInfo;
+    const offer = await offeredPackage(`http://127.0.0.1:${port}`, channel);
+    expect(offer.version).toBe(expected);
+    server.close();
+    server.closeAllConnections();
+  },
+);

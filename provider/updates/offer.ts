@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { callCoordinator } from '../coordinator-call.ts';
 import { UpdateError } from './update-error.ts';
+import type { UpdateChannel } from './update-modes.ts';
 
 /** The largest package that is downloaded, in bytes. */
 const MAX_BYTES = 256 * 1024 * 1024;
@@ -21,8 +22,22 @@ const Releases = Type.Object({
 });
 type ActiveRelease = Static<typeof Releases>['data'][number];
 
-export async function offeredPackage(coordinator: string): Promise<OfferedVersion> {
-  const answer = await callCoordinator<unknown>(coordinator, '/install/offer.json');
+/**
+ * The package that a network offers in a channel. The channel `beta` has the newer one of both, so a
+ * machine in it is never behind the others.
+ */
+export async function offeredPackage(
+  coordinator: string,
+  channel: UpdateChannel,
+): Promise<OfferedVersion> {
+  const stable = await readOffer(coordinator, '/install/offer.json');
+  if (channel === 'stable') return stable;
+  const beta = await readOffer(coordinator, `/install/offer.json?channel=${channel}`);
+  return isNewer(beta.version, stable.version) ? beta : stable;
+}
+
+async function readOffer(coordinator: string, path: string): Promise<OfferedVersion> {
+  const answer = await callCoordinator<unknown>(coordinator, path);
   if (Value.Check(OfferedVersion, answer)) return answer;
   throw new UpdateError('unreadable', `${coordinator} offers a package in an unknown format.`);
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { sentencesWithoutCase } from '../printed-sentences-under-test.ts';
 import { type UpdateRecord, writeUpdate } from './update-journal.ts';
-import type { UpdateMode } from './update-modes.ts';
+import type { UpdateChannel, UpdateMode } from './update-modes.ts';
 import { UpdateWatch } from './update-watch.ts';
 
 const HOUR_MS = 3_600_000;
@@ -22,12 +22,14 @@ let home: string;
 let now: number;
 let installs: number;
 let checks: number;
+let channel: UpdateChannel;
 let watch: UpdateWatch | undefined;
 beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'dinf-updates-'));
   now = 1_000 * HOUR_MS;
   installs = 0;
   checks = 0;
+  channel = 'stable';
 });
 afterEach(async () => {
   watch?.[Symbol.dispose]();
@@ -38,9 +40,10 @@ function start(mode: UpdateMode, isWithdrawn = false): void {
   watch = new UpdateWatch({
     home,
     mode: async () => mode,
-    newerOffer: async () => {
+    channel: async () => channel,
+    newerOffer: async (from) => {
       checks += 1;
-      return offer;
+      return from === 'beta' ? { ...offer, version: '2.1.0-beta.1' } : offer;
     },
     install: () => {
       installs += 1;
@@ -99,6 +102,26 @@ describe('a newer version', () => {
     expect(noteNow()).toBe(
       'Version 2.0.0 did not serve within 60 s, so the version before it runs. "dinf provider update" tries it again.',
     );
+  });
+
+  test('comes from the channel of the owner, who sees which it is; a new channel is looked at at once', async () => {
+    start('notify');
+    await later(6 * HOUR_MS);
+    expect(watch?.plan).toBe('shown here, from the channel stable');
+    channel = 'beta';
+    await later(5_000);
+    expect(watch?.plan).toBe('shown here, from the channel beta');
+    expect(watch?.note).toMatch(/^Version 2\.1\.0-beta\.1 is available\./);
+    noted.push(String(watch?.plan));
+    watch?.[Symbol.dispose]();
+    start('auto');
+    await later(1);
+    expect(watch?.plan).toBe('installed by themselves, from the channel beta');
+    noted.push(String(watch?.plan));
+    watch?.[Symbol.dispose]();
+    start('off');
+    await later(1);
+    expect(watch?.plan).toBeUndefined();
   });
 
   test('is looked for sooner by a machine whose version the network no longer accepts', async () => {

@@ -1,13 +1,15 @@
 import type { OfferedVersion } from './offer.ts';
 import { isUnfinished, readUpdate, type UpdateRecord } from './update-journal.ts';
-import type { UpdateMode } from './update-modes.ts';
+import type { UpdateChannel, UpdateMode } from './update-modes.ts';
 
 export interface UpdateWatchOptions {
   readonly home: string;
   /** The owner may change it while the service runs. */
   readonly mode: () => Promise<UpdateMode>;
-  /** The package of the network if it is newer than this program. */
-  readonly newerOffer: () => Promise<OfferedVersion | undefined>;
+  /** The owner may change it while the service runs. */
+  readonly channel: () => Promise<UpdateChannel>;
+  /** The package of the network in a channel if it is newer than this program. */
+  readonly newerOffer: (channel: UpdateChannel) => Promise<OfferedVersion | undefined>;
   /** Starts `dinf provider update` as a process that outlives this service. */
   readonly install: () => void;
   /** Whether the network no longer accepts this version. */
@@ -31,6 +33,8 @@ export class UpdateWatch implements Disposable {
   readonly #now: () => number;
   #checkedAt: number;
   #available: string | undefined;
+  #mode: UpdateMode = 'off';
+  #channel: UpdateChannel | undefined;
   #record: UpdateRecord | undefined;
   #looking: Promise<void> = Promise.resolve();
 
@@ -48,6 +52,14 @@ export class UpdateWatch implements Disposable {
     return updateNote(this.#record, this.#available, this.#now());
   }
 
+  /** How newer versions come to this machine; undefined if it does not look for them. */
+  get plan(): string | undefined {
+    if (this.#mode === 'off' || this.#channel === undefined) return undefined;
+    return this.#mode === 'auto'
+      ? `installed by themselves, from the channel ${this.#channel}`
+      : `shown here, from the channel ${this.#channel}`;
+  }
+
   /** Looks whether something is due, after the looks that began before. */
   tick(): Promise<void> {
     this.#looking = this.#looking.then(() => this.#look()).catch(this.#options.onFault);
@@ -55,21 +67,25 @@ export class UpdateWatch implements Disposable {
   }
 
   async #look(): Promise<void> {
-    const { home, mode, newerOffer, install, isWithdrawn } = this.#options;
+    const { home, mode, channel, newerOffer, install, isWithdrawn } = this.#options;
     const now = this.#now();
+    const wanted = await mode();
+    const from = await channel();
+    // Another channel may have a newer version at once.
+    if (this.#channel !== undefined && from !== this.#channel) this.#checkedAt = now - CHECK_MS;
+    [this.#mode, this.#channel] = [wanted, from];
     this.#record = await readUpdate(home);
     if (this.#record !== undefined && isUnfinished(this.#record)) {
       if (now - this.#record.at > INTERRUPTED_MS) install();
       return;
     }
-    const wanted = await mode();
     if (wanted === 'off') {
       this.#available = undefined;
       return;
     }
     if (now - this.#checkedAt < (isWithdrawn() ? WITHDRAWN_CHECK_MS : CHECK_MS)) return;
     this.#checkedAt = now;
-    const offer = await newerOffer();
+    const offer = await newerOffer(from);
     this.#available = offer?.version;
     const wasTakenBack =
       this.#record?.status === 'taken_back' && this.#record.sha256 === offer?.sha256;

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createServer } from '#http-api/server.ts';
-import { addInstallRoutes, type InstallDeps, readOfferedPackage } from './install-routes.ts';
+import { addInstallRoutes, type InstallDeps, readOfferedPackages } from './install-routes.ts';
 import { installScript } from './install-script.ts';
 
 const run = promisify(execFile);
@@ -19,11 +19,14 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-async function offer(content = 'a package') {
-  const file = join(folder, 'd-inference-0.1.0.tgz');
+async function offer(content = 'a package', version = '0.1.0') {
+  const file = join(folder, `d-inference-${version}.tgz`);
   await writeFile(file, content);
-  return readOfferedPackage(file);
+  return file;
 }
+/** Reads the packages of an operator who has set these files. */
+const offers = (installPackage?: string, installPackageBeta?: string) =>
+  readOfferedPackages({ installPackage, installPackageBeta });
 
 function serverWith(deps: Partial<InstallDeps>) {
   const server = createServer({
@@ -32,30 +35,56 @@ function serverWith(deps: Partial<InstallDeps>) {
     headersTimeoutMs: 1_000,
     requestTimeoutMs: 1_000,
   });
-  addInstallRoutes(server, { offered: undefined, publicUrl: undefined, ...deps });
+  addInstallRoutes(server, {
+    offered: undefined,
+    offeredBeta: undefined,
+    publicUrl: undefined,
+    ...deps,
+  });
   return server;
 }
 
 describe('the installer', () => {
   test('is pinned to the address of the network and the digest of the package', async () => {
-    const offered = await offer();
+    const { offered } = await offers(await offer());
     const server = serverWith({ offered, publicUrl: 'https://api.example.org/' });
     const reply = await server.inject({ url: '/install.sh', headers: { host: 'evil.example' } });
     expect(reply.statusCode).toBe(200);
     expect(reply.body).toContain("url='https://api.example.org'\n");
-    expect(reply.body).toContain(`sha256='${offered.sha256}'\n`);
+    expect(reply.body).toContain(`sha256='${offered?.sha256}'\n`);
     expect(reply.body).not.toContain('evil');
     const file = await server.inject({ url: '/install/d-inference-0.1.0.tgz' });
     expect(file.body).toBe('a package');
     expect((await server.inject({ url: '/install/d-inference-9.9.9.tgz' })).statusCode).toBe(404);
     expect((await server.inject({ url: '/install/offer.json' })).json()).toEqual({
       version: '0.1.0',
-      sha256: offered.sha256,
+      sha256: offered?.sha256,
       bytes: 'a package'.length,
     });
     const page = (await server.inject({ url: '/install' })).body;
     expect(page).toContain(createHash('sha256').update(reply.body).digest('hex'));
-    expect(page).toContain(offered.sha256);
+    expect(page).toContain(offered?.sha256);
+  });
+
+  test('offers a beta package only to machines that ask for it, and installs the stable one', async () => {
+    const [stable, beta] = [await offer(), await offer('a beta', '0.2.0-beta.1')];
+    const publicUrl = 'https://api.example.org';
+    const server = serverWith({ ...(await offers(stable, beta)), publicUrl });
+    const version = async (url: string) => (await server.inject({ url })).json().version;
+    expect(await version('/install/offer.json')).toBe('0.1.0');
+    expect(await version('/install/offer.json?channel=stable')).toBe('0.1.0');
+    expect(await version('/install/offer.json?channel=beta')).toBe('0.2.0-beta.1');
+    expect((await server.inject({ url: '/install/d-inference-0.2.0-beta.1.tgz' })).body).toBe(
+      'a beta',
+    );
+    expect((await server.inject({ url: '/install/d-inference-0.1.0.tgz' })).body).toBe('a package');
+    expect((await server.inject({ url: '/install.sh' })).body).toContain('d-inference-0.1.0.tgz');
+    const without = serverWith(await offers(stable));
+    expect(
+      (await without.inject({ url: '/install/offer.json?channel=beta' })).json(),
+    ).toMatchObject({
+      version: '0.1.0',
+    });
   });
 
   test('does not exist without a package', async () => {
@@ -72,10 +101,11 @@ describe('the installer', () => {
   });
 
   test('names a package that cannot be offered at the start', async () => {
-    await expect(readOfferedPackage(join(folder, 'other.tgz'))).rejects.toThrow('such as');
-    await expect(readOfferedPackage(join(folder, 'd-inference-1.0.0.tgz'))).rejects.toThrow(
-      'cannot be read',
-    );
+    await expect(offers(join(folder, 'other.tgz'))).rejects.toThrow('such as');
+    await expect(offers(join(folder, 'd-inference-1.0.0.tgz'))).rejects.toThrow('cannot be read');
+    const file = await offer();
+    await expect(offers(undefined, file)).rejects.toThrow(/^DINF_INSTALL_PACKAGE_BETA needs/);
+    await expect(offers(file, file)).rejects.toThrow(/both have version 0\.1\.0/);
   });
 });
 

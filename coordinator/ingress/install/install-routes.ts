@@ -16,22 +16,47 @@ export interface OfferedPackage {
 
 const FILE_NAME = /^d-inference-(?<version>\d[\w.-]{0,40})\.tgz$/;
 
+type PackageSetting = 'DINF_INSTALL_PACKAGE' | 'DINF_INSTALL_PACKAGE_BETA';
+
 /** Reads the package into memory: some megabytes, read once, and always the bytes of the digest. */
-export async function readOfferedPackage(file: string): Promise<OfferedPackage> {
+async function readOfferedPackage(setting: PackageSetting, file: string): Promise<OfferedPackage> {
   const version = FILE_NAME.exec(basename(file))?.groups?.['version'];
   if (version === undefined)
     throw new ConfigError(
-      `DINF_INSTALL_PACKAGE must name a file such as d-inference-0.1.0.tgz, as "npm run package" writes it, and is ${file}`,
+      `${setting} must name a file such as d-inference-0.1.0.tgz, as "npm run package" writes it, and is ${file}`,
     );
   const bytes = await readFile(file).catch((cause: unknown) => {
-    throw new ConfigError(`DINF_INSTALL_PACKAGE cannot be read: ${file}`, { cause });
+    throw new ConfigError(`${setting} cannot be read: ${file}`, { cause });
   });
   return { bytes, version, sha256: sha256Of(bytes) };
+}
+
+/** The packages that the operator has set, one for each channel. */
+export async function readOfferedPackages({
+  installPackage,
+  installPackageBeta,
+}: {
+  readonly installPackage: string | undefined;
+  readonly installPackageBeta: string | undefined;
+}): Promise<Pick<InstallDeps, 'offered' | 'offeredBeta'>> {
+  const read = async (setting: PackageSetting, file: string | undefined) =>
+    file === undefined ? undefined : readOfferedPackage(setting, file);
+  const offered = await read('DINF_INSTALL_PACKAGE', installPackage);
+  const offeredBeta = await read('DINF_INSTALL_PACKAGE_BETA', installPackageBeta);
+  if (offeredBeta !== undefined && offered === undefined)
+    throw new ConfigError('DINF_INSTALL_PACKAGE_BETA needs DINF_INSTALL_PACKAGE beside it');
+  if (offeredBeta !== undefined && offeredBeta.version === offered?.version)
+    throw new ConfigError(
+      `DINF_INSTALL_PACKAGE and DINF_INSTALL_PACKAGE_BETA both have version ${offered.version}: the beta package needs a version of its own`,
+    );
+  return { offered, offeredBeta };
 }
 
 export interface InstallDeps {
   /** Undefined if the operator has set none: then there is no installer. */
   readonly offered: OfferedPackage | undefined;
+  /** For machines of the channel `beta`; undefined if they get the same as all others. */
+  readonly offeredBeta: OfferedPackage | undefined;
   /**
    * URL of the API for other machines; undefined for the address on which it listens. The `Host`
    * header is never used, because a proxy could store the script with the host of another caller.
@@ -42,7 +67,7 @@ export interface InstallDeps {
 /** The installer for owners of machines, the page with its digest, and what updates read. */
 export function addInstallRoutes(
   server: FastifyInstance,
-  { offered, publicUrl }: InstallDeps,
+  { offered, offeredBeta, publicUrl }: InstallDeps,
 ): void {
   const scriptFor = ({ version, sha256 }: OfferedPackage) => {
     const url = (publicUrl ?? server.listeningOrigin).replace(/\/+$/, '');
@@ -64,14 +89,22 @@ export function addInstallRoutes(
       .type('text/plain; charset=utf-8')
       .send(installPage({ url, scriptSha256: sha256Of(script), ...found }));
   });
-  server.get('/install/offer.json', hidden, async () => {
-    const { version, sha256, bytes } = configured();
-    return { version, sha256, bytes: bytes.length };
-  });
+  server.get<{ Querystring: { channel?: string } }>(
+    '/install/offer.json',
+    hidden,
+    async ({ query }) => {
+      const stable = configured();
+      const { version, sha256, bytes } =
+        query.channel === 'beta' ? (offeredBeta ?? stable) : stable;
+      return { version, sha256, bytes: bytes.length };
+    },
+  );
   server.get<{ Params: { name: string } }>('/install/:name', hidden, async (request, reply) => {
-    const { bytes, version } = configured();
-    if (request.params.name !== `d-inference-${version}.tgz`) throw new ApiError('not_found');
-    return reply.type('application/gzip').send(bytes);
+    const found = [configured(), offeredBeta].find(
+      (each) => request.params.name === `d-inference-${each?.version}.tgz`,
+    );
+    if (found === undefined) throw new ApiError('not_found');
+    return reply.type('application/gzip').send(found.bytes);
   });
 }
 
