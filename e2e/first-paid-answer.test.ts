@@ -80,8 +80,11 @@ function ownersVariables(): NodeJS.ProcessEnv {
 }
 
 /** Runs a command at a terminal, and writes the processor time of it and its children to a file. */
-const AT_TERMINAL =
-  'script --quiet --return --command "$0" /dev/null; code=$?; times > "$1"; exit $code';
+const SCRIPT =
+  process.platform === 'darwin'
+    ? 'script -q /dev/null /bin/bash -c "$0"'
+    : 'script --quiet --return --command "$0" /dev/null';
+const AT_TERMINAL = `${SCRIPT}; code=$?; times > "$1"; exit $code`;
 /** Processor time of the commands so far, which does not depend on what else the computer does. */
 let processorSeconds = 0;
 const secondsIn = (times: string): number =>
@@ -140,8 +143,7 @@ async function addRelease(program: string): Promise<void> {
   );
 }
 
-// The `script` of macOS has other options.
-test.skipIf(process.platform !== 'linux')(
+test.skipIf(!['linux', 'darwin'].includes(process.platform))(
   'from the install line to the first paid answer of a downloaded model, with only the commands that the program printed',
   { timeout: PATIENT_MS },
   async ({ skip }) => {
