@@ -197,7 +197,7 @@ test('a machine is updated to the version that its network offers, and serves wi
 });
 
 test('a machine takes the version of the channel beta if its owner chooses it, and status names the channel', {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async () => {
   const stable = offered;
   await offer({ version: '1000.1.0-beta.1' });

@@ -1,16 +1,23 @@
 import type { Speeds } from './scheduling/scheduler.ts';
 
-/** Work of an engine that can hang, and the longest time that it may take in milliseconds. */
+/** Work of an engine that can hang. */
 export interface GuardedWork {
   readonly kind: 'load' | 'step' | 'trim';
+  /** Longest time of the work, or of each of its parts if it reports progress, in milliseconds. */
   readonly limitMs: number;
 }
 
-/** Runs work of an engine while its time is watched. */
-export type Guard = <T>(work: GuardedWork, run: () => Promise<T>) => Promise<T>;
+/**
+ * Runs work of an engine while its time is watched. Work of many parts calls `progressed` after each
+ * of them: for its whole time no limit is known before the speed of the machine was measured.
+ */
+export type Guard = <T>(
+  work: GuardedWork,
+  run: (progressed: () => void) => Promise<T>,
+) => Promise<T>;
 
 /** For an engine that runs in the process of its caller, which could not end it alone. */
-export const unguarded: Guard = (_work, run) => run();
+export const unguarded: Guard = (_work, run) => run(() => {});
 
 /**
  * Shortest limit of a step, in milliseconds. A GPU may compile a kernel in the middle of an answer,
@@ -33,7 +40,10 @@ export function stepLimitMs({ prefillTps, decodeTps }: Speeds, promptTokens: num
   return Math.min(STEP_CEILING_MS, Math.max(STEP_FLOOR_MS, STEP_FACTOR * expectedMs));
 }
 
-/** The longest time in which a model is read from the disk and tried out. */
+/**
+ * The longest time in which a model is read from the disk and tried out, or in which a decoder that
+ * reports its progress does one part of it: a driver in software compiles kernels for minutes.
+ */
 export const loadLimitMs = (weightBytes: number): number => TRIAL_MS + weightBytes / SLOWEST_DISK;
 
 /** The longest time in which the decoder gives memory back. */

@@ -315,14 +315,18 @@ export class ModelRunner implements Movable, AsyncDisposable {
       const { vocabulary } = model.shape;
       const { decoder, tried } = await guard(
         { kind: 'load', limitMs: loadLimitMs(model.weightBytes) },
-        async () => {
+        async (progressed) => {
           const loaded = await backend.load({
             model,
             pages: this.#pages,
             states: this.#states,
             maxTokens: STEP_TOKENS,
+            progressed,
           });
-          return { decoder: loaded, tried: await tryOut(loaded, { vocabulary, clock }) };
+          return {
+            decoder: loaded,
+            tried: await tryOut(loaded, { vocabulary, clock, progressed }),
+          };
         },
       );
       const speeds = measuredSpeeds ?? tried;

@@ -67,6 +67,8 @@ export interface DecoderOptions {
   readonly states?: number;
   /** Maximum number of tokens in one step. */
   readonly maxTokens: number;
+  /** Called after each part of a load that can take long, such as the compilation of a kernel. */
+  readonly progressed?: () => void;
 }
 
 /** Loads and runs decoders on one device of this machine. */

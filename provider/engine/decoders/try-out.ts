@@ -10,17 +10,23 @@ const DECODE_STEPS = 4;
  */
 export async function tryOut(
   decoder: Decoder,
-  { vocabulary, clock }: { vocabulary: number; clock: () => number },
+  {
+    vocabulary,
+    clock,
+    progressed = () => {},
+  }: { vocabulary: number; clock: () => number; progressed?: () => void },
 ): Promise<Speeds> {
   const tokens = Int32Array.from({ length: PAGE_TOKENS }, (_, i) => (i * 31 + 7) % vocabulary);
   const state = { read: NO_STATE, write: 0 };
-  const step = (from: number) =>
-    decoder.step(
+  const step = async (from: number) => {
+    await decoder.step(
       stepOf(
         [{ tokens: tokens.subarray(from), from, pages: [0], state, outputTokens: 'last' }],
         false,
       ),
     );
+    progressed();
+  };
   const time = async (work: () => Promise<unknown>) => {
     const began = clock();
     await work();

@@ -45,7 +45,7 @@ serveEngine(async ({ models: [folder = '', marker = '', stepLimitMs], guard, ...
     memoryBytes: 200e6,
     guard: (work, run) =>
       guard === undefined
-        ? run()
+        ? run(() => {})
         : guard(work.kind === 'step' ? { ...work, limitMs: Number(stepLimitMs) } : work, run),
   });
 });

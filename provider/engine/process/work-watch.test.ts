@@ -38,6 +38,26 @@ describe('work', () => {
     expect(watch.overdue).toBeUndefined();
   });
 
+  test('that reports progress is overdue only when one of its parts is', async () => {
+    const watch = new WorkWatch(() => {});
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let partEnded = () => {};
+    const load = { kind: 'load', limitMs: 120_000 } as const;
+    const running = watch.guard(load, (progressed) => {
+      partEnded = progressed;
+      return promise;
+    });
+    for (let part = 0; part < 5; part += 1) {
+      watch.tick(100_000);
+      expect(watch.overdue).toBeUndefined();
+      partEnded();
+    }
+    watch.tick(120_001);
+    expect(watch.overdue).toMatchObject(load);
+    resolve();
+    await running;
+  });
+
   test('that may block the process allows a longer silence, which is announced before', async () => {
     const announced: number[] = [];
     const watch = new WorkWatch(() => announced.push(watch.silenceMs));

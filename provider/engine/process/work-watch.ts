@@ -25,7 +25,9 @@ export class WorkWatch {
     this.#running.add(running);
     if (work.limitMs > SILENCE_MS) this.#onLongWork();
     try {
-      return await run();
+      return await run(() => {
+        running.ranMs = 0;
+      });
     } finally {
       this.#running.delete(running);
     }

@@ -613,6 +613,7 @@ class Builder {
         );
       });
     this.#pipelines.set(code, made);
+    void made.then(this.#options.progressed, () => {});
     return made;
   }
 
@@ -667,6 +668,7 @@ class Builder {
         device.queue.submit([encoder.finish()]);
         await device.queue.onSubmittedWorkDone();
         times.push(performance.now() - began);
+        this.#options.progressed?.();
       }
       return Math.min(...times);
     };
