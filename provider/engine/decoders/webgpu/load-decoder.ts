@@ -192,6 +192,7 @@ class Builder {
     );
     return new WebGpuDecoder(this.#gpu.device, {
       operations: this.#operations,
+      progressed: this.#options.progressed ?? (() => {}),
       uniform: this.#uniform,
       buffers: this.#upload.buffers,
       cache,

@@ -58,6 +58,8 @@ export interface Scratch {
 
 interface Parts {
   readonly operations: readonly Operation[];
+  /** Called after a kernel was used for the first time. */
+  readonly progressed: () => void;
   readonly uniform: GPUBuffer;
   readonly buffers: readonly GPUBuffer[];
   readonly cache: GpuCache;
@@ -81,6 +83,8 @@ export class WebGpuDecoder implements Decoder {
   readonly memoryBytes: number;
   readonly #device: GPUDevice;
   readonly #parts: Parts;
+  /** Kernels that the driver has compiled. */
+  readonly #used = new Set<GPUComputePipeline>();
   #read: GPUBuffer;
 
   constructor(device: GPUDevice, parts: Parts) {
@@ -101,7 +105,6 @@ export class WebGpuDecoder implements Decoder {
 
   async step(step: Step): Promise<StepResult> {
     const {
-      operations,
       uniform,
       scratch,
       ropes,
@@ -162,16 +165,7 @@ export class WebGpuDecoder implements Decoder {
       'ropeAngles',
     ] as const)
       if (lists[name].length > 0) queue.writeBuffer(scratch[name], 0, lists[name]);
-    const encoder = this.#device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    for (const operation of operations) {
-      const { pipeline, bindings, groups } = operation(counts);
-      if (groups[0] * groups[1] === 0) continue;
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, bindings);
-      pass.dispatchWorkgroups(...groups);
-    }
-    pass.end();
+    const encoder = await this.#dispatch(counts);
     const bestBytes = 4 * counts.outputs;
     const logitBytes = step.wantsLogits ? 4 * counts.outputs * vocabulary : 0;
     if (this.#read.size < bestBytes + logitBytes) {
@@ -192,6 +186,34 @@ export class WebGpuDecoder implements Decoder {
       best: new Int32Array(bytes, 0, counts.outputs),
       ...(step.wantsLogits && { logits: new Float32Array(bytes, bestBytes) }),
     };
+  }
+
+  /**
+   * Encodes the dispatches of a step. A driver may compile a kernel only when it is used, and one in
+   * software takes up to a minute of a processor for it: each first use is awaited, so that it counts
+   * as progress.
+   */
+  async #dispatch(counts: Counts): Promise<GPUCommandEncoder> {
+    const { queue } = this.#device;
+    let encoder = this.#device.createCommandEncoder();
+    let pass = encoder.beginComputePass();
+    for (const operation of this.#parts.operations) {
+      const { pipeline, bindings, groups } = operation(counts);
+      if (groups[0] * groups[1] === 0) continue;
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, bindings);
+      pass.dispatchWorkgroups(...groups);
+      if (this.#used.has(pipeline)) continue;
+      this.#used.add(pipeline);
+      pass.end();
+      queue.submit([encoder.finish()]);
+      await queue.onSubmittedWorkDone();
+      this.#parts.progressed();
+      encoder = this.#device.createCommandEncoder();
+      pass = encoder.beginComputePass();
+    }
+    pass.end();
+    return encoder;
   }
 
   #readable(bytes: number): GPUBuffer {
