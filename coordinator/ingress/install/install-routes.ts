@@ -7,7 +7,7 @@ import { ApiError } from '#http-api/errors.ts';
 import { installScript } from './install-script.ts';
 
 /** The package that this network offers to owners of machines. */
-export interface OfferedPackage {
+interface OfferedPackage {
   readonly bytes: Buffer;
   readonly version: string;
   /** In hexadecimal digits. */
