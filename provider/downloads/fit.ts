@@ -1,5 +1,6 @@
 import { memoryForModels, thisMachine } from '../machine.ts';
 import { readDecoderShape } from '../models/decoder-shape.ts';
+import { isObject } from '../models/json.ts';
 import { ModelError } from '../models/model-error.ts';
 
 /** Whether a model can run on this machine, before its weights are downloaded. */
@@ -39,7 +40,9 @@ export function fitOf(config: Record<string, unknown>, weightBytes: number): Fit
 }
 
 function speedOf(config: Record<string, unknown>, weightBytes: number): number | undefined {
-  if (config['num_experts'] !== undefined || config['num_local_experts'] !== undefined)
+  // A model that also reads images describes its decoder in an object of its own.
+  const decoder = isObject(config['text_config']) ? config['text_config'] : config;
+  if (decoder['num_experts'] !== undefined || decoder['num_local_experts'] !== undefined)
     return undefined;
   return weightBytes === 0 ? undefined : (thisMachine().bandwidthGbps * BYTES_PER_GB) / weightBytes;
 }
