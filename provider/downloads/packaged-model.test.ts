@@ -50,7 +50,7 @@ const model = (): PackagedModel => ({
     digest: createHash('sha256').update(wheel).digest('hex'),
   },
   entry: ENTRY,
-  defaults,
+  content: { k: 'gguf', defaults },
   digest,
 });
 const prepare = (changes: Partial<PackagedModel> = {}) =>

