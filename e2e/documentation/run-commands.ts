@@ -181,6 +181,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
     'runs until it is stopped (e2e/chaos/router-failover.test.ts)',
   up: 'starts a network of its own (e2e/up.test.ts)',
   'up --model smollm2': 'starts a network of its own (e2e/smollm2/smollm2.test.ts)',
+  'up --model minilm': 'starts a network of its own (e2e/minilm/minilm.test.ts)',
   replay: 'plays a whole day, which takes a minute (simulator/replay/replay.test.ts)',
   'routing drain 1': 'needs a second cell (e2e/cells.test.ts)',
   decode: 'reads a message from standard input (e2e/monitoring/nats-tools.test.ts)',
