@@ -1,7 +1,9 @@
 import { Pool } from 'pg';
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Person } from '../test-network.ts';
 import { type ConsoleUnderTest, noBrowser, startConsole } from './chromium.ts';
+import { makeOperator, operatorPage } from './operator-browser.ts';
 import { measured } from './page-load.ts';
 
 const REQUESTS = 10_000;
@@ -34,16 +36,29 @@ describe.skipIf(noBrowser !== undefined)(`long lists (${noBrowser ?? 'Chromium'}
   ] as const;
   const OTHERS = ['/', '/models', '/keys', '/chat', '/quick-start', '/earnings', '/set-up'];
 
-  test.each(OTHERS)('%s moves nothing', async (path) => {
-    await using opened = await under.signedInPage(ann);
-    const { page } = opened;
-    const { layoutShift } = await measured(page, async () => {
+  const OPERATORS = ['/', '/incidents', '/breakers', '/routing', '/money', '/models', '/bus'];
+
+  /** Loads a page completely, and checks that it was quick and that nothing in it moved. */
+  async function expectSteady(page: Page, path: string): Promise<void> {
+    const load = await measured(page, async () => {
       await page.goto(path);
       await page.locator('main h1').waitFor();
       await vi.waitFor(async () => expect(await page.locator('.skeleton').count()).toBe(0));
     });
-    expect(layoutShift).toBeLessThan(LARGEST_SHIFT);
+    console.log(path, load);
+    expect(load.workUntilContentMs).toBeLessThan(FIRST_CONTENT_MS);
+    expect(load.layoutShift).toBeLessThan(LARGEST_SHIFT);
+  }
+
+  test.each(OTHERS)('%s shows content at once, and moves nothing', async (path) => {
+    await using opened = await under.signedInPage(ann);
+    await expectSteady(opened.page, path);
   });
+
+  test('every page of operators shows content at once, and moves nothing', async () => {
+    await using opened = await operatorPage(under, await makeOperator(under, 'olga'));
+    for (const path of OPERATORS) await expectSteady(opened.page, path);
+  }, 240_000);
 
   test.each(CASES)(
     '$path of a large account has no long task, moves nothing and shows content at once',

@@ -1,45 +1,20 @@
-import { Client } from 'pg';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { events, JobAttempt, newJobId, SettlementTermsChanged, services } from '#bus-schemas';
+import { services } from '#bus-schemas';
 import type { Person } from '../test-network.ts';
 import { type ConsoleUnderTest, noBrowser, startConsole } from './chromium.ts';
-import { adminUrlOf, makeOperator, operatorPage } from './operator-browser.ts';
+import {
+  adminUrlOf,
+  makeOperator,
+  operatorPage,
+  parkFact,
+  reportFault,
+} from './operator-browser.ts';
 
 const PAGE_HEADER = { 'x-dinf-console': '1' };
 /** A task of the browser that is longer than this blocks a click noticeably, in milliseconds. */
 const LONGEST_TASK_MS = 200;
 const MACHINES = 2_000;
-
-/** Parks a fact in the outbox of settlement, as if the bus had refused it. */
-async function parkFact({ network }: ConsoleUnderTest): Promise<void> {
-  const client = new Client({ connectionString: network.network.databaseUrl });
-  await client.connect();
-  try {
-    await client.query(
-      `INSERT INTO settlement_outbox (subject, message_ids, payloads, parked_at, reason)
-       VALUES ($1, ARRAY['parked:1'], ARRAY[$2::bytea], now(), 'no stream')`,
-      [
-        events.settlementTermsChanged,
-        Buffer.from(SettlementTermsChanged.encode({ at: Date.now() })),
-      ],
-    );
-  } finally {
-    await client.end();
-  }
-}
-
-/** Reports an attempt of a machine that stopped in the middle of its answer, as an ingress does. */
-function reportFault({ network }: ConsoleUnderTest, provider: string): void {
-  network.network.coordinator.bus.publish(events.jobAttempt, JobAttempt, {
-    job: newJobId(),
-    attempt: 1,
-    provider,
-    build: 'sim-llama-8b-q4',
-    at: Date.now(),
-    failure: 'stalled',
-  });
-}
 
 describe.skipIf(noBrowser !== undefined)(
   `the operators' pages (${noBrowser ?? 'Chromium'})`,
@@ -202,7 +177,7 @@ describe.skipIf(noBrowser !== undefined)(
         .getByRole('list', { name: 'Open incidents' })
         .getByRole('listitem')
         .filter({ hasText: 'Facts of the ledger are parked' });
-      await incident.getByText('the first was refused with: no stream').waitFor();
+      await incident.getByText('the bus refused the first one with: no stream').waitFor();
       await incident.getByText('What to do').click();
       await incident.getByText('dinf ledger replay').first().waitFor();
       await page.getByRole('link', { name: 'Money' }).click();

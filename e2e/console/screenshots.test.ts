@@ -7,7 +7,7 @@ import { startMachineOf } from '../linked-machine.ts';
 import { ROOT } from '../source-folders.ts';
 import type { Person } from '../test-network.ts';
 import { type ConsolePage, type ConsoleUnderTest, noBrowser, startConsole } from './chromium.ts';
-import { makeOperator, operatorPage } from './operator-browser.ts';
+import { adminUrlOf, makeOperator, operatorPage, parkFact } from './operator-browser.ts';
 import { addHistory } from './status-history.ts';
 
 const FOLDER = join(ROOT, 'docs/console');
@@ -78,8 +78,13 @@ const PUBLIC_PAGES: readonly ShownPage[] = [
 
 /** Pages of the operators' listener. */
 const OPERATOR_PAGES: readonly ShownPage[] = [
-  { name: 'operator-fleet', path: '/', shows: 'Nothing is wrong' },
-  { name: 'operator-incidents', path: '/incidents', shows: 'DinfHubLost' },
+  { name: 'operator-fleet', path: '/', shows: 'Show what to do' },
+  {
+    name: 'operator-incidents',
+    path: '/incidents',
+    shows: 'dinf ledger replay',
+    prepare: (page) => page.getByText('What to do', { exact: true }).click(),
+  },
   { name: 'operator-breakers', path: '/breakers', shows: 'Who can act' },
   { name: 'operator-routing', path: '/routing', shows: 'Parts that can be switched off' },
   { name: 'operator-money', path: '/money', shows: 'The ledger balances' },
@@ -88,6 +93,14 @@ const OPERATOR_PAGES: readonly ShownPage[] = [
   { name: 'operator-releases', path: '/trust', shows: 'Releases that machines may run' },
   { name: 'operator-bus', path: '/bus', shows: 'JOBS' },
   { name: 'operator-audit', path: '/audit', shows: 'operator-sign-in' },
+];
+
+/** Pages whose pictures the documentation has in German, too. */
+const GERMAN_PAGES: readonly ShownPage[] = [
+  { name: 'overview-german', path: '/', shows: 'Letzte Anfragen' },
+];
+const GERMAN_OPERATOR_PAGES: readonly ShownPage[] = [
+  { name: 'operator-incidents-german', path: '/incidents', shows: 'Was zu tun ist' },
 ];
 
 async function findAnn(page: Page): Promise<void> {
@@ -155,6 +168,7 @@ describe.skipIf(noBrowser !== undefined)(`every page (${noBrowser ?? 'Chromium'}
     await fillAccount(ann);
     await addHistory(under.network);
     operatorKey = await makeOperator(under, 'olga');
+    await parkFact(under);
     studio = await startMachineOf(under.network, ann, { name: 'studio' });
     if (setting('DINF_WRITE_SCREENSHOTS')) await mkdir(FOLDER, { recursive: true });
   });
@@ -212,6 +226,27 @@ describe.skipIf(noBrowser !== undefined)(`every page (${noBrowser ?? 'Chromium'}
       await using opened = await operatorPage(under, operatorKey, browserOptions(look));
       expect(await faultsOf(opened, OPERATOR_PAGES, look)).toEqual([]);
       opened.expectNoFaults([401]);
+    },
+    MAX_MS,
+  );
+
+  test(
+    'has no fault in German',
+    async () => {
+      const look = { theme: 'light', width: 'wide' } as const;
+      const options = { ...browserOptions(look), locale: 'de-DE' };
+      await using opened = await under.openPage(options);
+      await opened.page.goto(await under.signInLink(ann));
+      await opened.page.getByRole('heading', { name: 'Übersicht' }).waitFor();
+      expect(await faultsOf(opened, GERMAN_PAGES, look)).toEqual([]);
+      await using admin = await under.openPage({ ...options, baseURL: adminUrlOf(under) });
+      await admin.page.goto('/');
+      await admin.page.getByLabel('Betreiberschlüssel').fill(operatorKey);
+      await admin.page.getByRole('button', { name: 'Anmelden' }).click();
+      await admin.page.getByRole('heading', { name: 'Flotte und Kapazität' }).waitFor();
+      expect(await faultsOf(admin, GERMAN_OPERATOR_PAGES, look)).toEqual([]);
+      opened.expectNoFaults();
+      admin.expectNoFaults([401]);
     },
     MAX_MS,
   );

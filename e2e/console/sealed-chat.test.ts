@@ -43,6 +43,23 @@ describe.skipIf(noBrowser !== undefined)(`the sealed chat (${noBrowser ?? 'Chrom
   const requestsForAnswers = (posts: readonly { path: string }[]) =>
     posts.filter(({ path }) => /^\/v1\/(sealed\/jobs|chat\/completions)/.test(path));
 
+  test('is two clicks from the link that signs a person in', async () => {
+    await using opened = await under.openPage();
+    const { page } = opened;
+    let clicks = 0;
+    await page.exposeFunction('countClick', () => {
+      clicks += 1;
+    });
+    await page.addInitScript("addEventListener('click', () => countClick(), { capture: true })");
+    await page.goto(await under.signInLink(ann));
+    await page.getByRole('link', { name: 'Chat' }).click();
+    await page.getByText('Your next message is sealed').waitFor();
+    await say(page, 'How do rainbows form?');
+    await page.getByText('first content after').waitFor();
+    await expect.poll(() => clicks).toBe(2);
+    opened.expectNoFaults();
+  });
+
   test('gets the text, which no request, bus message, table or log of the network contains', async () => {
     const heard: Buffer[] = [];
     const tap = under.network.network.coordinator.bus.connection.subscribe('>', {

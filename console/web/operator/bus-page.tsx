@@ -7,6 +7,7 @@ import { operatorCall } from './operator-call.ts';
 import { type Column, PagedTable } from './paged-table.tsx';
 import type { OperatorRoutes } from './routes.ts';
 import { o } from './texts.ts';
+import { Together } from './together.tsx';
 
 type Hub = OperatorRoutes['GET /admin/hubs']['answer']['data'][number];
 type Stream = OperatorRoutes['GET /admin/streams']['answer']['data'][number];
@@ -28,36 +29,38 @@ export function BusPage() {
   return (
     <>
       <h1>{o.bus.title}</h1>
-      <section>
-        <h2>{o.bus.hubs}</h2>
-        <Loaded of={hubs} lines={3}>
-          {(rows) =>
-            rows.length === 0 ? (
-              <p class="hint">{o.bus.hubsEmpty}</p>
-            ) : (
+      <Together of={[hubs, streams]}>
+        <section>
+          <h2>{o.bus.hubs}</h2>
+          <Loaded of={hubs} lines={3}>
+            {(rows) =>
+              rows.length === 0 ? (
+                <p class="hint">{o.bus.hubsEmpty}</p>
+              ) : (
+                <PagedTable
+                  caption={o.bus.hubs}
+                  rows={rows}
+                  columns={HUB_COLUMNS}
+                  keyOf={({ name }) => name}
+                />
+              )
+            }
+          </Loaded>
+        </section>
+        <section>
+          <h2>{o.bus.streams}</h2>
+          <Loaded of={streams} lines={5}>
+            {(rows) => (
               <PagedTable
-                caption={o.bus.hubs}
+                caption={o.bus.streams}
                 rows={rows}
-                columns={HUB_COLUMNS}
-                keyOf={({ name }) => name}
+                columns={STREAM_COLUMNS}
+                keyOf={({ stream }) => stream}
               />
-            )
-          }
-        </Loaded>
-      </section>
-      <section>
-        <h2>{o.bus.streams}</h2>
-        <Loaded of={streams} lines={5}>
-          {(rows) => (
-            <PagedTable
-              caption={o.bus.streams}
-              rows={rows}
-              columns={STREAM_COLUMNS}
-              keyOf={({ stream }) => stream}
-            />
-          )}
-        </Loaded>
-      </section>
+            )}
+          </Loaded>
+        </section>
+      </Together>
     </>
   );
 }

@@ -24,6 +24,7 @@ export function CatalogPage() {
   return (
     <>
       <h1>{o.models.title}</h1>
+      <p class="intro">{o.models.intro}</p>
       <Loaded of={catalog} lines={8}>
         {(models) =>
           models.length === 0 ? (

@@ -5,11 +5,13 @@ import { invalidate, useResource } from '../state/resource.ts';
 import { ConfirmedButton } from './confirmed-button.tsx';
 import { Counts } from './counts.tsx';
 import { IncidentSummary } from './incident-summary.tsx';
+import { useIncidents } from './incidents-page.tsx';
 import { operatorCall } from './operator-call.ts';
 import { type Column, PagedTable } from './paged-table.tsx';
 import type { OperatorRoutes } from './routes.ts';
 import { ShortId } from './short-id.tsx';
 import { o } from './texts.ts';
+import { Together } from './together.tsx';
 
 type Capacity = OperatorRoutes['GET /admin/capacity']['answer'];
 type Machine = OperatorRoutes['GET /admin/fleet']['answer']['data'][number];
@@ -18,6 +20,7 @@ const EVERY_MS = 10_000;
 
 /** What is wrong in the network, its capacity, and its machines. */
 export function FleetPage() {
+  const incidents = useIncidents();
   const capacity = useResource('capacity', () => operatorCall('GET /admin/capacity'), EVERY_MS);
   const fleet = useResource(
     'fleet',
@@ -27,30 +30,32 @@ export function FleetPage() {
   return (
     <>
       <h1>{o.fleet.title}</h1>
-      <IncidentSummary />
-      <Loaded of={capacity} lines={6}>
-        {(known) => <CapacityView capacity={known} />}
-      </Loaded>
-      <section>
-        <h2>{o.fleet.machines}</h2>
-        <Loaded of={fleet} lines={8}>
-          {(machines) =>
-            machines.length === 0 ? (
-              <Empty title={o.fleet.emptyTitle} text={o.fleet.empty} />
-            ) : (
-              <PagedTable
-                caption={o.fleet.machines}
-                rows={machines}
-                columns={MACHINE_COLUMNS}
-                keyOf={({ provider, build }) => `${provider} ${build}`}
-                textOf={({ provider, build, chip, state }) =>
-                  `${provider} ${build} ${chip} ${stateText(state)}`
-                }
-              />
-            )
-          }
+      <Together of={[incidents, capacity, fleet]}>
+        <IncidentSummary />
+        <Loaded of={capacity} lines={6}>
+          {(known) => <CapacityView capacity={known} />}
         </Loaded>
-      </section>
+        <section>
+          <h2>{o.fleet.machines}</h2>
+          <Loaded of={fleet} lines={8}>
+            {(machines) =>
+              machines.length === 0 ? (
+                <Empty title={o.fleet.emptyTitle} text={o.fleet.empty} />
+              ) : (
+                <PagedTable
+                  caption={o.fleet.machines}
+                  rows={machines}
+                  columns={MACHINE_COLUMNS}
+                  keyOf={({ provider, build }) => `${provider} ${build}`}
+                  textOf={({ provider, build, chip, state }) =>
+                    `${provider} ${build} ${chip} ${stateText(state)}`
+                  }
+                />
+              )
+            }
+          </Loaded>
+        </section>
+      </Together>
     </>
   );
 }

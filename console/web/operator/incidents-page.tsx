@@ -7,6 +7,7 @@ import { type Column, PagedTable } from './paged-table.tsx';
 import type { OperatorRoutes } from './routes.ts';
 import { RUNBOOKS } from './runbooks.ts';
 import { o } from './texts.ts';
+import { Together } from './together.tsx';
 
 type Answer = OperatorRoutes['GET /admin/incidents']['answer'];
 type Incident = Answer['open'][number];
@@ -23,21 +24,23 @@ export function IncidentsPage() {
   return (
     <>
       <h1>{o.incidents.title}</h1>
-      <Loaded of={incidents} lines={8}>
-        {(known) => <IncidentsView known={known} />}
-      </Loaded>
-      <section>
-        <h2>{o.incidents.runbooks}</h2>
-        <p class="hint">{o.incidents.runbooksText}</p>
-        <div class="card runbooks" lang="en">
-          {[...RUNBOOKS].map(([alert, steps]) => (
-            <details key={alert} id={alert} class="runbook">
-              <summary>{alert}</summary>
-              <Markdown text={steps} />
-            </details>
-          ))}
-        </div>
-      </section>
+      <Together of={[incidents]}>
+        <Loaded of={incidents} lines={8}>
+          {(known) => <IncidentsView known={known} />}
+        </Loaded>
+        <section>
+          <h2>{o.incidents.runbooks}</h2>
+          <p class="hint">{o.incidents.runbooksText}</p>
+          <div class="card runbooks" lang="en">
+            {[...RUNBOOKS].map(([alert, steps]) => (
+              <details key={alert} id={alert} class="runbook">
+                <summary>{alert}</summary>
+                <Markdown text={steps} />
+              </details>
+            ))}
+          </div>
+        </section>
+      </Together>
     </>
   );
 }

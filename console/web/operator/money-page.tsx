@@ -10,6 +10,7 @@ import { type Column, PagedTable } from './paged-table.tsx';
 import type { OperatorRoutes } from './routes.ts';
 import { ShortId } from './short-id.tsx';
 import { o } from './texts.ts';
+import { Together } from './together.tsx';
 
 type Books = OperatorRoutes['GET /admin/books']['answer'];
 type Payout = OperatorRoutes['GET /admin/payouts']['answer']['data'][number];
@@ -35,41 +36,43 @@ export function MoneyPage() {
   return (
     <>
       <h1>{o.money.title}</h1>
-      <section>
-        <div class="page-head">
-          <h2>{o.money.proof}</h2>
-          <button type="button" class="button" onClick={books.reload}>
-            {o.money.again}
-          </button>
-        </div>
-        <Loaded of={books} lines={5}>
-          {(proof) => <Proof proof={proof} />}
-        </Loaded>
-      </section>
-      <section>
-        <h2>{o.money.parked}</h2>
-        <Loaded of={parked} lines={2}>
-          {(rows) => <ParkedFacts rows={rows} />}
-        </Loaded>
-      </section>
-      <section>
-        <h2>{o.money.payouts}</h2>
-        <Loaded of={payouts} lines={2}>
-          {(rows) =>
-            rows.length === 0 ? (
-              <p class="hint">{o.money.payoutsEmpty}</p>
-            ) : (
-              <PagedTable
-                caption={o.money.payouts}
-                rows={rows}
-                columns={PAYOUT_COLUMNS}
-                keyOf={({ id }) => id}
-                textOf={({ id, account }) => `${id} ${account}`}
-              />
-            )
-          }
-        </Loaded>
-      </section>
+      <Together of={[books, parked, payouts]}>
+        <section>
+          <div class="page-head">
+            <h2>{o.money.proof}</h2>
+            <button type="button" class="button" onClick={books.reload}>
+              {o.money.again}
+            </button>
+          </div>
+          <Loaded of={books} lines={5}>
+            {(proof) => <Proof proof={proof} />}
+          </Loaded>
+        </section>
+        <section>
+          <h2>{o.money.parked}</h2>
+          <Loaded of={parked} lines={2}>
+            {(rows) => <ParkedFacts rows={rows} />}
+          </Loaded>
+        </section>
+        <section>
+          <h2>{o.money.payouts}</h2>
+          <Loaded of={payouts} lines={2}>
+            {(rows) =>
+              rows.length === 0 ? (
+                <p class="hint">{o.money.payoutsEmpty}</p>
+              ) : (
+                <PagedTable
+                  caption={o.money.payouts}
+                  rows={rows}
+                  columns={PAYOUT_COLUMNS}
+                  keyOf={({ id }) => id}
+                  textOf={({ id, account }) => `${id} ${account}`}
+                />
+              )
+            }
+          </Loaded>
+        </section>
+      </Together>
     </>
   );
 }

@@ -13,6 +13,7 @@ import { type Column, PagedTable } from './paged-table.tsx';
 import type { OperatorRoutes } from './routes.ts';
 import { ShortId } from './short-id.tsx';
 import { o } from './texts.ts';
+import { Together } from './together.tsx';
 
 type Decision = OperatorRoutes['GET /admin/routing/decisions']['answer']['data'][number];
 type Explained = OperatorRoutes['GET /admin/routing/explain']['answer'];
@@ -29,32 +30,36 @@ export function RoutingPage() {
     async () => (await operatorCall('GET /admin/routing/decisions')).data,
     DECISIONS_EVERY_MS,
   );
+  const explained = useExplained('');
+  const switches = useSwitches();
   return (
     <>
       <h1>{o.routing.title}</h1>
       <p class="intro">{o.routing.intro}</p>
-      <section>
-        <h2>{o.routing.decisions}</h2>
-        <Loaded of={decisions} lines={8}>
-          {(rows) =>
-            rows.length === 0 ? (
-              <Empty title={o.routing.emptyTitle} text={o.routing.empty} />
-            ) : (
-              <PagedTable
-                caption={o.routing.decisions}
-                rows={rows}
-                columns={DECISION_COLUMNS}
-                keyOf={({ job, outcome, at }) => `${job} ${outcome} ${at}`}
-                textOf={({ job, model, outcome, provider }) =>
-                  `${job} ${model} ${outcome} ${provider}`
-                }
-              />
-            )
-          }
-        </Loaded>
-      </section>
-      <RequestNow />
-      <Switches />
+      <Together of={[decisions, explained, switches]}>
+        <section>
+          <h2>{o.routing.decisions}</h2>
+          <Loaded of={decisions} lines={8}>
+            {(rows) =>
+              rows.length === 0 ? (
+                <Empty title={o.routing.emptyTitle} text={o.routing.empty} />
+              ) : (
+                <PagedTable
+                  caption={o.routing.decisions}
+                  rows={rows}
+                  columns={DECISION_COLUMNS}
+                  keyOf={({ job, outcome, at }) => `${job} ${outcome} ${at}`}
+                  textOf={({ job, model, outcome, provider }) =>
+                    `${job} ${model} ${outcome} ${provider}`
+                  }
+                />
+              )
+            }
+          </Loaded>
+        </section>
+        <RequestNow />
+        <Switches />
+      </Together>
     </>
   );
 }
@@ -107,17 +112,24 @@ function Cost({ terms }: { terms: Readonly<Record<string, unknown>> | null }) {
   return <span title={title}>{duration(total)}</span>;
 }
 
+/** What a request for a model would get now; an empty name stands for all models. */
+const useExplained = (model: string) =>
+  useResource(
+    `explain/${model}`,
+    () => operatorCall('GET /admin/routing/explain', { query: model === '' ? {} : { model } }),
+    EXPLAIN_EVERY_MS,
+  );
+
+const useSwitches = () =>
+  useResource('switches', () => operatorCall('GET /admin/routing/switches'));
+
 function RequestNow() {
   const [model, setModel] = useState('');
   const catalog = useResource(
     'catalog',
     async () => (await operatorCall('GET /admin/catalog')).data,
   );
-  const explained = useResource(
-    `explain/${model}`,
-    () => operatorCall('GET /admin/routing/explain', { query: model === '' ? {} : { model } }),
-    EXPLAIN_EVERY_MS,
-  );
+  const explained = useExplained(model);
   return (
     <section>
       <h2>{o.routing.explain}</h2>
@@ -188,7 +200,7 @@ const SLOT_COLUMNS: readonly Column<Explained['slots'][number]>[] = [
 ];
 
 function Switches() {
-  const switches = useResource('switches', () => operatorCall('GET /admin/routing/switches'));
+  const switches = useSwitches();
   return (
     <section>
       <h2>{o.routing.switches}</h2>

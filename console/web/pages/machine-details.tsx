@@ -127,6 +127,9 @@ const hoursOf = (minutes: number): string =>
 
 function Models({ machine: { slots, memory_bytes } }: { machine: OwnMachine }) {
   if (slots.length === 0) return null;
+  // What is true of all models is said once.
+  const sentences = new Set(slots.map(sentenceOf));
+  const shared = sentences.size === 1 ? [...sentences][0] : undefined;
   const used = slots.reduce(
     (sum, slot) => sum + (slot.in_memory ? (slot.memory_bytes ?? 0) : 0),
     0,
@@ -134,6 +137,7 @@ function Models({ machine: { slots, memory_bytes } }: { machine: OwnMachine }) {
   return (
     <section>
       <h3>{t.machines.models(slots.length)}</h3>
+      {shared !== undefined && <p class="hint">{shared}</p>}
       {memory_bytes !== null && (
         <p class="hint">{t.machines.memory(bytes(used), bytes(memory_bytes))}</p>
       )}
@@ -144,18 +148,18 @@ function Models({ machine: { slots, memory_bytes } }: { machine: OwnMachine }) {
               <Status tone={slot.serves ? 'good' : 'notice'} text={slot.build} />
               <span class="hint">{memoryOf(slot)}</span>
             </span>
-            <span class="hint">
-              {slot.running > 0
-                ? t.machines.running(slot.running)
-                : slot.gate === null
-                  ? t.machines.waits
-                  : gateText(slot.gate, slot.because)}
-            </span>
+            {shared === undefined && <span class="hint">{sentenceOf(slot)}</span>}
           </li>
         ))}
       </ul>
     </section>
   );
+}
+
+/** What a model does, or what keeps it from requests. */
+function sentenceOf({ running, gate, because }: OwnMachine['slots'][number]): string {
+  if (running > 0) return t.machines.running(running);
+  return gate === null ? t.machines.waits : gateText(gate, because);
 }
 
 /** Whether a model is in memory, and how much it needs. */

@@ -44,7 +44,7 @@ export const germanFrameTexts: Translation<typeof english> = {
     menu: 'Ihr Konto',
     sessions: 'Sitzungen',
     theme: 'Farben',
-    themes: { system: 'Wie das System', light: 'Hell', dark: 'Dunkel' },
+    themes: { system: 'System', light: 'Hell', dark: 'Dunkel' },
     language: 'Sprache',
   },
   sessions: {

@@ -82,8 +82,11 @@ async function consumersBehind({ bus }: CheckDeps): Promise<IncidentFinding[]> {
 
 async function factsParked({ bus }: CheckDeps): Promise<IncidentFinding[]> {
   const { rows } = await bus.call(services.settlement.parked, {}, CALL);
-  if (rows.length === 0) return [];
-  const text = `${rows.length} batches of facts are parked; the first was refused with: ${rows[0]?.reason}`;
+  const [first] = rows;
+  if (first === undefined) return [];
+  const parked =
+    rows.length === 1 ? 'a batch of facts is parked' : `${rows.length} batches of facts are parked`;
+  const text = `${parked}; the bus refused the first one with: ${first.reason}`;
   return [{ alert: 'DinfFactsParked', subject: '', text }];
 }
 

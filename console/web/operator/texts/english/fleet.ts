@@ -5,7 +5,7 @@ export const operatorFleetTexts = {
     machines: 'Machines',
     running: 'Answers running',
     queued: 'Requests waiting',
-    queueOf: (limit: string) => `of at most ${limit}`,
+    queueOf: (limit: string) => `of ${limit}`,
     free: 'Free slots',
     builds: 'Capacity by build',
     build: 'Build',

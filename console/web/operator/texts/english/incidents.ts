@@ -7,7 +7,7 @@ export const operatorIncidentsTexts = {
     since: 'It has watched since',
     good: 'Nothing is wrong',
     open: 'Open incidents',
-    began: 'since',
+    began: 'Began',
     steps: 'What to do',
     toSteps: 'Show what to do',
     ended: 'Ended incidents',

@@ -8,7 +8,7 @@ export const germanOperatorFleetTexts: Translation<typeof english> = {
     machines: 'Maschinen',
     running: 'Laufende Antworten',
     queued: 'Wartende Anfragen',
-    queueOf: (limit) => `von höchstens ${limit}`,
+    queueOf: (limit) => `von ${limit}`,
     free: 'Freie Plätze',
     builds: 'Kapazität nach Build',
     build: 'Build',

@@ -12,7 +12,7 @@ export const germanOperatorFrameTexts: Translation<typeof english> = {
     money: 'Geld',
     people: 'Personen',
     models: 'Modelle',
-    trust: 'Versionen und Vertrauensprotokoll',
+    trust: 'Versionen und Protokoll',
     bus: 'Hubs und Streams',
     audit: 'Prüfprotokoll',
   },

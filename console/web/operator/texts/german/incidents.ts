@@ -10,7 +10,7 @@ export const germanOperatorIncidentsTexts: Translation<typeof english> = {
     since: 'Er beobachtet seit',
     good: 'Alles ist in Ordnung',
     open: 'Offene Störungen',
-    began: 'seit',
+    began: 'Begann',
     steps: 'Was zu tun ist',
     toSteps: 'Zeigen, was zu tun ist',
     ended: 'Beendete Störungen',
