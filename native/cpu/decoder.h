@@ -29,6 +29,10 @@ class CpuEngine final : public Engine {
     Weights sharedGate, sharedUp, sharedDown, share;
     /// Numbers of Gated DeltaNet; `factors` are those of the convolution.
     std::vector<float> fadeBias, fadeRate, factors, deltaNorm;
+    /// Experts beside a dense MLP, and the embedding of the layer.
+    std::vector<Weights> besideGate, besideUp, besideDown;
+    Weights besideRouter, perLayerGate, perLayerProjection;
+    std::vector<float> besideInputNorm, besideOutputNorm, denseOutputNorm, routerNorm, shareScales, perLayerNorm, scale;
     std::vector<float> sinks, inputNorm, mlpNorm, qNorm, kNorm, attentionNorm, mlpOutputNorm;
     LazyNumbers keys, values, states;
   };
@@ -42,9 +46,9 @@ class CpuEngine final : public Engine {
   };
 
   /// Length of one page of one layer's keys. A page of values has the same length.
-  size_t pageSize() const { return static_cast<size_t>(model_.pageTokens) * model_.kvHeads * model_.headDim; }
+  size_t pageSize(const Layer& layer) const { return static_cast<size_t>(model_.pageTokens) * layer.keyNumbers(); }
   int64_t pageBytes() const {
-    return sum([this](const Layer& layer) { return layer.delta ? 0 : static_cast<int64_t>(2 * pageSize() * sizeof(float)); });
+    return sum([this](const Layer& layer) { return layer.hasKeys() ? static_cast<int64_t>(2 * pageSize(layer) * sizeof(float)) : 0; });
   }
   int64_t stateBytes() const {
     return sum([](const Layer& layer) { return layer.delta ? layer.delta->stateNumbers() * static_cast<int64_t>(sizeof(float)) : 0; });
@@ -56,6 +60,7 @@ class CpuEngine final : public Engine {
     return bytes;
   }
   bool loadLayer(const Layer& from, LayerOf& to);
+  bool packStack(const Matrix& from, std::vector<Weights>& to);
   bool loadVector(const std::optional<Tensor>& from, bool plusOne, std::vector<float>& to);
   void setInputs(Inputs& inputs, float* rows, int width);
   Rounded rounded(Inputs& inputs, int block, int tokens);
@@ -70,7 +75,18 @@ class CpuEngine final : public Engine {
   void recall(LayerOf& layer, const Step& step, const Run& run, int head);
   float* stateOf(LayerOf& layer, const Step& step, const Run& run);
   void mlp(const Weights& gate, const Weights& up, const Weights& down, int tokens);
-  void experts(LayerOf& layer, int tokens);
+  /// Experts and how they are chosen.
+  struct Routed {
+    const std::vector<Weights>&gate, &up, &down;
+    int perToken;
+    bool normalised;
+    /// Multiplies the share of each expert, or is null.
+    const float* shareScales;
+  };
+  void experts(const Routed& routed, std::vector<float>& shares, int tokens);
+  void mlpAndExperts(LayerOf& layer, int tokens);
+  void embedForLayers(const Step& step);
+  void addPerLayer(LayerOf& layer, int tokens);
   void sharedExpert(LayerOf& layer, int tokens);
   void addTo(float* state, const float* made, const std::vector<float>& norm, int tokens);
   void normInputs(const std::vector<float>& norm, const float* state, int tokens);
@@ -79,8 +95,8 @@ class CpuEngine final : public Engine {
   const Kernels* kernels_ = nullptr;
   std::unique_ptr<Threads> threads_;
   Mappings files_;
-  Weights embedding_, lmHead_;
-  std::vector<float> norm_;
+  Weights embedding_, lmHead_, perLayerEmbedding_, perLayerProjection_;
+  std::vector<float> norm_, perLayerNorm_, ones_;
   std::vector<LayerOf> layers_;
   int64_t memory_ = 0;
   int usedPages_ = 0, usedStates_ = 0;
@@ -89,6 +105,8 @@ class CpuEngine final : public Engine {
   /// Of Gated DeltaNet and of gated attention: the gate of the output, and what `convolve` and the
   /// projections for single numbers make.
   std::vector<float> outputGate_, mixed_, write_, fade_, shared_, share_;
+  /// The embeddings of the step's tokens for all layers.
+  std::vector<float> perLayer_;
   std::vector<std::vector<float>> scores_;
 };
 

@@ -34,24 +34,34 @@ class ModelCheck {
 
   std::string wrong() {
     check(isWithin(m.vocabulary, 1, MAX_SIZE) && isWithin(m.hidden, 1, MAX_SIZE) && isWithin(m.headDim, 2, 1024) && m.headDim % 2 == 0, "the size of the vocabulary, the hidden state or a head");
-    check(isWithin(m.heads, 1, 1024) && isWithin(m.kvHeads, 1, m.heads) && m.heads % m.kvHeads == 0, "the number of heads");
+    check(isWithin(m.heads, 1, 1024), "the number of heads");
     check(isWithin(m.pageTokens, LANES, 1024) && m.pageTokens % LANES == 0 && m.pages >= 1 && int64_t{m.pages} * m.pageTokens <= INT32_MAX, "the number of pages");
     check(isWithin(m.maxTokens, 1, 1 << 16) && isWithin(m.threads, 1, MAX_THREADS) && isWithin(m.ropes, 1, 16), "the number of tokens, threads or ropes");
     check(isWithin(m.layers.size(), 1, 1024), "the number of layers");
     if (!wrong_.empty()) return wrong_;
-    const int query = m.heads * m.headDim, key = m.kvHeads * m.headDim;
+    const int query = m.heads * m.headDim;
     matrix(m.embedding, {m.vocabulary, m.hidden}, "embedding");
     matrix(m.lmHead, {m.vocabulary, m.hidden}, "lmHead");
     vector(m.norm, m.hidden, "norm");
     int64_t widest = std::max({m.hidden, query, m.vocabulary});
-    for (const Layer& layer : m.layers) {
+    if (m.perLayer) {
+      check(isWithin(m.perLayer->width, 1, MAX_SIZE / m.layers.size()), "the size of the embeddings of layers");
+      if (!wrong_.empty()) return wrong_;
+      const int all = m.perLayer->width * static_cast<int>(m.layers.size());
+      widest = std::max(widest, int64_t{all});
+      matrix(m.perLayer->embedding, {m.vocabulary, all}, "the embeddings of layers");
+      matrix(m.perLayer->projection, {all, m.hidden}, "the projection of the embeddings of layers");
+      vector(m.perLayer->norm, m.perLayer->width, "the norm of the embeddings of layers");
+    }
+    for (size_t index = 0; index < m.layers.size(); index++) {
+      const Layer& layer = m.layers[index];
       check(isWithin(layer.rope, 0, m.ropes - 1) && layer.window >= 0 && isWithin(layer.width, 1, MAX_SIZE), "the shape of a layer");
       check(layer.router.has_value() ? isWithin(layer.experts, 1, 4096) && isWithin(layer.perToken, 1, layer.experts) : layer.experts == 0, "the number of experts");
       if (!wrong_.empty()) return wrong_;
       const int count = std::max(1, layer.experts);
       widest = std::max(widest, int64_t{std::max(layer.width, m.hidden)} * std::max(1, layer.perToken));
       if (layer.delta) delta(layer, *layer.delta);
-      else attention(layer, query, key);
+      else attention(layer, index);
       if (!wrong_.empty()) return wrong_;
       if (layer.delta) widest = std::max(widest, int64_t{layer.delta->channels()});
       if (layer.shared) {
@@ -71,21 +81,52 @@ class ModelCheck {
       vector(layer.mlpNorm, m.hidden, "mlpNorm");
       if (layer.attentionNorm) vector(*layer.attentionNorm, m.hidden, "attentionNorm");
       if (layer.mlpOutputNorm) vector(*layer.mlpOutputNorm, m.hidden, "mlpOutputNorm");
+      if (layer.scale) vector(*layer.scale, 1, "the scale of a layer");
+      check(layer.perLayer.has_value() == m.perLayer.has_value(), "the embedding of a layer");
+      if (!wrong_.empty()) return wrong_;
+      if (layer.perLayer) {
+        matrix(layer.perLayer->gate, {m.perLayer->width, m.hidden}, "the gate of a layer's embedding");
+        matrix(layer.perLayer->projection, {m.hidden, m.perLayer->width}, "the projection of a layer's embedding");
+        vector(layer.perLayer->norm, m.hidden, "the norm of a layer's embedding");
+      }
+      if (layer.beside) widest = std::max(widest, beside(*layer.beside, layer));
     }
     check(widest * m.maxTokens <= MAX_NUMBERS, "the size of a step");
     return wrong_;
   }
 
  private:
-  void attention(const Layer& layer, int query, int key) {
+  void attention(const Layer& layer, size_t index) {
+    check(isWithin(layer.headDim, 2, m.headDim) && layer.headDim % 2 == 0 && isWithin(layer.kvHeads, 1, m.heads) && m.heads % layer.kvHeads == 0, "the heads of a layer");
+    if (!wrong_.empty()) return;
+    const int query = m.heads * layer.headDim, key = layer.keyNumbers();
     matrix(layer.q, {query, m.hidden}, "q");
-    matrix(layer.k, {key, m.hidden}, "k");
-    matrix(layer.v, {key, m.hidden}, "v");
+    if (layer.hasKeys()) {
+      matrix(layer.k, {key, m.hidden}, "k");
+      if (!layer.keysAreValues) matrix(layer.v, {key, m.hidden}, "v");
+    } else {
+      check(isWithin(layer.keysOf, 0, static_cast<int64_t>(index) - 1), "the layer whose keys another layer reads");
+      if (!wrong_.empty()) return;
+      const Layer& from = m.layers[layer.keysOf];
+      check(from.hasKeys() && from.kvHeads == layer.kvHeads && from.headDim == layer.headDim, "the layer whose keys another layer reads");
+    }
     matrix(layer.o, {m.hidden, query}, "o");
     if (layer.outputGate) matrix(*layer.outputGate, {query, m.hidden}, "outputGate");
     if (layer.sinks) vector(*layer.sinks, m.heads, "sinks");
-    if (layer.qNorm) vector(*layer.qNorm, m.headDim, "qNorm");
-    if (layer.kNorm) vector(*layer.kNorm, m.headDim, "kNorm");
+    if (layer.qNorm) vector(*layer.qNorm, layer.headDim, "qNorm");
+    if (layer.kNorm) vector(*layer.kNorm, layer.headDim, "kNorm");
+  }
+  /// Returns the largest number of values that a token has in these experts.
+  int64_t beside(const ExpertsBeside& b, const Layer& layer) {
+    check(!layer.router && isWithin(b.width, 1, MAX_SIZE) && isWithin(b.experts, 1, 4096) && isWithin(b.perToken, 1, b.experts), "the experts beside a dense MLP");
+    if (!wrong_.empty()) return 0;
+    matrix(b.gate, {b.width, m.hidden, b.experts}, "the gate of the experts beside");
+    matrix(b.up, {b.width, m.hidden, b.experts}, "up of the experts beside");
+    matrix(b.down, {m.hidden, b.width, b.experts}, "down of the experts beside");
+    matrix(b.router, {b.experts, m.hidden}, "the router of the experts beside");
+    for (const Tensor* norm : {&b.inputNorm, &b.outputNorm, &b.denseOutputNorm, &b.routerNorm}) vector(*norm, m.hidden, "a norm of the experts beside");
+    vector(b.shareScales, b.experts, "the scales of the experts beside");
+    return int64_t{std::max(b.width, m.hidden)} * b.perToken;
   }
   void delta(const Layer& layer, const Delta& delta) {
     check(isWithin(delta.keyHeads, 1, 1024) && isWithin(delta.valueHeads, 1, 1024) && delta.valueHeads % delta.keyHeads == 0, "the number of heads of Gated DeltaNet");

@@ -56,6 +56,9 @@ struct Matrix {
   std::optional<Tensor> bias;
 };
 
+/// In place of the index of a layer.
+constexpr int NO_LAYER = -1;
+
 /// The size and the weights of Gated DeltaNet. provider/models/decoder-shape.ts and
 /// decoder-weights.ts describe them.
 struct Delta {
@@ -77,7 +80,33 @@ struct SharedExpert {
   Matrix gate, up, down, share;
 };
 
+/// Experts beside a dense MLP. Both read the state after attention, each through its own norm.
+struct ExpertsBeside {
+  int width = 0, experts = 0, perToken = 0;
+  Matrix gate, up, down, router;
+  Tensor inputNorm, outputNorm, denseOutputNorm, routerNorm, shareScales;
+};
+
+/// How a layer uses its own embedding of a token.
+struct PerLayer {
+  Matrix gate, projection;
+  Tensor norm;
+};
+
+/// The embeddings of all layers: layer by layer in the rows of the two matrices.
+struct PerLayerEmbedding {
+  int width = 0;
+  float embeddingScale = 0, projectionScale = 0;
+  Matrix embedding, projection;
+  Tensor norm;
+};
+
 struct Layer {
+  int kvHeads = 0, headDim = 0;
+  /// Index of the earlier layer whose keys and values this one reads, or NO_LAYER.
+  int keysOf = NO_LAYER;
+  /// If true, the projection of keys is used for values too.
+  bool keysAreValues = false;
   int rope = 0;
   int window = 0;
   int width = 0;
@@ -92,15 +121,24 @@ struct Layer {
   std::optional<Delta> delta;
   Tensor inputNorm, mlpNorm;
   std::optional<Tensor> sinks, qNorm, kNorm, attentionNorm, mlpOutputNorm;
+  std::optional<ExpertsBeside> beside;
+  std::optional<PerLayer> perLayer;
+  /// One number that multiplies the state after the layer.
+  std::optional<Tensor> scale;
+  /// True if the layer caches keys and values of its own.
+  bool hasKeys() const { return !delta && keysOf == NO_LAYER; }
+  int keyNumbers() const { return kvHeads * headDim; }
 };
 
 struct Model {
-  int vocabulary = 0, hidden = 0, heads = 0, kvHeads = 0, headDim = 0, ropes = 0;
+  /// `headDim` is the size of the largest heads.
+  int vocabulary = 0, hidden = 0, heads = 0, headDim = 0, ropes = 0;
   float normEps = 0, embeddingScale = 0, attentionScale = 0, logitSoftcap = 0, activationLimit = 0;
-  bool normPlusOne = false, tied = false;
+  bool normPlusOne = false, valueNorm = false, tied = false;
   Activation activation = Activation::silu;
   Matrix embedding, lmHead;
   Tensor norm;
+  std::optional<PerLayerEmbedding> perLayer;
   std::vector<Layer> layers;
   int pages = 0, states = 0, pageTokens = 0, maxTokens = 0, threads = 0;
   /// If true, inputs of quantized matrices are rounded to 16 bits instead of 8. Only the

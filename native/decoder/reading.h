@@ -49,6 +49,10 @@ class Fields {
     const Napi::Value value = get(name);
     return !value.IsEmpty() && value.IsObject();
   }
+  bool hasNumber(const char* name) const {
+    const Napi::Value value = get(name);
+    return !value.IsEmpty() && value.IsNumber();
+  }
   Fields object(const char* name) const { return Fields(get(name), name, wrong_); }
   uint32_t length(const char* name) const {
     const Napi::Value value = get(name);
@@ -154,6 +158,28 @@ inline Delta delta(const Fields& shape, const Fields& weights) {
 
 inline SharedExpert sharedExpert(const Fields& mlp, const Fields& weights) { return {mlp.integer("sharedWidth"), matrix(weights.object("gate")), matrix(weights.object("up")), matrix(weights.object("down")), matrix(weights.object("share"))}; }
 
+inline ExpertsBeside expertsBeside(const Fields& shape, const Fields& weights) {
+  ExpertsBeside b;
+  const Fields mlp = weights.object("mlp");
+  b.width = shape.integer("width");
+  b.experts = shape.integer("experts");
+  b.perToken = shape.integer("perToken");
+  b.gate = matrix(mlp.object("gate"));
+  b.up = matrix(mlp.object("up"));
+  b.down = matrix(mlp.object("down"));
+  b.router = matrix(mlp.object("router"));
+  b.inputNorm = tensor(weights.object("inputNorm"));
+  b.outputNorm = tensor(weights.object("outputNorm"));
+  b.denseOutputNorm = tensor(weights.object("denseOutputNorm"));
+  b.routerNorm = tensor(weights.object("routerNorm"));
+  b.shareScales = tensor(weights.object("shareScales"));
+  return b;
+}
+
+inline PerLayerEmbedding perLayerEmbedding(const Fields& shape, const Fields& weights) {
+  return {shape.integer("width"), static_cast<float>(shape.number("embeddingScale")), static_cast<float>(shape.number("projectionScale")), matrix(weights.object("embedding")), matrix(weights.object("projection")), tensor(weights.object("norm"))};
+}
+
 inline Layer layer(const Fields& shape, const Fields& weights) {
   Layer l;
   const Fields mlp = shape.object("mlp"), of = weights.object("mlp");
@@ -168,8 +194,12 @@ inline Layer layer(const Fields& shape, const Fields& weights) {
     if (of.has("shared")) l.shared = sharedExpert(mlp, of.object("shared"));
   }
   l.q = matrix(weights.object("q"));
-  l.k = matrix(weights.object("k"));
-  l.v = matrix(weights.object("v"));
+  l.kvHeads = shape.integer("kvHeads");
+  l.headDim = shape.integer("headDim");
+  if (shape.hasNumber("keysOf")) l.keysOf = shape.integer("keysOf");
+  else l.k = matrix(weights.object("k"));
+  l.keysAreValues = l.keysOf == NO_LAYER && !weights.has("v");
+  if (weights.has("v")) l.v = matrix(weights.object("v"));
   l.o = matrix(weights.object("o"));
   l.outputGate = maybeMatrix(weights, "outputGate");
   if (weights.has("delta")) l.delta = delta(shape.object("delta"), weights.object("delta"));
@@ -183,6 +213,12 @@ inline Layer layer(const Fields& shape, const Fields& weights) {
   l.kNorm = maybeTensor(weights, "kNorm");
   l.attentionNorm = maybeTensor(weights, "attentionNorm");
   l.mlpOutputNorm = maybeTensor(weights, "mlpOutputNorm");
+  if (weights.has("expertsBeside")) l.beside = expertsBeside(shape.object("expertsBeside"), weights.object("expertsBeside"));
+  if (weights.has("perLayer")) {
+    const Fields own = weights.object("perLayer");
+    l.perLayer = {matrix(own.object("gate")), matrix(own.object("projection")), tensor(own.object("norm"))};
+  }
+  l.scale = maybeTensor(weights, "scale");
   return l;
 }
 
@@ -199,7 +235,6 @@ inline Model model(const Napi::Value& value, std::string& wrong) {
   m.vocabulary = shape.integer("vocabulary");
   m.hidden = shape.integer("hidden");
   m.heads = shape.integer("heads");
-  m.kvHeads = shape.integer("kvHeads");
   m.headDim = shape.integer("headDim");
   m.ropes = static_cast<int>(shape.length("ropes"));
   m.normEps = static_cast<float>(shape.number("normEps"));
@@ -207,12 +242,14 @@ inline Model model(const Napi::Value& value, std::string& wrong) {
   m.attentionScale = static_cast<float>(shape.number("attentionScale"));
   m.logitSoftcap = static_cast<float>(shape.number("logitSoftcap"));
   m.normPlusOne = shape.flag("normPlusOne");
+  m.valueNorm = shape.flag("valueNorm");
   m.activation = activation(shape);
   m.activationLimit = static_cast<float>(shape.number("activationLimit"));
   m.tied = weights.areSame("lmHead", "embedding");
   m.embedding = matrix(weights.object("embedding"));
   m.lmHead = matrix(weights.object("lmHead"));
   m.norm = tensor(weights.object("norm"));
+  if (weights.has("perLayer")) m.perLayer = perLayerEmbedding(shape.object("perLayer"), weights.object("perLayer"));
   const uint32_t layers = weights.length("layers");
   if (shape.length("layers") != layers) shape.fail("layers", "as many as the layers with weights");
   for (uint32_t i = 0; i < layers && wrong.empty(); i++) m.layers.push_back(layer(shape.at("layers", i), weights.at("layers", i)));

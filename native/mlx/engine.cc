@@ -24,8 +24,8 @@ std::string mismatch() {
 
 MlxEngine::~MlxEngine() {
   layers_.clear();
-  embedding_ = lmHead_ = Weights{};
-  norm_ = mx::array(0.0f);
+  embedding_ = lmHead_ = perLayerEmbedding_ = perLayerProjection_ = Weights{};
+  norm_ = perLayerNorm_ = mx::array(0.0f);
   mx::synchronize();
   mx::clear_cache();
 #if MLX_VERSION_NUMERIC >= 31002
@@ -86,8 +86,8 @@ MlxEngine::LayerOf MlxEngine::read(const Layer& layer) {
   LayerOf of;
   of.shape = &layer;
   of.q = read(layer.q);
-  of.k = read(layer.k);
-  of.v = read(layer.v);
+  if (layer.keysOf == NO_LAYER) of.k = read(layer.k);
+  if (layer.keysOf == NO_LAYER && !layer.keysAreValues) of.v = read(layer.v);
   of.o = read(layer.o);
   const bool isStacked = layer.router.has_value();
   of.gate = read(layer.gate, isStacked);
@@ -117,6 +117,27 @@ MlxEngine::LayerOf MlxEngine::read(const Layer& layer) {
   of.kNorm = norm(layer.kNorm);
   of.attentionNorm = norm(layer.attentionNorm);
   of.mlpOutputNorm = norm(layer.mlpOutputNorm);
+  if (const auto& beside = layer.beside) {
+    of.besideGate = read(beside->gate, true);
+    of.besideUp = read(beside->up, true);
+    of.besideDown = read(beside->down, true);
+    of.besideRouter = read(beside->router);
+    of.besideInputNorm = norm(beside->inputNorm);
+    of.besideOutputNorm = norm(beside->outputNorm);
+    of.denseOutputNorm = norm(beside->denseOutputNorm);
+    of.routerNorm = mx::astype(read(beside->routerNorm, mx::Shape{model_.hidden}, mx::float32) / mx::array(std::sqrt(static_cast<float>(model_.hidden))), type_);
+    of.shareScales = read(beside->shareScales, mx::Shape{beside->experts}, mx::float32);
+    mx::eval({*of.routerNorm, *of.shareScales});
+  }
+  if (const auto& own = layer.perLayer) {
+    of.perLayerGate = read(own->gate);
+    of.perLayerProjection = read(own->projection);
+    of.perLayerNorm = norm(own->norm);
+  }
+  if (layer.scale) {
+    of.scale = read(*layer.scale, mx::Shape{1}, type_);
+    mx::eval(*of.scale);
+  }
   files_.forget();
   return of;
 }
@@ -125,7 +146,7 @@ int64_t MlxEngine::cacheBytes() const {
   int64_t bytes = 0;
   for (const LayerOf& layer : layers_) {
     if (layer.shape->delta) bytes += states_ * layer.shape->delta->stateNumbers() * sizeof(float);
-    else bytes += layer.keys.nbytes() + layer.values.nbytes();
+    else if (layer.shape->hasKeys()) bytes += layer.keys.nbytes() + layer.values.nbytes();
   }
   return bytes;
 }
@@ -139,10 +160,11 @@ void MlxEngine::resizeStates(int slots) {
 
 void MlxEngine::resizeCache(int pages) {
   const int rows = pages * model_.pageTokens, kept = std::min(rows, cachePages_ * model_.pageTokens);
-  const mx::Shape shape{rows, model_.kvHeads, model_.headDim}, start{0, 0, 0}, end{kept, model_.kvHeads, model_.headDim};
   // The layers are copied one after the other, so that only one of them is in memory twice.
   for (LayerOf& layer : layers_) {
-    if (layer.shape->delta) continue;
+    if (!layer.shape->hasKeys()) continue;
+    const int heads = layer.shape->kvHeads, headDim = layer.shape->headDim;
+    const mx::Shape shape{rows, heads, headDim}, start{0, 0, 0}, end{kept, heads, headDim};
     for (mx::array* cache : {&layer.keys, &layer.values}) {
       const auto fresh = mx::zeros(shape, type_);
       *cache = kept == 0 ? fresh : mx::slice_update(fresh, mx::slice(*cache, start, end), start, end);
@@ -184,6 +206,12 @@ std::string MlxEngine::load(const Model& model) try {
   embedding_ = read(model_.embedding);
   lmHead_ = model_.tied ? embedding_ : read(model_.lmHead);
   norm_ = norm(model_.norm);
+  if (const auto& perLayer = model_.perLayer) {
+    perLayerEmbedding_ = read(perLayer->embedding);
+    perLayerProjection_ = read(perLayer->projection);
+    perLayerNorm_ = read(perLayer->norm, mx::Shape{perLayer->width}, type_);
+    mx::eval(perLayerNorm_);
+  }
   for (const Layer& layer : model_.layers) layers_.push_back(read(layer));
   resizeCache(wholeBlocks(1, model_.pages));
   return "";
@@ -193,10 +221,15 @@ std::string MlxEngine::load(const Model& model) try {
 
 static mx::array listOf(const std::vector<int32_t>& list) { return mx::array(list.data(), mx::Shape{static_cast<int>(list.size())}, mx::int32); }
 
-mx::array MlxEngine::embed(const Step& step) {
+/// Returns the row of each token.
+mx::array MlxEngine::rowsOf(const Weights& w, const Step& step) {
   const auto tokens = listOf(step.tokens);
-  auto rows = mx::take(embedding_.weight, tokens, 0);
-  if (embedding_.bits) rows = mx::dequantize(rows, mx::take(*embedding_.scales, tokens, 0), mx::take(*embedding_.biases, tokens, 0), embedding_.group, embedding_.bits);
+  const auto rows = mx::take(w.weight, tokens, 0);
+  return w.bits ? mx::dequantize(rows, mx::take(*w.scales, tokens, 0), mx::take(*w.biases, tokens, 0), w.group, w.bits) : rows;
+}
+
+mx::array MlxEngine::embed(const Step& step) {
+  const auto rows = rowsOf(embedding_, step);
   return model_.embeddingScale == 1 ? rows : rows * mx::array(model_.embeddingScale, type_);
 }
 
@@ -238,32 +271,40 @@ std::vector<MlxEngine::Group> MlxEngine::groups(const Step& step) {
 }
 
 mx::array MlxEngine::attention(LayerOf& layer, const mx::array& input, const Step& step, const mx::array& places, const mx::array& ropeAngles, const std::vector<Group>& groups) {
-  const int tokens = step.tokens.size(), half = model_.headDim / 2;
-  const auto cos = mx::slice(ropeAngles, {0, 0, 0}, {tokens, 1, half}), sin = mx::slice(ropeAngles, {0, 0, half}, {tokens, 1, 2 * half});
-  const auto heads = [&](const Weights& w, int count) { return mx::reshape(multiply(w, input), {tokens, count, model_.headDim}); };
+  const Layer& shape = *layer.shape;
+  // Smaller heads use the first of the cosines and of the sines for the largest heads.
+  const int tokens = step.tokens.size(), headDim = shape.headDim, half = headDim / 2, kvHeads = shape.kvHeads, pairs = model_.headDim / 2;
+  const auto cos = mx::slice(ropeAngles, {0, 0, 0}, {tokens, 1, half}), sin = mx::slice(ropeAngles, {0, 0, pairs}, {tokens, 1, pairs + half});
+  const auto heads = [&](const Weights& w, int count) { return mx::reshape(multiply(w, input), {tokens, count, headDim}); };
   const auto ready = [&](mx::array x, int count, const std::optional<mx::array>& weight) {
     if (weight) x = mx::fast::rms_norm(x, *weight, model_.normEps);
     const auto a = mx::slice(x, {0, 0, 0}, {tokens, count, half}), b = mx::slice(x, {0, 0, half}, {tokens, count, 2 * half});
     return mx::concatenate({a * cos - b * sin, b * cos + a * sin}, -1);
   };
   const auto queries = ready(heads(layer.q, model_.heads), model_.heads, layer.qNorm);
-  const mx::Shape update{tokens, 1, model_.kvHeads, model_.headDim};
-  // The assignment releases the old array. The new one is then the only reference to the buffer, so
-  // MLX writes to it in place and does not copy it.
-  layer.keys = mx::scatter(layer.keys, places, mx::reshape(ready(heads(layer.k, model_.kvHeads), model_.kvHeads, layer.kNorm), update), 0);
-  layer.values = mx::scatter(layer.values, places, mx::reshape(heads(layer.v, model_.kvHeads), update), 0);
+  if (shape.hasKeys()) {
+    const mx::Shape update{tokens, 1, kvHeads, headDim};
+    const auto keys = heads(layer.k, kvHeads);
+    auto values = shape.keysAreValues ? keys : heads(layer.v, kvHeads);
+    if (model_.valueNorm) values = mx::fast::rms_norm(values, std::nullopt, model_.normEps);
+    // The assignment releases the old array. The new one is then the only reference to the buffer,
+    // so MLX writes to it in place and does not copy it.
+    layer.keys = mx::scatter(layer.keys, places, mx::reshape(ready(keys, kvHeads, layer.kNorm), update), 0);
+    layer.values = mx::scatter(layer.values, places, mx::reshape(values, update), 0);
+  }
+  const LayerOf& from = shape.hasKeys() ? layer : layers_[shape.keysOf];
   std::vector<mx::array> found;
   for (const Group& group : groups) {
     const int rows = group.rows.size(), all = rows * group.tokens, length = group.places.shape(0) / rows;
-    const auto seen = [&](const mx::array& cache) { return mx::transpose(mx::reshape(mx::take(cache, group.places, 0), {rows, length, model_.kvHeads, model_.headDim}), {0, 2, 1, 3}); };
-    const auto asked = mx::transpose(mx::reshape(mx::slice(queries, {group.firstToken, 0, 0}, {group.firstToken + all, model_.heads, model_.headDim}), {rows, group.tokens, model_.heads, model_.headDim}), {0, 2, 1, 3});
+    const auto seen = [&](const mx::array& cache) { return mx::transpose(mx::reshape(mx::take(cache, group.places, 0), {rows, length, kvHeads, headDim}), {0, 2, 1, 3}); };
+    const auto asked = mx::transpose(mx::reshape(mx::slice(queries, {group.firstToken, 0, 0}, {group.firstToken + all, model_.heads, headDim}), {rows, group.tokens, model_.heads, headDim}), {0, 2, 1, 3});
     const auto& mask = group.masks.at(layer.shape->window);
 #if MLX_VERSION_NUMERIC < 29000
-    const auto made = mx::fast::scaled_dot_product_attention(asked, seen(layer.keys), seen(layer.values), model_.attentionScale, "array", mask);
+    const auto made = mx::fast::scaled_dot_product_attention(asked, seen(from.keys), seen(from.values), model_.attentionScale, "array", mask);
 #else
-    const auto made = mx::fast::scaled_dot_product_attention(asked, seen(layer.keys), seen(layer.values), model_.attentionScale, "array", mask, layer.sinks);
+    const auto made = mx::fast::scaled_dot_product_attention(asked, seen(from.keys), seen(from.values), model_.attentionScale, "array", mask, layer.sinks);
 #endif
-    found.push_back(mx::reshape(mx::transpose(made, {0, 2, 1, 3}), {all, model_.heads * model_.headDim}));
+    found.push_back(mx::reshape(mx::transpose(made, {0, 2, 1, 3}), {all, model_.heads * headDim}));
   }
   const auto attended = found.size() == 1 ? found[0] : mx::concatenate(found, 0);
   return multiply(layer.o, layer.shape->outputGate ? attended * mx::sigmoid(multiply(layer.outputGate, input)) : attended);
@@ -291,21 +332,52 @@ static mx::array multiplyChosen(const Weights& w, const mx::array& x, const mx::
   return mx::gather_qmm(x, w.weight, *w.scales, w.biases, std::nullopt, chosen, true, w.group, w.bits);
 }
 
-mx::array MlxEngine::experts(const LayerOf& layer, const mx::array& input) {
-  const int tokens = input.shape(0), chosen = layer.shape->perToken;
-  const auto shares = mx::softmax(mx::astype(multiply(layer.router, input), mx::float32), -1);
+mx::array MlxEngine::experts(const Routed& routed, const mx::array& scores, const mx::array& input) {
+  const int tokens = input.shape(0), chosen = routed.perToken;
+  const auto shares = mx::softmax(mx::astype(scores, mx::float32), -1);
   const auto order = mx::slice(mx::argsort(mx::negative(shares), -1), {0, 0}, {tokens, chosen});
   auto parts = mx::take_along_axis(shares, order, -1);
-  if (layer.shape->normalised) parts = parts / mx::sum(parts, -1, true);
+  if (routed.normalised) parts = parts / mx::sum(parts, -1, true);
+  if (routed.shareScales) parts = parts * mx::take(*routed.shareScales, order);
   const auto picked = mx::astype(order, mx::uint32);
   const auto each = [&](const Weights& w, const mx::array& x) {
     const auto made = multiplyChosen(w, x, picked);
     return w.bias ? made + mx::reshape(mx::take(*w.bias, picked, 0), {tokens, chosen, 1, w.bias->shape(1)}) : made;
   };
   const auto x = mx::reshape(input, {tokens, 1, 1, model_.hidden});
-  const auto made = each(layer.down, activate(each(layer.gate, x), each(layer.up, x)));
-  const auto sum = mx::sum(mx::reshape(made, {tokens, chosen, model_.hidden}) * mx::reshape(mx::astype(parts, type_), {tokens, chosen, 1}), 1);
-  return layer.shape->shared ? sum + mx::sigmoid(multiply(layer.share, input)) * mlp(layer.sharedGate, layer.sharedUp, layer.sharedDown, input) : sum;
+  const auto made = each(routed.down, activate(each(routed.gate, x), each(routed.up, x)));
+  return mx::sum(mx::reshape(made, {tokens, chosen, model_.hidden}) * mx::reshape(mx::astype(parts, type_), {tokens, chosen, 1}), 1);
+}
+
+mx::array MlxEngine::mlpOf(const LayerOf& layer, const mx::array& state) {
+  const Layer& shape = *layer.shape;
+  const auto normalised = [&](const mx::array& x, const mx::array& norm) { return mx::fast::rms_norm(x, norm, model_.normEps); };
+  const auto input = normalised(state, layer.mlpNorm);
+  if (shape.beside) {
+    const auto dense = normalised(mlp(layer.gate, layer.up, layer.down, input), *layer.denseOutputNorm);
+    const auto scores = multiply(layer.besideRouter, normalised(state, *layer.routerNorm));
+    const auto made = experts({layer.besideGate, layer.besideUp, layer.besideDown, shape.beside->perToken, true, layer.shareScales}, scores, normalised(state, *layer.besideInputNorm));
+    return dense + normalised(made, *layer.besideOutputNorm);
+  }
+  if (shape.experts == 0) return mlp(layer.gate, layer.up, layer.down, input);
+  const auto made = experts({layer.gate, layer.up, layer.down, shape.perToken, shape.normalised, std::nullopt}, multiply(layer.router, input), input);
+  return shape.shared ? made + mx::sigmoid(multiply(layer.share, input)) * mlp(layer.sharedGate, layer.sharedUp, layer.sharedDown, input) : made;
+}
+
+/// Returns the embeddings of the step's tokens for all layers, from the state before the first one.
+mx::array MlxEngine::embedForLayers(const Step& step, const mx::array& state) {
+  const PerLayerEmbedding& about = *model_.perLayer;
+  const mx::Shape byLayer{static_cast<int>(step.tokens.size()), static_cast<int>(layers_.size()), about.width};
+  const auto projected = mx::reshape(multiply(perLayerProjection_, state) * mx::array(about.projectionScale, type_), byLayer);
+  const auto found = mx::reshape(rowsOf(perLayerEmbedding_, step) * mx::array(about.embeddingScale, type_), byLayer);
+  return (mx::fast::rms_norm(projected, perLayerNorm_, model_.normEps) + found) * mx::array(static_cast<float>(M_SQRT1_2), type_);
+}
+
+/// Returns what a layer makes of its own embeddings.
+mx::array MlxEngine::fromPerLayer(const LayerOf& layer, const mx::array& state, const mx::array& all) {
+  const int index = &layer - layers_.data(), tokens = all.shape(0), width = all.shape(2);
+  const auto own = mx::reshape(mx::slice(all, {0, index, 0}, {tokens, index + 1, width}), {tokens, width});
+  return mx::fast::rms_norm(multiply(layer.perLayerProjection, activate(multiply(layer.perLayerGate, state), own)), layer.perLayerNorm, model_.normEps);
 }
 
 std::string MlxEngine::step(const Step& step, StepResult& result) try {
@@ -320,16 +392,18 @@ std::string MlxEngine::step(const Step& step, StepResult& result) try {
     ropeAngles.push_back(mx::astype(mx::array(step.ropeAngles.data() + static_cast<size_t>(rope) * tokens * model_.headDim, mx::Shape{tokens, 1, model_.headDim}, mx::float32), type_));
   const auto together = groups(step);
   auto state = embed(step);
+  const auto perLayer = model_.perLayer ? std::optional(embedForLayers(step, state)) : std::nullopt;
   for (LayerOf& layer : layers_) {
     const auto add = [&](const mx::array& made, const std::optional<mx::array>& norm) { state = state + (norm ? mx::fast::rms_norm(made, *norm, model_.normEps) : made); };
     const auto mixed = mx::fast::rms_norm(state, layer.inputNorm, model_.normEps);
     add(layer.shape->delta ? delta(layer, mixed, step, together) : attention(layer, mixed, step, places, ropeAngles[layer.shape->rope], together), layer.attentionNorm);
-    const auto input = mx::fast::rms_norm(state, layer.mlpNorm, model_.normEps);
-    add(layer.shape->experts > 0 ? experts(layer, input) : mlp(layer.gate, layer.up, layer.down, input), layer.mlpOutputNorm);
+    add(mlpOf(layer, state), layer.mlpOutputNorm);
+    if (perLayer) state = state + fromPerLayer(layer, state, *perLayer);
+    if (layer.scale) state = state * *layer.scale;
   }
   std::vector<mx::array> wanted;
   for (const LayerOf& layer : layers_) {
-    if (!layer.shape->delta) wanted.insert(wanted.end(), {layer.keys, layer.values});
+    if (layer.shape->hasKeys()) wanted.insert(wanted.end(), {layer.keys, layer.values});
     for (const Run& run : layer.shape->delta ? step.runs() : std::vector<Run>{}) {
       const int slot = step.states[2 * run.row + 1];
       wanted.insert(wanted.end(), {layer.memories[slot], layer.inputs[slot]});

@@ -40,7 +40,18 @@ class MlxEngine final : public Engine {
     std::vector<mx::array> memories, inputs;
     mx::array inputNorm = mx::array(0.0f), mlpNorm = mx::array(0.0f);
     std::optional<mx::array> sinks, qNorm, kNorm, attentionNorm, mlpOutputNorm;
+    /// Experts beside a dense MLP, and the embedding of the layer.
+    Weights besideGate, besideUp, besideDown, besideRouter, perLayerGate, perLayerProjection;
+    std::optional<mx::array> besideInputNorm, besideOutputNorm, denseOutputNorm, routerNorm, shareScales, perLayerNorm, scale;
     mx::array keys = mx::array(0.0f), values = mx::array(0.0f);
+  };
+  /// Experts and how they are chosen.
+  struct Routed {
+    const Weights &gate, &up, &down;
+    int perToken;
+    bool normalised;
+    /// Multiplies the share of each expert.
+    std::optional<mx::array> shareScales;
   };
   /// Rows of a step for which attention is computed at once: several rows with one token each, or
   /// one row with several tokens.
@@ -61,20 +72,26 @@ class MlxEngine final : public Engine {
   std::optional<mx::array> norm(const std::optional<Tensor>& tensor);
   LayerOf read(const Layer& layer);
   std::vector<Group> groups(const Step& step);
+  mx::array rowsOf(const Weights& w, const Step& step);
   mx::array embed(const Step& step);
+  mx::array embedForLayers(const Step& step, const mx::array& state);
+  mx::array fromPerLayer(const LayerOf& layer, const mx::array& state, const mx::array& all);
   mx::array attention(LayerOf& layer, const mx::array& input, const Step& step, const mx::array& places, const mx::array& ropeAngles, const std::vector<Group>& groups);
   mx::array delta(LayerOf& layer, const mx::array& input, const Step& step, const std::vector<Group>& groups);
   /// Frees the states from slot number `slots` on, or adds empty ones.
   void resizeStates(int slots);
   mx::array mlp(const Weights& gate, const Weights& up, const Weights& down, const mx::array& input);
-  mx::array experts(const LayerOf& layer, const mx::array& input);
+  /// `scores` are the products of the router.
+  mx::array experts(const Routed& routed, const mx::array& scores, const mx::array& input);
+  /// Computes the MLP of a layer, or its experts, or both.
+  mx::array mlpOf(const LayerOf& layer, const mx::array& state);
   mx::array activate(const mx::array& gate, const mx::array& up);
 
   Model model_;
   Mappings files_;
   mx::Dtype type_ = mx::float32;
-  Weights embedding_, lmHead_;
-  mx::array norm_ = mx::array(0.0f);
+  Weights embedding_, lmHead_, perLayerEmbedding_, perLayerProjection_;
+  mx::array norm_ = mx::array(0.0f), perLayerNorm_ = mx::array(0.0f);
   std::vector<LayerOf> layers_;
   int64_t memory_ = 0;
   int cachePages_ = 0;

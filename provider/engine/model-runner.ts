@@ -5,10 +5,10 @@ import { HarmonyPrompt } from '../models/harmony/harmony-prompt.ts';
 import { promptLength } from '../models/harmony/prompt-part.ts';
 import type { Model } from '../models/model.ts';
 import {
-  attentionLayers,
   type Backend,
   type Decoder,
   kvBytesPerToken,
+  mostKeyBytes,
   PAGE_TOKENS,
   stateBytes,
 } from './decoders/decoder.ts';
@@ -119,7 +119,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
     this.#states = slots;
     this.#seats = seats;
     const ofStates = this.#states * stateBytes(model);
-    const ofOneBuffer = backend.maxBufferBytes / (perToken / attentionLayers(model) / 2);
+    const ofOneBuffer = backend.maxBufferBytes / mostKeyBytes(model, backend);
     this.#pages = Math.floor(
       Math.min(wanted, Math.max(0, cacheBytes - ofStates) / perToken, ofOneBuffer) / PAGE_TOKENS,
     );

@@ -5,11 +5,19 @@ import type { Rope } from './rope.ts';
 export interface LayerShape {
   /** Set if the layer has Gated DeltaNet in place of attention. */
   readonly delta?: DeltaShape;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  /** Index of the earlier layer whose keys and values this layer reads in place of its own. */
+  readonly keysOf?: number;
+  /** True if the projection of keys is used for values too, before keys are normalised and rotated. */
+  readonly keysAreValues?: boolean;
   /** Index into the shape's `ropes` of the one that rotates queries and keys. */
   readonly rope: number;
   /** Number of tokens that a query attends to, its own included; 0 means all of them. */
   readonly window: number;
   readonly mlp: { readonly kind: 'dense'; readonly width: number } | Experts;
+  /** Experts whose output is added to that of the dense MLP. Both have norms of their own. */
+  readonly expertsBeside?: Experts;
 }
 
 /**
@@ -29,6 +37,17 @@ export interface DeltaShape {
 /** Number of queries, keys and values of a token in a layer of Gated DeltaNet, before its heads share keys. */
 export const deltaChannels = ({ keyHeads, valueHeads, keyDim, valueDim }: DeltaShape): number =>
   2 * keyHeads * keyDim + valueHeads * valueDim;
+
+/**
+ * Embeddings for each layer. The one of a token and a layer is the sum of a part that is looked up
+ * and of one that is projected from the hidden state before the first layer.
+ */
+export interface PerLayerShape {
+  /** Size of the embedding of one layer. */
+  readonly width: number;
+  readonly embeddingScale: number;
+  readonly projectionScale: number;
+}
 
 export interface Experts {
   readonly kind: 'experts';
@@ -51,7 +70,7 @@ export interface DecoderShape {
   readonly vocabulary: number;
   readonly hidden: number;
   readonly heads: number;
-  readonly kvHeads: number;
+  /** The size of the largest heads. */
   readonly headDim: number;
   readonly contextTokens: number;
   readonly normEps: number;
@@ -60,6 +79,8 @@ export interface DecoderShape {
   /** True if the outputs of attention and of the MLP are normalised too. */
   readonly outputNorms: boolean;
   readonly qkNorm: boolean;
+  /** True if the values of each head are normalised, without a weight. */
+  readonly valueNorm: boolean;
   readonly activation: 'silu' | 'gelu_tanh' | 'clamped_silu';
   /**
    * The bound of the clamped activation: gate = min(g, limit), up = clamp(u, ±limit), and the result
@@ -80,6 +101,8 @@ export interface DecoderShape {
   readonly logitSoftcap: number;
   readonly tied: boolean;
   readonly ropes: readonly Rope[];
+  /** Set if each layer has an embedding of the token of its own, beside the hidden state. */
+  readonly perLayer?: PerLayerShape;
   readonly layers: readonly LayerShape[];
   /** The text before `model.` in the names of the weights, for example `language_model.`. */
   readonly prefix: string;

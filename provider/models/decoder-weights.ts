@@ -1,6 +1,7 @@
 import { chosenMatrix, chosenVector, range, rotationOrder } from './chosen-rows.ts';
 import type { DecoderShape, LayerShape } from './decoder-shape.ts';
 import { findDelta } from './delta-weights.ts';
+import { findGemma4Parts, findPerLayerEmbedding } from './gemma4-weights.ts';
 import { findGptOssExperts } from './gpt-oss-weights.ts';
 import type { JsonObject } from './json.ts';
 import { ModelError } from './model-error.ts';
@@ -71,8 +72,10 @@ export interface DeltaWeights {
 export interface LayerWeights {
   readonly inputNorm: Tensor;
   readonly q: Matrix;
-  readonly k: Matrix;
-  readonly v: Matrix;
+  /** Undefined if the layer reads the keys and values of another one. */
+  readonly k?: Matrix;
+  /** Undefined also if keys are used as values. */
+  readonly v?: Matrix;
   readonly o: Matrix;
   /** Computes the gate of the output of attention or Gated DeltaNet. */
   readonly outputGate?: Matrix;
@@ -88,6 +91,37 @@ export interface LayerWeights {
   readonly mlp: Mlp;
   /** Normalises the output of the MLP. */
   readonly mlpOutputNorm?: Tensor;
+  readonly expertsBeside?: ExpertsBeside;
+  readonly perLayer?: PerLayerWeights;
+  /** One number that multiplies the hidden state after the layer. */
+  readonly scale?: Tensor;
+}
+
+/** Experts beside a dense MLP. Both read the state after attention, each through its own norm. */
+export interface ExpertsBeside {
+  readonly mlp: Mlp;
+  readonly inputNorm: Tensor;
+  readonly outputNorm: Tensor;
+  /** Normalises the output of the dense MLP. */
+  readonly denseOutputNorm: Tensor;
+  /** Normalises the input of the router; its products are also divided by √hidden. */
+  readonly routerNorm: Tensor;
+  /** Multiplies the share of each expert. */
+  readonly shareScales: Tensor;
+}
+
+/** How a layer uses its own embedding e: state += norm(projection · (activation(gate · state) × e)). */
+export interface PerLayerWeights {
+  readonly gate: Matrix;
+  readonly projection: Matrix;
+  readonly norm: Tensor;
+}
+
+/** The embeddings of all layers: layer by layer in the rows of the two matrices. */
+export interface PerLayerEmbedding {
+  readonly embedding: Matrix;
+  readonly projection: Matrix;
+  readonly norm: Tensor;
 }
 
 export interface DecoderWeights {
@@ -96,6 +130,7 @@ export interface DecoderWeights {
   readonly norm: Tensor;
   /** The matrix that computes logits (`lm_head`). It is the embedding if the two are tied. */
   readonly lmHead: Matrix;
+  readonly perLayer?: PerLayerEmbedding;
 }
 
 /** Finds every weight that the shape requires, and checks its size. */
@@ -118,6 +153,7 @@ export function findWeights(
       shape.tied && !hasLmHead
         ? embedding
         : find.matrix('lm_head', { out: vocabulary, in: hidden }),
+    ...(shape.perLayer && { perLayer: findPerLayerEmbedding(find, shape, shape.perLayer) }),
   };
 }
 
@@ -143,6 +179,7 @@ function findLayer(
     ...(outputNorms && {
       mlpOutputNorm: find.vector(`${path}.post_feedforward_layernorm`, hidden),
     }),
+    ...findGemma4Parts(find, { shape, layer, path }),
   };
 }
 
@@ -150,12 +187,14 @@ function findAttention(
   find: WeightFinder,
   { shape, layer, path }: { shape: DecoderShape; layer: LayerShape; path: string },
 ): Pick<LayerWeights, 'q' | 'k' | 'v' | 'o' | 'outputGate' | 'sinks' | 'qNorm' | 'kNorm'> {
-  const { hidden, heads, kvHeads, headDim, qkNorm, attentionSinks, gatedAttention } = shape;
+  const { hidden, heads, qkNorm, attentionSinks, gatedAttention } = shape;
+  const { kvHeads, headDim } = layer;
   const projection = (name: string, size: { out: number; in: number }) =>
     find.matrix(`${path}.${name}_proj`, { ...size, requiresBias: shape.requiresBiases });
   const order = rotationOrder(headDim, shape.ropes[layer.rope]?.rotated ?? headDim);
   const perHead = gatedAttention ? 2 * headDim : headDim;
   const [queryRows, keyRows] = [heads * perHead, kvHeads * headDim];
+  const hasKeys = layer.keysOf === undefined;
   const [query, key, value] = shape.fused.includes('qkv')
     ? find.matrices(`${path}.qkv_proj`, {
         rows: [queryRows, keyRows, keyRows] as const,
@@ -163,21 +202,21 @@ function findAttention(
       })
     : [
         projection('q', { out: queryRows, in: hidden }),
-        projection('k', { out: keyRows, in: hidden }),
-        projection('v', { out: keyRows, in: hidden }),
+        hasKeys ? projection('k', { out: keyRows, in: hidden }) : undefined,
+        hasKeys && !layer.keysAreValues ? projection('v', { out: keyRows, in: hidden }) : undefined,
       ];
   const norm = (name: string) =>
     chosenVector(find.vector(`${path}.${name}_norm`, headDim), { period: headDim, of: order });
   return {
     q: chosenMatrix(query, { period: perHead, of: order }),
-    k: chosenMatrix(key, { period: headDim, of: order }),
-    v: value,
+    ...(key && { k: chosenMatrix(key, { period: headDim, of: order }) }),
+    ...(value && { v: value }),
     o: projection('o', { out: hidden, in: heads * headDim }),
     ...(gatedAttention && {
       outputGate: chosenMatrix(query, { period: perHead, of: range(headDim, perHead) }),
     }),
     ...(attentionSinks && { sinks: find.tensor(`${path}.sinks`, [heads]) }),
-    ...(qkNorm && { qNorm: norm('q'), kNorm: norm('k') }),
+    ...(qkNorm && { qNorm: norm('q'), ...(hasKeys && { kNorm: norm('k') }) }),
   };
 }
 
@@ -196,7 +235,7 @@ function findMlp(
     });
   const { width, experts: count, sharedWidth } = mlp;
   return {
-    ...findExperts(find, { width, count, hidden, path }),
+    ...findExperts(find, { width, count, hidden, path, inside: 'switch_mlp' }),
     router: find.matrix(`${path}.gate`, { out: count, in: hidden }),
     ...(sharedWidth !== undefined && {
       shared: {
@@ -207,7 +246,7 @@ function findMlp(
   };
 }
 
-type PlainMlp = Pick<Mlp, 'gate' | 'up' | 'down'>;
+export type PlainMlp = Pick<Mlp, 'gate' | 'up' | 'down'>;
 
 function findPlainMlp(
   find: WeightFinder,
@@ -232,11 +271,17 @@ function findPlainMlp(
 }
 
 /** Finds experts as mlx-lm stores them, or as transformers does: with gate and up in one tensor. */
-function findExperts(
+export function findExperts(
   find: WeightFinder,
-  { width, count, hidden, path }: { width: number; count: number; hidden: number; path: string },
+  {
+    width,
+    count,
+    hidden,
+    path,
+    inside: name,
+  }: { width: number; count: number; hidden: number; path: string; inside: string },
 ): PlainMlp {
-  const inside = `${path}.switch_mlp`;
+  const inside = `${path}.${name}`;
   const isStacked = true;
   if (find.has(`${path}.experts.gate_up_proj`)) {
     const both = find.stacked(`${path}.experts.gate_up_proj`, {
@@ -286,15 +331,15 @@ export async function checkFinite(weights: DecoderWeights, reader: TensorReader)
   }
 }
 
-function* multipliers({ embedding, layers, norm, lmHead }: DecoderWeights): Generator<Tensor> {
-  const matrices = [embedding, lmHead, ...layers.flatMap(layerMatrices)];
-  for (const { quantized, bias } of new Set(matrices)) {
+function* multipliers(weights: DecoderWeights): Generator<Tensor> {
+  for (const { quantized, bias } of new Set(allMatrices(weights))) {
     if (quantized) yield quantized.scales;
     if (quantized?.biases) yield quantized.biases;
     if (bias) yield bias;
   }
-  yield norm;
-  for (const layer of layers) {
+  yield weights.norm;
+  if (weights.perLayer) yield weights.perLayer.norm;
+  for (const layer of weights.layers) {
     for (const vector of [
       layer.inputNorm,
       layer.sinks,
@@ -303,21 +348,38 @@ function* multipliers({ embedding, layers, norm, lmHead }: DecoderWeights): Gene
       layer.attentionNorm,
       layer.mlpNorm,
       layer.mlpOutputNorm,
+      layer.scale,
+      layer.perLayer?.norm,
       layer.delta?.fadeBias,
       layer.delta?.fadeRate,
       layer.delta?.convolution,
       layer.delta?.norm,
+      layer.expertsBeside?.inputNorm,
+      layer.expertsBeside?.outputNorm,
+      layer.expertsBeside?.denseOutputNorm,
+      layer.expertsBeside?.routerNorm,
+      layer.expertsBeside?.shareScales,
     ])
       if (vector) yield vector;
   }
 }
 
+/** All matrices of a decoder. One that it uses twice may be in the list twice. */
+export const allMatrices = ({ embedding, layers, lmHead, perLayer }: DecoderWeights): Matrix[] => [
+  embedding,
+  lmHead,
+  ...(perLayer ? [perLayer.embedding, perLayer.projection] : []),
+  ...layers.flatMap(layerMatrices),
+];
+
 /** All matrices of a layer. */
-function layerMatrices({ q, k, v, o, outputGate, delta, mlp }: LayerWeights): Matrix[] {
-  const { shared, ...own } = mlp;
+function layerMatrices(layer: LayerWeights): Matrix[] {
+  const { q, k, v, o, outputGate, delta, mlp, expertsBeside, perLayer } = layer;
   return [
-    ...[q, k, v, o, outputGate, delta?.write, delta?.fade],
-    ...Object.values(own),
-    ...Object.values(shared ?? {}),
+    ...[q, k, v, o, outputGate, delta?.write, delta?.fade, perLayer?.gate, perLayer?.projection],
+    ...[mlp, expertsBeside?.mlp].flatMap((part) => {
+      const { shared, ...own } = part ?? {};
+      return [...Object.values(own), ...Object.values(shared ?? {})];
+    }),
   ].filter((matrix) => matrix !== undefined);
 }

@@ -5,6 +5,8 @@ type RopeScaling =
   /** Nothing rotates: the layer does not use the positions of tokens. */
   | { readonly kind: 'still' }
   | { readonly kind: 'linear'; readonly factor: number }
+  /** Only the first `part` of the pairs rotates, as fast as if all did. */
+  | { readonly kind: 'proportional'; readonly factor: number; readonly part: number }
   | {
       readonly kind: 'llama3';
       readonly factor: number;
@@ -87,6 +89,8 @@ function frequenciesOfAll({ theta, scaling }: Rope, headDim: number): Float64Arr
         return 0;
       case 'linear':
         return plain / scaling.factor;
+      case 'proportional':
+        return i < Math.floor(scaling.part * half) ? plain / scaling.factor : 0;
       case 'llama3': {
         const length = (2 * Math.PI) / plain;
         const { factor, low, high, trained } = scaling;

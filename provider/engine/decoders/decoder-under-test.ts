@@ -6,7 +6,8 @@ import { type DecoderModel, openDecoderAlone } from '../../models/model.ts';
 import { TensorReader } from '../../models/tensor-reader.ts';
 import { type Backend, type BackendOrReason, type Decoder, NO_STATE } from './decoder.ts';
 import { createCpuBackend, createMlxBackend } from './native-decoder.ts';
-import { createReferenceBackend, readDense } from './reference-decoder.ts';
+import { createReferenceBackend } from './reference-decoder.ts';
+import { readDense } from './reference-weights.ts';
 import { stepOf } from './step.ts';
 import { createWebGpuBackend } from './webgpu/device.ts';
 
@@ -27,6 +28,8 @@ export const fixtures = [
   'mistral',
   'phi3',
   'smollm3',
+  'gemma4',
+  'gemma4-experts',
   'qwen3-5',
   'qwen3-5-moe-published',
   'qwen3-next',
@@ -162,8 +165,8 @@ export async function unrounded(model: DecoderModel, file: string): Promise<Deco
       ...layer,
       mlp,
       q: await plain(layer.q),
-      k: await plain(layer.k),
-      v: await plain(layer.v),
+      ...(layer.k && { k: await plain(layer.k) }),
+      ...(layer.v && { v: await plain(layer.v) }),
       o: await plain(layer.o),
     });
   }

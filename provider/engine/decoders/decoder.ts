@@ -1,4 +1,4 @@
-import { type DeltaShape, deltaChannels } from '../../models/decoder-shape.ts';
+import { type DeltaShape, deltaChannels, type LayerShape } from '../../models/decoder-shape.ts';
 import type { DecoderModel } from '../../models/model.ts';
 import type { BackendName } from '../backend-names.ts';
 
@@ -93,13 +93,27 @@ export function kvBytesPerToken(
   model: DecoderModel,
   backend: Pick<Backend, 'cacheNumberBytes'>,
 ): number {
-  const { kvHeads, headDim } = model.shape;
-  return attentionLayers(model) * 2 * kvHeads * headDim * backend.cacheNumberBytes(model);
+  const numbers = model.shape.layers.reduce(
+    (sum, layer) => sum + (hasKeys(layer) ? 2 * layer.kvHeads * layer.headDim : 0),
+    0,
+  );
+  return numbers * backend.cacheNumberBytes(model);
 }
 
-/** Number of layers that cache keys and values. */
-export const attentionLayers = ({ shape }: DecoderModel): number =>
-  shape.layers.filter(({ delta }) => delta === undefined).length;
+/** Size in bytes of one token's keys in the layer where they are largest. */
+export function mostKeyBytes(
+  model: DecoderModel,
+  backend: Pick<Backend, 'cacheNumberBytes'>,
+): number {
+  const numbers = model.shape.layers.map((layer) =>
+    hasKeys(layer) ? layer.kvHeads * layer.headDim : 0,
+  );
+  return Math.max(...numbers) * backend.cacheNumberBytes(model);
+}
+
+/** True for a layer that caches keys and values of its own. */
+export const hasKeys = ({ delta, keysOf }: LayerShape): boolean =>
+  delta === undefined && keysOf === undefined;
 
 /** Size in bytes of a sequence's state, over all layers; 0 if the model has none. */
 export const stateBytes = (model: DecoderModel): number =>

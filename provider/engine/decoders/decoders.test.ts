@@ -18,7 +18,7 @@ const TOLERANCE = 1e-3;
 const PAGES = [3, 9, 1, 4];
 const state = { read: NO_STATE, write: 1 };
 const MANY_PAGES = 1_000;
-const fixturesWithWindows = ['gemma3', 'gpt-oss', 'gpt-oss-published'] as const;
+const fixturesWithWindows = ['gemma3', 'gpt-oss', 'gpt-oss-published', 'gemma4'] as const;
 
 // A driver that runs on the processor needs a long time to compile kernels for the first time.
 vi.setConfig({ testTimeout: 180_000 });

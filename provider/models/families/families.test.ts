@@ -12,6 +12,16 @@ const SIZES = {
   max_position_embeddings: 4096,
 };
 
+const GEMMA4 = {
+  ...SIZES,
+  model_type: 'gemma4_text',
+  head_dim: 16,
+  global_head_dim: 32,
+  num_kv_shared_layers: 0,
+  hidden_size_per_layer_input: 0,
+  layer_types: ['sliding_attention', 'full_attention', 'sliding_attention', 'full_attention'],
+};
+
 describe('a configuration that no engine computes is refused with its name:', () => {
   const refused: [string, JsonObject, RegExp][] = [
     ['an unknown family', { model_type: 'mamba' }, /model_type "mamba" is not supported/],
@@ -35,6 +45,41 @@ describe('a configuration that no engine computes is refused with its name:', ()
       'heads that rotate in part',
       { ...SIZES, model_type: 'phi3', partial_rotary_factor: 0.75 },
       /partial_rotary_factor below 1/,
+    ],
+    [
+      'Gemma 4 without the types of its layers',
+      { ...GEMMA4, layer_types: null },
+      /layer_types must be present and end with full_attention/,
+    ],
+    [
+      'Gemma 4 that ends with a local layer',
+      { ...GEMMA4, layer_types: Array(4).fill('sliding_attention') },
+      /layer_types must be present and end with full_attention/,
+    ],
+    [
+      'Gemma 4 without the number of layers that share keys',
+      { ...GEMMA4, num_kv_shared_layers: null },
+      /num_kv_shared_layers must be a whole number/,
+    ],
+    [
+      'Gemma 4 whose local layers share keys that no layer has',
+      { ...GEMMA4, num_kv_shared_layers: 4, use_double_wide_mlp: false },
+      /leaves no layer of type sliding_attention/,
+    ],
+    [
+      'Gemma 4 without the width of layers that share keys',
+      { ...GEMMA4, num_kv_shared_layers: 1 },
+      /use_double_wide_mlp is missing/,
+    ],
+    [
+      'Gemma 4 that attends to later tokens',
+      { ...GEMMA4, use_bidirectional_attention: 'all' },
+      /use_bidirectional_attention "all" is not supported/,
+    ],
+    [
+      'Gemma 4 with embeddings of layers for other tokens',
+      { ...GEMMA4, hidden_size_per_layer_input: 16, vocab_size_per_layer_input: 64 },
+      /vocab_size_per_layer_input is 64 but must equal vocab_size, 128/,
     ],
     [
       'windows of SmolLM3',

@@ -2,6 +2,7 @@ import type { FieldReader } from '../field-reader.ts';
 import { ModelError } from '../model-error.ts';
 import type { Family } from './family.ts';
 import { GEMMA3 } from './gemma3.ts';
+import { GEMMA4 } from './gemma4.ts';
 import { GPT_OSS } from './gpt-oss.ts';
 import { LLAMA } from './llama.ts';
 import { MISTRAL } from './mistral.ts';
@@ -19,6 +20,7 @@ const FAMILIES: readonly Family[] = [
   QWEN3_5,
   QWEN3_NEXT,
   GEMMA3,
+  GEMMA4,
   GPT_OSS,
   MISTRAL,
   PHI3,

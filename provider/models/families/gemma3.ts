@@ -1,7 +1,12 @@
-import type { LayerShape } from '../decoder-shape.ts';
 import type { FieldReader } from '../field-reader.ts';
 import type { DecoderConfig, Family } from './family.ts';
-import { denseMlp, type LayerPlace, plainShape, windowOf } from './plain-shape.ts';
+import {
+  denseMlp,
+  type LayerPlace,
+  type LayerWithoutHeads,
+  plainShape,
+  windowOf,
+} from './plain-shape.ts';
 
 export const GEMMA3: Family = {
   types: ['gemma3_text'],
@@ -42,13 +47,13 @@ export const GEMMA3: Family = {
   },
 };
 
-function geluOnly(fields: FieldReader): 'gelu_tanh' {
+export function geluOnly(fields: FieldReader): 'gelu_tanh' {
   const name = fields.has('hidden_activation') ? 'hidden_activation' : 'hidden_act';
   fields.text(name, ['gelu_pytorch_tanh'], { or: undefined });
   return 'gelu_tanh';
 }
 
-function layerOf(fields: FieldReader, { index }: LayerPlace): LayerShape {
+function layerOf(fields: FieldReader, { index }: LayerPlace): LayerWithoutHeads {
   const isGlobal = (index + 1) % fields.integer('sliding_window_pattern', { or: 6 }) === 0;
   return {
     rope: isGlobal ? 0 : 1,
@@ -60,7 +65,7 @@ function layerOf(fields: FieldReader, { index }: LayerPlace): LayerShape {
 /**
  * Gemma was trained with an embedding scale rounded to bfloat16, so the same rounding is applied.
  */
-function toBfloat16(value: number): number {
+export function toBfloat16(value: number): number {
   const bits = new Uint32Array(new Float32Array([value]).buffer);
   const whole = bits[0] as number;
   bits[0] = (whole + 0x7fff + ((whole >>> 16) & 1)) & 0xffff0000;

@@ -2,11 +2,9 @@ import type { LayerShape } from '../decoder-shape.ts';
 import type { FieldReader } from '../field-reader.ts';
 import { ModelError } from '../model-error.ts';
 import type { DecoderConfig, Family } from './family.ts';
-import { type LayerPlace, plainShape, windowOf } from './plain-shape.ts';
+import { type LayerPlace, layerTypesOf, plainShape, windowOf } from './plain-shape.ts';
 
 const LAYER_TYPES = ['sliding_attention', 'full_attention'] as const;
-type LayerType = (typeof LAYER_TYPES)[number];
-const isLayerType = (item: unknown): item is LayerType => LAYER_TYPES.includes(item as LayerType);
 
 export const GPT_OSS: Family = {
   types: ['gpt_oss'],
@@ -35,13 +33,9 @@ export const GPT_OSS: Family = {
 };
 
 /** Without `layer_types`, every second layer sees all tokens. */
-function gptOssWindow(fields: FieldReader, { index, layers }: LayerPlace): number {
-  const types = fields.list('layer_types', isLayerType, layers);
-  if (types !== undefined && types.length !== layers)
-    throw new ModelError(
-      'malformed_config',
-      `config.json.layer_types has ${types.length} items but must have ${layers}, one for each layer`,
-    );
+function gptOssWindow(fields: FieldReader, place: LayerPlace): number {
+  const types = layerTypesOf(fields, LAYER_TYPES, place);
+  const { index } = place;
   const type = types?.[index] ?? LAYER_TYPES[index % 2];
   return type === 'full_attention' ? 0 : windowOf(fields, 128);
 }

@@ -1,7 +1,6 @@
-import type { LayerShape } from '../decoder-shape.ts';
 import type { FieldReader } from '../field-reader.ts';
 import type { DecoderConfig, Family } from './family.ts';
-import { denseMlp, plainShape, windowOf } from './plain-shape.ts';
+import { denseMlp, type LayerWithoutHeads, plainShape, windowOf } from './plain-shape.ts';
 
 /** If the configuration has a window, all layers have it. */
 export const MISTRAL: Family = {
@@ -14,7 +13,7 @@ export const MISTRAL: Family = {
     }),
 };
 
-const layerOf = (fields: FieldReader): LayerShape => ({
+const layerOf = (fields: FieldReader): LayerWithoutHeads => ({
   rope: 0,
   window: fields.has('sliding_window') ? windowOf(fields) : 0,
   mlp: denseMlp(fields),

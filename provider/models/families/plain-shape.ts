@@ -30,8 +30,11 @@ export interface LayerPlace {
 interface Differences {
   readonly defaults?: Defaults;
   readonly activation?: (fields: FieldReader) => DecoderShape['activation'];
-  readonly layerOf?: (fields: FieldReader, place: LayerPlace) => LayerShape;
+  /** Layers have the heads of the decoder, unless they have heads of their own. */
+  readonly layerOf?: (fields: FieldReader, place: LayerPlace) => LayerWithoutHeads;
 }
+
+export type LayerWithoutHeads = Omit<LayerShape, 'kvHeads' | 'headDim'> & Partial<LayerShape>;
 
 /** Reads a decoder with the parts of Llama: those that every family has in some form. */
 export function plainShape(
@@ -63,7 +66,6 @@ export function plainShape(
     vocabulary: fields.integer('vocab_size', { min: 2, ...orElse(defaults.vocabulary) }),
     hidden,
     heads,
-    kvHeads,
     headDim,
     contextTokens: fields.integer('max_position_embeddings', {
       max: MAX_TOKENS,
@@ -73,6 +75,7 @@ export function plainShape(
     normPlusOne: false,
     outputNorms: false,
     qkNorm: false,
+    valueNorm: false,
     activation: activation(fields),
     activationLimit: 0,
     attentionSinks: false,
@@ -87,7 +90,11 @@ export function plainShape(
       defaults.tied ?? outer.flag('tie_word_embeddings', false),
     ),
     ropes: [ropeOf(fields, defaults.ropeTheta ?? 1e4)],
-    layers: Array.from({ length: layers }, (_, index) => layerOf(fields, { index, layers })),
+    layers: Array.from({ length: layers }, (_, index) => ({
+      kvHeads,
+      headDim,
+      ...layerOf(fields, { index, layers }),
+    })),
   };
 }
 
@@ -111,7 +118,7 @@ function ropeOf(fields: FieldReader, defaultTheta: number): DecoderShape['ropes'
   };
 }
 
-export function plainLayer(fields: FieldReader, { index, layers }: LayerPlace): LayerShape {
+export function plainLayer(fields: FieldReader, { index, layers }: LayerPlace): LayerWithoutHeads {
   const isLocal =
     fields.flag('use_sliding_window', false) &&
     index >= fields.integer('max_window_layers', { min: 0, or: layers });
@@ -139,4 +146,20 @@ export function expertsOf(
     experts,
     perToken: fields.integer(names.perToken, { max: Math.min(experts, 64) }),
   };
+}
+
+/** The types of all layers, if the configuration has them. */
+export function layerTypesOf<Type extends string>(
+  fields: FieldReader,
+  known: readonly Type[],
+  { layers }: LayerPlace,
+): Type[] | undefined {
+  const isKnown = (item: unknown): item is Type => known.includes(item as Type);
+  const types = fields.list('layer_types', isKnown, layers);
+  if (types !== undefined && types.length !== layers)
+    throw new ModelError(
+      'malformed_config',
+      `config.json.layer_types has ${types.length} items but must have ${layers}, one for each layer`,
+    );
+  return types;
 }

@@ -2,7 +2,7 @@ import type { DecoderShape, DeltaShape, LayerShape } from '../decoder-shape.ts';
 import type { FieldReader } from '../field-reader.ts';
 import { ModelError } from '../model-error.ts';
 import type { DecoderConfig, Family } from './family.ts';
-import { denseMlp, type LayerPlace, plainShape } from './plain-shape.ts';
+import { denseMlp, type LayerPlace, layerTypesOf, plainShape } from './plain-shape.ts';
 import { hasExperts, qwenExperts } from './qwen.ts';
 
 /**
@@ -53,18 +53,12 @@ function hybridShape(
 }
 
 const LAYER_TYPES = ['linear_attention', 'full_attention'] as const;
-type LayerType = (typeof LAYER_TYPES)[number];
-const isLayerType = (item: unknown): item is LayerType => LAYER_TYPES.includes(item as LayerType);
 
-function isLinear(fields: FieldReader, { index, layers }: LayerPlace): boolean {
-  const types = fields.list('layer_types', isLayerType, layers);
+function isLinear(fields: FieldReader, place: LayerPlace): boolean {
+  const types = layerTypesOf(fields, LAYER_TYPES, place);
+  const { index } = place;
   if (types === undefined)
     return (index + 1) % fields.integer('full_attention_interval', { or: 4 }) !== 0;
-  if (types.length !== layers)
-    throw new ModelError(
-      'malformed_config',
-      `config.json.layer_types has ${types.length} items but must have ${layers}, one for each layer`,
-    );
   return types[index] === 'linear_attention';
 }
 

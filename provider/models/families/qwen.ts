@@ -1,7 +1,13 @@
-import type { LayerShape } from '../decoder-shape.ts';
 import type { FieldReader } from '../field-reader.ts';
 import type { Family } from './family.ts';
-import { expertsOf, type LayerPlace, MAX_LAYERS, plainLayer, plainShape } from './plain-shape.ts';
+import {
+  expertsOf,
+  type LayerPlace,
+  type LayerWithoutHeads,
+  MAX_LAYERS,
+  plainLayer,
+  plainShape,
+} from './plain-shape.ts';
 
 /** Its projections have biases, which are found beside their weights. */
 export const QWEN2: Family = { types: ['qwen2'], read: plainShape };
@@ -16,7 +22,7 @@ export const QWEN3_MOE: Family = {
   read: (config) => ({ ...plainShape(config, { layerOf: layerWithExperts }), qkNorm: true }),
 };
 
-function layerWithExperts(fields: FieldReader, place: LayerPlace): LayerShape {
+function layerWithExperts(fields: FieldReader, place: LayerPlace): LayerWithoutHeads {
   const layer = plainLayer(fields, place);
   if (!hasExperts(fields, place.index)) return layer;
   return {

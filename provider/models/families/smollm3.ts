@@ -1,8 +1,13 @@
-import type { LayerShape } from '../decoder-shape.ts';
 import type { FieldReader } from '../field-reader.ts';
 import { ModelError } from '../model-error.ts';
 import type { DecoderConfig, Family } from './family.ts';
-import { type LayerPlace, MAX_LAYERS, plainLayer, plainShape } from './plain-shape.ts';
+import {
+  type LayerPlace,
+  type LayerWithoutHeads,
+  MAX_LAYERS,
+  plainLayer,
+  plainShape,
+} from './plain-shape.ts';
 
 export const SMOLLM3: Family = {
   types: ['smollm3'],
@@ -21,7 +26,7 @@ export const SMOLLM3: Family = {
 };
 
 /** Every fourth layer rotates nothing, unless the configuration names other ones. */
-function layerOf(fields: FieldReader, place: LayerPlace): LayerShape {
+function layerOf(fields: FieldReader, place: LayerPlace): LayerWithoutHeads {
   const isFlag = (item: unknown): item is number => item === 0 || item === 1;
   const rotates = fields.list('no_rope_layers', isFlag, MAX_LAYERS);
   if (rotates !== undefined && rotates.length !== place.layers)

@@ -1,4 +1,4 @@
-import { readDense } from '#provider/engine/decoders/reference-decoder.ts';
+import { readDense } from '#provider/engine/decoders/reference-weights.ts';
 import type { LayerWeights, Matrix } from '../decoder-weights.ts';
 import type { DecoderModel } from '../model.ts';
 import type { Tensor } from '../safetensors.ts';
@@ -53,8 +53,8 @@ function matricesOf({ q, k, v, o, mlp }: LayerWeights): [string, Matrix][] {
   const experts = mlp.router ? '_exps' : '';
   return [
     ['attn_q', q],
-    ['attn_k', k],
-    ['attn_v', v],
+    ['attn_k', k as Matrix],
+    ['attn_v', v as Matrix],
     ['attn_output', o],
     [`ffn_gate${experts}`, mlp.gate],
     [`ffn_up${experts}`, mlp.up],

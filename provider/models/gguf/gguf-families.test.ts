@@ -25,7 +25,7 @@ function factsOf(architecture: string, { shape }: DecoderModel, more: Facts): Fa
     embedding_length: int(shape.hidden),
     feed_forward_length: int(shape.layers[0]?.mlp.width ?? 0),
     'attention.head_count': int(shape.heads),
-    'attention.head_count_kv': int(shape.kvHeads),
+    'attention.head_count_kv': int(shape.layers[0]?.kvHeads as number),
     'attention.key_length': int(shape.headDim),
     'attention.value_length': int(shape.headDim),
     'attention.layer_norm_rms_epsilon': float(shape.normEps),

@@ -63,7 +63,7 @@ describe('a model that was a GGUF file', () => {
       ['Q5_K', 1],
     ]);
     expect(model.weights.layers[0]?.q.quantized).toMatchObject({ bits: 4, group: 32 });
-    expect(model.weights.layers[0]?.v.quantized).toBeUndefined();
+    expect(model.weights.layers[0]?.v?.quantized).toBeUndefined();
     expect(await readdir(folder)).toEqual(['model', 'model.gguf']);
     expect(model.tokenizer.encode('hello <|end|>')).toEqual([
       ...['hell', 'o', 'Ġ'].map((token) => model.tokenizer.idOf(token)),

@@ -2,13 +2,18 @@ import {
   type DecoderShape,
   type DeltaShape,
   deltaChannels,
+  type Experts,
   type LayerShape,
+  type PerLayerShape,
 } from '../../../models/decoder-shape.ts';
 import type {
   DeltaWeights,
+  ExpertsBeside,
   LayerWeights,
   Matrix,
   Mlp,
+  PerLayerEmbedding,
+  PerLayerWeights,
   SharedExpert,
 } from '../../../models/decoder-weights.ts';
 import { ModelError } from '../../../models/model-error.ts';
@@ -16,15 +21,22 @@ import { RopeTables } from '../../../models/rope.ts';
 import type { Tensor } from '../../../models/safetensors.ts';
 import { TensorReader } from '../../../models/tensor-reader.ts';
 import { stepLimits } from '../check-step.ts';
-import { type Decoder, type DecoderOptions, PAGE_TOKENS, stateNumbers } from '../decoder.ts';
+import {
+  type Decoder,
+  type DecoderOptions,
+  hasKeys,
+  PAGE_TOKENS,
+  stateNumbers,
+} from '../decoder.ts';
 import type { Gpu } from './device.ts';
 import { CacheBuffer, GpuCache } from './gpu-cache.ts';
 import { Uploader, type WeightRows } from './gpu-weights.ts';
-import { attend, attendRun, place } from './kernels/attention.ts';
+import { attend, attendRun, place, projectedHeads } from './kernels/attention.ts';
 import { addShared, convolve, gateOutput, recall, remember } from './kernels/delta.ts';
 import { embed } from './kernels/embedding.ts';
 import { chooseExperts, combine } from './kernels/experts.ts';
 import { type Multiplication, multiply, multiplyGroups } from './kernels/multiply.ts';
+import { gatePerLayer, joinPerLayer, scaleState } from './kernels/per-layer.ts';
 import { activate, normalise, pick } from './kernels/rows.ts';
 import { roundsFor, THREADS } from './kernels/wgsl.ts';
 import { type Counts, type Operation, type Scratch, WebGpuDecoder } from './webgpu-decoder.ts';
@@ -85,22 +97,26 @@ class Builder {
     await using _ = this.#reader;
     const { model, pages, maxTokens } = this.#options;
     const { shape, weights } = model;
-    const { hidden, heads, kvHeads, headDim, vocabulary } = shape;
+    const { hidden, heads, headDim, vocabulary } = shape;
+    const mlps = shape.layers.flatMap(({ mlp, expertsBeside }) => [mlp, expertsBeside ?? mlp]);
+    const perLayerWidth = shape.perLayer?.width ?? 0;
     const widest = Math.max(
-      ...shape.layers.map(({ mlp }) =>
+      perLayerWidth,
+      ...mlps.map((mlp) =>
         mlp.kind === 'experts'
           ? Math.max(mlp.width * mlp.perToken, mlp.sharedWidth ?? 0)
           : mlp.width,
       ),
+    );
+    const qkvWidth = Math.max(
+      ...shape.layers.map((layer) => (heads + 2 * layer.kvHeads) * layer.headDim),
     );
     const deltas = shape.layers.flatMap(({ delta }) => delta ?? []);
     const most = (sizeOf: (delta: DeltaShape) => number, least = 0) =>
       Math.max(least, ...deltas.map(sizeOf));
     const outputs = most(({ valueHeads, valueDim }) => valueHeads * valueDim, heads * headDim);
     const hasGates = weights.layers.some(({ outputGate }) => outputGate !== undefined);
-    const slots = Math.max(
-      ...shape.layers.map(({ mlp }) => (mlp.kind === 'experts' ? mlp.perToken : 1)),
-    );
+    const slots = Math.max(...mlps.map((mlp) => (mlp.kind === 'experts' ? mlp.perToken : 1)));
     const numbers = (count: number, usage = 0) => this.#upload.buffer(4 * count, usage);
     const scratch: Scratch = {
       tokens: numbers(maxTokens),
@@ -114,10 +130,14 @@ class Builder {
       state: numbers(maxTokens * hidden),
       normed: numbers(maxTokens * hidden),
       partOut: numbers(maxTokens * hidden * slots),
-      qkv: numbers(maxTokens * most(deltaChannels, (heads + 2 * kvHeads) * headDim)),
+      qkv: numbers(maxTokens * most(deltaChannels, qkvWidth)),
       attentionOut: numbers(maxTokens * outputs),
       gateUp: numbers(2 * maxTokens * widest),
       gated: numbers(maxTokens * widest),
+      perLayer: numbers(maxTokens * perLayerWidth * shape.layers.length),
+      besideOut: numbers(
+        shape.layers.some(({ expertsBeside }) => expertsBeside) ? maxTokens * hidden : 0,
+      ),
       outputGates: numbers(hasGates ? maxTokens * outputs : 0),
       stateRuns: numbers(deltas.length > 0 ? 4 * maxTokens : 0),
       runOf: numbers(deltas.length > 0 ? maxTokens : 0),
@@ -140,12 +160,22 @@ class Builder {
         ? embedding
         : await this.#upload.matrices([weights.lmHead]);
     this.#splits = await this.#isSplittingFaster(lmHead[0] as WeightRows);
-    for (const part of embedding) await this.#embed(part, scratch);
-    const pageBytes = 4 * PAGE_TOKENS * kvHeads * headDim;
+    for (const part of embedding)
+      await this.#embed(part, {
+        scratch,
+        to: scratch.state,
+        width: hidden,
+        scale: shape.embeddingScale,
+      });
+    if (weights.perLayer && shape.perLayer)
+      await this.#embedForLayers(weights.perLayer, { shape: shape.perLayer, scratch });
     const cache = new GpuCache(this.#gpu.device, {
       units: pages,
       block: BLOCK_PAGES,
-      unitBytes: shape.layers.flatMap(({ delta }) => (delta ? [] : [pageBytes, pageBytes])),
+      unitBytes: shape.layers.flatMap((layer) => {
+        const pageBytes = 4 * PAGE_TOKENS * layer.kvHeads * layer.headDim;
+        return hasKeys(layer) ? [pageBytes, pageBytes] : [];
+      }),
     });
     this.#cache = cache;
     const { states } = stepLimits(this.#options);
@@ -155,7 +185,9 @@ class Builder {
       unitBytes: deltas.map((delta) => 4 * stateNumbers(delta)),
     });
     this.#stateCache = stateCache;
-    let [pageBuffers, stateBuffers] = [0, 0];
+    // The number of the buffer with the keys of each layer that has any. Its values are in the next.
+    const keyBuffers = new Map<number, number>();
+    let stateBuffers = 0;
     for (const [index, layer] of weights.layers.entries()) {
       const layerShape = shape.layers[index] as LayerShape;
       await this.#normalise(scratch, await this.#norm(layer.inputNorm));
@@ -167,11 +199,19 @@ class Builder {
         });
         stateBuffers += 1;
       } else {
-        const [keys, values] = [cache.buffer(pageBuffers), cache.buffer(pageBuffers + 1)];
+        if (hasKeys(layerShape)) keyBuffers.set(index, 2 * keyBuffers.size);
+        const first = keyBuffers.get(layerShape.keysOf ?? index) as number;
+        const [keys, values] = [cache.buffer(first), cache.buffer(first + 1)];
         await this.#attention(layer, { shape: layerShape, scratch, keys, values });
-        pageBuffers += 2;
       }
       await this.#mlp(layer, { shape: layerShape, scratch });
+      if (layer.perLayer) await this.#addPerLayer(layer.perLayer, { index, scratch });
+      if (layer.scale)
+        await this.#run(
+          scaleState({ hidden }),
+          [scratch.state, await this.#upload.vector(await this.#reader.numbers(layer.scale))],
+          ({ tokens }) => [Math.ceil(hidden / THREADS), tokens],
+        );
     }
     const norm = await this.#norm(weights.norm);
     await this.#run(
@@ -220,14 +260,73 @@ class Builder {
 
   async #embed(
     { format, firstRow, rows, weight, scales, biases }: WeightRows,
-    scratch: Scratch,
+    {
+      scratch,
+      to,
+      width,
+      scale,
+    }: { scratch: Scratch; to: GPUBuffer; width: number; scale: number },
   ): Promise<void> {
-    const { hidden, embeddingScale } = this.#shape;
-    const code = embed({ format, width: hidden, firstRow, rows, scale: embeddingScale });
+    const code = embed({ format, width, firstRow, rows, scale });
     await this.#run(
       code,
-      [scratch.state, scratch.tokens, weight, ...present(scales, biases)],
-      ({ tokens }) => [Math.ceil(hidden / 4 / THREADS), tokens],
+      [to, scratch.tokens, weight, ...present(scales, biases)],
+      ({ tokens }) => [Math.ceil(width / 4 / THREADS), tokens],
+    );
+  }
+
+  async #embedForLayers(
+    { embedding, projection, norm }: PerLayerEmbedding,
+    { shape, scratch }: { shape: PerLayerShape; scratch: Scratch },
+  ): Promise<void> {
+    const { width, embeddingScale, projectionScale } = shape;
+    const layers = this.#shape.layers.length;
+    const all = width * layers;
+    for (const part of await this.#upload.matrices([embedding]))
+      await this.#embed(part, { scratch, to: scratch.perLayer, width: all, scale: embeddingScale });
+    const projected = this.#upload.buffer(4 * this.#options.maxTokens * all);
+    await this.#multiply(await this.#upload.matrices([projection]), {
+      from: scratch.state,
+      to: projected,
+      stride: all,
+      counted: 'tokens',
+    });
+    const weight = await this.#upload.vector(await this.#reader.numbers(norm));
+    await this.#run(
+      joinPerLayer({ width, layers, projectionScale, eps: this.#shape.normEps }),
+      [scratch.perLayer, projected, weight],
+      ({ tokens }) => [Math.ceil((tokens * layers) / THREADS), 1],
+    );
+  }
+
+  /** Adds to the state what a layer makes of its own embeddings of the tokens. */
+  async #addPerLayer(
+    { gate, projection, norm }: PerLayerWeights,
+    { index, scratch }: { index: number; scratch: Scratch },
+  ): Promise<void> {
+    const { hidden, normEps: eps, activation, activationLimit, layers } = this.#shape;
+    const { width } = this.#shape.perLayer as PerLayerShape;
+    await this.#multiply(await this.#upload.matrices([gate]), {
+      from: scratch.state,
+      to: scratch.gateUp,
+      stride: width,
+      counted: 'tokens',
+    });
+    await this.#run(
+      gatePerLayer({ width, layers: layers.length, index, activation, activationLimit }),
+      [scratch.gated, scratch.gateUp, scratch.perLayer],
+      ({ tokens }) => [Math.ceil(width / THREADS), tokens],
+    );
+    await this.#multiply(await this.#upload.matrices([projection]), {
+      from: scratch.gated,
+      to: scratch.partOut,
+      stride: hidden,
+      counted: 'tokens',
+    });
+    await this.#run(
+      normalise({ width: hidden, eps, picks: false, adds: true }),
+      [scratch.state, scratch.partOut, await this.#norm(norm)],
+      ({ tokens }) => [tokens, 1],
     );
   }
 
@@ -280,7 +379,7 @@ class Builder {
         stride,
         counted: 'tokens',
       });
-    await multiplyInput([layer.q, layer.k, layer.v], scratch.qkv, channels);
+    await multiplyInput([layer.q, layer.k as Matrix, layer.v as Matrix], scratch.qkv, channels);
     await multiplyInput([write, fade], scratch.writeFade, 2 * valueHeads);
     await multiplyInput([layer.outputGate as Matrix], scratch.outputGates, valueHeads * valueDim);
     const read = (tensor: Tensor) => this.#reader.numbers(tensor);
@@ -317,10 +416,11 @@ class Builder {
     layer: LayerWeights,
     { shape, scratch, keys, values }: LayerParts,
   ): Promise<void> {
-    const { heads, kvHeads, headDim, normEps, attentionScale, qkNorm } = this.#shape;
-    const qkvHeads = heads + 2 * kvHeads;
-    const eps = normEps;
-    await this.#multiply(await this.#upload.matrices([layer.q, layer.k, layer.v]), {
+    const { heads, normEps: eps, attentionScale, qkNorm, valueNorm } = this.#shape;
+    const { kvHeads, headDim } = shape;
+    const projected = layer.v ? 'keys and values' : layer.k ? 'keys' : 'none';
+    const qkvHeads = projectedHeads({ heads, kvHeads, projected });
+    await this.#multiply(await this.#upload.matrices(present(layer.q, layer.k, layer.v)), {
       from: scratch.normed,
       to: scratch.qkv,
       stride: qkvHeads * headDim,
@@ -329,19 +429,23 @@ class Builder {
     const sinks = layer.sinks
       ? [await this.#upload.vector(await this.#reader.numbers(layer.sinks))]
       : [];
-    const norms =
-      layer.qNorm && layer.kNorm
-        ? [await this.#norm(layer.qNorm), await this.#norm(layer.kNorm)]
-        : [];
+    const norms = [];
+    for (const norm of present(layer.qNorm, layer.kNorm)) norms.push(await this.#norm(norm));
+    const cached = layer.k ? [keys, values, scratch.places] : [];
     await this.#run(
-      place({ heads, kvHeads, headDim, eps, qkNorm, rope: shape.rope }),
-      [scratch.qkv, keys, values, scratch.places, scratch.ropeAngles, ...norms],
+      place({
+        ...{ heads, kvHeads, headDim, eps, qkNorm, valueNorm, projected },
+        pairs: this.#shape.headDim / 2,
+        rope: shape.rope,
+      }),
+      [scratch.qkv, ...cached, scratch.ropeAngles, ...norms],
       ({ tokens }) => [Math.ceil((tokens * qkvHeads) / THREADS), 1],
     );
     const attention = {
       heads,
       kvHeads,
       headDim,
+      stride: qkvHeads * headDim,
       window: shape.window,
       scale: attentionScale,
       pageTokens: PAGE_TOKENS,
@@ -404,16 +508,64 @@ class Builder {
     const { mlp } = shape;
     const { width } = mlp;
     if (mlp.kind === 'experts') {
-      await this.#experts(layer, { mlp, scratch });
+      await this.#experts(layer.mlp, {
+        experts: mlp,
+        scratch,
+        routed: scratch.normed,
+        to: scratch.state,
+        adds: true,
+      });
       if (layer.mlp.shared) await this.#sharedExpert(layer.mlp.shared, scratch);
       return;
     }
     await this.#gated(layer.mlp, width, scratch);
+    if (layer.expertsBeside && shape.expertsBeside) {
+      const { hidden, normEps: eps } = this.#shape;
+      await this.#multiply(await this.#upload.matrices([layer.mlp.down]), {
+        from: scratch.gated,
+        to: scratch.partOut,
+        stride: hidden,
+        counted: 'tokens',
+      });
+      const experts = shape.expertsBeside;
+      await this.#addExpertsBeside(layer.expertsBeside, { experts, scratch });
+      await this.#run(
+        normalise({ width: hidden, eps, picks: false, adds: true }),
+        [scratch.state, scratch.besideOut, await this.#norm(layer.mlpOutputNorm as Tensor)],
+        ({ tokens }) => [tokens, 1],
+      );
+      return;
+    }
     await this.#addResult(layer.mlp.down, {
       from: scratch.gated,
       norm: layer.mlpOutputNorm,
       scratch,
     });
+  }
+
+  /** Computes experts, and adds their output to that of the dense MLP in `partOut`. */
+  async #addExpertsBeside(
+    { mlp, inputNorm, outputNorm, denseOutputNorm, routerNorm, shareScales }: ExpertsBeside,
+    { experts, scratch }: { experts: Experts; scratch: Scratch },
+  ): Promise<void> {
+    const { hidden, normEps: eps } = this.#shape;
+    const perToken = ({ tokens }: Counts): [number, number] => [tokens, 1];
+    const write = normalise({ width: hidden, eps, picks: false, adds: false });
+    const add = normalise({ width: hidden, eps, picks: false, adds: true });
+    const routed = this.#upload.buffer(4 * this.#options.maxTokens * hidden);
+    const made = this.#upload.buffer(4 * this.#options.maxTokens * hidden);
+    const ofRouter = (await this.#reader.numbers(routerNorm)).map((x) => x / Math.sqrt(hidden));
+    const norm = await this.#upload.vector(ofRouter);
+    await this.#run(
+      write,
+      [scratch.besideOut, scratch.partOut, await this.#norm(denseOutputNorm)],
+      perToken,
+    );
+    await this.#run(write, [routed, scratch.state, norm], perToken);
+    await this.#run(write, [scratch.normed, scratch.state, await this.#norm(inputNorm)], perToken);
+    const scales = await this.#upload.vector(await this.#reader.numbers(shareScales));
+    await this.#experts(mlp, { experts, scratch, routed, scales, to: made, adds: false });
+    await this.#run(add, [scratch.besideOut, made, await this.#norm(outputNorm)], perToken);
   }
 
   /** Computes the product of a gate and its input for the tokens in `normed`. */
@@ -456,11 +608,11 @@ class Builder {
   }
 
   async #experts(
-    { mlp: { gate, up, down, router } }: LayerWeights,
-    { mlp, scratch }: { mlp: Extract<LayerShape['mlp'], { kind: 'experts' }>; scratch: Scratch },
+    { gate, up, down, router }: Mlp,
+    { experts: shape, scratch, routed, scales, to, adds }: Routing,
   ): Promise<void> {
     const { hidden, activation, activationLimit } = this.#shape;
-    const { experts, perToken, normalised, width } = mlp;
+    const { experts, perToken, normalised, width } = shape;
     const most = this.#options.maxTokens * perToken;
     const [scores, chosen, shares] = [
       this.#upload.buffer(4 * this.#options.maxTokens * experts),
@@ -468,14 +620,14 @@ class Builder {
       this.#upload.buffer(4 * most),
     ];
     await this.#multiply(await this.#upload.matrices([router as Matrix]), {
-      from: scratch.normed,
+      from: routed,
       to: scores,
       stride: experts,
       counted: 'tokens',
     });
     await this.#run(
-      chooseExperts({ experts, perToken, normalised }),
-      [scores, chosen, shares],
+      chooseExperts({ experts, perToken, normalised, isScaled: scales !== undefined }),
+      [scores, chosen, shares, ...present(scales)],
       ({ tokens }) => [Math.ceil(tokens / THREADS), 1],
     );
     const stacked = async (
@@ -523,8 +675,8 @@ class Builder {
       shared: 1,
     });
     await this.#run(
-      combine({ hidden, perToken }),
-      [scratch.state, scratch.partOut, shares],
+      combine({ hidden, perToken, adds }),
+      [to, scratch.partOut, shares],
       ({ tokens }) => [Math.ceil(hidden / THREADS), tokens],
     );
   }
@@ -686,6 +838,18 @@ interface LayerParts {
   readonly values: CacheBuffer;
 }
 
+interface Routing {
+  readonly experts: Experts;
+  readonly scratch: Scratch;
+  /** The input of the router. That of the experts is `normed`. */
+  readonly routed: GPUBuffer;
+  /** A factor for the share of each expert. */
+  readonly scales?: GPUBuffer;
+  readonly to: GPUBuffer;
+  /** True if the output is added to the numbers in `to`. */
+  readonly adds: boolean;
+}
+
 interface Product {
   readonly from: GPUBuffer;
   readonly to: GPUBuffer;
@@ -697,5 +861,5 @@ interface Product {
   readonly chosen?: GPUBuffer;
 }
 
-const present = (...buffers: (GPUBuffer | undefined)[]): GPUBuffer[] =>
-  buffers.filter((buffer) => buffer !== undefined);
+const present = <Item>(...items: (Item | undefined)[]): Item[] =>
+  items.filter((item) => item !== undefined);

@@ -45,6 +45,10 @@ export interface Scratch {
   readonly attentionOut: GPUBuffer;
   readonly gateUp: GPUBuffer;
   readonly gated: GPUBuffer;
+  /** The embeddings of the tokens for all layers. */
+  readonly perLayer: GPUBuffer;
+  /** The output of a dense MLP, to which that of the experts beside it is added. */
+  readonly besideOut: GPUBuffer;
   /** Gates of the outputs of attention and Gated DeltaNet. */
   readonly outputGates: GPUBuffer;
   /** For models with states: the runs of sequences, the run of each token, and what layers make. */

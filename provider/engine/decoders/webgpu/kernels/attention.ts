@@ -4,53 +4,79 @@ interface Heads {
   readonly heads: number;
   readonly kvHeads: number;
   readonly headDim: number;
+  /** Half of the size of the largest heads: the number of cosines in a row of the rotations. */
+  readonly pairs: number;
   readonly eps: number;
   readonly qkNorm: boolean;
+  readonly valueNorm: boolean;
   /** Index of the layer's table of rotations in the step. */
   readonly rope: number;
+  /** What the layer caches. If only keys are projected, they are values too. */
+  readonly projected: 'keys and values' | 'keys' | 'none';
 }
+
+/** Number of heads that a layer projects for each token. */
+export const projectedHeads = ({
+  heads,
+  kvHeads,
+  projected,
+}: Pick<Heads, 'heads' | 'kvHeads' | 'projected'>): number =>
+  heads + kvHeads * { 'keys and values': 2, keys: 1, none: 0 }[projected];
 
 /**
  * One thread for each head of queries, keys and values: normalises, rotates, and caches keys and
  * values.
  */
-export function place({ heads, kvHeads, headDim, eps, qkNorm, rope }: Heads): string {
-  const all = heads + 2 * kvHeads;
+export function place(shape: Heads): string {
+  const { heads, kvHeads, headDim, pairs, eps, qkNorm, valueNorm, rope, projected } = shape;
+  const all = projectedHeads(shape);
   const half = headDim / 2;
+  const hasKeys = projected !== 'none';
+  const bindings = [
+    'read_write> qkv: array<f32>',
+    ...(hasKeys
+      ? [
+          'read_write> keys: array<f32>',
+          'read_write> values: array<f32>',
+          'read> places: array<u32>',
+        ]
+      : []),
+    'read> ropeAngles: array<f32>',
+    ...(qkNorm ? ['read> qNorm: array<f32>'] : []),
+    ...(qkNorm && hasKeys ? ['read> kNorm: array<f32>'] : []),
+  ];
+  const weightAt = (i: string) =>
+    hasKeys ? `select(qNorm[${i}], kNorm[${i}], isKey)` : `qNorm[${i}]`;
+  const sumOfSquares = /* wgsl */ `var sum = 0.0;
+  for (var i = 0u; i < rounds(${headDim}u); i++) { sum += qkv[at + i] * qkv[at + i]; }
+  let normed = inverseSqrt(sum / ${headDim}.0 + ${eps});`;
+  const storeValue = (head: string) => /* wgsl */ `
+    for (var i = 0u; i < rounds(${headDim}u); i++) { values[slot + (head - ${head}u) * ${headDim}u + i] = qkv[at + i]${valueNorm ? ' * normed' : ''}; }`;
   return /* wgsl */ `${STEP}
 @group(0) @binding(0) var<uniform> step: Step;
-@group(0) @binding(1) var<storage, read_write> qkv: array<f32>;
-@group(0) @binding(2) var<storage, read_write> keys: array<f32>;
-@group(0) @binding(3) var<storage, read_write> values: array<f32>;
-@group(0) @binding(4) var<storage, read> places: array<u32>;
-@group(0) @binding(5) var<storage, read> ropeAngles: array<f32>;
-${qkNorm ? '@group(0) @binding(6) var<storage, read> qNorm: array<f32>;\n@group(0) @binding(7) var<storage, read> kNorm: array<f32>;' : ''}
+${bindings.map((binding, i) => `@group(0) @binding(${i + 1}) var<storage, ${binding};`).join('\n')}
 @compute @workgroup_size(${THREADS}) fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= step.tokens * ${all}u) { return; }
   let token = id.x / ${all}u;
   let head = id.x % ${all}u;
   let at = id.x * ${headDim}u;
-  let slot = places[token] * ${kvHeads * headDim}u;
-  if (head >= ${heads + kvHeads}u) {
-    for (var i = 0u; i < rounds(${headDim}u); i++) { values[slot + (head - ${heads + kvHeads}u) * ${headDim}u + i] = qkv[at + i]; }
-    return;
-  }
+  ${hasKeys ? `let slot = places[token] * ${kvHeads * headDim}u;` : ''}
+  ${qkNorm || valueNorm ? sumOfSquares : ''}
+  ${projected === 'keys and values' ? `if (head >= ${heads + kvHeads}u) {${storeValue(String(heads + kvHeads))}\n    return;\n  }` : ''}
   let isKey = head >= ${heads}u;
-  var factor = 1.0;
-  ${qkNorm ? `var sum = 0.0;\n  for (var i = 0u; i < rounds(${headDim}u); i++) { sum += qkv[at + i] * qkv[at + i]; }\n  factor = inverseSqrt(sum / ${headDim}.0 + ${eps});` : ''}
-  let angleOffset = (${rope}u * step.tokens + token) * ${headDim}u;
+  ${projected === 'keys' ? `if (isKey) {${storeValue(String(heads))}\n  }` : ''}
+  let factor = ${qkNorm ? 'normed' : '1.0'};
+  let angleOffset = (${rope}u * step.tokens + token) * ${2 * pairs}u;
   for (var i = 0u; i < rounds(${half}u); i++) {
     var a = qkv[at + i] * factor;
     var b = qkv[at + ${half}u + i] * factor;
-    ${qkNorm ? `a *= select(qNorm[i], kNorm[i], isKey);\n    b *= select(qNorm[${half}u + i], kNorm[${half}u + i], isKey);` : ''}
+    ${qkNorm ? `a *= ${weightAt('i')};\n    b *= ${weightAt(`${half}u + i`)};` : ''}
     let cosine = ropeAngles[angleOffset + i];
-    let sine = ropeAngles[angleOffset + ${half}u + i];
+    let sine = ropeAngles[angleOffset + ${pairs}u + i];
     let first = a * cosine - b * sine;
     let second = b * cosine + a * sine;
     if (isKey) {
-      let to = slot + (head - ${heads}u) * ${headDim}u + i;
-      keys[to] = first;
-      keys[to + ${half}u] = second;
+      ${hasKeys ? `let to = slot + (head - ${heads}u) * ${headDim}u + i;\n      keys[to] = first;\n      keys[to + ${half}u] = second;` : ''}
     } else {
       qkv[at + i] = first;
       qkv[at + ${half}u + i] = second;
@@ -63,6 +89,8 @@ interface AttentionShape {
   readonly heads: number;
   readonly kvHeads: number;
   readonly headDim: number;
+  /** Distance between the queries of two tokens. */
+  readonly stride: number;
   readonly window: number;
   readonly scale: number;
   readonly pageTokens: number;
@@ -90,12 +118,12 @@ export function attendRun({
   heads,
   kvHeads,
   headDim,
+  stride,
   window,
   scale,
   pageTokens,
   sinks,
 }: AttentionShape): string {
-  const stride = (heads + 2 * kvHeads) * headDim;
   const quads = headDim / 4;
   const keys = Array.from({ length: 8 }, (_, j) => j);
   const each = (body: (j: number) => string, join = '\n') => keys.map(body).join(join);
@@ -157,12 +185,12 @@ export function attend({
   heads,
   kvHeads,
   headDim,
+  stride,
   window,
   scale,
   pageTokens,
   sinks,
 }: AttentionShape): string {
-  const stride = (heads + 2 * kvHeads) * headDim;
   const each = Math.ceil(headDim / THREADS);
   const mine = (body: (j: number) => string) =>
     Array.from({ length: each }, (_, j) => body(j)).join('\n');

@@ -5,16 +5,20 @@ export function chooseExperts({
   experts,
   perToken,
   normalised,
+  isScaled,
 }: {
   experts: number;
   perToken: number;
   normalised: boolean;
+  /** True if each expert has a factor for its share. */
+  isScaled: boolean;
 }): string {
   return /* wgsl */ `${STEP}
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read_write> scores: array<f32>;
 @group(0) @binding(2) var<storage, read_write> chosen: array<u32>;
 @group(0) @binding(3) var<storage, read_write> shares: array<f32>;
+${isScaled ? '@group(0) @binding(4) var<storage, read> scales: array<f32>;' : ''}
 @compute @workgroup_size(${THREADS}) fn main(@builtin(global_invocation_id) id: vec3u) {
   let token = id.x;
   if (token >= step.tokens) { return; }
@@ -36,15 +40,23 @@ export function chooseExperts({
     taken += scores[begin + best];
     scores[begin + best] = -1.0;
   }
-  for (var n = 0u; n < rounds(${perToken}u); n++) { shares[token * ${perToken}u + n] /= ${normalised ? 'taken' : 'total'}; }
+  for (var n = 0u; n < rounds(${perToken}u); n++) { shares[token * ${perToken}u + n] ${isScaled ? `*= scales[chosen[token * ${perToken}u + n]] / ` : '/= '}${normalised ? 'taken' : 'total'}; }
 }`;
 }
 
 /**
- * Adds the outputs of the chosen experts to the state, each multiplied by its share. Each thread
- * handles one number of the state.
+ * Adds up the outputs of the chosen experts, each multiplied by its share. The sum is added to `out`
+ * or replaces it. Each thread handles one number of it.
  */
-export function combine({ hidden, perToken }: { hidden: number; perToken: number }): string {
+export function combine({
+  hidden,
+  perToken,
+  adds,
+}: {
+  hidden: number;
+  perToken: number;
+  adds: boolean;
+}): string {
   return /* wgsl */ `${STEP}
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read_write> out: array<f32>;
@@ -54,6 +66,6 @@ export function combine({ hidden, perToken }: { hidden: number; perToken: number
   if (id.x >= ${hidden}u || id.y >= step.tokens) { return; }
   var sum = 0.0;
   for (var n = 0u; n < rounds(${perToken}u); n++) { let slot = id.y * ${perToken}u + n; sum += shares[slot] * made[slot * ${hidden}u + id.x]; }
-  out[id.y * ${hidden}u + id.x] += sum;
+  out[id.y * ${hidden}u + id.x] ${adds ? '+=' : '='} sum;
 }`;
 }

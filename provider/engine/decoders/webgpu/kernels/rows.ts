@@ -36,10 +36,10 @@ var<workgroup> squares: array<f32, ${THREADS}>;
 }`;
 }
 
-type Activation = Pick<DecoderShape, 'activation' | 'activationLimit'>;
+export type Activation = Pick<DecoderShape, 'activation' | 'activationLimit'>;
 
 /** Generates the product of the activated gate g and u. */
-function productOf({ activation, activationLimit: limit }: Activation): string {
+export function productOf({ activation, activationLimit: limit }: Activation): string {
   switch (activation) {
     case 'silu':
       return 'g / (1.0 + exp(-g)) * u';

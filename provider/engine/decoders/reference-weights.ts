@@ -1,0 +1,158 @@
+import type { DecoderShape, LayerShape } from '../../models/decoder-shape.ts';
+import {
+  allMatrices,
+  type DecoderWeights,
+  type ExpertsBeside,
+  type LayerWeights,
+  type Matrix,
+  type Mlp,
+  MXFP4_NUMBERS,
+  type PerLayerEmbedding,
+  type PerLayerWeights,
+} from '../../models/decoder-weights.ts';
+import type { RopeTables } from '../../models/rope.ts';
+import type { Tensor } from '../../models/safetensors.ts';
+import type { TensorReader } from '../../models/tensor-reader.ts';
+import type { DeltaNumbers } from './reference-delta.ts';
+
+/** A matrix whose weights have been expanded to 32-bit floats. */
+export interface Dense {
+  readonly out: number;
+  readonly in: number;
+  readonly values: Float32Array;
+  readonly bias: Float32Array | undefined;
+}
+
+type Read<Part> = Part extends Matrix ? Dense : Part extends Tensor ? Float32Array : Part;
+
+/** The weights of a layer, as 32-bit numbers. */
+export type Layer = {
+  readonly shape: LayerShape;
+  readonly mlp: ReadMlp;
+  readonly delta: ReadDelta | undefined;
+  readonly expertsBeside: ReadExpertsBeside | undefined;
+  readonly perLayer: ReadParts<PerLayerWeights> | undefined;
+} & {
+  readonly [Name in Exclude<
+    keyof LayerWeights,
+    'mlp' | 'delta' | 'expertsBeside' | 'perLayer'
+  >]-?: Read<LayerWeights[Name]>;
+};
+
+export type ReadMlp = Record<'gate' | 'up' | 'down', Dense> & {
+  readonly router: Dense | undefined;
+  readonly shared: Record<'gate' | 'up' | 'down' | 'share', Dense> | undefined;
+};
+
+export interface ReadDelta extends DeltaNumbers {
+  readonly write: Dense;
+  readonly fade: Dense;
+  readonly norm: Float32Array;
+}
+
+export type ReadParts<Part> = { readonly [Name in keyof Part]: Read<Part[Name]> };
+export type ReadExpertsBeside = ReadParts<Omit<ExpertsBeside, 'mlp'>> & { readonly mlp: ReadMlp };
+
+export interface Parts {
+  readonly shape: DecoderShape;
+  readonly embedding: Dense;
+  readonly lmHead: Dense;
+  readonly norm: Float32Array;
+  readonly perLayer: ReadParts<PerLayerEmbedding> | undefined;
+  readonly layers: readonly Layer[];
+  readonly ropes: RopeTables;
+}
+
+export async function readLayer(
+  reader: TensorReader,
+  { shape, layer, index }: { shape: DecoderShape; layer: LayerWeights; index: number },
+): Promise<Layer> {
+  const dense = (matrix: Matrix) => readDense(reader, matrix);
+  const some = async (matrix: Matrix | undefined) => matrix && (await dense(matrix));
+  const norm = async (tensor: Tensor) => normOf(await reader.numbers(tensor), shape);
+  const someNorm = async (tensor: Tensor | undefined) => tensor && (await norm(tensor));
+  const { delta, expertsBeside, perLayer } = layer;
+  const mlpOf = async ({ gate, up, down, router, shared }: Mlp): Promise<ReadMlp> => ({
+    gate: await dense(gate),
+    up: await dense(up),
+    down: await dense(down),
+    router: await some(router),
+    shared: shared && {
+      gate: await dense(shared.gate),
+      up: await dense(shared.up),
+      down: await dense(shared.down),
+      share: await dense(shared.share),
+    },
+  });
+  return {
+    shape: shape.layers[index] as LayerShape,
+    inputNorm: await norm(layer.inputNorm),
+    q: await dense(layer.q),
+    k: await some(layer.k),
+    v: await some(layer.v),
+    o: await dense(layer.o),
+    outputGate: await some(layer.outputGate),
+    delta: delta && {
+      write: await dense(delta.write),
+      fade: await dense(delta.fade),
+      fadeBias: await reader.numbers(delta.fadeBias),
+      fadeRate: await reader.numbers(delta.fadeRate),
+      convolution: await reader.numbers(delta.convolution),
+      norm: await reader.numbers(delta.norm),
+    },
+    sinks: layer.sinks && (await reader.numbers(layer.sinks)),
+    qNorm: await someNorm(layer.qNorm),
+    kNorm: await someNorm(layer.kNorm),
+    attentionNorm: await someNorm(layer.attentionNorm),
+    mlpNorm: await norm(layer.mlpNorm),
+    mlpOutputNorm: await someNorm(layer.mlpOutputNorm),
+    mlp: await mlpOf(layer.mlp),
+    expertsBeside: expertsBeside && {
+      mlp: await mlpOf(expertsBeside.mlp),
+      inputNorm: await norm(expertsBeside.inputNorm),
+      outputNorm: await norm(expertsBeside.outputNorm),
+      denseOutputNorm: await norm(expertsBeside.denseOutputNorm),
+      routerNorm: (await reader.numbers(expertsBeside.routerNorm)).map(
+        (value) => value / Math.sqrt(shape.hidden),
+      ),
+      shareScales: await reader.numbers(expertsBeside.shareScales),
+    },
+    perLayer: perLayer && {
+      gate: await dense(perLayer.gate),
+      projection: await dense(perLayer.projection),
+      norm: await norm(perLayer.norm),
+    },
+    scale: layer.scale && (await reader.numbers(layer.scale)),
+  };
+}
+
+/** Reads a matrix and expands its weights to 32-bit floats. */
+export async function readDense(reader: TensorReader, matrix: Matrix): Promise<Dense> {
+  const bias = matrix.bias && (await reader.numbers(matrix.bias));
+  const { out, in: width, count, quantized } = matrix;
+  if (!quantized) return { out, in: width, values: await reader.numbers(matrix.weight), bias };
+  const { bits, group } = quantized;
+  const packed = new Uint32Array((await reader.read(matrix.weight)).buffer);
+  const scales = await reader.numbers(quantized.scales);
+  const biases = quantized.biases && (await reader.numbers(quantized.biases));
+  const values = new Float32Array(count * out * width);
+  const mask = 2 ** bits - 1;
+  for (let i = 0; i < values.length; i += 1) {
+    const bit = i * bits;
+    const word = Math.floor(bit / 32);
+    const shift = bit % 32;
+    let q = (packed[word] as number) >>> shift;
+    if (shift + bits > 32) q |= (packed[word + 1] as number) << (32 - shift);
+    const g = Math.floor(i / group);
+    q &= mask;
+    const scale = scales[g] as number;
+    values[i] = biases ? q * scale + (biases[g] as number) : (MXFP4_NUMBERS[q] as number) * scale;
+  }
+  return { out, in: width, values, bias };
+}
+
+export const normOf = (weight: Float32Array, { normPlusOne }: DecoderShape): Float32Array =>
+  normPlusOne ? weight.map((value) => value + 1) : weight;
+
+export const countWeights = (weights: DecoderWeights): number =>
+  new Set(allMatrices(weights)).values().reduce((sum, m) => sum + m.count * m.out * m.in, 0);
