@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
 import { Compile } from 'typebox/compile';
+import { expect, test } from 'vitest';
 import { RoutedBecause } from '../mod.ts';
 
 const named = (count: number): Record<string, number> =>

@@ -45,12 +45,18 @@ const HEXADECIMAL = /^\^\[0-9a-f\]\{(\d+)\}\$$/;
  * Returns as many values as the widest union has branches. Value n takes branch n of every union.
  */
 export function samplesOf(schema: TSchema): readonly unknown[] {
-  return Array.from({ length: branchesOf(schema as Loose) }, (_, branch) => sample(schema as Loose, branch));
+  return Array.from({ length: branchesOf(schema as Loose) }, (_, branch) =>
+    sample(schema as Loose, branch),
+  );
 }
 
 function branchesOf(schema: Loose): number {
   const own = schema.anyOf?.length ?? schema.enum?.length ?? 1;
-  const inner = [...(schema.anyOf ?? []), ...Object.values(schema.properties ?? {}), ...(schema.items ? [schema.items] : [])];
+  const inner = [
+    ...(schema.anyOf ?? []),
+    ...Object.values(schema.properties ?? {}),
+    ...(schema.items ? [schema.items] : []),
+  ];
   return Math.max(own, ...inner.map(branchesOf));
 }
 
@@ -59,11 +65,18 @@ function sample(schema: Loose, branch: number): unknown {
   if (bytes) return Uint8Array.from({ length: Math.max(bytes.min, 4) }, (_, index) => index);
   if (schema.const !== undefined) return schema.const;
   if (schema.enum) return schema.enum[Math.min(branch, schema.enum.length - 1)];
-  if (schema.anyOf) return sample(schema.anyOf[Math.min(branch, schema.anyOf.length - 1)] as Loose, branch);
+  if (schema.anyOf)
+    return sample(schema.anyOf[Math.min(branch, schema.anyOf.length - 1)] as Loose, branch);
   switch (schema.type) {
     case 'object':
-      if (schema.patternProperties) return { busy: sample(Object.values(schema.patternProperties)[0] as Loose, branch) };
-      return Object.fromEntries(Object.entries(schema.properties ?? {}).map(([name, field]) => [name, sample(field, branch)]));
+      if (schema.patternProperties)
+        return { busy: sample(Object.values(schema.patternProperties)[0] as Loose, branch) };
+      return Object.fromEntries(
+        Object.entries(schema.properties ?? {}).map(([name, field]) => [
+          name,
+          sample(field, branch),
+        ]),
+      );
     case 'array':
       return [sample(schema.items as Loose, branch)];
     case 'string':
@@ -84,7 +97,7 @@ function sample(schema: Loose, branch: number): unknown {
 }
 
 function textFor({ pattern, minLength = 0 }: Loose): string {
-  if (pattern === undefined) return 'words é🦙' + '.'.repeat(minLength);
+  if (pattern === undefined) return `words é🦙${'.'.repeat(minLength)}`;
   const digits = HEXADECIMAL.exec(pattern)?.[1];
   if (digits !== undefined) return 'a1'.repeat(Number(digits) / 2);
   const known = IDS.find(([start]) => pattern.startsWith(start));
