@@ -42,7 +42,8 @@ export function stepLimitMs({ prefillTps, decodeTps }: Speeds, promptTokens: num
 
 /**
  * The longest time in which a model is read from the disk and tried out, or in which a decoder that
- * reports its progress does one part of it: a driver in software compiles kernels for minutes.
+ * reports its progress does one part of it: on a busy computer, a driver in software compiles many
+ * kernels for minutes.
  */
 export const loadLimitMs = (weightBytes: number): number => TRIAL_MS + weightBytes / SLOWEST_DISK;
 

@@ -8,7 +8,6 @@ import type { Guard } from '../guarded-work.ts';
 import type { ModelEngine } from '../model-engine.ts';
 import { addModel, type OpenEngineOptions } from '../open-model-engine.ts';
 import { countAwake } from './awake-time.ts';
-import { loadTimeCounter } from './load-time.ts';
 import { ENGINE_PROCESS_READY, type EngineOrder, type EngineReport } from './messages.ts';
 import { WorkWatch } from './work-watch.ts';
 
@@ -38,9 +37,8 @@ class EngineServer {
 
   constructor(open: (options: OpenEngineOptions) => Promise<ModelEngine>) {
     this.#open = open;
-    const loadMs = loadTimeCounter();
     countAwake(TICK_MS, (ms) => {
-      this.#watch.tick(ms, loadMs(ms));
+      this.#watch.tick(ms);
       this.#pulse();
     });
   }

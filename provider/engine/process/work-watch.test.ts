@@ -58,19 +58,6 @@ describe('work', () => {
     await running;
   });
 
-  test('of a load counts with the time for loads, and a step with the real time', async () => {
-    const watch = new WorkWatch(() => {});
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const load = watch.guard({ kind: 'load', limitMs: 15_000 }, () => promise);
-    watch.tick(60_000, 15_000);
-    expect(watch.overdue).toBeUndefined();
-    const running = watch.guard(step, () => promise);
-    watch.tick(15_001, 0);
-    expect(watch.overdue).toMatchObject(step);
-    resolve();
-    await Promise.all([load, running]);
-  });
-
   test('that may block the process allows a longer silence, which is announced before', async () => {
     const announced: number[] = [];
     const watch = new WorkWatch(() => announced.push(watch.silenceMs));

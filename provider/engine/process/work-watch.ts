@@ -33,12 +33,9 @@ export class WorkWatch {
     }
   };
 
-  /**
-   * Counts time in which this process ran, in milliseconds. `loadMs` is the part of it that counts
-   * for loads (`load-time.ts`).
-   */
-  tick(ms: number, loadMs = ms): void {
-    for (const work of this.#running) work.ranMs += work.kind === 'load' ? loadMs : ms;
+  /** Counts time in which this process ran, in milliseconds. */
+  tick(ms: number): void {
+    for (const work of this.#running) work.ranMs += ms;
   }
 
   /** The work that has exceeded its limit. */

@@ -193,9 +193,8 @@ export class WebGpuDecoder implements Decoder {
   }
 
   /**
-   * Encodes the dispatches of a step. A driver may compile a kernel only when it is used, and one in
-   * software takes up to a minute of a processor for it: each first use is awaited, so that it counts
-   * as progress.
+   * Encodes the dispatches of a step. A driver may compile a kernel only when it is used, which takes
+   * seconds in software: each first use is awaited, so that it counts as progress.
    */
   async #dispatch(counts: Counts): Promise<GPUCommandEncoder> {
     const { queue } = this.#device;
