@@ -4,6 +4,7 @@ import type { Decoder, Step, StepResult } from '../decoder.ts';
 import { pagesOf, statesOf } from '../step.ts';
 import type { GpuCache } from './gpu-cache.ts';
 import { RUN_TOKENS } from './kernels/attention.ts';
+import type { Scratch } from './scratch.ts';
 
 /**
  * A sequence with fewer tokens than this in a step is processed token by token, not in runs.
@@ -27,38 +28,6 @@ export type Operation = (counts: Counts) => {
   readonly bindings: GPUBindGroup;
   readonly groups: readonly [number, number];
 };
-
-/** Buffers of a step: its inputs, and intermediate results of its dispatches. */
-export interface Scratch {
-  readonly tokens: GPUBuffer;
-  readonly positions: GPUBuffer;
-  readonly places: GPUBuffer;
-  readonly decodeRows: GPUBuffer;
-  readonly prefillRuns: GPUBuffer;
-  readonly tables: GPUBuffer;
-  readonly outputs: GPUBuffer;
-  readonly ropeAngles: GPUBuffer;
-  readonly state: GPUBuffer;
-  readonly normed: GPUBuffer;
-  readonly partOut: GPUBuffer;
-  readonly qkv: GPUBuffer;
-  readonly attentionOut: GPUBuffer;
-  readonly gateUp: GPUBuffer;
-  readonly gated: GPUBuffer;
-  /** The embeddings of the tokens for all layers. */
-  readonly perLayer: GPUBuffer;
-  /** The output of a dense MLP, to which that of the experts beside it is added. */
-  readonly besideOut: GPUBuffer;
-  /** Gates of the outputs of attention and Gated DeltaNet. */
-  readonly outputGates: GPUBuffer;
-  /** For models with states: the runs of sequences, the run of each token, and what layers make. */
-  readonly stateRuns: GPUBuffer;
-  readonly runOf: GPUBuffer;
-  readonly mixed: GPUBuffer;
-  readonly writeFade: GPUBuffer;
-  /** Scores of the expert that every token uses. */
-  readonly sharedScores: GPUBuffer;
-}
 
 interface Parts {
   readonly operations: readonly Operation[];

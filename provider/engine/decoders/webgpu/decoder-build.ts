@@ -1,0 +1,96 @@
+import type { DecoderShape } from '../../../models/decoder-shape.ts';
+import type { Matrix } from '../../../models/decoder-weights.ts';
+import type { Tensor } from '../../../models/safetensors.ts';
+import type { TensorReader } from '../../../models/tensor-reader.ts';
+import type { DecoderOptions } from '../decoder.ts';
+import type { Gpu } from './device.ts';
+import { Dispatches, type Product } from './dispatches.ts';
+import type { CacheBuffer } from './gpu-cache.ts';
+import { Uploader } from './gpu-weights.ts';
+import { normalise } from './kernels/rows.ts';
+import { createScratch, type Scratch } from './scratch.ts';
+import type { Counts } from './webgpu-decoder.ts';
+
+/** A decoder that is being built: its weights and scratch buffers on the device, and its dispatches. */
+export class DecoderBuild {
+  readonly shape: DecoderShape;
+  readonly maxTokens: number;
+  readonly upload: Uploader;
+  readonly scratch: Scratch;
+  readonly dispatches: Dispatches;
+  readonly #reader: TensorReader;
+
+  constructor(gpu: Gpu, options: DecoderOptions, reader: TensorReader) {
+    this.shape = options.model.shape;
+    this.maxTokens = options.maxTokens;
+    this.#reader = reader;
+    this.upload = new Uploader(gpu.device, reader);
+    this.scratch = createScratch(this.upload, options);
+    this.dispatches = new Dispatches(gpu, options.progressed ?? (() => {}));
+  }
+
+  run(
+    code: string,
+    buffers: readonly (GPUBuffer | CacheBuffer)[],
+    groups: (counts: Counts) => [number, number],
+  ): Promise<void> {
+    return this.dispatches.run(code, buffers, groups);
+  }
+
+  /** Adds the product of matrices, whose rows are stacked, and the input of each token. */
+  async multiply(matrices: readonly Matrix[], product: Product): Promise<void> {
+    await this.dispatches.multiply(await this.upload.matrices(matrices), product);
+  }
+
+  /** A buffer for `perToken` numbers of each token. */
+  numbers(perToken: number): GPUBuffer {
+    return this.upload.buffer(4 * this.maxTokens * perToken);
+  }
+
+  read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
+    return this.#reader.numbers(tensor);
+  }
+
+  async vector(tensor: Tensor): Promise<GPUBuffer> {
+    return this.upload.vector(await this.read(tensor));
+  }
+
+  async norm(tensor: Tensor): Promise<GPUBuffer> {
+    const values = await this.read(tensor);
+    return this.upload.vector(this.shape.normPlusOne ? values.map((value) => value + 1) : values);
+  }
+
+  /** Writes the normalised rows of `from` to `to`. */
+  async writeNormed(to: GPUBuffer, from: GPUBuffer, norm: GPUBuffer): Promise<void> {
+    await this.#normalise([to, from, norm], false);
+  }
+
+  /** Adds the normalised rows of `from` to those of `to`. */
+  async addNormed(to: GPUBuffer, from: GPUBuffer, norm: GPUBuffer): Promise<void> {
+    await this.#normalise([to, from, norm], true);
+  }
+
+  /**
+   * Adds the output of attention or MLP to the state, directly or after its norm if the model has
+   * one.
+   */
+  async addResult(
+    matrix: Matrix,
+    { from, norm }: { from: GPUBuffer; norm: Tensor | undefined },
+  ): Promise<void> {
+    const { hidden, outputNorms } = this.shape;
+    const { state, partOut } = this.scratch;
+    const to = outputNorms ? partOut : state;
+    await this.multiply([matrix], { from, to, stride: hidden, adds: !outputNorms });
+    if (norm) await this.addNormed(state, partOut, await this.norm(norm));
+  }
+
+  async #normalise(buffers: GPUBuffer[], adds: boolean): Promise<void> {
+    const { hidden, normEps } = this.shape;
+    await this.run(
+      normalise({ width: hidden, eps: normEps, picks: false, adds }),
+      buffers,
+      ({ tokens }) => [tokens, 1],
+    );
+  }
+}

@@ -1,0 +1,102 @@
+import {
+  type DecoderShape,
+  type DeltaShape,
+  deltaChannels,
+} from '../../../models/decoder-shape.ts';
+import type { DecoderWeights } from '../../../models/decoder-weights.ts';
+import type { DecoderOptions } from '../decoder.ts';
+import type { Uploader } from './gpu-weights.ts';
+
+/** Buffers of a step: its inputs, and intermediate results of its dispatches. */
+export interface Scratch {
+  readonly tokens: GPUBuffer;
+  readonly positions: GPUBuffer;
+  readonly places: GPUBuffer;
+  readonly decodeRows: GPUBuffer;
+  readonly prefillRuns: GPUBuffer;
+  readonly tables: GPUBuffer;
+  readonly outputs: GPUBuffer;
+  readonly ropeAngles: GPUBuffer;
+  readonly state: GPUBuffer;
+  readonly normed: GPUBuffer;
+  readonly partOut: GPUBuffer;
+  readonly qkv: GPUBuffer;
+  readonly attentionOut: GPUBuffer;
+  readonly gateUp: GPUBuffer;
+  readonly gated: GPUBuffer;
+  /** The embeddings of the tokens for all layers. */
+  readonly perLayer: GPUBuffer;
+  /** The output of a dense MLP, to which that of the experts beside it is added. */
+  readonly besideOut: GPUBuffer;
+  /** Gates of the outputs of attention and Gated DeltaNet. */
+  readonly outputGates: GPUBuffer;
+  /** For models with states: the runs of sequences, the run of each token, and what layers make. */
+  readonly stateRuns: GPUBuffer;
+  readonly runOf: GPUBuffer;
+  readonly mixed: GPUBuffer;
+  readonly writeFade: GPUBuffer;
+  /** Scores of the expert that every token uses. */
+  readonly sharedScores: GPUBuffer;
+}
+
+/** Creates the buffers for steps of up to `maxTokens` tokens. Those that the model does not use are tiny. */
+export function createScratch(
+  upload: Uploader,
+  { model: { shape, weights }, maxTokens, pages }: DecoderOptions,
+): Scratch {
+  const { hidden, heads, headDim } = shape;
+  const perLayerWidth = shape.perLayer?.width ?? 0;
+  const qkvWidth = Math.max(
+    ...shape.layers.map((layer) => (heads + 2 * layer.kvHeads) * layer.headDim),
+  );
+  const deltas = shape.layers.flatMap(({ delta }) => delta ?? []);
+  const most = (sizeOf: (delta: DeltaShape) => number, least = 0) =>
+    Math.max(least, ...deltas.map(sizeOf));
+  const outputs = most(({ valueHeads, valueDim }) => valueHeads * valueDim, heads * headDim);
+  const widest = Math.max(perLayerWidth, widestMlp(shape));
+  const numbers = (count: number) => upload.buffer(4 * count);
+  return {
+    tokens: numbers(maxTokens),
+    positions: numbers(maxTokens),
+    places: numbers(maxTokens),
+    decodeRows: numbers(2 * maxTokens),
+    prefillRuns: numbers(3 * maxTokens),
+    tables: numbers(maxTokens * pages),
+    outputs: numbers(maxTokens),
+    ropeAngles: numbers(shape.ropes.length * maxTokens * headDim),
+    state: numbers(maxTokens * hidden),
+    normed: numbers(maxTokens * hidden),
+    partOut: numbers(maxTokens * hidden * slotsPerToken(shape)),
+    qkv: numbers(maxTokens * most(deltaChannels, qkvWidth)),
+    attentionOut: numbers(maxTokens * outputs),
+    gateUp: numbers(2 * maxTokens * widest),
+    gated: numbers(maxTokens * widest),
+    perLayer: numbers(maxTokens * perLayerWidth * shape.layers.length),
+    besideOut: numbers(
+      shape.layers.some(({ expertsBeside }) => expertsBeside) ? maxTokens * hidden : 0,
+    ),
+    outputGates: numbers(hasOutputGates(weights) ? maxTokens * outputs : 0),
+    stateRuns: numbers(deltas.length > 0 ? 4 * maxTokens : 0),
+    runOf: numbers(deltas.length > 0 ? maxTokens : 0),
+    mixed: numbers(maxTokens * most(deltaChannels)),
+    writeFade: numbers(2 * maxTokens * most(({ valueHeads }) => valueHeads)),
+    sharedScores: numbers(maxTokens),
+  };
+}
+
+/** The largest number of experts that a token uses in one layer. */
+export const slotsPerToken = (shape: DecoderShape): number =>
+  Math.max(...mlpsOf(shape).map((mlp) => (mlp.kind === 'experts' ? mlp.perToken : 1)));
+
+const widestMlp = (shape: DecoderShape): number =>
+  Math.max(
+    ...mlpsOf(shape).map((mlp) =>
+      mlp.kind === 'experts' ? Math.max(mlp.width * mlp.perToken, mlp.sharedWidth ?? 0) : mlp.width,
+    ),
+  );
+
+const mlpsOf = ({ layers }: DecoderShape) =>
+  layers.flatMap(({ mlp, expertsBeside }) => [mlp, expertsBeside ?? mlp]);
+
+const hasOutputGates = ({ layers }: DecoderWeights): boolean =>
+  layers.some(({ outputGate }) => outputGate !== undefined);
