@@ -4,13 +4,12 @@ import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { type GateName, gates } from '#bus-schemas';
 import { loadStatements, query } from '#coordinator/sql.ts';
+import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import { HOUR_MS, HOURS, type MachineHour } from '../core/machine-hours.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), [
-  'put-days',
-  'read-days',
-  'delete-days',
-]);
+const sql = loadStatements(join(import.meta.dirname, 'store'), ['put-days', 'delete-days']);
+const READ = namedStatement<{ provider: string; hours: unknown }>('routing.read-days')`
+  SELECT provider, hours FROM machine_days WHERE provider = ANY(${'providers'})`;
 
 const minutes = Type.Integer({ minimum: 0, maximum: 255 });
 /** An hour as it is stored: its number since 1970, three numbers of minutes, and the gate. */
@@ -37,9 +36,7 @@ export async function readDays(
   database: Pool,
   providers: readonly string[],
 ): Promise<Map<string, MachineHour[]>> {
-  const rows = await query<{ provider: string; hours: unknown }>(database, sql['read-days'], [
-    providers,
-  ]);
+  const rows = await queryNamed(database, READ, { providers });
   return new Map(rows.map(({ provider, hours }) => [provider, hoursFrom(hours)]));
 }
 

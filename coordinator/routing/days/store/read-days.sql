@@ -1,1 +1,0 @@
-SELECT provider, hours FROM machine_days WHERE provider = ANY($1)
