@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Delta, Finish, InferenceRequest, TokenLogprob, Usage } from '#bus-schemas';
-import { HarmonyPrompt } from '../models/harmony/harmony-prompt.ts';
 import type { Model } from '../models/model.ts';
 import { TextStream } from '../models/tokenizer.ts';
 import { type AnswerPart, AnswerReader } from './answers/answer-reader.ts';
+import { Gemma4Reader } from './answers/gemma4-reader.ts';
 import { HarmonyReader } from './answers/harmony-reader.ts';
 import { StopStrings } from './answers/stop-strings.ts';
 import type { Sink } from './engine.ts';
@@ -44,7 +44,7 @@ export class Generation implements Task {
   readonly #sampler: Sampler;
   readonly #text: TextStream;
   readonly #stops: StopStrings;
-  readonly #reader: AnswerReader | HarmonyReader;
+  readonly #reader: AnswerReader | HarmonyReader | Gemma4Reader;
   /**
    * Parts of the answer, number of tokens and log probabilities not sent yet. Every delta counts at
    * least one token.
@@ -68,17 +68,7 @@ export class Generation implements Task {
     this.#sampler = new Sampler(samplingOf({ ...model.defaults, ...chat }), options.prompt);
     this.#text = new TextStream(model.tokenizer);
     this.#stops = new StopStrings(chat.stop ?? []);
-    const offersTools = (chat.tools?.length ?? 0) > 0 && chat.tool_choice !== 'none';
-    this.#reader =
-      model.template instanceof HarmonyPrompt
-        ? new HarmonyReader({ offersTools, continues: chat.continue_final_message === true })
-        : new AnswerReader({
-            tools: offersTools ? model.toolStyle : undefined,
-            schemaOf: (name) =>
-              chat.tools?.find((tool) => tool.function.name === name)?.function.parameters,
-            thinks: model.template.rendersThinking,
-            thinksFirst: options.thinksFirst,
-          });
+    this.#reader = readerOf(options);
     this.wantsLogits =
       this.#sampler.wantsLogits || constraint !== undefined || chat.logprobs === true;
   }
@@ -131,7 +121,7 @@ export class Generation implements Task {
     this.#unsentTokens += 1;
     const wasThinking = this.#reader.isThinking;
     const sign = this.#options.model.tokenizer.signOf(token);
-    if (sign !== undefined && this.#reader instanceof HarmonyReader) {
+    if (sign !== undefined && !(this.#reader instanceof AnswerReader)) {
       this.#read(this.#reader.push(this.#text.end()));
       this.#read(this.#reader.pushSign(sign));
     } else this.#read(this.#reader.push(this.#text.push(token)));
@@ -229,5 +219,24 @@ export class Generation implements Task {
     if (why === 'failed' || this.#failed) return 'error';
     if (why === 'length') return 'length';
     return this.#reader.calls > 0 ? 'tool_calls' : 'stop';
+  }
+}
+
+function readerOf({ model, chat, thinksFirst }: GenerationOptions) {
+  const offersTools = (chat.tools?.length ?? 0) > 0 && chat.tool_choice !== 'none';
+  const continues = chat.continue_final_message === true;
+  switch (model.answers) {
+    case 'harmony':
+      return new HarmonyReader({ offersTools, continues });
+    case 'gemma4':
+      return new Gemma4Reader({ offersTools, continues, thinksFirst });
+    case 'tags':
+      return new AnswerReader({
+        tools: offersTools ? model.toolStyle : undefined,
+        schemaOf: (name) =>
+          chat.tools?.find((tool) => tool.function.name === name)?.function.parameters,
+        thinks: model.template.rendersThinking,
+        thinksFirst,
+      });
   }
 }

@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Delta, Finish, Usage } from '#bus-schemas';
-import { HarmonyFolderUnderTest } from '../models/harmony/harmony-folder-under-test.ts';
-import type { PromptPart } from '../models/harmony/prompt-part.ts';
+import { createHarmonyFolder } from '../models/harmony/harmony-folder-under-test.ts';
 import { type Model, openModel } from '../models/model.ts';
+import type { PromptPart } from '../models/prompt-part.ts';
 import { Generation } from './generation.ts';
 
-let folder: HarmonyFolderUnderTest;
+let folder: Awaited<ReturnType<typeof createHarmonyFolder>>;
 let model: Model;
 
 beforeAll(async () => {
-  folder = await HarmonyFolderUnderTest.create();
+  folder = await createHarmonyFolder();
   model = await openModel(folder.path);
 });
 afterAll(() => folder[Symbol.asyncDispose]());

@@ -1,9 +1,8 @@
 import type { Finish, InferenceRequest, Slot, SlotState } from '#bus-schemas';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { errorPlace } from '../error-place.ts';
-import { HarmonyPrompt } from '../models/harmony/harmony-prompt.ts';
-import { promptLength } from '../models/harmony/prompt-part.ts';
 import type { Model } from '../models/model.ts';
+import { markupAtEnd, promptLength } from '../models/prompt-part.ts';
 import {
   type Backend,
   type Decoder,
@@ -230,7 +229,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
     let constraint: Constraint | undefined;
     try {
       const format =
-        model.template instanceof HarmonyPrompt
+        model.answers === 'harmony'
           ? harmonyFormatOf(request.chat)
           : formatOf(request.chat, model.toolStyle);
       const [entry, opened] = await Promise.all([
@@ -283,7 +282,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
       throw new RequestRefused('request_exceeds_context');
     return {
       prompt: refusing(() => tokenizer.encode(rendered)),
-      thinksFirst: typeof rendered === 'string' && /<think>\s*$/.test(rendered),
+      thinksFirst: /(<think>|<\|channel>(thought)?)\s*$/.test(markupAtEnd(rendered)),
     };
   }
 

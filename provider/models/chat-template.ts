@@ -3,6 +3,8 @@ import type { InferenceRequest } from '#bus-schemas';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { isObject, type JsonObject, parseObject } from './json.ts';
 import { ModelError } from './model-error.ts';
+import type { Prompt } from './prompt-part.ts';
+import { SpelledSigns } from './spelled-signs.ts';
 
 type Chat = InferenceRequest['chat'];
 
@@ -10,10 +12,21 @@ type Chat = InferenceRequest['chat'];
 export class ChatTemplate {
   readonly #template: Template;
   readonly #signs: Record<string, string>;
+  readonly #spelled: SpelledSigns;
   readonly rendersThinking: boolean;
   readonly #placesLaterSystem: boolean;
 
-  constructor({ text, config }: { text: string; config: JsonObject }) {
+  /** `signs` are the names of the control tokens that texts of a request must not become. */
+  constructor({
+    text,
+    config,
+    signs = [],
+  }: {
+    text: string;
+    config: JsonObject;
+    signs?: readonly string[];
+  }) {
+    this.#spelled = new SpelledSigns(signs);
     try {
       this.#template = new Template(text);
     } catch (cause) {
@@ -22,20 +35,22 @@ export class ChatTemplate {
     this.#signs = Object.fromEntries(
       ['bos_token', 'eos_token'].map((name) => [name, signOf(config[name])]),
     );
-    this.rendersThinking = text.includes('<think>');
+    this.rendersThinking = /<think>|<\|channel>/.test(text);
     this.#placesLaterSystem = this.#rendersLaterSystem();
   }
 
-  render({ messages, tools, tool_choice, reasoning_effort, continue_final_message }: Chat): string {
+  render({ messages, tools, tool_choice, reasoning_effort, continue_final_message }: Chat): Prompt {
     const offered = tool_choice === 'none' ? undefined : tools;
-    const list = messages.map(forTemplate);
+    const list = messages.map((message) => this.#spelled.hide(forTemplate(message)) as JsonObject);
     const text = this.#render({
       messages: this.#placesLaterSystem ? list : withoutLaterSystem(list),
-      tools: offered !== undefined && offered.length > 0 ? offered : null,
+      tools: offered !== undefined && offered.length > 0 ? this.#spelled.hide(offered) : null,
       add_generation_prompt: continue_final_message !== true,
       enable_thinking: reasoning_effort !== undefined && reasoning_effort !== 'none',
     });
-    return continue_final_message === true ? cutAfter(text, list.at(-1)?.['content']) : text;
+    return this.#spelled.reveal(
+      continue_final_message === true ? cutAfter(text, list.at(-1)?.['content']) : text,
+    );
   }
 
   #render(variables: JsonObject): string {

@@ -5,6 +5,7 @@ import { type DecoderShape, readDecoderShape } from './decoder-shape.ts';
 import { checkFinite, type DecoderWeights, findWeights } from './decoder-weights.ts';
 import { asStored } from './delta-weights.ts';
 import { FieldReader } from './field-reader.ts';
+import { GEMMA4_END_TOKENS, isGemma4 } from './gemma4-format.ts';
 import { HARMONY_END_TOKENS, HarmonyPrompt } from './harmony/harmony-prompt.ts';
 import type { JsonObject } from './json.ts';
 import { ModelError } from './model-error.ts';
@@ -36,6 +37,8 @@ export interface Model extends DecoderModel {
   readonly endTokens: ReadonlySet<number>;
   readonly traits: readonly Trait[];
   readonly toolStyle: ToolStyle | undefined;
+  /** How answers are written: with control tokens of Harmony or Gemma 4, or with tags in the text. */
+  readonly answers: 'harmony' | 'gemma4' | 'tags';
   /**
    * Sampling settings from `generation_config.json`, under the names of the API. They apply where a
    * request has no setting of its own.
@@ -61,15 +64,17 @@ export async function openModel(path: string, build = basename(path)): Promise<M
       'neither chat_template.jinja nor tokenizer_config.json contains a chat template',
     );
   const isHarmony = text.includes('<|channel|>') && text.includes('<|start|>');
+  const ofGemma4 = !isHarmony && isGemma4((token) => tokenizer.idOf(token) !== undefined);
   const template = isHarmony
     ? new HarmonyPrompt(() => new Date().toISOString().slice(0, 10))
-    : new ChatTemplate({ text, config: about });
+    : new ChatTemplate({ text, config: about, signs: tokenizer.signs });
   // A template that writes tokens outside of the vocabulary would make every request fail. The
   // trial below rejects such a folder when it is opened.
   tokenizer.encode(
     template.render({ messages: [{ role: 'user', content: 'Hello' }], max_tokens: 1 }),
   );
-  const toolStyle = isHarmony ? undefined : toolStyleOf(text);
+  const style = isHarmony ? undefined : toolStyleOf(text);
+  const toolStyle = (style?.form === 'gemma4') === ofGemma4 ? style : undefined;
   const generation = (await folder.jsonIfAny('generation_config.json')) ?? {};
   return {
     ...decoder,
@@ -82,9 +87,10 @@ export async function openModel(path: string, build = basename(path)): Promise<M
       generation,
       tokenizer,
       about,
-      names: isHarmony ? HARMONY_END_TOKENS : [],
+      names: isHarmony ? HARMONY_END_TOKENS : ofGemma4 ? GEMMA4_END_TOKENS : [],
     }),
     toolStyle,
+    answers: isHarmony ? 'harmony' : ofGemma4 ? 'gemma4' : 'tags',
     defaults: defaultsOf(generation),
     traits: [
       ...(toolStyle || isHarmony ? ['tools' as const] : []),

@@ -1,9 +1,10 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { FieldReader } from './field-reader.ts';
-import type { Prompt } from './harmony/prompt-part.ts';
+import { GEMMA4 } from './gemma4-format.ts';
 import { isObject, type JsonObject } from './json.ts';
 import { ModelError } from './model-error.ts';
+import type { Prompt } from './prompt-part.ts';
 
 /** The way in which a vocabulary represents bytes as characters. */
 type Spelling = 'byte_level' | 'byte_fallback';
@@ -70,11 +71,12 @@ export class Tokenizer {
    */
   encode(prompt: Prompt): number[] {
     if (typeof prompt === 'string') return this.#encodeWith(this.#tokenizer, prompt);
-    return prompt.flatMap((part) =>
-      'text' in part
+    return prompt.flatMap((part) => {
+      if ('sign' in part) return [this.#signOf(part.sign)];
+      return 'text' in part
         ? this.#encodeWith(this.#plainTokenizer(), part.text)
-        : [this.#signOf(part.sign)],
-    );
+        : this.#encodeWith(this.#tokenizer, part.markup);
+    });
   }
 
   #signOf(name: string): number {
@@ -115,6 +117,11 @@ export class Tokenizer {
   /** Returns undefined for control tokens, which represent no text. */
   bytesOf(id: number): Uint8Array | undefined {
     return this.#bytes[id];
+  }
+
+  /** The names of all control tokens. */
+  get signs(): string[] {
+    return this.vocabulary.spelled.filter((name, id) => name !== '' && this.signOf(id) === name);
   }
 
   /** The name of a control token; undefined for tokens that represent text. */
@@ -163,6 +170,9 @@ interface Vocabulary {
   readonly size: number;
 }
 
+/** These tokens are structure, also in a vocabulary that counts them as text. */
+const ALWAYS_SIGNS: ReadonlySet<string> = new Set(Object.values(GEMMA4));
+
 function readVocabulary(parsed: JsonObject, size: number): Vocabulary {
   const model = new FieldReader(parsed, 'tokenizer.json').object('model');
   const words = (parsed['model'] as { vocab?: unknown } | undefined)?.vocab;
@@ -194,7 +204,8 @@ function readVocabulary(parsed: JsonObject, size: number): Vocabulary {
     if (!isObject(token) || typeof token['content'] !== 'string')
       throw new ModelError('malformed_tokenizer', 'an added token has no content');
     add(token['content'], token['id']);
-    (token['special'] === true ? signs : added).add(token['id'] as number);
+    const isSign = token['special'] === true || ALWAYS_SIGNS.has(token['content']);
+    (isSign ? signs : added).add(token['id'] as number);
   }
   return {
     ids,

@@ -1,10 +1,13 @@
+import { GEMMA4 } from './gemma4-format.ts';
+
 /** The format in which a family of models writes a tool call. */
 export interface ToolStyle {
   /**
    * `json`: `begin`{"name": …, `argumentsName`: …}`end`. `parameters`: `begin`<function=NAME>, then
-   * <parameter=KEY>, the value and </parameter> for each argument, then </function>`end`.
+   * <parameter=KEY>, the value and </parameter> for each argument, then </function>`end`. `gemma4`:
+   * `begin`NAME{KEY:VALUE,…}`end`, with a control token before and after each text.
    */
-  readonly form: 'json' | 'parameters';
+  readonly form: 'json' | 'parameters' | 'gemma4';
   readonly begin: string;
   readonly argumentsName: 'arguments' | 'parameters';
   readonly end: string;
@@ -34,11 +37,20 @@ const BARE: ToolStyle = {
   trigger: '{"name": ',
   onlyFirst: true,
 };
+const OF_GEMMA4: ToolStyle = {
+  form: 'gemma4',
+  begin: `${GEMMA4.call}call:`,
+  argumentsName: 'arguments',
+  end: GEMMA4.callEnd,
+  trigger: GEMMA4.call,
+  onlyFirst: false,
+};
 
 /** Infers the style from the model's chat template; undefined if it supports no known style. */
 export function toolStyleOf(template: string): ToolStyle | undefined {
   if (template.includes('<tool_call>'))
     return template.includes('<function=') ? WITH_PARAMETERS : TAGGED;
+  if (template.includes(GEMMA4.call)) return OF_GEMMA4;
   if (template.includes('"parameters"') && template.includes('ipython')) return BARE;
   return undefined;
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { PromptPart } from '../../models/harmony/prompt-part.ts';
+import type { PromptPart } from '../../models/prompt-part.ts';
 import type { AnswerPart } from './answer-reader.ts';
 import { HarmonyReader } from './harmony-reader.ts';
 

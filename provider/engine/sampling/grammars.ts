@@ -3,6 +3,7 @@ import { type InferenceRequest, MAX_SCHEMA_CHARACTERS } from '#bus-schemas';
 import { CodedError } from '#bus-schemas/coded-error.ts';
 import type { VocabularyFacts } from '../../models/tokenizer.ts';
 import type { ToolStyle } from '../../models/tool-style.ts';
+import { gemma4Arguments } from './gemma4-grammar.ts';
 import type { GrammarAnswer, GrammarQuestion } from './grammar-thread.ts';
 import type { TokenMask } from './sampler.ts';
 
@@ -21,17 +22,7 @@ export function formatOf(chat: Chat, style: ToolStyle | undefined): AnswerFormat
   if (tools !== undefined && style !== undefined) {
     const tags = tools.map(({ function: { name, parameters = { type: 'object' } } }) => ({
       type: 'tag',
-      ...(style.form === 'parameters'
-        ? {
-            begin: `${style.begin}<function=${name}>\n`,
-            content: { type: 'qwen_xml_parameter', json_schema: parameters },
-            end: `\n</function>${style.end}`,
-          }
-        : {
-            begin: `${style.begin}{"name": ${JSON.stringify(name)}, "${style.argumentsName}": `,
-            content: { type: 'json_schema', json_schema: parameters },
-            end: `}${style.end}`,
-          }),
+      ...callOf(style, name, parameters),
     }));
     return {
       type: 'triggered_tags',
@@ -43,6 +34,30 @@ export function formatOf(chat: Chat, style: ToolStyle | undefined): AnswerFormat
   }
   const schema = wantedSchema(chat);
   return schema === undefined ? undefined : { type: 'json_schema', json_schema: schema };
+}
+
+/** A call of one tool, in the format of a tag. */
+function callOf(style: ToolStyle, name: string, parameters: object): object {
+  switch (style.form) {
+    case 'json':
+      return {
+        begin: `${style.begin}{"name": ${JSON.stringify(name)}, "${style.argumentsName}": `,
+        content: { type: 'json_schema', json_schema: parameters },
+        end: `}${style.end}`,
+      };
+    case 'parameters':
+      return {
+        begin: `${style.begin}<function=${name}>\n`,
+        content: { type: 'qwen_xml_parameter', json_schema: parameters },
+        end: `\n</function>${style.end}`,
+      };
+    case 'gemma4':
+      return {
+        begin: `${style.begin}${name}{`,
+        content: { type: 'grammar', grammar: gemma4Arguments(parameters) },
+        end: `}${style.end}`,
+      };
+  }
 }
 
 /** The tools that an answer may call, undefined if none are offered, and whether it must call one. */

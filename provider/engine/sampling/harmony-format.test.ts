@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { HarmonyFolderUnderTest } from '../../models/harmony/harmony-folder-under-test.ts';
-import type { PromptPart } from '../../models/harmony/prompt-part.ts';
+import { createHarmonyFolder } from '../../models/harmony/harmony-folder-under-test.ts';
 import { type Model, openModel } from '../../models/model.ts';
+import type { PromptPart } from '../../models/prompt-part.ts';
 import { type AnswerFormat, Grammars } from './grammars.ts';
 import { harmonyFormatOf } from './harmony-format.ts';
 
-let folder: HarmonyFolderUnderTest;
+let folder: Awaited<ReturnType<typeof createHarmonyFolder>>;
 let model: Model;
 let grammars: Grammars;
 
 beforeAll(async () => {
-  folder = await HarmonyFolderUnderTest.create();
+  folder = await createHarmonyFolder();
   model = await openModel(folder.path);
   grammars = new Grammars(model.tokenizer.vocabulary, model.endTokens);
 });

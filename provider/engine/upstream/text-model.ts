@@ -3,6 +3,7 @@ import { ChatTemplate, templateIn } from '../../models/chat-template.ts';
 import { findModel } from '../../models/find-model.ts';
 import { ModelError } from '../../models/model-error.ts';
 import { ModelFolder } from '../../models/model-folder.ts';
+import type { Prompt } from '../../models/prompt-part.ts';
 import { Tokenizer } from '../../models/tokenizer.ts';
 
 /** Largest vocabulary of a model, in tokens. The weights, which limit it, are not read here. */
@@ -27,7 +28,7 @@ export class TextModel {
     this.contextTokens = parts.contextTokens;
   }
 
-  tokensIn(text: string): number | undefined {
+  tokensIn(text: Prompt): number | undefined {
     try {
       return this.#tokenizer.encode(text).length;
     } catch (error) {

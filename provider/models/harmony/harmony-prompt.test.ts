@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import type { PromptPart } from '../prompt-part.ts';
 import { HarmonyPrompt } from './harmony-prompt.ts';
-import type { PromptPart } from './prompt-part.ts';
 
 type Chat = Parameters<HarmonyPrompt['render']>[0];
 

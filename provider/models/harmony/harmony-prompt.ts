@@ -1,7 +1,7 @@
 import type { InferenceRequest } from '#bus-schemas';
 import { contentText } from '../chat-template.ts';
 import { isObject, type JsonObject } from '../json.ts';
-import type { PromptPart } from './prompt-part.ts';
+import type { PromptPart } from '../prompt-part.ts';
 import { typeOf } from './tool-types.ts';
 
 type Chat = InferenceRequest['chat'];

@@ -1,0 +1,142 @@
+import { GEMMA4, GEMMA4_CHANNEL } from '../../models/gemma4-format.ts';
+import type { AnswerPart } from './answer-reader.ts';
+import { Gemma4Arguments } from './gemma4-arguments.ts';
+
+interface ReaderOptions {
+  readonly offersTools: boolean;
+  /** True if the prompt ended within the text of an answer. */
+  readonly continues: boolean;
+  /** True if the prompt ended where reasoning begins. */
+  readonly thinksFirst: boolean;
+}
+
+/** The beginning of a call, up to the brace that opens its arguments. */
+const CALL = /^\s*call:\s*([^\s{]+)\s*\{/;
+
+/**
+ * Separates text, reasoning and tool calls of Gemma 4 while an answer arrives. Only control tokens
+ * are structure: text that spells their names is content.
+ *
+ *   text ⇄ thoughts        text or thoughts → call → arguments → text
+ *
+ * What stands in a channel never becomes text for the client, whatever the channel is called. A call
+ * that was not offered is reasoning, and a call without arguments in braces is text.
+ */
+export class Gemma4Reader {
+  readonly #offersTools: boolean;
+  #state: 'text' | 'thoughts' | 'call' | 'arguments';
+  /** Characters whose meaning depends on the next ones. */
+  #held = '';
+  #isNamed = false;
+  #arguments = new Gemma4Arguments();
+  #isBegun: boolean;
+  #calls = 0;
+
+  constructor({ offersTools, continues, thinksFirst }: ReaderOptions) {
+    this.#offersTools = offersTools;
+    this.#isBegun = continues;
+    this.#state = thinksFirst ? 'thoughts' : 'text';
+  }
+
+  get isThinking(): boolean {
+    return this.#state === 'thoughts' || (this.#state === 'call' && !this.#offersTools);
+  }
+
+  get calls(): number {
+    return this.#calls;
+  }
+
+  push(text: string): AnswerPart[] {
+    if (text === '') return [];
+    switch (this.#state) {
+      case 'text':
+        return this.#readText(text);
+      case 'thoughts':
+        return this.#readThoughts(text);
+      case 'call':
+        return this.#readCall(text);
+      case 'arguments':
+        return argumentsOf(this.#arguments.push(text));
+    }
+  }
+
+  /** Accepts a control token by its name. */
+  pushSign(name: string): AnswerPart[] {
+    switch (name) {
+      case GEMMA4.thoughts:
+        return this.#enter('thoughts');
+      case GEMMA4.call:
+        return this.#enter('call');
+      case GEMMA4.thoughtsEnd:
+      case GEMMA4.callEnd:
+        return this.#enter('text');
+      case GEMMA4.quote:
+        return this.#state === 'arguments' ? argumentsOf(this.#arguments.quote()) : [];
+      default:
+        return [];
+    }
+  }
+
+  /** Ends the answer. The arguments of a call that was cut stay as they are. */
+  end(): AnswerPart[] {
+    return this.#state === 'arguments' ? [] : this.#enter('text');
+  }
+
+  #enter(state: 'text' | 'thoughts' | 'call'): AnswerPart[] {
+    const parts = this.#leave();
+    this.#state = state;
+    this.#held = '';
+    this.#isNamed = false;
+    return parts;
+  }
+
+  #leave(): AnswerPart[] {
+    switch (this.#state) {
+      case 'text':
+      case 'thoughts':
+        return [];
+      case 'call':
+        return this.#offersTools ? this.#readText(this.#held) : reasoningOf(this.#held);
+      case 'arguments':
+        this.#isBegun = false;
+        return argumentsOf(this.#arguments.end());
+    }
+  }
+
+  #readText(text: string): AnswerPart[] {
+    // White space before the first text belongs to the control tokens, not to the answer.
+    const shown = this.#isBegun ? text : text.trimStart();
+    if (shown === '') return [];
+    this.#isBegun = true;
+    return [{ k: 'text', text: shown }];
+  }
+
+  /** Leaves out the name of the channel, and line breaks at the end. */
+  #readThoughts(text: string): AnswerPart[] {
+    this.#held += text;
+    if (!this.#isNamed) {
+      if (GEMMA4_CHANNEL.startsWith(this.#held) && this.#held !== GEMMA4_CHANNEL) return [];
+      this.#isNamed = true;
+      if (this.#held.startsWith(GEMMA4_CHANNEL))
+        this.#held = this.#held.slice(GEMMA4_CHANNEL.length);
+    }
+    const shown = this.#held.replace(/\n+$/, '');
+    this.#held = this.#held.slice(shown.length);
+    return reasoningOf(shown);
+  }
+
+  #readCall(text: string): AnswerPart[] {
+    this.#held += text;
+    const begun = this.#offersTools ? CALL.exec(this.#held) : null;
+    if (begun === null) return [];
+    const rest = this.#held.slice(begun[0].length);
+    this.#state = 'arguments';
+    this.#held = '';
+    this.#arguments = new Gemma4Arguments();
+    this.#calls += 1;
+    return [{ k: 'call', name: begun[1] as string }, ...argumentsOf(this.#arguments.push(rest))];
+  }
+}
+
+const reasoningOf = (text: string): AnswerPart[] => (text === '' ? [] : [{ k: 'reasoning', text }]);
+const argumentsOf = (text: string): AnswerPart[] => (text === '' ? [] : [{ k: 'arguments', text }]);
