@@ -1,5 +1,5 @@
 /** The control tokens that Gemma 4 writes around the parts of its answers. */
-export const GEMMA4 = {
+export const GEMMA4_SIGNS = {
   thoughts: '<|channel>',
   thoughtsEnd: '<channel|>',
   call: '<|tool_call>',
@@ -7,7 +7,7 @@ export const GEMMA4 = {
   quote: '<|"|>',
 } as const;
 
-/** Written between `GEMMA4.thoughts` and the reasoning: the name of the channel. */
+/** Written between `GEMMA4_SIGNS.thoughts` and the reasoning: the name of the channel. */
 export const GEMMA4_CHANNEL = 'thought\n';
 
 /**
@@ -21,4 +21,4 @@ export const GEMMA4_END_TOKENS = ['<turn|>', '<|turn>', '<|tool_response>'] as c
  * model writes its reasoning between these tokens whatever its template says.
  */
 export const isGemma4 = (has: (token: string) => boolean): boolean =>
-  has(GEMMA4.thoughts) && has(GEMMA4.thoughtsEnd);
+  has(GEMMA4_SIGNS.thoughts) && has(GEMMA4_SIGNS.thoughtsEnd);

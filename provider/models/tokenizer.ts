@@ -1,7 +1,7 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { FieldReader } from './field-reader.ts';
-import { GEMMA4 } from './gemma4-format.ts';
+import { GEMMA4_SIGNS } from './gemma4-format.ts';
 import { isObject, type JsonObject } from './json.ts';
 import { ModelError } from './model-error.ts';
 import type { Prompt } from './prompt-part.ts';
@@ -171,7 +171,7 @@ interface Vocabulary {
 }
 
 /** These tokens are structure, also in a vocabulary that counts them as text. */
-const ALWAYS_SIGNS: ReadonlySet<string> = new Set(Object.values(GEMMA4));
+const ALWAYS_SIGNS: ReadonlySet<string> = new Set(Object.values(GEMMA4_SIGNS));
 
 function readVocabulary(parsed: JsonObject, size: number): Vocabulary {
   const model = new FieldReader(parsed, 'tokenizer.json').object('model');

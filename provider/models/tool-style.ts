@@ -1,4 +1,4 @@
-import { GEMMA4 } from './gemma4-format.ts';
+import { GEMMA4_SIGNS } from './gemma4-format.ts';
 
 /** The format in which a family of models writes a tool call. */
 export interface ToolStyle {
@@ -39,10 +39,10 @@ const BARE: ToolStyle = {
 };
 const OF_GEMMA4: ToolStyle = {
   form: 'gemma4',
-  begin: `${GEMMA4.call}call:`,
+  begin: `${GEMMA4_SIGNS.call}call:`,
   argumentsName: 'arguments',
-  end: GEMMA4.callEnd,
-  trigger: GEMMA4.call,
+  end: GEMMA4_SIGNS.callEnd,
+  trigger: GEMMA4_SIGNS.call,
   onlyFirst: false,
 };
 
@@ -50,7 +50,7 @@ const OF_GEMMA4: ToolStyle = {
 export function toolStyleOf(template: string): ToolStyle | undefined {
   if (template.includes('<tool_call>'))
     return template.includes('<function=') ? WITH_PARAMETERS : TAGGED;
-  if (template.includes(GEMMA4.call)) return OF_GEMMA4;
+  if (template.includes(GEMMA4_SIGNS.call)) return OF_GEMMA4;
   if (template.includes('"parameters"') && template.includes('ipython')) return BARE;
   return undefined;
 }

@@ -1,4 +1,4 @@
-import { GEMMA4, GEMMA4_CHANNEL } from '../../models/gemma4-format.ts';
+import { GEMMA4_CHANNEL, GEMMA4_SIGNS } from '../../models/gemma4-format.ts';
 import type { AnswerPart } from './answer-reader.ts';
 import { Gemma4Arguments } from './gemma4-arguments.ts';
 
@@ -63,14 +63,14 @@ export class Gemma4Reader {
   /** Accepts a control token by its name. */
   pushSign(name: string): AnswerPart[] {
     switch (name) {
-      case GEMMA4.thoughts:
+      case GEMMA4_SIGNS.thoughts:
         return this.#enter('thoughts');
-      case GEMMA4.call:
+      case GEMMA4_SIGNS.call:
         return this.#enter('call');
-      case GEMMA4.thoughtsEnd:
-      case GEMMA4.callEnd:
+      case GEMMA4_SIGNS.thoughtsEnd:
+      case GEMMA4_SIGNS.callEnd:
         return this.#enter('text');
-      case GEMMA4.quote:
+      case GEMMA4_SIGNS.quote:
         return this.#state === 'arguments' ? argumentsOf(this.#arguments.quote()) : [];
       default:
         return [];

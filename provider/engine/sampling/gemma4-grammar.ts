@@ -1,10 +1,10 @@
-import { GEMMA4 } from '../../models/gemma4-format.ts';
+import { GEMMA4_SIGNS } from '../../models/gemma4-format.ts';
 import { isObject, type JsonObject } from '../../models/json.ts';
 
 /** Deeper parts of a schema allow any value. */
 const MAX_DEPTH = 16;
 
-const quote = JSON.stringify(GEMMA4.quote);
+const quote = JSON.stringify(GEMMA4_SIGNS.quote);
 
 /** Rules that do not depend on a schema, by name. */
 const COMMON = [
@@ -100,7 +100,8 @@ class Rules {
 
 /** A value as the model writes it; any value in place of an object or a list. */
 function literalOf(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(GEMMA4.quote + value + GEMMA4.quote);
+  if (typeof value === 'string')
+    return JSON.stringify(GEMMA4_SIGNS.quote + value + GEMMA4_SIGNS.quote);
   return typeof value === 'object' && value !== null ? 'any' : JSON.stringify(String(value));
 }
 
