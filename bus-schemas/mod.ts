@@ -136,6 +136,7 @@ export {
   MAX_MODEL_EARNINGS,
   type MachineEarnings,
   type ModelEarnings,
+  SERVED_DAYS,
 } from './messages/settlement/earnings.ts';
 export {
   type AgreedPrice,
@@ -181,6 +182,10 @@ export {
   Judgement,
   MAX_HUBS,
   MAX_OWN_MACHINES,
+  MAX_PUBLIC_NAMES,
+  MAX_PUBLIC_NAMES_OF_ACCOUNT,
+  type NameShown,
+  PublicName,
   type Renewed,
   TrustMessage,
   TrustVerdict,

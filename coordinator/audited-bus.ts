@@ -35,6 +35,8 @@ const CHANGES: ReadonlySet<string> = new Set(
     services.trust.revoke,
     services.trust.drain,
     services.trust.pardon,
+    services.trust.withdrawName,
+    services.trust.allowName,
     services.trust.assignDevice,
     services.trust.accuse,
     services.trust.prove,

@@ -312,6 +312,36 @@ export const trustRefusals = {
     stale_nonce: { error: 'invalid_renewal' },
   } as const satisfies Refusals<Trust['proveReader']>,
 
+  showName: {
+    unknown_machine: { error: 'not_found', message: 'You have no such machine.' },
+    taken: {
+      error: 'conflict',
+      message:
+        'Another machine has this name, or one that could be mistaken for it. Choose another name.',
+      param: 'name',
+    },
+    reserved: {
+      error: 'conflict',
+      message:
+        'A name with a word such as "official", "operator", "admin" or "dinf" would look like one of the network itself. Choose another name.',
+      param: 'name',
+    },
+    withdrawn: {
+      error: 'forbidden',
+      message:
+        'The operator has withdrawn a name of your machines, so they can take no other one. Ask the operator of the network for the reason.',
+    },
+    too_many: {
+      error: 'conflict',
+      message:
+        'At most 20 of your machines can be on the leaderboard. Take another one off it first.',
+    },
+    full: {
+      error: 'conflict',
+      message: 'The leaderboard is full: 2,000 machines have a public name. Try again later.',
+    },
+  } as const satisfies Refusals<Trust['showName']>,
+
   mdmEvent: {
     bad_secret: { error: 'invalid_api_key', message: 'The secret of the webhook is wrong.' },
     bad_event: { error: 'invalid_request', message: 'This is not an event of MicroMDM.' },

@@ -118,6 +118,34 @@ const readerProved = Type.Union([ok({}), refused([...RENEWAL_REFUSALS])]);
 const ofProvider = Type.Object({ provider: ProviderId });
 const owned = Type.Object({ account: optional(AccountId) });
 const ofAccount = Type.Object({ account: AccountId });
+// names on the public leaderboard
+
+/**
+ * ASCII letters and digits with single separators between them. Other alphabets have letters that
+ * look like Latin ones, and invisible or right-to-left characters could change what is read.
+ */
+export const PublicName = Type.String({
+  minLength: 2,
+  maxLength: 40,
+  pattern: '^[A-Za-z0-9]+([ ._-][A-Za-z0-9]+)*$',
+});
+/** Machines that can show a name at the same time, so that their list fits into one message. */
+export const MAX_PUBLIC_NAMES = 2_000;
+/** One owner cannot fill the list. */
+export const MAX_PUBLIC_NAMES_OF_ACCOUNT = 20;
+const ofOwnMachine = { provider: ProviderId, account: AccountId };
+const nameShown = Type.Union([
+  ok({}),
+  refused(['unknown_machine', 'taken', 'reserved', 'withdrawn', 'too_many', 'full']),
+]);
+export type NameShown = Static<typeof nameShown>;
+const publicNames = Type.Object({
+  machines: Type.Array(Type.Object({ provider: ProviderId, name: PublicName }), {
+    maxItems: MAX_PUBLIC_NAMES,
+  }),
+});
+const known = Type.Object({ known: Type.Boolean() });
+
 /** Machines of one account in a list: the reply stays below the largest message of the bus. */
 export const MAX_OWN_MACHINES = 2_500;
 const machines = Type.Object({
@@ -130,6 +158,8 @@ const machines = Type.Object({
       standing: optional(Standing),
       level: optional(TrustLevel),
       fault: optional(TrustFault),
+      /** Its name on the public leaderboard; absent if it is not shown there. */
+      publicName: optional(PublicName),
     }),
     { maxItems: MAX_OWN_MACHINES },
   ),
@@ -245,6 +275,20 @@ export const trust = {
   machines: define('machines', ofAccount, machines),
   /** Returns the history of one owner, or of all owners. */
   owners: define('owners', ownersRequest, owners),
+  /** Shows a machine on the public leaderboard under this name. */
+  showName: define('show-name', Type.Object({ ...ofOwnMachine, name: PublicName }), nameShown),
+  /** Takes a machine off the public leaderboard. */
+  hideName: define('hide-name', Type.Object(ofOwnMachine), known),
+  /** Returns the machines that show a name. */
+  publicNames: define('public-names', nothing, publicNames),
+  /** Takes a name away from the machine that has it, and refuses further ones of its account. */
+  withdrawName: define(
+    'withdraw-name',
+    Type.Object({ name: PublicName }),
+    Type.Object({ provider: optional(ProviderId) }),
+  ),
+  /** Lets the account of a machine take names again. */
+  allowName: define('allow-name', ofProvider, known),
   revoke: define('revoke', ofProvider, providerRevoked),
   /** Returns the problems with the clocks of the network; an empty list if they agree. */
   clocks: define(

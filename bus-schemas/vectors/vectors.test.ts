@@ -67,6 +67,7 @@ const later: readonly (readonly [string, MessageKind<unknown>])[] = [
   ['notes', services.settlement.reward.request],
   ['notes', services.settlement.statement.reply],
   ['memory', services.routing.explain.reply],
+  ['names', services.trust.machines.reply],
 ];
 
 const needed = [

@@ -27,6 +27,14 @@ export function addProviderCommands(program: Command): void {
     .command('resume <provider>')
     .description('give it requests again')
     .action((provider: string) => drain(provider, false));
+  machines
+    .command('withdraw-name <name>')
+    .description('take a name off the public leaderboard, and refuse others of this owner')
+    .action((name: string) => withdrawName(name));
+  machines
+    .command('allow-name <provider>')
+    .description('let the owner of this machine take public names again')
+    .action((provider: string) => allowName(provider));
   program
     .command('fleet')
     .description('the providers that routing knows')
@@ -60,6 +68,23 @@ async function drain(provider: string, isDrained: boolean): Promise<void> {
   const { known } = await withBus((bus) => bus.call(services.trust.drain, request, CALL));
   if (!known) throw new CommandError(EXIT.failure, `${provider} is not enrolled here.`);
   console.log(isDrained ? `${provider} gets no new requests` : `${provider} gets requests again`);
+}
+
+async function withdrawName(name: string): Promise<void> {
+  const { services } = await import('#bus-schemas');
+  const { provider } = await withBus((bus) =>
+    bus.call(services.trust.withdrawName, { name }, CALL),
+  );
+  if (provider === undefined)
+    throw new CommandError(EXIT.failure, `No machine has the name ${name}.`);
+  console.log(`${provider} has lost its name; "dinf machines allow-name" ends this`);
+}
+
+async function allowName(provider: string): Promise<void> {
+  const { services } = await import('#bus-schemas');
+  const { known } = await withBus((bus) => bus.call(services.trust.allowName, { provider }, CALL));
+  if (!known) throw new CommandError(EXIT.failure, `${provider} is not enrolled here.`);
+  console.log(`the owner of ${provider} can take public names again`);
 }
 
 async function showFleet({ json }: { json?: boolean }): Promise<void> {

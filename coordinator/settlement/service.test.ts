@@ -18,6 +18,7 @@ import {
 } from '#bus-schemas';
 import { endpoint } from '#coordinator/bus.ts';
 import { ended, jobsOf, newAccount, receiptOf } from './jobs-under-test.ts';
+import { servedTokens } from './machine-earnings/served-tokens.ts';
 import {
   KEY,
   OTHER_PROVIDER,
@@ -580,6 +581,28 @@ test('a machine sees what it earned by day and model, and the jobs that were pai
   const earned = { model: 'sim-model', promptTokens: 30, completionTokens: 20, amountMicroUsd: 67 };
   expect(days).toEqual([{ day: new Date().toISOString().slice(0, 10), jobs: 1, ...earned }]);
   expect(jobs).toMatchObject([{ job, ...earned }]);
+});
+
+test('the answer tokens of machines are counted for paid jobs of the last 30 days only', async () => {
+  const [provider, idle] = [`A${'I'.repeat(55)}`, `A${'J'.repeat(55)}`];
+  const account = await fundedAccount(1_000);
+  const [job, refunded] = [newJobId(), newJobId()];
+  await ask({ job, account, provider });
+  await ask({ job: refunded, account, provider });
+  tell(ended(job, account, { provider }));
+  tell(ended(refunded, account, { provider, result: 'failed' }));
+  await shows(account, 930, 0);
+  const served = await settlement.bus.call(
+    services.settlement.servedTokens,
+    { providers: [provider, idle] },
+    { timeoutMs },
+  );
+  expect(served.machines).toEqual([{ provider, jobs: 1, tokens: 20 }]);
+  const providers = [provider];
+  const later = (days: number) =>
+    servedTokens(settlement.database, { providers, now: Date.now() + days * 86_400_000 });
+  expect(await later(29)).toHaveLength(1);
+  expect(await later(31)).toEqual([]);
 });
 
 test('what machines earned from a model is shown by chip, once three owners have earned', async () => {

@@ -20,6 +20,7 @@ import { LedgerStore } from './ledger/ledger-store.ts';
 import { Prover } from './ledger/prover.ts';
 import { machineEarnings } from './machine-earnings/machine-earnings.ts';
 import { modelEarnings } from './machine-earnings/model-earnings.ts';
+import { servedTokens } from './machine-earnings/served-tokens.ts';
 import { settlementMetrics } from './metrics.ts';
 import { OutboxStore } from './outbox/outbox-store.ts';
 import { OutboxRelay } from './outbox/relay.ts';
@@ -168,6 +169,9 @@ export async function startSettlement(
       endpoint(services.settlement.modelEarnings, () =>
         modelEarnings({ database, bus, now: now() }),
       ),
+      endpoint(services.settlement.servedTokens, async ({ providers }) => ({
+        machines: await servedTokens(database, { providers, now: now() }),
+      })),
       endpoint(services.settlement.setKeyCaps, async ({ key, account, caps }) => ({
         used: await keyCaps.put(key, account, caps),
       })),

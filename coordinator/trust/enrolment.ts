@@ -54,6 +54,7 @@ interface MachineRow {
   readonly standing: Standing | null;
   readonly level: TrustLevel | null;
   readonly fault: TrustFault | null;
+  readonly publicName: string | null;
 }
 
 /** Turns one-time tokens into credentials, and revokes credentials. */
@@ -101,14 +102,15 @@ export function enrolmentEndpoints(options: EnrolmentOptions): Endpoint[] {
     endpoint(services.trust.machines, async ({ account }) => {
       const rows = await query<MachineRow>(database, sql.machines, [account, MAX_OWN_MACHINES]);
       return {
-        machines: rows.map(({ provider, name, enrolledAt, revokedAt, standing, level, fault }) => ({
+        machines: rows.map(({ provider, name, enrolledAt, revokedAt, publicName, ...verdict }) => ({
           provider,
           name,
           enrolledAt: enrolledAt.getTime(),
+          ...(publicName !== null && { publicName }),
           ...(revokedAt !== null && { revokedAt: revokedAt.getTime() }),
-          ...(standing !== null && { standing }),
-          ...(level !== null && { level }),
-          ...(fault !== null && { fault }),
+          ...(verdict.standing !== null && { standing: verdict.standing }),
+          ...(verdict.level !== null && { level: verdict.level }),
+          ...(verdict.fault !== null && { fault: verdict.fault }),
         })),
       };
     }),

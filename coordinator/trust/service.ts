@@ -36,6 +36,7 @@ import { logEndpoints } from './log/log-endpoints.ts';
 import { LoggedModels } from './log/logged-models.ts';
 import { TransparencyLog } from './log/transparency-log.ts';
 import { NetworkClock, realClocks } from './network-clock.ts';
+import { publicNameEndpoints } from './public-names/public-name-endpoints.ts';
 import { releaseEndpoints } from './releases/release-endpoints.ts';
 import { Releases } from './releases/releases.ts';
 import { renewalEndpoints } from './renewal/renewal-endpoints.ts';
@@ -168,6 +169,7 @@ export async function startTrust(
         ...credentials,
         linksPerDay: config.linksPerDay,
       }),
+      ...publicNameEndpoints(database),
       ...renewalEndpoints({ database, log, metrics, ...credentials }),
       ...attestationEndpoints({ database, attestor, overbilling, now }),
       endpoint(services.trust.hubs, async () => ({ hubs: await askHubs(system) })),

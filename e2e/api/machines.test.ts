@@ -1,5 +1,6 @@
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { services } from '#bus-schemas';
 import { startMachineOf } from '../linked-machine.ts';
 import { type Person, startTestNetwork, type TestNetwork } from '../test-network.ts';
 
@@ -160,6 +161,51 @@ describe('a device that wants to be linked to an account', () => {
     expect((await ask('sideways')).status).toBe(400);
     await fleet[Symbol.asyncDispose]();
   });
+});
+
+test('a machine is on the public leaderboard only while its owner wants it, by paid requests', async () => {
+  const cleo = await network.person('cleo');
+  await using fleet = await startMachineOf(network, cleo, { name: 'shown' });
+  const provider = fleet.providers[0]?.id ?? '';
+  await network.network.coordinator.bus.call(
+    services.trust.prove,
+    { provider },
+    { timeoutMs: 5_000 },
+  );
+  const body = { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 5 };
+  const askAs = (token: string) =>
+    network.ask('POST', '/v1/chat/completions', {
+      token,
+      body: { ...body, provider: { only: [provider] } },
+    });
+  await vi.waitFor(async () => expect((await askAs(network.apiKey)).status).toBe(200), {
+    timeout: 30_000,
+    interval: 200,
+  });
+  const { apiKey: own } = await network.createKey({ creditMicroUsd: 0, account: cleo.account });
+  for (let time = 0; time < 9; time += 1) {
+    expect((await askAs(network.apiKey)).status).toBe(200);
+    // What its owner calls without charge does not count.
+    if (time < 3) expect((await askAs(own)).status).toBe(200);
+  }
+  await network.expectMoneyBalances();
+  const path = `/v1/me/providers/${provider}/public-name`;
+  const board = async () => (await network.ask('GET', '/v1/leaderboard')).json.machines;
+  expect(await board()).toEqual([]);
+  expect((await cleo.ask('PUT', path, { name: 'bad\u200bname' })).status).toBe(400);
+  expect((await ann.ask('PUT', path, { name: 'Mine' })).status).toBe(404);
+  expect((await cleo.ask('PUT', path, { name: 'Cellar Mac' })).json).toEqual({
+    id: provider,
+    public_name: 'Cellar Mac',
+  });
+  const { text, json } = await network.ask('GET', '/v1/leaderboard');
+  expect(json.machines).toEqual([{ name: 'Cellar Mac', requests: 10, tokens: 50 }]);
+  for (const secret of [provider, cleo.account]) expect(text).not.toContain(secret);
+  expect((await cleo.ask('GET', '/v1/me/providers')).json.data).toMatchObject([
+    { public_name: 'Cellar Mac' },
+  ]);
+  expect((await cleo.ask('DELETE', path)).json).toEqual({ id: provider, public_name: null });
+  expect(await board()).toEqual([]);
 });
 
 test('a private machine serves its owner, and no other caller, even one who names it', async () => {

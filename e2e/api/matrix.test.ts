@@ -228,7 +228,7 @@ describe('credentials at every route', () => {
 });
 
 /** The only routes whose answers caches may hold. */
-const FOR_EVERYONE = ['/v1/models/demand', '/v1/stats', '/v1/status'];
+const FOR_EVERYONE = ['/v1/leaderboard', '/v1/models/demand', '/v1/stats', '/v1/status'];
 
 test('every response forbids caching and type sniffing, whether Fastify or the code of a surface writes it', async () => {
   const chat = (stream: boolean) => ({

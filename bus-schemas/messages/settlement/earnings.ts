@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox';
 import { AccountId, JobId, ModelName, ProviderId } from '../../ids.ts';
 import { At, count, nothing, optional } from '../../schema-parts.ts';
 import { methodsOf } from '../service-method.ts';
+import { MAX_PUBLIC_NAMES } from '../trust.ts';
 
 const earningsRequest = Type.Object({
   account: AccountId,
@@ -70,6 +71,18 @@ const modelEarningsReply = Type.Object({
 });
 export type ModelEarnings = Static<typeof modelEarnings>;
 
+/** Days for which the answer tokens of machines are counted. */
+export const SERVED_DAYS = 30;
+const servedTokensRequest = Type.Object({
+  providers: Type.Array(ProviderId, { maxItems: MAX_PUBLIC_NAMES }),
+});
+const servedTokens = Type.Object({
+  /** Without machines that earned nothing; jobs of their own owners earn nothing. */
+  machines: Type.Array(Type.Object({ provider: ProviderId, jobs: count, tokens: count }), {
+    maxItems: MAX_PUBLIC_NAMES,
+  }),
+});
+
 const define = methodsOf('settlement');
 
 /** Requests about what accounts and machines earned. */
@@ -83,4 +96,6 @@ export const earningsMethods = {
   ),
   /** Returns what machines earned by model and chip, without groups that would show one person. */
   modelEarnings: define('model-earnings', nothing, modelEarningsReply),
+  /** Returns how many paid jobs and answer tokens machines had in the last 30 days. */
+  servedTokens: define('served-tokens', servedTokensRequest, servedTokens),
 } as const;

@@ -13,6 +13,7 @@ import { useNow } from '../state/now.ts';
 import { useResource } from '../state/resource.ts';
 import { gateText } from '../texts/gate-text.ts';
 import { t } from '../texts.ts';
+import { PublicName } from './machine-public-name.tsx';
 
 const MINUTE = 60_000;
 
@@ -25,6 +26,7 @@ export function MachineDetails({ machine, close }: { machine: OwnMachine; close:
       <Day id={machine.id} />
       <Models machine={machine} />
       <Trust trust={machine.trust} />
+      <PublicName machine={machine} />
       <Commands />
     </Dialog>
   );

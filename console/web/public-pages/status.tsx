@@ -7,6 +7,7 @@ import { useNow } from '../state/now.ts';
 import { useResource } from '../state/resource.ts';
 import { t } from '../texts.ts';
 import { type Grade, historyDays, servedShare } from './history.ts';
+import { Leaderboard } from './leaderboard.tsx';
 import { NetworkNumbers } from './network-numbers.tsx';
 
 type ModelStatus = Routes['GET /v1/status']['answer']['models'][number];
@@ -33,6 +34,7 @@ export function StatusPage() {
         }
       </Loaded>
       <NetworkNumbers />
+      <Leaderboard />
     </>
   );
 }

@@ -17,6 +17,7 @@ const machine: OwnMachine = {
   enrolled_at: '2026-01-01T00:00:00Z',
   revoked_at: null,
   online: true,
+  public_name: null,
   chip: 'Apple M4',
   memory_bytes: 16_000_000_000,
   trust: { standing: 'verified', level: 'hardware', because: null },
@@ -53,6 +54,7 @@ test('the steps of the set-up are those that the machine has reached', () => {
   expect(stepsOf({ ...machine, slots: [closed] })).toEqual({
     linked: true,
     online: true,
+    public_name: null,
     verified: true,
     serves: false,
   });

@@ -36,6 +36,7 @@ const machine: OwnMachine = {
   enrolled_at: '2026-01-01T00:00:00Z',
   revoked_at: null,
   online: true,
+  public_name: null,
   chip: 'Apple M4',
   memory_bytes: 16_000_000_000,
   trust: { standing: 'untrusted', level: 'none', because: 'overbilled' },

@@ -49,20 +49,20 @@ export function publicStats(
   { now, inCatalog }: { now: number; inCatalog: ReadonlySet<string> },
 ): PublicStats {
   const total = (rows: readonly Volume[]) =>
-    shown({
+    shownVolume({
       requests: rows.reduce((sum, { requests }) => sum + requests, 0),
       tokens: rows.reduce((sum, { tokens }) => sum + tokens, 0),
     });
   return {
-    hours: hours.map((hour) => ({ at: hour.at, ...shown(hour) })),
+    hours: hours.map((hour) => ({ at: hour.at, ...shownVolume(hour) })),
     last24Hours: total(hours.filter(({ at }) => at > now - DAY_MS)),
     last30Days: total(hours),
     models: models
       .filter(({ model, monthRequests }) => inCatalog.has(model) && isShown(monthRequests))
       .map((row) => ({
         model: row.model,
-        ...shown({ requests: row.dayRequests, tokens: row.dayTokens }),
-        last30Days: shown({ requests: row.monthRequests, tokens: row.monthTokens }),
+        ...shownVolume({ requests: row.dayRequests, tokens: row.dayTokens }),
+        last30Days: shownVolume({ requests: row.monthRequests, tokens: row.monthTokens }),
         tokensPerSecond: rounded(row.tokensPerSecond),
         lastDay: publicSpeeds(row.lastDay),
       })),
@@ -84,7 +84,8 @@ function publicSpeeds(
 
 const isShown = (requests: number) => requests >= FEWEST_REQUESTS;
 
-const shown = ({ requests, tokens }: Volume): Volume =>
+/** What everyone may see of a number of requests and their tokens. */
+export const shownVolume = ({ requests, tokens }: Volume): Volume =>
   isShown(requests)
     ? { requests: rounded(requests), tokens: rounded(tokens) }
     : { requests: 0, tokens: 0 };

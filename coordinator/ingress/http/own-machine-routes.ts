@@ -113,6 +113,11 @@ export function addOwnMachineRoutes(api: Api, catalog: CatalogCache): void {
           enrolled_at: Type.String(),
           revoked_at: orNull(Type.String()),
           online: Type.Boolean(),
+          public_name: orNull(
+            Type.String({
+              description: 'Its name on the public leaderboard; null if it is not shown.',
+            }),
+          ),
           chip: orNull(Type.String()),
           memory_bytes: orNull(
             Type.Integer({ description: 'Memory of the computer; null if it is not connected.' }),
@@ -149,6 +154,7 @@ export function addOwnMachineRoutes(api: Api, catalog: CatalogCache): void {
           standing = 'pending',
           level = 'none',
           fault,
+          publicName,
         }) => {
           const slots = slotsOf.get(provider) ?? [];
           return {
@@ -156,6 +162,7 @@ export function addOwnMachineRoutes(api: Api, catalog: CatalogCache): void {
             name,
             enrolled_at: asTime(enrolledAt),
             revoked_at: revokedAt === undefined ? null : asTime(revokedAt),
+            public_name: publicName ?? null,
             online: slots.some(({ gate }) => gate !== 'silent'),
             chip: slots[0]?.chip ?? null,
             memory_bytes: bytesOf(slots[0]?.machineMemoryMb),

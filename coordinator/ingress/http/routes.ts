@@ -30,6 +30,7 @@ import { addHubsRoute, type HubAddresses } from './hubs-route.ts';
 import type { InferenceDeps } from './inference-exchange.ts';
 import { addInferenceRoutes } from './inference-routes.ts';
 import { addKeysRoutes } from './keys-routes.ts';
+import { addLeaderboardRoutes } from './leaderboard-routes.ts';
 import { addMachinesRoutes } from './machines-routes.ts';
 import { addMessageBatchRoutes } from './message-batch-routes.ts';
 import { addModelsRoutes } from './models-routes.ts';
@@ -113,6 +114,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addOidcRoutes({ ...deps, api, server });
   addEventRoute(server, deps);
   addPageRoutes(server, deps.consoleFolder);
+  addLeaderboardRoutes(api, deps);
   addStatsRoute(api, deps);
   addDemandRoute(api, deps);
   addStatusRoute(api, { ...deps, usable });

@@ -61,6 +61,17 @@ export const machinesTexts = {
       lapsed: 'Its next proof restores the standing. It has to be awake and connected.',
       untrusted: 'The reason is in its log.',
     },
+    leaderboard: 'Public leaderboard',
+    showPublicly: 'Show this machine on the public leaderboard',
+    shownAs: (name: string) => `Shown on the public leaderboard as “${name}”`,
+    showPubliclyHint:
+      'Everybody then sees this name with the requests and answer tokens of 30 days, rounded, and nothing else. Switching it off removes the machine at once.',
+    toLeaderboard: 'See the leaderboard.',
+    publicName: 'Public name',
+    publicNameHint:
+      '2 to 40 letters from A to Z, digits, and single spaces, hyphens, dots or underscores between them. Do not use your own name if you want to stay unknown.',
+    showUnderName: 'Show it under this name',
+    changePublicName: 'Change the name',
     control: 'Control it',
     controlText:
       'The network cannot stop or change your machine: run these commands on the machine itself.',

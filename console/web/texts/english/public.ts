@@ -40,6 +40,13 @@ export const publicTexts = {
     requests: 'Requests',
     tokens: 'Answer tokens',
     perDay: (count: string) => `${count} in 24 hours`,
+    leaderboardTitle: 'Leaderboard of machines',
+    leaderboardText:
+      'Only machines whose owners show them, by the answer tokens of paid requests in the last 30 days. Counts are rounded, and a machine appears after ten requests.',
+    leaderboardEmpty:
+      'No machine is shown yet. Owners can show theirs in the details of the machine, under Machines.',
+    place: 'Place',
+    machine: 'Machine',
   },
   log: {
     title: 'Transparency log',

@@ -66,6 +66,17 @@ export const germanMachinesTexts: Translation<typeof english> = {
         'Ihr nächster Nachweis stellt das Vertrauen wieder her. Sie muss wach und verbunden sein.',
       untrusted: 'Der Grund steht in ihrem Protokoll.',
     },
+    leaderboard: 'Öffentliche Rangliste',
+    showPublicly: 'Diese Maschine in der öffentlichen Rangliste zeigen',
+    shownAs: (name) => `In der öffentlichen Rangliste als „${name}“ gezeigt`,
+    showPubliclyHint:
+      'Alle sehen dann diesen Namen mit den Anfragen und den Token der Antworten aus 30 Tagen, gerundet, und nichts sonst. Abschalten entfernt die Maschine sofort.',
+    toLeaderboard: 'Zur Rangliste.',
+    publicName: 'Öffentlicher Name',
+    publicNameHint:
+      '2 bis 40 Buchstaben von A bis Z, Ziffern, und dazwischen einzelne Leerzeichen, Bindestriche, Punkte oder Unterstriche. Nehmen Sie nicht Ihren eigenen Namen, wenn Sie unbekannt bleiben wollen.',
+    showUnderName: 'Unter diesem Namen zeigen',
+    changePublicName: 'Namen ändern',
     control: 'Steuern',
     controlText:
       'Das Netzwerk kann Ihre Maschine nicht anhalten oder ändern: Führen Sie diese Befehle auf der Maschine selbst aus.',

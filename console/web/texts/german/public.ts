@@ -43,6 +43,13 @@ export const germanPublicTexts: Translation<typeof english> = {
     requests: 'Anfragen',
     tokens: 'Token der Antworten',
     perDay: (count) => `${count} in 24 Stunden`,
+    leaderboardTitle: 'Rangliste der Maschinen',
+    leaderboardText:
+      'Nur Maschinen, deren Besitzer sie zeigen, nach den Token der Antworten auf bezahlte Anfragen in den letzten 30 Tagen. Die Zahlen sind gerundet, und eine Maschine erscheint nach zehn Anfragen.',
+    leaderboardEmpty:
+      'Noch wird keine Maschine gezeigt. Besitzer können ihre unter „Maschinen“ in den Einzelheiten der Maschine zeigen.',
+    place: 'Platz',
+    machine: 'Maschine',
   },
   log: {
     title: 'Transparenzprotokoll',
