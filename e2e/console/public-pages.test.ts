@@ -1,4 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { services } from '#bus-schemas';
+import { startMachineOf } from '../linked-machine.ts';
+import type { TestNetwork } from '../test-network.ts';
 import { type ConsoleUnderTest, noBrowser, startConsole } from './chromium.ts';
 import { addHistory } from './status-history.ts';
 
@@ -74,6 +77,39 @@ describe.skipIf(noBrowser !== undefined)(`the public pages (${noBrowser ?? 'Chro
     await page.getByText('The check failed.').waitFor();
   });
 
+  test('show a machine from when its owner switches that on until they switch it off', async () => {
+    const { network } = under;
+    const dora = await network.person('dora');
+    await using fleet = await startMachineOf(network, dora, { name: 'garden' });
+    await serveTenRequests(network, fleet.providers[0]?.id ?? '');
+    await using opened = await under.signedInPage(dora);
+    const { page } = opened;
+    const openDetails = async () => {
+      await page.goto('/machines');
+      await page.getByRole('button', { name: /^Details/ }).click();
+    };
+    await page.goto('/status');
+    await page.getByText('No machine is shown yet.').waitFor();
+    await openDetails();
+    const shown = page.getByRole('checkbox', { name: /public leaderboard/ });
+    expect(await shown.isChecked()).toBe(false);
+    await shown.check();
+    await page.getByLabel('Public name').fill('The Operator');
+    await page.getByRole('button', { name: 'Show it under this name' }).click();
+    await page.getByText('would look like one of the network itself').waitFor();
+    await page.getByLabel('Public name').fill('Garden Mac');
+    await page.getByRole('button', { name: 'Show it under this name' }).click();
+    await page.getByText('Shown on the public leaderboard as “Garden Mac”').waitFor();
+    await page.goto('/status');
+    await page.getByRole('row', { name: /^1 Garden Mac 10 / }).waitFor();
+    await openDetails();
+    await shown.click();
+    await page.getByText('Show this machine on the public leaderboard').waitFor();
+    await page.goto('/status');
+    await page.getByText('No machine is shown yet.').waitFor();
+    opened.expectNoFaults([409]);
+  }, 240_000);
+
   test('cost one answer a minute, which caches may hold', async () => {
     const { headers, json } = await under.network.ask('GET', '/v1/status');
     expect(headers.get('cache-control')).toBe('public, max-age=60');
@@ -81,3 +117,24 @@ describe.skipIf(noBrowser !== undefined)(`the public pages (${noBrowser ?? 'Chro
     expect(again.json.updated_at).toBe(json.updated_at);
   });
 });
+
+/** Ten paid requests, which the leaderboard demands of a machine. */
+async function serveTenRequests(network: TestNetwork, provider: string): Promise<void> {
+  const { bus } = network.network.coordinator;
+  await bus.call(services.trust.prove, { provider }, { timeoutMs: 5_000 });
+  const body = {
+    model: 'sim',
+    messages: [{ role: 'user', content: 'Hi' }],
+    max_tokens: 5,
+    provider: { only: [provider] },
+  };
+  for (let request = 0; request < 10; request += 1)
+    await vi.waitFor(
+      async () => {
+        const asked = { token: network.apiKey, body };
+        expect((await network.ask('POST', '/v1/chat/completions', asked)).status).toBe(200);
+      },
+      { timeout: 30_000, interval: 200 },
+    );
+  await network.expectMoneyBalances();
+}

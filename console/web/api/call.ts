@@ -19,6 +19,8 @@ interface Request {
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
+  /** Whether the answer replaces the one that the browser has cached. */
+  readonly isReload?: boolean;
 }
 
 /** Sends a request with the cookie of the session; throws ApiFailure unless it succeeds. */
@@ -29,6 +31,7 @@ export async function send({
   body,
   headers,
   signal,
+  isReload = false,
 }: Request): Promise<Response> {
   const response = await fetch(`${path}${queryText(query)}`, {
     method,
@@ -38,6 +41,7 @@ export async function send({
       ...headers,
     },
     credentials: 'same-origin',
+    ...(isReload && { cache: 'reload' }),
     ...(body !== undefined && { body: JSON.stringify(body) }),
     ...(signal && { signal }),
   }).catch((cause: unknown) => {

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { call } from '../api/call.ts';
+import { call, send } from '../api/call.ts';
 import { ActionFailure } from '../parts/action-failure.tsx';
 import { Field } from '../parts/field.tsx';
 import { PATHS } from '../router.ts';
@@ -14,18 +14,21 @@ export function PublicName({ machine: { id, name, public_name } }: { machine: Ow
   const [typed, setTyped] = useState(public_name ?? suggestion(name));
   const action = useAction();
   const isShown = public_name !== null;
-  const changed = () => {
-    invalidate('machines', 'public/leaderboard');
+  const changed = async () => {
+    invalidate('machines');
     setOpen(false);
+    // The browser may have the answer from before the change.
+    await send({ method: 'GET', path: '/v1/leaderboard', isReload: true });
+    invalidate('public/leaderboard');
   };
   const show = async () => {
     const body = { name: typed.trim() };
     await call('PUT /v1/me/providers/{id}/public-name', { path: { id }, body });
-    changed();
+    await changed();
   };
   const hide = async () => {
     await call('DELETE /v1/me/providers/{id}/public-name', { path: { id } });
-    changed();
+    await changed();
   };
   return (
     <section>
