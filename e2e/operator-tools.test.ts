@@ -188,6 +188,21 @@ describe('the fleet', () => {
     expect((await admin('POST', `/admin/providers/${stranger}/drain`)).status).toBe(404);
   });
 
+  test('has public names, which an operator withdraws and allows again', async () => {
+    const machine = idOf(owned);
+    const show = (name: string) =>
+      owner.ask('PUT', `/v1/me/providers/${machine}/public-name`, { name });
+    expect((await show('Rude Word')).status).toBe(200);
+    expect(await dinf('machines', 'withdraw-name', 'rude-w0rd')).toContain(machine);
+    expect(await lastAudit()).toMatchObject({ action: 'withdraw-name', subject: 'rude-w0rd' });
+    const refused = await show('Polite Word');
+    expect([refused.status, refused.json.error.code]).toEqual([403, 'forbidden']);
+    const again = await admin('POST', '/admin/public-names/withdraw', { name: 'Nobody has it' });
+    expect(again.status).toBe(404);
+    expect(await dinf('machines', 'allow-name', machine)).toContain(machine);
+    expect((await show('Polite Word')).status).toBe(200);
+  });
+
   test('has parts of routing that an operator switches', async () => {
     expect(await dinf('routing', 'switch', 'warm_pool', 'off')).toMatch(/^warm_pool +off$/m);
     expect((await admin('GET', '/admin/routing/switches')).json).toEqual({

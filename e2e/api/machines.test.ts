@@ -179,7 +179,7 @@ test('a machine is on the public leaderboard only while its owner wants it, by p
       body: { ...body, provider: { only: [provider] } },
     });
   await vi.waitFor(async () => expect((await askAs(network.apiKey)).status).toBe(200), {
-    timeout: 30_000,
+    timeout: 120_000,
     interval: 200,
   });
   const { apiKey: own } = await network.createKey({ creditMicroUsd: 0, account: cleo.account });
@@ -206,7 +206,7 @@ test('a machine is on the public leaderboard only while its owner wants it, by p
   ]);
   expect((await cleo.ask('DELETE', path)).json).toEqual({ id: provider, public_name: null });
   expect(await board()).toEqual([]);
-});
+}, 180_000);
 
 test('a private machine serves its owner, and no other caller, even one who names it', async () => {
   const bob = await network.person('bob');

@@ -132,9 +132,10 @@ async function serveTenRequests(network: TestNetwork, provider: string): Promise
     await vi.waitFor(
       async () => {
         const asked = { token: network.apiKey, body };
-        expect((await network.ask('POST', '/v1/chat/completions', asked)).status).toBe(200);
+        const { status, text } = await network.ask('POST', '/v1/chat/completions', asked);
+        expect(status, text).toBe(200);
       },
-      { timeout: 30_000, interval: 200 },
+      { timeout: 120_000, interval: 200 },
     );
   await network.expectMoneyBalances();
 }

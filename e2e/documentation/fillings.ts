@@ -35,6 +35,13 @@ const REWARD_MICRO_USD = 5_000_000;
 const key: Fill = async (world) => ({ variables: { ID: await newKey(world) } });
 const machine: Fill = async (world) => ({ variables: { ID: (await newMachine(world)).id } });
 const account: Fill = ({ person }) => ({ variables: { ID: person.account } });
+/** A public name that no other call needs, because its account can take no other one afterwards. */
+const publicName: Fill = async (world) => {
+  const person = await world.network.person('owner-of-a-name');
+  const { id } = await newMachine({ ...world, person });
+  await person.ask('PUT', `/v1/me/providers/${id}/public-name`, { name: 'Rude Word' });
+  return { texts: [['Kitchen Mac', 'Rude Word']] };
+};
 /** An account that no other call needs, so that it may be suspended or limited. */
 const otherAccount: Fill = async ({ network }) => ({
   variables: { ID: (await network.createKey({ creditMicroUsd: 1 })).account },
@@ -94,9 +101,13 @@ export const fillings: Readonly<Record<string, Fill>> = {
   'GET /v1/me/providers/{id}/day': machine,
   'DELETE /v1/me/providers/{id}': machine,
   'PUT /v1/me/providers/{id}/prices': machine,
+  'PUT /v1/me/providers/{id}/public-name': machine,
+  'DELETE /v1/me/providers/{id}/public-name': machine,
   'DELETE /admin/providers/{id}': machine,
   'POST /admin/providers/{id}/drain': machine,
   'POST /admin/providers/{id}/resume': machine,
+  'POST /admin/providers/{id}/allow-name': machine,
+  'POST /admin/public-names/withdraw': publicName,
   'GET /admin/accounts/{id}': account,
   'GET /admin/accounts/{id}/keys': account,
   'POST /admin/accounts/{id}/suspend': otherAccount,

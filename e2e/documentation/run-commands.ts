@@ -23,6 +23,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
       'network hub',
       'verify receipt',
       'canary',
+      'machines withdraw-name',
     ].map((line) => [line, NAMES_A_GROUP]),
   ),
   ...Object.fromEntries(
@@ -35,6 +36,8 @@ const NOT_RUN: Readonly<Record<string, string>> = {
       'accounts limits ACCOUNT --per-day 20',
       'machines drain PROVIDER',
       'machines resume PROVIDER',
+      'machines withdraw-name NAME',
+      'machines allow-name PROVIDER',
       'revoke PROVIDER',
       'models shed MODEL --minutes 30 --reason "new weights"',
       'models beta MODEL --allow ACCOUNT',

@@ -54,7 +54,6 @@ test('the steps of the set-up are those that the machine has reached', () => {
   expect(stepsOf({ ...machine, slots: [closed] })).toEqual({
     linked: true,
     online: true,
-    public_name: null,
     verified: true,
     serves: false,
   });
