@@ -100,8 +100,10 @@ describe.skipIf(noBrowser !== undefined)(`the public pages (${noBrowser ?? 'Chro
     await page.getByLabel('Public name').fill('Garden Mac');
     await page.getByRole('button', { name: 'Show it under this name' }).click();
     await page.getByText('Shown on the public leaderboard as “Garden Mac”').waitFor();
+    expect(await opened.accessibilityFaults()).toEqual([]);
     await page.goto('/status');
     await page.getByRole('row', { name: /^1 Garden Mac 10 / }).waitFor();
+    expect(await opened.accessibilityFaults()).toEqual([]);
     await openDetails();
     await shown.click();
     await page.getByText('Show this machine on the public leaderboard').waitFor();

@@ -16,7 +16,6 @@ export function PublicName({ machine: { id, name, public_name } }: { machine: Ow
   const isShown = public_name !== null;
   const changed = async () => {
     invalidate('machines');
-    setOpen(false);
     // The browser may have the answer from before the change.
     await send({ method: 'GET', path: '/v1/leaderboard', isReload: true });
     invalidate('public/leaderboard');
@@ -28,59 +27,68 @@ export function PublicName({ machine: { id, name, public_name } }: { machine: Ow
   };
   const hide = async () => {
     await call('DELETE /v1/me/providers/{id}/public-name', { path: { id } });
+    setOpen(false);
     await changed();
   };
   return (
     <section>
       <h3>{t.machines.leaderboard}</h3>
-      <label class="check">
-        <input
-          type="checkbox"
-          checked={isShown || isOpen}
-          disabled={action.isBusy}
-          onChange={() => (isShown ? action.run(hide) : setOpen(!isOpen))}
-        />
-        <span>
-          {isShown ? t.machines.shownAs(public_name) : t.machines.showPublicly}
-          <span class="hint">
-            {t.machines.showPubliclyHint} <a href={PATHS.status}>{t.machines.toLeaderboard}</a>
+      <form
+        class="form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          action.run(show);
+        }}
+      >
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={isShown || isOpen}
+            disabled={action.isBusy}
+            onChange={() => (isShown ? action.run(hide) : setOpen(!isOpen))}
+          />
+          <span>
+            {isShown ? t.machines.shownAs(public_name) : t.machines.showPublicly}
+            <span class="hint">
+              {t.machines.showPubliclyHint} <a href={PATHS.status}>{t.machines.toLeaderboard}</a>
+            </span>
           </span>
-        </span>
-      </label>
-      {(isOpen || isShown) && (
-        <form
-          class="form"
-          onSubmit={(event) => {
-            event.preventDefault();
-            action.run(show);
-          }}
-        >
-          <Field label={t.machines.publicName} hint={t.machines.publicNameHint}>
-            {(attributes) => (
-              <input
-                {...attributes}
-                value={typed}
-                required
-                minLength={2}
-                maxLength={40}
-                pattern="[A-Za-z0-9]+([ ._\-][A-Za-z0-9]+)*"
-                title={t.machines.publicNameHint}
-                autocomplete="off"
-                onInput={({ currentTarget }) => setTyped(currentTarget.value)}
-              />
-            )}
-          </Field>
-          <button
-            type="submit"
-            class="button"
-            disabled={action.isBusy || typed.trim() === (public_name ?? '')}
-          >
-            {isShown ? t.machines.changePublicName : t.machines.showUnderName}
-          </button>
-        </form>
-      )}
-      <ActionFailure of={action} />
+        </label>
+        {(isOpen || isShown) && (
+          <>
+            <NameField typed={typed} type={setTyped} />
+            <button
+              type="submit"
+              class="button"
+              disabled={action.isBusy || typed.trim() === public_name}
+            >
+              {isShown ? t.machines.changePublicName : t.machines.showUnderName}
+            </button>
+          </>
+        )}
+        <ActionFailure of={action} />
+      </form>
     </section>
+  );
+}
+
+function NameField({ typed, type }: { typed: string; type: (name: string) => void }) {
+  return (
+    <Field label={t.machines.publicName} hint={t.machines.publicNameHint}>
+      {(attributes) => (
+        <input
+          {...attributes}
+          value={typed}
+          required
+          minLength={2}
+          maxLength={40}
+          pattern="[A-Za-z0-9]+([ ._\-][A-Za-z0-9]+)*"
+          title={t.machines.publicNameHint}
+          autocomplete="off"
+          onInput={({ currentTarget }) => type(currentTarget.value)}
+        />
+      )}
+    </Field>
   );
 }
 

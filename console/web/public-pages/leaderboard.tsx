@@ -36,7 +36,7 @@ function Ranks({ machines }: { machines: Machines }) {
     <Table
       caption={t.status.leaderboardTitle}
       columns={[
-        { title: place, isRight: true },
+        { title: place },
         { title: machine },
         { title: requests, isRight: true },
         { title: tokensMonth, isRight: true },
@@ -44,7 +44,7 @@ function Ranks({ machines }: { machines: Machines }) {
     >
       {machines.map((row, index) => (
         <tr key={row.name}>
-          <td class="right number" data-label={place}>
+          <td class="number" data-label={place}>
             {index + 1}
           </td>
           <td data-label={machine}>{row.name}</td>
