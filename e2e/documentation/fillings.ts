@@ -35,10 +35,17 @@ const REWARD_MICRO_USD = 5_000_000;
 const key: Fill = async (world) => ({ variables: { ID: await newKey(world) } });
 const machine: Fill = async (world) => ({ variables: { ID: (await newMachine(world)).id } });
 const account: Fill = ({ person }) => ({ variables: { ID: person.account } });
-/** A public name that no other call needs, because its account can take no other one afterwards. */
+/** A machine of a person whom no other call needs: each may link ten machines a day. */
+const machineOf = async (world: World, name: string) => {
+  const person = await world.network.person(name);
+  return { person, id: (await newMachine({ ...world, person })).id };
+};
+const otherMachine: Fill = async (world) => ({
+  variables: { ID: (await machineOf(world, 'other-owner')).id },
+});
+/** A public name whose account may be refused other ones afterwards. */
 const publicName: Fill = async (world) => {
-  const person = await world.network.person('owner-of-a-name');
-  const { id } = await newMachine({ ...world, person });
+  const { person, id } = await machineOf(world, 'owner-of-a-name');
   await person.ask('PUT', `/v1/me/providers/${id}/public-name`, { name: 'Rude Word' });
   return { texts: [['Kitchen Mac', 'Rude Word']] };
 };
@@ -106,7 +113,7 @@ export const fillings: Readonly<Record<string, Fill>> = {
   'DELETE /admin/providers/{id}': machine,
   'POST /admin/providers/{id}/drain': machine,
   'POST /admin/providers/{id}/resume': machine,
-  'POST /admin/providers/{id}/allow-name': machine,
+  'POST /admin/providers/{id}/allow-name': otherMachine,
   'POST /admin/public-names/withdraw': publicName,
   'GET /admin/accounts/{id}': account,
   'GET /admin/accounts/{id}/keys': account,
