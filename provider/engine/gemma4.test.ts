@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Delta, Finish, Usage } from '#bus-schemas';
 import { createGemma4Folder } from '../models/gemma4-folder-under-test.ts';
 import { type Model, openModel } from '../models/model.ts';
 import { markupAtEnd, type PromptPart } from '../models/prompt-part.ts';
-import { Generation } from './generation.ts';
+import { answered, type Chat } from './answered-under-test.ts';
+import { allowsAnswer } from './sampling/allows-under-test.ts';
 import { type AnswerFormat, formatOf, Grammars } from './sampling/grammars.ts';
 
 let folder: Awaited<ReturnType<typeof createGemma4Folder>>;
@@ -15,7 +15,6 @@ beforeAll(async () => {
 });
 afterAll(() => folder[Symbol.asyncDispose]());
 
-type Chat = ConstructorParameters<typeof Generation>[0]['chat'];
 const asked: Chat = { messages: [{ role: 'user', content: 'Hello' }], max_tokens: 100 };
 const tools = [
   {
@@ -36,36 +35,7 @@ const tools = [
   },
 ];
 
-/** The deltas of an answer whose tokens the model chose one after the other. */
-function answered(parts: readonly PromptPart[], chat: Chat = asked) {
-  const deltas: Delta[] = [];
-  let ended: { finish: Finish; usage: Usage } | undefined;
-  const generation = new Generation({
-    model,
-    chat,
-    maxTokens: 100,
-    prompt: model.tokenizer.encode(model.template.render(chat)),
-    thinksFirst: false,
-    scope: 'test',
-    isUrgent: false,
-    constraint: undefined,
-    sink: {
-      delta: (delta) => void deltas.push(delta),
-      end: (finish, usage) => {
-        ended = { finish, usage };
-      },
-      refuse: () => {},
-    },
-    cachedTokens: () => 0,
-    onEnd: () => {},
-  });
-  for (const token of model.tokenizer.encode(parts))
-    if (generation.choose(token, undefined) === undefined) break;
-  generation.end('done');
-  const textOf = (k: Delta['k']) =>
-    deltas.map((delta) => (delta.k === k ? delta.text : '')).join('');
-  return { ended, text: textOf('text'), reasoning: textOf('reasoning'), tool: textOf('tool') };
-}
+const answeredBy = (parts: readonly PromptPart[], chat = asked) => answered(model, parts, chat);
 
 const THOUGHTS: readonly PromptPart[] = [
   { sign: '<|channel>' },
@@ -84,7 +54,7 @@ const CALL: readonly PromptPart[] = [
 
 test('the reasoning of Gemma 4 is never a part of the text', () => {
   const text = 'Hello <|channel> é水🙂!';
-  const answer = answered([...THOUGHTS, { text }, { sign: '<turn|>' }, { text: 'never read' }]);
+  const answer = answeredBy([...THOUGHTS, { text }, { sign: '<turn|>' }, { text: 'never read' }]);
   expect(answer.text).toBe(text);
   expect(answer.reasoning).toBe('They greet; é水🙂.');
   expect(answer.ended?.finish).toBe('stop');
@@ -93,7 +63,7 @@ test('the reasoning of Gemma 4 is never a part of the text', () => {
 
 test('a call of Gemma 4 ends the answer where the result of the tool would begin', () => {
   const parts = [...THOUGHTS, ...CALL, { sign: '<|tool_response>' }, { text: 'never read' }];
-  const answer = answered(parts, { ...asked, tools });
+  const answer = answeredBy(parts, { ...asked, tools });
   expect(answer.text).toBe('');
   expect(JSON.parse(answer.tool)).toEqual({ city: 'Tromsø <|"|>' });
   expect(answer.ended?.finish).toBe('tool_calls');
@@ -150,20 +120,7 @@ describe('the grammar of calls of Gemma 4', () => {
   /** Returns true if the grammar of a request allows the whole answer and then its end. */
   async function allows(answer: readonly PromptPart[], choice: 'auto' | 'required') {
     const format = formatOf({ ...asked, tools, tool_choice: choice }, model.toolStyle);
-    const constraint = await grammars.open(format as AnswerFormat);
-    const isIn = (mask: Int32Array | undefined, token: number) =>
-      mask === undefined || (((mask[token >> 5] as number) >>> (token & 31)) & 1) === 1;
-    try {
-      for (const token of model.tokenizer.encode(answer)) {
-        const mask = await constraint.mask();
-        if (mask === undefined || !isIn(mask, token)) return false;
-        constraint.accept(token);
-      }
-      const mask = await constraint.mask();
-      return [...model.endTokens].some((token) => isIn(mask, token));
-    } finally {
-      constraint.close();
-    }
+    return allowsAnswer({ model, grammars }, format as AnswerFormat, answer);
   }
 
   test.each([

@@ -5,6 +5,7 @@ import { TextStream } from '../models/tokenizer.ts';
 import { type AnswerPart, AnswerReader } from './answers/answer-reader.ts';
 import { Gemma4Reader } from './answers/gemma4-reader.ts';
 import { HarmonyReader } from './answers/harmony-reader.ts';
+import { MistralReader } from './answers/mistral-reader.ts';
 import { StopStrings } from './answers/stop-strings.ts';
 import type { Sink } from './engine.ts';
 import { type Constraint, GrammarError } from './sampling/grammars.ts';
@@ -44,7 +45,7 @@ export class Generation implements Task {
   readonly #sampler: Sampler;
   readonly #text: TextStream;
   readonly #stops: StopStrings;
-  readonly #reader: AnswerReader | HarmonyReader | Gemma4Reader;
+  readonly #reader: AnswerReader | HarmonyReader | Gemma4Reader | MistralReader;
   /**
    * Parts of the answer, number of tokens and log probabilities not sent yet. Every delta counts at
    * least one token.
@@ -230,13 +231,19 @@ function readerOf({ model, chat, thinksFirst }: GenerationOptions) {
       return new HarmonyReader({ offersTools, continues });
     case 'gemma4':
       return new Gemma4Reader({ offersTools, continues, thinksFirst });
+    case 'mistral':
+      return new MistralReader({ offersTools, continues, thinksFirst });
     case 'tags':
       return new AnswerReader({
         tools: offersTools ? model.toolStyle : undefined,
         schemaOf: (name) =>
           chat.tools?.find((tool) => tool.function.name === name)?.function.parameters,
-        thinks: model.template.rendersThinking,
+        thinks: model.template.rendersThinking || hasThinkTags(model),
         thinksFirst,
       });
   }
 }
+
+/** Some models write their reasoning in tags that their template does not name, as Phi-4 does. */
+const hasThinkTags = ({ tokenizer }: Model): boolean =>
+  ['<think>', '</think>'].every((tag) => tokenizer.idOf(tag) !== undefined);

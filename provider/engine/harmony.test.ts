@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Delta, Finish, Usage } from '#bus-schemas';
 import { createHarmonyFolder } from '../models/harmony/harmony-folder-under-test.ts';
 import { type Model, openModel } from '../models/model.ts';
 import type { PromptPart } from '../models/prompt-part.ts';
-import { Generation } from './generation.ts';
+import { answered, type Chat } from './answered-under-test.ts';
 
 let folder: Awaited<ReturnType<typeof createHarmonyFolder>>;
 let model: Model;
@@ -14,45 +13,9 @@ beforeAll(async () => {
 });
 afterAll(() => folder[Symbol.asyncDispose]());
 
-type Chat = ConstructorParameters<typeof Generation>[0]['chat'];
 const asked: Chat = { messages: [{ role: 'user', content: 'Hello' }], max_tokens: 100 };
 
-/** The deltas of an answer whose tokens the model chose one after the other. */
-function answered(parts: readonly PromptPart[], chat: Chat = asked) {
-  const deltas: Delta[] = [];
-  let ended: { finish: Finish; usage: Usage } | undefined;
-  const generation = new Generation({
-    model,
-    chat,
-    maxTokens: 100,
-    prompt: model.tokenizer.encode(model.template.render(chat)),
-    thinksFirst: false,
-    scope: 'test',
-    isUrgent: false,
-    constraint: undefined,
-    sink: {
-      delta: (delta) => void deltas.push(delta),
-      end: (finish, usage) => {
-        ended = { finish, usage };
-      },
-      refuse: () => {},
-    },
-    cachedTokens: () => 0,
-    onEnd: () => {},
-  });
-  for (const token of model.tokenizer.encode(parts))
-    if (generation.choose(token, undefined) === undefined) break;
-  generation.end('done');
-  const textOf = (k: Delta['k']) =>
-    deltas.map((delta) => (delta.k === k ? delta.text : '')).join('');
-  return {
-    deltas,
-    ended,
-    text: textOf('text'),
-    reasoning: textOf('reasoning'),
-    tool: textOf('tool'),
-  };
-}
+const answeredBy = (parts: readonly PromptPart[], chat = asked) => answered(model, parts, chat);
 
 const message = (header: string, text: string): PromptPart[] => [
   { sign: '<|channel|>' },
@@ -67,7 +30,7 @@ const NEXT: readonly PromptPart[] = [
 ];
 
 test('a client gets the final text and the reasoning, without the format around them', () => {
-  const { text, reasoning, ended } = answered([
+  const { text, reasoning, ended } = answeredBy([
     ...message('analysis', 'They greet; é水🙂.'),
     ...NEXT,
     ...message('final', 'Hello <|end|> é水🙂!'),
@@ -85,7 +48,7 @@ test('a client gets the final text and the reasoning, without the format around 
 
 test('a call in the commentary channel is a tool call of the API', () => {
   const tools = [{ type: 'function' as const, function: { name: 'get_weather' } }];
-  const { deltas, text, tool, ended } = answered(
+  const { deltas, text, tool, ended } = answeredBy(
     [
       ...message('analysis', 'Look it up.'),
       ...NEXT,

@@ -282,7 +282,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
       throw new RequestRefused('request_exceeds_context');
     return {
       prompt: refusing(() => tokenizer.encode(rendered)),
-      thinksFirst: /(<think>|<\|channel>(thought)?)\s*$/.test(markupAtEnd(rendered)),
+      thinksFirst: /(<think>|\[THINK\]|<\|channel>(thought)?)\s*$/.test(markupAtEnd(rendered)),
     };
   }
 

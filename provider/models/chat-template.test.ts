@@ -40,3 +40,30 @@ test('an answer continues the last message, without the mark of its end', () => 
     '<user>a</><assistant>The answer is',
   );
 });
+
+/** Like templates of Mistral: refuses ids that are not nine letters and digits. */
+const MISTRAL = `{% for m in messages %}{% for call in m.tool_calls or [] %}{% if call.id | length != 9 %}{{ raise_exception('ids have nine characters') }}{% endif %}[TOOL_CALLS]{{ call.function.name }}[CALL_ID]{{ call.id }}{% endfor %}{% if m.tool_call_id %}[TOOL_RESULTS]{{ m.tool_call_id }}{% endif %}{% endfor %}`;
+
+test('ids of calls are short where the template is one of Mistral, and the results have the same', () => {
+  const called = (id: string) => ({
+    role: 'assistant',
+    content: '',
+    tool_calls: [{ id, type: 'function', function: { name: 'f', arguments: '{}' } }],
+  });
+  const result = (id: string) => ({ role: 'tool', tool_call_id: id, content: '1' });
+  const long = 'call_0123456789abcdef01234567';
+  const text = String(render(MISTRAL, [called(long), result(long)]));
+  const short = /\[CALL_ID\](.{9})\[TOOL_RESULTS\]/.exec(text)?.[1];
+  expect(short).toMatch(/^[0-9a-f]{9}$/);
+  expect(text.endsWith(String(short))).toBe(true);
+  expect(render(MISTRAL, [called('abcDEF123'), result('abcDEF123')])).toContain(
+    '[CALL_ID]abcDEF123',
+  );
+});
+
+test('the template of SmolLM3 gets the tools under its own name', () => {
+  const tools = [{ type: 'function', function: { name: 'weather' } }];
+  const text = '{% for tool in xml_tools or [] %}{{ tool.function.name }}{% endfor %}';
+  expect(render(text, [], { tools })).toBe('weather');
+  expect(render(text, [], { tools, tool_choice: 'none' })).toBe('');
+});

@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto';
 import { Template } from '@huggingface/jinja';
 import type { InferenceRequest } from '#bus-schemas';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { isObject, type JsonObject, parseObject } from './json.ts';
+import { MISTRAL_SIGNS } from './mistral-format.ts';
 import { ModelError } from './model-error.ts';
 import type { Prompt } from './prompt-part.ts';
 import { SpelledSigns } from './spelled-signs.ts';
@@ -14,6 +16,7 @@ export class ChatTemplate {
   readonly #signs: Record<string, string>;
   readonly #spelled: SpelledSigns;
   readonly rendersThinking: boolean;
+  readonly #wantsShortIds: boolean;
   readonly #placesLaterSystem: boolean;
 
   /** `signs` are the names of the control tokens that texts of a request must not become. */
@@ -35,16 +38,23 @@ export class ChatTemplate {
     this.#signs = Object.fromEntries(
       ['bos_token', 'eos_token'].map((name) => [name, signOf(config[name])]),
     );
-    this.rendersThinking = /<think>|<\|channel>/.test(text);
+    this.rendersThinking = /<think>|<\|channel>|\[THINK\]/.test(text);
+    this.#wantsShortIds = text.includes(MISTRAL_SIGNS.call);
     this.#placesLaterSystem = this.#rendersLaterSystem();
   }
 
   render({ messages, tools, tool_choice, reasoning_effort, continue_final_message }: Chat): Prompt {
     const offered = tool_choice === 'none' ? undefined : tools;
-    const list = messages.map((message) => this.#spelled.hide(forTemplate(message)) as JsonObject);
+    const list = messages
+      .map(forTemplate)
+      .map((message) => (this.#wantsShortIds ? withShortIds(message) : message))
+      .map((message) => this.#spelled.hide(message) as JsonObject);
+    const listed = offered !== undefined && offered.length > 0 ? this.#spelled.hide(offered) : null;
     const text = this.#render({
       messages: this.#placesLaterSystem ? list : withoutLaterSystem(list),
-      tools: offered !== undefined && offered.length > 0 ? this.#spelled.hide(offered) : null,
+      tools: listed,
+      // The name that the template of SmolLM3 uses.
+      xml_tools: listed,
       add_generation_prompt: continue_final_message !== true,
       enable_thinking: reasoning_effort !== undefined && reasoning_effort !== 'none',
     });
@@ -143,6 +153,25 @@ function forTemplate(message: Chat['messages'][number]): JsonObject {
     ...(Array.isArray(calls) && { tool_calls: calls.map(withParsedArguments) }),
   };
 }
+
+/** Templates of Mistral refuse ids of calls that are not nine letters and digits. */
+function withShortIds(message: JsonObject): JsonObject {
+  const { tool_calls: calls, tool_call_id: id } = message;
+  return {
+    ...message,
+    ...(Array.isArray(calls) && {
+      tool_calls: calls.map((call) =>
+        isObject(call) ? { ...call, id: shortId(call['id']) } : call,
+      ),
+    }),
+    ...(id !== undefined && { tool_call_id: shortId(id) }),
+  };
+}
+
+const shortId = (id: unknown): string =>
+  typeof id === 'string' && /^[a-zA-Z0-9]{9}$/.test(id)
+    ? id
+    : createHash('sha256').update(String(id)).digest('hex').slice(0, 9);
 
 /** Joins the text parts of a message's content. */
 export function contentText(content: unknown): string {

@@ -8,6 +8,7 @@ import { FieldReader } from './field-reader.ts';
 import { GEMMA4_END_TOKENS, isGemma4 } from './gemma4-format.ts';
 import { HARMONY_END_TOKENS, HarmonyPrompt } from './harmony/harmony-prompt.ts';
 import type { JsonObject } from './json.ts';
+import { isMistral, mistralToolStyle } from './mistral-format.ts';
 import { ModelError } from './model-error.ts';
 import { ModelFolder } from './model-folder.ts';
 import { readTensors, type Tensors } from './safetensors.ts';
@@ -26,6 +27,9 @@ export interface DecoderModel {
   readonly weightBytes: number;
 }
 
+/** How answers are written: with control tokens of a family, or with tags in the text. */
+export type AnswerForm = 'harmony' | 'gemma4' | 'mistral' | 'tags';
+
 /** A model whose folder has been read and checked. */
 export interface Model extends DecoderModel {
   readonly build: string;
@@ -37,8 +41,7 @@ export interface Model extends DecoderModel {
   readonly endTokens: ReadonlySet<number>;
   readonly traits: readonly Trait[];
   readonly toolStyle: ToolStyle | undefined;
-  /** How answers are written: with control tokens of Harmony or Gemma 4, or with tags in the text. */
-  readonly answers: 'harmony' | 'gemma4' | 'tags';
+  readonly answers: AnswerForm;
   /**
    * Sampling settings from `generation_config.json`, under the names of the API. They apply where a
    * request has no setting of its own.
@@ -63,8 +66,8 @@ export async function openModel(path: string, build = basename(path)): Promise<M
       'missing_file',
       'neither chat_template.jinja nor tokenizer_config.json contains a chat template',
     );
-  const isHarmony = text.includes('<|channel|>') && text.includes('<|start|>');
-  const ofGemma4 = !isHarmony && isGemma4((token) => tokenizer.idOf(token) !== undefined);
+  const answers = answerForm(text, (token) => tokenizer.idOf(token) !== undefined);
+  const isHarmony = answers === 'harmony';
   const template = isHarmony
     ? new HarmonyPrompt(() => new Date().toISOString().slice(0, 10))
     : new ChatTemplate({ text, config: about, signs: tokenizer.signs });
@@ -73,8 +76,7 @@ export async function openModel(path: string, build = basename(path)): Promise<M
   tokenizer.encode(
     template.render({ messages: [{ role: 'user', content: 'Hello' }], max_tokens: 1 }),
   );
-  const style = isHarmony ? undefined : toolStyleOf(text);
-  const toolStyle = (style?.form === 'gemma4') === ofGemma4 ? style : undefined;
+  const toolStyle = styleOf(text, answers);
   const generation = (await folder.jsonIfAny('generation_config.json')) ?? {};
   return {
     ...decoder,
@@ -87,16 +89,36 @@ export async function openModel(path: string, build = basename(path)): Promise<M
       generation,
       tokenizer,
       about,
-      names: isHarmony ? HARMONY_END_TOKENS : ofGemma4 ? GEMMA4_END_TOKENS : [],
+      names: END_TOKENS[answers] ?? [],
     }),
     toolStyle,
-    answers: isHarmony ? 'harmony' : ofGemma4 ? 'gemma4' : 'tags',
+    answers,
     defaults: defaultsOf(generation),
     traits: [
       ...(toolStyle || isHarmony ? ['tools' as const] : []),
       ...(template.rendersThinking ? ['reasoning' as const] : []),
     ],
   };
+}
+
+/** Tokens that end an answer, beside those of the model's files. */
+const END_TOKENS: Partial<Record<AnswerForm, readonly string[]>> = {
+  harmony: HARMONY_END_TOKENS,
+  gemma4: GEMMA4_END_TOKENS,
+};
+
+function answerForm(template: string, has: (token: string) => boolean): AnswerForm {
+  if (template.includes('<|channel|>') && template.includes('<|start|>')) return 'harmony';
+  if (isGemma4(has)) return 'gemma4';
+  return isMistral(template, has) ? 'mistral' : 'tags';
+}
+
+/** Undefined if the template has no style that the reader of these answers reads. */
+function styleOf(template: string, answers: AnswerForm): ToolStyle | undefined {
+  if (answers === 'harmony') return undefined;
+  if (answers === 'mistral') return mistralToolStyle(template);
+  const style = toolStyleOf(template);
+  return (style?.form === 'gemma4') === (answers === 'gemma4') ? style : undefined;
 }
 
 /** Opens only the decoder of a model. The folder needs no tokenizer and no template. */

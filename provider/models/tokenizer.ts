@@ -3,6 +3,7 @@ import { messageOf } from '#bus-schemas/message-of.ts';
 import { FieldReader } from './field-reader.ts';
 import { GEMMA4_SIGNS } from './gemma4-format.ts';
 import { isObject, type JsonObject } from './json.ts';
+import { MISTRAL_SIGNS } from './mistral-format.ts';
 import { ModelError } from './model-error.ts';
 import type { Prompt } from './prompt-part.ts';
 
@@ -171,7 +172,17 @@ interface Vocabulary {
 }
 
 /** These tokens are structure, also in a vocabulary that counts them as text. */
-const ALWAYS_SIGNS: ReadonlySet<string> = new Set(Object.values(GEMMA4_SIGNS));
+const ALWAYS_SIGNS: ReadonlySet<string> = new Set([
+  ...Object.values(GEMMA4_SIGNS),
+  ...Object.values(MISTRAL_SIGNS),
+]);
+/** These are text, also in a vocabulary that counts them as structure, because they are read as text. */
+const ALWAYS_TEXT: ReadonlySet<string> = new Set([
+  '<think>',
+  '</think>',
+  '<tool_call>',
+  '</tool_call>',
+]);
 
 function readVocabulary(parsed: JsonObject, size: number): Vocabulary {
   const model = new FieldReader(parsed, 'tokenizer.json').object('model');
@@ -204,7 +215,8 @@ function readVocabulary(parsed: JsonObject, size: number): Vocabulary {
     if (!isObject(token) || typeof token['content'] !== 'string')
       throw new ModelError('malformed_tokenizer', 'an added token has no content');
     add(token['content'], token['id']);
-    const isSign = token['special'] === true || ALWAYS_SIGNS.has(token['content']);
+    const { special, content } = token;
+    const isSign = (special === true && !ALWAYS_TEXT.has(content)) || ALWAYS_SIGNS.has(content);
     (isSign ? signs : added).add(token['id'] as number);
   }
   return {

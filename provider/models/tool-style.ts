@@ -5,9 +5,10 @@ export interface ToolStyle {
   /**
    * `json`: `begin`{"name": …, `argumentsName`: …}`end`. `parameters`: `begin`<function=NAME>, then
    * <parameter=KEY>, the value and </parameter> for each argument, then </function>`end`. `gemma4`:
-   * `begin`NAME{KEY:VALUE,…}`end`, with a control token before and after each text.
+   * `begin`NAME{KEY:VALUE,…}`end`, with a control token before and after each text. `name`, of
+   * Mistral: `begin`NAME[ARGS]{…}`end`; `name and id`: `begin`NAME[CALL_ID]ID[ARGS]{…}`end`.
    */
-  readonly form: 'json' | 'parameters' | 'gemma4';
+  readonly form: 'json' | 'parameters' | 'gemma4' | 'name' | 'name and id';
   readonly begin: string;
   readonly argumentsName: 'arguments' | 'parameters';
   readonly end: string;

@@ -1,5 +1,5 @@
-import { isObject } from '../../models/json.ts';
 import type { ToolStyle } from '../../models/tool-style.ts';
+import { callIn, JsonValueEnd, jsonIn } from './json-calls.ts';
 import { functionIn, ParameterReader, type SchemaOf } from './parameter-reader.ts';
 import { overlap } from './stop-strings.ts';
 
@@ -224,62 +224,4 @@ export class AnswerReader {
 function stringIn(json: string): string | undefined {
   const value = jsonIn(json);
   return typeof value === 'string' ? value : undefined;
-}
-
-/** Parses a whole call. Returns undefined if the text is not a JSON object with a name. */
-function callIn(text: string): { readonly name: string; readonly args: string } | undefined {
-  const call = jsonIn(text);
-  if (!isObject(call)) return undefined;
-  const { name, arguments: given, parameters } = call;
-  if (typeof name !== 'string' || name === '') return undefined;
-  return { name, args: JSON.stringify(given ?? parameters ?? {}) };
-}
-
-/** Parses the model's output, which may be any text. Returns undefined if it is not valid JSON. */
-function jsonIn(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/** Finds the end of a JSON value in a text that arrives in parts. */
-class JsonValueEnd {
-  isOver = false;
-  #depth = 0;
-  #inText = false;
-  #escaped = false;
-  #begun = false;
-
-  /** Returns the number of characters of `text` that belong to the value. */
-  push(text: string): number {
-    for (let i = 0; i < text.length; i += 1) {
-      const c = text[i] as string;
-      if (this.#inText) {
-        if (this.#escaped) this.#escaped = false;
-        else if (c === '\\') this.#escaped = true;
-        else if (c === '"') {
-          this.#inText = false;
-          if (this.#depth === 0) return this.#end(i + 1);
-        }
-        continue;
-      }
-      // A number, true, false or null ends at the first white space, comma or bracket.
-      if (this.#depth === 0 && this.#begun && /[\s,}\]]/.test(c)) return this.#end(i);
-      this.#begun = true;
-      if (c === '"') this.#inText = true;
-      else if (c === '{' || c === '[') this.#depth += 1;
-      else if (c === '}' || c === ']') {
-        this.#depth -= 1;
-        if (this.#depth === 0) return this.#end(i + 1);
-      }
-    }
-    return text.length;
-  }
-
-  #end(length: number): number {
-    this.isOver = true;
-    return length;
-  }
 }

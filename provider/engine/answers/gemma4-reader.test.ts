@@ -3,20 +3,9 @@ import { describe, expect, test } from 'vitest';
 import type { PromptPart } from '../../models/prompt-part.ts';
 import type { AnswerPart } from './answer-reader.ts';
 import { Gemma4Reader } from './gemma4-reader.ts';
+import { joined } from './joined-under-test.ts';
 
 const OPTIONS = { offersTools: true, continues: false, thinksFirst: false };
-
-/** Joins adjacent parts of the same kind. */
-function joined(parts: readonly AnswerPart[]): AnswerPart[] {
-  const list: AnswerPart[] = [];
-  for (const part of parts) {
-    const last = list.at(-1);
-    if (last && last.k === part.k && 'text' in last && 'text' in part)
-      list[list.length - 1] = { ...last, text: last.text + part.text };
-    else list.push(part);
-  }
-  return list;
-}
 
 /** Reads an answer in which `<…>` are control tokens, and whose texts are cut by `cut`. */
 function read(

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import type { PromptPart } from '../../models/prompt-part.ts';
 import type { AnswerPart } from './answer-reader.ts';
 import { HarmonyReader } from './harmony-reader.ts';
+import { joined } from './joined-under-test.ts';
 
 interface Answer {
   readonly parts: readonly PromptPart[];
@@ -19,17 +20,6 @@ interface Answer {
 const answers = JSON.parse(
   readFileSync(new URL('../../models/harmony/fixtures/answers.json', import.meta.url), 'utf8'),
 ) as Answer[];
-
-function joined(parts: readonly AnswerPart[]): AnswerPart[] {
-  const list: AnswerPart[] = [];
-  for (const part of parts) {
-    const last = list.at(-1);
-    if (last && last.k === part.k && 'text' in last && 'text' in part)
-      list[list.length - 1] = { ...last, text: last.text + part.text };
-    else list.push(part);
-  }
-  return list;
-}
 
 /** Reads an answer whose texts arrive in pieces of the given lengths. */
 function read(

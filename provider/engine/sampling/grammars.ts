@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { type InferenceRequest, MAX_SCHEMA_CHARACTERS } from '#bus-schemas';
 import { CodedError } from '#bus-schemas/coded-error.ts';
+import { MISTRAL_SIGNS } from '../../models/mistral-format.ts';
 import type { VocabularyFacts } from '../../models/tokenizer.ts';
 import type { ToolStyle } from '../../models/tool-style.ts';
 import { gemma4Arguments } from './gemma4-grammar.ts';
@@ -56,6 +57,25 @@ function callOf(style: ToolStyle, name: string, parameters: object): object {
         begin: `${style.begin}${name}{`,
         content: { type: 'grammar', grammar: gemma4Arguments(parameters) },
         end: `}${style.end}`,
+      };
+    case 'name':
+      return {
+        begin: `${style.begin}${name}${MISTRAL_SIGNS.callArguments}`,
+        content: { type: 'json_schema', json_schema: parameters },
+        end: style.end,
+      };
+    case 'name and id':
+      return {
+        begin: `${style.begin}${name}${MISTRAL_SIGNS.callId}`,
+        content: {
+          type: 'sequence',
+          elements: [
+            { type: 'regex', pattern: '[a-zA-Z0-9]{9}' },
+            { type: 'const_string', value: MISTRAL_SIGNS.callArguments },
+            { type: 'json_schema', json_schema: parameters },
+          ],
+        },
+        end: style.end,
       };
   }
 }

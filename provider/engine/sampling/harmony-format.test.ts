@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createHarmonyFolder } from '../../models/harmony/harmony-folder-under-test.ts';
 import { type Model, openModel } from '../../models/model.ts';
 import type { PromptPart } from '../../models/prompt-part.ts';
+import { allowsAnswer } from './allows-under-test.ts';
 import { type AnswerFormat, Grammars } from './grammars.ts';
 import { harmonyFormatOf } from './harmony-format.ts';
 
@@ -35,23 +36,9 @@ const tool = (name: string) => ({
 const TOOLS: Partial<Chat> = { tools: [tool('f'), tool('g')] };
 const NAMED = { type: 'function' as const, function: { name: 'g' } };
 
-/** Returns true if the grammar of a request allows the whole answer and then its end. */
 async function allows(chat: Partial<Chat>, answer: readonly PromptPart[]): Promise<boolean> {
   const format = harmonyFormatOf({ messages: [], max_tokens: 1, ...chat } as Chat);
-  const constraint = await grammars.open(format as AnswerFormat);
-  const isIn = (mask: Int32Array | undefined, token: number) =>
-    mask === undefined || (((mask[token >> 5] as number) >>> (token & 31)) & 1) === 1;
-  try {
-    for (const token of model.tokenizer.encode(answer)) {
-      const mask = await constraint.mask();
-      if (mask === undefined || !isIn(mask, token)) return false;
-      constraint.accept(token);
-    }
-    const mask = await constraint.mask();
-    return [...model.endTokens].some((token) => isIn(mask, token));
-  } finally {
-    constraint.close();
-  }
+  return allowsAnswer({ model, grammars }, format as AnswerFormat, answer);
 }
 
 const call = (name: string, args: string): PromptPart[] => [
