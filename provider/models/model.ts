@@ -28,7 +28,7 @@ export interface DecoderModel {
 }
 
 /** How answers are written: with control tokens of a family, or with tags in the text. */
-export type AnswerForm = 'harmony' | 'gemma4' | 'mistral' | 'tags';
+type AnswerForm = 'harmony' | 'gemma4' | 'mistral' | 'tags';
 
 /** A model whose folder has been read and checked. */
 export interface Model extends DecoderModel {
