@@ -2,12 +2,12 @@ import { bytes, groupedDigits } from '../format/numbers.ts';
 import { duration } from '../format/time.ts';
 import { Ago, Status } from '../parts/figures.tsx';
 import { Loaded } from '../parts/loaded.tsx';
+import { Together } from '../parts/together.tsx';
 import { useResource } from '../state/resource.ts';
 import { operatorCall } from './operator-call.ts';
 import { type Column, PagedTable } from './paged-table.tsx';
 import type { OperatorRoutes } from './routes.ts';
 import { o } from './texts.ts';
-import { Together } from './together.tsx';
 
 type Hub = OperatorRoutes['GET /admin/hubs']['answer']['data'][number];
 type Stream = OperatorRoutes['GET /admin/streams']['answer']['data'][number];

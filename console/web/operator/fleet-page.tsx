@@ -1,6 +1,7 @@
 import { groupedDigits } from '../format/numbers.ts';
 import { Status } from '../parts/figures.tsx';
 import { Empty, Loaded } from '../parts/loaded.tsx';
+import { Together } from '../parts/together.tsx';
 import { invalidate, useResource } from '../state/resource.ts';
 import { ConfirmedButton } from './confirmed-button.tsx';
 import { Counts } from './counts.tsx';
@@ -11,7 +12,6 @@ import { type Column, PagedTable } from './paged-table.tsx';
 import type { OperatorRoutes } from './routes.ts';
 import { ShortId } from './short-id.tsx';
 import { o } from './texts.ts';
-import { Together } from './together.tsx';
 
 type Capacity = OperatorRoutes['GET /admin/capacity']['answer'];
 type Machine = OperatorRoutes['GET /admin/fleet']['answer']['data'][number];

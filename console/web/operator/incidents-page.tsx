@@ -1,13 +1,13 @@
 import { Markdown } from '../chat/markdown-view.tsx';
 import { Ago, At, Status, type Tone } from '../parts/figures.tsx';
 import { Loaded } from '../parts/loaded.tsx';
+import { Together } from '../parts/together.tsx';
 import { useResource } from '../state/resource.ts';
 import { operatorCall } from './operator-call.ts';
 import { type Column, PagedTable } from './paged-table.tsx';
 import type { OperatorRoutes } from './routes.ts';
 import { RUNBOOKS } from './runbooks.ts';
 import { o } from './texts.ts';
-import { Together } from './together.tsx';
 
 type Answer = OperatorRoutes['GET /admin/incidents']['answer'];
 type Incident = Answer['open'][number];

@@ -1,6 +1,7 @@
 import { groupedDigits } from '../format/numbers.ts';
 import { Ago, Money, Status } from '../parts/figures.tsx';
 import { Loaded } from '../parts/loaded.tsx';
+import { Together } from '../parts/together.tsx';
 import { useNow } from '../state/now.ts';
 import { invalidate, useResource } from '../state/resource.ts';
 import { ConfirmedButton } from './confirmed-button.tsx';
@@ -10,7 +11,6 @@ import { type Column, PagedTable } from './paged-table.tsx';
 import type { OperatorRoutes } from './routes.ts';
 import { ShortId } from './short-id.tsx';
 import { o } from './texts.ts';
-import { Together } from './together.tsx';
 
 type Books = OperatorRoutes['GET /admin/books']['answer'];
 type Payout = OperatorRoutes['GET /admin/payouts']['answer']['data'][number];

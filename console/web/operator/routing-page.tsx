@@ -4,6 +4,7 @@ import { duration } from '../format/time.ts';
 import { Field } from '../parts/field.tsx';
 import { Ago, Status, type Tone } from '../parts/figures.tsx';
 import { Empty, Loaded } from '../parts/loaded.tsx';
+import { Together } from '../parts/together.tsx';
 import { invalidate, useResource } from '../state/resource.ts';
 import { knownValue } from '../state/resource-state.ts';
 import { gateText } from '../texts/gate-text.ts';
@@ -13,7 +14,6 @@ import { type Column, PagedTable } from './paged-table.tsx';
 import type { OperatorRoutes } from './routes.ts';
 import { ShortId } from './short-id.tsx';
 import { o } from './texts.ts';
-import { Together } from './together.tsx';
 
 type Decision = OperatorRoutes['GET /admin/routing/decisions']['answer']['data'][number];
 type Explained = OperatorRoutes['GET /admin/routing/explain']['answer'];

@@ -4,6 +4,7 @@ import { Amounts, Money } from '../parts/figures.tsx';
 import { Empty, Loaded, Skeleton } from '../parts/loaded.tsx';
 import { RequestTable } from '../parts/request-table.tsx';
 import { RequiredActions } from '../parts/required-actions.tsx';
+import { Together } from '../parts/together.tsx';
 import { PATHS } from '../router.ts';
 import {
   useAccount,
@@ -51,24 +52,30 @@ export function OverviewPage() {
       </section>
       <section>
         <h2>{t.overview.recent}</h2>
-        <Loaded of={requests} lines={RECENT}>
-          {(rows) =>
-            rows.length === 0 ? (
-              <Empty title={t.overview.recentEmptyTitle} text={t.overview.recentEmpty}>
-                <p class="actions">
-                  <a class="button primary" href={PATHS.chat}>
-                    {t.overview.tryChat}
-                  </a>
-                  <a class="button" href={PATHS.quickStart}>
-                    {t.overview.tryQuickStart}
-                  </a>
-                </p>
-              </Empty>
-            ) : (
-              <RequestTable rows={rows} keys={knownValue(keys.state)} caption={t.overview.recent} />
-            )
-          }
-        </Loaded>
+        <Together of={[requests, keys]} lines={RECENT}>
+          <Loaded of={requests}>
+            {(rows) =>
+              rows.length === 0 ? (
+                <Empty title={t.overview.recentEmptyTitle} text={t.overview.recentEmpty}>
+                  <p class="actions">
+                    <a class="button primary" href={PATHS.chat}>
+                      {t.overview.tryChat}
+                    </a>
+                    <a class="button" href={PATHS.quickStart}>
+                      {t.overview.tryQuickStart}
+                    </a>
+                  </p>
+                </Empty>
+              ) : (
+                <RequestTable
+                  rows={rows}
+                  keys={knownValue(keys.state)}
+                  caption={t.overview.recent}
+                />
+              )
+            }
+          </Loaded>
+        </Together>
       </section>
     </>
   );

@@ -6,6 +6,7 @@ import { Empty, Loaded } from '../parts/loaded.tsx';
 import { Pager } from '../parts/pager.tsx';
 import { PeriodChoice } from '../parts/period-choice.tsx';
 import { RequestTable } from '../parts/request-table.tsx';
+import { Together } from '../parts/together.tsx';
 import { RequestDetails } from '../receipts/request-details.tsx';
 import { usageQuery, useKeys, useModels, useUsage } from '../state/answers.ts';
 import { knownValue } from '../state/resource-state.ts';
@@ -40,23 +41,25 @@ export function RequestsPage() {
         />
       </div>
       <Filters filter={filter} choose={choose} />
-      <Loaded of={usage} lines={12}>
-        {({ data, next }) =>
-          data.length === 0 ? (
-            <Empty title={t.requests.emptyTitle} text={t.requests.empty} />
-          ) : (
-            <>
-              <RequestTable
-                rows={data}
-                keys={knownValue(keys.state)}
-                caption={t.requests.title}
-                open={open}
-              />
-              <Pager next={next} before={before} go={setBefore} />
-            </>
-          )
-        }
-      </Loaded>
+      <Together of={[usage, keys]}>
+        <Loaded of={usage}>
+          {({ data, next }) =>
+            data.length === 0 ? (
+              <Empty title={t.requests.emptyTitle} text={t.requests.empty} />
+            ) : (
+              <>
+                <RequestTable
+                  rows={data}
+                  keys={knownValue(keys.state)}
+                  caption={t.requests.title}
+                  open={open}
+                />
+                <Pager next={next} before={before} go={setBefore} />
+              </>
+            )
+          }
+        </Loaded>
+      </Together>
       {opened !== undefined && <RequestDetails job={opened} close={() => open(undefined)} />}
     </>
   );
