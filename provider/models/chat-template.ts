@@ -45,11 +45,13 @@ export class ChatTemplate {
 
   render({ messages, tools, tool_choice, reasoning_effort, continue_final_message }: Chat): Prompt {
     const offered = tool_choice === 'none' ? undefined : tools;
+    const hidden: string[] = [];
+    const hide = (value: unknown) => this.#spelled.hide(value, hidden);
     const list = messages
       .map(forTemplate)
       .map((message) => (this.#wantsShortIds ? withShortIds(message) : message))
-      .map((message) => this.#spelled.hide(message) as JsonObject);
-    const listed = offered !== undefined && offered.length > 0 ? this.#spelled.hide(offered) : null;
+      .map((message) => hide(message) as JsonObject);
+    const listed = offered !== undefined && offered.length > 0 ? hide(offered) : null;
     const text = this.#render({
       messages: this.#placesLaterSystem ? list : withoutLaterSystem(list),
       tools: listed,
@@ -60,6 +62,7 @@ export class ChatTemplate {
     });
     return this.#spelled.reveal(
       continue_final_message === true ? cutAfter(text, list.at(-1)?.['content']) : text,
+      hidden,
     );
   }
 

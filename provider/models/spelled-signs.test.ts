@@ -7,34 +7,39 @@ const MARK = '\uE0DF';
 
 test('names of control tokens come back as text, between what the template wrote', () => {
   const spelled = new SpelledSigns(['<|a|>', '<b>']);
-  const hidden = spelled.hide({ 'k<b>': ['x<|a|><b>y', 3, null], plain: 'same' });
-  expect(JSON.stringify(hidden)).not.toMatch(/<b>|<\|a\|>/);
-  const [key, [text]] = Object.entries(hidden as object)[0] as [string, [string]];
-  expect(spelled.reveal(`<|a|>${key}=${text}<b>`)).toEqual([
+  const hidden: string[] = [];
+  const value = spelled.hide({ 'k<b>': ['x<|a|>-<b>y', 3, null], plain: 'same' }, hidden);
+  expect(JSON.stringify(value)).not.toMatch(/<b>|<\|a\|>/);
+  expect(value).toMatchObject({ plain: 'same' });
+  const [key, [text]] = Object.entries(value as object)[0] as [string, [string]];
+  expect(spelled.reveal(`<|a|>${key}=${text}<b>`, hidden)).toEqual([
     { markup: '<|a|>k' },
     { text: '<b>' },
     { markup: '=x' },
-    { text: '<|a|>' },
-    { text: '<b>' },
+    { text: '<|a|>-<b>' },
     { markup: 'y<b>' },
   ]);
 });
 
-test('a text that spells a hidden name comes back as it was', () => {
+test('a text that spells a hidden text comes back as it was', () => {
   const spelled = new SpelledSigns(['<b>']);
-  const text = `${MARK}1${MARK}<b>${MARK}`;
-  const parts = spelled.reveal(spelled.hide(text) as string);
-  const texts = (parts as { text?: string; markup?: string }[]).map(
-    (part) => part.text ?? part.markup,
-  );
-  expect(texts.join('')).toBe(text);
-  expect(parts).not.toContainEqual({ markup: expect.stringContaining('<b>') });
+  const hidden: string[] = [];
+  const text = `${MARK}0${MARK}<b>${MARK}`;
+  expect(spelled.reveal(spelled.hide(text, hidden) as string, hidden)).toEqual([{ text }]);
 });
 
-test('a template that cuts a hidden name in two writes no control token', () => {
+test('a template that cuts a hidden text in two writes no control token', () => {
   const spelled = new SpelledSigns(['<b>']);
-  const hidden = spelled.hide('a<b>') as string;
-  expect(JSON.stringify(spelled.reveal(hidden.slice(0, -1)))).not.toContain('<b>');
+  const hidden: string[] = [];
+  const value = spelled.hide('a<b>', hidden) as string;
+  expect(JSON.stringify(spelled.reveal(value.slice(0, -1), hidden))).not.toContain('<b>');
+});
+
+test('a request in which too many texts spell control tokens is refused', () => {
+  const spelled = new SpelledSigns(['<b>']);
+  const texts = Array.from({ length: 1_000 }, () => '<b>');
+  expect(spelled.hide(texts, [])).toHaveLength(1_000);
+  expect(() => spelled.hide([...texts, '<b>'], [])).toThrow(/more than 1000 texts/);
 });
 
 let model: Model;
