@@ -34,7 +34,7 @@ test('dinf top shows models, machines and requests', async () => {
   const screen = await dinf('top', '--once');
   clearTimeout(asking);
   expect(screen).toMatch(/^sim-llama-8b-q4 +2 +2 +\d+ +\d+ +\d+$/m);
-  expect(screen).toMatch(/^slots +6 open$/m);
+  expect(screen).toMatch(/^slots +10 open$/m);
   expect(screen).toMatch(/^queue +0 of 128$/m);
 });
 
