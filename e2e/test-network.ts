@@ -3,7 +3,7 @@ import OpenAI, { type ClientOptions } from 'openai';
 import { Pool } from 'pg';
 import { type Logger, pino } from 'pino';
 import { expect, vi } from 'vitest';
-import { CodecError, type ComponentName, services, Violation } from '#bus-schemas';
+import { CodecError, type ComponentName, services, type Trait, Violation } from '#bus-schemas';
 import {
   type Config,
   type Coordinator,
@@ -46,6 +46,8 @@ export interface TestNetworkOptions {
   readonly faults?: Readonly<Record<number, Fault>>;
   /** Components that each run on their own connection, as in separate processes. */
   readonly apart?: readonly ComponentName[];
+  /** Models with these traits are left out, because another version beside this one does not know them. */
+  readonly withoutTraits?: readonly Trait[];
 }
 
 export interface Charge {
@@ -406,8 +408,10 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
   );
   const apart = stack.use(new SeparateComponents(network, log));
   for (const name of alone) await apart.start(name);
+  const isKnown = ({ traits = [] }: { readonly traits?: readonly Trait[] }): boolean =>
+    !traits.some((trait) => options.withoutTraits?.includes(trait));
   await network.putModels(
-    simulatedModels.map((model) => ({
+    simulatedModels.filter(isKnown).map((model) => ({
       ...model,
       ...(contextTokens && { contextTokens }),
       ...(maxOutputTokens && { maxOutputTokens }),
@@ -437,7 +441,7 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
         ...(options.firstTokenMs !== undefined && { firstTokenMs: options.firstTokenMs }),
         ...(options.startsCold && { startsCold: true }),
         ...(options.maxConcurrency !== undefined && { maxConcurrency: options.maxConcurrency }),
-        builds: simulatedBuilds.map((build) => ({
+        builds: simulatedBuilds.filter(isKnown).map((build) => ({
           ...build,
           ...(contextTokens && { contextTokens, kvBytesPerToken: 1 }),
         })),

@@ -19,6 +19,8 @@ const REST: readonly ComponentName[] = [
   'trust',
   'routing',
 ];
+/** Models with these are added when everything is upgraded (decision 0178). */
+const NEW_TRAITS = ['embeddings', 'rerank'] as const;
 const chat = {
   model: 'sim-llama-8b',
   messages: [{ role: 'user', content: 'Which version are you?' }],
@@ -81,7 +83,7 @@ describe.skipIf(skipped !== undefined)(
 
     beforeAll(async () => {
       [network, previous] = await Promise.all([
-        startTestNetwork({ providers: 1, tokenMs: 2, apart: REST }),
+        startTestNetwork({ providers: 1, tokenMs: 2, apart: REST, withoutTraits: NEW_TRAITS }),
         PreviousVersion.unpack(),
       ]);
       stack.use(network);
