@@ -11,7 +11,7 @@ const LINES = 60;
 const PARALLEL_LINES = 8;
 
 test('an ingress is killed while it runs a batch: another goes on, no line is lost or charged twice', {
-  timeout: 150_000,
+  timeout: 300_000,
 }, async () => {
   const config = { admin: { host: '127.0.0.1', port: 0 } };
   network = await startTestNetwork({ providers: 1, tokenMs: 30, maxConcurrency: 8, config });
@@ -32,7 +32,7 @@ test('an ingress is killed while it runs a batch: another goes on, no line is lo
 
   // The lease of the killed ingress ends after 30 seconds.
   await drain(false);
-  const done = await ended(openai, id, 100_000);
+  const done = await ended(openai, id, 220_000);
   expect(done).toMatchObject({
     status: 'completed',
     error_file_id: null,
