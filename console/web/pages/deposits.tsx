@@ -4,6 +4,7 @@ import type { Routes } from '../api/routes.ts';
 import { exactMoney } from '../format/money.ts';
 import { localTime, utcTime } from '../format/time.ts';
 import { ActionFailure } from '../parts/action-failure.tsx';
+import { FactList } from '../parts/fact-list.tsx';
 import { At, Money, Status, type Tone } from '../parts/figures.tsx';
 import { Table } from '../parts/table.tsx';
 import { useAction } from '../state/action.ts';
@@ -107,27 +108,20 @@ function PrintedReceipt({ receipt: { deposit, payment } }: { receipt: Receipt })
   const session = useSession();
   const account = session.phase === 'signed-in' ? session.session.account : '';
   const at = Date.parse(deposit.at);
-  const facts = [
+  const facts: readonly (readonly [string, string])[] = [
     [t.money.receiptNumber, deposit.id],
     [t.money.paidOn, `${localTime(at)} (${utcTime(at)})`],
     [t.money.amount, exactMoney(deposit.amount_micro_usd)],
     ...(deposit.returned_micro_usd > 0
-      ? [[t.money.returnedLater, exactMoney(deposit.returned_micro_usd)]]
+      ? [[t.money.returnedLater, exactMoney(deposit.returned_micro_usd)] as const]
       : []),
     [t.money.payment, payment],
-  ] as const;
+  ];
   return (
     <div class="printed">
       <h1>{t.money.receiptOf(t.product)}</h1>
       <p>{t.money.account(account)}</p>
-      <dl class="facts">
-        {facts.map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <FactList facts={facts} />
       <p class="hint">{t.money.receiptText}</p>
     </div>
   );

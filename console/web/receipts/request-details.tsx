@@ -2,6 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { call } from '../api/call.ts';
 import { groupedDigits } from '../format/numbers.ts';
 import { Dialog } from '../parts/dialog.tsx';
+import { FactList } from '../parts/fact-list.tsx';
 import { At, Money } from '../parts/figures.tsx';
 import { Loaded } from '../parts/loaded.tsx';
 import { useResource } from '../state/resource.ts';
@@ -51,16 +52,7 @@ function Facts({ generation }: { generation: Generation }) {
     ],
     [t.details.trust, t.chat.levels[provider.trust_level] ?? provider.trust_level],
   ];
-  return (
-    <dl class="facts">
-      {facts.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <FactList facts={facts} />;
 }
 
 function tokensOf({ tokens_prompt, tokens_cached, tokens_completion }: Generation): string {

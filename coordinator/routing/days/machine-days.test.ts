@@ -1,32 +1,22 @@
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { connectDatabase } from '#coordinator/database.ts';
-import { migrate } from '#coordinator/migrate.ts';
-import { startPostgres } from '#testcontainers';
 import { HOUR_MS, MachineHours } from '../core/machine-hours.ts';
+import { type DatabaseUnderTest, startDatabase } from '../database-under-test.ts';
 import { deleteDays } from './day-store.ts';
 import { MachineDays } from './machine-days.ts';
 
 const MACHINE = `A${'B'.repeat(55)}`;
 const START = 500_000 * HOUR_MS;
-const stack = new AsyncDisposableStack();
 let owner: Pool;
-/** As the router connects: with the role `dinf_service`. */
 let database: Pool;
+let under: DatabaseUnderTest;
 
 beforeAll(async () => {
-  const postgres = stack.use(await startPostgres());
-  const url = await postgres.createDatabase('days');
-  await migrate(url);
-  owner = new Pool({ connectionString: url, max: 1 });
-  database = connectDatabase(url, { max: 2 });
-  for (const pool of [owner, database]) {
-    pool.on('error', () => undefined);
-    stack.defer(() => pool.end());
-  }
+  under = await startDatabase('days');
+  ({ owner, database } = under);
 });
-afterAll(() => stack.disposeAsync());
+afterAll(() => under[Symbol.asyncDispose]());
 beforeEach(() => owner.query('TRUNCATE machine_days'));
 
 /** A router that leads the cell of the machine, at this time. */

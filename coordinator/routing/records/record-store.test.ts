@@ -1,30 +1,20 @@
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { connectDatabase } from '#coordinator/database.ts';
-import { migrate } from '#coordinator/migrate.ts';
-import { startPostgres } from '#testcontainers';
 import type { MachineMemory } from '../core/machine-memory.ts';
 import type { MachineCounts } from '../core/unwritten-records.ts';
+import { type DatabaseUnderTest, startDatabase } from '../database-under-test.ts';
 import { deleteUnseen, putRecords, readLifetimes, readRecords } from './record-store.ts';
 
 const MACHINE = `A${'B'.repeat(55)}`;
-const stack = new AsyncDisposableStack();
 let owner: Pool;
-/** As the router connects: with the role `dinf_service`. */
 let database: Pool;
+let under: DatabaseUnderTest;
 
 beforeAll(async () => {
-  const postgres = stack.use(await startPostgres());
-  const url = await postgres.createDatabase('records');
-  await migrate(url);
-  owner = new Pool({ connectionString: url, max: 1 });
-  database = connectDatabase(url, { max: 2 });
-  for (const pool of [owner, database]) {
-    pool.on('error', () => undefined);
-    stack.defer(() => pool.end());
-  }
+  under = await startDatabase('records');
+  ({ owner, database } = under);
 });
-afterAll(() => stack.disposeAsync());
+afterAll(() => under[Symbol.asyncDispose]());
 beforeEach(() => owner.query('TRUNCATE machine_records'));
 
 const memoryWith = (answers: number): MachineMemory => ({

@@ -1,14 +1,7 @@
 import { GEMMA4_CHANNEL, GEMMA4_SIGNS } from '../../models/gemma4-format.ts';
 import type { AnswerPart } from './answer-reader.ts';
 import { Gemma4Arguments } from './gemma4-arguments.ts';
-
-interface ReaderOptions {
-  readonly offersTools: boolean;
-  /** True if the prompt ended within the text of an answer. */
-  readonly continues: boolean;
-  /** True if the prompt ended where reasoning begins. */
-  readonly thinksFirst: boolean;
-}
+import { AnswerText, type SignReaderOptions } from './sign-reader.ts';
 
 /** The beginning of a call, up to the brace that opens its arguments. */
 const CALL = /^\s*call:\s*([^\s{]+)\s*\{/;
@@ -24,17 +17,17 @@ const CALL = /^\s*call:\s*([^\s{]+)\s*\{/;
  */
 export class Gemma4Reader {
   readonly #offersTools: boolean;
+  readonly #text: AnswerText;
   #state: 'text' | 'thoughts' | 'call' | 'arguments';
   /** Characters whose meaning depends on the next ones. */
   #held = '';
   #isNamed = false;
   #arguments = new Gemma4Arguments();
-  #isBegun: boolean;
   #calls = 0;
 
-  constructor({ offersTools, continues, thinksFirst }: ReaderOptions) {
+  constructor({ offersTools, continues, thinksFirst }: SignReaderOptions) {
     this.#offersTools = offersTools;
-    this.#isBegun = continues;
+    this.#text = new AnswerText(continues);
     this.#state = thinksFirst ? 'thoughts' : 'text';
   }
 
@@ -50,7 +43,7 @@ export class Gemma4Reader {
     if (text === '') return [];
     switch (this.#state) {
       case 'text':
-        return this.#readText(text);
+        return this.#text.read(text);
       case 'thoughts':
         return this.#readThoughts(text);
       case 'call':
@@ -96,19 +89,11 @@ export class Gemma4Reader {
       case 'thoughts':
         return [];
       case 'call':
-        return this.#offersTools ? this.#readText(this.#held) : reasoningOf(this.#held);
+        return this.#offersTools ? this.#text.read(this.#held) : reasoningOf(this.#held);
       case 'arguments':
-        this.#isBegun = false;
+        this.#text.restart();
         return argumentsOf(this.#arguments.end());
     }
-  }
-
-  #readText(text: string): AnswerPart[] {
-    // White space before the first text belongs to the control tokens, not to the answer.
-    const shown = this.#isBegun ? text : text.trimStart();
-    if (shown === '') return [];
-    this.#isBegun = true;
-    return [{ k: 'text', text: shown }];
   }
 
   /** Leaves out the name of the channel, and line breaks at the end. */

@@ -1,14 +1,7 @@
 import { MISTRAL_SIGNS } from '../../models/mistral-format.ts';
 import type { AnswerPart } from './answer-reader.ts';
 import { callIn, JsonValueEnd } from './json-calls.ts';
-
-interface ReaderOptions {
-  readonly offersTools: boolean;
-  /** True if the prompt ended within the text of an answer. */
-  readonly continues: boolean;
-  /** True if the prompt ended where reasoning begins. */
-  readonly thinksFirst: boolean;
-}
+import { AnswerText, type SignReaderOptions } from './sign-reader.ts';
 
 /**
  * Separates text, reasoning and tool calls of Mistral's models while an answer arrives. Only control
@@ -21,17 +14,17 @@ interface ReaderOptions {
  */
 export class MistralReader {
   readonly #offersTools: boolean;
+  readonly #text: AnswerText;
   #state: 'text' | 'thoughts' | 'name' | 'id' | 'arguments' | 'list';
   /** Characters that are not returned yet. */
   #held = '';
   #value = new JsonValueEnd();
   #hasValue = false;
-  #isBegun: boolean;
   #calls = 0;
 
-  constructor({ offersTools, continues, thinksFirst }: ReaderOptions) {
+  constructor({ offersTools, continues, thinksFirst }: SignReaderOptions) {
     this.#offersTools = offersTools;
-    this.#isBegun = continues;
+    this.#text = new AnswerText(continues);
     this.#state = thinksFirst ? 'thoughts' : 'text';
   }
 
@@ -47,7 +40,7 @@ export class MistralReader {
     if (text === '') return [];
     switch (this.#state) {
       case 'text':
-        return this.#readText(text);
+        return this.#text.read(text);
       case 'thoughts':
         return [{ k: 'reasoning', text }];
       case 'id':
@@ -91,15 +84,7 @@ export class MistralReader {
     this.#state = state;
     this.#held = '';
     if (!isText || rest.trim() === '') return [];
-    return this.#offersTools ? this.#readText(rest) : [{ k: 'reasoning', text: rest }];
-  }
-
-  #readText(text: string): AnswerPart[] {
-    // White space before the first text belongs to the control tokens, not to the answer.
-    const shown = this.#isBegun ? text : text.trimStart();
-    if (shown === '') return [];
-    this.#isBegun = true;
-    return [{ k: 'text', text: shown }];
+    return this.#offersTools ? this.#text.read(rest) : [{ k: 'reasoning', text: rest }];
   }
 
   /** Some models leave out the control token between the name and the arguments. */
@@ -163,7 +148,7 @@ export class MistralReader {
   #listed(text: string): AnswerPart[] {
     if (!this.#offersTools) return [{ k: 'reasoning', text }];
     const call = callIn(text);
-    if (call === undefined) return this.#readText(text);
+    if (call === undefined) return this.#text.read(text);
     this.#calls += 1;
     return [
       { k: 'call', name: call.name },
