@@ -32,3 +32,15 @@ test('a job that its machine reports again keeps its slot', () => {
   reservations.dropVanished(20_000);
   expect(reservations.of('job')).toBeDefined();
 });
+
+test('a slot whose job never came to its machine is free after a minute: its ingress was killed', () => {
+  const reservations = new Reservations();
+  for (const job of ['unordered', 'running']) reservations.take({ ...place, job, at: 0 });
+  const promises = reservations.promised(place.provider, place.build);
+  promises.reported(['running']);
+  reservations.dropVanished(59_999);
+  expect(promises.count).toBe(2);
+  reservations.dropVanished(60_000);
+  expect(reservations.of('unordered')).toBeUndefined();
+  expect(reservations.of('running')).toBeDefined();
+});

@@ -79,6 +79,11 @@ export class SlotPromises {
     return this.#reportedJobs.has(job);
   }
 
+  /** No report has named the job so far. */
+  isUnseen(job: string): boolean {
+    return !this.#begun.has(job) && !this.#reportedJobs.has(job);
+  }
+
   take(reservation: Reservation): void {
     this.#jobs.set(reservation.job, reservation);
     this.#countUnreported(reservation, 1);
@@ -114,9 +119,16 @@ const NO_JOBS: ReadonlySet<string> = new Set();
 const VANISHED_MS = 15_000;
 
 /**
+ * How long a slot is kept for a job that no report of the machine names, in milliseconds. The money
+ * is set aside within 6 s, a client seals within 10 s, the machine waits up to 30 s for all parts of
+ * a request, and reports every 5 s. After that, the ingress was killed before it ordered the job.
+ */
+const UNSEEN_MS = 60_000;
+
+/**
  * The slots that are promised to jobs. A job holds its slot from the reservation to its end. If no
- * end is ever reported, the slot is free again some time after the machine has ended the job, or
- * when the job's time limit has passed.
+ * end is ever reported, the slot is free again some time after the machine has ended the job, after
+ * a minute in which the machine never had the job, or when the job's time limit has passed.
  */
 export class Reservations {
   readonly #byJob = new Map<string, Reservation>();
@@ -247,11 +259,13 @@ export class Reservations {
     for (const job of [...this.#byJob.keys()]) this.release(job);
   }
 
-  /** Releases the slots of jobs whose machines ended them, and whose ends no ingress reports. */
+  /** Releases the slots of jobs that their machines ended or never had, and that no ingress ends. */
   dropVanished(now: number): void {
-    for (const { job, provider, build } of [...this.#byJob.values()]) {
-      if (this.#bySlot.get(provider)?.get(build)?.hasVanished(job) !== true) {
+    for (const { job, provider, build, at } of [...this.#byJob.values()]) {
+      const promises = this.#bySlot.get(provider)?.get(build);
+      if (promises?.hasVanished(job) !== true) {
         this.#vanishedAt.delete(job);
+        if (promises?.isUnseen(job) && now - at >= UNSEEN_MS) this.release(job);
         continue;
       }
       const since = this.#vanishedAt.get(job) ?? now;
