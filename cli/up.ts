@@ -162,7 +162,10 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   return broken;
 }
 
-/** Puts the simulated and the real models into the catalog. */
+/**
+ * Puts the simulated and the real models into the catalog. The chosen one comes last: the console
+ * offers the newest model first.
+ */
 async function offerModels(
   network: Network,
   realModels: readonly RealModel[],
@@ -172,7 +175,7 @@ async function offerModels(
   const { keepTokenizer } = await import('#coordinator');
   const { encodingOf } = await import('#bus-schemas');
   const catalog = await Promise.all(
-    realModels.map(async ({ model, folder }) => ({
+    realModels.toReversed().map(async ({ model, folder }) => ({
       ...model,
       // Results of encodings are not text, so no tokenizer can recount them.
       ...(encodingOf(model.traits) === undefined && {

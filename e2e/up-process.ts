@@ -14,6 +14,8 @@ export interface UpProcess extends AsyncDisposable {
   readonly natsServer: string;
   readonly url: string;
   readonly apiKey: string;
+  /** The printed link that signs in to the console once; empty without a console. */
+  readonly consoleLink: string;
   /** Returns the ids of the processes of this network whose command line contains the text. */
   pids(text: string): number[];
   /** Sends one small request. Returns its status, or the error of fetch as text. */
@@ -75,6 +77,7 @@ export async function startUpProcess({
       .find((match) => match !== undefined) ?? '';
   const url = printed(/base URL\s+(http:\S+)\/v1/);
   const apiKey = printed(/API key\s+(\S+)/);
+  const consoleLink = printed(/console\s+(http:\S+)/);
   const owned = started.move();
   return {
     process: up,
@@ -82,6 +85,7 @@ export async function startUpProcess({
     natsServer,
     url,
     apiKey,
+    consoleLink,
     pids: (text) => processesOf({ folder, parent: up.pid }, text),
     ask: () => readStream({ url, apiKey }, chat).then(({ status }) => status, String),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

@@ -42,10 +42,8 @@ export class ConsoleUnderTest implements AsyncDisposable {
   }
 
   /** A page of a browser with its own cookies and storage. */
-  async openPage(options: BrowserContextOptions = {}): Promise<ConsolePage> {
-    const context = await this.browser.newContext({ baseURL: this.network.url, ...options });
-    context.setDefaultTimeout(MAX_WAIT_MS);
-    return new ConsolePage(await context.newPage());
+  openPage(options: BrowserContextOptions = {}): Promise<ConsolePage> {
+    return openConsolePage(this.browser, { baseURL: this.network.url, ...options });
   }
 
   async signInLink(person: Person): Promise<string> {
@@ -92,6 +90,23 @@ export class ConsoleUnderTest implements AsyncDisposable {
     return this.#owned[Symbol.asyncDispose]();
   }
 }
+
+/** A page of the network at `baseURL`, with its own cookies and storage. */
+export async function openConsolePage(
+  browser: Browser,
+  options: BrowserContextOptions,
+): Promise<ConsolePage> {
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(MAX_WAIT_MS);
+  return new ConsolePage(await context.newPage());
+}
+
+export const launchChromium = (): Promise<Browser> =>
+  chromium.launch({
+    executablePath: program ?? '',
+    // The sandbox needs rights that containers and root do not have; the pages are our own.
+    args: ['--no-sandbox', '--disable-dev-shm-usage'],
+  });
 
 /** A page of the browser. Everything that it logs as an error is a fault of the console. */
 export class ConsolePage implements AsyncDisposable {
@@ -166,11 +181,7 @@ export async function startConsole(): Promise<ConsoleUnderTest> {
       },
     }),
   );
-  const browser = await chromium.launch({
-    executablePath: program ?? '',
-    // The sandbox needs rights that containers and root do not have; the pages are our own.
-    args: ['--no-sandbox', '--disable-dev-shm-usage'],
-  });
+  const browser = await launchChromium();
   started.defer(() => browser.close());
   return new ConsoleUnderTest({ network, browser, stripe, owned: started.move() });
 }

@@ -1,13 +1,22 @@
 import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { prepareRealModels } from '#cli/up/real-models.ts';
 import { DownloadError } from '#provider/downloads/download-error.ts';
+import { launchChromium, noBrowser, openConsolePage } from '../console/chromium.ts';
+import { movingPicture } from '../console/moving-picture.ts';
+import { askFromLink, countClicks } from '../console/two-clicks.ts';
+import { ROOT } from '../source-folders.ts';
 import { startUpProcess, type UpProcess } from '../up-process.ts';
 
 /** Greedy answers that transformers computed in 32 bits (make_golden.py). */
 const golden: readonly { prompt: string; promptTokens: number; tokens: number; text: string }[] =
   JSON.parse(readFileSync(new URL('./golden.json', import.meta.url), 'utf8'));
 const MOST_TOKENS = 64;
+/** Time that the recording of the console shows each picture, in milliseconds. */
+const FRAME_MS = 2_000;
 
 /** Fetches the model into the cache, unless it is there. */
 async function whyNot(): Promise<string | undefined> {
@@ -51,6 +60,31 @@ describe.skipIf(reason !== undefined)(
       });
       return (await response.json()) as Completion;
     };
+
+    test.skipIf(noBrowser !== undefined)(
+      `gives a sealed answer two clicks after the link that it prints (${noBrowser ?? 'Chromium'})`,
+      async () => {
+        await using browser = await launchChromium();
+        await using opened = await openConsolePage(browser, {
+          baseURL: up.url,
+          viewport: { width: 1280, height: 800 },
+          reducedMotion: 'reduce',
+        });
+        const { page } = opened;
+        const pictures: Buffer[] = [];
+        const clicks = await countClicks(page);
+        await page.goto(up.consoleLink);
+        await askFromLink(page, 'What is the capital of France?', async () => {
+          pictures.push(await page.screenshot());
+        });
+        await expect.poll(clicks).toBe(2);
+        expect(await page.locator('.markdown').first().innerText()).toContain('Paris');
+        opened.expectNoFaults();
+        const recording = movingPicture(pictures, FRAME_MS);
+        if (setting('DINF_WRITE_SCREENSHOTS'))
+          await writeFile(join(ROOT, 'docs/console/two-clicks.png'), recording);
+      },
+    );
 
     test.each(golden)(
       'answers as an independent computation in 32 bits: $prompt',

@@ -86,7 +86,7 @@ export interface OfferedModel {
   readonly speed: ModelSpeed | undefined;
 }
 
-/** The models with their prices and the machines that could serve them now. */
+/** The models with their prices and the machines that could serve them now, the newest one first. */
 export const useModels = () => useResource('models', offeredModels, MINUTE);
 
 /** Whether a model writes answers. Others only compute vectors or relevances of texts. */
@@ -100,7 +100,9 @@ async function offeredModels(): Promise<OfferedModel[]> {
     call('GET /v1/models/capacity'),
     speeds(),
   ]);
-  const named = models.data.filter((model) => model.alias_of === null);
+  const named = models.data
+    .filter((model) => model.alias_of === null)
+    .toSorted((one, other) => other.created_at.localeCompare(one.created_at));
   return named.map((model) => ({
     model,
     aliases: models.data.filter((other) => other.alias_of === model.id).map(({ id }) => id),
