@@ -150,12 +150,14 @@ describe('people', () => {
     await vi.waitFor(async () => expect((await ask(second)).status).toBe(200), SOON);
   });
 
-  test('get credit and rewards with a reason that the audit log keeps', async () => {
-    const { account } = await network.person('carl');
-    expect(
-      await dinf('accounts', 'credit', account, '2.5', '--reason', 'outage of 3 May'),
-    ).toContain('$2.50');
+  test('get credit and rewards with a reason for the audit log, and a note for their statement', async () => {
+    const { account, ask } = await network.person('carl');
+    const why = ['--reason', 'outage of 3 May', '--note', 'Sorry for 3 May'];
+    expect(await dinf('accounts', 'credit', account, '2.5', ...why)).toContain('$2.50');
     expect(JSON.parse((await lastAudit()).detail)).toMatchObject({ reason: 'outage of 3 May' });
+    const [entry] = (await ask('GET', '/v1/statement')).json.data;
+    expect(entry).toMatchObject({ kind: 'credit', note: 'Sorry for 3 May' });
+    expect(JSON.stringify(entry)).not.toContain('outage');
     const reward = (amount: number) =>
       admin('POST', `/admin/accounts/${account}/reward`, {
         amount_micro_usd: amount,
@@ -193,13 +195,22 @@ describe('the fleet', () => {
     const show = (name: string) =>
       owner.ask('PUT', `/v1/me/providers/${machine}/public-name`, { name });
     expect((await show('Rude Word')).status).toBe(200);
-    expect(await dinf('machines', 'withdraw-name', 'rude-w0rd')).toContain(machine);
+    const names = async () => (await admin('GET', '/admin/public-names')).json;
+    expect((await names()).shown).toEqual([{ name: 'Rude Word', provider: machine }]);
+    const why = ['--reason', 'it offends'];
+    expect(await dinf('machines', 'withdraw-name', 'rude-w0rd', ...why)).toContain(machine);
     expect(await lastAudit()).toMatchObject({ action: 'withdraw-name', subject: 'rude-w0rd' });
+    expect(JSON.parse((await lastAudit()).detail)).toMatchObject({ reason: 'it offends' });
+    expect(await names()).toEqual({
+      shown: [],
+      withdrawn: [{ compared_as: 'rudeword', provider: machine }],
+    });
     const refused = await show('Polite Word');
     expect([refused.status, refused.json.error.code]).toEqual([403, 'forbidden']);
     const again = await admin('POST', '/admin/public-names/withdraw', { name: 'Nobody has it' });
     expect(again.status).toBe(404);
     expect(await dinf('machines', 'allow-name', machine)).toContain(machine);
+    expect((await names()).withdrawn).toEqual([]);
     expect((await show('Polite Word')).status).toBe(200);
   });
 

@@ -144,6 +144,18 @@ const publicNames = Type.Object({
     maxItems: MAX_PUBLIC_NAMES,
   }),
 });
+const withdrawName = Type.Object({
+  name: PublicName,
+  /** For the audit log of commands; trust does not store it. */
+  reason: optional(Type.String({ minLength: 1, maxLength: 200 })),
+});
+const withdrawnNames = Type.Object({
+  machines: Type.Array(
+    /** The name as names are compared: small letters and digits without separators. */
+    Type.Object({ provider: ProviderId, shape: Type.String({ maxLength: 40 }) }),
+    { maxItems: MAX_PUBLIC_NAMES },
+  ),
+});
 const known = Type.Object({ known: Type.Boolean() });
 
 /** Machines of one account in a list: the reply stays below the largest message of the bus. */
@@ -284,9 +296,11 @@ export const trust = {
   /** Takes a name away from the machine that has it, and refuses further ones of its account. */
   withdrawName: define(
     'withdraw-name',
-    Type.Object({ name: PublicName }),
+    withdrawName,
     Type.Object({ provider: optional(ProviderId) }),
   ),
+  /** Returns the machines whose names were withdrawn, for operators. */
+  withdrawnNames: define('withdrawn-names', nothing, withdrawnNames),
   /** Lets the account of a machine take names again. */
   allowName: define('allow-name', ofProvider, known),
   revoke: define('revoke', ofProvider, providerRevoked),

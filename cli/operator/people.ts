@@ -65,6 +65,7 @@ interface FindOptions {
 
 interface GiftOptions {
   readonly reason: string;
+  readonly note?: string;
   readonly operation?: string;
 }
 
@@ -76,6 +77,7 @@ function addGiftCommands(accounts: Command): void {
       .argument('<usd>', 'dollars', microUsd)
       .description(description)
       .requiredOption('--reason <text>', 'for operators; it is in the audit log')
+      .option('--note <text>', 'for the account; it stands beside the amount on its statement')
       .option('--operation <id>', 'repeat a command with the same id to give the amount only once')
       .action((account: string, amount: number, options: GiftOptions) =>
         withBus((bus) => give(bus, name, { account, amountMicroUsd: amount, ...options })),
@@ -150,12 +152,18 @@ async function setLimits(
 async function give(
   bus: Bus,
   kind: 'credit' | 'reward',
-  { account, amountMicroUsd, operation = randomUUID(), reason }: Gift,
+  { account, amountMicroUsd, operation = randomUUID(), reason, note }: Gift,
 ): Promise<void> {
   const { services } = await import('#bus-schemas');
   if (amountMicroUsd === 0) throw new CommandError(EXIT.usage, 'The amount must be above 0.');
   recordOf(account, await bus.call(services.accounts.accountRecord, { account }, CALL));
-  const request = { account, amountMicroUsd, operation: `cli:${operation}`, reason };
+  const request = {
+    account,
+    amountMicroUsd,
+    operation: `cli:${operation}`,
+    reason,
+    ...(note !== undefined && { note }),
+  };
   const given = await bus.call(services.settlement[kind], request, CALL);
   if (!given.ok) {
     const { refusalError, settlementRefusals } = await import('#http-api/refusals.ts');

@@ -30,7 +30,8 @@ export function addProviderCommands(program: Command): void {
   machines
     .command('withdraw-name <name>')
     .description('take a name off the public leaderboard, and refuse others of this owner')
-    .action((name: string) => withdrawName(name));
+    .option('--reason <text>', 'for operators; it is in the audit log')
+    .action((name: string, { reason }: { reason?: string }) => withdrawName(name, reason));
   machines
     .command('allow-name <provider>')
     .description('let the owner of this machine take public names again')
@@ -70,11 +71,10 @@ async function drain(provider: string, isDrained: boolean): Promise<void> {
   console.log(isDrained ? `${provider} gets no new requests` : `${provider} gets requests again`);
 }
 
-async function withdrawName(name: string): Promise<void> {
+async function withdrawName(name: string, reason: string | undefined): Promise<void> {
   const { services } = await import('#bus-schemas');
-  const { provider } = await withBus((bus) =>
-    bus.call(services.trust.withdrawName, { name }, CALL),
-  );
+  const request = { name, ...(reason !== undefined && { reason }) };
+  const { provider } = await withBus((bus) => bus.call(services.trust.withdrawName, request, CALL));
   if (provider === undefined)
     throw new CommandError(EXIT.failure, `No machine has the name ${name}.`);
   console.log(`${provider} has lost its name; "dinf machines allow-name" ends this`);

@@ -1,11 +1,11 @@
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import { localClock } from './format/time.ts';
-import { Confirm } from './parts/dialog.tsx';
+import { ActionFailure } from './parts/action-failure.tsx';
+import { Confirm } from './parts/confirm.tsx';
 import { Frame } from './parts/frame.tsx';
 import { Icon } from './parts/icon.tsx';
 import { LanguageChoice } from './parts/language-choice.tsx';
-import { reasonOf } from './parts/loaded.tsx';
 import { SessionList } from './parts/session-list.tsx';
 import { ThemeChoice } from './parts/theme-choice.tsx';
 import { PATHS, type PageName } from './router.ts';
@@ -84,7 +84,6 @@ function Account({ session: { name, email, account } }: { session: SignedInPerso
   const [asks, setAsks] = useState(false);
   const [isListed, setListed] = useState(false);
   const action = useAction();
-  const leave = (where: 'here' | 'everywhere') => action.run(() => signOut(where));
   return (
     <section class="account" aria-label={t.account.menu}>
       <p class="account-name">{name}</p>
@@ -92,7 +91,7 @@ function Account({ session: { name, email, account } }: { session: SignedInPerso
       <ThemeChoice />
       <LanguageChoice />
       <div class="account-actions">
-        <button type="button" class="link" onClick={() => leave('here')}>
+        <button type="button" class="link" onClick={() => action.run(() => signOut('here'))}>
           {t.account.signOut}
         </button>
         <button type="button" class="link" onClick={() => setListed(true)}>
@@ -102,20 +101,14 @@ function Account({ session: { name, email, account } }: { session: SignedInPerso
           {t.account.signOutEverywhere}
         </button>
       </div>
-      {action.failure && !asks && (
-        <p class="problem" role="alert">
-          {reasonOf(action.failure)}
-        </p>
-      )}
+      <ActionFailure of={action} />
       {isListed && <SessionList close={() => setListed(false)} />}
       {asks && (
         <Confirm
           title={t.account.signOutEverywhere}
           text={t.account.everywhereText}
           action={t.account.signOutEverywhere}
-          isBusy={action.isBusy}
-          problem={action.failure && reasonOf(action.failure)}
-          confirm={() => leave('everywhere')}
+          run={() => signOut('everywhere')}
           close={() => setAsks(false)}
         />
       )}

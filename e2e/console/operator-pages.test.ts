@@ -1,6 +1,7 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { services } from '#bus-schemas';
+import { startMachineOf } from '../linked-machine.ts';
 import type { Person } from '../test-network.ts';
 import { type ConsoleUnderTest, noBrowser, startConsole } from './chromium.ts';
 import {
@@ -150,6 +151,59 @@ describe.skipIf(noBrowser !== undefined)(
       await confirm(page, 'Resume');
       await resume.waitFor({ state: 'detached', timeout: 60_000 });
       opened.expectNoFaults([401]);
+    });
+
+    test('withdraw a public name with a reason, and allow names again', async () => {
+      await using studio = await startMachineOf(under.network, ann, { name: 'studio' });
+      const [machine] = studio.providers;
+      const show = (name: string) =>
+        ann.ask('PUT', `/v1/me/providers/${machine?.id}/public-name`, { name });
+      expect((await show('Rude Word')).status).toBe(200);
+      await using opened = await operatorPage(under, key);
+      const { page } = opened;
+      await button(page, 'Withdraw the name Rude Word').click();
+      await page.getByRole('dialog').getByLabel('Reason').fill('it offends');
+      expect(await opened.accessibilityFaults()).toEqual([]);
+      await confirm(page, 'Withdraw');
+      await page.getByText('No machine shows a name').waitFor();
+      expect((await show('Polite Word')).status).toBe(403);
+      await button(page, /^Allow names again/).click();
+      await confirm(page, 'Allow names again');
+      await page.getByRole('table', { name: 'Withdrawn names' }).waitFor({ state: 'detached' });
+      expect((await show('Polite Word')).status).toBe(200);
+      await page.getByRole('link', { name: 'Audit log' }).click();
+      const row = page.getByRole('row').filter({ hasText: 'withdraw-name' });
+      await row.getByText('it offends').first().waitFor();
+      opened.expectNoFaults([401]);
+    });
+
+    test('give credit with a note that the person reads on their statement', async () => {
+      const { email } = await accountOf(ann);
+      await using opened = await operatorPage(under, key);
+      const { page } = opened;
+      await page.getByRole('link', { name: 'People' }).click();
+      await page.getByRole('searchbox').fill(email ?? ann.account);
+      await button(page, 'Search').click();
+      await button(page, /^Give money to /).click();
+      const dialog = page.getByRole('dialog');
+      await dialog.getByLabel('Amount').fill('2.50');
+      expect(await dialog.getByRole('button', { name: 'Give money' }).isDisabled()).toBe(true);
+      await dialog.getByLabel('Reason').fill('ticket 43');
+      await dialog.getByLabel('Note').fill('Sorry for the outage');
+      expect(await opened.accessibilityFaults()).toEqual([]);
+      await confirm(page, 'Give money');
+      await dialog.waitFor({ state: 'detached' });
+      const [entry] = (await ann.ask('GET', '/v1/statement')).json.data;
+      expect(entry).toMatchObject({ amount_micro_usd: 2_500_000, note: 'Sorry for the outage' });
+      // The fees of this network come from promotional credit, so they pay no reward.
+      await button(page, /^Give money to /).click();
+      await dialog.getByRole('radio', { name: /Reward/ }).click();
+      await dialog.getByLabel('Amount').fill('5');
+      await dialog.getByLabel('Reason').fill('bounty');
+      await confirm(page, 'Give money');
+      await dialog.getByRole('alert').waitFor();
+      await dialog.getByRole('button', { name: 'Cancel' }).click();
+      opened.expectNoFaults([401, 409]);
     });
 
     test('show the decisions of the routers, the streams and the hub', async () => {

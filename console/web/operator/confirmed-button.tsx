@@ -1,9 +1,6 @@
 import { useState } from 'preact/hooks';
-import { Dialog } from '../parts/dialog.tsx';
-import { Field } from '../parts/field.tsx';
-import { reasonOf } from '../parts/loaded.tsx';
-import { useAction } from '../state/action.ts';
-import { t } from '../texts.ts';
+import { Confirm } from '../parts/confirm.tsx';
+import { TextField } from '../parts/text-field.tsx';
 
 interface ConfirmedButtonProps {
   readonly label: string;
@@ -44,54 +41,20 @@ function Question({
   run,
   close,
 }: ConfirmedButtonProps & { close: () => void }) {
-  const action = useAction();
   const [typed, setTyped] = useState('');
-  const isComplete = reason === undefined || typed.trim() !== '';
   return (
-    <Dialog title={title} close={close}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (!isComplete) return;
-          action.run(async () => {
-            await run(typed.trim());
-            close();
-          });
-        }}
-      >
-        <p>{text}</p>
-        {reason && (
-          <Field label={reason.label} hint={reason.hint}>
-            {(attributes) => (
-              <input
-                {...attributes}
-                type="text"
-                maxLength={200}
-                required
-                value={typed}
-                onInput={({ currentTarget }) => setTyped(currentTarget.value)}
-              />
-            )}
-          </Field>
-        )}
-        {action.failure && (
-          <p class="problem" role="alert">
-            {reasonOf(action.failure)}
-          </p>
-        )}
-        <div class="dialog-actions">
-          <button type="button" class="button" onClick={close}>
-            {t.dialog.cancel}
-          </button>
-          <button
-            type="submit"
-            class={isDanger ? 'button danger' : 'button primary'}
-            disabled={action.isBusy || !isComplete}
-          >
-            {label}
-          </button>
-        </div>
-      </form>
-    </Dialog>
+    <Confirm
+      title={title}
+      text={text}
+      action={label}
+      isDanger={isDanger}
+      isComplete={reason === undefined || typed.trim() !== ''}
+      run={() => run(typed.trim())}
+      close={close}
+    >
+      {reason && (
+        <TextField label={reason.label} hint={reason.hint} typed={typed} type={setTyped} />
+      )}
+    </Confirm>
   );
 }

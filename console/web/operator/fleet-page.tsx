@@ -9,6 +9,7 @@ import { IncidentSummary } from './incident-summary.tsx';
 import { useIncidents } from './incidents-page.tsx';
 import { operatorCall } from './operator-call.ts';
 import { type Column, PagedTable } from './paged-table.tsx';
+import { PublicNames, usePublicNames } from './public-names.tsx';
 import type { OperatorRoutes } from './routes.ts';
 import { ShortId } from './short-id.tsx';
 import { o } from './texts.ts';
@@ -18,7 +19,7 @@ type Machine = OperatorRoutes['GET /admin/fleet']['answer']['data'][number];
 
 const EVERY_MS = 10_000;
 
-/** What is wrong in the network, its capacity, and its machines. */
+/** What is wrong in the network, its capacity, its machines, and their public names. */
 export function FleetPage() {
   const incidents = useIncidents();
   const capacity = useResource('capacity', () => operatorCall('GET /admin/capacity'), EVERY_MS);
@@ -27,10 +28,11 @@ export function FleetPage() {
     async () => (await operatorCall('GET /admin/fleet')).data,
     EVERY_MS,
   );
+  const names = usePublicNames();
   return (
     <>
       <h1>{o.fleet.title}</h1>
-      <Together of={[incidents, capacity, fleet]}>
+      <Together of={[incidents, capacity, fleet, names]}>
         <IncidentSummary />
         <Loaded of={capacity} lines={6}>
           {(known) => <CapacityView capacity={known} />}
@@ -55,6 +57,7 @@ export function FleetPage() {
             }
           </Loaded>
         </section>
+        <PublicNames />
       </Together>
     </>
   );

@@ -4,6 +4,7 @@ import { Ago, At, Money, Status } from '../parts/figures.tsx';
 import { Empty, Loaded } from '../parts/loaded.tsx';
 import { invalidate, useResource } from '../state/resource.ts';
 import { ConfirmedButton } from './confirmed-button.tsx';
+import { GiftButton } from './gift-button.tsx';
 import { operatorCall } from './operator-call.ts';
 import { type Column, PagedTable } from './paged-table.tsx';
 import type { OperatorRoutes } from './routes.ts';
@@ -66,6 +67,7 @@ function Found({ asked }: { asked: string }) {
           >
             {o.people.show}
           </button>
+          <GiftButton account={account.id} name={nameOf(account)} />
           <SuspendButton account={account} />
         </>
       ),

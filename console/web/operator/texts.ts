@@ -8,6 +8,7 @@ import { operatorFrameTexts } from './texts/english/frame.ts';
 import { operatorIncidentsTexts } from './texts/english/incidents.ts';
 import { operatorModelsTexts } from './texts/english/models.ts';
 import { operatorMoneyTexts } from './texts/english/money.ts';
+import { operatorNamesTexts } from './texts/english/names.ts';
 import { operatorPeopleTexts } from './texts/english/people.ts';
 import { operatorRoutingTexts } from './texts/english/routing.ts';
 import { operatorTrustTexts } from './texts/english/trust.ts';
@@ -21,6 +22,7 @@ const english = {
   ...operatorRoutingTexts,
   ...operatorMoneyTexts,
   ...operatorPeopleTexts,
+  ...operatorNamesTexts,
   ...operatorModelsTexts,
   ...operatorTrustTexts,
   ...operatorBusTexts,

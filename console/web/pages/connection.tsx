@@ -1,9 +1,9 @@
 import { useState } from 'preact/hooks';
 import { call } from '../api/call.ts';
 import { ActionFailure } from '../parts/action-failure.tsx';
-import { Confirm } from '../parts/dialog.tsx';
+import { Confirm } from '../parts/confirm.tsx';
 import { Status } from '../parts/figures.tsx';
-import { Loaded, reasonOf } from '../parts/loaded.tsx';
+import { Loaded } from '../parts/loaded.tsx';
 import { useAction } from '../state/action.ts';
 import { invalidate, useResource } from '../state/resource.ts';
 import { t } from '../texts.ts';
@@ -50,11 +50,9 @@ export function Connection() {
 
 function Disconnect() {
   const [isAsking, ask] = useState(false);
-  const action = useAction();
   const disconnect = async () => {
     await call('DELETE /v1/billing/connection');
     invalidate('withdrawals');
-    ask(false);
   };
   return (
     <>
@@ -68,9 +66,7 @@ function Disconnect() {
           title={t.earnings.disconnectTitle}
           text={t.earnings.disconnectText}
           action={t.earnings.disconnect}
-          isBusy={action.isBusy}
-          problem={action.failure && reasonOf(action.failure)}
-          confirm={() => action.run(disconnect)}
+          run={disconnect}
           close={() => ask(false)}
         />
       )}

@@ -2,12 +2,11 @@ import { useState } from 'preact/hooks';
 import { call } from '../api/call.ts';
 import { money } from '../format/money.ts';
 import { timeAhead } from '../format/time.ts';
-import { Confirm } from '../parts/dialog.tsx';
+import { Confirm } from '../parts/confirm.tsx';
 import { Ago, Money, Status } from '../parts/figures.tsx';
 import { Icon } from '../parts/icon.tsx';
-import { Empty, Loaded, reasonOf } from '../parts/loaded.tsx';
+import { Empty, Loaded } from '../parts/loaded.tsx';
 import { Table } from '../parts/table.tsx';
-import { useAction } from '../state/action.ts';
 import { type ApiKey, useKeys } from '../state/answers.ts';
 import { useNow } from '../state/now.ts';
 import { closestLimit, type UsedLimit } from '../state/required-actions.ts';
@@ -25,7 +24,8 @@ type Open =
 export function KeysPage() {
   const keys = useKeys();
   const [open, setOpen] = useState<Open>();
-  const close = () => setOpen(undefined);
+  /** Closes this dialog, unless its action has opened the next one. */
+  const close = () => setOpen((shown) => (shown === open ? undefined : shown));
   const showSecret = (secret: string, isNew: boolean) => setOpen({ kind: 'secret', secret, isNew });
   return (
     <>
@@ -171,7 +171,6 @@ function RotateKey({
   close,
   rotated,
 }: KeyDialogProps & { rotated: (secret: string) => void }) {
-  const action = useAction();
   const rotate = async () => {
     const { key: secret } = await call('POST /v1/keys/{id}/rotate', { path: { id: key.id } });
     invalidate('keys');
@@ -182,29 +181,23 @@ function RotateKey({
       title={t.keyActions.rotateTitle(nameOf(key))}
       text={t.keyActions.rotateText}
       action={t.keyActions.rotate}
-      isBusy={action.isBusy}
-      problem={action.failure && reasonOf(action.failure)}
-      confirm={() => action.run(rotate)}
+      run={rotate}
       close={close}
     />
   );
 }
 
 function RevokeKey({ of: key, close }: KeyDialogProps) {
-  const action = useAction();
   const revoke = async () => {
     await call('DELETE /v1/keys/{id}', { path: { id: key.id } });
     invalidate('keys');
-    close();
   };
   return (
     <Confirm
       title={t.keyActions.revokeTitle(nameOf(key))}
       text={t.keyActions.revokeText}
       action={t.keyActions.revoke}
-      isBusy={action.isBusy}
-      problem={action.failure && reasonOf(action.failure)}
-      confirm={() => action.run(revoke)}
+      run={revoke}
       close={close}
     />
   );

@@ -2,13 +2,12 @@ import { useState } from 'preact/hooks';
 import { call } from '../api/call.ts';
 import { groupedDigits } from '../format/numbers.ts';
 import { utcDay } from '../format/periods.ts';
-import { Confirm } from '../parts/dialog.tsx';
+import { Confirm } from '../parts/confirm.tsx';
 import { Field } from '../parts/field.tsx';
 import { Ago, Money, Status } from '../parts/figures.tsx';
-import { Empty, Loaded, reasonOf } from '../parts/loaded.tsx';
+import { Empty, Loaded } from '../parts/loaded.tsx';
 import { Pager } from '../parts/pager.tsx';
 import { PATHS } from '../router.ts';
-import { useAction } from '../state/action.ts';
 import { type OwnMachine, useEarnings, useMachines } from '../state/answers.ts';
 import { machineState } from '../state/machine-state.ts';
 import { invalidate } from '../state/resource.ts';
@@ -188,20 +187,16 @@ function EarnedToday({ id }: { id: string }) {
 }
 
 function RemoveMachine({ machine, close }: { machine: OwnMachine; close: () => void }) {
-  const action = useAction();
   const remove = async () => {
     await call('DELETE /v1/me/providers/{id}', { path: { id: machine.id } });
     invalidate('machines');
-    close();
   };
   return (
     <Confirm
       title={t.machines.removeTitle(machine.name)}
       text={t.machines.removeText}
       action={t.machines.removeAction}
-      isBusy={action.isBusy}
-      problem={action.failure && reasonOf(action.failure)}
-      confirm={() => action.run(remove)}
+      run={remove}
       close={close}
     />
   );

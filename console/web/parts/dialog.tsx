@@ -40,35 +40,3 @@ export function Dialog({ title, close, dismissable = true, children }: DialogPro
     </dialog>
   );
 }
-
-interface ConfirmProps {
-  readonly title: string;
-  readonly text: string;
-  readonly action: string;
-  readonly isBusy: boolean;
-  readonly problem?: string | undefined;
-  readonly confirm: () => void;
-  readonly close: () => void;
-}
-
-/** Asks before an action that cannot be taken back. */
-export function Confirm({ title, text, action, isBusy, problem, confirm, close }: ConfirmProps) {
-  return (
-    <Dialog title={title} close={close}>
-      <p>{text}</p>
-      {problem && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
-      <div class="dialog-actions">
-        <button type="button" class="button" onClick={close}>
-          {t.dialog.cancel}
-        </button>
-        <button type="button" class="button danger" disabled={isBusy} onClick={confirm}>
-          {action}
-        </button>
-      </div>
-    </Dialog>
-  );
-}

@@ -16,13 +16,9 @@ import { ApiError } from '#http-api/errors.ts';
 import { refusalError, settlementRefusals } from '#http-api/refusals.ts';
 import { asTime, LIST, listOf, MicroUsd, optional, orNull, strict } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';
+import { Reason } from './reason.ts';
 
 const ById = Type.Object({ id: AccountId });
-const Reason = Type.String({
-  minLength: 1,
-  maxLength: 200,
-  description: 'For operators. It is in the audit log, and the account does not see it.',
-});
 const Note = Type.String({
   minLength: 1,
   maxLength: 200,

@@ -12,6 +12,7 @@ import { addModelLifeRoutes } from './model-life-routes.ts';
 import { addOperatorMoneyRoutes } from './money-routes.ts';
 import { addNetworkRoutes, type NetworkRoutesDeps } from './network-routes.ts';
 import { addPeopleRoutes } from './people-routes.ts';
+import { addPublicNameRoutes } from './public-name-routes.ts';
 import { addRoutingRoutes, type RoutingRoutesDeps } from './routing-routes.ts';
 
 type AdminParts = RoutingRoutesDeps & NetworkRoutesDeps & IncidentRoutesDeps & BreakerRoutesDeps;
@@ -88,6 +89,7 @@ export function addAdminRoutes({
     },
   });
   addFleetRoutes(admin);
+  addPublicNameRoutes(admin);
   addRoutingRoutes({ admin, cells, decisions });
   addBreakerRoutes({ admin, cells, now });
   addCatalogRoutes(admin);

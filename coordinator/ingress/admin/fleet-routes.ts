@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { ProviderId, PublicName, ROUTING_SWITCHES, services } from '#bus-schemas';
+import { ProviderId, ROUTING_SWITCHES, services } from '#bus-schemas';
 import { ApiError } from '#http-api/errors.ts';
 import { LIST, listOf, strict } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';
@@ -67,33 +67,6 @@ export function addFleetRoutes(admin: AdminApi): void {
     handle: async ({ params }) => {
       const { revoked } = await admin.ask(services.trust.revoke, { provider: params.id });
       if (!revoked) throw new ApiError('not_found', 'There is no such provider.');
-      return DONE;
-    },
-  });
-  admin.change('withdraw-name', {
-    method: 'POST',
-    url: '/admin/public-names/withdraw',
-    summary: 'Take the public name of a machine off the leaderboard',
-    description:
-      'For names that are offensive or pretend to be another machine. Upper and lower case, separators and characters that look alike do not matter. The machines of its account take no other name until this is allowed.',
-    body: Type.Object({ name: PublicName }, strict),
-    reply: Type.Object({ provider: ProviderId }),
-    example: { body: { name: 'Kitchen Mac' } },
-    handle: async ({ body }) => {
-      const { provider } = await admin.ask(services.trust.withdrawName, { name: body.name });
-      if (provider === undefined) throw new ApiError('not_found', 'No machine has this name.');
-      return { provider };
-    },
-  });
-  admin.change('allow-name', {
-    method: 'POST',
-    url: '/admin/providers/:id/allow-name',
-    summary: 'Let the owner of a machine whose name was withdrawn take names again',
-    params: ById,
-    reply: Done,
-    handle: async ({ params }) => {
-      const { known } = await admin.ask(services.trust.allowName, { provider: params.id });
-      if (!known) throw new ApiError('not_found', 'There is no such provider.');
       return DONE;
     },
   });

@@ -1,7 +1,14 @@
 import type { Pool } from 'pg';
 import { services } from '#bus-schemas';
 import { type Endpoint, endpoint } from '#coordinator/bus.ts';
-import { allowName, hideName, publicNames, showName, withdrawName } from './public-names.ts';
+import {
+  allowName,
+  hideName,
+  publicNames,
+  showName,
+  withdrawName,
+  withdrawnNames,
+} from './public-names.ts';
 
 /** Answers about the names that machines have on the public leaderboard. */
 export const publicNameEndpoints = (database: Pool): Endpoint[] => [
@@ -14,6 +21,9 @@ export const publicNameEndpoints = (database: Pool): Endpoint[] => [
     const provider = await withdrawName(database, name);
     return { ...(provider !== undefined && { provider }) };
   }),
+  endpoint(services.trust.withdrawnNames, async () => ({
+    machines: await withdrawnNames(database),
+  })),
   endpoint(services.trust.allowName, async ({ provider }) => ({
     known: await allowName(database, provider),
   })),

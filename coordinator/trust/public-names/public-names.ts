@@ -41,6 +41,10 @@ const WITHDRAW = namedStatement<{ provider: string }>('trust.withdraw-name')`
   UPDATE providers SET public_name = NULL, name_withdrawn = true
   WHERE name_shape = ${'shape'} RETURNING id AS provider`;
 
+const WITHDRAWN = namedStatement<{ provider: string; shape: string }>('trust.withdrawn-names')`
+  SELECT id AS provider, coalesce(name_shape, '') AS shape FROM providers
+  WHERE name_withdrawn ORDER BY enrolled_at DESC, id LIMIT ${'most'}`;
+
 const ALLOW = namedStatement<{ id: string }>('trust.allow-name')`
   UPDATE providers SET name_withdrawn = false WHERE id = ${'provider'} RETURNING id`;
 
@@ -103,6 +107,10 @@ export async function withdrawName(database: Pool, name: string): Promise<string
   const [row] = await queryNamed(database, WITHDRAW, { shape: nameShape(name) });
   return row?.provider;
 }
+
+/** The machines whose names an operator has withdrawn and not allowed again; the newest comes first. */
+export const withdrawnNames = (database: Pool): Promise<{ provider: string; shape: string }[]> =>
+  queryNamed(database, WITHDRAWN, { most: MAX_PUBLIC_NAMES });
 
 /** Ends the withdrawal. Returns false if there is no such machine. */
 export async function allowName(database: Pool, provider: string): Promise<boolean> {

@@ -6,6 +6,7 @@ import { germanOperatorFrameTexts } from './german/frame.ts';
 import { germanOperatorIncidentsTexts } from './german/incidents.ts';
 import { germanOperatorModelsTexts } from './german/models.ts';
 import { germanOperatorMoneyTexts } from './german/money.ts';
+import { germanOperatorNamesTexts } from './german/names.ts';
 import { germanOperatorPeopleTexts } from './german/people.ts';
 import { germanOperatorRoutingTexts } from './german/routing.ts';
 import { germanOperatorTrustTexts } from './german/trust.ts';
@@ -19,6 +20,7 @@ export const germanOperatorTexts = {
   ...germanOperatorModelsTexts,
   ...germanOperatorMoneyTexts,
   ...germanOperatorPeopleTexts,
+  ...germanOperatorNamesTexts,
   ...germanOperatorBreakersTexts,
   ...germanOperatorIncidentsTexts,
   ...germanOperatorRoutingTexts,
