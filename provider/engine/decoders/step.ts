@@ -10,8 +10,8 @@ export interface StepPart {
   readonly pages: ArrayLike<number>;
   /** The state slots that the sequence's state is read from and written to, if the model has states. */
   readonly state?: StateSlots;
-  /** The tokens whose next token is computed. */
-  readonly outputTokens: 'every' | 'last' | 'none';
+  /** The tokens whose next token is computed; a number stands for that many of the last ones. */
+  readonly outputTokens: 'every' | 'last' | 'none' | number;
 }
 
 interface StateSlots {
@@ -48,6 +48,7 @@ export function stepOf(parts: readonly StepPart[], wantsLogits: boolean): Step {
   const outputs: number[] = [];
   let at = 0;
   for (const [row, { tokens, from, pages, outputTokens }] of parts.entries()) {
+    const firstOutput = tokens.length - outputCount(outputTokens, tokens.length);
     for (let i = 0; i < Math.min(tableWidth, pages.length); i += 1)
       step.tables[row * tableWidth + i] = pages[i] as number;
     for (let i = 0; i < tokens.length; i += 1, at += 1) {
@@ -58,9 +59,21 @@ export function stepOf(parts: readonly StepPart[], wantsLogits: boolean): Step {
         (pages[Math.floor(position / PAGE_TOKENS)] as number) * PAGE_TOKENS +
         (position % PAGE_TOKENS);
       step.rows[at] = row;
-      if (outputTokens === 'every' || (outputTokens === 'last' && i === tokens.length - 1))
-        outputs.push(at);
+      if (i >= firstOutput) outputs.push(at);
     }
   }
   return { ...step, tableWidth, outputs: Int32Array.from(outputs), wantsLogits };
+}
+
+function outputCount(outputTokens: StepPart['outputTokens'], tokens: number): number {
+  switch (outputTokens) {
+    case 'every':
+      return tokens;
+    case 'last':
+      return 1;
+    case 'none':
+      return 0;
+    default:
+      return outputTokens;
+  }
 }

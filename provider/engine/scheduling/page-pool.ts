@@ -109,9 +109,10 @@ export class PagePool {
 
   /**
    * Gives digests to pages that are full, so that sequences with the same beginning can share them.
+   * The first `computed` of the tokens are in the pages.
    */
-  name(sequence: SequencePages, tokens: readonly number[]): void {
-    while ((sequence.named + 1) * PAGE_TOKENS <= tokens.length) {
+  name(sequence: SequencePages, tokens: readonly number[], computed = tokens.length): void {
+    while ((sequence.named + 1) * PAGE_TOKENS <= computed) {
       const page = sequence.pages[sequence.named] as number;
       sequence.digest = digestOf(sequence.digest, tokens, sequence.named * PAGE_TOKENS);
       sequence.named += 1;

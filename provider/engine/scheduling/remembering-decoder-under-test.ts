@@ -25,6 +25,8 @@ export class RememberingDecoder implements Decoder {
   readonly #memory: Int32Array;
   readonly #options: { readonly failsAt?: number; readonly states?: number };
   steps = 0;
+  /** Number of tokens of all steps. */
+  tokens = 0;
   largest = 0;
   isClosed = false;
   readonly #states: (readonly number[] | undefined)[] = [];
@@ -51,6 +53,7 @@ export class RememberingDecoder implements Decoder {
       states: this.#options.states ?? 0,
     });
     this.steps += 1;
+    this.tokens += step.tokens.length;
     this.largest = Math.max(this.largest, step.tokens.length);
     this.cacheBytes = Math.max(this.cacheBytes, pagesOf(step));
     await new Promise((resolve) => setImmediate(resolve));

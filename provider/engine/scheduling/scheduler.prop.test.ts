@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { PAGE_TOKENS } from '../decoders/decoder.ts';
+import type { DraftSource } from '../speculation/draft-source.ts';
 import { nextOf, RememberingDecoder } from './remembering-decoder-under-test.ts';
-import { type Running, Scheduler, type TaskEnd } from './scheduler.ts';
+import { type Running, Scheduler, type Task, type TaskEnd } from './scheduler.ts';
 
 const PAGES = 24;
 const MAX_TOKENS = 48;
@@ -19,6 +20,8 @@ const plan = fc.record({
   pausesAt: fc.option(fc.integer({ min: 1, max: 20 }), { nil: undefined }),
   /** True if memory is freed just before it is submitted. */
   trimsBefore: fc.boolean(),
+  /** Whether drafted tokens are right, by turns; no token is drafted for a sequence without them. */
+  drafts: fc.array(fc.boolean(), { maxLength: 7 }),
   /** Number of its tokens after which it is cancelled. */
   cancelsAt: fc.option(fc.integer({ min: 1, max: 20 }), { nil: undefined }),
 });
@@ -33,6 +36,20 @@ function alone(prompt: readonly number[], count: number): number[] {
   return tokens.slice(prompt.length);
 }
 
+/** Drafts the right tokens and wrong ones. */
+function guesses(rights: readonly boolean[]): DraftSource {
+  let turn = 0;
+  return {
+    draft: (tokens, most) => {
+      if (rights.length === 0) return [];
+      return alone(tokens, most).map((right) => {
+        const isRight = rights[turn++ % rights.length];
+        return isRight ? right : (right + 1) % 97;
+      });
+    },
+  };
+}
+
 const settled = () => new Promise((resolve) => setTimeout(resolve, 0));
 
 test('each sequence generates the same tokens as alone, ends once and returns its pages and its state, whether others join, leave, wait or share its beginning', async () => {
@@ -44,6 +61,7 @@ test('each sequence generates the same tokens as alone, ends once and returns it
       async (plans, maxRunning, states) => {
         const decoder = new RememberingDecoder(PAGES, { states });
         const failures: unknown[] = [];
+        const rights = new Map<Task, readonly boolean[]>();
         const scheduler = new Scheduler({
           decoder,
           pages: PAGES,
@@ -53,6 +71,7 @@ test('each sequence generates the same tokens as alone, ends once and returns it
           prefillMs: 5,
           speeds: { prefillTps: 2_000, decodeTps: 1 },
           clock: () => decoder.steps,
+          drafts: (task) => guesses(rights.get(task) ?? []),
           onFailure: (error) => failures.push(error),
         });
         const free = scheduler.freeTokens;
@@ -67,10 +86,11 @@ test('each sequence generates the same tokens as alone, ends once and returns it
             chooses,
             pausesAt,
             cancelsAt,
+            drafts,
           } = plans[index] as (typeof plans)[number];
           const prompt = promptOf(family, length);
           let running: Running | undefined;
-          running = scheduler.submit({
+          const task: Task = {
             prompt,
             wantsLogits,
             maxTokens: count,
@@ -86,7 +106,9 @@ test('each sequence generates the same tokens as alone, ends once and returns it
               return chooses === 'later' ? settled().then(() => best) : best;
             },
             end: (why) => ends[index]?.push(why),
-          });
+          };
+          rights.set(task, drafts);
+          running = scheduler.submit(task);
         };
         for (const index of plans.keys()) {
           const { comesAfter, trimsBefore } = plans[index] as (typeof plans)[number];
@@ -115,6 +137,51 @@ test('each sequence generates the same tokens as alone, ends once and returns it
     { numRuns: 60 },
   );
 }, 60_000);
+
+test.for([
+  ['without states', 0],
+  ['with states', 4],
+] as const)('%s, right drafts save steps, and wrong ones are given up', async ([, states]) => {
+  const stepsOf = async (rights: readonly boolean[]) => {
+    const decoder = new RememberingDecoder(PAGES, { states });
+    const scheduler = new Scheduler({
+      decoder,
+      pages: PAGES,
+      states,
+      maxTokens: MAX_TOKENS,
+      maxRunning: 1,
+      prefillMs: 5,
+      speeds: { prefillTps: 10, decodeTps: 8 },
+      // A step takes 100 ms, and each of its tokens 20 ms more.
+      clock: () => 100 * decoder.steps + 20 * decoder.tokens,
+      drafts: () => guesses(rights),
+      onFailure: (error) => expect.fail(String(error)),
+    });
+    const generated: number[] = [];
+    await new Promise<void>((resolve) => {
+      scheduler.submit({
+        prompt: promptOf(0, 40),
+        maxTokens: 400,
+        scope: 'one',
+        wantsLogits: false,
+        choose: (best) => {
+          generated.push(best);
+          return best;
+        },
+        end: () => resolve(),
+      });
+    });
+    await scheduler.close();
+    expect(generated).toEqual(alone(promptOf(0, 40), 400));
+    return { steps: decoder.steps, tokens: decoder.tokens };
+  };
+  const plain = await stepsOf([]);
+  expect((await stepsOf([true])).steps).toBeLessThan(plain.steps / 4);
+  const wrong = await stepsOf([false]);
+  expect(wrong.steps).toBe(plain.steps);
+  expect(wrong.tokens - plain.tokens).toBeLessThan(plain.tokens / 10);
+  expect(wrong.tokens).toBeGreaterThan(plain.tokens);
+});
 
 test('if the decoder fails, each task ends once with `failed`, and so do later tasks', async () => {
   const decoder = new RememberingDecoder(PAGES, { failsAt: 3 });

@@ -1,6 +1,8 @@
 import { type Decoder, NO_STATE, PAGE_TOKENS, type StepResult } from '../decoders/decoder.ts';
 import { type StepPart, stepOf } from '../decoders/step.ts';
 import { type Guard, stepLimitMs, TRIM_LIMIT_MS, unguarded } from '../guarded-work.ts';
+import type { DraftSource } from '../speculation/draft-source.ts';
+import { AnswerDrafts, Speculation } from '../speculation/speculation.ts';
 import { PagePool, type SequencePages } from './page-pool.ts';
 import { StatePool } from './state-pool.ts';
 
@@ -52,6 +54,8 @@ interface SchedulerOptions {
   readonly speeds: Speeds;
   readonly guard?: Guard;
   readonly clock: () => number;
+  /** Drafts tokens of answers; by default no tokens are drafted. */
+  readonly drafts?: (task: Task) => DraftSource;
   /** Called after the decoder has failed and every task has ended. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -65,6 +69,16 @@ export interface Speeds {
 /** Minimum number of prompt tokens that a step has room for, however slow the machine is. */
 const LEAST_CHUNK = 16;
 const SMOOTHING = 0.2;
+/**
+ * Time that a further token adds to a step, in steps, before the first drafts show it; or that of a
+ * prompt’s token, if it is shorter.
+ */
+const FIRST_EXTRA = 0.3;
+/**
+ * Maximum number of tokens that an answer may have to compute before it gets further drafts. It is more
+ * than one if tokens were accepted that are not in the state yet.
+ */
+const MOST_REPEATED = 8;
 
 class ScheduledSequence implements Running {
   readonly task: Task;
@@ -78,7 +92,9 @@ class ScheduledSequence implements Running {
   continued: number | undefined;
   /** Numbers of tokens after which the state is stored, in rising order. */
   marks: readonly number[] = [];
-  /** Number of tokens whose keys and values are in the cache. */
+  /** Undefined until the answer begins, and if no tokens are drafted. */
+  drafts: AnswerDrafts | undefined;
+  /** Number of tokens whose keys and values are in the cache, and in the state. */
   worked = 0;
   cachedTokens = 0;
   isPaused = false;
@@ -91,11 +107,19 @@ class ScheduledSequence implements Running {
   }
 
   get isAnswering(): boolean {
-    return this.worked > 0 && this.tokens.length - this.worked === 1;
+    return (
+      this.tokens.length > this.task.prompt.length ||
+      (this.worked > 0 && this.tokens.length - this.worked === 1)
+    );
+  }
+
+  /** Number of tokens that the answer may still get. */
+  get remaining(): number {
+    return this.task.prompt.length + this.task.maxTokens - this.tokens.length;
   }
 
   get isFull(): boolean {
-    return this.tokens.length >= this.task.prompt.length + this.task.maxTokens;
+    return this.remaining <= 0;
   }
 
   pause(): void {
@@ -124,6 +148,7 @@ export class Scheduler {
   /** Undefined if the model has no states. */
   readonly #states: StatePool | undefined;
   readonly #guard: Guard;
+  readonly #speculation: Speculation;
   #waiting: ScheduledSequence[] = [];
   #running: ScheduledSequence[] = [];
   #loop: Promise<void> | undefined;
@@ -140,6 +165,10 @@ export class Scheduler {
     this.#guard = options.guard ?? unguarded;
     this.#prefillTps = options.speeds.prefillTps;
     this.#decodeTps = options.speeds.decodeTps;
+    const { prefillTps, decodeTps } = options.speeds;
+    this.#speculation = new Speculation(
+      Math.min(1_000 / prefillTps, (1_000 * FIRST_EXTRA) / decodeTps),
+    );
   }
 
   get running(): number {
@@ -223,20 +252,21 @@ export class Scheduler {
       this.#drop();
       if (this.#trimsBefore !== undefined && !(await this.#giveBack(this.#trimsBefore))) return;
       this.#admit();
-      const parts = this.#parts();
-      if (parts.length === 0) return;
       const began = this.#options.clock();
+      const parts = await this.#parts();
+      if (parts.length === 0) return;
       let result: StepResult;
       try {
         const wantsLogits = parts.some(
-          ({ sequence, outputTokens }) => outputTokens === 'last' && sequence.task.wantsLogits,
+          ({ sequence, outputs }) => outputs > 0 && sequence.task.wantsLogits,
         );
         const step = stepOf(
-          parts.map(({ sequence, pages, ...part }) => ({
-            ...part,
+          parts.map(({ sequence, pages, tokens, outputs, spareState }) => ({
+            tokens,
+            outputTokens: outputs,
             from: sequence.worked,
             pages: pages.pages,
-            ...stateOf(sequence),
+            ...stateOf(sequence, spareState),
           })),
           wantsLogits,
         );
@@ -246,8 +276,9 @@ export class Scheduler {
       } catch (error) {
         return this.#break(error);
       }
-      this.#measure(parts, this.#options.clock() - began);
-      await this.#take(parts, result);
+      const tookMs = this.#options.clock() - began;
+      const taken = await this.#take(parts, result);
+      this.#measure(taken, tookMs);
     }
   }
 
@@ -306,19 +337,18 @@ export class Scheduler {
     }
   }
 
-  #parts(): Part[] {
+  async #parts(): Promise<Part[]> {
     const active = this.#running.filter(({ isPaused }) => !isPaused);
-    const parts = active
-      .filter(({ isAnswering }) => isAnswering)
-      .map((sequence) => partOf(sequence, 1));
-    let remaining = this.#options.maxTokens - parts.length;
+    const answering = active.filter(({ isAnswering }) => isAnswering);
+    const parts = await this.#answerParts(answering);
+    let remaining = this.#options.maxTokens - tokensOf(parts);
     if (parts.length > 0)
       remaining = Math.min(
         remaining,
         Math.max(LEAST_CHUNK, Math.floor((this.#prefillTps * this.#options.prefillMs) / 1_000)),
       );
     for (const sequence of active) {
-      if (sequence.isAnswering || remaining <= 0) continue;
+      if (answering.includes(sequence) || remaining <= 0) continue;
       const part = partOf(sequence, remaining);
       parts.push(part);
       remaining -= part.tokens.length;
@@ -326,50 +356,126 @@ export class Scheduler {
     return parts;
   }
 
+  /** The next tokens of all running answers, with drafts of the tokens after them. */
+  async #answerParts(answering: readonly ScheduledSequence[]): Promise<Part[]> {
+    const { drafts, maxTokens } = this.#options;
+    const share = Math.floor(maxTokens / Math.max(1, answering.length));
+    const parts = answering.map((sequence) => partOf(sequence, share));
+    if (drafts === undefined) return parts;
+    const drafted = await this.#speculation.draft(
+      answering.map((sequence, i) => {
+        sequence.drafts ??= new AnswerDrafts(drafts(sequence.task));
+        const { outputs, tokens } = parts[i] as Part;
+        const mayDraft =
+          outputs === 1 && tokens.length <= MOST_REPEATED && sequence.continued === undefined;
+        return {
+          drafts: sequence.drafts,
+          tokens: sequence.tokens,
+          most: mayDraft ? Math.max(0, sequence.remaining - 1) : 0,
+        };
+      }),
+      maxTokens - tokensOf(parts),
+    );
+    return parts.map((part, i) => this.#withDrafts(part, drafted[i] ?? []));
+  }
+
+  /** A sequence with a state needs a second slot: a state cannot be taken back by some tokens. */
+  #withDrafts(part: Part, drafted: readonly number[]): Part {
+    if (drafted.length === 0) return part;
+    const spareState = this.#states?.take();
+    if (this.#states !== undefined && spareState === undefined) return part;
+    return {
+      ...part,
+      tokens: [...part.tokens, ...drafted],
+      drafted,
+      outputs: 1 + drafted.length,
+      spareState,
+    };
+  }
+
   /**
    * Measures speeds only in steps of one kind: the time of a mixed step cannot be divided between
    * both kinds.
    */
-  #measure(parts: readonly Part[], tookMs: number): void {
+  #measure(taken: readonly TakenPart[], tookMs: number): void {
+    const answers = taken.filter(({ part }) => part.isAnswer);
+    const isOfAnswers = answers.length === taken.length;
+    if (this.#options.drafts !== undefined && answers.length > 0)
+      this.#speculation.took(
+        answers.map(({ part: { sequence, drafted, tokens }, accepted }) => ({
+          drafts: sequence.drafts as AnswerDrafts,
+          drafted: drafted.length,
+          accepted,
+          tokens: tokens.length,
+        })),
+        isOfAnswers ? tookMs : undefined,
+      );
     if (tookMs <= 0) return;
     const smooth = (before: number, now: number) => before + SMOOTHING * (now - before);
-    const prompts = parts.filter(({ sequence }) => !sequence.isAnswering);
-    const tokens = parts.reduce((sum, part) => sum + part.tokens.length, 0);
-    if (prompts.length === 0) this.#decodeTps = smooth(this.#decodeTps, 1_000 / tookMs);
-    else if (prompts.length === parts.length && tokens >= LEAST_CHUNK)
+    const tokens = tokensOf(taken.map(({ part }) => part));
+    if (isOfAnswers) {
+      const delivered = answers.reduce((sum, { accepted }) => sum + 1 + accepted, 0);
+      this.#decodeTps = smooth(this.#decodeTps, (1_000 * delivered) / answers.length / tookMs);
+    } else if (answers.length === 0 && tokens >= LEAST_CHUNK)
       this.#prefillTps = smooth(this.#prefillTps, (1_000 * tokens) / tookMs);
   }
 
   #limitMs(parts: readonly Part[]): number {
     const promptTokens = parts.reduce(
-      (sum, { sequence, tokens }) => sum + (sequence.isAnswering ? 0 : tokens.length),
+      (sum, { isAnswer, tokens }) => sum + (isAnswer ? 0 : tokens.length),
       0,
     );
     return stepLimitMs(this.speeds, promptTokens);
   }
 
-  async #take(parts: readonly Part[], { best, logits }: StepResult): Promise<void> {
+  async #take(parts: readonly Part[], { best, logits }: StepResult): Promise<TakenPart[]> {
+    const taken: TakenPart[] = [];
     let output = 0;
     const vocabulary = logits === undefined ? 0 : logits.length / best.length;
     const ended = new Set<ScheduledSequence>();
-    for (const { sequence, tokens, pages, outputTokens } of parts) {
-      sequence.worked += tokens.length;
-      this.#pool.name(
-        pages,
-        outputTokens === 'last' ? sequence.tokens : sequence.tokens.slice(0, sequence.worked),
-      );
-      if (this.#states !== undefined) this.#storeState(this.#states, sequence);
-      if (outputTokens === 'none') continue;
-      const row = sequence.task.wantsLogits
-        ? logits?.subarray(output * vocabulary, (output + 1) * vocabulary)
-        : undefined;
-      const choice = await this.#choose(sequence, best[output] as number, row);
-      output += 1;
+    for (const part of parts) {
+      const { sequence } = part;
+      const length = sequence.tokens.length;
+      let choice: Choice | undefined;
+      for (let i = 0; i < part.outputs; i += 1) {
+        const at = output + i;
+        const row = sequence.task.wantsLogits
+          ? logits?.subarray(at * vocabulary, (at + 1) * vocabulary)
+          : undefined;
+        choice = await this.#choose(sequence, best[at] as number, row);
+        const isDrafted = sequence.tokens[length + i] === part.drafted[i];
+        if (choice !== undefined || !isDrafted || sequence.isPaused || sequence.isCancelled) break;
+      }
+      output += part.outputs;
+      // The last chosen token is not computed yet, also if it was drafted and the sequence paused.
+      const accepted = Math.max(0, sequence.tokens.length - length - 1);
+      taken.push({ part, accepted });
+      this.#settle(part, accepted);
       if (choice === undefined) continue;
       ended.add(sequence);
       this.#end(sequence, choice.why, choice.cause);
     }
     if (ended.size > 0) this.#running = this.#running.filter((sequence) => !ended.has(sequence));
+    return taken;
+  }
+
+  /**
+   * Counts the computed tokens of a part without the rejected drafts, whose keys and values are
+   * replaced by those of the tokens that follow. If a sequence with a state has rejected drafts, its
+   * state is still the one before this step, and all tokens of the step are computed again.
+   */
+  #settle({ sequence, pages, tokens, drafted, spareState }: Part, accepted: number): void {
+    const rejected = drafted.length - accepted;
+    if (spareState !== undefined) {
+      const [kept, freed] =
+        rejected === 0 ? [spareState, sequence.state] : [sequence.state, spareState];
+      sequence.state = kept;
+      if (freed !== undefined) this.#states?.release(freed);
+      if (rejected > 0) return;
+    }
+    sequence.worked += tokens.length - rejected;
+    this.#pool.name(pages, sequence.tokens, sequence.worked);
+    if (this.#states !== undefined) this.#storeState(this.#states, sequence);
   }
 
   /** Returns the reason if the sequence ends with this step. */
@@ -377,7 +483,7 @@ export class Scheduler {
     sequence: ScheduledSequence,
     best: number,
     row: Float32Array | undefined,
-  ): Promise<{ why: TaskEnd; cause?: unknown } | undefined> {
+  ): Promise<Choice | undefined> {
     let token: number | undefined;
     try {
       token = await sequence.task.choose(best, row);
@@ -392,6 +498,7 @@ export class Scheduler {
   #end(sequence: ScheduledSequence, why: TaskEnd, cause?: unknown): void {
     if (sequence.pages) this.#pool.release(sequence.pages, this.#options.clock());
     this.#releaseState(sequence);
+    sequence.drafts?.source.close?.();
     sequence.task.end(why, cause);
   }
 
@@ -429,13 +536,37 @@ export class Scheduler {
 interface Part {
   readonly sequence: ScheduledSequence;
   readonly pages: SequencePages;
+  /** With the drafted ones at the end. */
   readonly tokens: readonly number[];
-  readonly outputTokens: 'last' | 'none';
+  readonly drafted: readonly number[];
+  /** Number of tokens at the end whose next token is computed. */
+  readonly outputs: number;
+  readonly isAnswer: boolean;
+  /** The state slot that is written to, if another one must keep the state before the drafts. */
+  readonly spareState?: number | undefined;
 }
 
-function stateOf({ state, continued, worked }: ScheduledSequence): Pick<StepPart, 'state'> {
+interface TakenPart {
+  readonly part: Part;
+  /** Number of drafted tokens that were chosen. */
+  readonly accepted: number;
+}
+
+/** Why a sequence ends. */
+interface Choice {
+  readonly why: TaskEnd;
+  readonly cause?: unknown;
+}
+
+const tokensOf = (parts: readonly Part[]): number =>
+  parts.reduce((sum, { tokens }) => sum + tokens.length, 0);
+
+function stateOf(
+  { state, continued, worked }: ScheduledSequence,
+  spare: number | undefined,
+): Pick<StepPart, 'state'> {
   if (state === undefined) return {};
-  return { state: { read: continued ?? (worked === 0 ? NO_STATE : state), write: state } };
+  return { state: { read: continued ?? (worked === 0 ? NO_STATE : state), write: spare ?? state } };
 }
 
 /**
@@ -457,6 +588,8 @@ function partOf(sequence: ScheduledSequence, most: number): Part {
     sequence,
     pages: sequence.pages as SequencePages,
     tokens,
-    outputTokens: isWhole ? 'last' : 'none',
+    drafted: [],
+    outputs: isWhole ? 1 : 0,
+    isAnswer: sequence.isAnswering,
   };
 }
