@@ -205,9 +205,9 @@ void multiplyBlocksOf(const Packed& w, int block, const Rounded& x, const int* r
 
 void multiplyPacked(const Packed& w, int block, int blocks, const Rounded& x, const int* rows, int n, float* const* out) {
   static_assert(TILE == 4 && PAIR == 2);
-  // With a single input, the speed of the memory is the limit, and reading two blocks of weights at
-  // once would gain nothing.
-  if (blocks == PAIR && n > 1) return multiplyBlocksOf<PAIR>(w, block, x, rows, n, out);
+  // With few inputs, the speed of the memory is the limit, and two blocks that are read at once make it
+  // slower: two inputs took twice the time of one.
+  if (blocks == PAIR && n > TILE) return multiplyBlocksOf<PAIR>(w, block, x, rows, n, out);
   for (int b = block; b < block + blocks; b++) multiplyBlocksOf<1>(w, b, x, rows, n, out);
 }
 

@@ -21,6 +21,7 @@ import { RETRY_MS } from './residency/residency-state.ts';
 import { type Constraint, formatOf, GrammarError, Grammars } from './sampling/grammars.ts';
 import { harmonyFormatOf } from './sampling/harmony-format.ts';
 import { type Running, Scheduler, type Speeds } from './scheduling/scheduler.ts';
+import { RepeatedText } from './speculation/repeated-text.ts';
 
 export interface RunnerLog {
   info(facts: object, message: string): void;
@@ -339,6 +340,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
         prefillMs: PREFILL_MS,
         speeds,
         guard,
+        drafts: ({ prompt }) => new RepeatedText(prompt),
         onFailure: (error) => this.#failRunning(error),
       });
       const trimming = setInterval(

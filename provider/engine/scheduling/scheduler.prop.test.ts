@@ -40,6 +40,7 @@ function alone(prompt: readonly number[], count: number): number[] {
 function guesses(rights: readonly boolean[]): DraftSource {
   let turn = 0;
   return {
+    isCheap: rights.length % 2 === 0,
     draft: (tokens, most) => {
       if (rights.length === 0) return [];
       return alone(tokens, most).map((right) => {

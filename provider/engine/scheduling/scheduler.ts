@@ -1,8 +1,9 @@
 import { type Decoder, NO_STATE, PAGE_TOKENS, type StepResult } from '../decoders/decoder.ts';
 import { type StepPart, stepOf } from '../decoders/step.ts';
 import { type Guard, stepLimitMs, TRIM_LIMIT_MS, unguarded } from '../guarded-work.ts';
+import { AnswerDrafts } from '../speculation/answer-drafts.ts';
 import type { DraftSource } from '../speculation/draft-source.ts';
-import { AnswerDrafts, Speculation } from '../speculation/speculation.ts';
+import { Speculation } from '../speculation/speculation.ts';
 import { PagePool, type SequencePages } from './page-pool.ts';
 import { StatePool } from './state-pool.ts';
 
@@ -73,7 +74,7 @@ const SMOOTHING = 0.2;
  * Time that a further token adds to a step, in steps, before the first drafts show it; or that of a
  * prompt’s token, if it is shorter.
  */
-const FIRST_EXTRA = 0.3;
+const FIRST_EXTRA = 0.1;
 /**
  * Maximum number of tokens that an answer may have to compute before it gets further drafts. It is more
  * than one if tokens were accepted that are not in the state yet.
@@ -402,9 +403,8 @@ export class Scheduler {
     const isOfAnswers = answers.length === taken.length;
     if (this.#options.drafts !== undefined && answers.length > 0)
       this.#speculation.took(
-        answers.map(({ part: { sequence, drafted, tokens }, accepted }) => ({
+        answers.map(({ part: { sequence, tokens }, accepted }) => ({
           drafts: sequence.drafts as AnswerDrafts,
-          drafted: drafted.length,
           accepted,
           tokens: tokens.length,
         })),

@@ -9,31 +9,21 @@ export interface DraftAccount {
   readonly balance: number;
 }
 
-/** The costs of drafts in the next step. */
-export interface DraftCosts {
-  /** Time that each further token adds to a step, in plain steps. */
-  readonly perToken: number;
-  /** Maximum number of tokens that may be drafted. */
-  readonly most: number;
-}
-
-/** What happened to the drafts of one step. */
-export interface DraftOutcome {
-  readonly drafted: number;
-  readonly accepted: number;
-  /** Time that the step took longer than a plain one, in plain steps. */
-  readonly took: number;
-}
+/** The time that further tokens add to a step, by their number, in plain steps. */
+export type Delay = (tokens: number) => number;
 
 const FIRST_ACCEPTANCE = 0.6;
 const SMOOTHING = 0.2;
-const FORGETTING = 0.02;
+/** How fast an answer that has stopped drafting forgets why. */
+const FORGETTING = 0.01;
 /** What an answer may lose at its beginning, before drafts have gained anything. */
 const FIRST_BALANCE = 0.5;
 /** What each plain step adds to the balance, so that drafts are tried again later. */
 const ALLOWANCE = 0.01;
 /** Gains above this are forgotten, so that a good beginning does not pay for a long bad end. */
 const MOST_BALANCE = 4;
+/** Drafts must be expected to make the answer faster by this factor. */
+const LEAST_FACTOR = 1.05;
 
 export const newAccount: DraftAccount = {
   acceptance: FIRST_ACCEPTANCE,
@@ -41,35 +31,44 @@ export const newAccount: DraftAccount = {
 };
 
 /**
- * Returns the number of tokens to draft that gains most, or 0 if drafts would lose time.
+ * Returns the number of tokens to draft that makes the answer fastest, or 0 if none does.
  *
  * Invariant: drafts cost at most what the balance can pay, even if none of them is accepted. So an
  * answer is never slower than without drafts by more than FIRST_BALANCE steps and ALLOWANCE of its
- * plain steps, as far as the costs are known.
+ * plain steps, as far as the delays are known.
  */
-export function draftsWanted(account: DraftAccount, { perToken, most }: DraftCosts): number {
-  let [wanted, best] = [0, 0];
-  for (let count = 1; count <= most && count * perToken <= account.balance; count += 1) {
-    const gain = expectedAccepted(account.acceptance, count) - count * perToken;
-    if (gain > best) [wanted, best] = [count, gain];
+export function draftsWanted(
+  { acceptance, balance }: DraftAccount,
+  { delay, most }: { delay: Delay; most: number },
+): number {
+  let [wanted, best] = [0, LEAST_FACTOR];
+  for (let count = 1; count <= most; count += 1) {
+    const longer = delay(count);
+    const factor = (1 + expectedAccepted(acceptance, count)) / (1 + longer);
+    if (longer <= balance && factor > best) [wanted, best] = [count, factor];
   }
   return wanted;
 }
 
 /** Expected number of accepted tokens: a token counts only if all before it are accepted. */
-export const expectedAccepted = (acceptance: number, count: number): number =>
-  Array.from({ length: count }, (_, i) => acceptance ** (i + 1)).reduce((a, b) => a + b, 0);
+export function expectedAccepted(acceptance: number, count: number): number {
+  let [sum, likely] = [0, 1];
+  for (let i = 0; i < count; i += 1) sum += likely *= acceptance;
+  return sum;
+}
+
+/** The account after a drafted token turned out to be right or wrong. */
+export function afterToken(account: DraftAccount, isRight: boolean): DraftAccount {
+  const { acceptance } = account;
+  return { ...account, acceptance: acceptance + SMOOTHING * (Number(isRight) - acceptance) };
+}
 
 /** The account after a step with drafts. */
 export function afterDrafts(
   { acceptance, balance }: DraftAccount,
-  { drafted, accepted, took }: DraftOutcome,
+  { accepted, delay }: { accepted: number; delay: number },
 ): DraftAccount {
-  const outcomes = [...Array(accepted).fill(1), ...(accepted < drafted ? [0] : [])] as number[];
-  return {
-    acceptance: outcomes.reduce((before, now) => before + SMOOTHING * (now - before), acceptance),
-    balance: Math.min(MOST_BALANCE, balance + accepted - took),
-  };
+  return { acceptance, balance: Math.min(MOST_BALANCE, balance + accepted - delay) };
 }
 
 /**

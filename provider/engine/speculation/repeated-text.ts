@@ -16,6 +16,7 @@ const BOUNDARY = -1;
  * the text: at most 40 bytes for each token.
  */
 export class RepeatedText implements DraftSource {
+  readonly isCheap = true;
   readonly #text: number[];
   /** Number of tokens of the sequence that are in `#text`. */
   #read = 0;

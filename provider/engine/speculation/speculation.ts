@@ -1,28 +1,11 @@
-import {
-  afterDrafts,
-  afterPlainStep,
-  type DraftAccount,
-  draftsWanted,
-  expectedAccepted,
-  newAccount,
-} from './draft-account.ts';
-import type { DraftSource } from './draft-source.ts';
+import type { AnswerDrafts } from './answer-drafts.ts';
+import { afterDrafts, afterPlainStep, type Delay, expectedAccepted } from './draft-account.ts';
 import { StepTimes } from './step-times.ts';
 
 /** Maximum number of tokens that are drafted for one answer at once. */
 const MOST_DRAFTED = 8;
 /** What the drafts of other answers may cost an answer in a step, in plain steps. */
 const TOLERATED_DELAY = 0.02;
-
-/** The drafts of one running answer. */
-export class AnswerDrafts {
-  readonly source: DraftSource;
-  account: DraftAccount = newAccount;
-
-  constructor(source: DraftSource) {
-    this.source = source;
-  }
-}
 
 /** A running answer in the next step. */
 interface Answer {
@@ -35,7 +18,7 @@ interface Answer {
 /** An answer after a step. */
 interface AnsweredPart {
   readonly drafts: AnswerDrafts;
-  readonly drafted: number;
+  /** Number of drafted tokens that were chosen. */
   readonly accepted: number;
   /** Number of its tokens in the step. */
   readonly tokens: number;
@@ -50,8 +33,6 @@ interface AnsweredPart {
  */
 export class Speculation {
   readonly #times: StepTimes;
-  drafted = 0;
-  accepted = 0;
 
   /** `perTokenMs` is what a further token adds to a step until it is measured. */
   constructor(perTokenMs: number) {
@@ -60,61 +41,47 @@ export class Speculation {
 
   /** Returns the drafted tokens of each answer, at most `room` tokens together. */
   async draft(answers: readonly Answer[], room: number): Promise<(readonly number[])[]> {
-    const plainMs = this.#times.plainMs(answers.length);
-    if (plainMs === undefined) return answers.map(() => []);
-    const perToken = this.#times.perToken(plainMs);
-    const drafts = await Promise.all(
-      answers.map(({ drafts: { account, source }, tokens, most }) => {
-        const wanted = draftsWanted(account, { perToken, most: Math.min(most, MOST_DRAFTED) });
-        return wanted > 0 ? source.draft(tokens, wanted) : [];
-      }),
+    const delay = this.#times.delayAfter(answers.length);
+    if (delay === undefined) return answers.map(() => []);
+    const drafted = await Promise.all(
+      answers.map(({ drafts, tokens, most }) =>
+        drafts.draft(tokens, { delay, most: Math.min(most, MOST_DRAFTED) }),
+      ),
     );
-    const accounts = answers.map(({ drafts: { account } }) => account);
-    return withoutDelay(drafts, { accounts, perToken, room });
+    return withoutDelay(drafted, { answers, delay, room });
   }
 
   /** `tookMs` is undefined if the step also read prompts, whose time cannot be separated. */
   took(parts: readonly AnsweredPart[], tookMs: number | undefined): void {
-    const answers = parts.length;
-    const extraTokens = parts.reduce((sum, { tokens }) => sum + tokens - 1, 0);
-    const plainMs = this.#times.plainMs(answers);
-    if (tookMs !== undefined) this.#times.measured({ answers, extraTokens, tookMs });
-    if (plainMs === undefined) return;
-    const took =
-      tookMs === undefined
-        ? extraTokens * this.#times.perToken(plainMs)
-        : (tookMs - plainMs) / plainMs;
-    for (const { drafts, drafted, accepted, tokens } of parts) {
-      this.drafted += drafted;
-      this.accepted += accepted;
+    const extra = parts.reduce((sum, { tokens }) => sum + tokens - 1, 0);
+    if (tookMs !== undefined)
+      this.#times.measured(parts.length + extra, { tookMs, hasDrafts: extra > 0 });
+    const delay = this.#times.delayAfter(parts.length)?.(extra) ?? 0;
+    for (const { drafts, accepted, tokens } of parts)
       drafts.account =
         tokens > 1
-          ? afterDrafts(drafts.account, { drafted, accepted, took })
+          ? afterDrafts(drafts.account, { accepted, delay })
           : afterPlainStep(drafts.account);
-    }
   }
 }
 
 /** Shortens drafts until they delay no answer of the step and fit into it. */
 function withoutDelay(
-  drafts: readonly (readonly number[])[],
-  {
-    accounts,
-    perToken,
-    room,
-  }: { accounts: readonly DraftAccount[]; perToken: number; room: number },
+  drafted: readonly (readonly number[])[],
+  { answers, delay, room }: { answers: readonly Answer[]; delay: Delay; room: number },
 ): (readonly number[])[] {
   for (let most = MOST_DRAFTED; most > 0; most -= 1) {
-    const shortened = drafts.map((draft) => draft.slice(0, most));
+    const shortened = drafted.map((draft) => draft.slice(0, most));
     const total = shortened.reduce((sum, { length }) => sum + length, 0);
-    const delay = total * perToken;
-    const isGood = accounts.every(({ acceptance, balance }, i) => {
+    if (total > room) continue;
+    const longer = delay(total);
+    const isGood = answers.every(({ drafts: { account } }, i) => {
       const { length } = shortened[i] as readonly number[];
       return length === 0
-        ? delay <= TOLERATED_DELAY
-        : delay <= Math.min(balance, expectedAccepted(acceptance, length));
+        ? longer <= TOLERATED_DELAY
+        : longer <= Math.min(account.balance, expectedAccepted(account.acceptance, length));
     });
-    if (total <= room && isGood) return shortened;
+    if (isGood) return shortened;
   }
-  return drafts.map(() => []);
+  return drafted.map(() => []);
 }

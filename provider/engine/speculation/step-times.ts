@@ -1,58 +1,73 @@
-/** One measured step that served only running answers. */
-interface MeasuredStep {
-  /** Number of answers in the step. */
-  readonly answers: number;
-  /** Number of tokens in the step beyond one for each answer. */
-  readonly extraTokens: number;
-  readonly tookMs: number;
+/** Number of steps of which the median is taken: one that was interrupted changes nothing. */
+const SAMPLES = 5;
+/** Number of later steps after which a time is not used any more. */
+const STALE_AFTER = 256;
+/** After this number of steps with drafts, one without shows whether its time has changed. */
+const DRAFTS_IN_A_ROW = 32;
+/** Steps with more tokens are not measured. */
+const MOST_TOKENS = 256;
+
+interface Times {
+  readonly ms: number[];
+  measuredAt: number;
 }
 
-const SMOOTHING = 0.2;
-const FORGETTING = 0.01;
-/** After this number of steps with drafts, one without shows whether the plain time has changed. */
-const DRAFTS_IN_A_ROW = 32;
-
 /**
- * The times of steps with and without drafts, as they were measured lately: how long a step takes
- * depends on the machine, the model, the length of the texts and on what else the machine does.
+ * How long a step takes by the number of its tokens, as it was measured lately: it depends on the
+ * machine, the model, the length of the texts and on what else the machine does. A further token may
+ * cost next to nothing or as much as the first one, and not each the same.
  */
 export class StepTimes {
-  /** Time of a step without drafts, by the number of answers in it. */
-  readonly #plainMs = new Map<number, number>();
-  readonly #firstExtraMs: number;
-  #extraMs: number;
+  readonly #times = new Map<number, Times>();
+  readonly #extraMs: number;
+  #steps = 0;
   #inARow = 0;
 
   /** `extraMs` is what a further token adds to a step until it is measured, in milliseconds. */
   constructor(extraMs: number) {
-    this.#firstExtraMs = extraMs;
     this.#extraMs = extraMs;
   }
 
-  /** Time of a step without drafts; undefined if it must be measured first. */
-  plainMs(answers: number): number | undefined {
-    return this.#inARow < DRAFTS_IN_A_ROW ? this.#plainMs.get(answers) : undefined;
+  measured(tokens: number, { tookMs, hasDrafts }: { tookMs: number; hasDrafts: boolean }): void {
+    this.#steps += 1;
+    this.#inARow = hasDrafts ? this.#inARow + 1 : 0;
+    if (tokens > MOST_TOKENS) return;
+    const before = this.#fresh(tokens) ?? [];
+    this.#times.set(tokens, {
+      ms: [...before, tookMs].slice(-SAMPLES),
+      measuredAt: this.#steps,
+    });
   }
 
-  /** Time that each further token adds to a step, in plain steps. */
-  perToken(plainMs: number): number {
-    return this.#extraMs / plainMs;
+  /**
+   * Returns what further tokens add to a step of `tokens` tokens, as a share of its time. Undefined if
+   * the step itself must be measured first.
+   */
+  delayAfter(tokens: number): ((extra: number) => number) | undefined {
+    const plainMs = this.#inARow < DRAFTS_IN_A_ROW ? this.#known(tokens) : undefined;
+    if (plainMs === undefined || plainMs <= 0) return undefined;
+    return (extra) => Math.max(0, this.#expected(tokens + extra, tokens) - plainMs) / plainMs;
   }
 
-  measured({ answers, extraTokens, tookMs }: MeasuredStep): void {
-    if (tookMs <= 0) return;
-    const plainMs = this.#plainMs.get(answers);
-    if (extraTokens === 0) {
-      this.#inARow = 0;
-      this.#plainMs.set(answers, smooth(plainMs ?? tookMs, tookMs));
-      // A high time is forgotten: without drafts, nothing else would show that it has changed.
-      this.#extraMs -= FORGETTING * Math.max(0, this.#extraMs - this.#firstExtraMs);
-    } else {
-      this.#inARow += 1;
-      if (plainMs !== undefined)
-        this.#extraMs = smooth(this.#extraMs, Math.max(0, tookMs - plainMs) / extraTokens);
-    }
+  /**
+   * The expected time of a step; the time of one with `plain` tokens is known. It is infinite if the step
+   * is much larger than all that were measured: the first drafts are short, so that they cost little.
+   */
+  #expected(tokens: number, plain: number): number {
+    let below = tokens;
+    while (below > plain && this.#known(below) === undefined) below -= 1;
+    const unknown = tokens - below;
+    if (unknown > Math.max(plain, below - plain)) return Number.POSITIVE_INFINITY;
+    return (this.#known(below) ?? 0) + unknown * this.#extraMs;
+  }
+
+  #known(tokens: number): number | undefined {
+    const ms = this.#fresh(tokens)?.toSorted((a, b) => a - b);
+    return ms?.[Math.floor(ms.length / 2)];
+  }
+
+  #fresh(tokens: number): readonly number[] | undefined {
+    const times = this.#times.get(tokens);
+    return times && this.#steps - times.measuredAt <= STALE_AFTER ? times.ms : undefined;
   }
 }
-
-const smooth = (before: number, now: number): number => before + SMOOTHING * (now - before);
