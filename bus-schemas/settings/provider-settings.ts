@@ -51,6 +51,11 @@ export const providerSettings = {
     description:
       '`1` rounds inputs to 8 bits in the CPU engine: prompts and batches are faster, but some tokens differ from those of the other engines',
   }),
+  DINF_DRAFTS: oneOf(['auto', 'off'], {
+    default: 'auto',
+    description:
+      'whether the engines guess several tokens of an answer and verify them in one step: `auto` does so where it was measured to be faster, and the answers are the same',
+  }),
   DINF_CPU_KERNELS: optional(
     oneOf(['avx2', 'portable'], {
       shownDefault: 'the best available',

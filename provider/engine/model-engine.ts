@@ -34,6 +34,8 @@ export interface ModelEngineOptions {
   /** A model without requests for this time, in milliseconds, is unloaded; 0 keeps it in memory. */
   readonly idleMs: number;
   readonly cacheIdleMs?: number;
+  /** False if no tokens are drafted. */
+  readonly drafts?: boolean;
   /** Results of earlier benchmarks; those of these models on this backend are announced. */
   readonly measured?: readonly Measurement[];
   readonly log: RunnerLog;
@@ -148,6 +150,7 @@ export class ModelEngine implements Engine {
       measured = [],
       maxConcurrency,
       cacheIdleMs,
+      drafts,
       log,
       guard,
     } = this.#options;
@@ -169,6 +172,7 @@ export class ModelEngine implements Engine {
       log,
       ...(speeds !== undefined && { measuredSpeeds: speeds }),
       ...(cacheIdleMs !== undefined && { cacheIdleMs }),
+      ...(drafts !== undefined && { drafts }),
       ...(guard !== undefined && { guard }),
     });
   }

@@ -43,6 +43,8 @@ interface RunnerOptions {
    * Cached prompt pages are freed after this time without use, in milliseconds; default 5 minutes.
    */
   readonly cacheIdleMs?: number;
+  /** Whether tokens of answers are drafted and verified; default true. */
+  readonly drafts?: boolean;
   readonly onChange: () => void;
   readonly log: RunnerLog;
   readonly guard?: Guard;
@@ -304,6 +306,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
       log,
       clock,
       cacheIdleMs = CACHE_IDLE_MS,
+      drafts = true,
       guard = unguarded,
       measuredSpeeds,
     } = this.#options;
@@ -340,7 +343,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
         prefillMs: PREFILL_MS,
         speeds,
         guard,
-        drafts: ({ prompt }) => new RepeatedText(prompt),
+        ...(drafts && { drafts: ({ prompt }) => new RepeatedText(prompt) }),
         onFailure: (error) => this.#failRunning(error),
       });
       const trimming = setInterval(

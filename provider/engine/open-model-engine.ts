@@ -1,3 +1,4 @@
+import { setting } from '#bus-schemas/settings/settings.ts';
 import { memoryForModels, thisMachine } from '../machine.ts';
 import { type EncoderModel, openEncoder } from '../models/encoders/encoder-model.ts';
 import { isEncoder } from '../models/encoders/encoder-shape.ts';
@@ -23,6 +24,8 @@ export interface OpenEngineOptions {
   readonly idleMs: number;
   /** Share of the memory for models that may be used, above 0 and up to 1; default 1. */
   readonly memoryShare?: number;
+  /** Whether tokens are drafted; default as in the setting DINF_DRAFTS. */
+  readonly drafts?: boolean;
   /** Results of earlier benchmarks; those of these models are announced at the start. */
   readonly measured?: readonly Measurement[];
   readonly log: RunnerLog;
@@ -38,6 +41,7 @@ export async function openUnloadedEngine({
   backend: wanted,
   models: names,
   memoryShare,
+  drafts = setting('DINF_DRAFTS') === 'auto',
   log,
   ...rest
 }: OpenEngineOptions): Promise<ModelEngine> {
@@ -82,6 +86,7 @@ export async function openUnloadedEngine({
     encoders: small.fitting,
     machine: thisMachine(),
     memoryBytes,
+    drafts,
     log,
     ...rest,
   });
