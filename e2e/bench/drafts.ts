@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { prepareRealModels } from '#cli/up/real-models.ts';
-import type { Backend } from '#provider/engine/decoders/decoder.ts';
+import type { Backend, Decoder } from '#provider/engine/decoders/decoder.ts';
 import { createCpuBackend } from '#provider/engine/decoders/native-decoder.ts';
 import { tryOut } from '#provider/engine/decoders/try-out.ts';
 import { Scheduler } from '#provider/engine/scheduling/scheduler.ts';
@@ -11,7 +11,7 @@ import { show, spread } from './statistics.ts';
 const say = (line = '') => console.log(line);
 
 const sizes = {
-  full: { rounds: 7, tokens: 200 },
+  full: { rounds: 9, tokens: 200 },
   smoke: { rounds: 1, tokens: 24 },
 } as const;
 const PAGES = 64;
@@ -34,6 +34,7 @@ interface Answer {
   readonly tokens: readonly number[];
   readonly tookMs: number;
   readonly processorMs: number;
+  readonly steps: number;
 }
 
 /** Compares greedy answers of SmolLM2-135M-Instruct with and without drafts, in turns. */
@@ -53,6 +54,7 @@ export async function benchDrafts(size: keyof typeof sizes): Promise<void> {
       model.template.render({ messages: [{ role: 'user', content }], max_tokens: tokens }),
     );
     const [factors, processor]: [number[], number[]] = [[], []];
+    const steps: number[] = [];
     let answer: Answer | undefined;
     for (let round = 0; round < rounds; round += 1) {
       const run = (hasDrafts: boolean) => answerOf({ backend, model, prompt, tokens, hasDrafts });
@@ -63,11 +65,12 @@ export async function benchDrafts(size: keyof typeof sizes): Promise<void> {
       if (!isDeepStrictEqual(drafted.tokens, plain.tokens))
         throw new Error(`${name}: the answers differ`);
       answer = plain;
+      steps.push(drafted.steps);
       factors.push(plain.tookMs / drafted.tookMs);
       processor.push(plain.processorMs / drafted.processorMs);
     }
     say(
-      `  ${name.padEnd(16)} processor time ${show(spread(processor))}×  time ${show(spread(factors))}×  ${answer?.tokens.length} tokens, ${answer?.processorMs.toFixed(0)} ms without drafts`,
+      `  ${name.padEnd(16)} processor time ${show(spread(processor))}×  time ${show(spread(factors))}×  ${answer?.tokens.length} tokens in ${show(spread(steps), 0)} steps`,
     );
   }
 }
@@ -89,19 +92,20 @@ async function answerOf({
   await using decoder = await backend.load({ model, pages: PAGES, maxTokens: 512 });
   const clock = () => performance.now();
   const scheduler = new Scheduler({
-    decoder,
+    decoder: counted(decoder, () => (steps += 1)),
     pages: PAGES,
     maxTokens: 512,
     maxRunning: 1,
     prefillMs: 100,
     speeds: await tryOut(decoder, { vocabulary: model.shape.vocabulary, clock }),
     clock,
-    ...(hasDrafts && { drafts: (task) => new RepeatedText(task.prompt) }),
+    ...(hasDrafts && { drafts: () => new RepeatedText() }),
     onFailure: (error) => {
       throw error;
     },
   });
   const made: number[] = [];
+  let steps = 0;
   let [began, used] = [0, process.cpuUsage()];
   const ended = await new Promise<number>((resolve) => {
     scheduler.submit({
@@ -110,7 +114,7 @@ async function answerOf({
       scope: 'bench',
       wantsLogits: false,
       choose: (best) => {
-        if (made.length === 0) [began, used] = [clock(), process.cpuUsage()];
+        if (made.length === 0) [began, used, steps] = [clock(), process.cpuUsage(), 0];
         if (model.endTokens.has(best)) return undefined;
         made.push(best);
         return best;
@@ -120,5 +124,16 @@ async function answerOf({
   });
   const { user, system } = process.cpuUsage(used);
   await scheduler.close();
-  return { tokens: made, tookMs: ended - began, processorMs: (user + system) / 1_000 };
+  return { tokens: made, tookMs: ended - began, processorMs: (user + system) / 1_000, steps };
 }
+
+const counted = (decoder: Decoder, onStep: () => void): Decoder => ({
+  memoryBytes: decoder.memoryBytes,
+  cacheBytes: 0,
+  keep: (pages, states) => decoder.keep(pages, states),
+  step: (step) => {
+    onStep();
+    return decoder.step(step);
+  },
+  [Symbol.asyncDispose]: async () => {},
+});

@@ -343,7 +343,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
         prefillMs: PREFILL_MS,
         speeds,
         guard,
-        ...(drafts && { drafts: ({ prompt }) => new RepeatedText(prompt) }),
+        ...(drafts && { drafts: () => new RepeatedText() }),
         onFailure: (error) => this.#failRunning(error),
       });
       const trimming = setInterval(

@@ -1,4 +1,10 @@
-import { afterToken, type Delay, type DraftAccount, draftsWanted, newAccount } from './draft-account.ts';
+import {
+  afterToken,
+  type Delay,
+  type DraftAccount,
+  draftsWanted,
+  newAccount,
+} from './draft-account.ts';
 import type { DraftSource } from './draft-source.ts';
 
 /** The drafts of one running answer, and how often they were right. */

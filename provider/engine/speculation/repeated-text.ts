@@ -5,8 +5,6 @@ const LEAST_REPEATED = 3;
 /** Number of earlier places that are compared; the one with the longest common text is used. */
 const COMPARED = 8;
 const MOST_COMPARED_TOKENS = 16;
-/** Separates the predicted text from the prompt. No token has this number. */
-const BOUNDARY = -1;
 
 /**
  * Drafts the tokens that followed the last time when the same tokens stood in the text, as answers do
@@ -17,36 +15,24 @@ const BOUNDARY = -1;
  */
 export class RepeatedText implements DraftSource {
   readonly isCheap = true;
-  readonly #text: number[];
-  /** Number of tokens of the sequence that are in `#text`. */
-  #read = 0;
+  readonly #text: number[] = [];
   /** The last place after a group of tokens, by its hash, plus one; 0 if there is none. */
   #heads = new Int32Array(0);
   /** For each place, the one before it with the same hash, plus one. */
   #before = new Int32Array(0);
   #indexed = 0;
 
-  /** `prediction` is a text that the answer may repeat from its beginning. */
-  constructor(prompt: readonly number[], prediction: readonly number[] = []) {
-    this.#text =
-      prediction.length === 0
-        ? []
-        : [...prompt.slice(-LEAST_REPEATED), ...prediction, BOUNDARY];
-  }
-
   /** Returns at most `most` tokens that may follow `tokens`, which only grows between two calls. */
   draft(tokens: readonly number[], most: number): number[] {
     const text = this.#text;
-    for (; this.#read < tokens.length; this.#read += 1) text.push(tokens[this.#read] as number);
+    for (let at = text.length; at < tokens.length; at += 1) text.push(tokens[at] as number);
     this.#index();
     const from = this.#find();
     const drafted: number[] = [];
     if (from === undefined) return drafted;
     // If the repetition overlaps its own end, the drafted tokens are repeated in turn.
     for (let at = from; drafted.length < most; at += 1) {
-      const token = at < text.length ? text[at] : drafted[at - text.length];
-      if (token === undefined || token === BOUNDARY) break;
-      drafted.push(token);
+      drafted.push((at < text.length ? text[at] : drafted[at - text.length]) as number);
     }
     return drafted;
   }

@@ -1,0 +1,98 @@
+import { expect, test } from 'vitest';
+import { TINY_MODEL_FOLDER } from '#tiny-model';
+import { thisMachine } from '../../machine.ts';
+import { openModel } from '../../models/model.ts';
+import type { Backend } from '../decoders/decoder.ts';
+import { createCpuBackend } from '../decoders/native-decoder.ts';
+import { createReferenceBackend } from '../decoders/reference-decoder.ts';
+import { begin } from '../engine-under-test.ts';
+import { ModelEngine } from '../model-engine.ts';
+
+type Chat = Readonly<Record<string, unknown>>;
+
+const model = await openModel(TINY_MODEL_FOLDER);
+const MAX_TOKENS = 80;
+const PERSON = {
+  type: 'object',
+  properties: { name: { type: 'string' }, age: { type: 'integer' } },
+  required: ['name', 'age'],
+  additionalProperties: false,
+};
+
+/** Answers requests one after the other, and counts the tokens that were drafted. */
+async function answers(chats: readonly Chat[], drafts: boolean) {
+  let [steps, drafted] = [0, 0];
+  const cpu = createCpuBackend({ threads: 1 });
+  const plain = 'reason' in cpu ? createReferenceBackend() : cpu.backend;
+  const backend: Backend = {
+    ...plain,
+    load: async (options) => {
+      const decoder = await plain.load(options);
+      return {
+        memoryBytes: 0,
+        cacheBytes: 0,
+        keep: (pages, states) => decoder.keep(pages, states),
+        [Symbol.asyncDispose]: () => decoder[Symbol.asyncDispose](),
+        step: (step) => {
+          steps += 1;
+          drafted += Math.max(0, step.outputs.length - 1);
+          return decoder.step(step);
+        },
+      };
+    },
+  };
+  await using engine = new ModelEngine({
+    backend,
+    models: [model],
+    machine: thisMachine(),
+    memoryBytes: 200e6,
+    maxConcurrency: 1,
+    idleMs: 0,
+    drafts,
+    log: { info: () => {}, error: () => {} },
+    // All steps take the same time, so that each draft that is right gains something.
+    clock: () => 100 * steps,
+  });
+  await engine.loadAll();
+  const results = [];
+  for (const chat of chats) {
+    const { answer } = begin(engine, {
+      build: model.build,
+      maxTokens: MAX_TOKENS,
+      chat: {
+        messages: [{ role: 'user', content: 'Count from 1 to 30.' }],
+        max_tokens: MAX_TOKENS,
+        ...chat,
+      },
+    });
+    const { text, usage, finish, stopSequence, deltas } = await answer;
+    const logprobs = deltas.flatMap((delta) => (delta.k === 'text' ? (delta.logprobs ?? []) : []));
+    const tokens = deltas.reduce((sum, delta) => sum + delta.tokens, 0);
+    results.push({ text, usage, finish, stopSequence, logprobs, tokens });
+  }
+  return { results, drafted };
+}
+
+test('drafts change no answer: greedy, drawn with a seed, with penalties, log probabilities, stop strings and grammars', async () => {
+  const chats: Chat[] = [
+    { temperature: 0 },
+    { temperature: 0.7, seed: 4 },
+    { temperature: 1.5, top_p: 0.9, seed: 5 },
+    { temperature: 0, frequency_penalty: -2 },
+    { temperature: 0, frequency_penalty: 0.4, presence_penalty: 0.2 },
+    { temperature: 0, repetition_penalty: 1.1 },
+    { temperature: 0, logprobs: true, top_logprobs: 2 },
+    { temperature: 0, stop: ['2, 13'] },
+    {
+      temperature: 0,
+      response_format: { type: 'json_schema', json_schema: { name: 'person', schema: PERSON } },
+    },
+  ];
+  const plain = await answers(chats, false);
+  const withDrafts = await answers(chats, true);
+  expect(plain.drafted).toBe(0);
+  expect(withDrafts.drafted).toBeGreaterThan(50);
+  expect(withDrafts.results).toEqual(plain.results);
+  for (const { tokens, usage, finish } of withDrafts.results)
+    if (finish === 'length') expect(tokens).toBe(usage.completionTokens);
+}, 60_000);
