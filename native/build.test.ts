@@ -115,6 +115,24 @@ describe.skipIf(findCompiler() === undefined)('with a compiler', () => {
     rmSync(installed, { recursive: true });
   });
 
+  test('of several programs that start at once, one builds and the others wait for it', async () => {
+    const fresh = freshCheckout();
+    const start = async () => {
+      const printed: string[] = [];
+      const print = (line: string) => printed.push(line);
+      return { ...(await buildNative({ root: fresh, only: ['hardening'], print })), printed };
+    };
+    const ended = await Promise.all([start(), start(), start()]);
+    expect(ended.map(({ state }) => state).toSorted()).toEqual(['built', 'current', 'current']);
+    for (const { state, printed } of ended)
+      expect(printed).toEqual([
+        state === 'built'
+          ? 'building native/hardening'
+          : expect.stringMatching(/^waiting for process/),
+      ]);
+    rmSync(fresh, { recursive: true });
+  });
+
   test('an addon that is current is not built again, and nothing is printed', async () => {
     lines.length = 0;
     expect(await build()).toEqual({ state: 'current' });

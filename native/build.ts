@@ -15,7 +15,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { acquireLock } from '#bus-schemas/file-lock.ts';
 import { cacheFolder, isCheckout } from '#bus-schemas/program-folders.mjs';
 import { type Addon, addons, type Needs } from './addons.ts';
 
@@ -109,10 +111,11 @@ export async function buildNative({ root, print, only }: BuildOrder): Promise<Na
       const needs = addon.needs ? addon.needs(process.env) : { compile: [], link: [] };
       return needs === undefined ? [] : [{ addon, needs, root }];
     });
-  const stale = jobs.filter((job) => !isCurrent(job));
-  if (stale.length === 0) return { state: 'current' };
+  const isStale = (job: Job) => !isCurrent(job);
+  if (!jobs.some(isStale)) return { state: 'current' };
   const compiler = findCompiler();
   if (!compiler) {
+    const stale = jobs.filter(isStale);
     const without = stale.map(({ addon }) => addon.without).join('; ');
     const get =
       process.platform === 'darwin'
@@ -123,7 +126,12 @@ export async function buildNative({ root, print, only }: BuildOrder): Promise<Na
     );
     return { state: 'no_compiler' };
   }
-  let result: NativeBuild = { state: 'built' };
+  // Several programs may start at once after an update; the first one builds for all of them.
+  await using _lock = await acquireLock(join(buildFolder(root), 'building.lock'), {
+    onWait: (pids) => print(`waiting for process ${pids.join(', ')}, which builds the native code`),
+  });
+  const stale = jobs.filter(isStale);
+  let result: NativeBuild = { state: stale.length > 0 ? 'built' : 'current' };
   for (const job of stale) {
     const { name, without } = job.addon;
     print(`building native/${name}`);
@@ -197,24 +205,23 @@ async function build(job: Job, compiler: string): Promise<string | undefined> {
     const objects = filesOf(job)
       .filter((file) => file.endsWith('.cc'))
       .map((source, i) => ({ source, object: join(aside, `${i}.o`) }));
-    const compiled = await Promise.all(
-      objects.map(({ source, object }) =>
-        compile(compiler, [
-          ...COMMON,
-          ...headers,
-          ...needs.compile,
-          ...(addon.flags ?? []),
-          ...(addon.flagsOf?.(source) ?? []),
-          '-c',
-          source,
-          '-o',
-          object,
-        ]),
-      ),
+    const failure = await compileAll(
+      compiler,
+      objects.map(({ source, object }) => [
+        ...COMMON,
+        ...headers,
+        ...needs.compile,
+        ...(addon.flags ?? []),
+        ...(addon.flagsOf?.(source) ?? []),
+        '-c',
+        source,
+        '-o',
+        object,
+      ]),
     );
     const made = join(aside, 'addon.node');
     const output =
-      compiled.find((failure) => failure !== undefined) ??
+      failure ??
       (await compile(compiler, [
         ...link,
         ...objects.map(({ object }) => object),
@@ -235,6 +242,23 @@ async function build(job: Job, compiler: string): Promise<string | undefined> {
   } finally {
     rmSync(aside, { recursive: true, force: true });
   }
+}
+
+/** Runs one compiler for each core, and returns the output of the first one that failed. */
+async function compileAll(
+  compiler: string,
+  calls: readonly (readonly string[])[],
+): Promise<string | undefined> {
+  const waiting = [...calls];
+  let failure: string | undefined;
+  const work = async (): Promise<void> => {
+    for (let call = waiting.shift(); call && failure === undefined; call = waiting.shift()) {
+      const output = await compile(compiler, call);
+      failure ??= output;
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  return failure;
 }
 
 /** Returns the compiler's output if it failed, otherwise undefined. */
