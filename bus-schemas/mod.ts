@@ -151,6 +151,16 @@ export {
 } from './messages/settlement/holds.ts';
 export type { KeyCaps, KeySpending } from './messages/settlement/key-caps.ts';
 export type { OwnPrice, PricedProvider } from './messages/settlement/prices.ts';
+export {
+  REWARD_REASONS,
+  type RewardReason,
+  rewardReasonText,
+} from './messages/settlement/reward-reasons.ts';
+export {
+  MAX_REWARD_DAYS,
+  type MachineReward,
+  type RewardPolicy,
+} from './messages/settlement/rewards.ts';
 export type { AccountStatement, AccountUsage } from './messages/settlement/statements.ts';
 export {
   type Deposit,
@@ -184,6 +194,8 @@ export {
   MAX_OWN_MACHINES,
   MAX_PUBLIC_NAMES,
   MAX_PUBLIC_NAMES_OF_ACCOUNT,
+  MAX_STANDINGS,
+  type MachineStanding,
   type NameShown,
   PublicName,
   type Renewed,

@@ -26,6 +26,8 @@ const CHANGES: ReadonlySet<string> = new Set(
     services.catalog.revert,
     services.settlement.credit,
     services.settlement.reward,
+    services.settlement.setRewardPolicy,
+    services.settlement.fundRewards,
     services.settlement.setAccountCap,
     services.settlement.setKeyCaps,
     services.settlement.setTerms,

@@ -318,6 +318,27 @@ const dayReply = Type.Object({
   ),
 });
 
+/** Machines in one page of `ready-hours`; with 25 hours each, a page has about 250 kB. */
+export const MAX_READY_MACHINES = 200;
+const readyHoursRequest = Type.Object({
+  /** The last machine of the previous page. */
+  after: optional(ProviderId),
+});
+const readyHours = Type.Object({
+  /** In the order of their ids. Fewer than `MAX_READY_MACHINES` are the last page. */
+  machines: Type.Array(
+    Type.Object({
+      provider: ProviderId,
+      /** Memory of the computer, as the machine reported it last. */
+      memoryMb: optional(count),
+      hours: Type.Array(Type.Object({ at: At, servingMinutes: minutes, idleMinutes: minutes }), {
+        maxItems: MAX_DAY_HOURS,
+      }),
+    }),
+    { maxItems: MAX_READY_MACHINES },
+  ),
+});
+
 /** Machines that get no jobs because of their faults, in one reply. */
 export const MAX_BREAKERS = 1_000;
 const breakersReply = Type.Object({
@@ -373,6 +394,8 @@ export const routing = {
   records: defineRouting('records', recordsOf, recordsReply),
   breakers: defineRouting('breakers', nothing, breakersReply),
   day: defineRouting('day', Type.Object({ provider: ProviderId }), dayReply),
+  /** Returns the last day of all machines, as far as it is stored. */
+  readyHours: defineRouting('ready-hours', readyHoursRequest, readyHours),
   switches: defineRouting('switches', nothing, switches),
   setSwitch: defineRouting('set-switch', setSwitch, switches),
 } as const;

@@ -6,6 +6,7 @@ import { holdsMethods } from './settlement/holds.ts';
 import { keyCapsMethods } from './settlement/key-caps.ts';
 import { pricesMethods } from './settlement/prices.ts';
 import { receiptsMethods } from './settlement/receipts.ts';
+import { rewardsMethods } from './settlement/rewards.ts';
 import { statementsMethods } from './settlement/statements.ts';
 import { stripeMethods } from './settlement/stripe.ts';
 
@@ -21,6 +22,7 @@ export const settlement = {
   ...statementsMethods,
   ...receiptsMethods,
   ...earningsMethods,
+  ...rewardsMethods,
   ...stripeMethods,
   ...connectionMethods,
   ...booksMethods,

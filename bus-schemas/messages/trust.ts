@@ -176,6 +176,28 @@ const machines = Type.Object({
     { maxItems: MAX_OWN_MACHINES },
   ),
 });
+/** Machines in one reply to `standings`. */
+export const MAX_STANDINGS = 500;
+const standingsRequest = Type.Object({
+  providers: Type.Array(ProviderId, { maxItems: MAX_STANDINGS }),
+});
+/** What rewards depend on. */
+const machineStanding = Type.Object({
+  provider: ProviderId,
+  account: optional(AccountId),
+  linkedAt: At,
+  /** `none` for a machine without valid evidence. */
+  level: TrustLevel,
+  /** Removed, caught, or of a suspended account. */
+  isExcluded: Type.Boolean(),
+  /** Another machine that was linked earlier is the same device. */
+  sharesComputer: Type.Boolean(),
+});
+export type MachineStanding = Static<typeof machineStanding>;
+const standings = Type.Object({
+  /** Without machines that are not known. */
+  machines: Type.Array(machineStanding, { maxItems: MAX_STANDINGS }),
+});
 const createToken = Type.Object({ account: optional(AccountId), lifetimeMs: count });
 const tokenCreated = Type.Object({ token: Type.String(), expiresAt: At });
 /** History of an account's machines, for operators. */
@@ -285,6 +307,8 @@ export const trust = {
   owner: define('owner', ofProvider, owned),
   /** Returns the machines of an account. */
   machines: define('machines', ofAccount, machines),
+  /** Returns owner, age and trust of these machines. */
+  standings: define('standings', standingsRequest, standings),
   /** Returns the history of one owner, or of all owners. */
   owners: define('owners', ownersRequest, owners),
   /** Shows a machine on the public leaderboard under this name. */

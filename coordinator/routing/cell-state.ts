@@ -12,6 +12,7 @@ import { counter } from '#observability';
 import type { FleetChange } from './core/fleet.ts';
 import type { ObservedEnd, ObservedFailure } from './core/measurements.ts';
 import { Router } from './core/router.ts';
+import { memoryMbOf } from './core/serving.ts';
 import { TrustedMachines } from './core/trusted-machines.ts';
 import { DecisionReports } from './decision-reports.ts';
 import { OwnCell } from './own-cell.ts';
@@ -160,7 +161,10 @@ export class CellState implements AsyncDisposable {
       writer: name,
       isServed: (provider) => isLeading() && own.isFirst(provider),
       memoryOf: (provider) => router.memoryOf(provider, clock()),
-      chipOf: (provider) => router.fleet.provider(provider)?.machine.chip,
+      computerOf: (provider) => {
+        const machine = router.fleet.provider(provider)?.machine;
+        return machine && { chip: machine.chip, memoryMb: memoryMbOf(machine.memoryGb) };
+      },
       restore: (provider, memory, stored) => router.restore(provider, memory, stored),
     });
   }

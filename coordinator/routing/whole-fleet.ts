@@ -8,6 +8,7 @@ import {
 } from '#bus-schemas';
 import { type Bus, BusError, type Endpoint, endpoint } from '#coordinator/bus.ts';
 import type { Cells } from '#coordinator/cells/cells.ts';
+import { readyHours } from './days/day-store.ts';
 import { type Lifetime, readLifetimes } from './records/record-store.ts';
 import { addUp, MAX_EXPLAINED, MAX_LISTED } from './views.ts';
 
@@ -59,6 +60,7 @@ export function wholeFleet({ bus, cells, database }: WholeFleetOptions): Endpoin
         .toSorted((one, other) => one.at - other.at)
         .slice(-MAX_DAY_HOURS),
     })),
+    endpoint(services.routing.readyHours, ({ after = '' }) => readyHours(database, after)),
     endpoint(records, async (request) => {
       const [lifetimes, parts] = await Promise.all([
         readLifetimes(database, request.providers),

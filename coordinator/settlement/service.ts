@@ -31,10 +31,16 @@ import { PricingStore } from './pricing/pricing-store.ts';
 import { ReceiptKeys } from './receipts/receipt-keys.ts';
 import { SettledReceipts } from './receipts/settled-receipts.ts';
 import { SigningKeys } from './receipts/signing-keys.ts';
+import { RewardJob } from './rewards/reward-job.ts';
+import { RewardPolicies } from './rewards/reward-policies.ts';
+import { rewardRows } from './rewards/reward-rows.ts';
+import { RewardStore } from './rewards/reward-store.ts';
 import { StatementStore } from './statements/statement-store.ts';
 
 const SWEEP_MS = 5_000;
 const TRUST_MS = 2_000;
+/** Machines lose the minutes of an hour after 25 hours, so this leaves many tries. */
+const REWARDS_MS = 10 * 60_000;
 
 /**
  * The money of the network: held before a job, and charged or released after it, exactly once;
@@ -132,6 +138,17 @@ export async function startSettlement(
   );
   const accountCaps = new AccountCaps(database);
   const books = new Books({ ledger, outboxStore, outbox, alerts });
+  const rewardPolicies = new RewardPolicies({ database, ledger, onPosted: () => outbox.nudge() });
+  stack.use(
+    new RewardJob({
+      bus,
+      store: new RewardStore(database, ledger),
+      alerts,
+      log,
+      everyMs: REWARDS_MS,
+      onPaid: () => outbox.nudge(),
+    }),
+  );
   const receiptKeys = await ReceiptKeys.open(config.keysFolder);
   const settledReceipts = new SettledReceipts({
     database,
@@ -172,6 +189,10 @@ export async function startSettlement(
       endpoint(services.settlement.servedTokens, async ({ providers }) => ({
         machines: await servedTokens(database, { providers, now: now() }),
       })),
+      endpoint(services.settlement.rewardPolicy, () => rewardPolicies.read()),
+      endpoint(services.settlement.setRewardPolicy, (request) => rewardPolicies.set(request)),
+      endpoint(services.settlement.fundRewards, (request) => rewardPolicies.fund(request)),
+      endpoint(services.settlement.rewards, (request) => rewardRows(database, request)),
       endpoint(services.settlement.setKeyCaps, async ({ key, account, caps }) => ({
         used: await keyCaps.put(key, account, caps),
       })),

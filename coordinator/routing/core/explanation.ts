@@ -1,7 +1,7 @@
 import { type ChoiceReason, type GateName, gates, type Slot, type Trait } from '#bus-schemas';
 import { costFor, expectedMs, rounded } from './cost.ts';
 import { type Choice, failedGate, type PlacementRequest } from './placement.ts';
-import { MB_PER_GIB, type Serving } from './serving.ts';
+import { memoryMbOf, type Serving } from './serving.ts';
 
 const OPEN_REASON = 'It would serve this request.';
 
@@ -45,7 +45,7 @@ export function explain(
       maxConcurrency,
       expectedFirstContentMs: expectedMs(serving, ask.promptTokens, now),
       contextTokens: serving.slot.contextTokens,
-      machineMemoryMb: Math.round(provider.machine.memoryGb * MB_PER_GIB),
+      machineMemoryMb: memoryMbOf(provider.machine.memoryGb),
       state: slot.state,
       ...(slot.memoryMb !== undefined && { memoryMb: slot.memoryMb }),
       ...(slot.traits && { traits: slot.traits }),

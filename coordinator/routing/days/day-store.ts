@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Pool } from 'pg';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { type GateName, gates } from '#bus-schemas';
+import { type GateName, gates, type MessageOf, services } from '#bus-schemas';
 import { loadStatements, query } from '#coordinator/sql.ts';
 import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import { HOUR_MS, HOURS, type MachineHour } from '../core/machine-hours.ts';
@@ -10,6 +10,13 @@ import { HOUR_MS, HOURS, type MachineHour } from '../core/machine-hours.ts';
 const sql = loadStatements(join(import.meta.dirname, 'store'), ['put-days', 'delete-days']);
 const READ = namedStatement<{ provider: string; hours: unknown }>('routing.read-days')`
   SELECT provider, hours FROM machine_days WHERE provider = ANY(${'providers'})`;
+
+const READ_PAGE = namedStatement<{ provider: string; hours: unknown; memoryMb: number | null }>(
+  'routing.read-page-of-days',
+)`
+  SELECT d.provider, d.hours, r.memory_mb AS "memoryMb"
+  FROM machine_days d LEFT JOIN machine_records r USING (provider)
+  WHERE d.provider > ${'after'} ORDER BY d.provider LIMIT ${'limit'}`;
 
 const minutes = Type.Integer({ minimum: 0, maximum: 255 });
 /** An hour as it is stored: its number since 1970, three numbers of minutes, and the gate. */
@@ -38,6 +45,28 @@ export async function readDays(
 ): Promise<Map<string, MachineHour[]>> {
   const rows = await queryNamed(database, READ, { providers });
   return new Map(rows.map(({ provider, hours }) => [provider, hoursFrom(hours)]));
+}
+
+/** A page of the days of all machines, with the memory that they reported last. */
+export async function readyHours(
+  database: Pool,
+  after: string,
+): Promise<MessageOf<typeof services.routing.readyHours.reply>> {
+  const rows = await queryNamed(database, READ_PAGE, {
+    after,
+    limit: services.MAX_READY_MACHINES,
+  });
+  return {
+    machines: rows.map(({ provider, hours, memoryMb }) => ({
+      provider,
+      ...(memoryMb !== null && { memoryMb }),
+      hours: hoursFrom(hours).map(({ at, servingMinutes, idleMinutes }) => ({
+        at,
+        servingMinutes,
+        idleMinutes,
+      })),
+    })),
+  };
 }
 
 /** Deletes at most `limit` days of machines that are gone. */

@@ -6,7 +6,13 @@ import { type CounterOf, counter, measured } from '#observability';
 import { MAX_PROVIDERS } from '../core/fleet.ts';
 import { type MachineMemory, readMemory, type StoredAt } from '../core/machine-memory.ts';
 import { type MachineCounts, UnwrittenRecords } from '../core/unwritten-records.ts';
-import { deleteUnseen, putRecords, readRecords, type StoredRecord } from './record-store.ts';
+import {
+  type Computer,
+  deleteUnseen,
+  putRecords,
+  readRecords,
+  type StoredRecord,
+} from './record-store.ts';
 
 const TICK_MS = 1_000;
 /** Time between two writes, in milliseconds: a killed router loses at most what it saw in it. */
@@ -29,8 +35,7 @@ export interface MachineRecordsOptions {
   /** True if this router decides for the machine: only one router writes its record. */
   readonly isServed: (provider: string) => boolean;
   readonly memoryOf: (provider: string) => MachineMemory;
-  /** The chip that a connected machine reports. */
-  readonly chipOf: (provider: string) => string | undefined;
+  readonly computerOf: (provider: string) => Computer | undefined;
   readonly restore: (provider: string, memory: MachineMemory, stored: StoredAt) => void;
 }
 
@@ -233,13 +238,13 @@ export class MachineRecords implements AsyncDisposable {
   }
 
   async #writeBatch(): Promise<boolean> {
-    const { database, writer, memoryOf, chipOf, clock } = this.#options;
+    const { database, writer, memoryOf, computerOf, clock } = this.#options;
     // The state in the database may be better than the state of a router that has not read it.
     const isReady = (provider: string) => this.#read.has(provider) && !this.#unread.has(provider);
     const batch = this.#unwritten.batch(BATCH, isReady);
     if (batch === undefined) return false;
     const now = clock();
-    const written = await putRecords(database, { writer, batch, memoryOf, chipOf, now }).then(
+    const written = await putRecords(database, { writer, batch, memoryOf, computerOf, now }).then(
       () => true,
       (error: unknown) => this.#failed('write', error),
     );

@@ -30,9 +30,18 @@ interface Write {
   readonly memory?: MachineMemory;
   /** Undefined if the machine has left. */
   readonly chip?: string;
+  readonly memoryMb?: number;
 }
 
-function write({ writer = 'one', number, served = 0, observedAgeMs, memory = {}, chip }: Write) {
+function write({
+  writer = 'one',
+  number,
+  served = 0,
+  observedAgeMs,
+  memory = {},
+  chip,
+  memoryMb = 16_000,
+}: Write) {
   const now = 1_000_000;
   const counts: MachineCounts = { served, failed: 0, refused: 0, blamed: 0, tokens: 10 * served };
   const observedAt = observedAgeMs === undefined ? undefined : now - observedAgeMs;
@@ -41,7 +50,7 @@ function write({ writer = 'one', number, served = 0, observedAgeMs, memory = {},
     writer,
     batch: { number, records },
     memoryOf: () => memory,
-    chipOf: () => chip,
+    computerOf: () => (chip === undefined ? undefined : { chip, memoryMb }),
     now,
   });
 }

@@ -49,26 +49,32 @@ export async function readLifetimes(
   return rows.map(({ chip, ...row }) => ({ ...row, ...(chip !== null && { chip }) }));
 }
 
+/** What a connected machine reports about its computer. */
+export interface Computer {
+  readonly chip: string;
+  readonly memoryMb: number;
+}
+
 export interface PutRecords {
   readonly writer: string;
   readonly batch: RecordBatch;
   readonly memoryOf: (provider: string) => MachineMemory;
   /** Undefined for a machine that has left. */
-  readonly chipOf: (provider: string) => string | undefined;
+  readonly computerOf: (provider: string) => Computer | undefined;
   readonly now: number;
 }
 
 /** One statement for the whole batch. It may be repeated until it succeeds. */
 export async function putRecords(
   database: Pool,
-  { writer, batch, memoryOf, chipOf, now }: PutRecords,
+  { writer, batch, memoryOf, computerOf, now }: PutRecords,
 ): Promise<void> {
   const rows = [...batch.records].map(([provider, { counts, observedAt }]) => ({
     provider,
     ...counts,
     observedAgeMs: observedAt === undefined ? null : Math.max(0, now - observedAt),
     state: memoryOf(provider),
-    chip: chipOf(provider) ?? null,
+    ...computerOf(provider),
   }));
   await query(database, sql['put-records'], [writer, batch.number, JSON.stringify(rows)]);
 }

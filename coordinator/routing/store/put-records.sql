@@ -1,10 +1,10 @@
 -- Rows are written in the order of their keys, so that two routers cannot deadlock.
 INSERT INTO machine_records AS r
-  (provider, served, failed, refused, blamed, tokens, writer, batch, observed_at, state_at, state, chip)
+  (provider, served, failed, refused, blamed, tokens, writer, batch, observed_at, state_at, state, chip, memory_mb)
 SELECT provider, served, failed, refused, blamed, tokens, $1, $2,
-  coalesce(now() - "observedAgeMs" * interval '1 millisecond', '-infinity'), now(), state, chip
+  coalesce(now() - "observedAgeMs" * interval '1 millisecond', '-infinity'), now(), state, chip, "memoryMb"
 FROM jsonb_to_recordset($3::jsonb) AS given (provider text, served bigint, failed bigint, refused bigint, blamed bigint,
-  tokens bigint, "observedAgeMs" float8, state jsonb, chip text)
+  tokens bigint, "observedAgeMs" float8, state jsonb, chip text, "memoryMb" int)
 ORDER BY provider
 ON CONFLICT (provider) DO UPDATE SET
   (served, failed, refused, blamed, tokens) = (
@@ -21,5 +21,5 @@ ON CONFLICT (provider) DO UPDATE SET
     FROM (SELECT excluded.observed_at >= r.observed_at OR r.observed_at > now()) AS compared (isNewer)
   ),
   seen_at = now(), writer = excluded.writer, batch = excluded.batch,
-  -- A machine that has left before its batch was written has no chip in it.
-  chip = coalesce(excluded.chip, r.chip)
+  -- A machine that has left before its batch was written has neither chip nor memory in it.
+  chip = coalesce(excluded.chip, r.chip), memory_mb = coalesce(excluded.memory_mb, r.memory_mb)

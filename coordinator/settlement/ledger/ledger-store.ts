@@ -60,7 +60,10 @@ export type PostingKind =
   | 'payment_reversed'
   | 'payment_restored'
   | 'debt_paid'
-  | 'reward';
+  | 'reward'
+  | 'reward_fund'
+  | 'reward_day'
+  | 'base_reward';
 
 export interface Entry {
   readonly account: string;

@@ -4,6 +4,7 @@ import { type Endpoint, endpoint } from '#coordinator/bus.ts';
 import type { Overbilling } from '../billing/overbilling.ts';
 import { readSigningKey, readVerified, readVerifiedMachine } from './attested-machines.ts';
 import type { Attestor } from './attestor.ts';
+import { readStandings } from './machine-standings.ts';
 import { readVerdicts } from './verdict-store.ts';
 
 /** A page of evidence must fit into one message, even with certificates of every machine. */
@@ -43,6 +44,9 @@ export function attestationEndpoints({
         limit: Math.min(limit, MAX_EVIDENCE),
         now: now(),
       }),
+    })),
+    endpoint(services.trust.standings, async ({ providers }) => ({
+      machines: await readStandings(database, providers),
     })),
     endpoint(services.trust.accuse, async ({ provider }) => ({
       accused: await attestor.accuse(provider, 'wrong_model'),
