@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { services } from '#bus-schemas';
 import { type SimulatedFleet, startFleet } from '#simulator';
 import { DINF, operatorSettings } from './dinf-program.ts';
+import { addRewards, dayBefore, REWARD } from './reward-history.ts';
 import { type Person, startTestNetwork, type TestNetwork } from './test-network.ts';
 
 const CALL = { timeoutMs: 5_000 };
@@ -170,6 +171,91 @@ describe('people', () => {
       param: 'amount_micro_usd',
     });
     expect(await lastAudit()).toMatchObject({ action: 'reward', outcome: 'conflict' });
+    await network.expectMoneyBalances();
+  });
+});
+
+describe('base rewards', () => {
+  test('have a policy from the next day on, a fund out of paid fees, and a row for each machine and day', async () => {
+    const tomorrow = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10);
+    expect((await owner.ask('GET', '/v1/rewards/policy')).json).toEqual({
+      policy: null,
+      next: null,
+    });
+    const set = await dinf(
+      'rewards',
+      'set',
+      '0.5',
+      '--day-budget',
+      '2',
+      '--hours',
+      '6',
+      '--age',
+      '3',
+    );
+    expect(set).toContain('ready for 6 h with trust level hardware');
+    expect(JSON.parse((await lastAudit()).detail)).toMatchObject({
+      policy: { amountMicroUsd: 500_000, dayBudgetMicroUsd: 2_000_000, readyMinutes: 360 },
+    });
+    const { policy, next } = (await owner.ask('GET', '/v1/rewards/policy')).json;
+    expect(policy).toBeNull();
+    expect(next.starts_on >= tomorrow).toBe(true);
+    expect(next.policy).toMatchObject({ amount_micro_usd: 500_000, machines_per_account: 3 });
+    // The fees of this network come from promotional credit, which must not become money.
+    await expect(dinf('rewards', 'fund', '1')).rejects.toThrow('has less than that');
+    expect(await lastAudit()).toMatchObject({
+      action: 'fund-rewards',
+      outcome: 'insufficient_funds',
+    });
+    expect((await owner.ask('GET', '/v1/rewards')).json).toMatchObject({ data: [], next: null });
+    expect(await dinf('rewards', 'day', '2026-01-01')).toContain('No rewards are decided');
+    expect(await dinf('rewards', 'off')).toContain('No rewards are paid');
+    expect(await dinf('rewards', 'show')).toContain('no rewards.');
+    const put = await admin('PUT', '/admin/rewards/policy', next.policy);
+    expect([put.status, put.json.starts_on >= tomorrow]).toEqual([200, true]);
+    expect((await admin('GET', '/admin/rewards')).json).toMatchObject({
+      policy: null,
+      next: { policy: next.policy },
+      fund_micro_usd: 0,
+      days: [],
+    });
+    expect((await admin('DELETE', '/admin/rewards/policy')).status).toBe(200);
+    expect(await lastAudit()).toMatchObject({ action: 'end-rewards', outcome: 'done' });
+    await network.expectMoneyBalances();
+  });
+
+  test('are read by the owner of the machine only, with the reason for zero', async () => {
+    const provider = idOf(owned);
+    await addRewards(network.network, { account: owner.account, provider });
+    const { json } = await owner.ask('GET', '/v1/rewards');
+    expect(json.data).toMatchObject([
+      { day: dayBefore(2), provider, amount_micro_usd: REWARD, because: null, reasons: [] },
+      {
+        amount_micro_usd: 0,
+        because: 'It was ready to serve for 3 h of the 8 h that it needs.',
+        reasons: [{ reason: 'hours', has: 180, needs: 480 }],
+      },
+      { because: 'It answered 3 of the 10 requests of paying accounts that it needs.' },
+    ]);
+    const csv = await owner.ask('GET', '/v1/rewards?format=csv');
+    expect(csv.text.split('\n')[0]).toBe(
+      'day,provider,amount_micro_usd,paid_at,ready_minutes,serving_minutes,requests,because',
+    );
+    expect(csv.text).toContain('It was ready to serve for 3 h');
+    const first = (await owner.ask('GET', '/v1/rewards?limit=1')).json;
+    const after = encodeURIComponent(first.next);
+    const rest = (await owner.ask('GET', `/v1/rewards?limit=5&after=${after}`)).json;
+    expect(rest.data).toHaveLength(2);
+    const { lines } = await network.network.coordinator.bus.call(
+      services.settlement.statement,
+      { account: owner.account, limit: 100 },
+      CALL,
+    );
+    expect(lines.filter(({ kind }) => kind === 'base_reward')).toHaveLength(1);
+    const stranger = await network.person('stranger');
+    expect((await stranger.ask('GET', '/v1/rewards')).json.data).toEqual([]);
+    expect((await stranger.ask('GET', `/v1/rewards?provider=${provider}`)).json.data).toEqual([]);
+    expect(await dinf('rewards', 'day', dayBefore(3))).toContain('for 3 h of the 8 h');
     await network.expectMoneyBalances();
   });
 });

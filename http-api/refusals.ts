@@ -169,6 +169,15 @@ export const settlementRefusals = {
     },
   } as const satisfies Refusals<Settlement['reward']>,
 
+  fundRewards: {
+    operation_conflict: USED_OPERATION,
+    insufficient_funds: {
+      error: 'conflict',
+      message: 'The account from which the money would come has less than that.',
+      param: 'amount_micro_usd',
+    },
+  } as const satisfies Refusals<Settlement['fundRewards']>,
+
   setProviderPrice: {
     cache_read_above_input: {
       error: 'invalid_request',

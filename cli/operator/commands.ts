@@ -9,6 +9,7 @@ import { addModelCommands } from './models.ts';
 import { addNetworkCommands } from './network.ts';
 import { addPeopleCommands } from './people.ts';
 import { addProviderCommands } from './providers.ts';
+import { addRewardCommands } from './rewards.ts';
 import { addRoutingCommands } from './routing.ts';
 import { addStatsCommand } from './stats.ts';
 import { addTopCommand } from './top.ts';
@@ -33,4 +34,5 @@ export function addCommands(program: Command): void {
   addStatsCommand(program);
   addDecodeCommand(program);
   addLedgerCommands(program);
+  addRewardCommands(program);
 }

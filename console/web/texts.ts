@@ -9,6 +9,7 @@ import { overviewTexts } from './texts/english/overview.ts';
 import { publicTexts } from './texts/english/public.ts';
 import { quickStartTexts } from './texts/english/quick-start.ts';
 import { requestsTexts } from './texts/english/requests.ts';
+import { rewardTexts } from './texts/english/rewards.ts';
 import { signInTexts } from './texts/english/sign-in.ts';
 import { germanTexts } from './texts/german.ts';
 import { language } from './texts/language.ts';
@@ -26,6 +27,7 @@ const english = {
   ...moneyTexts,
   ...machinesTexts,
   ...earningsTexts,
+  ...rewardTexts,
   ...publicTexts,
 } as const;
 

@@ -9,6 +9,7 @@ const DAY = 24 * HOUR;
 const locale = language === 'de' ? 'de-DE' : 'en-GB';
 const local = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' });
 const day = new Intl.DateTimeFormat(locale, { dateStyle: 'medium' });
+const utcDate = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeZone: 'UTC' });
 const clock = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
 
 /** How long ago a time was: "3 min ago". Times of another week are dates. */
@@ -28,6 +29,16 @@ export function timeAhead(at: number, now: number): string {
   if (future < HOUR) return t.time.inMinutes(Math.ceil(future / MINUTE));
   if (future < DAY) return t.time.inHours(Math.floor(future / HOUR));
   return t.time.inDays(Math.floor(future / DAY));
+}
+
+/** A day of UTC, such as `2026-11-28`, as people read it. */
+export const dayInUtc = (date: string): string => utcDate.format(Date.parse(date));
+
+/** "3 h 20 min" */
+export function hoursAndMinutes(minutes: number): string {
+  const [hours, rest] = [Math.floor(minutes / 60), minutes % 60];
+  if (hours === 0) return `${rest} min`;
+  return rest === 0 ? `${hours} h` : `${hours} h ${rest} min`;
 }
 
 export const localTime = (at: number): string => local.format(at);

@@ -12,21 +12,31 @@ import { PeriodChoice } from '../parts/period-choice.tsx';
 import { Table } from '../parts/table.tsx';
 import { PATHS } from '../router.ts';
 import { useAction } from '../state/action.ts';
-import { useBalance, useEarnings, useMachines, useWithdrawals } from '../state/answers.ts';
+import {
+  useBalance,
+  useEarnings,
+  useMachines,
+  useRewardPolicy,
+  useRewards,
+  useWithdrawals,
+} from '../state/answers.ts';
 import { invalidate } from '../state/resource.ts';
 import { awaitsFirstAnswer, knownValue } from '../state/resource-state.ts';
 import { t } from '../texts.ts';
 import { Connection } from './connection.tsx';
 import { Quote } from './quote.tsx';
+import { Rewards } from './rewards.tsx';
 
 export function EarningsPage() {
   const [period, setPeriod] = useState<Period>('week');
   const earnings = useEarnings(periodStart(period, Date.now()));
   const balance = useBalance();
   const withdrawals = useWithdrawals();
+  const policy = useRewardPolicy();
+  const rewards = useRewards(undefined);
   // The parts appear together, so that none moves another. Another period replaces only its table.
   const isShown = useRef(false);
-  isShown.current ||= ![earnings, balance, withdrawals].some(({ state }) =>
+  isShown.current ||= ![earnings, balance, withdrawals, policy, rewards].some(({ state }) =>
     awaitsFirstAnswer(state),
   );
   if (!isShown.current)
@@ -63,6 +73,7 @@ export function EarningsPage() {
           }
         </Loaded>
       </section>
+      <Rewards />
       <Withdrawals />
       <Connection />
     </>

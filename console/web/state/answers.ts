@@ -73,6 +73,16 @@ export const useEarnings = (from: number) =>
     MINUTE,
   );
 
+export const useRewardPolicy = () =>
+  useResource('rewards/policy', () => call('GET /v1/rewards/policy'));
+
+/** Days of machines on a page of the list. */
+const REWARD_ROWS = 20;
+export const useRewards = (after: string | undefined) =>
+  useResource(`rewards/page/${after ?? ''}`, () =>
+    call('GET /v1/rewards', { query: { limit: REWARD_ROWS, ...(after && { after }) } }),
+  );
+
 export const useWithdrawals = () =>
   useResource('withdrawals', () => call('GET /v1/billing/withdrawals'));
 

@@ -9,6 +9,7 @@ import { germanOverviewTexts } from './german/overview.ts';
 import { germanPublicTexts } from './german/public.ts';
 import { germanQuickStartTexts } from './german/quick-start.ts';
 import { germanRequestsTexts } from './german/requests.ts';
+import { germanRewardTexts } from './german/rewards.ts';
 import { germanSignInTexts } from './german/sign-in.ts';
 
 /** All German texts. */
@@ -24,5 +25,6 @@ export const germanTexts = {
   ...germanPublicTexts,
   ...germanQuickStartTexts,
   ...germanRequestsTexts,
+  ...germanRewardTexts,
   ...germanSignInTexts,
 };

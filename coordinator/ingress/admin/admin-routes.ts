@@ -13,6 +13,7 @@ import { addOperatorMoneyRoutes } from './money-routes.ts';
 import { addNetworkRoutes, type NetworkRoutesDeps } from './network-routes.ts';
 import { addPeopleRoutes } from './people-routes.ts';
 import { addPublicNameRoutes } from './public-name-routes.ts';
+import { addOperatorRewardRoutes } from './reward-routes.ts';
 import { addRoutingRoutes, type RoutingRoutesDeps } from './routing-routes.ts';
 
 type AdminParts = RoutingRoutesDeps & NetworkRoutesDeps & IncidentRoutesDeps & BreakerRoutesDeps;
@@ -97,6 +98,7 @@ export function addAdminRoutes({
   addOperatorAccountRoutes(admin);
   addPeopleRoutes(admin, now);
   addOperatorMoneyRoutes(admin);
+  addOperatorRewardRoutes(admin);
   addNetworkRoutes({ admin, bus, missing, degraded });
   addIncidentRoutes({ admin, incidents });
 }

@@ -168,7 +168,7 @@ function closedBy(provider: ProviderView, slot: Slot, suite: string): ClosedReas
 }
 
 /** Machines report their memory in GiB. */
-export const MB_PER_GIB = 2 ** 30 / 1e6;
+const MB_PER_GIB = 2 ** 30 / 1e6;
 export const memoryMbOf = (memoryGb: number): number => Math.round(memoryGb * MB_PER_GIB);
 
 /** The gate of a model that its machine cannot load, by the figures of the machine itself. */

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { HOUR_MS, MachineHours } from '../core/machine-hours.ts';
 import { type DatabaseUnderTest, startDatabase } from '../database-under-test.ts';
-import { deleteDays } from './day-store.ts';
+import { deleteDays, readyHours } from './day-store.ts';
 import { MachineDays } from './machine-days.ts';
 
 const MACHINE = `A${'B'.repeat(55)}`;
@@ -103,4 +103,28 @@ test('days of machines that are gone for two days are deleted', async () => {
   await deleteDays(database, 10);
   const { rows } = await owner.query('SELECT provider FROM machine_days');
   expect(rows).toEqual([{ provider: 'new' }]);
+});
+
+test('rewards read the hours of all machines, with the memory that they reported last', async () => {
+  await owner.query('TRUNCATE machine_records');
+  await owner.query(
+    `INSERT INTO machine_days (provider, hours) VALUES ($1, $2), ($3, '"broken"')`,
+    [MACHINE, JSON.stringify([[START / HOUR_MS, 10, 40, 5, 'paused']]), `A${'C'.repeat(55)}`],
+  );
+  await owner.query(
+    `INSERT INTO machine_records (provider, served, failed, refused, blamed, tokens, writer, batch, observed_at, state_at, state, memory_mb)
+     VALUES ($1, 0, 0, 0, 0, 0, 'one', 1, now(), now(), '{}', 64000)`,
+    [MACHINE],
+  );
+  expect(await readyHours(database, '')).toEqual({
+    machines: [
+      {
+        provider: MACHINE,
+        memoryMb: 64_000,
+        hours: [{ at: START, servingMinutes: 10, idleMinutes: 40 }],
+      },
+      { provider: `A${'C'.repeat(55)}`, hours: [] },
+    ],
+  });
+  expect((await readyHours(database, MACHINE)).machines).toHaveLength(1);
 });

@@ -68,7 +68,7 @@ export function decideRewards({
 }
 
 /** All conditions that the machine itself did not meet, so that its owner sees them at once. */
-export function unmetConditions(
+function unmetConditions(
   candidate: RewardCandidate,
   policy: RewardPolicy,
 ): readonly RewardReason[] {

@@ -7,7 +7,9 @@ export const earningsTexts = {
     spend: 'Earned money pays your own requests too.',
     bySource: 'By source',
     source: 'Source',
-    sources: { referrals: 'Referrals', referral: 'Referrals' } as Readonly<Record<string, string>>,
+    sources: { referrals: 'Referrals', referral: 'Referrals', rewards: 'Base rewards' } as Readonly<
+      Record<string, string>
+    >,
     jobs: 'Requests',
     earned: 'Earned',
     emptyTitle: 'Nothing earned in this period',

@@ -58,6 +58,7 @@ export const moneyTexts = {
       payment_restored: 'Payment restored',
       debt_paid: 'Debt paid',
       reward: 'Reward',
+      base_reward: 'Base reward',
     } as Readonly<Record<string, string>>,
   },
 } as const;

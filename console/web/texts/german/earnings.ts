@@ -11,7 +11,11 @@ export const germanEarningsTexts: Translation<typeof english> = {
     spend: 'Verdientes Geld bezahlt auch Ihre eigenen Anfragen.',
     bySource: 'Nach Quelle',
     source: 'Quelle',
-    sources: { referrals: 'Empfehlungen', referral: 'Empfehlungen' },
+    sources: {
+      referrals: 'Empfehlungen',
+      referral: 'Empfehlungen',
+      rewards: 'Grundvergütung',
+    },
     jobs: 'Anfragen',
     earned: 'Verdient',
     emptyTitle: 'In diesem Zeitraum nichts verdient',

@@ -67,6 +67,7 @@ export const germanMoneyTexts: Translation<typeof english> = {
       payment_restored: 'Zahlung wiederhergestellt',
       debt_paid: 'Schuld beglichen',
       reward: 'Prämie',
+      base_reward: 'Grundvergütung',
     },
   },
 };
