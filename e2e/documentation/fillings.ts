@@ -121,8 +121,12 @@ export const fillings: Readonly<Record<string, Fill>> = {
   'POST /admin/accounts/{id}/resume': otherAccount,
   'PUT /admin/accounts/{id}/limits': otherAccount,
   'POST /admin/accounts/{id}/reward': async (world) => {
-    await earnFees(world, REWARD_MICRO_USD);
+    await earnFees(world, { amount: REWARD_MICRO_USD, operation: 'fees:for-a-reward' });
     return otherAccount(world);
+  },
+  'POST /admin/rewards/fund': async (world) => {
+    await earnFees(world, { amount: REWARD_MICRO_USD, operation: 'fees:for-the-fund' });
+    return {};
   },
   'POST /admin/accounts/{id}/credit': account,
   'PUT /admin/accounts/{id}/terms': account,

@@ -32,6 +32,8 @@ const NOT_RUN: Readonly<Record<string, string>> = {
       'accounts resume ACCOUNT',
       'accounts credit ACCOUNT 5 --reason "outage of 3 May"',
       'accounts reward ACCOUNT 50 --reason "reported a bug"',
+      'rewards fund 100',
+      'rewards return 100',
       'accounts limits ACCOUNT --rpm 60 --per-day 20',
       'accounts limits ACCOUNT --per-day 20',
       'machines drain PROVIDER',

@@ -110,8 +110,11 @@ export async function earnMoney({ network, stripe, person }: World, amount: numb
 }
 
 /** Gives the platform fees from money that customers paid in. */
-export async function earnFees({ network }: World, amount: number): Promise<void> {
-  await post(network, 'fees:of-the-documentation', [
+export async function earnFees(
+  { network }: World,
+  { amount, operation }: { readonly amount: number; readonly operation: string },
+): Promise<void> {
+  await post(network, operation, [
     { account: 'platform:fees', kind: 'platform', amount, earned: 0 },
     { account: 'external:stripe', kind: 'external', amount: -amount, earned: 0 },
   ]);

@@ -262,3 +262,15 @@ test('rewards are read in pages, newest day first', async () => {
   expect((await rewardRows(under.database, { ...period, until: at })).rows).toHaveLength(0);
   expect((await rewardRows(under.database, { account: newAccount(), limit: 5 })).rows).toEqual([]);
 });
+
+test('minutes of machines are deleted after nine days', async () => {
+  await using under = await network();
+  await under.database.query(
+    `INSERT INTO reward_hours (hour, provider, ready, serving, self_signed, hardware)
+     SELECT date_trunc('hour', now()) - n * interval '1 day', 'one', 60, 0, 60, 60 FROM unnest(ARRAY[8, 10]) n`,
+  );
+  await using job = under.job();
+  await job.collect();
+  const { rows } = await under.database.query('SELECT hour FROM reward_hours');
+  expect(rows).toHaveLength(1);
+});
