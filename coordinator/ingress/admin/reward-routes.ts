@@ -3,7 +3,7 @@ import { services } from '#bus-schemas';
 import { refusalError, settlementRefusals } from '#http-api/refusals.ts';
 import { MicroUsd, strict } from '../http/api.ts';
 import {
-  DayOfRewards,
+  DecidedDay,
   POLICIES,
   PolicyFields,
   policiesOf,
@@ -24,7 +24,7 @@ export function addOperatorRewardRoutes(admin: AdminApi): void {
       ...POLICIES,
       fund_micro_usd: MicroUsd,
       due_micro_usd: MicroUsd,
-      days: Type.Array(DayOfRewards),
+      days: Type.Array(DecidedDay),
     }),
     handle: async () => {
       const reply = await admin.ask(services.settlement.rewardPolicy, {});

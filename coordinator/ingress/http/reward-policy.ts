@@ -64,7 +64,7 @@ const NextPolicy = Type.Object(
 /** The present policy and the next one. */
 export const POLICIES = { policy: orNull(PolicyFields), next: orNull(NextPolicy) };
 
-export const DayOfRewards = Type.Object({
+export const DecidedDay = Type.Object({
   day: Type.String(),
   machines: Type.Integer(),
   rewarded: Type.Integer(),

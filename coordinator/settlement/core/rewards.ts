@@ -29,7 +29,7 @@ export interface DecidedReward {
   readonly reasons: readonly RewardReason[];
 }
 
-export interface DayOfRewards {
+interface DayOfRewards {
   readonly day: string;
   readonly policy: RewardPolicy;
   readonly candidates: readonly RewardCandidate[];
