@@ -333,8 +333,20 @@ export const apiErrors: Readonly<
 > = table;
 export const isApiErrorCode = (code: string): code is ApiErrorCode => Object.hasOwn(table, code);
 
+interface ErrorBody {
+  readonly error: {
+    readonly message: string;
+    readonly type: string;
+    readonly code: string;
+    readonly param: string | null;
+    readonly reason?: string;
+  };
+}
+
 export class ApiError extends CodedError<ApiErrorCode> {
   readonly param: string | null;
+  /** Names the message among those of its code, for programs that show it in another language. */
+  readonly reason: string | undefined;
   /** Time after which a repetition makes sense; undefined if no component measured one. */
   readonly retryAfterMs: number | undefined;
   /** Fields that Anthropic's clients read from `error.details`. */
@@ -345,6 +357,7 @@ export class ApiError extends CodedError<ApiErrorCode> {
     message?: string,
     options: {
       param?: string;
+      reason?: string;
       retryAfterMs?: number;
       details?: Readonly<Record<string, unknown>>;
       cause?: unknown;
@@ -352,6 +365,7 @@ export class ApiError extends CodedError<ApiErrorCode> {
   ) {
     super(code, message ?? table[code].message, { cause: options.cause });
     this.param = options.param ?? null;
+    this.reason = options.reason;
     this.retryAfterMs = options.retryAfterMs;
     this.details = options.details;
   }
@@ -370,13 +384,14 @@ export class ApiError extends CodedError<ApiErrorCode> {
   }
 
   /** The error in OpenAI's format. */
-  toBody(): { error: { message: string; type: string; code: string; param: string | null } } {
+  toBody(): ErrorBody {
     return {
       error: {
         message: this.message,
         type: table[this.code].type,
         code: this.code,
         param: this.param,
+        ...(this.reason !== undefined && { reason: this.reason }),
       },
     };
   }

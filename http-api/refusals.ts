@@ -358,6 +358,38 @@ export const trustRefusals = {
   } as const satisfies Refusals<Trust['mdmEvent']>,
 };
 
+const ALL = [accountRefusals, catalogRefusals, settlementRefusals, trustRefusals];
+
+/**
+ * Each refusal with a message of its own, by its name, such as `redeemInvite.expired`. A row that
+ * several methods share has the name in the first one.
+ */
+export const namedRefusals: ReadonlyMap<string, Refusal> = namesOf(
+  ALL.flatMap((part) => Object.entries<Readonly<Record<string, Refusal>>>(part)),
+);
+
+function namesOf(
+  methods: readonly (readonly [string, Readonly<Record<string, Refusal>>])[],
+): Map<string, Refusal> {
+  const named = new Map<string, Refusal>();
+  const seen = new Set<Refusal>();
+  for (const [method, rows] of methods)
+    for (const [code, row] of Object.entries(rows)) {
+      if (row.message === undefined || seen.has(row)) continue;
+      seen.add(row);
+      named.set(`${method}.${code}`, row);
+    }
+  return named;
+}
+
+const nameOf = new Map([...namedRefusals].map(([name, row]) => [row, name]));
+
 /** Returns the error with which the API answers a request that a component refused. */
-export const refusalError = ({ error, message, param }: Refusal): ApiError =>
-  new ApiError(error, message, param === undefined ? {} : { param });
+export function refusalError(refusal: Refusal): ApiError {
+  const { error, message, param } = refusal;
+  const reason = nameOf.get(refusal);
+  return new ApiError(error, message, {
+    ...(param !== undefined && { param }),
+    ...(reason !== undefined && { reason }),
+  });
+}

@@ -4,7 +4,7 @@ import { Bytes, defineMessage } from '../codec.ts';
 import { Evidence, NONCE_BYTES, WeightsDigest } from '../evidence/evidence.ts';
 import { AccountId, ProviderId } from '../ids.ts';
 import { P256_KEY_BYTES } from '../receipts/signed-by.ts';
-import { At, count, nothing, optional } from '../schema-parts.ts';
+import { At, count, nothing, optional, signed } from '../schema-parts.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 import { MACHINE_PAUSES, MachinePause, Standing, TrustFault, TrustLevel } from './vocabulary.ts';
 
@@ -154,6 +154,20 @@ const withdrawnNames = Type.Object({
     /** The name as names are compared: small letters and digits without separators. */
     Type.Object({ provider: ProviderId, shape: Type.String({ maxLength: 40 }) }),
     { maxItems: MAX_PUBLIC_NAMES },
+  ),
+});
+const clocksReported = Type.Object({
+  problems: Type.Array(Type.String({ maxLength: 500 }), { maxItems: 8 }),
+  /** The clock of each problem, in the same order, for readers that write the problem themselves. */
+  clocks: optional(
+    Type.Array(
+      Type.Object({
+        clock: Type.Enum(['trust', 'hub', 'database', 'machines']),
+        /** Time of that clock minus the time of the others, in milliseconds. */
+        offsetMs: signed,
+      }),
+      { maxItems: 8 },
+    ),
   ),
 });
 const known = Type.Object({ known: Type.Boolean() });
@@ -329,11 +343,7 @@ export const trust = {
   allowName: define('allow-name', ofProvider, known),
   revoke: define('revoke', ofProvider, providerRevoked),
   /** Returns the problems with the clocks of the network; an empty list if they agree. */
-  clocks: define(
-    'clocks',
-    nothing,
-    Type.Object({ problems: Type.Array(Type.String({ maxLength: 500 }), { maxItems: 8 }) }),
-  ),
+  clocks: define('clocks', nothing, clocksReported),
   /** Returns the hubs that answer now. */
   hubs: define('hubs', nothing, Type.Object({ hubs: Type.Array(Hub, { maxItems: MAX_HUBS }) })),
   /** Returns the verdicts on all machines, ordered by their ids. */

@@ -44,6 +44,12 @@ export function realClocks(system: NatsConnection, database: Pool): OtherClocks 
   };
 }
 
+/** A clock that differs from the others, by `offsetMs`. */
+interface WrongClock {
+  readonly clock: 'trust' | ClockReading['source'];
+  readonly offsetMs: number;
+}
+
 export interface NetworkClockOptions {
   readonly others: OtherClocks;
   readonly log: Pick<Logger, 'error' | 'info'>;
@@ -99,6 +105,18 @@ export class NetworkClock implements Disposable {
         return [
           `Most machines' clocks differ by ${seconds(this.#verdict.offsetMs)} from those of the servers. No machine is judged by its clock until they agree.`,
         ];
+    }
+  }
+
+  /** The clock of each problem, in the order of `problems`. */
+  wrongClocks(): WrongClock[] {
+    switch (this.#verdict.is) {
+      case 'agreed':
+        return this.#verdict.suspects.map(({ source, offsetMs }) => wrong(source, offsetMs));
+      case 'corrected':
+        return [wrong('trust', -this.#verdict.offsetMs)];
+      case 'disputed':
+        return [wrong('machines', this.#verdict.offsetMs)];
     }
   }
 
@@ -184,6 +202,11 @@ export class NetworkClock implements Disposable {
     clearInterval(this.#timer);
   }
 }
+
+const wrong = (clock: WrongClock['clock'], offsetMs: number): WrongClock => ({
+  clock,
+  offsetMs: Math.round(offsetMs),
+});
 
 const seconds = (ms: number) => `${Math.round(Math.abs(ms) / 1_000)} s`;
 

@@ -173,7 +173,10 @@ export async function startTrust(
       ...renewalEndpoints({ database, log, metrics, ...credentials }),
       ...attestationEndpoints({ database, attestor, overbilling, now }),
       endpoint(services.trust.hubs, async () => ({ hubs: await askHubs(system) })),
-      endpoint(services.trust.clocks, () => ({ problems: clock.problems() })),
+      endpoint(services.trust.clocks, () => ({
+        problems: clock.problems(),
+        clocks: clock.wrongClocks(),
+      })),
       ...releaseEndpoints({ releases, attestor }),
       ...logEndpoints(transparency, successions),
       ...mdmEndpoints({ devices, secret: mdmConfig?.webhookSecret }),

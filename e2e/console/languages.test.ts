@@ -1,10 +1,11 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { services } from '#bus-schemas';
 import { readTexts, TEXT_FILES, VALUE } from '#console/texts-under-test.ts';
 import { startMachineOf } from '../linked-machine.ts';
 import type { Person } from '../test-network.ts';
 import { type ConsolePage, type ConsoleUnderTest, noBrowser, startConsole } from './chromium.ts';
-import { adminUrlOf, makeOperator } from './operator-browser.ts';
+import { adminUrlOf, makeOperator, parkFact } from './operator-browser.ts';
 
 const PATHS = [
   '/',
@@ -50,10 +51,15 @@ async function faultsOf(opened: ConsolePage): Promise<string[]> {
   ];
 }
 
+const expectShown = (page: Page, text: string): Promise<void> =>
+  expect
+    .poll(() => page.locator('main').innerText(), { timeout: 60_000, interval: 500 })
+    .toContain(text);
+
 /** The texts that a page shows or reads out, except those that it marks as English, and code. */
 const shownTexts = (page: Page): Promise<string[]> =>
   page.evaluate<string[]>(`(() => {
-    const isGerman = (element) => element.closest('[lang=en], code, script, style') === null;
+    const isGerman = (element) => element.closest('[lang=en], code, script, style, noscript') === null;
     const texts = [];
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     while (walker.nextNode())
@@ -66,6 +72,9 @@ const shownTexts = (page: Page): Promise<string[]> =>
 
 /** Whether a page shows a text, whose values may be anything. */
 type Shows = (shown: string) => boolean;
+
+/** Words that English sentences of any origin have, and German ones have not. */
+const ENGLISH_WORDS = /\b(?:the|this|that|its|of|and|with|from|are|is|has|been)\b/i;
 
 /** One check for each English text that is not a German one, too, such as “Build”. */
 async function englishTexts(): Promise<Shows[]> {
@@ -104,7 +113,31 @@ describe.skipIf(noBrowser !== undefined)(`languages (${noBrowser ?? 'Chromium'})
     await under?.[Symbol.asyncDispose]();
   });
 
-  test('German pages have no fault, also on a phone', { timeout: 180_000 }, async () => {
+  /** Texts of a German page that are English: those of the console, and sentences of the network. */
+  async function untranslated(page: Page): Promise<string[]> {
+    const english = await englishTexts();
+    expect(english.some((isShown) => isShown('Overview'))).toBe(true);
+    const shown = await shownTexts(page);
+    expect(shown.length).toBeGreaterThan(10);
+    return shown.filter(
+      (text) => ENGLISH_WORDS.test(text) || english.some((isShown) => isShown(text)),
+    );
+  }
+
+  /** Starts a machine of this person, against which an operator has evidence. */
+  async function startAccused(owner: Person, name: string): Promise<AsyncDisposable> {
+    const machine = await startMachineOf(under.network, owner, { name });
+    const provider = machine.providers[0]?.id ?? '';
+    const { bus } = under.network.network.coordinator;
+    const { accused } = await bus.call(services.trust.accuse, { provider }, { timeoutMs: 10_000 });
+    expect(accused).toBe(true);
+    return machine;
+  }
+
+  test('German pages have no fault and no English text, also on a phone', {
+    timeout: 180_000,
+  }, async () => {
+    await using _caught = await startAccused(ann, 'caught');
     await using opened = await under.openPage({
       locale: 'de-DE',
       viewport: { width: 390, height: 844 },
@@ -120,9 +153,25 @@ describe.skipIf(noBrowser !== undefined)(`languages (${noBrowser ?? 'Chromium'})
       await page.goto(path);
       await complete(page);
       faults.push(...(await faultsOf(opened)).map((fault) => `${path}: ${fault}`));
+      faults.push(...(await untranslated(page)).map((text) => `${path} shows “${text}”`));
     }
     expect(faults).toEqual([]);
+    await page.goto('/machines');
+    await expectShown(page, 'Ihre Antworten auf Probefragen');
     opened.expectNoFaults();
+  });
+
+  test('German pages name the reason of a refusal in German', async () => {
+    await using opened = await under.openPage({ locale: 'de-DE' });
+    const { page } = opened;
+    await page.goto(await under.signInLink(ann));
+    await page.getByRole('heading', { name: 'Übersicht' }).waitFor();
+    await page.goto('/money');
+    await page.getByLabel('Code der Einladung').fill('dinf-no-such-invite');
+    await page.getByRole('button', { name: 'Einlösen' }).click();
+    await page.getByText('Diese Einladung gibt es nicht.').waitFor();
+    expect(await untranslated(page)).toEqual([]);
+    opened.expectNoFaults([404]);
   });
 
   test('German pages of operators have no fault, and no English text', async () => {
@@ -138,19 +187,19 @@ describe.skipIf(noBrowser !== undefined)(`languages (${noBrowser ?? 'Chromium'})
     await page.getByLabel('Betreiberschlüssel').fill(key);
     await page.getByRole('button', { name: 'Anmelden' }).click();
     await page.getByRole('heading', { name: 'Flotte und Kapazität' }).waitFor();
-    const english = await englishTexts();
-    expect(english.some((isShown) => isShown('Fleet and capacity'))).toBe(true);
+    await parkFact(under);
+    await using _caught = await startAccused(await under.network.person('bob'), 'caught again');
     const faults: string[] = [];
     for (const path of OPERATOR_PATHS) {
       await page.goto(path);
       await complete(page);
       faults.push(...(await faultsOf(opened)).map((fault) => `${path}: ${fault}`));
-      const shown = await shownTexts(page);
-      expect(shown.length).toBeGreaterThan(10);
-      const untranslated = shown.filter((text) => english.some((isShown) => isShown(text)));
-      faults.push(...untranslated.map((text) => `${path} shows “${text}”`));
+      faults.push(...(await untranslated(page)).map((text) => `${path} shows “${text}”`));
     }
     expect(faults).toEqual([]);
+    await page.goto('/incidents');
+    await expectShown(page, 'Ihre Antworten auf Probefragen');
+    await expectShown(page, 'Der Bus lehnte den ersten ab');
     opened.expectNoFaults([401]);
   }, 240_000);
 

@@ -46,7 +46,7 @@ export async function send({
     ...(signal && { signal }),
   }).catch((cause: unknown) => {
     if (signal?.aborted) throw cause;
-    throw new ApiFailure('unreachable', '', undefined, { cause });
+    throw new ApiFailure('unreachable', '', { cause });
   });
   if (response.ok) return response;
   const failure = await readFailure(response);

@@ -6,10 +6,25 @@ import { CodedError } from '#bus-schemas/coded-error.ts';
  */
 export class ApiFailure extends CodedError {
   readonly status: number | undefined;
+  /** Names the message among those of its code. */
+  readonly reason: string | undefined;
+  /** The field of the request that caused the failure. */
+  readonly param: string | undefined;
 
-  constructor(code: string, message: string, status?: number, options?: ErrorOptions) {
-    super(code, message, options);
+  constructor(
+    code: string,
+    message: string,
+    {
+      status,
+      reason,
+      param,
+      cause,
+    }: { status?: number; reason?: string; param?: string; cause?: unknown } = {},
+  ) {
+    super(code, message, { cause });
     this.status = status;
+    this.reason = reason;
+    this.param = param;
   }
 }
 
@@ -18,13 +33,16 @@ export async function readFailure(response: Response): Promise<ApiFailure> {
   const fallback = `http_${response.status}`;
   const body: unknown = await response.json().catch(() => undefined);
   const error = (body as { error?: unknown } | undefined)?.error;
-  const { code, message } = (typeof error === 'object' && error !== null ? error : {}) as {
-    code?: unknown;
-    message?: unknown;
-  };
+  const { code, message, reason, param } = (
+    typeof error === 'object' && error !== null ? error : {}
+  ) as Readonly<Record<string, unknown>>;
   return new ApiFailure(
     typeof code === 'string' ? code : fallback,
     typeof message === 'string' ? message : '',
-    response.status,
+    {
+      status: response.status,
+      ...(typeof reason === 'string' && { reason }),
+      ...(typeof param === 'string' && { param }),
+    },
   );
 }

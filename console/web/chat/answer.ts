@@ -1,6 +1,7 @@
 import type { InferenceEnd } from '#bus-schemas/customer.ts';
 import type { Offer } from '#client/offer-check.ts';
 import type { SealedEvent } from '#client/sealed-client.ts';
+import { failureText } from '../texts/failure-text.ts';
 import type { AnswerEnd, AnsweredBy, ChatAnswer, ChosenBecause, ToolCall } from './conversation.ts';
 
 /** One chunk of a streamed chat completion, as far as the page reads it. */
@@ -12,14 +13,19 @@ interface Chunk {
       readonly tool_calls?: readonly CallChunk[];
     };
     readonly finish_reason?: string | null;
-    readonly error?: { readonly message?: string };
+    readonly error?: ChunkError;
   }[];
   readonly usage?: {
     readonly prompt_tokens: number;
     readonly completion_tokens: number;
     readonly cost?: number;
   } | null;
-  readonly error?: { readonly message?: string };
+  readonly error?: ChunkError;
+}
+
+interface ChunkError {
+  readonly code?: string;
+  readonly message?: string;
 }
 
 interface CallChunk {
@@ -45,7 +51,13 @@ export function withEvent(answer: ChatAnswer, data: string, elapsedMs: number): 
   const { choices, usage, error } = JSON.parse(data) as Chunk;
   const choice = choices?.[0];
   const fault = error ?? choice?.error;
-  if (fault) return { ...answer, end: { kind: 'failed', message: fault.message ?? '' } };
+  if (fault) {
+    const { code = '', message = '' } = fault;
+    return {
+      ...answer,
+      end: { kind: 'failed', message: message && failureText({ code, message }) },
+    };
+  }
   const text = choice?.delta?.content ?? '';
   const reasoning = choice?.delta?.reasoning_content ?? '';
   const calls = choice?.delta?.tool_calls ?? [];

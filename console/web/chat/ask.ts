@@ -2,8 +2,8 @@ import { SealedError } from '#client/sealed-error.ts';
 import { call, send } from '../api/call.ts';
 import { eventsOf } from '../api/event-stream.ts';
 import { ApiFailure } from '../api/failure.ts';
-import { reasonOf } from '../parts/loaded.tsx';
 import { invalidate } from '../state/resource.ts';
+import { failureText } from '../texts/failure-text.ts';
 import {
   newAnswer,
   servingOf,
@@ -93,8 +93,8 @@ async function* sealedChanges(asked: Asked): AsyncGenerator<Change> {
 
 function failureEnd(error: unknown, { serving }: ChatAnswer): AnswerEnd {
   if (error instanceof SealedError)
-    return { kind: serving ? 'failed' : 'refused', message: error.message };
-  if (error instanceof ApiFailure) return { kind: 'failed', message: reasonOf(error) };
+    return { kind: serving ? 'failed' : 'refused', message: failureText(error) };
+  if (error instanceof ApiFailure) return { kind: 'failed', message: failureText(error) };
   // The connection ended in the middle of the answer.
   if (error instanceof TypeError) return { kind: 'failed', message: '' };
   throw error;

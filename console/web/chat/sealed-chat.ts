@@ -102,9 +102,9 @@ const affinityOf = (conversation: string): string =>
 /** A refusal of the network, and an absent network, have their own texts in the console. */
 function asFailure(error: unknown): unknown {
   if (!(error instanceof SealedError)) return error;
-  if (error.code === 'unreachable') return new ApiFailure('unreachable', '', undefined);
+  if (error.code === 'unreachable') return new ApiFailure('unreachable', '');
   if (error.status === undefined) return error;
-  const failure = new ApiFailure(error.code, error.message, error.status);
+  const failure = new ApiFailure(error.code, error.message, { status: error.status });
   noteRefusal(failure);
   return failure;
 }

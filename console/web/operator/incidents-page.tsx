@@ -3,6 +3,7 @@ import { Ago, At, Status, type Tone } from '../parts/figures.tsx';
 import { Loaded } from '../parts/loaded.tsx';
 import { Together } from '../parts/together.tsx';
 import { useResource } from '../state/resource.ts';
+import { type IncidentRow, incidentSentence } from './incident-sentence.ts';
 import { operatorCall } from './operator-call.ts';
 import { type Column, PagedTable } from './paged-table.tsx';
 import type { OperatorRoutes } from './routes.ts';
@@ -10,7 +11,6 @@ import { RUNBOOKS } from './runbooks.ts';
 import { o } from './texts.ts';
 
 type Answer = OperatorRoutes['GET /admin/incidents']['answer'];
-type Incident = Answer['open'][number];
 
 const EVERY_MS = 15_000;
 
@@ -72,7 +72,9 @@ function IncidentsView({ known: { watches_since, open, ended } }: { known: Answe
             rows={ended}
             columns={ENDED_COLUMNS}
             keyOf={({ alert, subject, since }) => `${alert} ${subject} ${since}`}
-            textOf={({ alert, subject, text }) => `${alert} ${subject} ${text}`}
+            textOf={(incident) =>
+              `${incident.alert} ${incident.subject} ${incidentSentence(incident)}`
+            }
           />
         )}
       </section>
@@ -80,9 +82,13 @@ function IncidentsView({ known: { watches_since, open, ended } }: { known: Answe
   );
 }
 
-const TONES: Readonly<Record<Incident['severity'], Tone>> = { critical: 'bad', warning: 'notice' };
+const TONES: Readonly<Record<IncidentRow['severity'], Tone>> = {
+  critical: 'bad',
+  warning: 'notice',
+};
 
-function OpenIncident({ incident: { alert, severity, text, since } }: { incident: Incident }) {
+function OpenIncident({ incident }: { incident: IncidentRow }) {
+  const { alert, severity, since } = incident;
   const steps = RUNBOOKS.get(alert);
   return (
     <li class={`card incident incident-${severity}`}>
@@ -92,7 +98,7 @@ function OpenIncident({ incident: { alert, severity, text, since } }: { incident
           {o.incidents.began} <Ago at={since} />
         </span>
       </div>
-      <p lang="en">{text}</p>
+      <p>{incidentSentence(incident)}</p>
       {steps !== undefined && (
         <details class="runbook">
           <summary>{o.incidents.steps}</summary>
@@ -105,12 +111,12 @@ function OpenIncident({ incident: { alert, severity, text, since } }: { incident
   );
 }
 
-const ENDED_COLUMNS: readonly Column<Incident>[] = [
+const ENDED_COLUMNS: readonly Column<IncidentRow>[] = [
   {
     label: o.incidents.incident,
     cell: ({ alert }) => <span class="strong">{o.incidents.titles[alert]}</span>,
   },
-  { label: o.incidents.detail, cell: ({ text }) => <span lang="en">{text}</span> },
+  { label: o.incidents.detail, cell: incidentSentence },
   { label: o.incidents.begin, isRight: true, cell: ({ since }) => <At time={since} /> },
   {
     label: o.incidents.end,

@@ -11,6 +11,7 @@ import { type DayCell, dayCells } from '../state/machine-day.ts';
 import { machineState } from '../state/machine-state.ts';
 import { useNow } from '../state/now.ts';
 import { useResource } from '../state/resource.ts';
+import { faultText } from '../texts/fault-text.ts';
 import { gateText } from '../texts/gate-text.ts';
 import { t } from '../texts.ts';
 import { PublicName } from './machine-public-name.tsx';
@@ -171,7 +172,8 @@ function memoryOf({ in_memory, memory_bytes }: OwnMachine['slots'][number]): str
 }
 
 /** The standing, the level, and what would raise them. */
-function Trust({ trust: { standing, level, because } }: { trust: OwnMachine['trust'] }) {
+function Trust({ trust }: { trust: OwnMachine['trust'] }) {
+  const { standing, level } = trust;
   const raise = standing === 'verified' ? t.machines.raiseLevel[level] : undefined;
   return (
     <section>
@@ -179,7 +181,7 @@ function Trust({ trust: { standing, level, because } }: { trust: OwnMachine['tru
       <p>
         {t.machines.standings[standing]} · {t.chat.levels[level] ?? level}
       </p>
-      <p class="hint">{because ?? raise ?? t.machines.raiseStanding[standing]}</p>
+      <p class="hint">{faultText(trust) ?? raise ?? t.machines.raiseStanding[standing]}</p>
     </section>
   );
 }

@@ -2,12 +2,12 @@ import { useEffect, useState } from 'preact/hooks';
 import { send } from '../api/call.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Field } from '../parts/field.tsx';
-import { reasonOf } from '../parts/loaded.tsx';
 import { PATHS, replacePath } from '../router.ts';
 import { useAction } from '../state/action.ts';
 import { useResource } from '../state/resource.ts';
 import { knownValue } from '../state/resource-state.ts';
 import { type SessionState, signInWith } from '../state/session.ts';
+import { failureText } from '../texts/failure-text.ts';
 import { t } from '../texts.ts';
 
 /** The code of a sign-in link. It stands behind `#`, so that no server and no log gets it. */
@@ -54,7 +54,9 @@ export function SignInPage({ state }: { state: SessionState }) {
     if (linkCode === undefined && state.phase === 'signed-in') leaveSignIn();
   }, [state.phase]);
   const [refusal] = useState(() => inFragment('error'));
-  const problem = action.failure ? reasonOf(action.failure) : refusal && t.signIn.refused(refusal);
+  const problem = action.failure
+    ? failureText(action.failure)
+    : refusal && t.signIn.refused(refusal);
   return (
     <main id="content" tabIndex={-1} class="alone">
       <h1>{t.signIn.title}</h1>

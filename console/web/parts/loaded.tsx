@@ -2,6 +2,7 @@ import type { ComponentChildren } from 'preact';
 import type { ApiFailure } from '../api/failure.ts';
 import { localClock } from '../format/time.ts';
 import type { Resource } from '../state/resource.ts';
+import { failureText } from '../texts/failure-text.ts';
 import { t } from '../texts.ts';
 
 interface LoadedProps<T> {
@@ -22,7 +23,7 @@ export function Loaded<T>({ of: { state, reload }, lines = 3, children }: Loaded
       return (
         <>
           <p class="stale" role="status">
-            {t.states.staleSince(localClock(state.at))} {reasonOf(state.failure)}{' '}
+            {t.states.staleSince(localClock(state.at))} {failureText(state.failure)}{' '}
             <button type="button" class="link" onClick={reload}>
               {t.states.retry}
             </button>
@@ -50,7 +51,7 @@ export function Skeleton({ lines }: { lines: number }) {
 export function Failed({ failure, retry }: { failure: ApiFailure; retry?: () => void }) {
   return (
     <div class="failed" role="alert">
-      <p>{reasonOf(failure)}</p>
+      <p>{failureText(failure)}</p>
       {retry && (
         <button type="button" class="button" onClick={retry}>
           {t.states.retry}
@@ -58,12 +59,6 @@ export function Failed({ failure, retry }: { failure: ApiFailure; retry?: () => 
       )}
     </div>
   );
-}
-
-/** A failure in a sentence. The API's own sentence is the most precise one. */
-export function reasonOf({ code, message }: ApiFailure): string {
-  if (code === 'unreachable') return t.states.unreachable;
-  return message || t.states.failedWith(code);
 }
 
 interface EmptyProps {

@@ -7,6 +7,7 @@ import { Loaded } from '../parts/loaded.tsx';
 import { LogHeadFacts } from '../parts/log-head-facts.tsx';
 import { useResource } from '../state/resource.ts';
 import { knownValue } from '../state/resource-state.ts';
+import { failureText, knownFailure } from '../texts/failure-text.ts';
 import { t } from '../texts.ts';
 
 type Head = Routes['GET /v1/transparency/head']['answer'];
@@ -65,8 +66,7 @@ function CheckHere() {
         before === undefined ? t.log.good(entries) : t.log.extends(groupedDigits(before), entries);
       setVerdict({ isGood: true, text });
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      setVerdict({ isGood: false, text: t.log.bad(reason || t.states.unreachable) });
+      setVerdict({ isGood: false, text: t.log.bad(failureText(knownFailure(error))) });
     } finally {
       setBusy(false);
     }

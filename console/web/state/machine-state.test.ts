@@ -20,7 +20,7 @@ const machine: OwnMachine = {
   public_name: null,
   chip: 'Apple M4',
   memory_bytes: 16_000_000_000,
-  trust: { standing: 'verified', level: 'hardware', because: null },
+  trust: { standing: 'verified', level: 'hardware', fault: null, because: null },
   record: null,
   slots: [slot],
 };
@@ -44,7 +44,12 @@ test.each<[string, OwnMachine, string, string]>([
 );
 
 test('a machine that is not trusted gives the reason before anything else', () => {
-  const trust = { standing: 'untrusted', level: 'none', because: 'Update it.' } as const;
+  const trust = {
+    standing: 'untrusted',
+    level: 'none',
+    fault: 'unknown_code',
+    because: 'Update it.',
+  } as const;
   expect(machineState({ ...machine, trust, online: false }).text).toBe('Update it.');
 });
 

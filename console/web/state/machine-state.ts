@@ -1,3 +1,4 @@
+import { faultText } from '../texts/fault-text.ts';
 import { gateText } from '../texts/gate-text.ts';
 import { t } from '../texts.ts';
 import type { OwnMachine } from './answers.ts';
@@ -11,7 +12,7 @@ export interface MachineSentence {
 export function machineState({ revoked_at, online, trust, slots }: OwnMachine): MachineSentence {
   if (revoked_at !== null) return { tone: 'quiet', text: t.machines.removed };
   if (trust.standing === 'untrusted')
-    return { tone: 'bad', text: trust.because ?? t.machines.untrusted };
+    return { tone: 'bad', text: faultText(trust) ?? t.machines.untrusted };
   if (!online) return { tone: 'bad', text: t.machines.offline };
   if (trust.standing !== 'verified') return { tone: 'notice', text: t.machines[trust.standing] };
   const running = slots.reduce((sum, slot) => sum + slot.running, 0);

@@ -39,7 +39,12 @@ const machine: OwnMachine = {
   public_name: null,
   chip: 'Apple M4',
   memory_bytes: 16_000_000_000,
-  trust: { standing: 'untrusted', level: 'none', because: 'overbilled' },
+  trust: {
+    standing: 'untrusted',
+    level: 'none',
+    fault: 'overbilled',
+    because: 'It billed too much.',
+  },
   record: null,
   slots: [],
 };
@@ -89,7 +94,7 @@ test('a key made for a few days does not warn of its expiry', () => {
 test('the most urgent action comes first', () => {
   const low = { ...balance, available_micro_usd: 1 };
   expect(texts({ balance: low, keys: [], machines: [machine] })[0]).toBe(
-    'The machine “studio” is not trusted, so it gets no requests: overbilled.',
+    'The machine “studio” is not trusted, so it gets no requests. It billed too much.',
   );
 });
 

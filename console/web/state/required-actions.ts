@@ -2,6 +2,7 @@ import type { Routes } from '../api/routes.ts';
 import { money } from '../format/money.ts';
 import { timeAhead } from '../format/time.ts';
 import { PATHS } from '../router.ts';
+import { faultText } from '../texts/fault-text.ts';
 import { t } from '../texts.ts';
 import type { ApiKey, OwnMachine } from './answers.ts';
 
@@ -48,7 +49,7 @@ export function moneyActions(balance: NonNullable<Known['balance']>): RequiredAc
 
 const machineActions = ({ name, revoked_at, trust }: OwnMachine): RequiredAction[] =>
   revoked_at === null && trust.standing === 'untrusted'
-    ? [{ tone: 'bad', text: t.actions.machineUntrusted(name, trust.because ?? '') }]
+    ? [{ tone: 'bad', text: t.actions.machineUntrusted(name, faultText(trust) ?? '') }]
     : [];
 
 function keyActions(keys: readonly ApiKey[], now: number): RequiredAction[] {

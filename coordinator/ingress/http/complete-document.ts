@@ -30,6 +30,12 @@ const ERROR_SCHEMAS: Readonly<Record<string, TSchema>> = {
       type: Type.String(),
       code: Type.String(),
       param: Type.Union([Type.String(), Type.Null()]),
+      reason: Type.Optional(
+        Type.String({
+          description:
+            'Names the message among those of its code, for programs that show it in another language.',
+        }),
+      ),
     }),
   }),
   AnthropicError: Type.Object({

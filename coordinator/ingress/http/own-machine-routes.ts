@@ -5,6 +5,7 @@ import {
   ProviderId,
   Standing,
   services,
+  TrustFault,
   TrustLevel,
   trustFaultTexts,
 } from '#bus-schemas';
@@ -125,6 +126,7 @@ export function addOwnMachineRoutes(api: Api, catalog: CatalogCache): void {
           trust: Type.Object({
             standing: Standing,
             level: TrustLevel,
+            fault: orNull(TrustFault),
             because: orNull(
               Type.String({
                 description:
@@ -169,6 +171,7 @@ export function addOwnMachineRoutes(api: Api, catalog: CatalogCache): void {
             trust: {
               standing,
               level,
+              fault: fault ?? null,
               because: fault === undefined ? null : trustFaultTexts[fault],
             },
             record: lifetimes.get(provider) ?? null,

@@ -33,6 +33,6 @@ export const overviewTexts = {
       `The key “${name}” has used ${percent} % of its ${window} limit.`,
     showKeys: 'Show the keys',
     machineUntrusted: (name: string, reason: string) =>
-      `The machine “${name}” is not trusted, so it gets no requests${reason && `: ${reason}`}.`,
+      `The machine “${name}” is not trusted, so it gets no requests. ${reason}`.trimEnd(),
   },
 } as const;

@@ -36,6 +36,6 @@ export const germanOverviewTexts: Translation<typeof english> = {
       `Der Schlüssel „${name}“ hat ${percent} % verbraucht (${window}).`,
     showKeys: 'Schlüssel zeigen',
     machineUntrusted: (name, reason) =>
-      `Der Maschine „${name}“ wird nicht vertraut, deshalb bekommt sie keine Anfragen${reason && `: ${reason}`}.`,
+      `Der Maschine „${name}“ wird nicht vertraut, deshalb bekommt sie keine Anfragen. ${reason}`.trimEnd(),
   },
 };

@@ -2,7 +2,6 @@ import { type Hub, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import type { Cells } from '#coordinator/cells/cells.ts';
 import { missingComponents } from '#coordinator/running-versions.ts';
-import { failingText, lossText } from '../../degradations.ts';
 import { reportStreams } from '../stream-report.ts';
 import type { IncidentAlert } from './incident-kinds.ts';
 import type { IncidentFinding } from './incident-list.ts';
@@ -47,7 +46,7 @@ async function componentsMissing({ bus }: CheckDeps): Promise<IncidentFinding[]>
   return missing.map((component) => ({
     alert: 'DinfComponentMissing',
     subject: component,
-    text: `no process runs the component ${component}`,
+    values: { component },
   }));
 }
 
@@ -55,7 +54,7 @@ function streamsFailing({ bus }: CheckDeps): IncidentFinding[] {
   return bus.failingStreams().map((failing) => ({
     alert: 'DinfStreamFails',
     subject: failing.stream,
-    text: failingText(failing),
+    values: failing,
   }));
 }
 
@@ -64,7 +63,7 @@ async function factsLost({ bus }: CheckDeps): Promise<IncidentFinding[]> {
   return streams.map((loss) => ({
     alert: 'DinfFactsLost',
     subject: loss.stream,
-    text: lossText(loss),
+    values: loss,
   }));
 }
 
@@ -75,7 +74,7 @@ async function consumersBehind({ bus }: CheckDeps): Promise<IncidentFinding[]> {
       .map(({ reader, waiting }) => ({
         alert: 'DinfConsumerBehind' as const,
         subject: `${stream} ${reader}`,
-        text: `${waiting} facts of the stream ${stream} wait for the reader ${reader}`,
+        values: { stream, reader, waiting },
       })),
   );
 }
@@ -84,10 +83,8 @@ async function factsParked({ bus }: CheckDeps): Promise<IncidentFinding[]> {
   const { rows } = await bus.call(services.settlement.parked, {}, CALL);
   const [first] = rows;
   if (first === undefined) return [];
-  const parked =
-    rows.length === 1 ? 'a batch of facts is parked' : `${rows.length} batches of facts are parked`;
-  const text = `${parked}; the bus refused the first one with: ${first.reason}`;
-  return [{ alert: 'DinfFactsParked', subject: '', text }];
+  const values = { batches: rows.length, reason: first.reason };
+  return [{ alert: 'DinfFactsParked', subject: '', values }];
 }
 
 async function payoutsStuck({ bus, now }: CheckDeps): Promise<IncidentFinding[]> {
@@ -97,28 +94,33 @@ async function payoutsStuck({ bus, now }: CheckDeps): Promise<IncidentFinding[]>
     .map(({ payout, account, state }) => ({
       alert: 'DinfPayoutStuck',
       subject: payout,
-      text: `the withdrawal ${payout} of ${account} is ${state} for more than 48 hours`,
+      values: { payout, account, state },
     }));
 }
 
 function cellsEmpty({ cells }: CheckDeps): IncidentFinding[] {
   const digests = cells.digests();
-  if (digests.length === 0)
-    return [{ alert: 'DinfNoLeader', subject: '', text: 'no router of any cell reports itself' }];
+  if (digests.length === 0) return [{ alert: 'DinfNoLeader', subject: '', values: {} }];
   if (digests.some(({ providers }) => providers > 0)) return [];
-  return [{ alert: 'DinfNoMachines', subject: '', text: 'no cell has a machine' }];
+  return [{ alert: 'DinfNoMachines', subject: '', values: {} }];
 }
 
 async function queueFull({ bus }: CheckDeps): Promise<IncidentFinding[]> {
   const { queued, queueDepth } = await bus.call(services.routing.capacity, {}, CALL);
   if (queued <= FULL_QUEUE * queueDepth) return [];
-  const text = `${queued} requests wait; there is room for ${queueDepth}`;
-  return [{ alert: 'DinfQueueFull', subject: '', text }];
+  return [{ alert: 'DinfQueueFull', subject: '', values: { queued, room: queueDepth } }];
 }
 
 async function clocksWrong({ bus }: CheckDeps): Promise<IncidentFinding[]> {
-  const { problems } = await bus.call(services.trust.clocks, {}, CALL);
-  return problems.map((text) => ({ alert: 'DinfClockWrong', subject: text, text }));
+  const { problems, clocks = [] } = await bus.call(services.trust.clocks, {}, CALL);
+  return problems.map((problem, index) => {
+    const { clock, offsetMs } = clocks[index] ?? { clock: '', offsetMs: 0 };
+    return {
+      alert: 'DinfClockWrong',
+      subject: clock || problem,
+      values: { problem, clock, offsetMs },
+    };
+  });
 }
 
 /** The hubs that answered before and do not answer now. */
@@ -128,5 +130,5 @@ export const lostHubs = (known: Iterable<string>, hubs: readonly Hub[]): Inciden
     .map((name) => ({
       alert: 'DinfHubLost',
       subject: name,
-      text: `the hub ${name} does not answer any more`,
+      values: { hub: name },
     }));

@@ -10,25 +10,21 @@ import {
 } from './incident-list.ts';
 
 const HOUR_MS = 3_600_000;
-const lagging = (subject: string, text = 'it lags'): IncidentFinding => ({
+const lagging = (subject: string, waiting = 6_000): IncidentFinding => ({
   alert: 'DinfConsumerBehind',
   subject,
-  text,
+  values: { stream: 'JOBS', reader: subject, waiting },
 });
-const drift: IncidentFinding = {
-  alert: 'DinfLedgerDrift',
-  subject: '',
-  text: 'the books do not balance',
-};
+const drift: IncidentFinding = { alert: 'DinfLedgerDrift', subject: '', values: {} };
 const checked = new Set(['DinfConsumerBehind'] as const);
 const after = (before: Incidents, findings: readonly IncidentFinding[], now: number) =>
   withObservation(before, { checked, findings }, now);
 
-test('an incident keeps its beginning while it is observed, with its newest text', () => {
-  const first = after(NO_INCIDENTS, [lagging('a', '6,000 facts')], 1_000);
-  const second = after(first, [lagging('a', '7,000 facts')], 2_000);
+test('an incident keeps its beginning while it is observed, with its newest values', () => {
+  const first = after(NO_INCIDENTS, [lagging('a', 6_000)], 1_000);
+  const second = after(first, [lagging('a', 7_000)], 2_000);
   expect(second).toEqual({
-    open: [{ ...lagging('a', '7,000 facts'), since: 1_000, seenAt: 2_000 }],
+    open: [{ ...lagging('a', 7_000), since: 1_000, seenAt: 2_000 }],
     ended: [],
   });
 });

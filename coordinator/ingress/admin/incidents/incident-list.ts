@@ -1,21 +1,19 @@
 import { type IncidentAlert, kindOf } from './incident-kinds.ts';
+import type { IncidentDetails } from './incident-texts.ts';
 
 /** Something that is wrong now. */
-export interface IncidentFinding {
-  readonly alert: IncidentAlert;
+export type IncidentFinding = IncidentDetails & {
   /** What it concerns, for example a stream or a component; one incident for each. */
   readonly subject: string;
-  /** The finding in a sentence, for an operator. */
-  readonly text: string;
-}
+};
 
-export interface NetworkIncident extends IncidentFinding {
+export type NetworkIncident = IncidentFinding & {
   /** Time at which it was first observed, in milliseconds since 1970. */
   readonly since: number;
   /** Time at which it was last observed. */
   readonly seenAt: number;
   readonly endedAt?: number;
-}
+};
 
 /** Most incidents that are open at once; further ones appear when others have ended. */
 const MAX_OPEN = 100;
@@ -53,7 +51,7 @@ export function withObservation(
   for (const incident of open) {
     const finding = found.get(nameOf(incident));
     found.delete(nameOf(incident));
-    if (finding !== undefined) next.push({ ...incident, text: finding.text, seenAt: now });
+    if (finding !== undefined) next.push({ ...finding, since: incident.since, seenAt: now });
     else if (isOver(incident, checked, now)) over.push({ ...incident, endedAt: now });
     else next.push(incident);
   }

@@ -3,6 +3,7 @@ import { asTime, orNull } from '../../http/api.ts';
 import type { AdminApi } from '../admin-api.ts';
 import { INCIDENT_ALERTS, kindOf } from './incident-kinds.ts';
 import type { NetworkIncident } from './incident-list.ts';
+import { incidentText } from './incident-texts.ts';
 import type { IncidentWatch } from './incident-watch.ts';
 
 export interface IncidentRoutesDeps {
@@ -19,6 +20,9 @@ const IncidentRow = Type.Object({
     description: 'What it concerns, such as a stream; empty for the network.',
   }),
   text: Type.String(),
+  values: Type.Record(Type.String(), Type.Union([Type.String(), Type.Number()]), {
+    description: 'The names and numbers in `text`, for pages in other languages.',
+  }),
   since: Type.String(),
   ended_at: orNull(Type.String()),
 });
@@ -46,11 +50,12 @@ export function addIncidentRoutes({ admin, incidents }: IncidentRoutesDeps): voi
   });
 }
 
-const rowOf = ({ alert, subject, text, since, endedAt }: NetworkIncident) => ({
-  alert,
-  severity: kindOf(alert).severity,
-  subject,
-  text,
-  since: asTime(since),
-  ended_at: endedAt === undefined ? null : asTime(endedAt),
+const rowOf = (incident: NetworkIncident) => ({
+  alert: incident.alert,
+  severity: kindOf(incident.alert).severity,
+  subject: incident.subject,
+  text: incidentText(incident),
+  values: { ...incident.values },
+  since: asTime(incident.since),
+  ended_at: incident.endedAt === undefined ? null : asTime(incident.endedAt),
 });

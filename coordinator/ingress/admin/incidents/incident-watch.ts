@@ -1,12 +1,5 @@
 import type { Logger } from 'pino';
-import {
-  events,
-  MAX_HUBS,
-  type SettlementAlert,
-  SettlementAlert as SettlementAlertMessage,
-  services,
-  TrustVerdict,
-} from '#bus-schemas';
+import { events, MAX_HUBS, SettlementAlert, services, TrustVerdict } from '#bus-schemas';
 import { CHECKS, type CheckDeps, lostHubs } from './incident-checks.ts';
 import type { IncidentAlert } from './incident-kinds.ts';
 import {
@@ -18,13 +11,6 @@ import {
 
 const ROUND_MS = 15_000;
 const HUBS_TIMEOUT_MS = 5_000;
-
-/** What settlement reports at one moment. Its other alerts are states, which a check observes. */
-const MOMENTS: Readonly<Partial<Record<SettlementAlert['alert'], IncidentAlert>>> = {
-  ledger_drift: 'DinfLedgerDrift',
-  operation_conflict: 'DinfSettlementConflict',
-  poison_event: 'DinfSettlementConflict',
-};
 
 export interface IncidentWatchOptions extends CheckDeps {
   readonly log: Logger;
@@ -53,18 +39,29 @@ export class IncidentWatch implements AsyncDisposable {
     this.#subscriptions = [
       bus.subscribe({
         subject: events.settlementAlert,
-        kind: SettlementAlertMessage,
+        kind: SettlementAlert,
+        // What settlement reports at one moment. Its other alerts are states, which a check observes.
         handle: ({ alert, subject }) => {
-          const moment = MOMENTS[alert];
-          if (moment !== undefined) this.#note({ alert: moment, subject, text: alert });
+          if (alert === 'ledger_drift')
+            this.#note({ alert: 'DinfLedgerDrift', subject, values: {} });
+          else if (alert === 'operation_conflict' || alert === 'poison_event')
+            this.#note({
+              alert: 'DinfSettlementConflict',
+              subject,
+              values: { kind: alert, subject },
+            });
         },
       }),
       bus.subscribe({
         subject: events.trustVerdict,
         kind: TrustVerdict,
-        handle: ({ provider, standing, fault = '' }) => {
+        handle: ({ provider, standing, fault }) => {
           if (standing === 'untrusted')
-            this.#note({ alert: 'DinfMachinesUntrusted', subject: provider, text: fault });
+            this.#note({
+              alert: 'DinfMachinesUntrusted',
+              subject: provider,
+              values: { machine: provider, fault: fault ?? '' },
+            });
         },
       }),
     ];
