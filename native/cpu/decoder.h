@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cmath>
+
 #include "../decoder/addon.h"
 #include "lazy-memory.h"
 #include "packing.h"
@@ -9,6 +11,8 @@ namespace dinf::cpu {
 /// Returns the kernels for the best instruction set of this processor, or for a lesser one
 /// that DINF_CPU_KERNELS names.
 const Kernels& chooseKernels();
+
+inline float sigmoid(float x) { return 1 / (1 + std::exp(-x)); }
 
 class CpuEngine final : public Engine {
  public:
@@ -33,6 +37,8 @@ class CpuEngine final : public Engine {
     std::vector<Weights> besideGate, besideUp, besideDown;
     Weights besideRouter, perLayerGate, perLayerProjection;
     std::vector<float> besideInputNorm, besideOutputNorm, denseOutputNorm, routerNorm, shareScales, perLayerNorm, scale;
+    /// Added to the scores of experts when some of them are chosen.
+    std::vector<float> choiceBias;
     std::vector<float> sinks, inputNorm, mlpNorm, qNorm, kNorm, attentionNorm, mlpOutputNorm;
     LazyNumbers keys, values, states;
   };
@@ -78,16 +84,18 @@ class CpuEngine final : public Engine {
   /// Experts and how they are chosen.
   struct Routed {
     const std::vector<Weights>&gate, &up, &down;
-    int perToken;
-    bool normalised;
-    /// Multiplies the share of each expert, or is null.
-    const float* shareScales;
+    const Routing& routing;
+    /// Numbers for each expert, or empty: factors of their shares, and what is added to their scores
+    /// when some of them are chosen.
+    const std::vector<float>&shareScales, &choiceBias;
   };
   void experts(const Routed& routed, std::vector<float>& shares, int tokens);
   void mlpAndExperts(LayerOf& layer, int tokens);
   void embedForLayers(const Step& step);
   void addPerLayer(LayerOf& layer, int tokens);
   void sharedExpert(LayerOf& layer, int tokens);
+  /// Without a norm, the inputs are the state itself.
+  void stateInputs(const std::vector<float>& norm, int tokens);
   void addTo(float* state, const float* made, const std::vector<float>& norm, int tokens);
   void normInputs(const std::vector<float>& norm, const float* state, int tokens);
 

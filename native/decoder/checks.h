@@ -56,10 +56,10 @@ class ModelCheck {
     for (size_t index = 0; index < m.layers.size(); index++) {
       const Layer& layer = m.layers[index];
       check(isWithin(layer.rope, 0, m.ropes - 1) && layer.window >= 0 && isWithin(layer.width, 1, MAX_SIZE), "the shape of a layer");
-      check(layer.router.has_value() ? isWithin(layer.experts, 1, 4096) && isWithin(layer.perToken, 1, layer.experts) : layer.experts == 0, "the number of experts");
+      check(layer.router.has_value() ? isRouting(layer.routing) : layer.routing.experts == 0, "the number of experts");
       if (!wrong_.empty()) return wrong_;
-      const int count = std::max(1, layer.experts);
-      widest = std::max(widest, int64_t{std::max(layer.width, m.hidden)} * std::max(1, layer.perToken));
+      const int count = std::max(1, layer.routing.experts);
+      widest = std::max(widest, int64_t{std::max(layer.width, m.hidden)} * std::max(1, layer.routing.perToken));
       if (layer.delta) delta(layer, *layer.delta);
       else attention(layer, index);
       if (!wrong_.empty()) return wrong_;
@@ -71,14 +71,15 @@ class ModelCheck {
         matrix(layer.shared->gate, {layer.shared->width, m.hidden}, "the gate of the shared expert");
         matrix(layer.shared->up, {layer.shared->width, m.hidden}, "up of the shared expert");
         matrix(layer.shared->down, {m.hidden, layer.shared->width}, "down of the shared expert");
-        matrix(layer.shared->share, {1, m.hidden}, "the share of the shared expert");
+        if (layer.shared->share) matrix(*layer.shared->share, {1, m.hidden}, "the share of the shared expert");
       }
       matrix(layer.gate, {layer.width, m.hidden, count, true}, "gate");
       matrix(layer.up, {layer.width, m.hidden, count, true}, "up");
       matrix(layer.down, {m.hidden, layer.width, count, true}, "down");
-      if (layer.router) matrix(*layer.router, {layer.experts, m.hidden}, "router");
-      vector(layer.inputNorm, m.hidden, "inputNorm");
-      vector(layer.mlpNorm, m.hidden, "mlpNorm");
+      if (layer.router) matrix(*layer.router, {layer.routing.experts, m.hidden}, "router");
+      if (layer.choiceBias) vector(*layer.choiceBias, layer.routing.experts, "choiceBias");
+      if (layer.inputNorm) vector(*layer.inputNorm, m.hidden, "inputNorm");
+      if (layer.mlpNorm) vector(*layer.mlpNorm, m.hidden, "mlpNorm");
       if (layer.attentionNorm) vector(*layer.attentionNorm, m.hidden, "attentionNorm");
       if (layer.mlpOutputNorm) vector(*layer.mlpOutputNorm, m.hidden, "mlpOutputNorm");
       if (layer.scale) vector(*layer.scale, 1, "the scale of a layer");
@@ -113,20 +114,26 @@ class ModelCheck {
     matrix(layer.o, {m.hidden, query}, "o");
     if (layer.outputGate) matrix(*layer.outputGate, {query, m.hidden}, "outputGate");
     if (layer.sinks) vector(*layer.sinks, m.heads, "sinks");
-    if (layer.qNorm) vector(*layer.qNorm, layer.headDim, "qNorm");
-    if (layer.kNorm) vector(*layer.kNorm, layer.headDim, "kNorm");
+    if (m.normsWholeProjections) check(layer.qNorm.has_value() && layer.kNorm.has_value() == layer.hasKeys(), "the norms of projections");
+    if (layer.qNorm) vector(*layer.qNorm, m.normsWholeProjections ? query : layer.headDim, "qNorm");
+    if (layer.kNorm) vector(*layer.kNorm, m.normsWholeProjections ? key : layer.headDim, "kNorm");
+  }
+  static bool isRouting(const Routing& r) {
+    if (!isWithin(r.experts, 1, 4096) || !isWithin(r.groups, 1, r.experts) || r.experts % r.groups != 0 || !isWithin(r.chosenGroups, 1, r.groups)) return false;
+    const int each = r.experts / r.groups;
+    return (r.groups == 1 || each >= 2) && isWithin(r.perToken, 1, int64_t{each} * r.chosenGroups);
   }
   /// Returns the largest number of values that a token has in these experts.
   int64_t beside(const ExpertsBeside& b, const Layer& layer) {
-    check(!layer.router && isWithin(b.width, 1, MAX_SIZE) && isWithin(b.experts, 1, 4096) && isWithin(b.perToken, 1, b.experts), "the experts beside a dense MLP");
+    check(!layer.router && isWithin(b.width, 1, MAX_SIZE) && isRouting(b.routing), "the experts beside a dense MLP");
     if (!wrong_.empty()) return 0;
-    matrix(b.gate, {b.width, m.hidden, b.experts}, "the gate of the experts beside");
-    matrix(b.up, {b.width, m.hidden, b.experts}, "up of the experts beside");
-    matrix(b.down, {m.hidden, b.width, b.experts}, "down of the experts beside");
-    matrix(b.router, {b.experts, m.hidden}, "the router of the experts beside");
+    matrix(b.gate, {b.width, m.hidden, b.routing.experts}, "the gate of the experts beside");
+    matrix(b.up, {b.width, m.hidden, b.routing.experts}, "up of the experts beside");
+    matrix(b.down, {m.hidden, b.width, b.routing.experts}, "down of the experts beside");
+    matrix(b.router, {b.routing.experts, m.hidden}, "the router of the experts beside");
     for (const Tensor* norm : {&b.inputNorm, &b.outputNorm, &b.denseOutputNorm, &b.routerNorm}) vector(*norm, m.hidden, "a norm of the experts beside");
-    vector(b.shareScales, b.experts, "the scales of the experts beside");
-    return int64_t{std::max(b.width, m.hidden)} * b.perToken;
+    vector(b.shareScales, b.routing.experts, "the scales of the experts beside");
+    return int64_t{std::max(b.width, m.hidden)} * b.routing.perToken;
   }
   void delta(const Layer& layer, const Delta& delta) {
     check(isWithin(delta.keyHeads, 1, 1024) && isWithin(delta.valueHeads, 1, 1024) && delta.valueHeads % delta.keyHeads == 0, "the number of heads of Gated DeltaNet");

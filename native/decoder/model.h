@@ -74,15 +74,27 @@ struct Delta {
   int64_t stateNumbers() const { return memoryNumbers() + int64_t{convolution - 1} * channels(); }
 };
 
-/// An expert that every token uses.
+/// How experts are chosen for a token. `Experts` in provider/models/decoder-shape.ts describes it.
+struct Routing {
+  /// 0 if there are no experts.
+  int experts = 0;
+  int perToken = 0;
+  bool normalised = false, usesSigmoid = false;
+  int groups = 1, chosenGroups = 1;
+  float shareScale = 1;
+};
+
+/// An expert that every token uses, with a whole share if `share` is missing.
 struct SharedExpert {
   int width = 0;
-  Matrix gate, up, down, share;
+  Matrix gate, up, down;
+  std::optional<Matrix> share;
 };
 
 /// Experts beside a dense MLP. Both read the state after attention, each through its own norm.
 struct ExpertsBeside {
-  int width = 0, experts = 0, perToken = 0;
+  int width = 0;
+  Routing routing;
   Matrix gate, up, down, router;
   Tensor inputNorm, outputNorm, denseOutputNorm, routerNorm, shareScales;
 };
@@ -110,17 +122,13 @@ struct Layer {
   int rope = 0;
   int window = 0;
   int width = 0;
-  /// Number of experts; 0 if the layer has a single MLP.
-  int experts = 0;
-  int perToken = 0;
-  bool normalised = false;
+  Routing routing;
   Matrix q, k, v, o, gate, up, down;
   std::optional<Matrix> router, outputGate;
   std::optional<SharedExpert> shared;
   /// Set if the layer has Gated DeltaNet in place of attention.
   std::optional<Delta> delta;
-  Tensor inputNorm, mlpNorm;
-  std::optional<Tensor> sinks, qNorm, kNorm, attentionNorm, mlpOutputNorm;
+  std::optional<Tensor> inputNorm, mlpNorm, choiceBias, sinks, qNorm, kNorm, attentionNorm, mlpOutputNorm;
   std::optional<ExpertsBeside> beside;
   std::optional<PerLayer> perLayer;
   /// One number that multiplies the state after the layer.
@@ -134,7 +142,10 @@ struct Model {
   /// `headDim` is the size of the largest heads.
   int vocabulary = 0, hidden = 0, heads = 0, headDim = 0, ropes = 0;
   float normEps = 0, embeddingScale = 0, attentionScale = 0, logitSoftcap = 0, activationLimit = 0;
-  bool normPlusOne = false, valueNorm = false, tied = false;
+  /// Factor of the logits.
+  float outputScale = 1;
+  /// If `normsWholeProjections`, the norms of queries and keys apply to all heads of a token at once.
+  bool normPlusOne = false, valueNorm = false, normsWholeProjections = false, tied = false;
   Activation activation = Activation::silu;
   Matrix embedding, lmHead;
   Tensor norm;

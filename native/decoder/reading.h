@@ -156,14 +156,28 @@ inline Delta delta(const Fields& shape, const Fields& weights) {
   return d;
 }
 
-inline SharedExpert sharedExpert(const Fields& mlp, const Fields& weights) { return {mlp.integer("sharedWidth"), matrix(weights.object("gate")), matrix(weights.object("up")), matrix(weights.object("down")), matrix(weights.object("share"))}; }
+inline SharedExpert sharedExpert(const Fields& mlp, const Fields& weights) { return {mlp.object("shared").integer("width"), matrix(weights.object("gate")), matrix(weights.object("up")), matrix(weights.object("down")), maybeMatrix(weights, "share")}; }
+
+inline Routing routing(const Fields& shape) {
+  Routing r;
+  r.experts = shape.integer("experts");
+  r.perToken = shape.integer("perToken");
+  r.normalised = shape.flag("normalised");
+  r.usesSigmoid = shape.flag("usesSigmoid");
+  r.shareScale = static_cast<float>(shape.number("shareScale"));
+  if (shape.has("groups")) {
+    const Fields groups = shape.object("groups");
+    r.groups = groups.integer("count");
+    r.chosenGroups = groups.integer("chosen");
+  }
+  return r;
+}
 
 inline ExpertsBeside expertsBeside(const Fields& shape, const Fields& weights) {
   ExpertsBeside b;
   const Fields mlp = weights.object("mlp");
   b.width = shape.integer("width");
-  b.experts = shape.integer("experts");
-  b.perToken = shape.integer("perToken");
+  b.routing = routing(shape);
   b.gate = matrix(mlp.object("gate"));
   b.up = matrix(mlp.object("up"));
   b.down = matrix(mlp.object("down"));
@@ -187,9 +201,8 @@ inline Layer layer(const Fields& shape, const Fields& weights) {
   l.window = shape.integer("window");
   l.width = mlp.integer("width");
   if (of.has("router")) {
-    l.experts = mlp.integer("experts");
-    l.perToken = mlp.integer("perToken");
-    l.normalised = mlp.flag("normalised");
+    l.routing = routing(mlp);
+    l.choiceBias = maybeTensor(of, "choiceBias");
     l.router = matrix(of.object("router"));
     if (of.has("shared")) l.shared = sharedExpert(mlp, of.object("shared"));
   }
@@ -206,8 +219,8 @@ inline Layer layer(const Fields& shape, const Fields& weights) {
   l.gate = matrix(of.object("gate"));
   l.up = matrix(of.object("up"));
   l.down = matrix(of.object("down"));
-  l.inputNorm = tensor(weights.object("inputNorm"));
-  l.mlpNorm = tensor(weights.object("mlpNorm"));
+  l.inputNorm = maybeTensor(weights, "inputNorm");
+  l.mlpNorm = maybeTensor(weights, "mlpNorm");
   l.sinks = maybeTensor(weights, "sinks");
   l.qNorm = maybeTensor(weights, "qNorm");
   l.kNorm = maybeTensor(weights, "kNorm");
@@ -241,7 +254,9 @@ inline Model model(const Napi::Value& value, std::string& wrong) {
   m.embeddingScale = static_cast<float>(shape.number("embeddingScale"));
   m.attentionScale = static_cast<float>(shape.number("attentionScale"));
   m.logitSoftcap = static_cast<float>(shape.number("logitSoftcap"));
+  m.outputScale = static_cast<float>(shape.number("outputScale"));
   m.normPlusOne = shape.flag("normPlusOne");
+  m.normsWholeProjections = shape.text("qkNorm") == "projections";
   m.valueNorm = shape.flag("valueNorm");
   m.activation = activation(shape);
   m.activationLimit = static_cast<float>(shape.number("activationLimit"));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 
 namespace dinf::mlx {
@@ -99,7 +100,7 @@ MlxEngine::LayerOf MlxEngine::read(const Layer& layer) {
     of.sharedGate = read(shared->gate);
     of.sharedUp = read(shared->up);
     of.sharedDown = read(shared->down);
-    of.share = read(shared->share);
+    if (shared->share) of.share = read(*shared->share);
   }
   if (const auto& delta = layer.delta) {
     of.write = read(delta->write);
@@ -112,6 +113,10 @@ MlxEngine::LayerOf MlxEngine::read(const Layer& layer) {
   }
   of.inputNorm = norm(layer.inputNorm);
   of.mlpNorm = norm(layer.mlpNorm);
+  if (layer.choiceBias) {
+    of.choiceBias = read(*layer.choiceBias, mx::Shape{layer.routing.experts}, mx::float32);
+    mx::eval(*of.choiceBias);
+  }
   if (layer.sinks) of.sinks = read(*layer.sinks, mx::Shape{model_.heads}, type_);
   of.qNorm = norm(layer.qNorm);
   of.kNorm = norm(layer.kNorm);
@@ -126,7 +131,7 @@ MlxEngine::LayerOf MlxEngine::read(const Layer& layer) {
     of.besideOutputNorm = norm(beside->outputNorm);
     of.denseOutputNorm = norm(beside->denseOutputNorm);
     of.routerNorm = mx::astype(read(beside->routerNorm, mx::Shape{model_.hidden}, mx::float32) / mx::array(std::sqrt(static_cast<float>(model_.hidden))), type_);
-    of.shareScales = read(beside->shareScales, mx::Shape{beside->experts}, mx::float32);
+    of.shareScales = read(beside->shareScales, mx::Shape{beside->routing.experts}, mx::float32);
     mx::eval({*of.routerNorm, *of.shareScales});
   }
   if (const auto& own = layer.perLayer) {
@@ -206,6 +211,10 @@ std::string MlxEngine::load(const Model& model) try {
   embedding_ = read(model_.embedding);
   lmHead_ = model_.tied ? embedding_ : read(model_.lmHead);
   norm_ = norm(model_.norm);
+  if (model_.outputScale != 1) {
+    norm_ = norm_ * mx::array(model_.outputScale, type_);
+    mx::eval(norm_);
+  }
   if (const auto& perLayer = model_.perLayer) {
     perLayerEmbedding_ = read(perLayer->embedding);
     perLayerProjection_ = read(perLayer->projection);
@@ -277,7 +286,8 @@ mx::array MlxEngine::attention(LayerOf& layer, const mx::array& input, const Ste
   const auto cos = mx::slice(ropeAngles, {0, 0, 0}, {tokens, 1, half}), sin = mx::slice(ropeAngles, {0, 0, pairs}, {tokens, 1, pairs + half});
   const auto heads = [&](const Weights& w, int count) { return mx::reshape(multiply(w, input), {tokens, count, headDim}); };
   const auto ready = [&](mx::array x, int count, const std::optional<mx::array>& weight) {
-    if (weight) x = mx::fast::rms_norm(x, *weight, model_.normEps);
+    if (weight && model_.normsWholeProjections) x = mx::reshape(mx::fast::rms_norm(mx::reshape(x, {tokens, count * headDim}), *weight, model_.normEps), {tokens, count, headDim});
+    else if (weight) x = mx::fast::rms_norm(x, *weight, model_.normEps);
     const auto a = mx::slice(x, {0, 0, 0}, {tokens, count, half}), b = mx::slice(x, {0, 0, half}, {tokens, count, 2 * half});
     return mx::concatenate({a * cos - b * sin, b * cos + a * sin}, -1);
   };
@@ -332,13 +342,28 @@ static mx::array multiplyChosen(const Weights& w, const mx::array& x, const mx::
   return mx::gather_qmm(x, w.weight, *w.scales, w.biases, std::nullopt, chosen, true, w.group, w.bits);
 }
 
+/// Returns the ranks of experts, infinitely low for those outside of the best groups. A group is as
+/// good as its two best experts together.
+static mx::array limitGroups(const Routing& routing, const mx::array& ranks) {
+  if (routing.groups == 1) return ranks;
+  const int tokens = ranks.shape(0), groups = routing.groups;
+  const auto byGroup = mx::reshape(ranks, {tokens, groups, routing.experts / groups});
+  const auto best = mx::sum(mx::topk(byGroup, 2, -1), -1);
+  const auto placeOf = mx::argsort(mx::argsort(mx::negative(best), -1), -1);
+  const auto isChosen = mx::expand_dims(mx::less(placeOf, mx::array(routing.chosenGroups, mx::uint32)), -1);
+  return mx::reshape(mx::where(isChosen, byGroup, mx::array(-std::numeric_limits<float>::infinity())), ranks.shape());
+}
+
 mx::array MlxEngine::experts(const Routed& routed, const mx::array& scores, const mx::array& input) {
-  const int tokens = input.shape(0), chosen = routed.perToken;
-  const auto shares = mx::softmax(mx::astype(scores, mx::float32), -1);
-  const auto order = mx::slice(mx::argsort(mx::negative(shares), -1), {0, 0}, {tokens, chosen});
+  const Routing& routing = routed.routing;
+  const int tokens = input.shape(0), chosen = routing.perToken;
+  const auto exact = mx::astype(scores, mx::float32), shares = routing.usesSigmoid ? mx::sigmoid(exact) : mx::softmax(exact, -1);
+  const auto ranks = limitGroups(routing, routed.choiceBias ? shares + *routed.choiceBias : shares);
+  const auto order = mx::slice(mx::argsort(mx::negative(ranks), -1), {0, 0}, {tokens, chosen});
   auto parts = mx::take_along_axis(shares, order, -1);
-  if (routed.normalised) parts = parts / mx::sum(parts, -1, true);
+  if (routing.normalised) parts = parts / mx::sum(parts, -1, true);
   if (routed.shareScales) parts = parts * mx::take(*routed.shareScales, order);
+  if (routing.shareScale != 1) parts = parts * mx::array(routing.shareScale);
   const auto picked = mx::astype(order, mx::uint32);
   const auto each = [&](const Weights& w, const mx::array& x) {
     const auto made = multiplyChosen(w, x, picked);
@@ -351,17 +376,18 @@ mx::array MlxEngine::experts(const Routed& routed, const mx::array& scores, cons
 
 mx::array MlxEngine::mlpOf(const LayerOf& layer, const mx::array& state) {
   const Layer& shape = *layer.shape;
-  const auto normalised = [&](const mx::array& x, const mx::array& norm) { return mx::fast::rms_norm(x, norm, model_.normEps); };
   const auto input = normalised(state, layer.mlpNorm);
   if (shape.beside) {
-    const auto dense = normalised(mlp(layer.gate, layer.up, layer.down, input), *layer.denseOutputNorm);
-    const auto scores = multiply(layer.besideRouter, normalised(state, *layer.routerNorm));
-    const auto made = experts({layer.besideGate, layer.besideUp, layer.besideDown, shape.beside->perToken, true, layer.shareScales}, scores, normalised(state, *layer.besideInputNorm));
-    return dense + normalised(made, *layer.besideOutputNorm);
+    const auto dense = normalised(mlp(layer.gate, layer.up, layer.down, input), layer.denseOutputNorm);
+    const auto scores = multiply(layer.besideRouter, normalised(state, layer.routerNorm));
+    const auto made = experts({layer.besideGate, layer.besideUp, layer.besideDown, shape.beside->routing, layer.shareScales, layer.choiceBias}, scores, normalised(state, layer.besideInputNorm));
+    return dense + normalised(made, layer.besideOutputNorm);
   }
-  if (shape.experts == 0) return mlp(layer.gate, layer.up, layer.down, input);
-  const auto made = experts({layer.gate, layer.up, layer.down, shape.perToken, shape.normalised, std::nullopt}, multiply(layer.router, input), input);
-  return shape.shared ? made + mx::sigmoid(multiply(layer.share, input)) * mlp(layer.sharedGate, layer.sharedUp, layer.sharedDown, input) : made;
+  if (shape.routing.experts == 0) return mlp(layer.gate, layer.up, layer.down, input);
+  const auto made = experts({layer.gate, layer.up, layer.down, shape.routing, layer.shareScales, layer.choiceBias}, multiply(layer.router, input), input);
+  if (!shape.shared) return made;
+  const auto shared = mlp(layer.sharedGate, layer.sharedUp, layer.sharedDown, input);
+  return made + (shape.shared->share ? mx::sigmoid(multiply(layer.share, input)) * shared : shared);
 }
 
 /// Returns the embeddings of the step's tokens for all layers, from the state before the first one.
@@ -394,8 +420,8 @@ std::string MlxEngine::step(const Step& step, StepResult& result) try {
   auto state = embed(step);
   const auto perLayer = model_.perLayer ? std::optional(embedForLayers(step, state)) : std::nullopt;
   for (LayerOf& layer : layers_) {
-    const auto add = [&](const mx::array& made, const std::optional<mx::array>& norm) { state = state + (norm ? mx::fast::rms_norm(made, *norm, model_.normEps) : made); };
-    const auto mixed = mx::fast::rms_norm(state, layer.inputNorm, model_.normEps);
+    const auto add = [&](const mx::array& made, const std::optional<mx::array>& norm) { state = state + normalised(made, norm); };
+    const auto mixed = normalised(state, layer.inputNorm);
     add(layer.shape->delta ? delta(layer, mixed, step, together) : attention(layer, mixed, step, places, ropeAngles[layer.shape->rope], together), layer.attentionNorm);
     add(mlpOf(layer, state), layer.mlpOutputNorm);
     if (perLayer) state = state + fromPerLayer(layer, state, *perLayer);

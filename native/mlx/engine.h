@@ -38,8 +38,7 @@ class MlxEngine final : public Engine {
     /// The parts of the states by slot. Each is an array of its own, so that a step neither gathers
     /// nor copies those of other sequences.
     std::vector<mx::array> memories, inputs;
-    mx::array inputNorm = mx::array(0.0f), mlpNorm = mx::array(0.0f);
-    std::optional<mx::array> sinks, qNorm, kNorm, attentionNorm, mlpOutputNorm;
+    std::optional<mx::array> inputNorm, mlpNorm, choiceBias, sinks, qNorm, kNorm, attentionNorm, mlpOutputNorm;
     /// Experts beside a dense MLP, and the embedding of the layer.
     Weights besideGate, besideUp, besideDown, besideRouter, perLayerGate, perLayerProjection;
     std::optional<mx::array> besideInputNorm, besideOutputNorm, denseOutputNorm, routerNorm, shareScales, perLayerNorm, scale;
@@ -48,10 +47,10 @@ class MlxEngine final : public Engine {
   /// Experts and how they are chosen.
   struct Routed {
     const Weights &gate, &up, &down;
-    int perToken;
-    bool normalised;
-    /// Multiplies the share of each expert.
-    std::optional<mx::array> shareScales;
+    const Routing& routing;
+    /// Numbers for each expert, if any: factors of their shares, and what is added to their scores
+    /// when some of them are chosen.
+    const std::optional<mx::array>&shareScales, &choiceBias;
   };
   /// Rows of a step for which attention is computed at once: several rows with one token each, or
   /// one row with several tokens.
@@ -83,6 +82,8 @@ class MlxEngine final : public Engine {
   mx::array mlp(const Weights& gate, const Weights& up, const Weights& down, const mx::array& input);
   /// `scores` are the products of the router.
   mx::array experts(const Routed& routed, const mx::array& scores, const mx::array& input);
+  /// Returns the input of attention or of the MLP, which some models do not normalise.
+  mx::array normalised(const mx::array& state, const std::optional<mx::array>& norm) const { return norm ? mx::fast::rms_norm(state, *norm, model_.normEps) : state; }
   /// Computes the MLP of a layer, or its experts, or both.
   mx::array mlpOf(const LayerOf& layer, const mx::array& state);
   mx::array activate(const mx::array& gate, const mx::array& up);

@@ -46,14 +46,17 @@ export const range = (from: number, to: number): Int32Array =>
 /**
  * The order of a head's numbers in which a decoder's rotation pairs each number with the one half a
  * head later. A model that rotates only the first `rotated` numbers pairs them with those half of
- * `rotated` later. The order of queries and keys may change, because attention only adds up their
- * products.
+ * `rotated` later, or each with its neighbour. The order of queries and keys may change, because
+ * attention only adds up their products.
  */
-export function rotationOrder(headDim: number, rotated: number): Int32Array {
+export function rotationOrder(
+  headDim: number,
+  { rotated, pairsNeighbours }: { rotated: number; pairsNeighbours: boolean },
+): Int32Array {
   const [half, turned] = [headDim / 2, rotated / 2];
   return Int32Array.from({ length: headDim }, (_, to) => {
     const [pair, second] = [to % half, Math.floor(to / half)];
-    if (pair < turned) return pair + second * turned;
+    if (pair < turned) return pairsNeighbours ? 2 * pair + second : pair + second * turned;
     return rotated + (pair - turned) + second * (half - turned);
   });
 }

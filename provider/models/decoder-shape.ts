@@ -56,10 +56,31 @@ export interface Experts {
   readonly width: number;
   readonly experts: number;
   readonly perToken: number;
+  /** True if the share of an expert is the sigmoid of its score; otherwise shares are a softmax. */
+  readonly usesSigmoid: boolean;
   /** True if the shares of the chosen experts are scaled to sum to one. */
   readonly normalised: boolean;
-  /** Width of a further expert, which every token uses; its share is the sigmoid of a score. */
-  readonly sharedWidth?: number;
+  /** Factor of all shares after that. */
+  readonly shareScale: number;
+  /**
+   * Set if a token uses only experts of some groups: those whose two best experts are together the
+   * best ones. Adjacent experts form a group.
+   */
+  readonly groups?: { readonly count: number; readonly chosen: number };
+  /** A further expert, which every token uses. */
+  readonly shared?: {
+    readonly width: number;
+    /** True if its share is the sigmoid of a score; otherwise it is one. */
+    readonly isGated: boolean;
+  };
+}
+
+/** The names of a layer's norms in the file. One that a family does not have is missing. */
+export interface NormNames {
+  readonly attentionInput?: string;
+  readonly attentionOutput?: string;
+  readonly mlpInput?: string;
+  readonly mlpOutput?: string;
 }
 
 /**
@@ -76,9 +97,9 @@ export interface DecoderShape {
   readonly normEps: number;
   /** True if norms multiply by one plus their weight. */
   readonly normPlusOne: boolean;
-  /** True if the outputs of attention and of the MLP are normalised too. */
-  readonly outputNorms: boolean;
-  readonly qkNorm: boolean;
+  readonly norms: NormNames;
+  /** Whether each head of queries and keys is normalised, or all heads of a token at once. */
+  readonly qkNorm: 'none' | 'heads' | 'projections';
   /** True if the values of each head are normalised, without a weight. */
   readonly valueNorm: boolean;
   readonly activation: 'silu' | 'gelu_tanh' | 'clamped_silu';
@@ -97,6 +118,8 @@ export interface DecoderShape {
   readonly attentionScale: number;
   /** True if the query projection also computes a gate, whose sigmoid scales the output of attention. */
   readonly gatedAttention: boolean;
+  /** Factor of the logits. */
+  readonly outputScale: number;
   /** Cap on the absolute value of a logit; 0 means no cap. */
   readonly logitSoftcap: number;
   readonly tied: boolean;

@@ -41,6 +41,8 @@ export interface Mlp {
   readonly up: Matrix;
   readonly down: Matrix;
   readonly router?: Matrix;
+  /** Added to the share of each expert when some of them are chosen, and not afterwards. */
+  readonly choiceBias?: Tensor;
   /** The expert that every token uses. */
   readonly shared?: SharedExpert;
 }
@@ -49,8 +51,8 @@ export interface SharedExpert {
   readonly gate: Matrix;
   readonly up: Matrix;
   readonly down: Matrix;
-  /** Computes the score whose sigmoid is the share of the expert. */
-  readonly share: Matrix;
+  /** Computes the score whose sigmoid is the share of the expert. Without it, the share is one. */
+  readonly share?: Matrix;
 }
 
 /** What a layer of Gated DeltaNet has beside the projections that attention has too. */
@@ -70,7 +72,8 @@ export interface DeltaWeights {
 }
 
 export interface LayerWeights {
-  readonly inputNorm: Tensor;
+  /** Normalises the input of attention or Gated DeltaNet. */
+  readonly inputNorm?: Tensor;
   readonly q: Matrix;
   /** Undefined if the layer reads the keys and values of another one. */
   readonly k?: Matrix;
@@ -87,7 +90,8 @@ export interface LayerWeights {
   readonly kNorm?: Tensor;
   /** Normalises the output of attention. */
   readonly attentionNorm?: Tensor;
-  readonly mlpNorm: Tensor;
+  /** Normalises the input of the MLP. */
+  readonly mlpNorm?: Tensor;
   readonly mlp: Mlp;
   /** Normalises the output of the MLP. */
   readonly mlpOutputNorm?: Tensor;
@@ -161,24 +165,21 @@ function findLayer(
   find: WeightFinder,
   { shape, layer, path }: { shape: DecoderShape; layer: LayerShape; path: string },
 ): LayerWeights {
-  const { hidden, outputNorms } = shape;
+  const { hidden, norms } = shape;
+  const norm = <Key extends string>(key: Key, name: string | undefined) =>
+    name === undefined ? {} : { [key]: find.vector(`${path}.${name}`, hidden) };
   return {
-    inputNorm: find.vector(`${path}.input_layernorm`, hidden),
+    ...norm('inputNorm', norms.attentionInput),
     ...(layer.delta
       ? findDelta(find, { delta: layer.delta, hidden, path: `${path}.linear_attn` })
       : findAttention(find, { shape, layer, path: `${path}.self_attn` })),
-    ...(outputNorms && { attentionNorm: find.vector(`${path}.post_attention_layernorm`, hidden) }),
-    mlpNorm: find.vector(
-      `${path}.${outputNorms ? 'pre_feedforward_layernorm' : 'post_attention_layernorm'}`,
-      hidden,
-    ),
+    ...norm('attentionNorm', norms.attentionOutput),
+    ...norm('mlpNorm', norms.mlpInput),
     mlp:
       layer.mlp.kind === 'experts' && layer.mlp.layout === 'gpt_oss'
         ? findGptOssExperts(find, { experts: layer.mlp, hidden, path: `${path}.mlp` })
         : findMlp(find, { shape, layer, path: `${path}.mlp` }),
-    ...(outputNorms && {
-      mlpOutputNorm: find.vector(`${path}.post_feedforward_layernorm`, hidden),
-    }),
+    ...norm('mlpOutputNorm', norms.mlpOutput),
     ...findGemma4Parts(find, { shape, layer, path }),
   };
 }
@@ -191,7 +192,8 @@ function findAttention(
   const { kvHeads, headDim } = layer;
   const projection = (name: string, size: { out: number; in: number }) =>
     find.matrix(`${path}.${name}_proj`, { ...size, requiresBias: shape.requiresBiases });
-  const order = rotationOrder(headDim, shape.ropes[layer.rope]?.rotated ?? headDim);
+  const { rotated = headDim, pairsNeighbours = false } = shape.ropes[layer.rope] ?? {};
+  const order = rotationOrder(headDim, { rotated, pairsNeighbours });
   const perHead = gatedAttention ? 2 * headDim : headDim;
   const [queryRows, keyRows] = [heads * perHead, kvHeads * headDim];
   const hasKeys = layer.keysOf === undefined;
@@ -205,8 +207,10 @@ function findAttention(
         hasKeys ? projection('k', { out: keyRows, in: hidden }) : undefined,
         hasKeys && !layer.keysAreValues ? projection('v', { out: keyRows, in: hidden }) : undefined,
       ];
-  const norm = (name: string) =>
-    chosenVector(find.vector(`${path}.${name}_norm`, headDim), { period: headDim, of: order });
+  const norm = (name: string, count: number) => {
+    const size = qkNorm === 'projections' ? count * headDim : headDim;
+    return chosenVector(find.vector(`${path}.${name}_norm`, size), { period: headDim, of: order });
+  };
   return {
     q: chosenMatrix(query, { period: perHead, of: order }),
     ...(key && { k: chosenMatrix(key, { period: headDim, of: order }) }),
@@ -216,7 +220,10 @@ function findAttention(
       outputGate: chosenMatrix(query, { period: perHead, of: range(headDim, perHead) }),
     }),
     ...(attentionSinks && { sinks: find.tensor(`${path}.sinks`, [heads]) }),
-    ...(qkNorm && { qNorm: norm('q'), ...(hasKeys && { kNorm: norm('k') }) }),
+    ...(qkNorm !== 'none' && {
+      qNorm: norm('q', heads),
+      ...(hasKeys && { kNorm: norm('k', kvHeads) }),
+    }),
   };
 }
 
@@ -233,16 +240,30 @@ function findMlp(
       path,
       isFused: fused.includes('gateUp'),
     });
-  const { width, experts: count, sharedWidth } = mlp;
+  const { width, experts: count, shared, usesSigmoid } = mlp;
   return {
     ...findExperts(find, { width, count, hidden, path, inside: 'switch_mlp' }),
     router: find.matrix(`${path}.gate`, { out: count, in: hidden }),
-    ...(sharedWidth !== undefined && {
-      shared: {
-        ...findPlainMlp(find, { width: sharedWidth, hidden, path: `${path}.shared_expert` }),
-        share: find.matrix(`${path}.shared_expert_gate`, { out: 1, in: hidden }),
-      },
+    ...(usesSigmoid && {
+      choiceBias: find.tensor(`${path}.gate.e_score_correction_bias`, [count]),
     }),
+    ...(shared && { shared: findSharedExpert(find, { ...shared, hidden, path }) }),
+  };
+}
+
+function findSharedExpert(
+  find: WeightFinder,
+  {
+    width,
+    isGated,
+    hidden,
+    path,
+  }: { width: number; isGated: boolean; hidden: number; path: string },
+): SharedExpert {
+  const name = isGated ? 'shared_expert' : 'shared_experts';
+  return {
+    ...findPlainMlp(find, { width, hidden, path: `${path}.${name}` }),
+    ...(isGated && { share: find.matrix(`${path}.shared_expert_gate`, { out: 1, in: hidden }) }),
   };
 }
 
@@ -348,6 +369,7 @@ function* multipliers(weights: DecoderWeights): Generator<Tensor> {
       layer.attentionNorm,
       layer.mlpNorm,
       layer.mlpOutputNorm,
+      layer.mlp.choiceBias,
       layer.scale,
       layer.perLayer?.norm,
       layer.delta?.fadeBias,
@@ -378,7 +400,7 @@ function layerMatrices(layer: LayerWeights): Matrix[] {
   return [
     ...[q, k, v, o, outputGate, delta?.write, delta?.fade, perLayer?.gate, perLayer?.projection],
     ...[mlp, expertsBeside?.mlp].flatMap((part) => {
-      const { shared, ...own } = part ?? {};
+      const { shared, choiceBias: _, ...own } = part ?? {};
       return [...Object.values(own), ...Object.values(shared ?? {})];
     }),
   ].filter((matrix) => matrix !== undefined);

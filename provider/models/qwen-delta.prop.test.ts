@@ -80,15 +80,17 @@ test('with any change to its configuration, a model of Qwen 3.5 opens or is refu
 }, 180_000);
 
 test('partial rotation pairs the numbers that a model pairs, and keeps every number once', () => {
+  const sizes = fc.integer({ min: 1, max: 64 });
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 64 }), fc.integer({ min: 1, max: 64 }), (half, part) => {
+    fc.property(sizes, sizes, fc.boolean(), (half, part, pairsNeighbours) => {
       const [headDim, rotated] = [2 * half, 2 * Math.min(half, part)];
-      const order = rotationOrder(headDim, rotated);
+      const order = rotationOrder(headDim, { rotated, pairsNeighbours });
+      const distance = pairsNeighbours ? 1 : rotated / 2;
       expect([...order].sort((a, b) => a - b)).toEqual(Array.from(order.keys()));
       for (let pair = 0; pair < half; pair += 1) {
         const isRotated = pair < rotated / 2;
         expect((order[pair] as number) < rotated).toBe(isRotated);
-        if (isRotated) expect(order[half + pair]).toBe((order[pair] as number) + rotated / 2);
+        if (isRotated) expect(order[half + pair]).toBe((order[pair] as number) + distance);
       }
     }),
   );

@@ -29,6 +29,8 @@ export interface Rope {
   readonly theta: number;
   /** How many of a head's numbers rotate, if not all. */
   readonly rotated?: number;
+  /** True if the file pairs each number with the next one, and not with the one half a turn later. */
+  readonly pairsNeighbours?: boolean;
   readonly scaling: RopeScaling;
 }
 

@@ -33,6 +33,11 @@ export const fixtures = [
   'qwen3-5',
   'qwen3-5-moe-published',
   'qwen3-next',
+  'olmo2',
+  'granite',
+  'qwen2-moe',
+  'glm4',
+  'glm4-moe',
 ] as const;
 
 /** Those with layers of Gated DeltaNet. */

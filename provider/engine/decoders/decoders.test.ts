@@ -18,7 +18,18 @@ const TOLERANCE = 1e-3;
 const PAGES = [3, 9, 1, 4];
 const state = { read: NO_STATE, write: 1 };
 const MANY_PAGES = 1_000;
-const fixturesWithWindows = ['gemma3', 'gpt-oss', 'gpt-oss-published', 'gemma4'] as const;
+/** Those with windows, and those whose norms or routers other ones do not have. */
+const fixturesInParts = [
+  'gemma3',
+  'gpt-oss',
+  'gpt-oss-published',
+  'gemma4',
+  'olmo2',
+  'granite',
+  'qwen2-moe',
+  'glm4',
+  'glm4-moe',
+] as const;
 
 // A driver that runs on the processor needs a long time to compile kernels for the first time.
 vi.setConfig({ testTimeout: 180_000 });
@@ -47,7 +58,7 @@ for (const { name: kind, create } of backendsUnderTest) {
         }));
     }
 
-    test.for(fixturesWithWindows)(
+    test.for(fixturesInParts)(
       '%s: a prompt in parts, beside other sequences and in scattered pages, has the same logits',
       (name) =>
         withFixture(backend, name, async (decoder, { prompt }) => {
@@ -84,7 +95,7 @@ for (const { name: kind, create } of backendsUnderTest) {
         }),
     );
 
-    test.for(fixturesWithWindows)(
+    test.for(fixturesInParts)(
       '%s: a sequence that continues another one from a shared page has the same logits',
       (name) =>
         withFixture(backend, name, async (decoder, { prompt, greedy }) => {

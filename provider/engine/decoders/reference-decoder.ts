@@ -22,6 +22,7 @@ import {
   mlpAndExperts,
   multiplyBy,
   multiplyMatrix,
+  normalisedIf,
   normaliseVector,
   rotate,
   silu,
@@ -142,7 +143,7 @@ class ReferenceDecoder implements Decoder {
     const perLayer = this.#perLayerEmbeddings(step, states);
     for (const [index, layer] of layers.entries()) {
       const inputs = states.map((state) =>
-        normaliseVector(state, { weight: layer.inputNorm, eps: normEps }),
+        normalisedIf(state, { weight: layer.inputNorm, eps: normEps }),
       );
       const angles = ropeAngles.subarray(layer.shape.rope * anglesPerRope);
       const mixed = layer.shape.delta
@@ -150,21 +151,11 @@ class ReferenceDecoder implements Decoder {
         : this.#attention(index, { layer, step, inputs, angles });
       for (const [token, state] of states.entries()) {
         const attentionOut = multiplyMatrix(layer.o, mixed[token] as Float32Array);
-        add(
-          state,
-          layer.attentionNorm
-            ? normaliseVector(attentionOut, { weight: layer.attentionNorm, eps: normEps })
-            : attentionOut,
-        );
+        add(state, normalisedIf(attentionOut, { weight: layer.attentionNorm, eps: normEps }));
         const mlpOut = layer.expertsBeside
           ? mlpAndExperts(layer, state, shape)
-          : mlp(layer, normaliseVector(state, { weight: layer.mlpNorm, eps: normEps }), shape);
-        add(
-          state,
-          layer.mlpOutputNorm
-            ? normaliseVector(mlpOut, { weight: layer.mlpOutputNorm, eps: normEps })
-            : mlpOut,
-        );
+          : mlp(layer, normalisedIf(state, { weight: layer.mlpNorm, eps: normEps }), shape);
+        add(state, normalisedIf(mlpOut, { weight: layer.mlpOutputNorm, eps: normEps }));
         const own = perLayer?.[token];
         if (layer.perLayer && own)
           add(state, fromPerLayer(layer.perLayer, { state, own: own(index), shape }));
@@ -177,7 +168,7 @@ class ReferenceDecoder implements Decoder {
       const row = multiplyMatrix(
         lmHead,
         normaliseVector(states[token] as Float32Array, { weight: norm, eps: normEps }),
-      );
+      ).map((logit) => logit * shape.outputScale);
       if (shape.logitSoftcap > 0)
         for (let i = 0; i < row.length; i += 1)
           row[i] = Math.tanh((row[i] as number) / shape.logitSoftcap) * shape.logitSoftcap;
@@ -280,14 +271,17 @@ class ReferenceDecoder implements Decoder {
       angles,
     }: { layer: Layer; step: Step; token: number; input: Float32Array; angles: Float32Array },
   ): Float32Array {
-    const { headDim: anglesPerToken, normEps, valueNorm } = this.#parts.shape;
+    const { headDim: anglesPerToken, normEps, valueNorm, qkNorm } = this.#parts.shape;
     const { headDim, kvHeads } = layer.shape;
     const row = angles.subarray(token * anglesPerToken, (token + 1) * anglesPerToken);
-    const ready = (heads: Float32Array, weight: Float32Array | undefined) =>
-      eachHead(heads, headDim, (head) => {
-        if (weight) head.set(normaliseVector(head, { weight, eps: normEps }));
+    const ready = (projected: Float32Array, weight: Float32Array | undefined) => {
+      const norm = { weight, eps: normEps };
+      const heads = qkNorm === 'projections' ? normaliseVector(projected, norm) : projected;
+      return eachHead(heads, headDim, (head) => {
+        if (qkNorm === 'heads') head.set(normaliseVector(head, norm));
         rotate(head, row);
       });
+    };
     if (layer.k) {
       const keys = multiplyMatrix(layer.k, input);
       const values = layer.v ? multiplyMatrix(layer.v, input) : keys.slice();

@@ -35,6 +35,12 @@ export function normaliseVector(
   return input.map((value, i) => value * factor * (weight?.[i] ?? 1));
 }
 
+/** Normalises a state, if the layer has a norm for it. */
+export const normalisedIf = (
+  state: Float32Array,
+  { weight, eps }: { weight: Float32Array | undefined; eps: number },
+): Float32Array => (weight ? normaliseVector(state, { weight, eps }) : state);
+
 /** Rotates a head. `angles` has a cosine and then a sine for each pair of the largest heads. */
 export function rotate(head: Float32Array, angles: Float32Array): void {
   const half = head.length / 2;
@@ -55,7 +61,8 @@ export function mlpAndExperts(
   const beside = layer.expertsBeside as ReadExpertsBeside;
   const normed = (input: Float32Array, weight: Float32Array) =>
     normaliseVector(input, { weight, eps: shape.normEps });
-  const dense = denseMlp(layer.mlp, { input: normed(state, layer.mlpNorm), shape, expert: 0 });
+  const input = normed(state, layer.mlpNorm as Float32Array);
+  const dense = denseMlp(layer.mlp, { input, shape, expert: 0 });
   const out = normed(dense, beside.denseOutputNorm);
   const experts = routedMlp(beside.mlp, {
     input: normed(state, beside.inputNorm),
@@ -101,26 +108,53 @@ function routedMlp(
   weights: ReadMlp,
   { input, routed, experts, shareScales, shape }: Routing,
 ): Float32Array {
-  const { router, shared } = weights;
-  const shares = softmax(Array.from(multiplyMatrix(router as Dense, routed)));
-  const chosen = shares
-    .map((share, expert) => ({ share, expert }))
-    .sort((a, b) => b.share - a.share || a.expert - b.expert)
-    .slice(0, experts.perToken);
+  const { router, choiceBias, shared } = weights;
+  const scores = Array.from(multiplyMatrix(router as Dense, routed));
+  const shares = experts.usesSigmoid ? scores.map(sigmoid) : softmax(scores);
+  const ranks = shares.map((share, expert) => share + (choiceBias?.[expert] ?? 0));
+  const chosen = chooseExperts(ranks, experts).map((expert) => ({
+    share: shares[expert] as number,
+    expert,
+  }));
   const total = experts.normalised ? chosen.reduce((sum, { share }) => sum + share, 0) : 1;
   const out = new Float32Array(input.length);
   for (const { share, expert } of chosen)
     addPart(out, {
       made: denseMlp(weights, { input, shape, expert }),
-      share: (share / total) * (shareScales?.[expert] ?? 1),
+      share: (share / total) * experts.shareScale * (shareScales?.[expert] ?? 1),
     });
   if (shared !== undefined)
     addPart(out, {
       made: denseMlp(shared, { input, shape, expert: 0 }),
-      share: sigmoid(multiplyMatrix(shared.share, input)[0] as number),
+      share: shared.share ? sigmoid(multiplyMatrix(shared.share, input)[0] as number) : 1,
     });
   return out;
 }
+
+/** Returns the experts with the highest ranks, of the best groups only if the model has groups. */
+function chooseExperts(ranks: readonly number[], { perToken, groups }: Experts): number[] {
+  if (groups === undefined) return largest(ranks, perToken);
+  const size = ranks.length / groups.count;
+  const best = Array.from({ length: groups.count }, (_, group) => {
+    const own = ranks.slice(group * size, (group + 1) * size);
+    return largest(own, 2).reduce((sum, expert) => sum + (own[expert] as number), 0);
+  });
+  const chosen = new Set(largest(best, groups.chosen));
+  return largest(
+    ranks.map((rank, expert) =>
+      chosen.has(Math.floor(expert / size)) ? rank : Number.NEGATIVE_INFINITY,
+    ),
+    perToken,
+  );
+}
+
+/** Returns the indexes of the `count` largest numbers, the lowest first of equal ones. */
+const largest = (list: readonly number[], count: number): number[] =>
+  list
+    .map((value, index) => ({ value, index }))
+    .sort((a, b) => b.value - a.value || a.index - b.index)
+    .slice(0, count)
+    .map(({ index }) => index);
 
 export function multiplyBy(state: Float32Array, factor: number): void {
   for (let i = 0; i < state.length; i += 1) state[i] = (state[i] as number) * factor;

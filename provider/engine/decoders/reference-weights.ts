@@ -41,7 +41,10 @@ export type Layer = {
 
 export type ReadMlp = Record<'gate' | 'up' | 'down', Dense> & {
   readonly router: Dense | undefined;
-  readonly shared: Record<'gate' | 'up' | 'down' | 'share', Dense> | undefined;
+  readonly choiceBias: Float32Array | undefined;
+  readonly shared:
+    | (Record<'gate' | 'up' | 'down', Dense> & { readonly share: Dense | undefined })
+    | undefined;
 };
 
 export interface ReadDelta extends DeltaNumbers {
@@ -72,21 +75,22 @@ export async function readLayer(
   const norm = async (tensor: Tensor) => normOf(await reader.numbers(tensor), shape);
   const someNorm = async (tensor: Tensor | undefined) => tensor && (await norm(tensor));
   const { delta, expertsBeside, perLayer } = layer;
-  const mlpOf = async ({ gate, up, down, router, shared }: Mlp): Promise<ReadMlp> => ({
+  const mlpOf = async ({ gate, up, down, router, choiceBias, shared }: Mlp): Promise<ReadMlp> => ({
     gate: await dense(gate),
     up: await dense(up),
     down: await dense(down),
     router: await some(router),
+    choiceBias: choiceBias && (await reader.numbers(choiceBias)),
     shared: shared && {
       gate: await dense(shared.gate),
       up: await dense(shared.up),
       down: await dense(shared.down),
-      share: await dense(shared.share),
+      share: await some(shared.share),
     },
   });
   return {
     shape: shape.layers[index] as LayerShape,
-    inputNorm: await norm(layer.inputNorm),
+    inputNorm: await someNorm(layer.inputNorm),
     q: await dense(layer.q),
     k: await some(layer.k),
     v: await some(layer.v),
@@ -104,7 +108,7 @@ export async function readLayer(
     qNorm: await someNorm(layer.qNorm),
     kNorm: await someNorm(layer.kNorm),
     attentionNorm: await someNorm(layer.attentionNorm),
-    mlpNorm: await norm(layer.mlpNorm),
+    mlpNorm: await someNorm(layer.mlpNorm),
     mlpOutputNorm: await someNorm(layer.mlpOutputNorm),
     mlp: await mlpOf(layer.mlp),
     expertsBeside: expertsBeside && {

@@ -22,6 +22,16 @@ const GEMMA4 = {
   layer_types: ['sliding_attention', 'full_attention', 'sliding_attention', 'full_attention'],
 };
 
+const GLM4_MOE = {
+  ...SIZES,
+  model_type: 'glm4_moe',
+  n_routed_experts: 8,
+  num_experts_per_tok: 3,
+  moe_intermediate_size: 64,
+  n_group: 4,
+  topk_group: 2,
+};
+
 describe('a configuration that no engine computes is refused with its name:', () => {
   const refused: [string, JsonObject, RegExp][] = [
     ['an unknown family', { model_type: 'mamba' }, /model_type "mamba" is not supported/],
@@ -80,6 +90,36 @@ describe('a configuration that no engine computes is refused with its name:', ()
       'Gemma 4 with embeddings of layers for other tokens',
       { ...GEMMA4, hidden_size_per_layer_input: 16, vocab_size_per_layer_input: 64 },
       /vocab_size_per_layer_input is 64 but must equal vocab_size, 128/,
+    ],
+    [
+      'windows of Qwen2-MoE',
+      { ...SIZES, model_type: 'qwen2_moe', use_sliding_window: true, sliding_window: 8 },
+      /use_sliding_window is not supported for qwen2_moe/,
+    ],
+    [
+      'groups of experts from which too few can be chosen',
+      { ...GLM4_MOE, num_experts_per_tok: 5 },
+      /n_group divides 8 experts into 4 groups, .* at least num_experts_per_tok, 5/,
+    ],
+    [
+      'groups of one expert, although a group is as good as two of them',
+      { ...GLM4_MOE, n_group: 8, topk_group: 4, num_experts_per_tok: 2 },
+      /n_group divides 8 experts into 8 groups, but each must have two or more/,
+    ],
+    [
+      'another way to choose experts',
+      { ...GLM4_MOE, scoring_func: 'softmax' },
+      /scoring_func must be one of sigmoid, but is "softmax"/,
+    ],
+    [
+      'a rotation of an odd number of numbers',
+      { ...SIZES, model_type: 'glm4', head_dim: 10, partial_rotary_factor: 0.5 },
+      /rotates 5 of 10 numbers/,
+    ],
+    [
+      'Granite that adds nothing to its state',
+      { ...SIZES, model_type: 'granite', residual_multiplier: 0 },
+      /residual_multiplier/,
     ],
     [
       'windows of SmolLM3',

@@ -3,11 +3,14 @@ import { ModelError } from '../model-error.ts';
 import type { Family } from './family.ts';
 import { GEMMA3 } from './gemma3.ts';
 import { GEMMA4 } from './gemma4.ts';
+import { GLM4, GLM4_MOE } from './glm4.ts';
 import { GPT_OSS } from './gpt-oss.ts';
+import { GRANITE } from './granite.ts';
 import { LLAMA } from './llama.ts';
 import { MISTRAL } from './mistral.ts';
+import { OLMO2 } from './olmo2.ts';
 import { PHI3 } from './phi3.ts';
-import { QWEN2, QWEN3, QWEN3_MOE } from './qwen.ts';
+import { QWEN2, QWEN2_MOE, QWEN3, QWEN3_MOE } from './qwen.ts';
 import { QWEN3_5, QWEN3_NEXT } from './qwen-delta.ts';
 import { SMOLLM3 } from './smollm3.ts';
 
@@ -15,6 +18,7 @@ import { SMOLLM3 } from './smollm3.ts';
 const FAMILIES: readonly Family[] = [
   LLAMA,
   QWEN2,
+  QWEN2_MOE,
   QWEN3,
   QWEN3_MOE,
   QWEN3_5,
@@ -25,6 +29,10 @@ const FAMILIES: readonly Family[] = [
   MISTRAL,
   PHI3,
   SMOLLM3,
+  OLMO2,
+  GRANITE,
+  GLM4,
+  GLM4_MOE,
 ];
 
 /** Returns the family of a configuration with this `model_type` and, if it has one, `text_config`. */

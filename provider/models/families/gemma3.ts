@@ -1,3 +1,4 @@
+import type { NormNames } from '../decoder-shape.ts';
 import type { FieldReader } from '../field-reader.ts';
 import type { DecoderConfig, Family } from './family.ts';
 import {
@@ -30,8 +31,8 @@ export const GEMMA3: Family = {
     return {
       ...plain,
       normPlusOne: true,
-      outputNorms: true,
-      qkNorm: true,
+      norms: GEMMA_NORMS,
+      qkNorm: 'heads',
       embeddingScale: toBfloat16(Math.sqrt(plain.hidden)),
       attentionScale: fields.number('query_pre_attn_scalar', { min: 1, or: 256 }) ** -0.5,
       // The global layers have a scaled rope. That of the local layers has a smaller base and
@@ -45,6 +46,13 @@ export const GEMMA3: Family = {
       ],
     };
   },
+};
+
+export const GEMMA_NORMS: NormNames = {
+  attentionInput: 'input_layernorm',
+  attentionOutput: 'post_attention_layernorm',
+  mlpInput: 'pre_feedforward_layernorm',
+  mlpOutput: 'post_feedforward_layernorm',
 };
 
 export function geluOnly(fields: FieldReader): 'gelu_tanh' {

@@ -3,7 +3,7 @@ import type { FieldReader } from '../field-reader.ts';
 import { ModelError } from '../model-error.ts';
 import type { Rope } from '../rope.ts';
 import type { DecoderConfig, Family } from './family.ts';
-import { geluOnly, toBfloat16 } from './gemma3.ts';
+import { GEMMA_NORMS, geluOnly, toBfloat16 } from './gemma3.ts';
 import {
   expertsOf,
   type LayerPlace,
@@ -39,8 +39,8 @@ export const GEMMA4: Family = {
     return {
       ...plain,
       headDim: global,
-      outputNorms: true,
-      qkNorm: true,
+      norms: GEMMA_NORMS,
+      qkNorm: 'heads',
       valueNorm: true,
       embeddingScale: toBfloat16(Math.sqrt(plain.hidden)),
       attentionScale: 1,

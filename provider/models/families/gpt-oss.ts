@@ -51,6 +51,8 @@ function gptOssExperts(fields: FieldReader): LayerShape['mlp'] {
       fields.has('num_experts_per_tok') ? 'num_experts_per_tok' : 'experts_per_token',
       { max: Math.min(experts, 64), or: 4 },
     ),
+    usesSigmoid: false,
     normalised: true,
+    shareScale: 1,
   };
 }

@@ -73,8 +73,8 @@ export function plainShape(
     }),
     normEps: fields.number('rms_norm_eps', { max: 1, or: defaults.normEps ?? 1e-5 }),
     normPlusOne: false,
-    outputNorms: false,
-    qkNorm: false,
+    norms: { attentionInput: 'input_layernorm', mlpInput: 'post_attention_layernorm' },
+    qkNorm: 'none',
     valueNorm: false,
     activation: activation(fields),
     activationLimit: 0,
@@ -84,6 +84,7 @@ export function plainShape(
     embeddingScale: 1,
     attentionScale: headDim ** -0.5,
     gatedAttention: false,
+    outputScale: 1,
     logitSoftcap: softcap(fields, 'final_logit_softcapping'),
     tied: fields.flag(
       'tie_word_embeddings',
@@ -142,6 +143,8 @@ export function expertsOf(
   return {
     kind: 'experts',
     layout: 'switch_mlp',
+    usesSigmoid: false,
+    shareScale: 1,
     width: fields.integer(names.width, { max: 1 << 18 }),
     experts,
     perToken: fields.integer(names.perToken, { max: Math.min(experts, 64) }),
@@ -162,4 +165,22 @@ export function layerTypesOf<Type extends string>(
       `config.json.layer_types has ${types.length} items but must have ${layers}, one for each layer`,
     );
   return types;
+}
+
+/** The number of a head's numbers that rotate, of a family that rotates a part of them. */
+export function rotatedOf(
+  fields: FieldReader,
+  { headDim, factor }: { headDim: number; factor: number },
+): number {
+  const newer = fields.object('rope_parameters');
+  const from = newer?.has('partial_rotary_factor') ? newer : fields;
+  const rotated = Math.floor(
+    headDim * from.number('partial_rotary_factor', { min: 0, max: 1, or: factor }),
+  );
+  if (rotated < 2 || rotated % 2 !== 0)
+    throw new ModelError(
+      'malformed_config',
+      `partial_rotary_factor rotates ${rotated} of ${headDim} numbers, but must rotate an even number of them`,
+    );
+  return rotated;
 }

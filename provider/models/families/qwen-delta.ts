@@ -2,8 +2,8 @@ import type { DecoderShape, DeltaShape, LayerShape } from '../decoder-shape.ts';
 import type { FieldReader } from '../field-reader.ts';
 import { ModelError } from '../model-error.ts';
 import type { DecoderConfig, Family } from './family.ts';
-import { denseMlp, type LayerPlace, layerTypesOf, plainShape } from './plain-shape.ts';
-import { hasExperts, qwenExperts } from './qwen.ts';
+import { denseMlp, type LayerPlace, layerTypesOf, plainShape, rotatedOf } from './plain-shape.ts';
+import { expertsWithShared, hasExperts } from './qwen.ts';
 
 /**
  * Qwen 3.5 and the versions after it with the same `model_type`. Its experts, if it has any, are in
@@ -43,10 +43,12 @@ function hybridShape(
   });
   if (plain.layers.every(({ delta }) => delta !== undefined))
     throw new ModelError('unsupported_architecture', 'a model without attention is not supported');
-  const rotated = rotatedOf(fields, plain.headDim);
+  // `mrope_section` divides the numbers that rotate between the three coordinates of an image's
+  // parts. Those of a text's token are equal, so that it changes nothing.
+  const rotated = rotatedOf(fields, { headDim: plain.headDim, factor: 0.25 });
   return {
     ...plain,
-    qkNorm: true,
+    qkNorm: 'heads',
     gatedAttention: fields.flag('attn_output_gate', true),
     ropes: plain.ropes.map((rope) => ({ ...rope, rotated })),
   };
@@ -79,28 +81,7 @@ function deltaOf(fields: FieldReader): DeltaShape {
   };
 }
 
-/**
- * The number of a head's numbers that rotate. `mrope_section` divides them between the three
- * coordinates of an image's parts; those of a text's token are equal, so that it changes nothing.
- */
-function rotatedOf(fields: FieldReader, headDim: number): number {
-  const newer = fields.object('rope_parameters');
-  const from = newer?.has('partial_rotary_factor') ? newer : fields;
-  const rotated = Math.floor(
-    headDim * from.number('partial_rotary_factor', { min: 0, max: 1, or: 0.25 }),
-  );
-  if (rotated < 2 || rotated % 2 !== 0)
-    throw new ModelError(
-      'malformed_config',
-      `partial_rotary_factor rotates ${rotated} of ${headDim} numbers, but must rotate an even number of them`,
-    );
-  return rotated;
-}
-
-function expertsBesideShared(fields: FieldReader): LayerShape['mlp'] {
-  return {
-    ...qwenExperts(fields),
-    normalised: fields.flag('norm_topk_prob', true),
-    sharedWidth: fields.integer('shared_expert_intermediate_size', { max: 1 << 18 }),
-  };
-}
+const expertsBesideShared = (fields: FieldReader): LayerShape['mlp'] => ({
+  ...expertsWithShared(fields),
+  normalised: fields.flag('norm_topk_prob', true),
+});

@@ -43,8 +43,7 @@ export async function decoderTensors({
   await norm('output_norm', weights.norm);
   for (const [index, layer] of weights.layers.entries()) {
     for (const [name, of] of matricesOf(layer)) await matrix(`blk.${index}.${name}`, of);
-    for (const [name, of] of normsOf(layer, shape.outputNorms))
-      await norm(`blk.${index}.${name}`, of);
+    for (const [name, of] of normsOf(layer)) await norm(`blk.${index}.${name}`, of);
   }
   return tensors;
 }
@@ -63,11 +62,11 @@ function matricesOf({ q, k, v, o, mlp }: LayerWeights): [string, Matrix][] {
   ];
 }
 
-const normsOf = (layer: LayerWeights, hasOutputNorms: boolean): [string, Tensor | undefined][] => [
+const normsOf = (layer: LayerWeights): [string, Tensor | undefined][] => [
   ['attn_norm', layer.inputNorm],
   ['attn_q_norm', layer.qNorm],
   ['attn_k_norm', layer.kNorm],
-  [hasOutputNorms ? 'post_attention_norm' : 'unused', layer.attentionNorm],
+  ['post_attention_norm', layer.attentionNorm],
   ['ffn_norm', layer.mlpNorm],
   ['post_ffw_norm', layer.mlpOutputNorm],
 ];

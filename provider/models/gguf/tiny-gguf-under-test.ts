@@ -38,8 +38,8 @@ export async function tinyAsGguf({ shape, weights }: Model): Promise<Buffer> {
   for (const [index, layer] of weights.layers.entries()) {
     const at = `blk.${index}`;
     Object.assign(tensors, {
-      [`${at}.attn_norm.weight`]: await norm(layer.inputNorm),
-      [`${at}.ffn_norm.weight`]: await norm(layer.mlpNorm),
+      [`${at}.attn_norm.weight`]: await norm(layer.inputNorm as Tensor),
+      [`${at}.ffn_norm.weight`]: await norm(layer.mlpNorm as Tensor),
       [`${at}.attn_q.weight`]: await q41(layer.q, shape.headDim),
       [`${at}.attn_k.weight`]: await q41(layer.k as Matrix, shape.headDim),
       [`${at}.attn_v.weight`]: await q41(layer.v as Matrix),

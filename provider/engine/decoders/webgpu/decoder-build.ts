@@ -7,7 +7,8 @@ import type { Gpu } from './device.ts';
 import { Dispatches, type Product } from './dispatches.ts';
 import type { CacheBuffer } from './gpu-cache.ts';
 import { Uploader } from './gpu-weights.ts';
-import { normalise } from './kernels/rows.ts';
+import { copyRows, normalise } from './kernels/rows.ts';
+import { THREADS } from './kernels/wgsl.ts';
 import { createScratch, type Scratch } from './scratch.ts';
 import type { Counts } from './webgpu-decoder.ts';
 
@@ -55,14 +56,26 @@ export class DecoderBuild {
     return this.upload.vector(await this.read(tensor));
   }
 
-  async norm(tensor: Tensor): Promise<GPUBuffer> {
+  async norm(tensor: Tensor, scale = 1): Promise<GPUBuffer> {
     const values = await this.read(tensor);
-    return this.upload.vector(this.shape.normPlusOne ? values.map((value) => value + 1) : values);
+    const added = this.shape.normPlusOne ? 1 : 0;
+    return this.upload.vector(values.map((value) => (value + added) * scale));
   }
 
   /** Writes the normalised rows of `from` to `to`. */
   async writeNormed(to: GPUBuffer, from: GPUBuffer, norm: GPUBuffer): Promise<void> {
     await this.#normalise([to, from, norm], false);
+  }
+
+  /** Writes the input of attention or of the MLP to `normed`. Some models do not normalise it. */
+  async writeInput(norm: Tensor | undefined): Promise<void> {
+    const { normed, state } = this.scratch;
+    if (norm) return this.writeNormed(normed, state, await this.norm(norm));
+    const numbers = this.shape.hidden;
+    await this.run(copyRows(numbers), [normed, state], ({ tokens }) => [
+      Math.ceil(numbers / THREADS),
+      tokens,
+    ]);
   }
 
   /** Adds the normalised rows of `from` to those of `to`. */
@@ -78,10 +91,10 @@ export class DecoderBuild {
     matrix: Matrix,
     { from, norm }: { from: GPUBuffer; norm: Tensor | undefined },
   ): Promise<void> {
-    const { hidden, outputNorms } = this.shape;
+    const { hidden } = this.shape;
     const { state, partOut } = this.scratch;
-    const to = outputNorms ? partOut : state;
-    await this.multiply([matrix], { from, to, stride: hidden, adds: !outputNorms });
+    const to = norm ? partOut : state;
+    await this.multiply([matrix], { from, to, stride: hidden, adds: !norm });
     if (norm) await this.addNormed(state, partOut, await this.norm(norm));
   }
 

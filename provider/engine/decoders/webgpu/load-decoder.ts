@@ -133,14 +133,14 @@ class DecoderLoader {
   async #addLayers(): Promise<void> {
     const build = this.#build;
     const { shape, weights } = this.#options.model;
-    const { state, normed } = build.scratch;
+    const { state } = build.scratch;
     // The number of the buffer with the keys of each layer that has any. Its values are in the next.
     const keyBuffers = new Map<number, number>();
     let stateBuffers = 0;
     for (const [index, layer] of weights.layers.entries()) {
       const layerShape = shape.layers[index] as LayerShape;
       const { delta } = layerShape;
-      await build.writeNormed(normed, state, await build.norm(layer.inputNorm));
+      await build.writeInput(layer.inputNorm);
       if (delta) {
         await addDelta(build, layer, { delta, states: this.#stateCache.buffer(stateBuffers) });
         stateBuffers += 1;
@@ -172,9 +172,10 @@ class DecoderLoader {
     const rowsOfLogits = Math.min(build.maxTokens, rowsThatFit);
     const logits = build.upload.buffer(4 * rowsOfLogits * vocabulary, GPUBufferUsage.COPY_SRC);
     const best = build.upload.buffer(4 * build.maxTokens, GPUBufferUsage.COPY_SRC);
+    const norm = await build.norm(weights.norm, shape.outputScale);
     await build.run(
       normalise({ width: hidden, eps: normEps, picks: true, adds: false }),
-      [normed, state, await build.norm(weights.norm), outputs],
+      [normed, state, norm, outputs],
       (counts) => [counts.outputs, 1],
     );
     await build.dispatches.multiply(lmHead, {

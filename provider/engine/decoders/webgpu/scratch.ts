@@ -91,7 +91,9 @@ export const slotsPerToken = (shape: DecoderShape): number =>
 const widestMlp = (shape: DecoderShape): number =>
   Math.max(
     ...mlpsOf(shape).map((mlp) =>
-      mlp.kind === 'experts' ? Math.max(mlp.width * mlp.perToken, mlp.sharedWidth ?? 0) : mlp.width,
+      mlp.kind === 'experts'
+        ? Math.max(mlp.width * mlp.perToken, mlp.shared?.width ?? 0)
+        : mlp.width,
     ),
   );
 

@@ -85,6 +85,40 @@ ${bindings.map((binding, i) => `@group(0) @binding(${i + 1}) var<storage, ${bind
 }`;
 }
 
+/**
+ * Normalises all queries of a token at once, and all of its keys, with one workgroup for each. A
+ * layer that reads the keys of another one has only queries.
+ */
+export function normaliseProjections({
+  heads,
+  kvHeads,
+  headDim,
+  stride,
+  eps,
+}: Pick<Heads, 'heads' | 'kvHeads' | 'headDim' | 'eps'> & { readonly stride: number }): string {
+  const [queries, keys] = [heads * headDim, kvHeads * headDim];
+  return /* wgsl */ `${STEP}
+@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(1) var<storage, read_write> qkv: array<f32>;
+@group(0) @binding(2) var<storage, read> qNorm: array<f32>;
+@group(0) @binding(3) var<storage, read> kNorm: array<f32>;
+var<workgroup> squares: array<f32, ${THREADS}>;
+@compute @workgroup_size(${THREADS}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
+  _ = step.tokens;
+  let isKey = group.x == 1u;
+  let width = select(${queries}u, ${keys}u, isKey);
+  let begin = group.y * ${stride}u + select(0u, ${queries}u, isKey);
+  var sum = 0.0;
+  for (var i = local; i < width; i += ${THREADS}u) { sum += qkv[begin + i] * qkv[begin + i]; }
+  squares[local] = sum;
+  workgroupBarrier();
+  var total = 0.0;
+  for (var i = 0u; i < rounds(${THREADS}u); i++) { total += squares[i]; }
+  let factor = inverseSqrt(total / f32(width) + ${eps});
+  for (var i = local; i < width; i += ${THREADS}u) { qkv[begin + i] *= factor * select(qNorm[i], kNorm[i], isKey); }
+}`;
+}
+
 interface AttentionShape {
   readonly heads: number;
   readonly kvHeads: number;

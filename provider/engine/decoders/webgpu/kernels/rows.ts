@@ -36,6 +36,17 @@ var<workgroup> squares: array<f32, ${THREADS}>;
 }`;
 }
 
+/** Copies rows with one thread for each number. */
+export function copyRows(width: number): string {
+  return /* wgsl */ `${STEP}
+@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+@group(0) @binding(2) var<storage, read> inputs: array<f32>;
+@compute @workgroup_size(${THREADS}) fn main(@builtin(global_invocation_id) id: vec3u) {
+  if (id.x < ${width}u && id.y < step.tokens) { out[id.y * ${width}u + id.x] = inputs[id.y * ${width}u + id.x]; }
+}`;
+}
+
 export type Activation = Pick<DecoderShape, 'activation' | 'activationLimit'>;
 
 /** Generates the product of the activated gate g and u. */

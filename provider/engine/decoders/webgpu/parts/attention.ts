@@ -4,7 +4,13 @@ import { PAGE_TOKENS } from '../../decoder.ts';
 import type { DecoderBuild } from '../decoder-build.ts';
 import { present } from '../dispatches.ts';
 import type { CacheBuffer } from '../gpu-cache.ts';
-import { attend, attendRun, place, projectedHeads } from '../kernels/attention.ts';
+import {
+  attend,
+  attendRun,
+  normaliseProjections,
+  place,
+  projectedHeads,
+} from '../kernels/attention.ts';
 import { gateOutput } from '../kernels/delta.ts';
 import { THREADS } from '../kernels/wgsl.ts';
 
@@ -57,14 +63,21 @@ async function project(
   });
   const norms = [];
   for (const norm of present(layer.qNorm, layer.kNorm)) norms.push(await build.norm(norm));
+  if (qkNorm === 'projections')
+    await build.run(
+      normaliseProjections({ heads, kvHeads, headDim, stride: qkvHeads * headDim, eps }),
+      [scratch.qkv, ...norms],
+      ({ tokens }) => [norms.length, tokens],
+    );
   const cached = layer.k ? [keys, values, scratch.places] : [];
   await build.run(
     place({
-      ...{ heads, kvHeads, headDim, eps, qkNorm, valueNorm, projected },
+      ...{ heads, kvHeads, headDim, eps, valueNorm, projected },
+      qkNorm: qkNorm === 'heads',
       pairs: build.shape.headDim / 2,
       rope,
     }),
-    [scratch.qkv, ...cached, scratch.ropeAngles, ...norms],
+    [scratch.qkv, ...cached, scratch.ropeAngles, ...(qkNorm === 'heads' ? norms : [])],
     ({ tokens }) => [Math.ceil((tokens * qkvHeads) / THREADS), 1],
   );
   return qkvHeads * headDim;

@@ -26,17 +26,18 @@ export async function addExperts(
 ): Promise<void> {
   const { scratch } = build;
   const { hidden, activation, activationLimit } = build.shape;
-  const { experts, perToken, normalised, width } = shape;
+  const { experts, perToken, width } = shape;
   const { normed, gateUp, gated, partOut } = scratch;
   const [scores, chosen, shares] = [
     build.numbers(experts),
     build.numbers(perToken),
     build.numbers(perToken),
   ];
+  const bias = mlp.choiceBias && (await build.vector(mlp.choiceBias));
   await build.multiply([mlp.router as Matrix], { from: routed, to: scores, stride: experts });
   await build.run(
-    chooseExperts({ experts, perToken, normalised, isScaled: scales !== undefined }),
-    [scores, chosen, shares, ...present(scales)],
+    chooseExperts(shape, { isScaled: scales !== undefined, isBiased: bias !== undefined }),
+    [scores, chosen, shares, ...present(scales, bias)],
     ({ tokens }) => [Math.ceil(tokens / THREADS), 1],
   );
   const ofInput = { from: normed, to: gateUp, stride: 2 * width, shared: perToken, chosen };

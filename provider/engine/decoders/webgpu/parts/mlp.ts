@@ -19,7 +19,7 @@ export async function addMlp(
   { mlp, expertsBeside }: LayerShape,
 ): Promise<void> {
   const { state, normed, partOut, gated, besideOut } = build.scratch;
-  await build.writeNormed(normed, state, await build.norm(layer.mlpNorm));
+  await build.writeInput(layer.mlpNorm);
   if (mlp.kind === 'experts') {
     await addExperts(build, layer.mlp, { experts: mlp, routed: normed, to: state, adds: true });
     if (layer.mlp.shared) await addSharedExpert(build, layer.mlp.shared);
@@ -58,6 +58,7 @@ async function addSharedExpert(build: DecoderBuild, shared: SharedExpert): Promi
   const { state, normed, gated, partOut, sharedScores } = build.scratch;
   const { gate, down, share } = shared;
   await multiplyGated(build, shared, gate.out);
+  if (share === undefined) return build.addResult(down, { from: gated, norm: undefined });
   await build.multiply([down], { from: gated, to: partOut, stride: down.out });
   await build.multiply([share], { from: normed, to: sharedScores, stride: share.out });
   await build.run(addShared(hidden), [state, partOut, sharedScores], ({ tokens }) => [
