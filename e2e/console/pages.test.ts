@@ -1,6 +1,7 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { askToLink } from '../linked-machine.ts';
+import { addRewards } from '../reward-history.ts';
 import type { Person } from '../test-network.ts';
 import { type ConsoleUnderTest, noBrowser, startConsole } from './chromium.ts';
 
@@ -313,6 +314,30 @@ describe.skipIf(noBrowser !== undefined)(`the console (${noBrowser ?? 'Chromium'
     await page.getByRole('dialog').getByRole('button', { name: 'Disconnect Stripe' }).click();
     await button(page, 'Set the destination').waitFor();
     expect((await rita.ask('GET', '/v1/billing/connection')).json.state).toBe('none');
+    opened.expectNoFaults();
+  });
+
+  test('shows what machines got for each day, and why some got nothing', async () => {
+    const rosa = await under.network.person('rosa');
+    const provider = `A${'R'.repeat(55)}`;
+    await addRewards(under.network.network, { account: rosa.account, provider });
+    await using opened = await under.signedInPage(rosa);
+    const { page } = opened;
+    await page.goto('/earnings');
+    await page.getByRole('heading', { name: 'Base rewards' }).waitFor();
+    await page.getByText('$0.50 for a machine and day that was ready for 8 h.').waitFor();
+    await page.getByText('Ready for 3 h of the 8 h that it needs.').waitFor();
+    await page.getByText('Answered 3 of 10 paid requests.').waitFor();
+    const row = page.getByRole('row').filter({ hasText: '22 h 10 min' });
+    expect(await row.textContent()).toContain('$0.50');
+    expect(await opened.accessibilityFaults()).toEqual([]);
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      button(page, 'Export CSV').click(),
+    ]);
+    expect(download.suggestedFilename()).toBe('rewards.csv');
+    await page.goto('/money');
+    await page.getByRole('row').filter({ hasText: 'Base reward' }).waitFor();
     opened.expectNoFaults();
   });
 

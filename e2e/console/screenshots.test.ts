@@ -4,6 +4,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { setting } from '#bus-schemas/settings/settings.ts';
 import { startMachineOf } from '../linked-machine.ts';
+import { addRewards } from '../reward-history.ts';
 import { ROOT } from '../source-folders.ts';
 import type { Person } from '../test-network.ts';
 import { type ConsolePage, type ConsoleUnderTest, noBrowser, startConsole } from './chromium.ts';
@@ -170,6 +171,9 @@ describe.skipIf(noBrowser !== undefined)(`every page (${noBrowser ?? 'Chromium'}
     operatorKey = await makeOperator(under, 'olga');
     await parkFact(under);
     studio = await startMachineOf(under.network, ann, { name: 'studio' });
+    const machines = await ann.ask('GET', '/v1/me/providers');
+    const provider = machines.json.data[0].id;
+    await addRewards(under.network.network, { account: ann.account, provider });
     if (setting('DINF_WRITE_SCREENSHOTS')) await mkdir(FOLDER, { recursive: true });
   });
   afterAll(async () => {
