@@ -111,7 +111,7 @@ function RewardTable({ rows }: { rows: readonly Row[] }) {
           <td data-label={t.earnings.jobs} class="right number">
             {groupedDigits(row.requests)}
           </td>
-          <td data-label={t.rewards.because}>{row.reasons.map(textOf).join(' ')}</td>
+          <td data-label={t.rewards.because}>{row.reasons.map(textOf).join(' ') || '–'}</td>
           <td data-label={t.rewards.amount} class="right">
             <Money micro={row.amount_micro_usd} />
             {row.amount_micro_usd > 0 && row.paid_at === null && (
