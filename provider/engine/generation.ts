@@ -122,7 +122,7 @@ export class Generation implements Task {
     this.#unsentTokens += 1;
     const wasThinking = this.#reader.isThinking;
     const sign = this.#options.model.tokenizer.signOf(token);
-    if (sign !== undefined && !(this.#reader instanceof AnswerReader)) {
+    if (sign !== undefined) {
       this.#read(this.#reader.push(this.#text.end()));
       this.#read(this.#reader.pushSign(sign));
     } else this.#read(this.#reader.push(this.#text.push(token)));
@@ -240,6 +240,7 @@ function readerOf({ model, chat, thinksFirst }: GenerationOptions) {
           chat.tools?.find((tool) => tool.function.name === name)?.function.parameters,
         thinks: model.template.rendersThinking || hasThinkTags(model),
         thinksFirst,
+        textTags: model.template.textTags,
       });
   }
 }

@@ -16,6 +16,8 @@ export class ChatTemplate {
   readonly #signs: Record<string, string>;
   readonly #spelled: SpelledSigns;
   readonly rendersThinking: boolean;
+  /** Tags in which the model is told to write the text of its answer, as in Granite 3. */
+  readonly textTags: readonly string[];
   readonly #wantsShortIds: boolean;
   readonly #placesLaterSystem: boolean;
 
@@ -39,6 +41,9 @@ export class ChatTemplate {
       ['bos_token', 'eos_token'].map((name) => [name, signOf(config[name])]),
     );
     this.rendersThinking = /<think>|<\|channel>|\[THINK\]/.test(text);
+    this.textTags = ['<response>', '</response>'].every((tag) => text.includes(tag))
+      ? ['<response>', '</response>']
+      : [];
     this.#wantsShortIds = text.includes(MISTRAL_SIGNS.call);
     this.#placesLaterSystem = this.#rendersLaterSystem();
   }
@@ -52,13 +57,16 @@ export class ChatTemplate {
       .map((message) => (this.#wantsShortIds ? withShortIds(message) : message))
       .map((message) => hide(message) as JsonObject);
     const listed = offered !== undefined && offered.length > 0 ? hide(offered) : null;
+    const thinks = reasoning_effort !== undefined && reasoning_effort !== 'none';
     const text = this.#render({
       messages: this.#placesLaterSystem ? list : withoutLaterSystem(list),
       tools: listed,
       // The name that the template of SmolLM3 uses.
       xml_tools: listed,
       add_generation_prompt: continue_final_message !== true,
-      enable_thinking: reasoning_effort !== undefined && reasoning_effort !== 'none',
+      enable_thinking: thinks,
+      // The name that the templates of Granite use.
+      thinking: thinks,
     });
     return this.#spelled.reveal(
       continue_final_message === true ? cutAfter(text, list.at(-1)?.['content']) : text,

@@ -182,6 +182,10 @@ const ALWAYS_TEXT: ReadonlySet<string> = new Set([
   '</think>',
   '<tool_call>',
   '</tool_call>',
+  '<arg_key>',
+  '</arg_key>',
+  '<arg_value>',
+  '</arg_value>',
 ]);
 
 function readVocabulary(parsed: JsonObject, size: number): Vocabulary {

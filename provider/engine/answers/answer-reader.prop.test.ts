@@ -6,6 +6,9 @@ import { StopStrings } from './stop-strings.ts';
 
 const TAGGED = toolStyleOf('<tool_call>');
 const WITH_PARAMETERS = toolStyleOf('<tool_call> <function=');
+const ON_LINES = toolStyleOf('<tool_call> <arg_key>{{ k }}</arg_key>\n<arg_value>');
+const LISTED = toolStyleOf('<|tool_call|>');
+const LISTED_IN_TAGS = toolStyleOf('<TOOLCALL>[');
 const BARE = toolStyleOf('"parameters" ipython');
 
 /** Reads a text that is cut at the given places. Joins adjacent parts of the same kind. */
@@ -52,6 +55,18 @@ test('the result does not depend on where the text is cut', () => {
       '<parameter=a>',
       '</parameter>',
       '</function>',
+      'f\n',
+      '<arg_key>a</arg_key>',
+      '<arg_value>',
+      '</arg_value>',
+      '<|tool_call|>',
+      '<TOOLCALL>',
+      '</TOOLCALL>',
+      '[',
+      ', ',
+      ']',
+      '<response>',
+      '</response>',
     ),
     fc
       .tuple(fc.string({ minLength: 1, maxLength: 8 }), fc.jsonValue({ maxDepth: 2 }))
@@ -62,11 +77,12 @@ test('the result does not depend on where the text is cut', () => {
       fc.array(part, { maxLength: 8 }),
       fc.array(fc.nat(500), { maxLength: 30 }),
       fc.boolean(),
-      fc.constantFrom(TAGGED, WITH_PARAMETERS),
+      fc.constantFrom(TAGGED, WITH_PARAMETERS, ON_LINES, LISTED, LISTED_IN_TAGS),
       (parts, cuts, thinksFirst, tools) => {
         const text = parts.join('');
-        expect(read(text, cuts, { thinksFirst, tools })).toEqual(
-          read(text, [...Array(text.length).keys()], { thinksFirst, tools }),
+        const options = { thinksFirst, tools, textTags: ['<response>', '</response>'] };
+        expect(read(text, cuts, options)).toEqual(
+          read(text, [...Array(text.length).keys()], options),
         );
       },
     ),
@@ -133,6 +149,70 @@ describe('reading', () => {
     schemaOf: (name: string) =>
       name === 'weather' ? { properties: { city: { type: 'string' }, days: {} } } : undefined,
   };
+
+  test('a call of GLM has tags for the name and for the value of each argument', () => {
+    const pairs = { ...withParameters, tools: ON_LINES };
+    const text =
+      '\n<think>\nhm</think>\nYes.\n<tool_call>weather\n<arg_key>city</arg_key>\n<arg_value>12</arg_value>\n<arg_key>days</arg_key>\n<arg_value>[3, 4]</arg_value>\n<arg_key>note</arg_key>\n<arg_value>two\n <lines></arg_value>\n</tool_call>\n<tool_call>now\n</tool_call>';
+    const compact = text.replaceAll('>\n<arg', '><arg').replaceAll('weather\n', 'weather');
+    for (const written of [text, compact])
+      for (const cuts of [[], Array.from(written, (_, i) => i)])
+        expect(read(written, cuts, pairs)).toEqual([
+          { k: 'reasoning', text: '\nhm' },
+          { k: 'text', text: 'Yes.\n' },
+          { k: 'call', name: 'weather' },
+          { k: 'arguments', text: '{"city": "12", "days": [3,4], "note": "two\\n <lines>"}' },
+          { k: 'call', name: 'now' },
+          { k: 'arguments', text: '{}' },
+        ]);
+  });
+
+  test('calls of Granite are a list, and the tags around its text are no text', () => {
+    const text =
+      '<|tool_call|>[{"name": "weather", "arguments": {"city": ["a]"]}}, {"arguments": {}, "name": "other"}]';
+    const response = '<think>hm</think><response>Yes, <b>.</response>';
+    const options = { tools: LISTED, textTags: ['<response>', '</response>'] };
+    for (const cuts of [[], Array.from(text, (_, i) => i)]) {
+      expect(read(text, cuts, options)).toEqual([
+        { k: 'call', name: 'weather' },
+        { k: 'arguments', text: '{"city": ["a]"]}' },
+        { k: 'call', name: 'other' },
+        { k: 'arguments', text: '{}' },
+      ]);
+      expect(read(response, cuts, options)).toEqual([
+        { k: 'reasoning', text: 'hm' },
+        { k: 'text', text: 'Yes, <b>.' },
+      ]);
+    }
+  });
+
+  test('calls of Nemotron are a list between tags', () => {
+    const text =
+      'Wait.<TOOLCALL>[{"name": "now", "arguments": {}}, {"name": "now", "arguments": {"zone": 1}}]</TOOLCALL>Done.';
+    for (const cuts of [[], Array.from(text, (_, i) => i)])
+      expect(read(text, cuts, { tools: LISTED_IN_TAGS })).toEqual([
+        { k: 'text', text: 'Wait.' },
+        { k: 'call', name: 'now' },
+        { k: 'arguments', text: '{}' },
+        { k: 'call', name: 'now' },
+        { k: 'arguments', text: '{"zone": 1}' },
+        { k: 'text', text: 'Done.' },
+      ]);
+  });
+
+  test('marks that are control tokens are read, and other control tokens are not', () => {
+    const reader = new AnswerReader({ tools: LISTED, thinks: true, thinksFirst: false });
+    const parts = [
+      ...reader.pushSign('<|start_of_role|>'),
+      ...reader.pushSign('<|tool_call|>'),
+      ...reader.push('[{"name": "f", "arguments": {}}]'),
+      ...reader.end(),
+    ];
+    expect(parts).toEqual([
+      { k: 'call', name: 'f' },
+      { k: 'arguments', text: '{}' },
+    ]);
+  });
 
   test('a call of Qwen 3.5 has a tag for each argument, whose type follows from the schema', () => {
     const text =

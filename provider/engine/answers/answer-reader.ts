@@ -1,6 +1,6 @@
 import type { ToolStyle } from '../../models/tool-style.ts';
 import { callIn, JsonValueEnd, jsonIn } from './json-calls.ts';
-import { functionIn, ParameterReader, type SchemaOf } from './parameter-reader.ts';
+import { callBegunIn, ParameterReader, type SchemaOf, tagsOf } from './parameter-reader.ts';
 import { overlap } from './stop-strings.ts';
 
 /** A part of a model's answer with its kind. */
@@ -18,6 +18,8 @@ export interface ReaderOptions {
   readonly thinks: boolean;
   /** True if the prompt ended with <think>, so that the answer begins with reasoning. */
   readonly thinksFirst: boolean;
+  /** Tags around the text of an answer, which do not belong to it. */
+  readonly textTags?: readonly string[];
 }
 
 const OPEN = '<think>';
@@ -37,7 +39,7 @@ export class AnswerReader {
   #state: 'text' | 'thinking' | 'call' | 'arguments' | 'parameters' | 'end';
   #held = '';
   #value = new JsonValueEnd();
-  #parameters = new ParameterReader(undefined);
+  #parameters: ParameterReader | undefined;
   #begun = false;
   #calls = 0;
 
@@ -62,6 +64,11 @@ export class AnswerReader {
       if (this.#held !== '') this.#read(parts);
     }
     return parts;
+  }
+
+  /** Accepts a control token by its name. In some formats calls begin with one. */
+  pushSign(name: string): AnswerPart[] {
+    return name === this.#options.tools?.trigger ? this.push(name) : [];
   }
 
   /** Ends the answer and returns what was held back. */
@@ -91,17 +98,20 @@ export class AnswerReader {
   }
 
   #readText(parts: AnswerPart[]): void {
-    const { tools, thinks } = this.#options;
+    const { tools, thinks, textTags = [] } = this.#options;
     // White space before the first text belongs to the marks, not to the answer.
     if (!this.#begun && (thinks || tools)) this.#held = this.#held.trimStart();
     const marks = [
       ...(thinks && !this.#begun ? [OPEN] : []),
       ...(tools && (!tools.onlyFirst || !this.#begun) ? [tools.trigger] : []),
+      ...textTags,
     ];
     const found = marks
       .map((mark) => ({ mark, at: this.#held.indexOf(mark) }))
       .filter(
-        ({ mark, at }) => at === 0 || (at > 0 && mark === tools?.trigger && !tools.onlyFirst),
+        ({ mark, at }) =>
+          at === 0 ||
+          (at > 0 && (textTags.includes(mark) || (mark === tools?.trigger && !tools.onlyFirst))),
       );
     const first = found.sort((a, b) => a.at - b.at)[0];
     if (first === undefined) {
@@ -116,7 +126,7 @@ export class AnswerReader {
     this.#held = this.#held.slice(
       first.at + (isCall && tools?.begin === '' ? 0 : first.mark.length),
     );
-    this.#state = isCall ? 'call' : 'thinking';
+    if (!textTags.includes(first.mark)) this.#state = isCall ? 'call' : 'thinking';
   }
 
   #readThoughts(parts: AnswerPart[]): void {
@@ -129,17 +139,18 @@ export class AnswerReader {
 
   #readCall(parts: AnswerPart[]): void {
     const { tools, schemaOf } = this.#options;
-    const called = tools?.form === 'parameters' ? functionIn(this.#held) : undefined;
-    if (called !== undefined) {
+    const tags = tagsOf(tools?.form);
+    const called = tags && callBegunIn(this.#held, tags);
+    if (tags && called) {
       this.#held = called.rest;
       this.#state = 'parameters';
-      this.#parameters = new ParameterReader(schemaOf?.(called.name));
+      this.#parameters = new ParameterReader(tags, schemaOf?.(called.name));
       this.#calls += 1;
       parts.push({ k: 'call', name: called.name });
       return;
     }
     const begun =
-      /^\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"(?:arguments|parameters)"\s*:\s*(?=\S)/.exec(
+      /^\s*\[?\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"(?:arguments|parameters)"\s*:\s*(?=\S)/.exec(
         this.#held,
       );
     const name = begun === null ? undefined : stringIn(begun[1] as string);
@@ -174,16 +185,21 @@ export class AnswerReader {
       this.#held = squeezed.slice(wanted.length);
       this.#state = 'text';
       this.#begun = false;
+    } else if (end.startsWith(']') && squeezed.startsWith('},')) {
+      // The next call of a list.
+      this.#held = squeezed.slice(2);
+      this.#state = 'call';
     } else if (!wanted.startsWith(squeezed.trimEnd())) {
       this.#state = 'text';
     }
   }
 
   #readParameters(parts: AnswerPart[]): void {
-    const { json, rest } = this.#parameters.push(this.#held);
+    const reader = this.#parameters as ParameterReader;
+    const { json, rest } = reader.push(this.#held);
     if (json !== '') parts.push({ k: 'arguments', text: json });
     this.#held = rest;
-    if (this.#parameters.isOver) this.#state = 'end';
+    if (reader.isOver) this.#state = 'end';
   }
 
   /** Skips the mark at the end of a call with parameters. */

@@ -127,6 +127,52 @@ describe('tool calls', () => {
     expect(await allows(await openTime(), 'Hello')).toBe(false);
   });
 
+  test.each([
+    ['on lines', '<arg_key>{{ k }}</arg_key>\n<arg_value>', '\n'],
+    ['without lines', '<arg_key>{{ k }}</arg_key><arg_value>', ''],
+  ])('calls in the format of GLM %s have tags for names and values', async (_, template, line) => {
+    const style = toolStyleOf(`<tool_call> ${template}`);
+    const parameters = {
+      type: 'object',
+      properties: {
+        city: { type: 'string' },
+        days: { type: 'integer' },
+        unit: { type: 'string', enum: ['C', 'F'] },
+      },
+      required: ['city'],
+    };
+    const allowsCall = async (name: string, args: readonly [string, string][]) => {
+      const asked = [
+        { type: 'function' as const, function: { name: 'weather', parameters } },
+        { type: 'function' as const, function: { name: 'now' } },
+      ];
+      const format = formatOf(chat({ tools: asked, tool_choice: 'required' }), style);
+      const constraint = await grammars.open(format as object as Readonly<Record<string, unknown>>);
+      const written = args.map(
+        ([key, value]) => `<arg_key>${key}</arg_key>${line}<arg_value>${value}</arg_value>${line}`,
+      );
+      return allows(constraint, `<tool_call>${name}${line}${written.join('')}</tool_call>`);
+    };
+    expect(await allowsCall('weather', [['city', 'St. <b> "x"\n']])).toBe(true);
+    expect(
+      await allowsCall('weather', [
+        ['city', 'Oslo'],
+        ['days', '3'],
+        ['unit', 'C'],
+      ]),
+    ).toBe(true);
+    expect(await allowsCall('weather', [['days', '3']])).toBe(false);
+    expect(
+      await allowsCall('weather', [
+        ['city', 'Oslo'],
+        ['unit', 'K'],
+      ]),
+    ).toBe(false);
+    expect(await allowsCall('weather', [['town', 'Oslo']])).toBe(false);
+    expect(await allowsCall('now', [])).toBe(true);
+    expect(await allowsCall('now', [['any', 'x']])).toBe(true);
+  });
+
   test('without usable tools there is no grammar', () => {
     expect(formatOf(chat({ tools, tool_choice: 'none' }), model.toolStyle)).toBeUndefined();
     expect(formatOf(chat({}), model.toolStyle)).toBeUndefined();

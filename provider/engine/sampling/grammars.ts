@@ -5,6 +5,7 @@ import { MISTRAL_SIGNS } from '../../models/mistral-format.ts';
 import type { VocabularyFacts } from '../../models/tokenizer.ts';
 import type { ToolStyle } from '../../models/tool-style.ts';
 import { gemma4Arguments } from './gemma4-grammar.ts';
+import { glmArguments } from './glm-grammar.ts';
 import type { GrammarAnswer, GrammarQuestion } from './grammar-thread.ts';
 import type { TokenMask } from './sampler.ts';
 
@@ -51,6 +52,12 @@ function callOf(style: ToolStyle, name: string, parameters: object): object {
         begin: `${style.begin}<function=${name}>\n`,
         content: { type: 'qwen_xml_parameter', json_schema: parameters },
         end: `\n</function>${style.end}`,
+      };
+    case 'pairs':
+      return {
+        begin: `${style.begin}${name}${style.separator}`,
+        content: glmArguments(parameters, style.separator ?? ''),
+        end: style.end,
       };
     case 'gemma4':
       return {

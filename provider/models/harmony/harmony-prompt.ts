@@ -34,6 +34,7 @@ const EFFORTS: Readonly<Record<string, string>> = {
  */
 export class HarmonyPrompt {
   readonly rendersThinking = true;
+  readonly textTags: readonly string[] = [];
   readonly #today: () => string;
 
   /** `today` returns the date as in 2026-11-28. */
