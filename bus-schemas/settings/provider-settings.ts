@@ -56,6 +56,12 @@ export const providerSettings = {
     description:
       'whether the engines guess several tokens of an answer and verify them in one step: `auto` does so where it was measured to be faster, and the answers are the same',
   }),
+  DINF_DRAFT_MODELS: list({
+    separator: 'path delimiter',
+    shownDefault: 'none',
+    description:
+      'small models, by folder or name, that draft answers of larger ones with the same tokens; each model takes the first that fits',
+  }),
   DINF_CPU_KERNELS: optional(
     oneOf(['avx2', 'portable'], {
       shownDefault: 'the best available',

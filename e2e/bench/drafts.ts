@@ -99,7 +99,7 @@ async function answerOf({
     prefillMs: 100,
     speeds: await tryOut(decoder, { vocabulary: model.shape.vocabulary, clock }),
     clock,
-    ...(hasDrafts && { drafts: () => new RepeatedText() }),
+    ...(hasDrafts && { drafter: { begin: () => [new RepeatedText()], keep: async () => {} } }),
     onFailure: (error) => {
       throw error;
     },

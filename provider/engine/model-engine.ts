@@ -21,6 +21,7 @@ import { ModelRunner, type RunnerLog } from './model-runner.ts';
 import { expectedLoadMs, expectedSpeeds } from './residency/expected-figures.ts';
 import { cacheShares, modelsThatFit } from './residency/memory-plan.ts';
 import { Residency } from './residency/residency.ts';
+import { withDrafter } from './speculation/open-draft-models.ts';
 
 export interface ModelEngineOptions {
   readonly backend: Backend;
@@ -36,6 +37,8 @@ export interface ModelEngineOptions {
   readonly cacheIdleMs?: number;
   /** False if no tokens are drafted. */
   readonly drafts?: boolean;
+  /** Models that may draft the answers of a model that is added later. */
+  readonly drafters?: readonly Model[];
   /** Results of earlier benchmarks; those of these models on this backend are announced. */
   readonly measured?: readonly Measurement[];
   readonly log: RunnerLog;
@@ -128,13 +131,14 @@ export class ModelEngine implements Engine {
   }
 
   /** Serves a further model, without loading it. Throws ModelError if it does not fit. */
-  addModel(model: Model): void {
-    if (this.#runners.has(model.build)) return;
+  addModel(added: Model): void {
+    if (this.#runners.has(added.build)) return;
     this.#checkCount();
-    const { backend } = this.#options;
+    const { backend, drafters = [] } = this.#options;
     const memoryBytes = encodersThatFit(this.#encoderModels, this.#options.memoryBytes).leftBytes;
-    const [refused] = modelsThatFit([model], { backend, memoryBytes }).refused;
-    if (refused !== undefined) throw refused.error;
+    const fit = modelsThatFit([withDrafter(added, drafters)], { backend, memoryBytes });
+    const [model] = fit.fitting;
+    if (model === undefined) throw fit.refused[0]?.error;
     const shares = cacheShares([...this.#models, model], { backend, memoryBytes });
     const runner = this.#runnerOf(model, shares.get(model.build) ?? 0);
     this.#models.push(model);

@@ -1,12 +1,11 @@
 import type { Finish, InferenceRequest, Slot, SlotState } from '#bus-schemas';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { errorPlace } from '../error-place.ts';
-import type { Model } from '../models/model.ts';
+import type { DecoderModel, Model } from '../models/model.ts';
 import { markupAtEnd, promptLength } from '../models/prompt-part.ts';
 import {
   type Backend,
   type Decoder,
-  kvBytesPerToken,
   mostKeyBytes,
   PAGE_TOKENS,
   stateBytes,
@@ -15,12 +14,14 @@ import { tryOut } from './decoders/try-out.ts';
 import { type GenerationRequest, RequestRefused, type Sequence, type Sink } from './engine.ts';
 import { Generation } from './generation.ts';
 import { type Guard, loadLimitMs, unguarded } from './guarded-work.ts';
-import { leastBytes, stateSlots } from './residency/memory-plan.ts';
+import { leastBytes, stateSlots, tokenBytes, weightBytesOf } from './residency/memory-plan.ts';
 import type { Movable, Stay } from './residency/residency.ts';
 import { RETRY_MS } from './residency/residency-state.ts';
 import { type Constraint, formatOf, GrammarError, Grammars } from './sampling/grammars.ts';
 import { harmonyFormatOf } from './sampling/harmony-format.ts';
 import { type Running, Scheduler, type Speeds } from './scheduling/scheduler.ts';
+import { DraftModel } from './speculation/draft-model.ts';
+import type { Drafter } from './speculation/draft-source.ts';
 import { RepeatedText } from './speculation/repeated-text.ts';
 
 export interface RunnerLog {
@@ -112,7 +113,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
     this.#grammars = new Grammars(model.tokenizer.vocabulary, model.endTokens);
     const { contextTokens } = model.shape;
     const wanted = Math.max(contextTokens, maxConcurrency * Math.min(contextTokens, USUAL_TOKENS));
-    const perToken = kvBytesPerToken(model, backend);
+    const perToken = tokenBytes(model, backend);
     const { slots, seats } = stateSlots(model, {
       cacheBytes,
       maxConcurrency,
@@ -121,11 +122,14 @@ export class ModelRunner implements Movable, AsyncDisposable {
     this.#states = slots;
     this.#seats = seats;
     const ofStates = this.#states * stateBytes(model);
-    const ofOneBuffer = backend.maxBufferBytes / mostKeyBytes(model, backend);
+    const largestKey = Math.max(
+      ...[model, model.drafter].map((each) => (each ? mostKeyBytes(each, backend) : 0)),
+    );
+    const ofOneBuffer = backend.maxBufferBytes / largestKey;
     this.#pages = Math.floor(
       Math.min(wanted, Math.max(0, cacheBytes - ofStates) / perToken, ofOneBuffer) / PAGE_TOKENS,
     );
-    this.bytes = model.weightBytes + ofStates + this.#pages * PAGE_TOKENS * perToken;
+    this.bytes = weightBytesOf(model) + ofStates + this.#pages * PAGE_TOKENS * perToken;
   }
 
   slot(): Slot {
@@ -171,7 +175,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
     clearInterval(loaded.trimming);
     this.#set('cold');
     await loaded.scheduler.close();
-    await this.#dispose(loaded.decoder);
+    await this.#dispose(loaded);
   }
 
   /** Throws RequestRefused. The request waits until the model is in memory. */
@@ -317,7 +321,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
         throw new Error('the machine has no free memory for the cache of the model');
       const { vocabulary } = model.shape;
       const { decoder, tried } = await guard(
-        { kind: 'load', limitMs: loadLimitMs(model.weightBytes) },
+        { kind: 'load', limitMs: loadLimitMs(weightBytesOf(model)) },
         async (progressed) => {
           const loaded = await backend.load({
             model,
@@ -332,6 +336,8 @@ export class ModelRunner implements Movable, AsyncDisposable {
           };
         },
       );
+      const draftModel =
+        drafts && model.drafter ? await this.#loadDrafter(model.drafter) : undefined;
       const speeds = measuredSpeeds ?? tried;
       const scheduler = new Scheduler({
         decoder,
@@ -343,14 +349,14 @@ export class ModelRunner implements Movable, AsyncDisposable {
         prefillMs: PREFILL_MS,
         speeds,
         guard,
-        ...(drafts && { drafts: () => new RepeatedText() }),
+        ...(drafts && { drafter: drafterOf(draftModel) }),
         onFailure: (error) => this.#failRunning(error),
       });
       const trimming = setInterval(
         () => void scheduler.trim(cacheIdleMs),
         Math.min(cacheIdleMs, TRIM_EVERY_MS),
       ).unref();
-      this.#loaded = { decoder, scheduler, trimming };
+      this.#loaded = { decoder, draftModel, scheduler, trimming };
       this.#loadMs = clock() - began;
       log.info(
         {
@@ -358,7 +364,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
           engine: backend.name,
           ms: Math.round(this.#loadMs),
           memoryMb: megabytes(decoder.memoryBytes),
-          cacheLimitMb: megabytes(this.bytes - model.weightBytes),
+          cacheLimitMb: megabytes(this.bytes - weightBytesOf(model)),
           ...speeds,
         },
         'a model was loaded',
@@ -381,17 +387,56 @@ export class ModelRunner implements Movable, AsyncDisposable {
       { model: model.build, err: messageOf(error) },
       'a model cannot be loaded, or failed while it ran',
     );
-    const { decoder, trimming } = this.#loaded ?? {};
-    clearInterval(trimming);
+    const loaded = this.#loaded;
+    clearInterval(loaded?.trimming);
     this.#loaded = undefined;
     this.#set('failed');
     setTimeout(() => this.#state === 'failed' && this.#set('cold'), RETRY_MS).unref();
-    if (decoder !== undefined) await this.#dispose(decoder);
+    if (loaded !== undefined) await this.#dispose(loaded);
+  }
+
+  /** Returns undefined if the draft model cannot be loaded: the model answers without it. */
+  async #loadDrafter(drafter: DecoderModel): Promise<DraftModel | undefined> {
+    const { model, backend, clock, guard = unguarded } = this.#options;
+    const { vocabulary, contextTokens } = drafter.shape;
+    try {
+      return await guard(
+        { kind: 'load', limitMs: loadLimitMs(drafter.weightBytes) },
+        async (progressed) => {
+          const decoder = await backend.load({
+            model: drafter,
+            pages: this.#pages,
+            maxTokens: STEP_TOKENS,
+            progressed,
+          });
+          const tried = await tryOut(decoder, { vocabulary, clock, progressed }).catch(
+            async (error: unknown) => {
+              await decoder[Symbol.asyncDispose]();
+              throw error;
+            },
+          );
+          return new DraftModel({
+            decoder,
+            vocabulary: Math.min(vocabulary, model.shape.vocabulary),
+            contextTokens,
+            maxTokens: STEP_TOKENS,
+            speeds: tried,
+            guard,
+            clock,
+            onFailure: (error) => this.#logFailure(error, DRAFTS_WITHOUT_MODEL),
+          });
+        },
+      );
+    } catch (error) {
+      this.#logFailure(error, DRAFTS_WITHOUT_MODEL);
+      return undefined;
+    }
   }
 
   /** Logs an error instead of throwing it: the callers do not wait, so it would end the process. */
-  async #dispose(decoder: Decoder): Promise<void> {
+  async #dispose({ decoder, draftModel }: Loaded): Promise<void> {
     try {
+      await draftModel?.[Symbol.asyncDispose]();
       await decoder[Symbol.asyncDispose]();
     } catch (error) {
       this.#options.log.error(
@@ -410,16 +455,27 @@ export class ModelRunner implements Movable, AsyncDisposable {
     await this.#loading;
     clearInterval(this.#loaded?.trimming);
     await this.#loaded?.scheduler.close();
+    await this.#loaded?.draftModel?.[Symbol.asyncDispose]();
     await this.#loaded?.decoder[Symbol.asyncDispose]();
     this.#loaded = undefined;
     await this.#grammars[Symbol.asyncDispose]();
   }
 }
 
+const DRAFTS_WITHOUT_MODEL =
+  'the draft model failed, and answers are written without it until the model is loaded again';
+
+/** Repeated text is preferred, because it costs nothing. */
+const drafterOf = (draftModel: DraftModel | undefined): Drafter => ({
+  begin: (_, pages) => [new RepeatedText(), ...(draftModel ? [draftModel.begin(pages)] : [])],
+  keep: async (pages) => draftModel?.keep(pages),
+});
+
 const megabytes = (bytes: number): number => Math.round(bytes / 1e6);
 
 interface Loaded {
   readonly decoder: Decoder;
+  readonly draftModel: DraftModel | undefined;
   readonly scheduler: Scheduler;
   readonly trimming: NodeJS.Timeout;
 }

@@ -14,6 +14,7 @@ import type { Measurement } from './measured-speeds.ts';
 import { ModelEngine } from './model-engine.ts';
 import type { RunnerLog } from './model-runner.ts';
 import { modelsThatFit } from './residency/memory-plan.ts';
+import { openDraftModels, withDrafter } from './speculation/open-draft-models.ts';
 
 export interface OpenEngineOptions {
   /** The backend to use; by default, the best one that runs on this machine. */
@@ -45,6 +46,7 @@ export async function openUnloadedEngine({
   log,
   ...rest
 }: OpenEngineOptions): Promise<ModelEngine> {
+  const drafters = await openDraftModels(drafts ? setting('DINF_DRAFT_MODELS') : [], log);
   const models: Model[] = [];
   const encoders: EncoderModel[] = [];
   const faults: unknown[] = [];
@@ -52,7 +54,7 @@ export async function openUnloadedEngine({
     try {
       const { path, build } = await findModel(name);
       if (await holdsEncoder(path)) encoders.push(await openEncoder(path, build));
-      else models.push(await openModel(path, build));
+      else models.push(withDrafter(await openModel(path, build), drafters));
     } catch (error) {
       if (!(error instanceof ModelError)) throw error;
       faults.push(error);
@@ -72,6 +74,13 @@ export async function openUnloadedEngine({
     'an engine was chosen',
   );
   const memoryBytes = memoryForModels(memoryShare);
+  for (const { build } of drafters.filter((drafter) =>
+    models.every((model) => model.drafter !== drafter),
+  ))
+    log.error(
+      { model: build },
+      'a draft model is not used: no larger model of this machine has the same tokens',
+    );
   const small = encodersThatFit(encoders, memoryBytes);
   const { fitting, refused } = modelsThatFit(models, { backend, memoryBytes: small.leftBytes });
   for (const { build, error } of [...small.refused, ...refused])
@@ -87,6 +96,7 @@ export async function openUnloadedEngine({
     machine: thisMachine(),
     memoryBytes,
     drafts,
+    drafters,
     log,
     ...rest,
   });

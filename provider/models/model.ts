@@ -42,6 +42,8 @@ export interface Model extends DecoderModel {
   readonly traits: readonly Trait[];
   readonly toolStyle: ToolStyle | undefined;
   readonly answers: AnswerForm;
+  /** A smaller model with the same tokens, which drafts the answers of this one. */
+  readonly drafter?: DecoderModel;
   /**
    * Sampling settings from `generation_config.json`, under the names of the API. They apply where a
    * request has no setting of its own.

@@ -47,6 +47,13 @@ export class Tokenizer {
     this.vocabulary = { spelled, spelling };
   }
 
+  /** True if each number stands for the same token in both. One may have further unused numbers. */
+  hasTokensOf({ vocabulary: { spelled } }: Tokenizer): boolean {
+    const own = this.vocabulary.spelled;
+    const count = Math.max(own.length, spelled.length);
+    return Array.from({ length: count }).every((_, i) => (own[i] ?? '') === (spelled[i] ?? ''));
+  }
+
   /** `json` is the content of `tokenizer.json`, `config` that of `tokenizer_config.json`. */
   static read({
     json,

@@ -7,6 +7,7 @@ const LEAST_CONTEXT = 2_048;
 
 interface NamedModel extends DecoderModel {
   readonly build: string;
+  readonly drafter?: DecoderModel;
 }
 
 interface Memory {
@@ -17,13 +18,17 @@ interface Memory {
 
 /**
  * Divides models into those that this machine can load, each for itself, and those that it cannot. A
- * model is refused before it is loaded: a load that runs out of memory would end the whole program.
+ * model that fits only without its draft model gets none. A model is refused before it is loaded: a load that runs out of memory would end the whole program.
  */
 export function modelsThatFit<M extends NamedModel>(
   models: readonly M[],
   { backend, memoryBytes }: Memory,
 ): { fitting: M[]; refused: { build: string; error: ModelError }[] } {
-  const needs = models.map((model) => ({ model, needed: leastBytes(model, backend) }));
+  const needs = models.map((given) => {
+    const isTooLarge = leastBytes(given, backend) > memoryBytes;
+    const model = isTooLarge ? withoutDrafter(given) : given;
+    return { model, needed: leastBytes(model, backend) };
+  });
   return {
     fitting: needs.filter(({ needed }) => needed <= memoryBytes).map(({ model }) => model),
     refused: needs
@@ -36,6 +41,11 @@ export function modelsThatFit<M extends NamedModel>(
         ),
       })),
   };
+}
+
+function withoutDrafter<M extends NamedModel>(model: M): M {
+  const { drafter, ...rest } = model;
+  return rest as M;
 }
 
 /**
@@ -54,24 +64,37 @@ export function cacheShares(
     const needed = leastBytes(model, backend);
     if (needed > free) continue;
     free -= needed;
-    weights += model.weightBytes;
+    weights += weightBytesOf(model);
     together.add(model);
   }
   const share = Math.max(0, memoryBytes - weights) / Math.max(1, together.size);
   return new Map(
     models.map((model) => {
-      const alone = Math.max(0, memoryBytes - model.weightBytes);
-      const least = leastBytes(model, backend) - model.weightBytes;
+      const alone = Math.max(0, memoryBytes - weightBytesOf(model));
+      const least = leastBytes(model, backend) - weightBytesOf(model);
       return [model.build, together.has(model) ? share : Math.min(alone, Math.max(share, least))];
     }),
   );
 }
 
 /** Memory for the weights of a model and its least cache, in bytes. */
-export function leastBytes(model: DecoderModel, backend: Memory['backend']): number {
+export function leastBytes(model: DraftedModel, backend: Memory['backend']): number {
   const tokens = Math.min(LEAST_CONTEXT, model.shape.contextTokens);
-  return model.weightBytes + stateBytes(model) + tokens * kvBytesPerToken(model, backend);
+  return weightBytesOf(model) + stateBytes(model) + tokens * tokenBytes(model, backend);
 }
+
+interface DraftedModel extends DecoderModel {
+  readonly drafter?: DecoderModel;
+}
+
+/** Memory for the weights of a model and of its draft model, in bytes. */
+export const weightBytesOf = ({ weightBytes, drafter }: DraftedModel): number =>
+  weightBytes + (drafter?.weightBytes ?? 0);
+
+/** Memory for the keys and values of one token in both caches, in bytes. */
+export const tokenBytes = (model: DraftedModel, backend: Memory['backend']): number =>
+  kvBytesPerToken(model, backend) +
+  (model.drafter === undefined ? 0 : kvBytesPerToken(model.drafter, backend));
 
 /** Maximum number of states that are stored so that later conversations can continue there. */
 const STORED_STATES = 32;

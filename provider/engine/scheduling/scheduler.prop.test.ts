@@ -41,6 +41,7 @@ function guesses(rights: readonly boolean[]): DraftSource {
   let turn = 0;
   return {
     isCheap: rights.length % 2 === 0,
+    expectedMs: () => 0,
     draft: (tokens, most) => {
       if (rights.length === 0) return [];
       return alone(tokens, most).map((right) => {
@@ -72,7 +73,10 @@ test('each sequence generates the same tokens as alone, ends once and returns it
           prefillMs: 5,
           speeds: { prefillTps: 2_000, decodeTps: 1 },
           clock: () => decoder.steps,
-          drafts: (task) => guesses(rights.get(task) ?? []),
+          drafter: {
+            begin: (task) => [guesses(rights.get(task) ?? [])],
+            keep: async () => {},
+          },
           onFailure: (error) => failures.push(error),
         });
         const free = scheduler.freeTokens;
@@ -155,7 +159,7 @@ test.for([
       speeds: { prefillTps: 10, decodeTps: 8 },
       // A step takes 100 ms, and each of its tokens 20 ms more.
       clock: () => 100 * decoder.steps + 20 * decoder.tokens,
-      drafts: () => guesses(rights),
+      drafter: { begin: () => [guesses(rights)], keep: async () => {} },
       onFailure: (error) => expect.fail(String(error)),
     });
     const generated: number[] = [];

@@ -1,8 +1,8 @@
 import { type Decoder, NO_STATE, PAGE_TOKENS, type StepResult } from '../decoders/decoder.ts';
 import { type StepPart, stepOf } from '../decoders/step.ts';
 import { type Guard, stepLimitMs, TRIM_LIMIT_MS, unguarded } from '../guarded-work.ts';
-import { AnswerDrafts } from '../speculation/answer-drafts.ts';
-import type { DraftSource } from '../speculation/draft-source.ts';
+import type { AnswerDrafts } from '../speculation/answer-drafts.ts';
+import type { Drafter } from '../speculation/draft-source.ts';
 import { Speculation } from '../speculation/speculation.ts';
 import { PagePool, type SequencePages } from './page-pool.ts';
 import { StatePool } from './state-pool.ts';
@@ -56,7 +56,7 @@ interface SchedulerOptions {
   readonly guard?: Guard;
   readonly clock: () => number;
   /** Drafts tokens of answers; by default no tokens are drafted. */
-  readonly drafts?: (task: Task) => DraftSource;
+  readonly drafter?: Drafter;
   /** Called after the decoder has failed and every task has ended. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -253,9 +253,10 @@ export class Scheduler {
       this.#drop();
       if (this.#trimsBefore !== undefined && !(await this.#giveBack(this.#trimsBefore))) return;
       this.#admit();
-      const began = this.#options.clock();
+      const drafting = this.#options.clock();
       const parts = await this.#parts();
       if (parts.length === 0) return;
+      const began = this.#options.clock();
       let result: StepResult;
       try {
         const wantsLogits = parts.some(
@@ -279,7 +280,7 @@ export class Scheduler {
       }
       const tookMs = this.#options.clock() - began;
       const taken = await this.#take(parts, result);
-      this.#measure(taken, tookMs);
+      this.#measure(taken, { tookMs, draftMs: began - drafting });
     }
   }
 
@@ -291,6 +292,7 @@ export class Scheduler {
       await this.#guard({ kind: 'trim', limitMs: TRIM_LIMIT_MS }, () =>
         this.#options.decoder.keep(pages, this.#states?.used ?? 0),
       );
+      await this.#options.drafter?.keep(pages);
       return true;
     } catch (error) {
       this.#break(error);
@@ -359,14 +361,15 @@ export class Scheduler {
 
   /** The next tokens of all running answers, with drafts of the tokens after them. */
   async #answerParts(answering: readonly ScheduledSequence[]): Promise<Part[]> {
-    const { drafts, maxTokens } = this.#options;
+    const { drafter, maxTokens } = this.#options;
     const share = Math.floor(maxTokens / Math.max(1, answering.length));
     const parts = answering.map((sequence) => partOf(sequence, share));
-    if (drafts === undefined) return parts;
+    if (drafter === undefined) return parts;
     const drafted = await this.#speculation.draft(
       answering.map((sequence, i) => {
-        sequence.drafts ??= new AnswerDrafts(drafts(sequence.task));
-        const { outputs, tokens } = parts[i] as Part;
+        const { outputs, tokens, pages } = parts[i] as Part;
+        const own = pages.pages.subarray(sequence.cachedTokens / PAGE_TOKENS);
+        sequence.drafts ??= this.#speculation.begin(drafter.begin(sequence.task, own));
         const mayDraft =
           outputs === 1 && tokens.length <= MOST_REPEATED && sequence.continued === undefined;
         return {
@@ -398,10 +401,13 @@ export class Scheduler {
    * Measures speeds only in steps of one kind: the time of a mixed step cannot be divided between
    * both kinds.
    */
-  #measure(taken: readonly TakenPart[], tookMs: number): void {
+  #measure(
+    taken: readonly TakenPart[],
+    { tookMs, draftMs }: { tookMs: number; draftMs: number },
+  ): void {
     const answers = taken.filter(({ part }) => part.isAnswer);
     const isOfAnswers = answers.length === taken.length;
-    if (this.#options.drafts !== undefined && answers.length > 0)
+    if (this.#options.drafter !== undefined && answers.length > 0)
       this.#speculation.took(
         answers.map(({ part: { sequence, tokens }, accepted }) => ({
           drafts: sequence.drafts as AnswerDrafts,
@@ -415,7 +421,8 @@ export class Scheduler {
     const tokens = tokensOf(taken.map(({ part }) => part));
     if (isOfAnswers) {
       const delivered = answers.reduce((sum, { accepted }) => sum + 1 + accepted, 0);
-      this.#decodeTps = smooth(this.#decodeTps, (1_000 * delivered) / answers.length / tookMs);
+      const tps = (1_000 * delivered) / answers.length / (tookMs + draftMs);
+      this.#decodeTps = smooth(this.#decodeTps, tps);
     } else if (answers.length === 0 && tokens >= LEAST_CHUNK)
       this.#prefillTps = smooth(this.#prefillTps, (1_000 * tokens) / tookMs);
   }
@@ -498,7 +505,7 @@ export class Scheduler {
   #end(sequence: ScheduledSequence, why: TaskEnd, cause?: unknown): void {
     if (sequence.pages) this.#pool.release(sequence.pages, this.#options.clock());
     this.#releaseState(sequence);
-    sequence.drafts?.source.close?.();
+    if (sequence.drafts !== undefined) this.#speculation.end(sequence.drafts);
     sequence.task.end(why, cause);
   }
 

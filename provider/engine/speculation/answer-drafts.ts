@@ -1,46 +1,98 @@
 import {
-  afterToken,
+  acceptanceAfter,
   type Delay,
   type DraftAccount,
   draftsWanted,
-  newAccount,
+  FIRST_ACCEPTANCE,
+  forgotten,
 } from './draft-account.ts';
 import type { DraftSource } from './draft-source.ts';
 
-/** The drafts of one running answer, and how often they were right. */
-export class AnswerDrafts {
+/** How often the drafts of one source were right in an answer. */
+class SourceRecord {
   readonly source: DraftSource;
-  account: DraftAccount = newAccount;
+  acceptance = FIRST_ACCEPTANCE;
   /** The last drafted tokens that no chosen token was compared with yet. */
-  #guess: readonly number[] = [];
+  guess: readonly number[] = [];
   /** The place of the first of them in the text. */
-  #from = 0;
+  from = 0;
 
   constructor(source: DraftSource) {
     this.source = source;
   }
 
-  /** Returns at most `most` tokens that may follow `tokens`, and none if they would cost too much. */
-  async draft(
-    tokens: readonly number[],
-    { delay, most }: { delay: Delay; most: number },
-  ): Promise<readonly number[]> {
-    this.#compare(tokens);
-    const wanted = draftsWanted(this.account, { delay, most });
-    if (wanted === 0 && !(this.source.isCheap && this.#guess.length === 0)) return [];
-    const drafted = await this.source.draft(tokens, wanted === 0 ? most : wanted);
-    this.#guess = drafted;
-    this.#from = tokens.length;
-    return drafted.slice(0, wanted);
+  async draft(tokens: readonly number[], most: number): Promise<readonly number[]> {
+    this.guess = await this.source.draft(tokens, most);
+    this.from = tokens.length;
+    return this.guess;
   }
 
   /** Compares the last draft with the tokens that were chosen since. */
-  #compare(tokens: readonly number[]): void {
-    for (; this.#guess.length > 0 && this.#from < tokens.length; this.#from += 1) {
-      const [token, ...rest] = this.#guess;
-      const isRight = token === tokens[this.#from];
-      this.account = afterToken(this.account, isRight);
-      this.#guess = isRight ? rest : [];
+  compare(tokens: readonly number[]): void {
+    for (; this.guess.length > 0 && this.from < tokens.length; this.from += 1) {
+      const [token, ...rest] = this.guess;
+      const isRight = token === tokens[this.from];
+      this.acceptance = acceptanceAfter(this.acceptance, isRight);
+      this.guess = isRight ? rest : [];
     }
+  }
+}
+
+interface DraftLimits {
+  /** What the verification of drafts adds to the step. */
+  readonly delay: Delay;
+  /** Time of a step without drafts, in milliseconds. */
+  readonly plainMs: number;
+  readonly most: number;
+}
+
+/** The drafts of one running answer. */
+export class AnswerDrafts {
+  readonly #records: readonly SourceRecord[];
+  #last: SourceRecord | undefined;
+  /** Tokens gained by drafts, minus the time that they took in plain steps. */
+  balance: number;
+
+  constructor(sources: readonly DraftSource[], balance: number) {
+    this.#records = sources.map((source) => new SourceRecord(source));
+    this.balance = balance;
+  }
+
+  /** The account with the source of the last draft. */
+  get account(): DraftAccount {
+    return { acceptance: this.#last?.acceptance ?? 0, balance: this.balance };
+  }
+
+  /** Returns tokens that may follow `tokens`, and none if they would cost too much. */
+  async draft(tokens: readonly number[], limits: DraftLimits): Promise<readonly number[]> {
+    for (const record of this.#records) record.compare(tokens);
+    for (const record of this.#records) {
+      const drafted = await this.#draftFrom(record, tokens, limits);
+      if (drafted.length === 0) continue;
+      this.#last = record;
+      return drafted;
+    }
+    return [];
+  }
+
+  async #draftFrom(
+    record: SourceRecord,
+    tokens: readonly number[],
+    { delay, plainMs, most }: DraftLimits,
+  ): Promise<readonly number[]> {
+    const { source, acceptance, guess } = record;
+    const costOf = (count: number) => source.expectedMs(tokens, count) / plainMs;
+    const wanted = draftsWanted(
+      { acceptance, balance: this.balance },
+      { delay: (count) => delay(count) + costOf(count), most },
+    );
+    if (wanted === 0 && !(source.isCheap && guess.length === 0)) return [];
+    this.balance -= costOf(wanted);
+    const drafted = await record.draft(tokens, wanted === 0 ? most : wanted);
+    return drafted.slice(0, wanted);
+  }
+
+  forget(): void {
+    for (const record of this.#records) record.acceptance = forgotten(record.acceptance);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What one answer has gained and lost by drafts. All times are measured in plain steps: 1 is the time
- * of a step without drafts, in which the answer gets one token.
+ * What is known about the drafts of one answer. All times are measured in plain steps: 1 is the time of
+ * a step without drafts, in which the answer gets one token.
  */
 export interface DraftAccount {
   /** Estimated probability that the next drafted token is the one that the model chooses. */
@@ -12,23 +12,18 @@ export interface DraftAccount {
 /** The time that further tokens add to a step, by their number, in plain steps. */
 export type Delay = (tokens: number) => number;
 
-const FIRST_ACCEPTANCE = 0.6;
+export const FIRST_ACCEPTANCE = 0.6;
 const SMOOTHING = 0.2;
 /** How fast an answer that has stopped drafting forgets why. */
 const FORGETTING = 0.01;
 /** What an answer may lose at its beginning, before drafts have gained anything. */
-const FIRST_BALANCE = 0.5;
+export const FIRST_BALANCE = 0.5;
 /** What each plain step adds to the balance, so that drafts are tried again later. */
 const ALLOWANCE = 0.01;
 /** Gains above this are forgotten, so that a good beginning does not pay for a long bad end. */
-const MOST_BALANCE = 4;
+export const MOST_BALANCE = 4;
 /** Drafts must be expected to make the answer faster by this factor. */
 const LEAST_FACTOR = 1.05;
-
-export const newAccount: DraftAccount = {
-  acceptance: FIRST_ACCEPTANCE,
-  balance: FIRST_BALANCE,
-};
 
 /**
  * Returns the number of tokens to draft that makes the answer fastest, or 0 if none does.
@@ -57,27 +52,20 @@ export function expectedAccepted(acceptance: number, count: number): number {
   return sum;
 }
 
-/** The account after a drafted token turned out to be right or wrong. */
-export function afterToken(account: DraftAccount, isRight: boolean): DraftAccount {
-  const { acceptance } = account;
-  return { ...account, acceptance: acceptance + SMOOTHING * (Number(isRight) - acceptance) };
-}
+/** The acceptance after a drafted token turned out to be right or wrong. */
+export const acceptanceAfter = (acceptance: number, isRight: boolean): number =>
+  acceptance + SMOOTHING * (Number(isRight) - acceptance);
 
-/** The account after a step with drafts. */
-export function afterDrafts(
-  { acceptance, balance }: DraftAccount,
+/** A bad record is forgotten slowly, so that an answer that has stopped drafting tries again. */
+export const forgotten = (acceptance: number): number =>
+  acceptance + FORGETTING * Math.max(0, FIRST_ACCEPTANCE - acceptance);
+
+/** The balance after a step with drafts. */
+export const balanceAfterDrafts = (
+  balance: number,
   { accepted, delay }: { accepted: number; delay: number },
-): DraftAccount {
-  return { acceptance, balance: Math.min(MOST_BALANCE, balance + accepted - delay) };
-}
+): number => Math.min(MOST_BALANCE, balance + accepted - delay);
 
-/**
- * The account after a step without drafts. A bad record is forgotten slowly, so that an answer that
- * has stopped drafting tries again.
- */
-export function afterPlainStep({ acceptance, balance }: DraftAccount): DraftAccount {
-  return {
-    acceptance: acceptance + FORGETTING * Math.max(0, FIRST_ACCEPTANCE - acceptance),
-    balance: Math.min(MOST_BALANCE, balance + ALLOWANCE),
-  };
-}
+/** The balance after a step without drafts. */
+export const balanceAfterPlainStep = (balance: number): number =>
+  Math.min(MOST_BALANCE, balance + ALLOWANCE);

@@ -13,6 +13,7 @@ vi.setConfig({ testTimeout: 180_000 });
 function guesses(text: readonly number[], wrongEvery: number): DraftSource {
   return {
     isCheap: true,
+    expectedMs: () => 0,
     draft: ({ length }, most) =>
       text
         .slice(length, length + most)
@@ -54,7 +55,10 @@ for (const { name: kind, create } of backendsUnderTest) {
               speeds: { prefillTps: 10_000, decodeTps: 10 },
               // All steps take the same time, so that each draft that is right gains something.
               clock: () => 100 * steps,
-              drafts: ({ scope }) => guesses([...prompt, ...greedy], scope === 'one' ? 3 : 4),
+              drafter: {
+                begin: ({ scope }) => [guesses([...prompt, ...greedy], scope === 'one' ? 3 : 4)],
+                keep: async () => {},
+              },
               onFailure: (error) => expect.fail(String(error)),
             });
             const answer = (scope: string) =>

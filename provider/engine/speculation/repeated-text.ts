@@ -15,6 +15,7 @@ const MOST_COMPARED_TOKENS = 16;
  */
 export class RepeatedText implements DraftSource {
   readonly isCheap = true;
+  readonly expectedMs = (): number => 0;
   readonly #text: number[] = [];
   /** The last place after a group of tokens, by its hash, plus one; 0 if there is none. */
   #heads = new Int32Array(0);
@@ -22,7 +23,7 @@ export class RepeatedText implements DraftSource {
   #before = new Int32Array(0);
   #indexed = 0;
 
-  /** Returns at most `most` tokens that may follow `tokens`, which only grows between two calls. */
+  /** Between two calls, `tokens` only grows. */
   draft(tokens: readonly number[], most: number): number[] {
     const text = this.#text;
     for (let at = text.length; at < tokens.length; at += 1) text.push(tokens[at] as number);

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { AnswerDrafts } from './answer-drafts.ts';
 import { Speculation } from './speculation.ts';
 
 const PLAIN_MS = 100;
@@ -28,7 +27,9 @@ async function run(world: World, random: () => number): Promise<number[]> {
       return random() < (acceptance[quarter] as number) ? length + i : -1;
     });
   const answers = finds.map((isFound) => ({
-    drafts: new AnswerDrafts({ isCheap, draft: isFound ? draft : () => [] }),
+    drafts: speculation.begin([
+      { isCheap, expectedMs: () => 0, draft: isFound ? draft : () => [] },
+    ]),
     tokens: [] as number[],
     tookMs: 0,
   }));

@@ -1,5 +1,13 @@
-import type { AnswerDrafts } from './answer-drafts.ts';
-import { afterDrafts, afterPlainStep, type Delay, expectedAccepted } from './draft-account.ts';
+import { AnswerDrafts } from './answer-drafts.ts';
+import {
+  balanceAfterDrafts,
+  balanceAfterPlainStep,
+  type Delay,
+  expectedAccepted,
+  FIRST_BALANCE,
+  MOST_BALANCE,
+} from './draft-account.ts';
+import type { DraftSource } from './draft-source.ts';
 import { StepTimes } from './step-times.ts';
 
 /** Maximum number of tokens that are drafted for one answer at once. */
@@ -33,19 +41,33 @@ interface AnsweredPart {
  */
 export class Speculation {
   readonly #times: StepTimes;
+  /** What earlier answers gained, with which the next one may begin to draft. */
+  #reserve = 0;
 
   /** `perTokenMs` is what a further token adds to a step until it is measured. */
   constructor(perTokenMs: number) {
     this.#times = new StepTimes(perTokenMs);
   }
 
+  begin(sources: readonly DraftSource[]): AnswerDrafts {
+    const balance = FIRST_BALANCE + this.#reserve;
+    this.#reserve = 0;
+    return new AnswerDrafts(sources, balance);
+  }
+
+  end({ balance }: AnswerDrafts): void {
+    const left = this.#reserve + balance - FIRST_BALANCE;
+    this.#reserve = Math.max(0, Math.min(MOST_BALANCE, left));
+  }
+
   /** Returns the drafted tokens of each answer, at most `room` tokens together. */
   async draft(answers: readonly Answer[], room: number): Promise<(readonly number[])[]> {
-    const delay = this.#times.delayAfter(answers.length);
-    if (delay === undefined) return answers.map(() => []);
+    const plain = this.#times.plain(answers.length);
+    if (plain === undefined) return answers.map(() => []);
+    const { delay, plainMs } = plain;
     const drafted = await Promise.all(
       answers.map(({ drafts, tokens, most }) =>
-        drafts.draft(tokens, { delay, most: Math.min(most, MOST_DRAFTED) }),
+        drafts.draft(tokens, { delay, plainMs, most: Math.min(most, MOST_DRAFTED) }),
       ),
     );
     return withoutDelay(drafted, { answers, delay, room });
@@ -56,12 +78,14 @@ export class Speculation {
     const extra = parts.reduce((sum, { tokens }) => sum + tokens - 1, 0);
     if (tookMs !== undefined)
       this.#times.measured(parts.length + extra, { tookMs, hasDrafts: extra > 0 });
-    const delay = this.#times.delayAfter(parts.length)?.(extra) ?? 0;
-    for (const { drafts, accepted, tokens } of parts)
-      drafts.account =
-        tokens > 1
-          ? afterDrafts(drafts.account, { accepted, delay })
-          : afterPlainStep(drafts.account);
+    const delay = this.#times.plain(parts.length)?.delay(extra) ?? 0;
+    for (const { drafts, accepted, tokens } of parts) {
+      if (tokens > 1) drafts.balance = balanceAfterDrafts(drafts.balance, { accepted, delay });
+      else {
+        drafts.balance = balanceAfterPlainStep(drafts.balance);
+        drafts.forget();
+      }
+    }
   }
 }
 

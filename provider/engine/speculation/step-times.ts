@@ -40,13 +40,16 @@ export class StepTimes {
   }
 
   /**
-   * Returns what further tokens add to a step of `tokens` tokens, as a share of its time. Undefined if
-   * the step itself must be measured first.
+   * Returns the time of a step of `tokens` tokens in milliseconds, and what further tokens add to it as a
+   * share of it. Undefined if the step must be measured first.
    */
-  delayAfter(tokens: number): ((extra: number) => number) | undefined {
+  plain(tokens: number): { plainMs: number; delay: (extra: number) => number } | undefined {
     const plainMs = this.#inARow < DRAFTS_IN_A_ROW ? this.#known(tokens) : undefined;
     if (plainMs === undefined || plainMs <= 0) return undefined;
-    return (extra) => Math.max(0, this.#expected(tokens + extra, tokens) - plainMs) / plainMs;
+    return {
+      plainMs,
+      delay: (extra) => Math.max(0, this.#expected(tokens + extra, tokens) - plainMs) / plainMs,
+    };
   }
 
   /**
