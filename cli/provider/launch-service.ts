@@ -19,6 +19,8 @@ const KEPT = [
   'DINF_HOME',
   'DINF_CACHE',
   'DINF_LOG',
+  'DINF_DRAFTS',
+  'DINF_DRAFT_MODELS',
   'HF_HOME',
   'HF_HUB_CACHE',
   'HF_ENDPOINT',

@@ -20,8 +20,9 @@ const PERSON = {
 };
 
 /** Answers requests one after the other, and counts the tokens that were drafted. */
-async function answers(chats: readonly Chat[], drafts: boolean) {
+async function answers(chats: readonly Chat[], drafts: 'none' | 'of the text' | 'of a model') {
   let [steps, drafted] = [0, 0];
+  const errors: string[] = [];
   const cpu = createCpuBackend({ threads: 1 });
   const plain = 'reason' in cpu ? createReferenceBackend() : cpu.backend;
   const backend: Backend = {
@@ -43,13 +44,13 @@ async function answers(chats: readonly Chat[], drafts: boolean) {
   };
   await using engine = new ModelEngine({
     backend,
-    models: [model],
+    models: [drafts === 'of a model' ? { ...model, drafter: model } : model],
     machine: thisMachine(),
     memoryBytes: 200e6,
     maxConcurrency: 1,
     idleMs: 0,
-    drafts,
-    log: { info: () => {}, error: () => {} },
+    drafts: drafts !== 'none',
+    log: { info: () => {}, error: (_, message) => void errors.push(message) },
     // All steps take the same time, so that each draft that is right gains something.
     clock: () => 100 * steps,
   });
@@ -70,29 +71,34 @@ async function answers(chats: readonly Chat[], drafts: boolean) {
     const tokens = deltas.reduce((sum, delta) => sum + delta.tokens, 0);
     results.push({ text, usage, finish, stopSequence, logprobs, tokens });
   }
+  expect(errors).toEqual([]);
   return { results, drafted };
 }
 
-test('drafts change no answer: greedy, drawn with a seed, with penalties, log probabilities, stop strings and grammars', async () => {
-  const chats: Chat[] = [
-    { temperature: 0 },
-    { temperature: 0.7, seed: 4 },
-    { temperature: 1.5, top_p: 0.9, seed: 5 },
-    { temperature: 0, frequency_penalty: -2 },
-    { temperature: 0, frequency_penalty: 0.4, presence_penalty: 0.2 },
-    { temperature: 0, repetition_penalty: 1.1 },
-    { temperature: 0, logprobs: true, top_logprobs: 2 },
-    { temperature: 0, stop: ['2, 13'] },
-    {
-      temperature: 0,
-      response_format: { type: 'json_schema', json_schema: { name: 'person', schema: PERSON } },
-    },
-  ];
-  const plain = await answers(chats, false);
-  const withDrafts = await answers(chats, true);
-  expect(plain.drafted).toBe(0);
-  expect(withDrafts.drafted).toBeGreaterThan(50);
-  expect(withDrafts.results).toEqual(plain.results);
-  for (const { tokens, usage, finish } of withDrafts.results)
-    if (finish === 'length') expect(tokens).toBe(usage.completionTokens);
-}, 60_000);
+test.for(['of the text', 'of a model'] as const)(
+  'drafts %s change no answer: greedy, drawn with a seed, with penalties, log probabilities, stop strings and grammars',
+  { timeout: 60_000 },
+  async (drafts) => {
+    const chats: Chat[] = [
+      { temperature: 0 },
+      { temperature: 0.7, seed: 4 },
+      { temperature: 1.5, top_p: 0.9, seed: 5 },
+      { temperature: 0, frequency_penalty: -2 },
+      { temperature: 0, frequency_penalty: 0.4, presence_penalty: 0.2 },
+      { temperature: 0, repetition_penalty: 1.1 },
+      { temperature: 0, logprobs: true, top_logprobs: 2 },
+      { temperature: 0, stop: ['2, 13'] },
+      {
+        temperature: 0,
+        response_format: { type: 'json_schema', json_schema: { name: 'person', schema: PERSON } },
+      },
+    ];
+    const plain = await answers(chats, 'none');
+    expect(plain.drafted).toBe(0);
+    const withDrafts = await answers(chats, drafts);
+    expect(withDrafts.drafted).toBeGreaterThan(50);
+    expect(withDrafts.results).toEqual(plain.results);
+    for (const { tokens, usage, finish } of withDrafts.results)
+      if (finish === 'length') expect(tokens).toBe(usage.completionTokens);
+  },
+);
