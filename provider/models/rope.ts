@@ -1,6 +1,6 @@
 import type { FieldReader } from './field-reader.ts';
 
-type RopeScaling =
+export type RopeScaling =
   | { readonly kind: 'none' }
   /** Nothing rotates: the layer does not use the positions of tokens. */
   | { readonly kind: 'still' }
@@ -23,6 +23,15 @@ type RopeScaling =
       readonly attention: number;
       /** True if the bounds of the ramp are rounded outwards to whole pairs. */
       readonly truncates: boolean;
+    }
+  | {
+      /**
+       * LongRoPE. Each pair has a factor of its own. A file also has factors for short texts, which are
+       * not used, as in mlx-lm: keys in the cache must not change when a text becomes long.
+       */
+      readonly kind: 'long';
+      readonly factors: readonly number[];
+      readonly attention: number;
     };
 
 export interface Rope {
@@ -91,6 +100,8 @@ function frequenciesOfAll({ theta, scaling }: Rope, headDim: number): Float64Arr
         return 0;
       case 'linear':
         return plain / scaling.factor;
+      case 'long':
+        return plain / (scaling.factors[i] as number);
       case 'proportional':
         return i < Math.floor(scaling.part * half) ? plain / scaling.factor : 0;
       case 'llama3': {
@@ -129,7 +140,7 @@ class RopeTable {
   constructor(rope: Rope, headDim: number) {
     this.half = headDim / 2;
     this.#frequencies = frequencies(rope, headDim);
-    this.#scale = rope.scaling.kind === 'yarn' ? rope.scaling.attention : 1;
+    this.#scale = 'attention' in rope.scaling ? rope.scaling.attention : 1;
   }
 
   /** Writes the cosines and then the sines of each position. */

@@ -38,6 +38,7 @@ export const fixtures = [
   'qwen2-moe',
   'glm4',
   'glm4-moe',
+  'phi3-long',
 ] as const;
 
 /** Those with layers of Gated DeltaNet. */

@@ -29,6 +29,7 @@ const fixturesInParts = [
   'qwen2-moe',
   'glm4',
   'glm4-moe',
+  'phi3-long',
 ] as const;
 
 // A driver that runs on the processor needs a long time to compile kernels for the first time.

@@ -47,14 +47,25 @@ describe('a configuration that no engine computes is refused with its name:', ()
       /"llama" with a text_config/,
     ],
     [
-      'LongRoPE',
-      { ...SIZES, model_type: 'phi3', rope_scaling: { type: 'longrope', short_factor: [1] } },
-      /the rope scaling "longrope" of phi3 is not supported/,
+      'another scaling of the rope of Phi-3',
+      { ...SIZES, model_type: 'phi3', rope_scaling: { type: 'yarn', factor: 4 } },
+      /the rope scaling "yarn" of phi3 is not supported/,
     ],
     [
-      'heads that rotate in part',
-      { ...SIZES, model_type: 'phi3', partial_rotary_factor: 0.75 },
-      /partial_rotary_factor below 1/,
+      'LongRoPE without its factors',
+      { ...SIZES, model_type: 'phi3', rope_scaling: { type: 'longrope', short_factor: [1] } },
+      /long_factor is missing/,
+    ],
+    [
+      'LongRoPE with factors for pairs that do not rotate',
+      {
+        ...SIZES,
+        model_type: 'phi3',
+        partial_rotary_factor: 0.75,
+        original_max_position_embeddings: 16,
+        rope_scaling: { type: 'longrope', long_factor: Array(8).fill(1) },
+      },
+      /long_factor has 8 items but must have 6/,
     ],
     [
       'Gemma 4 without the types of its layers',

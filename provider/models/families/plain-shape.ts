@@ -1,7 +1,7 @@
 import type { DecoderShape, Experts, LayerShape } from '../decoder-shape.ts';
 import type { FieldReader } from '../field-reader.ts';
 import { ModelError } from '../model-error.ts';
-import { readRopeScaling } from '../rope.ts';
+import { type RopeScaling, readRopeScaling } from '../rope.ts';
 import type { DecoderConfig } from './family.ts';
 
 export const MAX_LAYERS = 512;
@@ -30,6 +30,8 @@ export interface LayerPlace {
 interface Differences {
   readonly defaults?: Defaults;
   readonly activation?: (fields: FieldReader) => DecoderShape['activation'];
+  /** Reads how the rope is scaled, of the object with its settings if there is one. */
+  readonly scalingOf?: (fields: FieldReader, about: FieldReader | undefined) => RopeScaling;
   /** Layers have the heads of the decoder, unless they have heads of their own. */
   readonly layerOf?: (fields: FieldReader, place: LayerPlace) => LayerWithoutHeads;
 }
@@ -39,7 +41,12 @@ export type LayerWithoutHeads = Omit<LayerShape, 'kvHeads' | 'headDim'> & Partia
 /** Reads a decoder with the parts of Llama: those that every family has in some form. */
 export function plainShape(
   { fields, outer }: DecoderConfig,
-  { defaults = {}, activation = siluOnly, layerOf = plainLayer }: Differences = {},
+  {
+    defaults = {},
+    activation = siluOnly,
+    layerOf = plainLayer,
+    scalingOf = (_, about) => readRopeScaling(about),
+  }: Differences = {},
 ): Omit<DecoderShape, 'prefix'> {
   const hidden = fields.integer('hidden_size', { max: 1 << 16 });
   const heads = fields.integer('num_attention_heads', { max: 1024, ...orElse(defaults.heads) });
@@ -90,7 +97,7 @@ export function plainShape(
       'tie_word_embeddings',
       defaults.tied ?? outer.flag('tie_word_embeddings', false),
     ),
-    ropes: [ropeOf(fields, defaults.ropeTheta ?? 1e4)],
+    ropes: [ropeOf(fields, { theta: defaults.ropeTheta ?? 1e4, scalingOf })],
     layers: Array.from({ length: layers }, (_, index) => ({
       kvHeads,
       headDim,
@@ -108,14 +115,17 @@ const siluOnly = (fields: FieldReader): 'silu' =>
   fields.text('hidden_act', ['silu'], { or: 'silu' as const });
 
 /** Newer configurations have one object for all settings of the rope; older ones have two fields. */
-function ropeOf(fields: FieldReader, defaultTheta: number): DecoderShape['ropes'][number] {
+function ropeOf(
+  fields: FieldReader,
+  { theta, scalingOf }: { theta: number } & Required<Pick<Differences, 'scalingOf'>>,
+): DecoderShape['ropes'][number] {
   const newer = fields.object('rope_parameters');
   return {
     theta: (newer?.has('rope_theta') ? newer : fields).number('rope_theta', {
       min: 1,
-      or: defaultTheta,
+      or: theta,
     }),
-    scaling: readRopeScaling(newer ?? fields.object('rope_scaling')),
+    scaling: scalingOf(fields, newer ?? fields.object('rope_scaling')),
   };
 }
 
