@@ -13,6 +13,10 @@ export interface NativeDecoder {
    * remaining size of the cache in bytes.
    */
   keep(pages: number, states: number): Promise<number>;
+  /** Copies pages and state slots. */
+  save(units: unknown): Promise<Uint8Array<ArrayBuffer>>;
+  /** Replaces the contents of pages and state slots. Resolves to the size of the cache in bytes. */
+  restore(units: unknown, bytes: Uint8Array): Promise<number>;
   close(): Promise<void>;
 }
 

@@ -40,6 +40,29 @@ export const providerSettings = {
     unit: 'minutes',
     description: 'time without a request after which a model is unloaded; `0` keeps it loaded',
   }),
+  DINF_PREFIX_DISK_GB: integerSetting({
+    default: 20,
+    minimum: 0,
+    maximum: 1_000_000,
+    unit: 'gigabytes',
+    description:
+      'most space on the disk for encrypted pages of prompts, which requests that begin in the same way use again; `0` keeps none',
+  }),
+  DINF_PREFIX_DISK_HOURS: integerSetting({
+    default: 6,
+    minimum: 1,
+    maximum: 24,
+    unit: 'hours',
+    description: 'time without a use after which pages of prompts are deleted from the disk',
+  }),
+  DINF_PREFIX_DISK_DAILY_GB: integerSetting({
+    default: 100,
+    minimum: 0,
+    maximum: 1_000_000,
+    unit: 'gigabytes',
+    description:
+      'most data of such pages that is written to the disk on one UTC day, because flash memory wears out',
+  }),
   DINF_MLX: optional(
     path({
       shownDefault: "Homebrew's, or that of a Python package",

@@ -1,14 +1,12 @@
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Logger } from 'pino';
 import { lockFolder } from '#bin/folder-lock.ts';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
 import { OPENAI } from '#provider/engine/backend-names.ts';
-import type { Engine } from '#provider/engine/engine.ts';
-import type { LocalServer } from '#provider/local/local-server.ts';
+import type { LocalServer, LocalServerOptions } from '#provider/local/local-server.ts';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
 import packageJson from '../../package.json' with { type: 'json' };
 import { observability } from '../observability.ts';
@@ -97,6 +95,18 @@ async function provide({
   );
   const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
   const openEngine = engines[name] as Engines[string];
+  const { ownersScope, prefixSecret, prefixSettings } = await import(
+    '#provider/engine/stored/prefix-settings.ts'
+  );
+  const prefixes = await prefixSettings(
+    resolve(home),
+    {
+      gigabytes: flags.prefixDiskGb,
+      hours: flags.prefixDiskHours,
+      dailyGigabytes: flags.prefixDiskDailyGb,
+    },
+    packageJson.version,
+  );
   await using engine = await openEngine({
     models: model.length > 0 || name === OPENAI ? model.map(modelFolderOf) : [TINY_MODEL_FOLDER],
     upstream: await upstreamOf(flags),
@@ -107,13 +117,22 @@ async function provide({
     measured: (await readMeasurements(resolve(home))).filter(
       ({ version }) => version === packageJson.version,
     ),
+    ...(prefixes && { prefixes }),
     log,
   }).catch((error: unknown) => {
     if (error instanceof CommandError) throw error;
     throw new CommandError(EXIT.unavailable, `no engine: ${messageOf(error)}`, { cause: error });
   });
   // It starts before the link to the network, because the owner can use it without the network.
-  await using own = local === 0 ? undefined : await serveLocally(engine, local, log);
+  await using own =
+    local === 0
+      ? undefined
+      : await serveLocally({
+          engine,
+          port: local,
+          cacheScope: ownersScope(await prefixSecret(resolve(home))),
+          log,
+        });
   if (own !== undefined) console.log(`programs on this machine can use ${own.url}/v1`);
   await using observed = await observability('dinf-provider', log);
   await using daemon = await startDaemon({
@@ -167,9 +186,9 @@ async function provide({
   await daemon.drain(DRAIN_MS);
 }
 
-async function serveLocally(engine: Engine, port: number, log: Logger): Promise<LocalServer> {
+async function serveLocally(options: LocalServerOptions): Promise<LocalServer> {
   const { startLocalServer } = await import('#provider/local/local-server.ts');
-  return startLocalServer({ engine, port, log }).catch((error: unknown) => {
+  return startLocalServer(options).catch((error: unknown) => {
     throw new CommandError(
       EXIT.unavailable,
       `The port of --local cannot be used: ${messageOf(error)}`,

@@ -8,10 +8,11 @@ import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { percent, portOrNone, wholeNumber } from '../option-parsers.ts';
 import { AUTO, engines } from './engines.ts';
 import { addGuestOptions } from './guest-options.ts';
+import { addPrefixOptions, type PrefixOptions } from './prefix-options.ts';
 import { addUpstreamOptions, type UpstreamFlags } from './upstream-options.ts';
 
 /** Options of a machine that serves, in the foreground (`dinf provider`) and in the background. */
-export interface ServeOptions extends UpstreamFlags, GuestSettings {
+export interface ServeOptions extends UpstreamFlags, GuestSettings, PrefixOptions {
   readonly coordinator: string;
   readonly token?: string;
   readonly tokenFile?: string;
@@ -101,5 +102,5 @@ export function addServeOptions(command: Command): Command {
         .choices([...DESIRED_MODES])
         .default('ask'),
     );
-  return addUpstreamOptions(addGuestOptions(serving));
+  return addUpstreamOptions(addGuestOptions(addPrefixOptions(serving)));
 }

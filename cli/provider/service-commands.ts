@@ -64,6 +64,14 @@ export function addServiceCommands(provider: Command): void {
   add('restart', 'complete the running requests, and start the service again').action(
     ({ home }: Home) => restart(resolve(home)),
   );
+  add(
+    'clear-prefixes',
+    'delete the encrypted pages of prompts from the disk; a running service continues',
+  ).action(async ({ home }: Home) => {
+    const { clearPrefixes } = await import('#provider/engine/stored/clear-prefixes.ts');
+    const { files, bytes } = await clearPrefixes(resolve(home));
+    console.log(`deleted ${files} files with ${(bytes / 1e9).toFixed(2)} GB`);
+  });
   add('pause', 'accept no new requests, until "dinf provider resume"').action(({ home }: Home) =>
     setPaused(resolve(home), true),
   );
@@ -176,6 +184,9 @@ async function start(options: StartOptions, command: Command): Promise<void> {
     concurrency: options.concurrency,
     idleMinutes: options.idleMinutes,
     memoryPercent: options.memoryPercent,
+    prefixDiskGb: options.prefixDiskGb,
+    prefixDiskHours: options.prefixDiskHours,
+    prefixDiskDailyGb: options.prefixDiskDailyGb,
     ...guestSettingsOf(options),
     link: options.link ?? false,
     upstream: upstreamArguments(options),

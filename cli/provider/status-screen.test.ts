@@ -84,6 +84,7 @@ const served: State = {
     { build: 'e', state: 'a newer state', running: 0, waiting: 0 },
   ],
   memory_bytes: 8e9,
+  prefix_disk: { bytes: 1.5e9, written_today_bytes: 4e9, tokens_read: 12_800 },
   trust: { standing: 'lapsed', level: 'none', fault: 'no_answer' },
   link: { since: new Date(NOW - 60_000).toISOString(), fault: 'no_link' },
   answers: {
@@ -118,6 +119,7 @@ model      c  on the disk, 2.0 GB, 1 running, 2 waiting (cpu)
 model      d  cannot be loaded, 2.0 GB, 1 running, 2 waiting (cpu)
 model      e  a newer state, 0 running, 0 waiting (cpu)
 memory     4.0 GB of 8.0 GB for models are used
+prefixes   1.5 GB on the disk, 12800 tokens read since the start, up to 4.0 GB written today
 answers    3 with 40 tokens since the start, the last 5 s ago
 note       The computer is hot.
 updates    newer versions are shown here, from the channel beta

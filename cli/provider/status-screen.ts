@@ -89,6 +89,14 @@ export function usedMemory({
   return `${gb(used)} of ${gb(total)} for models are used`;
 }
 
+/** The pages of prompts on the disk. */
+export const prefixSummary = ({
+  bytes,
+  written_today_bytes,
+  tokens_read,
+}: NonNullable<State['prefix_disk']>): string =>
+  `${gb(bytes)} on the disk, ${tokens_read} tokens read since the start, up to ${gb(written_today_bytes)} written today`;
+
 const HOUR_MS = 3_600_000;
 const SUMMED_HOURS = 24;
 const SHOWN_REASONS = 2;
@@ -151,6 +159,7 @@ export function screenOf(
     ]);
   const used = usedMemory(state);
   if (used !== undefined) rows.push(['memory', used]);
+  if (state.prefix_disk !== undefined) rows.push(['prefixes', prefixSummary(state.prefix_disk)]);
   rows.push([
     'answers',
     answers.last_at === undefined

@@ -2,7 +2,9 @@ import { hex } from '#bus-schemas';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import type { AgentObserver } from '#provider/agent/agent.ts';
 import type { Daemon } from '#provider/daemon.ts';
+import { PAGE_TOKENS } from '#provider/engine/decoders/decoder.ts';
 import type { Engine } from '#provider/engine/engine.ts';
+import type { PrefixStoreFigures } from '#provider/engine/stored/prefix-store.ts';
 import type { Door } from '#provider/guest/door.ts';
 import { lineOf } from '#provider/service/event-log.ts';
 import { reportedText } from '#provider/service/sentence.ts';
@@ -118,6 +120,7 @@ export class WorkerChannel {
         return { build, state, running: answering, waiting, ...(bytes !== undefined && { bytes }) };
       }),
       ...(engine.memory !== undefined && { memoryBytes: engine.memory.totalBytes }),
+      ...(engine.storedPrefixes && { prefixes: reportedPrefixes(engine.storedPrefixes) }),
       ...(linkFault !== undefined && { linkFault }),
       ...(engine.fault !== undefined && { engineFault: engine.fault }),
       ...(door.closed !== undefined && { closed: door.closed }),
@@ -125,3 +128,9 @@ export class WorkerChannel {
     });
   }
 }
+
+const reportedPrefixes = ({ bytes, grantedBytes, pagesRead }: PrefixStoreFigures) => ({
+  bytes,
+  grantedBytes,
+  tokensRead: pagesRead * PAGE_TOKENS,
+});

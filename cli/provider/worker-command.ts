@@ -1,5 +1,6 @@
 import type { Settings } from '#provider/service/settings.ts';
 import { guestArguments } from './guest-options.ts';
+import { prefixArguments } from './prefix-options.ts';
 import { thisProgram } from './this-program.ts';
 
 /** The command line with which the background service starts its worker. */
@@ -13,6 +14,7 @@ export const workerCommand = (home: string, settings: Settings): readonly [strin
   ...['--memory-percent', String(settings.memoryPercent ?? 100)],
   ...['--local', String(settings.local ?? 0)],
   ...['--desired', settings.desired ?? 'ask'],
+  ...prefixArguments(settings),
   ...guestArguments(settings),
   ...settings.models.flatMap((model) => ['--model', model]),
   ...(settings.link ? ['--link'] : []),

@@ -131,6 +131,8 @@ const counted = (decoder: Decoder, onStep: () => void): Decoder => ({
   memoryBytes: decoder.memoryBytes,
   cacheBytes: 0,
   keep: (pages, states) => decoder.keep(pages, states),
+  save: (...saved) => decoder.save(...saved),
+  restore: (...restored) => decoder.restore(...restored),
   step: (step) => {
     onStep();
     return decoder.step(step);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 
 namespace dinf::cpu {
 
@@ -58,6 +59,38 @@ std::string CpuEngine::keep(int pages, int states) {
   }
   usedPages_ = std::min(usedPages_, pages);
   usedStates_ = std::min(usedStates_, states);
+  return "";
+}
+
+template <class Copy>
+void CpuEngine::eachPart(const Units& units, const Copy& copy) {
+  for (const int32_t page : units.pages)
+    for (LayerOf& layer : layers_) {
+      if (!layer.shape->hasKeys()) continue;
+      const size_t size = pageSize(*layer.shape);
+      copy(layer.keys.data() + page * size, size);
+      copy(layer.values.data() + page * size, size);
+    }
+  for (const int32_t slot : units.states)
+    for (LayerOf& layer : layers_)
+      if (const auto& delta = layer.shape->delta) copy(layer.states.data() + slot * delta->stateNumbers(), delta->stateNumbers());
+}
+
+std::string CpuEngine::save(const Units& units, uint8_t* bytes) {
+  eachPart(units, [&bytes](const float* from, size_t count) {
+    std::memcpy(bytes, from, count * sizeof(float));
+    bytes += count * sizeof(float);
+  });
+  return "";
+}
+
+std::string CpuEngine::restore(const Units& units, const uint8_t* bytes) {
+  for (const int32_t page : units.pages) usedPages_ = std::max(usedPages_, page + 1);
+  for (const int32_t slot : units.states) usedStates_ = std::max(usedStates_, slot + 1);
+  eachPart(units, [&bytes](float* to, size_t count) {
+    std::memcpy(to, bytes, count * sizeof(float));
+    bytes += count * sizeof(float);
+  });
   return "";
 }
 

@@ -21,6 +21,8 @@ class CpuEngine final : public Engine {
   int64_t memoryBytes() const override { return memory_; }
   int64_t cacheBytes() const override { return usedPages_ * pageBytes() + usedStates_ * stateBytes(); }
   std::string keep(int pages, int states) override;
+  std::string save(const Units& units, uint8_t* bytes) override;
+  std::string restore(const Units& units, const uint8_t* bytes) override;
 
  private:
   struct LayerOf {
@@ -65,6 +67,9 @@ class CpuEngine final : public Engine {
     for (const Layer& layer : model_.layers) bytes += bytesOf(layer);
     return bytes;
   }
+  /// Calls `copy` with the place and the number of the numbers of each unit, layer by layer.
+  template <class Copy>
+  void eachPart(const Units& units, const Copy& copy);
   bool loadLayer(const Layer& from, LayerOf& to);
   bool packStack(const Matrix& from, std::vector<Weights>& to);
   bool loadVector(const std::optional<Tensor>& from, bool plusOne, std::vector<float>& to);

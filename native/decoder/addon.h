@@ -31,6 +31,12 @@ class Engine {
   /// Releases the memory of all pages from number `pages` on, and of all state slots from number
   /// `states` on. Their contents are lost.
   virtual std::string keep(int pages, int states) = 0;
+  /// Size in bytes of one number of the keys and values in the cache.
+  virtual int64_t numberBytes() const { return sizeof(float); }
+  /// Copies units one after the other, each layer by layer, into `bytes`, which has their size.
+  virtual std::string save(const Units& units, uint8_t* bytes) = 0;
+  /// Replaces the contents of units by bytes that `save` made.
+  virtual std::string restore(const Units& units, const uint8_t* bytes) = 0;
 };
 
 class EngineThread {
@@ -76,7 +82,7 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
  public:
   static Napi::Function define(Napi::Env env) {
     using Wrap = Napi::ObjectWrap<Decoder>;
-    return Wrap::DefineClass(env, "Decoder", {Wrap::InstanceMethod("load", &Decoder::load), Wrap::InstanceMethod("step", &Decoder::step), Wrap::InstanceMethod("keep", &Decoder::keep), Wrap::InstanceMethod("close", &Decoder::close)});
+    return Wrap::DefineClass(env, "Decoder", {Wrap::InstanceMethod("load", &Decoder::load), Wrap::InstanceMethod("step", &Decoder::step), Wrap::InstanceMethod("keep", &Decoder::keep), Wrap::InstanceMethod("save", &Decoder::save), Wrap::InstanceMethod("restore", &Decoder::restore), Wrap::InstanceMethod("close", &Decoder::close)});
   }
   explicit Decoder(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Decoder>(info), thread_(std::make_unique<EngineThread>()), state_(std::make_shared<State>()) {}
   ~Decoder() override { shut(); }
@@ -145,6 +151,45 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
       if (!(pages >= 0 && pages <= state->model.pages)) return {"invalid_step", "the number of pages is not within the cache"};
       if (!(states >= 0 && states <= state->model.states)) return {"invalid_step", "the number of state slots is not within the cache"};
       Failure failure = failureOf(state->engine->keep(static_cast<int>(pages), static_cast<int>(states)));
+      answer = [cacheBytes = state->engine->cacheBytes()](Napi::Env env) { return Napi::Number::New(env, static_cast<double>(cacheBytes)); };
+      return failure;
+    });
+  }
+
+  static int64_t bytesOf(const State& state, const Units& units) {
+    const int64_t pageBytes = state.model.pageNumbers() * state.engine->numberBytes(), stateBytes = state.model.stateNumbers() * static_cast<int64_t>(sizeof(float));
+    return static_cast<int64_t>(units.pages.size()) * pageBytes + static_cast<int64_t>(units.states.size()) * stateBytes;
+  }
+
+  Napi::Value save(const Napi::CallbackInfo& info) {
+    std::string wrong;
+    auto units = std::make_shared<Units>(reading::units(info[0], wrong));
+    if (!wrong.empty()) return refuse(info.Env(), {"invalid_step", wrong});
+    return run(info.Env(), [state = state_, units](Answer& answer) -> Failure {
+      if (!state->engine) return {"not_loaded", "no model is loaded"};
+      if (std::string wrong = checks::wrongUnits(state->model, *units); !wrong.empty()) return {"invalid_step", wrong};
+      auto bytes = std::make_shared<UnitBytes>();
+      bytes->list.resize(bytesOf(*state, *units));
+      Failure failure = failureOf(state->engine->save(*units, bytes->list.data()));
+      answer = [bytes](Napi::Env env) {
+        auto copy = Napi::Uint8Array::New(env, bytes->list.size());
+        std::copy(bytes->list.begin(), bytes->list.end(), copy.Data());
+        return copy;
+      };
+      return failure;
+    });
+  }
+
+  Napi::Value restore(const Napi::CallbackInfo& info) {
+    std::string wrong;
+    auto units = std::make_shared<Units>(reading::units(info[0], wrong));
+    auto bytes = std::make_shared<UnitBytes>(reading::bytes(info[1], wrong));
+    if (!wrong.empty()) return refuse(info.Env(), {"invalid_step", wrong});
+    return run(info.Env(), [state = state_, units, bytes](Answer& answer) -> Failure {
+      if (!state->engine) return {"not_loaded", "no model is loaded"};
+      if (std::string wrong = checks::wrongUnits(state->model, *units); !wrong.empty()) return {"invalid_step", wrong};
+      if (static_cast<int64_t>(bytes->list.size()) != bytesOf(*state, *units)) return {"invalid_step", "the bytes have not the size of the pages and states"};
+      Failure failure = failureOf(state->engine->restore(*units, bytes->list.data()));
       answer = [cacheBytes = state->engine->cacheBytes()](Napi::Env env) { return Napi::Number::New(env, static_cast<double>(cacheBytes)); };
       return failure;
     });

@@ -230,6 +230,14 @@ inline std::string wrongStates(const Model& model, const Step& step) {
   return "";
 }
 
+/// Returns the error of units that are to be copied, or an empty text if all are inside the cache.
+inline std::string wrongUnits(const Model& model, const Units& units) {
+  const auto all = [](const std::vector<int32_t>& list, int most) { return std::all_of(list.begin(), list.end(), [most](int32_t unit) { return isWithin(unit, 0, most - 1); }); };
+  if (units.pages.size() > static_cast<size_t>(model.pages) || !all(units.pages, model.pages)) return "a page is not in the cache";
+  if (units.states.size() > static_cast<size_t>(model.states) || !all(units.states, hasStates(model) ? model.states : 0)) return "a state is not a slot";
+  return "";
+}
+
 /// Returns the error of a step, or an empty text if all of its reads and writes stay inside the
 /// model's memory. The model must have passed `wrongModel`.
 inline std::string wrongStep(const Model& model, const Step& step) {

@@ -155,6 +155,21 @@ struct Model {
   /// If true, inputs of quantized matrices are rounded to 16 bits instead of 8. Only the
   /// processor's engine rounds inputs.
   bool fine = false;
+
+  /// Number of the numbers in one page of the cache, over all layers.
+  int64_t pageNumbers() const {
+    int64_t numbers = 0;
+    for (const Layer& layer : layers)
+      if (layer.hasKeys()) numbers += int64_t{2} * pageTokens * layer.keyNumbers();
+    return numbers;
+  }
+  /// Number of the 32-bit numbers in the state of one sequence, over all layers.
+  int64_t stateNumbers() const {
+    int64_t numbers = 0;
+    for (const Layer& layer : layers)
+      if (layer.delta) numbers += layer.delta->stateNumbers();
+    return numbers;
+  }
 };
 
 /// Consecutive tokens of one row of a step.
@@ -181,6 +196,16 @@ struct Step {
     }
     return runs;
   }
+};
+
+/// Pages and state slots that are copied out of the cache or into it.
+struct Units {
+  std::vector<int32_t> pages, states;
+};
+
+/// The bytes of units, one after the other, each layer by layer.
+struct UnitBytes {
+  std::vector<uint8_t> list;
 };
 
 struct StepResult {

@@ -284,4 +284,21 @@ inline Step step(const Napi::Value& value, std::string& wrong) {
           from.list<int32_t>("outputs"), from.list<float>("ropeAngles"), from.integer("tableWidth"), from.flag("wantsLogits")};
 }
 
+/// Converts the pages and state slots of a copy. If the value is invalid, `wrong` holds the error message.
+inline Units units(const Napi::Value& value, std::string& wrong) {
+  const Fields from(value, "units", wrong);
+  return {from.list<int32_t>("pages"), from.list<int32_t>("states")};
+}
+
+/// Copies an array of bytes. If the value is invalid, `wrong` holds the error message.
+inline UnitBytes bytes(const Napi::Value& value, std::string& wrong) {
+  if (!wrong.empty()) return {};
+  if (value.IsEmpty() || !value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+    wrong = "bytes must be an array of bytes";
+    return {};
+  }
+  const auto array = value.As<Napi::Uint8Array>();
+  return {std::vector<uint8_t>(array.Data(), array.Data() + array.ByteLength())};
+}
+
 }  // namespace dinf::reading

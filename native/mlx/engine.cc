@@ -182,6 +182,11 @@ void MlxEngine::resizeCache(int pages) {
 
 static int wholeBlocks(int pages, int most) { return std::min(most, (pages + BLOCK_PAGES - 1) / BLOCK_PAGES * BLOCK_PAGES); }
 
+void MlxEngine::growCache(int pages) {
+  // It grows by at least half of its size, so that it is not copied for every new block of pages.
+  if (pages > cachePages_) resizeCache(wholeBlocks(std::max(pages, cachePages_ + cachePages_ / 2), model_.pages));
+}
+
 std::string MlxEngine::keep(int pages, int states) try {
   if (states < states_) {
     resizeStates(states);
@@ -408,9 +413,7 @@ mx::array MlxEngine::fromPerLayer(const LayerOf& layer, const mx::array& state, 
 
 std::string MlxEngine::step(const Step& step, StepResult& result) try {
   const int tokens = step.tokens.size(), outputs = step.outputs.size();
-  // The cache grows by at least half of its size, so that it is not copied for every new block of
-  // pages.
-  if (const int needed = checks::pagesOf(model_, step); needed > cachePages_) resizeCache(wholeBlocks(std::max(needed, cachePages_ + cachePages_ / 2), model_.pages));
+  growCache(checks::pagesOf(model_, step));
   if (const int needed = checks::statesOf(model_, step); needed > states_) resizeStates(needed);
   const auto places = listOf(step.places);
   std::vector<mx::array> ropeAngles;

@@ -19,6 +19,9 @@ class MlxEngine final : public Engine {
   int64_t memoryBytes() const override { return memory_; }
   int64_t cacheBytes() const override;
   std::string keep(int pages, int states) override;
+  int64_t numberBytes() const override { return type_.size(); }
+  std::string save(const Units& units, uint8_t* bytes) override;
+  std::string restore(const Units& units, const uint8_t* bytes) override;
 
  private:
   struct Weights {
@@ -67,6 +70,8 @@ class MlxEngine final : public Engine {
   Weights read(const Matrix& matrix, bool isStacked = false);
   /// Changes the cache of each layer to this many pages. The remaining pages keep their contents.
   void resizeCache(int pages);
+  /// Grows the cache so that it has these pages.
+  void growCache(int pages);
   mx::array norm(const Tensor& tensor);
   std::optional<mx::array> norm(const std::optional<Tensor>& tensor);
   LayerOf read(const Layer& layer);

@@ -14,6 +14,7 @@ import type {
 } from '#bus-schemas';
 import { CodedError } from '#bus-schemas/coded-error.ts';
 import type { EngineFault } from '../reasons.ts';
+import type { PrefixStoreFigures } from './stored/prefix-store.ts';
 
 export interface GenerationRequest {
   readonly build: string;
@@ -117,6 +118,8 @@ export interface Engine extends AsyncDisposable {
   readonly fault?: EngineFault | undefined;
   /** Absent for engines whose models are in the memory of another program. */
   readonly memory?: ModelMemory | undefined;
+  /** Pages of prompts on the disk; absent if the engine keeps none there. */
+  readonly storedPrefixes?: PrefixStoreFigures | undefined;
   /** The present state of each model. */
   slots(): readonly Slot[];
   /** The digests of its builds' files. Engines without files have no such method. */

@@ -23,6 +23,7 @@ interface GenerationOptions {
   /** True if the prompt ended with <think>, so that the answer begins with reasoning. */
   readonly thinksFirst: boolean;
   readonly scope: string;
+  readonly isStorable?: boolean;
   readonly isUrgent: boolean;
   readonly constraint: Constraint | undefined;
   readonly sink: Sink;
@@ -39,6 +40,7 @@ export class Generation implements Task {
   readonly prompt: readonly number[];
   readonly maxTokens: number;
   readonly scope: string;
+  readonly isStorable: boolean;
   readonly isUrgent: boolean;
   readonly wantsLogits: boolean;
   readonly #options: GenerationOptions;
@@ -65,6 +67,7 @@ export class Generation implements Task {
     this.prompt = options.prompt;
     this.maxTokens = options.maxTokens;
     this.scope = options.scope;
+    this.isStorable = options.isStorable === true;
     this.isUrgent = options.isUrgent;
     this.#sampler = new Sampler(samplingOf({ ...model.defaults, ...chat }), options.prompt);
     this.#text = new TextStream(model.tokenizer);

@@ -259,6 +259,8 @@ describe('a request is rejected', () => {
         memoryBytes: decoder.memoryBytes,
         cacheBytes: 0,
         keep,
+        save: (...saved) => decoder.save(...saved),
+        restore: (...restored) => decoder.restore(...restored),
         step,
         [Symbol.asyncDispose]: () => decoder[Symbol.asyncDispose](),
       };
@@ -379,6 +381,8 @@ describe('the model', () => {
           memoryBytes: decoder.memoryBytes,
           cacheBytes: 0,
           keep: (...kept) => decoder.keep(...kept),
+          save: (...saved) => decoder.save(...saved),
+          restore: (...restored) => decoder.restore(...restored),
           step: (step) => (failing ? Promise.reject(new Error('device lost')) : decoder.step(step)),
           [Symbol.asyncDispose]: () => decoder[Symbol.asyncDispose](),
         };

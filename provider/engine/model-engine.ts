@@ -22,6 +22,8 @@ import { expectedLoadMs, expectedSpeeds } from './residency/expected-figures.ts'
 import { cacheShares, modelsThatFit } from './residency/memory-plan.ts';
 import { Residency } from './residency/residency.ts';
 import { withDrafter } from './speculation/open-draft-models.ts';
+import { modelStore } from './stored/model-store.ts';
+import type { PrefixStore, PrefixStoreFigures } from './stored/prefix-store.ts';
 
 export interface ModelEngineOptions {
   readonly backend: Backend;
@@ -39,6 +41,8 @@ export interface ModelEngineOptions {
   readonly drafts?: boolean;
   /** Models that may draft the answers of a model that is added later. */
   readonly drafters?: readonly Model[];
+  /** Where prefixes of prompts outlive the process. The engine disposes of it. */
+  readonly prefixes?: { readonly store: PrefixStore; readonly version: string };
   /** Results of earlier benchmarks; those of these models on this backend are announced. */
   readonly measured?: readonly Measurement[];
   readonly log: RunnerLog;
@@ -155,6 +159,7 @@ export class ModelEngine implements Engine {
       maxConcurrency,
       cacheIdleMs,
       drafts,
+      prefixes,
       log,
       guard,
     } = this.#options;
@@ -174,6 +179,7 @@ export class ModelEngine implements Engine {
         loadMs: expectedLoadMs(model),
       },
       log,
+      ...(prefixes && { store: modelStore(prefixes.store, { ...prefixes, model, backend }) }),
       ...(speeds !== undefined && { measuredSpeeds: speeds }),
       ...(cacheIdleMs !== undefined && { cacheIdleMs }),
       ...(drafts !== undefined && { drafts }),
@@ -183,6 +189,10 @@ export class ModelEngine implements Engine {
 
   #changed(): void {
     for (const listener of this.#listeners) listener();
+  }
+
+  get storedPrefixes(): PrefixStoreFigures | undefined {
+    return this.#options.prefixes?.store.figures;
   }
 
   slots(): Slot[] {
@@ -250,5 +260,6 @@ export class ModelEngine implements Engine {
     for (const runner of [...this.#runners.values(), ...this.#encoders.values()])
       await runner[Symbol.asyncDispose]();
     await this.#options.backend[Symbol.asyncDispose]();
+    this.#options.prefixes?.store[Symbol.dispose]();
   }
 }

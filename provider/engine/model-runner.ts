@@ -9,6 +9,7 @@ import {
   mostKeyBytes,
   PAGE_TOKENS,
   stateBytes,
+  unitBytesOf,
 } from './decoders/decoder.ts';
 import { tryOut } from './decoders/try-out.ts';
 import { type GenerationRequest, RequestRefused, type Sequence, type Sink } from './engine.ts';
@@ -22,6 +23,7 @@ import { harmonyFormatOf } from './sampling/harmony-format.ts';
 import { type Running, Scheduler, type Speeds } from './scheduling/scheduler.ts';
 import { DraftModel } from './speculation/draft-model.ts';
 import type { Drafter } from './speculation/draft-source.ts';
+import type { UnitStore } from './scheduling/stored-prefixes.ts';
 import { RepeatedText } from './speculation/repeated-text.ts';
 
 export interface RunnerLog {
@@ -46,6 +48,8 @@ interface RunnerOptions {
   readonly cacheIdleMs?: number;
   /** Whether tokens of answers are drafted and verified; default true. */
   readonly drafts?: boolean;
+  /** Where pages outlive the process; nothing is stored without it. */
+  readonly store?: UnitStore;
   readonly onChange: () => void;
   readonly log: RunnerLog;
   readonly guard?: Guard;
@@ -210,6 +214,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
       sink,
       maxTokens: Math.min(maxTokens, remaining),
       scope,
+      isStorable: cacheScope !== undefined,
       isUrgent: isOwners,
       stay,
     });
@@ -313,6 +318,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
       drafts = true,
       guard = unguarded,
       measuredSpeeds,
+      store,
     } = this.#options;
     this.#set('loading');
     const began = clock();
@@ -350,6 +356,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
         speeds,
         guard,
         ...(drafts && { drafter: drafterOf(draftModel) }),
+        ...(store && { stored: { store, unitBytes: unitBytesOf(model, backend) } }),
         onFailure: (error) => this.#failRunning(error),
       });
       const trimming = setInterval(
@@ -487,6 +494,7 @@ interface Beginning {
   readonly sink: Sink;
   readonly maxTokens: number;
   readonly scope: string;
+  readonly isStorable: boolean;
   readonly isUrgent: boolean;
   readonly stay: Stay;
 }

@@ -1,3 +1,4 @@
+import { messageOf } from '#bus-schemas/message-of.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
 import { memoryForModels, thisMachine } from '../machine.ts';
 import { type EncoderModel, openEncoder } from '../models/encoders/encoder-model.ts';
@@ -11,10 +12,12 @@ import { chooseBackend } from './choose-backend.ts';
 import { encodersThatFit } from './encoders/encoder-memory.ts';
 import type { Guard } from './guarded-work.ts';
 import type { Measurement } from './measured-speeds.ts';
-import { ModelEngine } from './model-engine.ts';
+import { ModelEngine, type ModelEngineOptions } from './model-engine.ts';
 import type { RunnerLog } from './model-runner.ts';
 import { modelsThatFit } from './residency/memory-plan.ts';
 import { openDraftModels, withDrafter } from './speculation/open-draft-models.ts';
+import type { PrefixSettings } from './stored/prefix-settings.ts';
+import { PrefixStore } from './stored/prefix-store.ts';
 
 export interface OpenEngineOptions {
   /** The backend to use; by default, the best one that runs on this machine. */
@@ -29,6 +32,8 @@ export interface OpenEngineOptions {
   readonly drafts?: boolean;
   /** Results of earlier benchmarks; those of these models are announced at the start. */
   readonly measured?: readonly Measurement[];
+  /** Where prefixes of prompts outlive the process; nothing is stored without it. */
+  readonly prefixes?: PrefixSettings;
   readonly log: RunnerLog;
   /** Watches the time of the engine's work; by default nothing does. */
   readonly guard?: Guard;
@@ -43,6 +48,7 @@ export async function openUnloadedEngine({
   models: names,
   memoryShare,
   drafts = setting('DINF_DRAFTS') === 'auto',
+  prefixes,
   log,
   ...rest
 }: OpenEngineOptions): Promise<ModelEngine> {
@@ -98,8 +104,28 @@ export async function openUnloadedEngine({
     drafts,
     drafters,
     log,
+    ...(prefixes && (await openPrefixes(prefixes, log))),
     ...rest,
   });
+}
+
+/** Without its folder, the engine serves as well, and computes more. */
+async function openPrefixes(
+  { secret, version, ...settings }: PrefixSettings,
+  log: RunnerLog,
+): Promise<Pick<ModelEngineOptions, 'prefixes'>> {
+  try {
+    const store = await PrefixStore.open({
+      ...settings,
+      secret: Buffer.from(secret, 'hex'),
+      log,
+      now: Date.now,
+    });
+    return { prefixes: { store, version } };
+  } catch (error) {
+    log.error({ err: messageOf(error) }, 'prefixes of prompts are not kept on the disk');
+    return {};
+  }
 }
 
 /** Lets an engine serve a further model, and returns its build. Throws ModelError if it cannot. */

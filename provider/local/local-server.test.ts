@@ -33,7 +33,7 @@ describe('programs on this machine', () => {
       idleMs: 0,
       log,
     });
-    server = await startLocalServer({ engine, port: 0, log });
+    server = await startLocalServer({ engine, port: 0, cacheScope: 'secret', log });
     openai = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'none', maxRetries: 0 });
   });
   afterAll(async () => {
@@ -160,7 +160,7 @@ describe('a program that leaves', () => {
   let server: LocalServer;
   beforeAll(async () => {
     engine = createSimulatedEngine({ chip: 'm4-max', tokenMs: 5, endless: true });
-    server = await startLocalServer({ engine, port: 0, log });
+    server = await startLocalServer({ engine, port: 0, cacheScope: 'secret', log });
   });
   afterAll(async () => {
     await server[Symbol.asyncDispose]();

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { newJobId, type Slot } from '#bus-schemas';
@@ -21,6 +20,11 @@ export interface LocalServerOptions {
   readonly engine: Engine;
   /** Port on 127.0.0.1; 0 for any free port. */
   readonly port: number;
+  /**
+   * The scope in which the owner's requests share cached pages. It is secret: a blind client that knew
+   * it could probe the cache for the owner's prompts.
+   */
+  readonly cacheScope: string;
   readonly log: Logger;
 }
 
@@ -41,6 +45,7 @@ const WHOLE_ANSWERS_BYTES = 256 * 1024 * 1024;
 export async function startLocalServer({
   engine,
   port,
+  cacheScope,
   log,
 }: LocalServerOptions): Promise<LocalServer> {
   const server = createServer({ log, trustedProxies: [], ...TIMES });
@@ -48,8 +53,6 @@ export async function startLocalServer({
     refuseForeign(headers, { hosts: [], remedy: () => 'Use 127.0.0.1 or localhost.' }),
   );
   const answers = new LocalAnswers(new MemoryBudget(WHOLE_ANSWERS_BYTES));
-  // The scope is secret: a blind client that knew it could probe the cache for the owner's prompts.
-  const cacheScope = randomBytes(24).toString('base64url');
   const infer = (surface: Surface, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const body = parseJson(request.body);
     const { chat, ignored } = lowerRequest(surface, body);

@@ -57,6 +57,18 @@ export const State = Type.Object({
         'Memory for all models together. Absent if a model server decides which of its models are loaded.',
     }),
   ),
+  prefix_disk: optional(
+    Type.Object({
+      bytes: Type.Integer({ description: 'Size of the encrypted pages of prompts on the disk.' }),
+      written_today_bytes: Type.Integer({
+        description: 'Bytes of the limit of this UTC day that are used.',
+      }),
+      tokens_read: Type.Integer({
+        description:
+          'Tokens of prompts that were read from the disk since the start of the engine.',
+      }),
+    }),
+  ),
   trust: optional(
     Type.Object({
       standing: Type.String(),

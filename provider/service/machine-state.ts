@@ -1,7 +1,7 @@
 import type { CountedFaults, DemandReport, MachineFault } from '#bus-schemas';
 import type { WantedBuild } from '../desired/fetch-build.ts';
 import type { ClosureReason, EngineFault, GuestNote } from '../reasons.ts';
-import type { ReportedModel, WorkerReport } from './worker-report.ts';
+import type { ReportedModel, ReportedPrefixes, WorkerReport } from './worker-report.ts';
 
 /**
  * The state of this machine as its owner sees it. It is a pure function of the events so far.
@@ -49,6 +49,8 @@ export interface MachineState {
   readonly models: readonly ReportedModel[];
   /** Memory for models, in bytes; undefined if another program decides about it. */
   readonly memoryBytes: number | undefined;
+  /** Pages of prompts on the disk; undefined if none are kept there. */
+  readonly prefixes: ReportedPrefixes | undefined;
   readonly running: number;
   readonly link: { readonly fault: string | undefined; readonly since: number } | undefined;
   readonly trust:
@@ -116,6 +118,7 @@ export const atStart = (now: number, isPaused: boolean): MachineState => ({
   notes: [],
   models: [],
   memoryBytes: undefined,
+  prefixes: undefined,
   running: 0,
   link: undefined,
   trust: undefined,
@@ -137,6 +140,7 @@ const WITHOUT_WORKER = {
   provider: undefined,
   models: [],
   memoryBytes: undefined,
+  prefixes: undefined,
   running: 0,
   engineFault: undefined,
   closed: undefined,
@@ -174,6 +178,7 @@ function changeOf(before: MachineState, event: MachineEvent, now: number): Parti
         running: event.running,
         models: event.models,
         memoryBytes: event.memoryBytes,
+        prefixes: event.prefixes,
         engineFault: event.engineFault,
         closed: event.closed,
         notes: event.notes ?? [],

@@ -135,6 +135,13 @@ export function printedState(state: MachineState, hours: readonly Hour[], now: n
     running,
     models: [...models],
     ...(state.memoryBytes !== undefined && { memory_bytes: state.memoryBytes }),
+    ...(state.prefixes && {
+      prefix_disk: {
+        bytes: state.prefixes.bytes,
+        written_today_bytes: state.prefixes.grantedBytes,
+        tokens_read: state.prefixes.tokensRead,
+      },
+    }),
     ...(trust && {
       trust: {
         standing: trust.standing,

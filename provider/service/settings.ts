@@ -15,6 +15,10 @@ const Settings = Type.Object({
   idleMinutes: Type.Integer({ minimum: 0 }),
   /** Absent in settings that an older version saved. */
   memoryPercent: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })),
+  /** Absent in settings that an older version saved. */
+  prefixDiskGb: Type.Optional(Type.Integer({ minimum: 0 })),
+  prefixDiskHours: Type.Optional(Type.Integer({ minimum: 1, maximum: 24 })),
+  prefixDiskDailyGb: Type.Optional(Type.Integer({ minimum: 0 })),
   ...GuestSettings,
   /** Absent in settings that an older version saved. */
   updates: Type.Optional(Type.Enum(UPDATE_MODES)),

@@ -21,6 +21,9 @@ const Model = Type.Object({
 });
 export type ReportedModel = Static<typeof Model>;
 
+const StoredPrefixes = Type.Object({ bytes: count, grantedBytes: count, tokensRead: count });
+export type ReportedPrefixes = Static<typeof StoredPrefixes>;
+
 export const WorkerReport = Type.Union([
   /** The owner must approve a code before the machine can serve. */
   Type.Object({ t: Type.Literal('link_code'), code: Type.String(), page: Type.String() }),
@@ -38,6 +41,8 @@ export const WorkerReport = Type.Union([
     models: Type.Array(Model),
     /** Memory for models; absent if they are in another program, which decides about it. */
     memoryBytes: Type.Optional(count),
+    /** Pages of prompts on the disk; absent if none are kept there. */
+    prefixes: Type.Optional(StoredPrefixes),
     /** Why the leaf has no link to a hub; absent while it has one. */
     linkFault: Type.Optional(Type.String()),
     /** Why the engine does not run; absent while it runs. */

@@ -1,5 +1,13 @@
 import { CodedError } from '#bus-schemas/coded-error.ts';
-import { type DecoderOptions, NO_STATE, PAGE_TOKENS, type Step, stateBytes } from './decoder.ts';
+import {
+  type DecoderOptions,
+  NO_STATE,
+  PAGE_TOKENS,
+  type Step,
+  stateBytes,
+  type UnitBytes,
+  type Units,
+} from './decoder.ts';
 
 /**
  * The step would read or write outside of the decoder's memory. It was rejected before it began.
@@ -99,6 +107,27 @@ function checkStates({ rows, positions, tables, tableWidth, states }: Step, slot
       'a row reads a state that another row writes',
     );
   }
+}
+
+/** Throws InvalidStep if a unit is not in the cache, or if the bytes do not have their size. */
+export function checkUnits(
+  { pages, states }: Units,
+  limits: StepLimits & { readonly unitBytes: UnitBytes },
+  bytes?: Uint8Array,
+): void {
+  check(
+    pages.every((page) => isIndex(page, limits.pages)),
+    'a page is not in the cache',
+  );
+  check(
+    states.every((slot) => isIndex(slot, limits.states)),
+    'a state is not a slot',
+  );
+  const { page, state } = limits.unitBytes;
+  check(
+    bytes === undefined || bytes.length === pages.length * page + states.length * state,
+    'the bytes have not the size of the pages and states',
+  );
 }
 
 const isIndex = (value: number, below: number): boolean =>

@@ -58,6 +58,19 @@ export interface Decoder extends AsyncDisposable {
    * lost. Call it between steps.
    */
   keep(pages: number, states: number): Promise<void>;
+  /** Copies units, one after the other. Call it between steps. */
+  save(units: Units): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Replaces the contents of units by bytes that `save` of a decoder with the same model on the same
+   * device made. Call it between steps.
+   */
+  restore(units: Units, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+}
+
+/** Pages and state slots that are copied out of a cache or into it: the pages first. */
+export interface Units {
+  readonly pages: Int32Array<ArrayBuffer>;
+  readonly states: Int32Array<ArrayBuffer>;
 }
 
 export interface DecoderOptions {
@@ -99,6 +112,20 @@ export function kvBytesPerToken(
   );
   return numbers * backend.cacheNumberBytes(model);
 }
+
+/** Sizes in bytes of one page and of one state, as `save` copies them. */
+export interface UnitBytes {
+  readonly page: number;
+  readonly state: number;
+}
+
+export const unitBytesOf = (
+  model: DecoderModel,
+  backend: Pick<Backend, 'cacheNumberBytes'>,
+): UnitBytes => ({
+  page: PAGE_TOKENS * kvBytesPerToken(model, backend),
+  state: stateBytes(model),
+});
 
 /** Size in bytes of one token's keys in the layer where they are largest. */
 export function mostKeyBytes(

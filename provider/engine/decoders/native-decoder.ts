@@ -12,6 +12,7 @@ import {
   PAGE_TOKENS,
   type Step,
   type StepResult,
+  type Units,
   wholeNumbers,
 } from './decoder.ts';
 
@@ -154,6 +155,14 @@ class NativelyDecoded implements Decoder {
 
   async keep(pages: number, states: number): Promise<void> {
     this.cacheBytes = await this.#native.keep(pages, states);
+  }
+
+  save(units: Units): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#native.save(units);
+  }
+
+  async restore(units: Units, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    this.cacheBytes = await this.#native.restore(units, bytes);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -163,13 +163,50 @@ function hostileStep(ropes: RopeTables) {
 
 async function callSteps(native: NativeDecoder, ropes: RopeTables, run: RunOptions): Promise<void> {
   await assertFor(
-    fc.asyncProperty(hostileStep(ropes), fc.option(junk), async (step, pages) => {
-      tried.steps += 1;
-      if (await isTaken(native.step(step))) tried.taken += 1;
-      if (pages !== null) await isTaken(native.keep(pages as number, pages as number));
-    }),
+    fc.asyncProperty(
+      hostileStep(ropes),
+      fc.option(junk),
+      fc.option(hostileUnits),
+      async (step, pages, units) => {
+        tried.steps += 1;
+        if (await isTaken(native.step(step))) tried.taken += 1;
+        if (pages !== null) await isTaken(native.keep(pages as number, pages as number));
+        if (units !== null) await copyUnits(native, units);
+      },
+    ),
     run,
   );
+}
+
+const someUnits = (most: number) =>
+  fc.oneof(
+    {
+      weight: 3,
+      arbitrary: fc
+        .array(fc.nat(most - 1), { maxLength: 3 })
+        .map((units) => Int32Array.from(units)),
+    },
+    junk,
+  );
+const hostileUnits = fc.record({
+  units: fc.record({ pages: someUnits(PAGES), states: someUnits(STATES) }),
+  bytes: junk,
+  shorterBy: fc.constantFrom(0, 0, 1),
+});
+
+/** Copies units out of the cache and back, or bytes that are not theirs. */
+async function copyUnits(
+  native: NativeDecoder,
+  { units, bytes, shorterBy }: { units: object; bytes: unknown; shorterBy: number },
+): Promise<void> {
+  let saved: Uint8Array | undefined;
+  const save = async () => {
+    saved = await native.save(units);
+  };
+  await isTaken(save());
+  if (saved !== undefined)
+    await isTaken(native.restore(units, saved.subarray(0, saved.length - shorterBy)));
+  await isTaken(native.restore(units, bytes as Uint8Array));
 }
 
 async function callLoads(order: object, run: RunOptions): Promise<void> {

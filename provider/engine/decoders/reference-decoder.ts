@@ -1,7 +1,7 @@
 import type { DeltaShape } from '../../models/decoder-shape.ts';
 import { RopeTables } from '../../models/rope.ts';
 import { TensorReader } from '../../models/tensor-reader.ts';
-import { checkStep, type StepLimits, stepLimits } from './check-step.ts';
+import { checkStep, checkUnits, type StepLimits, stepLimits } from './check-step.ts';
 import {
   type Backend,
   type Decoder,
@@ -11,6 +11,9 @@ import {
   PAGE_TOKENS,
   type Step,
   type StepResult,
+  type UnitBytes,
+  type Units,
+  unitBytesOf,
   wholeNumbers,
 } from './decoder.ts';
 import { type DeltaState, deltaState, deltaStep, sigmoid } from './reference-delta.ts';
@@ -57,14 +60,14 @@ export function createReferenceBackend(): Backend {
 }
 
 interface LayerCache {
-  readonly keys: Float32Array[];
-  readonly values: Float32Array[];
+  readonly keys: Float32Array<ArrayBuffer>[];
+  readonly values: Float32Array<ArrayBuffer>[];
 }
 
 class ReferenceDecoder implements Decoder {
   readonly memoryBytes: number;
   readonly #parts: Parts;
-  readonly #limits: StepLimits;
+  readonly #limits: StepLimits & { readonly unitBytes: UnitBytes };
   /** The pages of each layer, from the first to the highest one used so far. */
   readonly #cache: readonly LayerCache[];
 
@@ -73,7 +76,10 @@ class ReferenceDecoder implements Decoder {
 
   private constructor(parts: Parts, options: DecoderOptions) {
     this.#parts = parts;
-    this.#limits = stepLimits(options);
+    this.#limits = {
+      ...stepLimits(options),
+      unitBytes: unitBytesOf(options.model, { cacheNumberBytes: wholeNumbers }),
+    };
     const { shape } = parts;
     this.#cache = shape.layers.map(() => ({ keys: [], values: [] }));
     this.#states = shape.layers.map(() => []);
@@ -93,6 +99,42 @@ class ReferenceDecoder implements Decoder {
     for (const { keys, values } of this.#cache)
       for (const list of [keys, values]) list.length = Math.min(list.length, pages);
     for (const list of this.#states) list.length = Math.min(list.length, states);
+  }
+
+  async save(units: Units): Promise<Uint8Array<ArrayBuffer>> {
+    checkUnits(units, this.#limits);
+    this.#growFor(units);
+    return new Uint8Array(await new Blob(this.#partsOf(units)).arrayBuffer());
+  }
+
+  async restore(units: Units, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    checkUnits(units, this.#limits, bytes);
+    this.#growFor(units);
+    let at = 0;
+    for (const part of this.#partsOf(units)) {
+      new Uint8Array(part.buffer).set(bytes.subarray(at, at + part.byteLength));
+      at += part.byteLength;
+    }
+  }
+
+  /** The numbers of units, layer by layer. */
+  #partsOf({ pages, states }: Units): Float32Array<ArrayBuffer>[] {
+    const ofPages = [...pages].flatMap((page) =>
+      this.#cache.flatMap(({ keys, values }) => [keys[page], values[page]]),
+    );
+    const ofStates = [...states].flatMap((slot) =>
+      this.#states.flatMap((list) => [list[slot]?.memory, list[slot]?.inputs]),
+    );
+    return [...ofPages, ...ofStates].filter((part) => part !== undefined);
+  }
+
+  #growFor({ pages, states }: Units): void {
+    this.#growCache(Math.max(0, ...pages.map((page) => page + 1)));
+    const slots = Math.max(0, ...states.map((slot) => slot + 1));
+    for (const [index, { delta }] of this.#parts.shape.layers.entries()) {
+      const list = this.#states[index] as DeltaState[];
+      while (delta && list.length < slots) list.push(deltaState(delta));
+    }
   }
 
   #growCache(pages: number): void {

@@ -12,9 +12,9 @@ export interface DeltaNumbers {
 /** The state of one sequence in one layer. */
 export interface DeltaState {
   /** A matrix for each value head; its rows are the numbers of a key, and its columns those of a value. */
-  readonly memory: Float32Array;
+  readonly memory: Float32Array<ArrayBuffer>;
   /** The last inputs of the convolution, the oldest first; each has all channels. */
-  readonly inputs: Float32Array;
+  readonly inputs: Float32Array<ArrayBuffer>;
 }
 
 export function deltaState(shape: DeltaShape, from?: DeltaState): DeltaState {

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -168,6 +168,52 @@ test('a model that was added is served by the next process too, and one that can
   await expectHealed(engine);
   expect(engine.slots().map(({ build }) => build)).toEqual([BUILD, 'ant-4bit']);
   expect(engine.weights().map(({ build }) => build)).toEqual([BUILD, 'ant-4bit']);
+});
+
+test('after a crash or a restart of the engine, a repeated prompt is read from the disk, but not for another customer', {
+  timeout: 180_000,
+}, async () => {
+  const prefixes = {
+    folder: join(home, 'prefix-cache'),
+    secret: 'ab'.repeat(32),
+    version: '1',
+    limits: { mostBytes: 1e9, mostAgeMs: 1e8, dailyBytes: 1e9, freeBytes: 0 },
+  };
+  const content = `What is 12 + 30? ${Array.from({ length: 25 }, (_, i) => `Not ${i}.`).join(' ')}`;
+  const ask = async (engine: EngineProcess, cacheScope: string | undefined) => {
+    const { text, usage } = await begin(engine, {
+      ...requestFor(content),
+      maxTokens: 8,
+      ...(cacheScope !== undefined && { cacheScope }),
+    }).answer;
+    return { text, share: usage.cachedTokens / usage.promptTokens };
+  };
+  const expectFiles = (engine: EngineProcess, least: number) =>
+    expect.poll(() => engine.storedPrefixes?.files ?? 0, PATIENT).toBeGreaterThanOrEqual(least);
+  let cold: { text: string };
+  {
+    await using engine = await open({ prefixes });
+    await ask(engine, undefined);
+    expect(engine.storedPrefixes?.files).toBe(0);
+    cold = await ask(engine, 'one customer');
+    await expectFiles(engine, 2);
+    process.kill(engine.pid as number, 'SIGKILL');
+    await expect.poll(() => engine.fault, PATIENT).toBe('engine_crashed');
+    await expect.poll(() => engine.slots()[0]?.state, PATIENT).toBe('resident');
+    const warm = await ask(engine, 'one customer');
+    expect(warm.text).toBe(cold.text);
+    expect(warm.share).toBeGreaterThan(0.5);
+  }
+  await using engine = await open({ prefixes });
+  expect((await ask(engine, 'another customer')).share).toBe(0);
+  expect((await ask(engine, undefined)).share).toBe(0);
+  expect(await ask(engine, 'one customer')).toMatchObject({ text: cold.text });
+  expect(engine.storedPrefixes).toMatchObject({ pagesRead: expect.any(Number), damaged: 0 });
+  for (const name of await readdir(prefixes.folder))
+    await truncate(join(prefixes.folder, name), 1_000);
+  await using last = await open({ prefixes });
+  expect(await ask(last, 'one customer')).toEqual({ text: cold.text, share: 0 });
+  await expect.poll(() => last.storedPrefixes?.damaged, PATIENT).toBeGreaterThan(0);
 });
 
 test('a model for embeddings is served beside one that writes answers', PATIENT, async () => {

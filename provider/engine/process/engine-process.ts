@@ -12,6 +12,7 @@ import {
   type Sink,
 } from '../engine.ts';
 import type { RunnerLog } from '../model-runner.ts';
+import type { PrefixStoreFigures } from '../stored/prefix-store.ts';
 import { EngineRun, type StateReport } from './engine-run.ts';
 import { MemoryShare } from './memory-share.ts';
 import type { EngineReport, EngineSettings } from './messages.ts';
@@ -49,6 +50,7 @@ export class EngineProcess implements Engine {
   #opened: Opened | undefined;
   #slots: readonly Slot[] = [];
   #fault: EngineFault | undefined;
+  #storedPrefixes: PrefixStoreFigures | undefined;
   #starting = Promise.withResolvers<void>();
   #keeping: AsyncDisposable | undefined;
   /** Models that were added after the start. */
@@ -94,6 +96,10 @@ export class EngineProcess implements Engine {
 
   get memory(): ModelMemory {
     return this.#facts.memory;
+  }
+
+  get storedPrefixes(): PrefixStoreFigures | undefined {
+    return this.#storedPrefixes;
   }
 
   get fault(): EngineFault | undefined {
@@ -174,7 +180,7 @@ export class EngineProcess implements Engine {
 
   async #start(): Promise<void> {
     const { log, program = PROGRAM, maxSilenceMs = Number.POSITIVE_INFINITY } = this.#options;
-    const { backend, models, maxConcurrency, idleMs, measured = [] } = this.#options;
+    const { backend, models, maxConcurrency, idleMs, measured = [], prefixes } = this.#options;
     const { kernelCounters = KERNEL_COUNTERS } = this.#options;
     if (this.#fault === 'engine_out_of_memory') await this.#memory.lower();
     const memoryShare = await this.#memory.share();
@@ -189,6 +195,7 @@ export class EngineProcess implements Engine {
         memoryShare,
         measured,
         ...(backend && { backend }),
+        ...(prefixes && { prefixes }),
       },
       kernelCounters,
       tickMs: Math.min(TICK_MS, maxSilenceMs / 4),
@@ -236,6 +243,9 @@ export class EngineProcess implements Engine {
         return this.#adding?.reject(new Error(report.message));
       case 'slots':
         return this.#setSlots(report.slots);
+      case 'prefixes':
+        this.#storedPrefixes = report.figures;
+        return;
       case 'loaded':
         this.#fault = undefined;
         this.#starting.resolve();

@@ -30,22 +30,26 @@ function hangingBackend(marker: string): Backend {
           return new Promise(() => {});
         },
         keep: (...kept) => decoder.keep(...kept),
+        save: (...saved) => decoder.save(...saved),
+        restore: (...restored) => decoder.restore(...restored),
         [Symbol.asyncDispose]: () => decoder[Symbol.asyncDispose](),
       };
     },
   };
 }
 
-serveEngine(async ({ models: [folder = '', marker = '', stepLimitMs], guard, ...options }) => {
-  return new ModelEngine({
-    ...options,
-    backend: hangingBackend(marker),
-    models: [await openModel(folder)],
-    machine: thisMachine(),
-    memoryBytes: 200e6,
-    guard: (work, run) =>
-      guard === undefined
-        ? run(() => {})
-        : guard(work.kind === 'step' ? { ...work, limitMs: Number(stepLimitMs) } : work, run),
-  });
-});
+serveEngine(
+  async ({ models: [folder = '', marker = '', stepLimitMs], guard, prefixes: _, ...options }) => {
+    return new ModelEngine({
+      ...options,
+      backend: hangingBackend(marker),
+      models: [await openModel(folder)],
+      machine: thisMachine(),
+      memoryBytes: 200e6,
+      guard: (work, run) =>
+        guard === undefined
+          ? run(() => {})
+          : guard(work.kind === 'step' ? { ...work, limitMs: Number(stepLimitMs) } : work, run),
+    });
+  },
+);

@@ -52,6 +52,17 @@ const EngineReport = Type.Union([
   Type.Object({ t: Type.Literal('loaded') }),
   Type.Object({ t: Type.Literal('cannot_open'), message: Type.String() }),
   Type.Object({ t: Type.Literal('slots'), slots: models.slots }),
+  /** The pages of prompts on the disk, after a change. */
+  Type.Object({
+    t: Type.Literal('prefixes'),
+    figures: Type.Object({
+      files: count,
+      bytes: count,
+      grantedBytes: count,
+      pagesRead: count,
+      damaged: count,
+    }),
+  }),
   Type.Object({
     t: Type.Literal('pulse'),
     /** Time in milliseconds for which no message may follow. */

@@ -33,6 +33,7 @@ class EngineServer {
   #engine: ModelEngine | undefined;
   #unsent: EngineReport[] = [];
   #sentSlots = '';
+  #sentPrefixes = '';
   #turnedAt = 0;
 
   constructor(open: (options: OpenEngineOptions) => Promise<ModelEngine>) {
@@ -88,7 +89,10 @@ class EngineServer {
       const engine = await this.#open({ ...settings, log, guard: this.#guard });
       this.#engine = engine;
       engine.onChange(() => this.#sendSlots());
-      setInterval(() => this.#sendSlots(), SLOTS_MS);
+      setInterval(() => {
+        this.#sendSlots();
+        this.#sendPrefixes();
+      }, SLOTS_MS);
       const { name, machine } = engine;
       this.#send({ t: 'opened', name, machine, isHardened, ...modelsOf(engine) });
       await engine.loadAll();
@@ -153,6 +157,14 @@ class EngineServer {
     if (text === this.#sentSlots) return;
     this.#sentSlots = text;
     this.#send({ t: 'slots', slots });
+  }
+
+  #sendPrefixes(): void {
+    const figures = this.#engine?.storedPrefixes;
+    const text = JSON.stringify(figures);
+    if (figures === undefined || text === this.#sentPrefixes) return;
+    this.#sentPrefixes = text;
+    this.#send({ t: 'prefixes', figures });
   }
 
   /** Is sent at once, because the work that follows may block this process. */

@@ -101,6 +101,11 @@ export class PagePool {
     return { ...continued, known: shared.length };
   }
 
+  /** The page with this digest, if it is cached. */
+  pageOf(digest: string): number | undefined {
+    return this.#byDigest.get(digest);
+  }
+
   /** Stores a state as the one after the named pages of a sequence. The caller holds it. */
   store(sequence: SequencePages, slot: number): boolean {
     const page = this.#byDigest.get(sequence.digest);
@@ -192,6 +197,14 @@ export interface SequencePages {
   readonly known: number;
   /** The slot of the stored state after the named pages, which the sequence holds. */
   readonly state: number | undefined;
+}
+
+/** The digests of the full pages of a prompt that another sequence may continue after. */
+export function pageDigests(prompt: readonly number[], scope: string): string[] {
+  const digests: string[] = [];
+  for (let from = 0; from + PAGE_TOKENS < prompt.length; from += PAGE_TOKENS)
+    digests.push(digestOf(digests.at(-1) ?? scope, prompt, from));
+  return digests;
 }
 
 function digestOf(before: string, tokens: readonly number[], from: number): string {

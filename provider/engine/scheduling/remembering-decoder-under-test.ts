@@ -5,10 +5,14 @@ import {
   PAGE_TOKENS,
   type Step,
   type StepResult,
+  type Units,
 } from '../decoders/decoder.ts';
 import { pagesOf } from '../decoders/step.ts';
 
 const VOCABULARY = 97;
+
+/** The sizes of its pages and states. A state has at most 256 tokens. */
+export const REMEMBERED = { page: 4 * PAGE_TOKENS, state: 4 * 256 };
 
 /** Computes the next token of a text from all of its tokens and their positions. */
 export const nextOf = (tokens: readonly number[]): number =>
@@ -27,6 +31,8 @@ export class RememberingDecoder implements Decoder {
   steps = 0;
   /** Number of tokens of all steps. */
   tokens = 0;
+  /** The number of pages and states that were restored. */
+  restored = 0;
   largest = 0;
   isClosed = false;
   readonly #states: (readonly number[] | undefined)[] = [];
@@ -43,6 +49,34 @@ export class RememberingDecoder implements Decoder {
     this.#states.length = Math.min(this.#states.length, states);
     this.#memory.fill(-1, pages * PAGE_TOKENS);
     this.cacheBytes = Math.min(this.cacheBytes, pages);
+  }
+
+  async save({ pages, states }: Units): Promise<Uint8Array<ArrayBuffer>> {
+    const ofStates = [...states].map((slot) => {
+      const text = this.#states[slot];
+      if (text === undefined) throw new Error('a state was saved that nothing wrote');
+      const numbers = new Int32Array(REMEMBERED.state / 4).fill(-1);
+      numbers.set(text);
+      return numbers;
+    });
+    const all = [...[...pages].map((page) => this.#pageOf(page)), ...ofStates];
+    return new Uint8Array(Int32Array.from(all.flatMap((numbers) => [...numbers])).buffer);
+  }
+
+  async restore({ pages, states }: Units, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const numbers = new Int32Array(bytes.slice().buffer);
+    for (const [i, page] of pages.entries())
+      this.#pageOf(page).set(numbers.subarray(i * PAGE_TOKENS, (i + 1) * PAGE_TOKENS));
+    const texts = numbers.subarray(pages.length * PAGE_TOKENS);
+    for (const [i, slot] of states.entries()) {
+      const text = texts.subarray((i * REMEMBERED.state) / 4, ((i + 1) * REMEMBERED.state) / 4);
+      this.#states[slot] = [...text].filter((token) => token !== -1);
+    }
+    this.restored += pages.length + states.length;
+  }
+
+  #pageOf(page: number): Int32Array {
+    return this.#memory.subarray(page * PAGE_TOKENS, (page + 1) * PAGE_TOKENS);
   }
 
   async step(step: Step): Promise<StepResult> {

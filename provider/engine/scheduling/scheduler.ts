@@ -1,11 +1,19 @@
-import { type Decoder, NO_STATE, PAGE_TOKENS, type StepResult } from '../decoders/decoder.ts';
+import {
+  type Decoder,
+  NO_STATE,
+  PAGE_TOKENS,
+  type StepResult,
+  type UnitBytes,
+} from '../decoders/decoder.ts';
 import { type StepPart, stepOf } from '../decoders/step.ts';
 import { type Guard, stepLimitMs, TRIM_LIMIT_MS, unguarded } from '../guarded-work.ts';
 import type { AnswerDrafts } from '../speculation/answer-drafts.ts';
 import type { Drafter } from '../speculation/draft-source.ts';
 import { Speculation } from '../speculation/speculation.ts';
 import { PagePool, type SequencePages } from './page-pool.ts';
+import type { PrefixLoad } from './prefix-load.ts';
 import { StatePool } from './state-pool.ts';
+import { StoredPrefixes, type UnitStore } from './stored-prefixes.ts';
 
 /** One sequence for the scheduler, which does not interpret its tokens. */
 export interface Task {
@@ -13,6 +21,11 @@ export interface Task {
   readonly maxTokens: number;
   /** Only tasks of the same scope may share cached pages of a prompt. */
   readonly scope: string;
+  /**
+   * True if its pages may be stored and used after a restart of the process. The scope must then be
+   * secret, and the same for later requests of the same customer.
+   */
+  readonly isStorable?: boolean;
   /** True if it goes before all waiting tasks without this. */
   readonly isUrgent?: boolean;
   /** True if `choose` needs the logits of the whole vocabulary, not only the most likely token. */
@@ -54,6 +67,8 @@ interface SchedulerOptions {
   readonly prefillMs: number;
   readonly speeds: Speeds;
   readonly guard?: Guard;
+  /** Where pages outlive the process, and the sizes of what is stored; nothing is stored without it. */
+  readonly stored?: { readonly store: UnitStore; readonly unitBytes: UnitBytes };
   readonly clock: () => number;
   /** Drafts tokens of answers; by default no tokens are drafted. */
   readonly drafter?: Drafter;
@@ -91,6 +106,8 @@ class ScheduledSequence implements Running {
   state: number | undefined;
   /** The slot of a stored state that the next step continues, and that the sequence holds. */
   continued: number | undefined;
+  /** Set while pages of the prompt are read from the store: the sequence takes part in no step. */
+  load: PrefixLoad | undefined;
   /** Numbers of tokens after which the state is stored, in rising order. */
   marks: readonly number[] = [];
   /** Undefined until the answer begins, and if no tokens are drafted. */
@@ -117,6 +134,11 @@ class ScheduledSequence implements Running {
   /** Number of tokens that the answer may still get. */
   get remaining(): number {
     return this.task.prompt.length + this.task.maxTokens - this.tokens.length;
+  }
+
+  /** True if a step may compute its next tokens. */
+  get isActive(): boolean {
+    return !this.isPaused && this.load === undefined;
   }
 
   get isFull(): boolean {
@@ -150,6 +172,7 @@ export class Scheduler {
   readonly #states: StatePool | undefined;
   readonly #guard: Guard;
   readonly #speculation: Speculation;
+  readonly #stored: StoredPrefixes | undefined;
   #waiting: ScheduledSequence[] = [];
   #running: ScheduledSequence[] = [];
   #loop: Promise<void> | undefined;
@@ -170,6 +193,18 @@ export class Scheduler {
     this.#speculation = new Speculation(
       Math.min(1_000 / prefillTps, (1_000 * FIRST_EXTRA) / decodeTps),
     );
+    this.#stored =
+      options.stored &&
+      new StoredPrefixes({
+        ...options.stored,
+        decoder: options.decoder,
+        pool: this.#pool,
+        states: this.#states,
+        prefillTps: () => this.#prefillTps,
+        guard: this.#guard,
+        clock: options.clock,
+        wake: () => this.#wake(),
+      });
   }
 
   get running(): number {
@@ -225,6 +260,7 @@ export class Scheduler {
   /** Cancels all tasks, and resolves when they have ended. */
   async close(): Promise<void> {
     for (const sequence of [...this.#running, ...this.#waiting]) sequence.cancel();
+    this.#stored?.close();
     while (this.#loop !== undefined) await this.#loop;
   }
 
@@ -241,7 +277,8 @@ export class Scheduler {
     if (this.#trimsBefore !== undefined || (this.#waiting.length > 0 && this.#running.length === 0))
       return true;
     return (
-      this.#running.some(({ isPaused, isCancelled }) => !isPaused || isCancelled) ||
+      this.#stored?.hasWork === true ||
+      this.#running.some(({ isActive, isCancelled }) => isActive || isCancelled) ||
       this.#waiting.some(({ isCancelled }) => isCancelled)
     );
   }
@@ -253,9 +290,13 @@ export class Scheduler {
       this.#drop();
       if (this.#trimsBefore !== undefined && !(await this.#giveBack(this.#trimsBefore))) return;
       this.#admit();
+      if (!(await this.#copyStored())) return;
       const drafting = this.#options.clock();
       const parts = await this.#parts();
-      if (parts.length === 0) return;
+      if (parts.length === 0) {
+        if (this.#stored?.hasWork !== true) return;
+        continue;
+      }
       const began = this.#options.clock();
       let result: StepResult;
       try {
@@ -300,8 +341,34 @@ export class Scheduler {
     }
   }
 
+  /** Copies pages to and from the store. Returns false if the decoder has failed. */
+  async #copyStored(): Promise<boolean> {
+    if (this.#stored === undefined) return true;
+    try {
+      await this.#stored.turn();
+    } catch (error) {
+      this.#break(error);
+      return false;
+    }
+    for (const sequence of this.#running) if (sequence.load?.isDone) this.#continueAfter(sequence);
+    return true;
+  }
+
+  /** The pages that were loaded need not be computed. */
+  #continueAfter(sequence: ScheduledSequence): void {
+    const { load, pages } = sequence;
+    sequence.load = undefined;
+    if (pages === undefined || (this.#states !== undefined && !load?.hasState)) return;
+    sequence.worked = pages.named * PAGE_TOKENS;
+    sequence.cachedTokens = sequence.worked;
+    if (this.#states === undefined) return;
+    sequence.marks = [sequence.worked, ...sequence.marks];
+    this.#storeState(this.#states, sequence);
+  }
+
   #break(error: unknown): void {
     this.#failure = { cause: error };
+    this.#stored?.close();
     this.#endAll(error);
     this.#options.onFailure(error);
   }
@@ -335,13 +402,15 @@ export class Scheduler {
       next.marks = this.#states === undefined ? [] : marksOf(prompt, pages);
       next.cachedTokens = pages.named * PAGE_TOKENS;
       next.worked = next.cachedTokens;
+      if (next.task.isStorable)
+        next.load = this.#stored?.load({ prompt, scope, pages, state: next.state });
       this.#waiting.shift();
       this.#running.push(next);
     }
   }
 
   async #parts(): Promise<Part[]> {
-    const active = this.#running.filter(({ isPaused }) => !isPaused);
+    const active = this.#running.filter(({ isActive }) => isActive);
     const answering = active.filter(({ isAnswering }) => isAnswering);
     const parts = await this.#answerParts(answering);
     let remaining = this.#options.maxTokens - tokensOf(parts);
@@ -483,6 +552,8 @@ export class Scheduler {
     sequence.worked += tokens.length - rejected;
     this.#pool.name(pages, sequence.tokens, sequence.worked);
     if (this.#states !== undefined) this.#storeState(this.#states, sequence);
+    if (sequence.task.isStorable && isLastOfPrompt(sequence, tokens.length - rejected))
+      this.#stored?.offer({ ...sequence.task, pages });
   }
 
   /** Returns the reason if the sequence ends with this step. */
@@ -503,6 +574,7 @@ export class Scheduler {
   }
 
   #end(sequence: ScheduledSequence, why: TaskEnd, cause?: unknown): void {
+    sequence.load?.abandon();
     if (sequence.pages) this.#pool.release(sequence.pages, this.#options.clock());
     this.#releaseState(sequence);
     if (sequence.drafts !== undefined) this.#speculation.end(sequence.drafts);
@@ -567,6 +639,10 @@ interface Choice {
 
 const tokensOf = (parts: readonly Part[]): number =>
   parts.reduce((sum, { tokens }) => sum + tokens.length, 0);
+
+/** True if the last `count` tokens that were computed completed the prompt. */
+const isLastOfPrompt = ({ worked, task }: ScheduledSequence, count: number): boolean =>
+  worked >= task.prompt.length && worked - count < task.prompt.length;
 
 function stateOf(
   { state, continued, worked }: ScheduledSequence,

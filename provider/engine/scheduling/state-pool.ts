@@ -42,6 +42,11 @@ export class StatePool {
     return true;
   }
 
+  /** The slot of the stored state after a page. */
+  slotOf(page: number): number | undefined {
+    return this.#stored.get(page);
+  }
+
   isStored(page: number): boolean {
     return this.#stored.has(page);
   }

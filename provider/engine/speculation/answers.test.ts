@@ -33,6 +33,8 @@ async function answers(chats: readonly Chat[], drafts: 'none' | 'of the text' | 
         memoryBytes: 0,
         cacheBytes: 0,
         keep: (pages, states) => decoder.keep(pages, states),
+        save: (...saved) => decoder.save(...saved),
+        restore: (...restored) => decoder.restore(...restored),
         [Symbol.asyncDispose]: () => decoder[Symbol.asyncDispose](),
         step: (step) => {
           steps += 1;

@@ -45,6 +45,8 @@ for (const { name: kind, create } of backendsUnderTest) {
                   return decoder.step(step);
                 },
                 keep: (pages, states) => decoder.keep(pages, states),
+                save: (...saved) => decoder.save(...saved),
+                restore: (...restored) => decoder.restore(...restored),
                 [Symbol.asyncDispose]: async () => {},
               },
               pages: PAGES,

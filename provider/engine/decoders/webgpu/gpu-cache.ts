@@ -43,7 +43,20 @@ export class GpuCache {
   }
 
   get bytes(): number {
-    return this.#units * this.#size.unitBytes.reduce((sum, bytes) => sum + bytes, 0);
+    return this.#units * this.unitBytes;
+  }
+
+  /** Size in bytes of one unit, over all buffers. */
+  get unitBytes(): number {
+    return this.#size.unitBytes.reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  /** Where a unit is in each buffer. */
+  partsOf(unit: number): { buffer: GPUBuffer; offset: number; bytes: number }[] {
+    return this.#buffers.map(({ buffer }, index) => {
+      const bytes = this.#size.unitBytes[index] as number;
+      return { buffer, offset: bytes * unit, bytes };
+    });
   }
 
   buffer(index: number): CacheBuffer {

@@ -94,6 +94,7 @@ class DecoderLoader {
       cache: this.#cache,
       stateCache: this.#stateCache,
       states: stepLimits(this.#options).states,
+      unitBytes: { page: this.#cache.unitBytes, state: this.#stateCache.unitBytes },
       memoryBytes: upload.bytes,
       ropes: new RopeTables(shape),
       slots: slotsPerToken(shape),

@@ -1,6 +1,6 @@
 import type { RopeTables } from '../../../models/rope.ts';
-import { checkStep, InvalidStep } from '../check-step.ts';
-import type { Decoder, Step, StepResult } from '../decoder.ts';
+import { checkStep, checkUnits, InvalidStep } from '../check-step.ts';
+import type { Decoder, Step, StepResult, UnitBytes, Units } from '../decoder.ts';
 import { pagesOf, statesOf } from '../step.ts';
 import type { GpuCache } from './gpu-cache.ts';
 import { RUN_TOKENS } from './kernels/attention.ts';
@@ -39,6 +39,7 @@ interface Parts {
   readonly stateCache: GpuCache;
   /** The number of state slots; 0 if the model has no states. */
   readonly states: number;
+  readonly unitBytes: UnitBytes;
   readonly memoryBytes: number;
   readonly ropes: RopeTables;
   readonly slots: number;
@@ -74,6 +75,50 @@ export class WebGpuDecoder implements Decoder {
   async keep(pages: number, states: number): Promise<void> {
     await this.#parts.cache.shrink(pages);
     await this.#parts.stateCache.shrink(states);
+  }
+
+  async save(units: Units): Promise<Uint8Array<ArrayBuffer>> {
+    checkUnits(units, this.#parts);
+    const copies = await this.#copiesOf(units);
+    const size = copies.reduce((sum, { bytes }) => sum + bytes, 0);
+    if (size === 0) return new Uint8Array(0);
+    const read = this.#readable(size);
+    const encoder = this.#device.createCommandEncoder();
+    for (const { buffer, offset, at, bytes } of copies)
+      encoder.copyBufferToBuffer(buffer, offset, read, at, bytes);
+    this.#device.queue.submit([encoder.finish()]);
+    try {
+      await read.mapAsync(GPUMapMode.READ);
+      return new Uint8Array(read.getMappedRange().slice(0));
+    } finally {
+      read.destroy();
+    }
+  }
+
+  async restore(units: Units, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    checkUnits(units, this.#parts, bytes);
+    for (const copy of await this.#copiesOf(units))
+      this.#device.queue.writeBuffer(copy.buffer, copy.offset, bytes, copy.at, copy.bytes);
+    await this.#device.queue.onSubmittedWorkDone();
+  }
+
+  /** The parts of units in the buffers, and where they are in the copied bytes. */
+  async #copiesOf({ pages, states }: Units): Promise<UnitCopy[]> {
+    const { cache, stateCache } = this.#parts;
+    const copies: UnitCopy[] = [];
+    let at = 0;
+    for (const [from, units] of [
+      [cache, pages],
+      [stateCache, states],
+    ] as const) {
+      if (units.length > 0) await from.grow(Math.max(...units) + 1);
+      for (const unit of units)
+        for (const part of from.partsOf(unit)) {
+          copies.push({ ...part, at });
+          at += part.bytes;
+        }
+    }
+    return copies;
   }
 
   async step(step: Step): Promise<StepResult> {
@@ -225,6 +270,14 @@ function divide({ rows }: Step): { decodeRows: number[]; prefillRuns: number[] }
     first = end;
   }
   return { decodeRows, prefillRuns };
+}
+
+interface UnitCopy {
+  readonly buffer: GPUBuffer;
+  readonly offset: number;
+  readonly bytes: number;
+  /** Offset in the copied bytes. */
+  readonly at: number;
 }
 
 const NO_RUNS = { stateRuns: [], runOf: [] };

@@ -1,0 +1,41 @@
+import { createHash } from 'node:crypto';
+import { hex } from '#bus-schemas';
+import type { Model } from '../../models/model.ts';
+import { type Backend, PAGE_TOKENS, unitBytesOf } from '../decoders/decoder.ts';
+import type { UnitStore } from '../scheduling/stored-prefixes.ts';
+import type { PrefixStore } from './prefix-store.ts';
+
+/** Raise it when a decoder stores keys, values or states in another order or with other numbers. */
+const CACHE_FORMAT = 1;
+
+interface MadeBy {
+  readonly model: Model;
+  readonly backend: Pick<Backend, 'name' | 'device' | 'cacheNumberBytes'>;
+  /** Version of this program. */
+  readonly version: string;
+}
+
+/**
+ * The part of a store that belongs to one model on one engine. Other weights, another version, another
+ * engine or another processor compute other numbers, so they find nothing in it.
+ */
+export function modelStore(store: PrefixStore, { model, backend, version }: MadeBy): UnitStore {
+  const made = [
+    CACHE_FORMAT,
+    version,
+    hex(model.digest),
+    backend.name,
+    backend.device,
+    PAGE_TOKENS,
+    unitBytesOf(model, backend),
+  ];
+  const maker = createHash('sha256').update(JSON.stringify(made)).digest('base64url');
+  return {
+    get isWritable() {
+      return store.isWritable;
+    },
+    has: (kind, digest) => store.has({ kind, digest, maker }),
+    read: (kind, digest) => store.read({ kind, digest, maker }),
+    write: (kind, digest, unit) => store.write({ kind, digest, maker }, unit),
+  };
+}
