@@ -26,6 +26,8 @@ async function answer(drafting: Decoder, prompts: readonly (readonly number[])[]
     memoryBytes: 0,
     cacheBytes: 0,
     keep: (pages, states) => decoder.keep(pages, states),
+    save: (units) => decoder.save(units),
+    restore: (units, bytes) => decoder.restore(units, bytes),
     [Symbol.asyncDispose]: async () => {},
     step: (step) => {
       onStep();
@@ -114,6 +116,10 @@ describe('a draft model', () => {
       keep: async () => {
         throw new Error('the device is lost');
       },
+      save: async () => {
+        throw new Error('the device is lost');
+      },
+      restore: async () => {},
       step,
       [Symbol.asyncDispose]: async () => {},
     });
