@@ -21,9 +21,9 @@ import { RETRY_MS } from './residency/residency-state.ts';
 import { type Constraint, formatOf, GrammarError, Grammars } from './sampling/grammars.ts';
 import { harmonyFormatOf } from './sampling/harmony-format.ts';
 import { type Running, Scheduler, type Speeds } from './scheduling/scheduler.ts';
+import type { UnitStore } from './scheduling/stored-prefixes.ts';
 import { DraftModel } from './speculation/draft-model.ts';
 import type { Drafter } from './speculation/draft-source.ts';
-import type { UnitStore } from './scheduling/stored-prefixes.ts';
 import { RepeatedText } from './speculation/repeated-text.ts';
 
 export interface RunnerLog {
