@@ -1,9 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { prepareRealModels } from '#cli/up/real-models.ts';
-import type { Backend, Decoder } from '#provider/engine/decoders/decoder.ts';
+import type { Backend, Decoder, Step } from '#provider/engine/decoders/decoder.ts';
 import { createCpuBackend } from '#provider/engine/decoders/native-decoder.ts';
 import { tryOut } from '#provider/engine/decoders/try-out.ts';
+import { unguarded } from '#provider/engine/guarded-work.ts';
 import { Scheduler } from '#provider/engine/scheduling/scheduler.ts';
+import { DraftModel } from '#provider/engine/speculation/draft-model.ts';
 import { RepeatedText } from '#provider/engine/speculation/repeated-text.ts';
 import { type Model, openModel } from '#provider/models/model.ts';
 import { show, spread } from './statistics.ts';
@@ -35,7 +37,15 @@ interface Answer {
   readonly tookMs: number;
   readonly processorMs: number;
   readonly steps: number;
+  readonly draftedTokens: number;
 }
+
+/**
+ * A draft model of the same size as the model cannot help: it shows what a useless one costs. It is used
+ * without drafts of the text.
+ */
+const kinds = ['no drafts', 'drafts of the text', 'a useless draft model'] as const;
+type Kind = (typeof kinds)[number];
 
 /** Compares greedy answers of SmolLM2-135M-Instruct with and without drafts, in turns. */
 export async function benchDrafts(size: keyof typeof sizes): Promise<void> {
@@ -53,26 +63,31 @@ export async function benchDrafts(size: keyof typeof sizes): Promise<void> {
     const prompt = model.tokenizer.encode(
       model.template.render({ messages: [{ role: 'user', content }], max_tokens: tokens }),
     );
-    const [factors, processor]: [number[], number[]] = [[], []];
-    const steps: number[] = [];
-    let answer: Answer | undefined;
+    const answers: Record<Kind, Answer>[] = [];
     for (let round = 0; round < rounds; round += 1) {
-      const run = (hasDrafts: boolean) => answerOf({ backend, model, prompt, tokens, hasDrafts });
+      const made = new Map<Kind, Answer>();
       // The order changes from round to round, because a warm machine becomes slower.
-      const first = await run(round % 2 === 0);
-      const second = await run(round % 2 === 1);
-      const [drafted, plain] = round % 2 === 0 ? [first, second] : [second, first];
-      if (!isDeepStrictEqual(drafted.tokens, plain.tokens))
-        throw new Error(`${name}: the answers differ`);
-      answer = plain;
-      steps.push(drafted.steps);
-      factors.push(plain.tookMs / drafted.tookMs);
-      processor.push(plain.processorMs / drafted.processorMs);
+      for (let i = 0; i < kinds.length; i += 1) {
+        const kind = kinds[(i + round) % kinds.length] as Kind;
+        made.set(kind, await answerOf({ backend, model, prompt, tokens, kind }));
+      }
+      answers.push(Object.fromEntries(made) as Record<Kind, Answer>);
     }
-    say(
-      `  ${name.padEnd(16)} processor time ${show(spread(processor))}×  time ${show(spread(factors))}×  ${answer?.tokens.length} tokens in ${show(spread(steps), 0)} steps`,
-    );
+    say(`  ${name}: ${answers[0]?.['no drafts'].tokens.length} tokens`);
+    for (const kind of kinds.slice(1)) say(`    ${kind.padEnd(22)} ${comparison(answers, kind)}`);
   }
+}
+
+/** Throws if the answers of a kind are not those without drafts. */
+function comparison(answers: readonly Record<Kind, Answer>[], kind: Kind): string {
+  const rounds = answers.map((round) => ({ plain: round['no drafts'], drafted: round[kind] }));
+  if (!rounds.every(({ plain, drafted }) => isDeepStrictEqual(plain.tokens, drafted.tokens)))
+    throw new Error(`the answers with ${kind} differ from those without`);
+  const factor = (of: 'tookMs' | 'processorMs') =>
+    show(spread(rounds.map(({ plain, drafted }) => plain[of] / drafted[of])));
+  const steps = show(spread(rounds.map(({ drafted }) => drafted.steps)), 0);
+  const drafted = show(spread(rounds.map(({ drafted }) => drafted.draftedTokens)), 0);
+  return `processor time ${factor('processorMs')}×  time ${factor('tookMs')}×  ${steps} steps, ${drafted} drafted`;
 }
 
 /** The time from the first token of the answer to its last one. */
@@ -81,31 +96,56 @@ async function answerOf({
   model,
   prompt,
   tokens,
-  hasDrafts,
+  kind,
 }: {
   backend: Backend;
   model: Model;
   prompt: readonly number[];
   tokens: number;
-  hasDrafts: boolean;
+  kind: Kind;
 }): Promise<Answer> {
-  await using decoder = await backend.load({ model, pages: PAGES, maxTokens: 512 });
+  const load = () => backend.load({ model, pages: PAGES, maxTokens: 512 });
+  await using decoder = await load();
+  await using drafting = kind === 'a useless draft model' ? await load() : undefined;
   const clock = () => performance.now();
+  const trial = { vocabulary: model.shape.vocabulary, clock };
+  const speeds = await tryOut(decoder, trial);
+  const fail = (error: unknown) => {
+    throw error;
+  };
+  const draftModel =
+    drafting &&
+    new DraftModel({
+      decoder: drafting,
+      vocabulary: trial.vocabulary,
+      contextTokens: model.shape.contextTokens,
+      maxTokens: 512,
+      speeds: await tryOut(drafting, trial),
+      guard: unguarded,
+      clock,
+      onFailure: fail,
+    });
   const scheduler = new Scheduler({
-    decoder: counted(decoder, () => (steps += 1)),
+    decoder: counted(decoder, ({ outputs }) => {
+      steps += 1;
+      draftedTokens += Math.max(0, outputs.length - 1);
+    }),
     pages: PAGES,
     maxTokens: 512,
     maxRunning: 1,
     prefillMs: 100,
-    speeds: await tryOut(decoder, { vocabulary: model.shape.vocabulary, clock }),
+    speeds,
     clock,
-    ...(hasDrafts && { drafter: { begin: () => [new RepeatedText()], keep: async () => {} } }),
-    onFailure: (error) => {
-      throw error;
-    },
+    ...(kind !== 'no drafts' && {
+      drafter: {
+        begin: (_, pages) => [draftModel?.begin(pages) ?? new RepeatedText()],
+        keep: async () => {},
+      },
+    }),
+    onFailure: fail,
   });
   const made: number[] = [];
-  let steps = 0;
+  let [steps, draftedTokens] = [0, 0];
   let [began, used] = [0, process.cpuUsage()];
   const ended = await new Promise<number>((resolve) => {
     scheduler.submit({
@@ -124,17 +164,23 @@ async function answerOf({
   });
   const { user, system } = process.cpuUsage(used);
   await scheduler.close();
-  return { tokens: made, tookMs: ended - began, processorMs: (user + system) / 1_000, steps };
+  return {
+    tokens: made,
+    tookMs: ended - began,
+    processorMs: (user + system) / 1_000,
+    steps,
+    draftedTokens,
+  };
 }
 
-const counted = (decoder: Decoder, onStep: () => void): Decoder => ({
+const counted = (decoder: Decoder, onStep: (step: Step) => void): Decoder => ({
   memoryBytes: decoder.memoryBytes,
   cacheBytes: 0,
   keep: (pages, states) => decoder.keep(pages, states),
   save: (...saved) => decoder.save(...saved),
   restore: (...restored) => decoder.restore(...restored),
   step: (step) => {
-    onStep();
+    onStep(step);
     return decoder.step(step);
   },
   [Symbol.asyncDispose]: async () => {},
