@@ -157,9 +157,11 @@ export {
   rewardReasonText,
 } from './messages/settlement/reward-reasons.ts';
 export {
+  MAX_PROMOTIONS,
   MAX_REWARD_DAYS,
   type MachineReward,
   type RewardPolicy,
+  type TokenPromotion,
 } from './messages/settlement/rewards.ts';
 export type { AccountStatement, AccountUsage } from './messages/settlement/statements.ts';
 export {

@@ -21,6 +21,7 @@ const ROUTES = [
   'GET /v1/earnings',
   'GET /v1/rewards',
   'GET /v1/rewards/policy',
+  'GET /v1/rewards/promotions',
   'GET /v1/generation',
   'GET /v1/receipts/{job}',
   'GET /v1/receipt-keys',

@@ -224,6 +224,25 @@ describe('base rewards', () => {
     await network.expectMoneyBalances();
   });
 
+  test('have promotions beside them, which begin tomorrow at the earliest and can be ended', async () => {
+    const promote = (from: string, until: string) =>
+      dinf(
+        ...['rewards', 'promote', 'autumn', '--models', 'sim', '--per-million', '0.2'],
+        ...['--from', from, '--until', until, '--cap', '500'],
+        ...['--per-owner', '5', '--per-customer', '1'],
+      );
+    await expect(promote(dayBefore(0), dayBefore(-5))).rejects.toThrow('begins on the next day');
+    await expect(promote(dayBefore(-5), dayBefore(-3))).rejects.toThrow('The last day must be');
+    expect(await promote(dayBefore(-3), dayBefore(-5))).toContain('$0.200000 for a million');
+    expect(await lastAudit()).toMatchObject({ action: 'add-promotion', subject: 'autumn' });
+    expect((await owner.ask('GET', '/v1/rewards/promotions')).json.data).toMatchObject([
+      { promotion: 'autumn', micro_usd_per_million_tokens: 200_000, left_micro_usd: 500_000_000 },
+    ]);
+    expect(await dinf('rewards', 'promotions')).toContain('has paid $0.000000 of $500');
+    expect(await dinf('rewards', 'end-promotion', 'autumn')).toContain('for no day after today');
+    expect((await owner.ask('GET', '/v1/rewards/promotions')).json.data).toEqual([]);
+  });
+
   test('are read by the owner of the machine only, with the reason for zero', async () => {
     const provider = idOf(owned);
     await addRewards(network.network, { account: owner.account, provider });
@@ -236,16 +255,21 @@ describe('base rewards', () => {
         reasons: [{ reason: 'hours', has: 180, needs: 480 }],
       },
       { because: 'It answered 3 of the 10 requests of paying accounts that it needs.' },
+      {
+        promotion: 'spring',
+        amount_micro_usd: 0,
+        because: 'Its answers were paid with promotional credit.',
+      },
     ]);
     const csv = await owner.ask('GET', '/v1/rewards?format=csv');
     expect(csv.text.split('\n')[0]).toBe(
-      'day,provider,amount_micro_usd,paid_at,ready_minutes,serving_minutes,requests,because',
+      'day,provider,amount_micro_usd,paid_at,ready_minutes,serving_minutes,requests,because,promotion,tokens',
     );
     expect(csv.text).toContain('It was ready to serve for 3 h');
     const first = (await owner.ask('GET', '/v1/rewards?limit=1')).json;
     const after = encodeURIComponent(first.next);
     const rest = (await owner.ask('GET', `/v1/rewards?limit=5&after=${after}`)).json;
-    expect(rest.data).toHaveLength(2);
+    expect(rest.data).toHaveLength(3);
     const { lines } = await network.network.coordinator.bus.call(
       services.settlement.statement,
       { account: owner.account, limit: 100 },

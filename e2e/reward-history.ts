@@ -47,9 +47,40 @@ export async function addRewards(
         [day, provider, account, amount, JSON.stringify(reasons), ready, requests],
       );
     }
+    await addPromotion(client, { account, provider });
   } finally {
     await client.end();
   }
+}
+
+/** A promotion that runs, and a day of it that brought nothing. */
+async function addPromotion(
+  client: pg.Client,
+  { account, provider }: { account: string; provider: string },
+): Promise<void> {
+  const terms = {
+    promotion: 'spring',
+    models: ['sim-llama-8b'],
+    microUsdPerMillion: 200_000,
+    startsOn: dayBefore(9),
+    endsOn: dayBefore(-9),
+    capMicroUsd: 5_000_000,
+    ownerDayMicroUsd: 1_000_000,
+    customerDayMicroUsd: 500_000,
+  };
+  await client.query(
+    `INSERT INTO token_promotions (name, terms, starts_on, ends_on, set_at) VALUES ($1, $2, $3, $4, $3::date - 2) ON CONFLICT DO NOTHING`,
+    [terms.promotion, JSON.stringify(terms), terms.startsOn, terms.endsOn],
+  );
+  await client.query(
+    `INSERT INTO promotion_days (promotion, day, machines, amount) VALUES ($1, $2, 1, 0) ON CONFLICT DO NOTHING`,
+    [terms.promotion, dayBefore(4)],
+  );
+  await client.query(
+    `INSERT INTO machine_promotions (promotion, day, provider, account, tokens, amount, reasons, requests)
+     VALUES ($1, $2, $3, $4, 0, 0, '[{"reason":"unpaid"}]', 2)`,
+    [terms.promotion, dayBefore(4), provider, account],
+  );
 }
 
 /** The fund is left out: the money of this payment comes from outside. */

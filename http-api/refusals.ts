@@ -178,6 +178,19 @@ export const settlementRefusals = {
     },
   } as const satisfies Refusals<Settlement['fundRewards']>,
 
+  addPromotion: {
+    begun: {
+      error: 'invalid_request',
+      message: 'A promotion begins on the next day of UTC at the earliest.',
+    },
+    taken: { error: 'conflict', message: 'There is or was a promotion with this name.' },
+    wrong_days: {
+      error: 'invalid_request',
+      message: 'The last day must be a date from the first day on, and at most 366 days after it.',
+    },
+    too_many: { error: 'conflict', message: 'There are as many promotions as there may be.' },
+  } as const satisfies Refusals<Settlement['addPromotion']>,
+
   setProviderPrice: {
     cache_read_above_input: {
       error: 'invalid_request',

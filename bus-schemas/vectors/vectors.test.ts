@@ -68,6 +68,7 @@ const later: readonly (readonly [string, MessageKind<unknown>])[] = [
   ['notes', services.settlement.statement.reply],
   ['memory', services.routing.explain.reply],
   ['names', services.trust.machines.reply],
+  ['promotions', services.settlement.rewards.reply],
 ];
 
 const needed = [

@@ -13,6 +13,7 @@ import {
 } from '../option-parsers.ts';
 import { usd } from '../printed-values.ts';
 import { table } from '../table.ts';
+import { addPromotionCommands } from './promotions.ts';
 import { withBus } from './with-bus.ts';
 
 const CALL = { timeoutMs: 10_000 };
@@ -68,6 +69,7 @@ export function addRewardCommands(program: Command): void {
     .description('pay nothing from the next day of UTC on')
     .action(() => withBus((bus) => endPolicy(bus)));
   addFundCommands(rewards);
+  addPromotionCommands(rewards);
   rewards
     .command('day')
     .argument('<date>', 'a day of UTC, such as 2026-11-28', date)
@@ -184,7 +186,7 @@ async function showDay(bus: Bus, at: number, json: boolean): Promise<void> {
       console.log(
         json
           ? JSON.stringify(row)
-          : `${usd(row.amountMicroUsd)}  ${row.provider}  ${row.reasons.map(rewardReasonText).join(' ')}`.trimEnd(),
+          : `${usd(row.amountMicroUsd)}  ${row.provider}  ${row.promotion === undefined ? '' : `${row.promotion}: `}${row.reasons.map(rewardReasonText).join(' ')}`.trimEnd(),
       );
     machines += rows.length;
     after = next;

@@ -31,7 +31,9 @@ import { PricingStore } from './pricing/pricing-store.ts';
 import { ReceiptKeys } from './receipts/receipt-keys.ts';
 import { SettledReceipts } from './receipts/settled-receipts.ts';
 import { SigningKeys } from './receipts/signing-keys.ts';
+import { PromotionStore } from './rewards/promotion-store.ts';
 import { RewardJob } from './rewards/reward-job.ts';
+import { RewardPayments } from './rewards/reward-payments.ts';
 import { RewardPolicies } from './rewards/reward-policies.ts';
 import { rewardRows } from './rewards/reward-rows.ts';
 import { RewardStore } from './rewards/reward-store.ts';
@@ -139,10 +141,13 @@ export async function startSettlement(
   const accountCaps = new AccountCaps(database);
   const books = new Books({ ledger, outboxStore, outbox, alerts });
   const rewardPolicies = new RewardPolicies({ database, ledger, onPosted: () => outbox.nudge() });
+  const promotions = new PromotionStore(database, ledger);
   stack.use(
     new RewardJob({
       bus,
       store: new RewardStore(database, ledger),
+      promotions,
+      payments: new RewardPayments(database, ledger),
       alerts,
       log,
       everyMs: REWARDS_MS,
@@ -192,6 +197,9 @@ export async function startSettlement(
       endpoint(services.settlement.rewardPolicy, () => rewardPolicies.read()),
       endpoint(services.settlement.setRewardPolicy, (request) => rewardPolicies.set(request)),
       endpoint(services.settlement.fundRewards, (request) => rewardPolicies.fund(request)),
+      endpoint(services.settlement.promotions, () => promotions.list()),
+      endpoint(services.settlement.addPromotion, (request) => promotions.add(request)),
+      endpoint(services.settlement.endPromotion, ({ promotion }) => promotions.end(promotion)),
       endpoint(services.settlement.rewards, (request) => rewardRows(database, request)),
       endpoint(services.settlement.setKeyCaps, async ({ key, account, caps }) => ({
         used: await keyCaps.put(key, account, caps),

@@ -324,10 +324,12 @@ describe.skipIf(noBrowser !== undefined)(`the console (${noBrowser ?? 'Chromium'
     await using opened = await under.signedInPage(rosa);
     const { page } = opened;
     await page.goto('/earnings');
-    await page.getByRole('heading', { name: 'Base rewards' }).waitFor();
+    await page.getByRole('heading', { name: 'Base rewards and promotions' }).waitFor();
     await page.getByText('$0.50 for a machine and day that was ready for 8 h.').waitFor();
     await page.getByText('Ready for 3 h of the 8 h that it needs.').waitFor();
     await page.getByText('Answered 3 of 10 paid requests.').waitFor();
+    await page.getByText('spring: $0.20 more for a million answer tokens').waitFor();
+    await page.getByText('The answers were paid with promotional credit.').waitFor();
     const row = page.getByRole('row').filter({ hasText: '22 h 10 min' });
     expect(await row.textContent()).toContain('$0.50');
     expect(await opened.accessibilityFaults()).toEqual([]);

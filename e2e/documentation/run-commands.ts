@@ -34,6 +34,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
       'accounts reward ACCOUNT 50 --reason "reported a bug"',
       'rewards fund 100',
       'rewards return 100',
+      'rewards end-promotion spring-2027',
       'accounts limits ACCOUNT --rpm 60 --per-day 20',
       'accounts limits ACCOUNT --per-day 20',
       'machines drain PROVIDER',

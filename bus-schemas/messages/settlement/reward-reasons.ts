@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { count, optional } from '../../schema-parts.ts';
 
-/** Why a machine gets no base reward for a day. `has` and `needs` have the unit that is named. */
+/** Why a machine gets no base reward or promotion for a day, or less. `has` and `needs` have the unit that is named. */
 export const REWARD_REASONS = [
   /** Minutes in which it was ready to serve. */
   'hours',
@@ -29,6 +29,16 @@ export const REWARD_REASONS = [
   'budget',
   /** The fund out of which rewards are paid is empty. */
   'fund',
+  /** All answers were paid with promotional credit. */
+  'unpaid',
+  /** The answers have too few tokens for a millionth of a dollar. */
+  'too_few_tokens',
+  /** One customer brings only so much of a promotion for a day. */
+  'customer_limit',
+  /** The machines of one account get only so much of a promotion for a day. */
+  'owner_amount',
+  /** The promotion has paid all that it may pay. */
+  'promotion_cap',
 ] as const;
 
 export const RewardReason = Type.Object({
@@ -70,6 +80,16 @@ export function rewardReasonText({ reason, has = 0, needs = 0 }: RewardReason): 
       return 'The budget of the day was spent on machines that served more.';
     case 'fund':
       return 'The fund of the network for rewards was empty.';
+    case 'unpaid':
+      return 'Its answers were paid with promotional credit.';
+    case 'too_few_tokens':
+      return 'Its answers had too few tokens.';
+    case 'customer_limit':
+      return 'One customer brought more than counts for a day.';
+    case 'owner_amount':
+      return 'Its owner got the most that one account gets for a day.';
+    case 'promotion_cap':
+      return 'The promotion has paid all that it may pay.';
   }
 }
 

@@ -54,6 +54,38 @@ const policyReply = Type.Object({
   ),
 });
 
+/** Extra money for answer tokens of some models, for some days. */
+export const TokenPromotion = Type.Object({
+  /** Name of the promotion, which owners see. */
+  promotion: Type.String({ pattern: '^[a-z0-9-]{2,40}$', maxLength: 40 }),
+  models: Type.Array(ModelName, { minItems: 1, maxItems: 64 }),
+  /** For a million answer tokens, beside what the machine earns. */
+  microUsdPerMillion: Type.Integer({ minimum: 1, maximum: 1_000_000_000 }),
+  /** First and last day. */
+  startsOn: Day,
+  endsOn: Day,
+  /** Most that the promotion pays in all. */
+  capMicroUsd: positive,
+  /** Most for the machines of one account and a day. */
+  ownerDayMicroUsd: positive,
+  /** Most for the answers to one customer and a day. */
+  customerDayMicroUsd: positive,
+});
+export type TokenPromotion = Static<typeof TokenPromotion>;
+const promotionSet = Type.Union([
+  ok({}),
+  /** `begun`: its first day is not in the future. `wrong_days`: they are no period of at most a year. */
+  refused(['begun', 'taken', 'wrong_days', 'too_many']),
+]);
+/** Promotions that are not over. */
+export const MAX_PROMOTIONS = 100;
+const promotions = Type.Object({
+  promotions: Type.Array(Type.Object({ promotion: TokenPromotion, spentMicroUsd: count }), {
+    maxItems: MAX_PROMOTIONS,
+  }),
+});
+const endPromotion = Type.Object({ promotion: Type.String({ maxLength: 40 }) });
+
 const fund = Type.Object({
   /** Moves fees of the platform into the fund; a negative amount moves them back. */
   amountMicroUsd: signed,
@@ -85,7 +117,11 @@ const machineReward = Type.Object({
   readyMinutes: count,
   servingMinutes: count,
   requests: count,
-  /** Why the amount is zero; empty if it is not. */
+  /** Name of the promotion that pays for answer tokens; absent for a base reward. */
+  promotion: optional(Type.String({ maxLength: 40 })),
+  /** Answer tokens that the promotion counted. */
+  tokens: optional(count),
+  /** Why the amount is zero, or less than the tokens would bring. */
   reasons: Type.Array(RewardReason, { maxItems: REWARD_REASONS.length }),
 });
 export type MachineReward = Static<typeof machineReward>;
@@ -102,6 +138,11 @@ export const rewardsMethods = {
   rewardPolicy: define('reward-policy', nothing, policyReply),
   setRewardPolicy: define('set-reward-policy', setPolicy, policySet),
   fundRewards: define('fund-rewards', fund, funded),
+  /** Promotions that are not over, with what they have paid. */
+  promotions: define('promotions', nothing, promotions),
+  addPromotion: define('add-promotion', TokenPromotion, promotionSet),
+  /** Ends a promotion today, or removes it if it has not begun. */
+  endPromotion: define('end-promotion', endPromotion, Type.Object({ known: Type.Boolean() })),
   /** Returns a row for each machine and day, also for zero. */
   rewards: define('rewards', rewardsRequest, rewards),
 } as const;

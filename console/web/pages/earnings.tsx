@@ -16,6 +16,7 @@ import {
   useBalance,
   useEarnings,
   useMachines,
+  usePromotions,
   useRewardPolicy,
   useRewards,
   useWithdrawals,
@@ -33,11 +34,12 @@ export function EarningsPage() {
   const balance = useBalance();
   const withdrawals = useWithdrawals();
   const policy = useRewardPolicy();
+  const promotions = usePromotions();
   const rewards = useRewards(undefined);
   // The parts appear together, so that none moves another. Another period replaces only its table.
   const isShown = useRef(false);
-  isShown.current ||= ![earnings, balance, withdrawals, policy, rewards].some(({ state }) =>
-    awaitsFirstAnswer(state),
+  isShown.current ||= ![earnings, balance, withdrawals, policy, promotions, rewards].some(
+    ({ state }) => awaitsFirstAnswer(state),
   );
   if (!isShown.current)
     return (

@@ -8,13 +8,14 @@ import { Money } from '../parts/figures.tsx';
 import { Empty, Loaded } from '../parts/loaded.tsx';
 import { Pager } from '../parts/pager.tsx';
 import { Table } from '../parts/table.tsx';
-import { useMachines, useRewardPolicy, useRewards } from '../state/answers.ts';
+import { useMachines, usePromotions, useRewardPolicy, useRewards } from '../state/answers.ts';
 import { knownValue } from '../state/resource-state.ts';
 import { t } from '../texts.ts';
 
 type Policies = Routes['GET /v1/rewards/policy']['answer'];
 type Policy = NonNullable<Policies['policy']>;
 type Row = Routes['GET /v1/rewards']['answer']['data'][number];
+type Promotion = Routes['GET /v1/rewards/promotions']['answer']['data'][number];
 type Reason = Row['reasons'][number];
 
 const BYTES_PER_MB = 1_000_000;
@@ -25,7 +26,10 @@ export function Rewards() {
   const policies = knownValue(useRewardPolicy().state);
   const rewards = useRewards(before.at(-1));
   const isEmpty = knownValue(rewards.state)?.data.length === 0 && before.length === 0;
-  const isOffered = policies !== undefined && (policies.policy ?? policies.next) !== null;
+  const promotions = knownValue(usePromotions().state) ?? [];
+  const isOffered =
+    promotions.length > 0 ||
+    (policies !== undefined && (policies.policy ?? policies.next) !== null);
   if (!isOffered && (isEmpty || knownValue(rewards.state) === undefined)) return null;
   return (
     <section>
@@ -34,6 +38,11 @@ export function Rewards() {
         <ExportButton path="/v1/rewards" file="rewards.csv" />
       </div>
       {policies && <Conditions policies={policies} />}
+      {promotions.map((promotion) => (
+        <p key={promotion.promotion} class="hint">
+          {promotionText(promotion)}
+        </p>
+      ))}
       <Loaded of={rewards} lines={4}>
         {({ data, next }) =>
           data.length === 0 ? (
@@ -54,8 +63,11 @@ function Conditions({ policies: { policy, next } }: { policies: Policies }) {
   const shown = policy ?? next?.policy;
   return (
     <>
-      <p class="hint">{t.rewards.intro}</p>
-      {shown && <p class="hint">{conditionsOf(shown)}</p>}
+      {shown && (
+        <p class="hint">
+          {t.rewards.intro} {conditionsOf(shown)}
+        </p>
+      )}
       {next && <p>{changeOf(policy, next)}</p>}
     </>
   );
@@ -79,6 +91,14 @@ function conditionsOf(policy: Policy): string {
     .join(' ');
 }
 
+const promotionText = (promotion: Promotion): string =>
+  t.rewards.promotion(
+    promotion.promotion,
+    money(promotion.micro_usd_per_million_tokens),
+    promotion.models.join(', '),
+    `${dayInUtc(promotion.starts_on)} – ${dayInUtc(promotion.ends_on)}`,
+  );
+
 function changeOf(policy: Policy | null, next: NonNullable<Policies['next']>): string {
   const day = dayInUtc(next.starts_on);
   if (next.policy === null) return t.rewards.ends(day);
@@ -93,7 +113,7 @@ function RewardTable({ rows }: { rows: readonly Row[] }) {
       columns={[
         { title: t.rewards.day },
         { title: t.rewards.machine },
-        { title: t.rewards.ready, isRight: true },
+        { title: t.rewards.what },
         { title: t.earnings.jobs, isRight: true },
         { title: t.rewards.because },
         { title: t.rewards.amount, isRight: true },
@@ -105,8 +125,10 @@ function RewardTable({ rows }: { rows: readonly Row[] }) {
           <td data-label={t.rewards.machine}>
             {machines.find(({ id }) => id === row.provider)?.name ?? row.provider.slice(0, 8)}
           </td>
-          <td data-label={t.rewards.ready} class="right number">
-            {hoursAndMinutes(row.ready_minutes)}
+          <td data-label={t.rewards.what}>
+            {row.promotion === null
+              ? t.rewards.ready(hoursAndMinutes(row.ready_minutes))
+              : t.rewards.promoted(row.promotion, groupedDigits(row.tokens ?? 0))}
           </td>
           <td data-label={t.earnings.jobs} class="right number">
             {groupedDigits(row.requests)}

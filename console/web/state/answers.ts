@@ -76,6 +76,9 @@ export const useEarnings = (from: number) =>
 export const useRewardPolicy = () =>
   useResource('rewards/policy', () => call('GET /v1/rewards/policy'));
 
+export const usePromotions = () =>
+  useResource('rewards/promotions', async () => (await call('GET /v1/rewards/promotions')).data);
+
 /** Days of machines on a page of the list. */
 const REWARD_ROWS = 20;
 export const useRewards = (after: string | undefined) =>

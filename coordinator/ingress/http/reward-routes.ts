@@ -6,7 +6,7 @@ import {
   rewardReasonText,
   services,
 } from '#bus-schemas';
-import { type Api, asTime, MicroUsd, optional, orNull, strict } from './api.ts';
+import { type Api, asTime, LIST, listOf, MicroUsd, optional, orNull, strict } from './api.ts';
 import { callerOf } from './authenticate.ts';
 import {
   CSV_HELP,
@@ -29,7 +29,15 @@ const COLUMNS = {
   ready_minutes: Type.Integer(),
   serving_minutes: Type.Integer(),
   requests: Type.Integer({ description: 'Answers to other accounts that were paid with money.' }),
-  because: orNull(Type.String({ description: 'Why the amount is zero; null if it is not.' })),
+  because: orNull(
+    Type.String({ description: 'Why the amount is zero or was limited; null if it is whole.' }),
+  ),
+  promotion: orNull(
+    Type.String({ description: 'The promotion that paid for tokens; null for a base reward.' }),
+  ),
+  tokens: orNull(
+    Type.Integer({ description: 'Answer tokens that the promotion counted; null without one.' }),
+  ),
 };
 const Reason = Type.Object({
   reason: Type.Enum(REWARD_REASONS),
@@ -45,8 +53,8 @@ export function addRewardRoutes(api: Api): void {
     url: '/v1/rewards',
     group: 'Money',
     access: 'user',
-    summary: 'Base rewards of your machines by day, newest first',
-    description: `A row for each machine and day, also for zero, with the reason. There are no rows while the network pays no base rewards. ${CSV_HELP}`,
+    summary: 'Base rewards and promotions of your machines by day, newest first',
+    description: `A row for each machine and day, also for zero, with the reason. There are no rows while the network pays neither. ${CSV_HELP}`,
     query: Type.Object({ ...PageQuery, provider: optional(ProviderId) }, strict),
     reply: moneyPageOf(RewardRow),
     sendsCsv: true,
@@ -82,6 +90,49 @@ export function addRewardRoutes(api: Api): void {
   });
 }
 
+/** Promotions that are not over, for owners who choose what a machine serves. */
+export function addPromotionRoute(api: Api): void {
+  api.route({
+    method: 'GET',
+    url: '/v1/rewards/promotions',
+    group: 'Money',
+    access: 'user',
+    summary: 'Models for whose answer tokens the network pays extra, and until when',
+    reply: listOf(
+      Type.Object({
+        promotion: Type.String(),
+        models: Type.Array(Type.String()),
+        micro_usd_per_million_tokens: MicroUsd,
+        starts_on: Type.String(),
+        ends_on: Type.String({ description: 'The last day of UTC.' }),
+        account_day_micro_usd: Type.Integer({
+          description: 'Most for the machines of one account and a day.',
+        }),
+        customer_day_micro_usd: Type.Integer({
+          description: 'Most for the answers to one customer and a day.',
+        }),
+        left_micro_usd: Type.Integer({ description: 'What the promotion may still pay.' }),
+      }),
+    ),
+    handle: async () => {
+      const { promotions } = await api.ask(services.settlement.promotions, {});
+      return {
+        object: LIST,
+        data: promotions.map(({ promotion, spentMicroUsd }) => ({
+          promotion: promotion.promotion,
+          models: promotion.models,
+          micro_usd_per_million_tokens: promotion.microUsdPerMillion,
+          starts_on: promotion.startsOn,
+          ends_on: promotion.endsOn,
+          account_day_micro_usd: promotion.ownerDayMicroUsd,
+          customer_day_micro_usd: promotion.customerDayMicroUsd,
+          left_micro_usd: promotion.capMicroUsd - spentMicroUsd,
+        })),
+      };
+    },
+  });
+}
+
 const rewardRow = ({
   day,
   provider,
@@ -90,6 +141,8 @@ const rewardRow = ({
   readyMinutes,
   servingMinutes,
   requests,
+  promotion,
+  tokens,
   reasons,
 }: MachineReward): Static<typeof RewardRow> => ({
   day,
@@ -99,6 +152,8 @@ const rewardRow = ({
   ready_minutes: readyMinutes,
   serving_minutes: servingMinutes,
   requests,
+  promotion: promotion ?? null,
+  tokens: tokens ?? null,
   because: reasons.length === 0 ? null : reasons.map(rewardReasonText).join(' '),
   reasons: reasons.map(({ reason, has, needs }) => ({
     reason,

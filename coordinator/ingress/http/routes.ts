@@ -41,7 +41,7 @@ import { addOwnMachineRoutes } from './own-machine-routes.ts';
 import { addReceiptRoutes } from './receipt-routes.ts';
 import type { RedirectHosts } from './redirect-hosts.ts';
 import { addResponseRoutes } from './response-routes.ts';
-import { addRewardRoutes } from './reward-routes.ts';
+import { addPromotionRoute, addRewardRoutes } from './reward-routes.ts';
 import { addSealedRoutes, type SealedRoutesDeps } from './sealed-routes.ts';
 import { addStatsRoute } from './stats-route.ts';
 import { addStatusRoute } from './status-route.ts';
@@ -100,6 +100,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addKeysRoutes(api, deps.now);
   addMoneyRoutes(api, deps);
   addRewardRoutes(api);
+  addPromotionRoute(api);
   addCreditsRoute(api);
   addBillingRoutes(api, deps.redirects);
   addDepositRoutes(api);

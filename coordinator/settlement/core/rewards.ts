@@ -131,5 +131,5 @@ function inOrder(day: string, candidates: readonly RewardCandidate[]): RewardCan
   );
 }
 
-const lotOf = (day: string, provider: string): string =>
+export const lotOf = (day: string, provider: string): string =>
   createHash('sha256').update(`${day} ${provider}`).digest('hex');

@@ -63,7 +63,8 @@ export type PostingKind =
   | 'reward'
   | 'reward_fund'
   | 'reward_day'
-  | 'base_reward';
+  | 'base_reward'
+  | 'promotion';
 
 export interface Entry {
   readonly account: string;

@@ -3,6 +3,8 @@ import { MAX_STANDINGS, type MachineStanding, type RewardPolicy, services } from
 import { type Bus, BusError } from '#coordinator/bus.ts';
 import type { Alerts } from '../alerts.ts';
 import type { RewardCandidate } from '../core/rewards.ts';
+import type { PromotionStore } from './promotion-store.ts';
+import { operationOf, type RewardPayments } from './reward-payments.ts';
 import type { CollectedHour, MachineFigures, RewardStore } from './reward-store.ts';
 
 const CALL = { timeoutMs: 5_000 };
@@ -14,6 +16,8 @@ const { MAX_READY_MACHINES } = services;
 export interface RewardJobOptions {
   readonly bus: Pick<Bus, 'call'>;
   readonly store: RewardStore;
+  readonly promotions: PromotionStore;
+  readonly payments: RewardPayments;
   readonly alerts: Pick<Alerts, 'raise'>;
   readonly log: Logger;
   readonly everyMs: number;
@@ -51,7 +55,11 @@ export class RewardJob implements AsyncDisposable {
     const { store } = this.#options;
     if (!(await store.isOn())) return;
     // A day is decided only when its last minutes are collected.
-    if (await this.collect()) await this.decide(await store.lastDay());
+    if (await this.collect()) {
+      const lastDay = await store.lastDay();
+      await this.decide(lastDay);
+      await this.decidePromotions(lastDay);
+    }
     await this.pay();
   }
 
@@ -107,6 +115,28 @@ export class RewardJob implements AsyncDisposable {
     }
   }
 
+  /** Decides all days of promotions up to this one that are not decided. */
+  async decidePromotions(through: string): Promise<void> {
+    const { promotions, log } = this.#options;
+    for (const { day, promotion } of await promotions.undecided(through)) {
+      const answers = await promotions.answers(day, promotion);
+      const byMachine = Map.groupBy(answers, ({ provider }) => provider);
+      const standings = await this.#standings([...byMachine.keys()]);
+      const machines = [...byMachine].map(([provider, own]) => ({
+        provider,
+        account: standings.get(provider)?.account,
+        isExcluded: standings.get(provider)?.isExcluded ?? true,
+        answers: own,
+      }));
+      const amountMicroUsd = await promotions.decide(day, promotion, machines);
+      if (amountMicroUsd !== undefined)
+        log.info(
+          { promotion: promotion.promotion, day, machines: machines.length, amountMicroUsd },
+          'the day of a promotion is decided',
+        );
+    }
+  }
+
   async #candidates(day: string, policy: RewardPolicy): Promise<RewardCandidate[]> {
     const figures = await this.#options.store.figures(day, policy);
     const standings = await this.#standings(figures.map(({ provider }) => provider));
@@ -133,17 +163,14 @@ export class RewardJob implements AsyncDisposable {
 
   /** Pays everything that is due. What another process pays at the same time is left to it. */
   async pay(): Promise<void> {
-    const { store, alerts, onPaid } = this.#options;
+    const { payments, alerts, onPaid } = this.#options;
     const seen = new Set<string>();
     for (;;) {
-      const due = (await store.due(BATCH)).filter(
-        ({ day, provider }) => !seen.has(`${day} ${provider}`),
-      );
+      const due = (await payments.due(BATCH)).filter((row) => !seen.has(operationOf(row)));
       if (due.length === 0) return;
-      for (const { day, provider } of due) {
-        seen.add(`${day} ${provider}`);
-        if (!(await store.pay(day, provider)))
-          alerts.raise('operation_conflict', `base-reward:${day}:${provider}`);
+      for (const row of due) {
+        seen.add(operationOf(row));
+        if (!(await payments.pay(row))) alerts.raise('operation_conflict', operationOf(row));
       }
       onPaid();
     }

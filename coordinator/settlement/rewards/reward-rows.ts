@@ -14,7 +14,11 @@ interface Row {
   readonly ready: number;
   readonly serving: number;
   readonly requests: number;
+  readonly tokens: number | null;
+  readonly promotion: string | null;
   readonly reasons: RewardReason[];
+  /** Orders the rows of a day. */
+  readonly name: string;
 }
 
 const DAY_MS = 86_400_000;
@@ -52,15 +56,23 @@ function rewardOf({
   ready,
   serving,
   requests,
-  ...row
+  day,
+  provider,
+  reasons,
+  tokens,
+  promotion,
 }: Row): MachineReward {
   return {
-    ...row,
+    day,
+    provider,
+    reasons,
     amountMicroUsd: amount,
     readyMinutes: ready,
     servingMinutes: serving,
     requests,
     ...(account !== null && { account }),
+    ...(tokens !== null && { tokens }),
+    ...(promotion !== null && { promotion }),
     ...(paidAt !== null && { paidAt: paidAt.getTime() }),
   };
 }
@@ -70,11 +82,10 @@ const MAX_AT = Date.parse('9999-12-30');
 const dayOf = (at: number): string => new Date(Math.min(at, MAX_AT)).toISOString().slice(0, 10);
 
 /** As in other lists of money: microseconds since 1970 and the name of the row. */
-const cursorOf = ({ day, provider }: Row): string =>
-  `${Date.parse(day) * MICROSECONDS_PER_MS} ${provider}`;
+const cursorOf = ({ day, name }: Row): string => `${Date.parse(day) * MICROSECONDS_PER_MS} ${name}`;
 
 function parseCursor(after: string): [string, string] {
-  const [microseconds, provider = ''] = after.split(' ');
-  const at = Number(microseconds) / MICROSECONDS_PER_MS;
-  return [dayOf(Number.isFinite(at) ? at : 0), provider];
+  const end = after.indexOf(' ');
+  const at = Number(after.slice(0, end)) / MICROSECONDS_PER_MS;
+  return [dayOf(Number.isFinite(at) ? at : 0), after.slice(end + 1)];
 }

@@ -18,9 +18,9 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
 export const rowsStatement = sql.rows;
 
 /** Days that can still be decided after settlement was away. The hours are kept for one more. */
-const OPEN_DAYS = 7;
+export const OPEN_DAYS = 7;
 /** The key of the advisory lock under which a day is decided. The number is arbitrary. */
-const DECIDING = 4_711_003;
+export const DECIDING = 4_711_003;
 
 /**
  * The last day that is over for all machines. Routers write the minutes of a machine every five
@@ -39,47 +39,23 @@ const UNDECIDED = namedStatement<{ day: string; policy: RewardPolicy }>('rewards
   ORDER BY d`;
 
 const IS_ON = namedStatement<{ isOn: boolean }>('rewards.is-on')`
-  SELECT EXISTS (SELECT FROM reward_policies WHERE policy IS NOT NULL) AS "isOn"`;
+  SELECT EXISTS (SELECT FROM reward_policies WHERE policy IS NOT NULL)
+    OR EXISTS (SELECT FROM token_promotions) AS "isOn"`;
 
 const DELETE_HOURS = namedStatement('rewards.delete-hours')`
   DELETE FROM reward_hours WHERE hour < now() - interval '9 days'`;
 
-const LOCK = namedStatement('rewards.lock')`SELECT pg_advisory_xact_lock(${'key'})`;
+export const LOCK = namedStatement('rewards.lock')`SELECT pg_advisory_xact_lock(${'key'})`;
 
 const IS_DECIDED = namedStatement<{ day: Date }>('rewards.is-decided')`
   SELECT day FROM reward_days WHERE day = ${'day'}`;
 
-const LOCK_FUND = namedStatement<{ balance: number }>('rewards.lock-fund')`
+export const LOCK_FUND = namedStatement<{ balance: number }>('rewards.lock-fund')`
   SELECT balance::float8 AS balance FROM ledger_accounts WHERE id = ${'fund'} FOR UPDATE`;
 
 const PUT_DAY = namedStatement('rewards.put-day')`
   INSERT INTO reward_days (day, policy, machines, rewarded, amount)
   VALUES (${'day'}, ${'policy'}, ${'machines'}, ${'rewarded'}, ${'amount'})`;
-
-const ALL_DUE = namedStatement<{ day: string; provider: string }>('rewards.all-due')`
-  SELECT to_char(day, 'YYYY-MM-DD') AS day, provider FROM machine_rewards
-  WHERE amount > 0 AND paid_at IS NULL ORDER BY machine_rewards.day, provider LIMIT ${'limit'}`;
-
-interface Due {
-  readonly account: string;
-  readonly amount: number;
-  readonly ready: number;
-  readonly requests: number;
-}
-/** Another process that pays this one has the lock; a paid one is not due any more. */
-const LOCK_DUE = namedStatement<Due & Record<string, unknown>>('rewards.lock-due')`
-  SELECT account, amount::float8 AS amount, ready, requests::float8 AS requests FROM machine_rewards
-  WHERE day = ${'day'} AND provider = ${'provider'} AND amount > 0 AND paid_at IS NULL
-  FOR UPDATE SKIP LOCKED`;
-
-/** Rewards mature as earnings do, because a machine that cheats can be caught days later. */
-const ADD_EARNING = namedStatement('rewards.add-earning')`
-  INSERT INTO earnings AS t (account, source, hour, jobs, prompt_tokens, completion_tokens, amount)
-  VALUES ('consumer:' || ${'account'}, 'rewards', date_trunc('hour', now()), 0, 0, 0, ${'amount'})
-  ON CONFLICT (account, source, hour) DO UPDATE SET amount = t.amount + excluded.amount`;
-
-const SET_PAID = namedStatement('rewards.set-paid')`
-  UPDATE machine_rewards SET paid_at = now() WHERE day = ${'day'} AND provider = ${'provider'}`;
 
 /** What a machine did in an hour, with the trust that it has when this is collected. */
 export interface CollectedHour {
@@ -106,7 +82,7 @@ export class RewardStore {
     this.#ledger = ledger;
   }
 
-  /** Whether a policy was ever set that pays rewards. */
+  /** Whether there ever was a policy or promotion that pays. */
   async isOn(): Promise<boolean> {
     return (await queryNamed(this.#database, IS_ON, {}))[0]?.isOn === true;
   }
@@ -196,47 +172,7 @@ export class RewardStore {
       );
     return { rewarded, amount };
   }
-
-  /** Rewards that are decided and not paid, oldest first. */
-  due(limit: number): Promise<{ day: string; provider: string }[]> {
-    return queryNamed(this.#database, ALL_DUE, { limit });
-  }
-
-  /**
-   * Pays one reward, unless it was paid or another process pays it now. Returns false if the ledger
-   * has another payment under the same name, which is a conflict.
-   */
-  pay(day: string, provider: string): Promise<boolean> {
-    return retried(() =>
-      transaction(this.#database, async (client) => {
-        const [due] = await queryNamed(client, LOCK_DUE, { day, provider });
-        if (due === undefined) return true;
-        const { account, amount } = due;
-        const isPosted = await this.#ledger.post(
-          {
-            operation: `base-reward:${day}:${provider}`,
-            kind: 'base_reward',
-            digest: digestOf([account, amount]),
-            entries: [
-              { account: `consumer:${account}`, kind: 'consumer', amount, earned: amount },
-              { account: DUE, kind: 'platform', amount: -amount },
-            ],
-            note: noteOf(day, due),
-          },
-          client,
-        );
-        if (!isPosted) return false;
-        await queryNamed(client, ADD_EARNING, { account, amount });
-        await queryNamed(client, SET_PAID, { day, provider });
-        return true;
-      }),
-    );
-  }
 }
-
-/** The sentence on the statement of the owner. */
-const noteOf = (day: string, { ready, requests }: Due): string =>
-  `For ${day}: ${Math.floor(ready / 60)} h ${ready % 60} min ready, ${requests} requests.`;
 
 const storedForm = ({ candidate, amount, reasons }: DecidedReward) => ({
   provider: candidate.provider,

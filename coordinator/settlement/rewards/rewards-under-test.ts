@@ -12,7 +12,9 @@ import type { Bus } from '#coordinator/bus.ts';
 import { connectDatabase } from '#coordinator/database.ts';
 import { digestOf } from '../core/digest.ts';
 import { LedgerStore } from '../ledger/ledger-store.ts';
+import { PromotionStore } from './promotion-store.ts';
 import { RewardJob } from './reward-job.ts';
+import { RewardPayments } from './reward-payments.ts';
 import { RewardPolicies } from './reward-policies.ts';
 import { RewardStore } from './reward-store.ts';
 
@@ -46,6 +48,8 @@ interface MachineChanges {
   readonly hours?: number;
   /** The request that it answered was paid with promotional credit. */
   readonly isGift?: boolean;
+  /** Tokens of its answer. */
+  readonly tokens?: number;
   readonly standing?: Partial<MachineStanding>;
 }
 
@@ -91,9 +95,12 @@ export class RewardsUnderTest implements AsyncDisposable {
 
   /** A process that pays rewards, on its own pool of connections if one is given. */
   job(database: Pool = this.database): RewardJob {
+    const ledger = new LedgerStore(database, Date.now);
     return new RewardJob({
       bus: { call: (method, request) => this.#answer(method, request) } as Pick<Bus, 'call'>,
-      store: new RewardStore(database, new LedgerStore(database, Date.now)),
+      store: new RewardStore(database, ledger),
+      promotions: new PromotionStore(database, ledger),
+      payments: new RewardPayments(database, ledger),
       alerts: { raise: (_alert, subject) => void this.alerts.push(subject) },
       log: pino({ level: 'silent' }),
       everyMs: NEVER_MS,
@@ -141,7 +148,7 @@ export class RewardsUnderTest implements AsyncDisposable {
   /** Links a machine that was ready on `DAY` and answered one request of another account. */
   async link(
     account: string,
-    { hours = 3, isGift = false, standing }: MachineChanges = {},
+    { hours = 3, isGift = false, tokens = 0, standing }: MachineChanges = {},
   ): Promise<string> {
     const provider = `A${randomToken(55)
       .toUpperCase()
@@ -156,12 +163,15 @@ export class RewardsUnderTest implements AsyncDisposable {
       sharesComputer: false,
       ...standing,
     });
-    await this.#answerRequest(provider, account, isGift);
+    await this.#answerRequest(provider, { owner: account, isGift, tokens });
     return provider;
   }
 
   /** Charges a request of a new customer, as the ledger does at the end of a job. */
-  async #answerRequest(provider: string, owner: string, isGift: boolean): Promise<void> {
+  async #answerRequest(
+    provider: string,
+    { owner, isGift, tokens }: { owner: string; isGift: boolean; tokens: number },
+  ): Promise<void> {
     const customer = `acct_${randomToken(12)}`;
     await this.ledger.post({
       operation: `deposit:${customer}`,
@@ -191,8 +201,8 @@ export class RewardsUnderTest implements AsyncDisposable {
        )
        INSERT INTO charges (job, outcome, account, key, model, provider, payee, price_version, held, prompt_tokens, cached_tokens,
          completion_tokens, charged, from_earned, from_promotional, provider_share, fee, referral, held_at, at)
-       VALUES ($1, 'settled', $6, 'key_' || $6, 'sim-model', $2, 'consumer:' || $3, 1, $4, 1, 0, 0, $4, 0, $5, $4, 0, 0, $7::date, $7::date + interval '12 hours')`,
-      [newJobId(), provider, owner, PRICE, gift, customer, DAY],
+       VALUES ($1, 'settled', $6, 'key_' || $6, 'sim-model', $2, 'consumer:' || $3, 1, $4, 1, 0, $8, $4, 0, $5, $4, 0, 0, $7::date, $7::date + interval '12 hours')`,
+      [newJobId(), provider, owner, PRICE, gift, customer, DAY, tokens],
     );
   }
 

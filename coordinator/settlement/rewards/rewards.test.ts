@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { randomToken } from '#bus-schemas';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { randomToken, type TokenPromotion } from '#bus-schemas';
 import { migrate } from '#coordinator/migrate.ts';
 import { startPostgres } from '#testcontainers';
 import {
@@ -8,6 +8,7 @@ import {
   crashesInTurn,
   crashingPool,
 } from '../jobs/crashing-pool-under-test.ts';
+import { PromotionStore } from './promotion-store.ts';
 import { rewardRows } from './reward-rows.ts';
 import {
   DAY,
@@ -273,4 +274,124 @@ test('minutes of machines are deleted after nine days', async () => {
   await job.collect();
   const { rows } = await under.database.query('SELECT hour FROM reward_hours');
   expect(rows).toHaveLength(1);
+});
+
+describe('a promotion', () => {
+  const PROMOTION: TokenPromotion = {
+    promotion: 'spring',
+    models: ['sim-model'],
+    microUsdPerMillion: 2_000_000,
+    startsOn: DAY,
+    endsOn: DAY,
+    capMicroUsd: 5_000,
+    ownerDayMicroUsd: 3_000,
+    customerDayMicroUsd: 1_000,
+  };
+  /** Each machine has answered one customer with so many tokens. */
+  const TOKENS = 400;
+
+  async function promoted(changes: Partial<TokenPromotion> = {}): Promise<RewardsUnderTest> {
+    const under = await RewardsUnderTest.start(template);
+    await under.fill(1_000_000);
+    const terms = { ...PROMOTION, ...changes };
+    await under.database.query(
+      `INSERT INTO token_promotions (name, terms, starts_on, ends_on, set_at) VALUES ('spring', $1, $2, $3, $2::date - 2)`,
+      [JSON.stringify(terms), terms.startsOn, terms.endsOn],
+    );
+    return under;
+  }
+  const settlePromotions = async (under: RewardsUnderTest, job = under.job()): Promise<void> => {
+    await using running = job;
+    await running.decidePromotions(DAY);
+    await running.pay();
+  };
+  const rowsOf = async (under: RewardsUnderTest) =>
+    (await rewardRows(under.database, { limit: 100 })).rows.map(({ amountMicroUsd, reasons }) => [
+      amountMicroUsd,
+      ...reasons.map(({ reason }) => reason),
+    ]);
+
+  test('pays each machine once for its tokens, and what gifts have paid counts nothing', async () => {
+    await using under = await promoted();
+    const owner = newAccount();
+    await under.link(owner, { tokens: TOKENS });
+    await under.link(owner, { tokens: TOKENS, isGift: true });
+    await Promise.all([settlePromotions(under), settlePromotions(under)]);
+    await settlePromotions(under);
+    expect((await rowsOf(under)).toSorted()).toEqual([[0, 'unpaid'], [800]]);
+    expect(await under.balanceOf(`consumer:${owner}`)).toBe(2 * PRICE + 800);
+    expect(await under.balanceOf('platform:rewards')).toBe(1_000_000 - 800);
+    expect((await under.ledger.balance(owner)).maturing).toMatchObject([{ amountMicroUsd: 800 }]);
+    expect(await under.ledger.verify(true)).toMatchObject(BALANCED);
+  });
+
+  test('pays no more than its cap, what one owner gets, and what one customer brings', async () => {
+    await using under = await promoted();
+    const owner = newAccount();
+    // One answer of 1,000 tokens would bring 2,000.
+    for (let index = 0; index < 4; index += 1) await under.link(owner, { tokens: 1_000 });
+    for (let index = 0; index < 4; index += 1) await under.link(newAccount(), { tokens: TOKENS });
+    await settlePromotions(under);
+    const rows = await rowsOf(under);
+    expect(rows.filter(([amount]) => amount === 1_000)).toEqual([
+      [1_000, 'customer_limit'],
+      [1_000, 'customer_limit'],
+      [1_000, 'customer_limit'],
+    ]);
+    expect(rows).toContainEqual([0, 'customer_limit', 'owner_amount']);
+    expect(rows.filter(([amount]) => amount === 800)).toHaveLength(2);
+    expect(rows).toContainEqual([400, 'promotion_cap']);
+    expect(rows).toContainEqual([0, 'promotion_cap']);
+    expect(await under.balanceOf('platform:rewards')).toBe(1_000_000 - PROMOTION.capMicroUsd);
+    expect(await under.ledger.verify(true)).toMatchObject(BALANCED);
+  });
+
+  test('is paid neither twice nor never by processes that are killed', async () => {
+    for (const point of ['before', 'after'] satisfies CrashPoint[])
+      for (let after = 0; ; after += 1) {
+        await using under = await promoted();
+        const owner = newAccount();
+        await under.link(owner, { tokens: TOKENS });
+        const next = crashesInTurn([{ after, point }]);
+        let hasCrashed = false;
+        await settlePromotions(under, under.job(crashingPool(under.database, next))).catch(
+          (error: unknown) => {
+            if (!(error instanceof Crash)) throw error;
+            hasCrashed = true;
+          },
+        );
+        if (!hasCrashed) break;
+        await settlePromotions(under);
+        expect(await under.balanceOf(`consumer:${owner}`), `${point} ${after}`).toBe(PRICE + 800);
+        expect(await under.ledger.verify(true)).toMatchObject(BALANCED);
+      }
+  }, 300_000);
+
+  test('pays only for its own days and models, and has terms that cannot change once it has begun', async () => {
+    await using under = await promoted({ models: ['another-model'] });
+    await under.link(newAccount(), { tokens: TOKENS });
+    await settlePromotions(under);
+    expect(await rowsOf(under)).toEqual([]);
+    await expect(under.database.query(`UPDATE token_promotions SET terms = '{}'`)).rejects.toThrow(
+      'has begun and can only end',
+    );
+    await expect(under.database.query('DELETE FROM token_promotions')).rejects.toThrow(
+      'has begun and can only end',
+    );
+    const promotions = new PromotionStore(under.database, under.ledger);
+    const at = (days: number) =>
+      new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+    const add = (promotion: string, startsOn: string, endsOn: string) =>
+      promotions.add({ ...PROMOTION, promotion, startsOn, endsOn });
+    expect(await add('past', DAY, at(9))).toEqual({ ok: false, code: 'begun' });
+    expect(await add('odd', at(3), at(2))).toEqual({ ok: false, code: 'wrong_days' });
+    expect(await add('odd', 'someday', at(2))).toEqual({ ok: false, code: 'wrong_days' });
+    expect(await add('spring', at(2), at(3))).toEqual({ ok: false, code: 'taken' });
+    expect(await add('summer', at(2), at(3))).toEqual({ ok: true });
+    expect((await promotions.list()).promotions).toMatchObject([
+      { promotion: { promotion: 'summer' }, spentMicroUsd: 0 },
+    ]);
+    expect(await promotions.end('summer')).toEqual({ known: true });
+    expect(await promotions.end('summer')).toEqual({ known: false });
+  });
 });

@@ -7,9 +7,11 @@ export const earningsTexts = {
     spend: 'Earned money pays your own requests too.',
     bySource: 'By source',
     source: 'Source',
-    sources: { referrals: 'Referrals', referral: 'Referrals', rewards: 'Base rewards' } as Readonly<
-      Record<string, string>
-    >,
+    sources: {
+      referrals: 'Referrals',
+      referral: 'Referrals',
+      rewards: 'Base rewards and promotions',
+    } as Readonly<Record<string, string>>,
     jobs: 'Requests',
     earned: 'Earned',
     emptyTitle: 'Nothing earned in this period',

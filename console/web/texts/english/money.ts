@@ -59,6 +59,7 @@ export const moneyTexts = {
       debt_paid: 'Debt paid',
       reward: 'Reward',
       base_reward: 'Base reward',
+      promotion: 'Promotion',
     } as Readonly<Record<string, string>>,
   },
 } as const;

@@ -4,7 +4,7 @@ type ReasonText = (has: string, needs: string) => string;
 /** English texts of the base rewards of machines. */
 export const rewardTexts = {
   rewards: {
-    title: 'Base rewards',
+    title: 'Base rewards and promotions',
     intro:
       'The network pays machines for each day on which they were ready, beside what they earn.',
     offer: (amount: string, hours: string) =>
@@ -20,14 +20,18 @@ export const rewardTexts = {
     memory: (memory: string) => `It must have ${memory} of memory.`,
     limits: (machines: string, budget: string) =>
       `At most ${machines} machines of an account, and ${budget} for all machines of a day.`,
+    promotion: (name: string, amount: string, models: string, days: string) =>
+      `${name}: ${amount} more for a million answer tokens of ${models}, ${days}.`,
+    promoted: (name: string, tokens: string) => `${name}, ${tokens} tokens`,
     changes: (day: string) => `From ${day} on these conditions change.`,
     ends: (day: string) => `The rewards end on ${day}.`,
     begins: (day: string) => `The rewards begin on ${day}.`,
     day: 'Day (UTC)',
     machine: 'Machine',
-    ready: 'Ready',
+    what: 'For',
+    ready: (time: string) => `${time} ready`,
     amount: 'Reward',
-    because: 'Why nothing',
+    because: 'Why nothing, or less',
     isDue: 'on its way',
     emptyTitle: 'No day is decided yet',
     empty:
@@ -46,6 +50,11 @@ export const rewardTexts = {
       owner_limit: (_has, needs) => `${needs} of your machines got it already.`,
       budget: () => 'The budget of the day was spent on machines that served more.',
       fund: () => 'The fund of the network for rewards was empty.',
+      unpaid: () => 'The answers were paid with promotional credit.',
+      too_few_tokens: () => 'The answers had too few tokens.',
+      customer_limit: () => 'One customer brought more than counts for a day.',
+      owner_amount: () => 'Your machines got the most for a day.',
+      promotion_cap: () => 'The promotion has paid all that it may pay.',
     } as Readonly<Record<string, ReasonText>>,
   },
 } as const;

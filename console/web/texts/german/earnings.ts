@@ -14,7 +14,7 @@ export const germanEarningsTexts: Translation<typeof english> = {
     sources: {
       referrals: 'Empfehlungen',
       referral: 'Empfehlungen',
-      rewards: 'Grundvergütung',
+      rewards: 'Grundvergütung und Aktionen',
     },
     jobs: 'Anfragen',
     earned: 'Verdient',

@@ -68,6 +68,7 @@ export const germanMoneyTexts: Translation<typeof english> = {
       debt_paid: 'Schuld beglichen',
       reward: 'Prämie',
       base_reward: 'Grundvergütung',
+      promotion: 'Aktion',
     },
   },
 };

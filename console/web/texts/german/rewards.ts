@@ -4,7 +4,7 @@ import type { Translation } from '../translation.ts';
 /** German texts of the base rewards of machines. */
 export const germanRewardTexts: Translation<typeof english> = {
   rewards: {
-    title: 'Grundvergütung',
+    title: 'Grundvergütung und Aktionen',
     intro:
       'Das Netz zahlt Maschinen für jeden Tag, an dem sie bereit waren, zusätzlich zu ihren Einnahmen.',
     offer: (amount, hours) =>
@@ -20,14 +20,18 @@ export const germanRewardTexts: Translation<typeof english> = {
     memory: (memory) => `Sie muss ${memory} Arbeitsspeicher haben.`,
     limits: (machines, budget) =>
       `Höchstens ${machines} Maschinen eines Kontos und ${budget} für alle Maschinen eines Tages.`,
+    promotion: (name, amount, models, days) =>
+      `${name}: ${amount} mehr für eine Million Antwort-Tokens von ${models}, ${days}.`,
+    promoted: (name, tokens) => `${name}, ${tokens} Tokens`,
     changes: (day) => `Ab ${day} ändern sich diese Bedingungen.`,
     ends: (day) => `Die Grundvergütung endet am ${day}.`,
     begins: (day) => `Die Grundvergütung beginnt am ${day}.`,
     day: 'Tag (UTC)',
     machine: 'Maschine',
-    ready: 'Bereit',
+    what: 'Wofür',
+    ready: (time) => `${time} bereit`,
     amount: 'Vergütung',
-    because: 'Warum nichts',
+    because: 'Warum nichts oder weniger',
     isDue: 'unterwegs',
     emptyTitle: 'Noch kein Tag ist entschieden',
     empty:
@@ -46,7 +50,12 @@ export const germanRewardTexts: Translation<typeof english> = {
       owner_limit: (_has, needs) => `${needs} Ihrer Maschinen haben sie schon bekommen.`,
       budget: () =>
         'Das Budget des Tages wurde für Maschinen ausgegeben, die länger gearbeitet haben.',
-      fund: () => 'Der Topf des Netzes für Grundvergütungen war leer.',
+      fund: () => 'Der Topf des Netzes für Vergütungen war leer.',
+      unpaid: () => 'Die Antworten wurden mit Guthaben aus Aktionen bezahlt.',
+      too_few_tokens: () => 'Die Antworten hatten zu wenige Tokens.',
+      customer_limit: () => 'Ein Kunde brachte mehr, als für einen Tag zählt.',
+      owner_amount: () => 'Ihre Maschinen haben das Höchste für einen Tag bekommen.',
+      promotion_cap: () => 'Die Aktion hat alles gezahlt, was sie zahlen darf.',
     },
   },
 };

@@ -37,10 +37,16 @@ WITH proof AS (
   -- What is set aside for rewards is the sum of those that are decided and not paid. A full proof
   -- also reads that each paid reward has its entry.
   SELECT a.id FROM ledger_accounts a WHERE a.id = 'platform:rewards-due'
-    AND a.balance <> (SELECT coalesce(sum(amount), 0) FROM machine_rewards WHERE amount > 0 AND paid_at IS NULL)
+    AND a.balance <> (SELECT coalesce(sum(amount), 0) FROM (
+      SELECT amount FROM machine_rewards WHERE amount > 0 AND paid_at IS NULL
+      UNION ALL SELECT amount FROM machine_promotions WHERE amount > 0 AND paid_at IS NULL) due)
   UNION ALL
   SELECT r.provider FROM machine_rewards r WHERE $1::boolean AND r.paid_at IS NOT NULL AND NOT EXISTS (
     SELECT FROM ledger_entries e WHERE e.operation = 'base-reward:' || to_char(r.day, 'YYYY-MM-DD') || ':' || r.provider
+      AND e.account = 'consumer:' || r.account AND e.amount = r.amount)
+  UNION ALL
+  SELECT r.provider FROM machine_promotions r WHERE $1::boolean AND r.paid_at IS NOT NULL AND NOT EXISTS (
+    SELECT FROM ledger_entries e WHERE e.operation = 'promotion:' || r.promotion || ':' || to_char(r.day, 'YYYY-MM-DD') || ':' || r.provider
       AND e.account = 'consumer:' || r.account AND e.amount = r.amount)
   UNION ALL
   -- The total spending of a key is the sum of its charges, archived or not, and of its holds. Only
