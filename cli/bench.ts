@@ -31,6 +31,17 @@ export function addCommands(program: Command): void {
       ),
     );
   bench
+    .command('prefixes')
+    .description(
+      'replay the prompt lengths and repeats of a large network, and count the tokens that are reused, also after a restart',
+    )
+    .option('--smoke', 'the small size, which shows that it works')
+    .action(async (_: object, command: Command) =>
+      (await import('#e2e/bench/prefixes/main.ts')).benchPrefixes(
+        command.optsWithGlobals()['smoke'] ? 'smoke' : 'full',
+      ),
+    );
+  bench
     .command('engine')
     .description(
       'measure tokens per second of the available engines by model and batch, compared with llama.cpp',

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { hex } from '#bus-schemas';
-import type { Model } from '../../models/model.ts';
+import type { DecoderModel } from '../../models/model.ts';
 import { type Backend, PAGE_TOKENS, unitBytesOf } from '../decoders/decoder.ts';
 import type { UnitStore } from '../scheduling/stored-prefixes.ts';
 import type { PrefixStore } from './prefix-store.ts';
@@ -9,7 +9,7 @@ import type { PrefixStore } from './prefix-store.ts';
 const CACHE_FORMAT = 1;
 
 interface MadeBy {
-  readonly model: Model;
+  readonly model: DecoderModel & { readonly digest: Uint8Array };
   readonly backend: Pick<Backend, 'name' | 'device' | 'cacheNumberBytes'>;
   /** Version of this program. */
   readonly version: string;
