@@ -27,6 +27,7 @@ export const parts: readonly Part[] = [
     ? [
         { name: 'test', load: () => import('./test.ts') },
         { name: 'bench', load: () => import('./bench.ts') },
+        { name: 'world', load: () => import('./world.ts') },
         { name: 'package', load: () => import('./package.ts') },
       ]
     : []),

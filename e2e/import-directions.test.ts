@@ -20,6 +20,7 @@ const allowed: Record<Top, readonly Top[]> = {
   simulator: ['bus-schemas', 'coordinator', 'observability', 'provider', 'tiny-model'],
   network: ['bus-schemas', 'coordinator', 'provider'],
   testcontainers: ['bus-schemas', 'coordinator', 'provider', 'simulator', 'network'],
+  world: ['bus-schemas', 'coordinator', 'network', 'provider', 'simulator'],
   e2e: TOP,
   cli: TOP,
   bin: ['bus-schemas', 'native', 'cli'],

@@ -21,6 +21,7 @@ export const SOURCE_FOLDERS = [
   'simulator',
   'testcontainers',
   'tiny-model',
+  'world',
 ] as const;
 
 /** The files of code below a top-level folder, tests included, as paths from the root. */

@@ -6,6 +6,8 @@ export class TimerWheel {
   readonly #slots: (() => void)[][] = Array.from({ length: SLOTS }, () => []);
   readonly #clock: () => number;
   #timer: NodeJS.Timeout | undefined;
+  /** The slot time for which the timer is set. */
+  #wakesAt = 0;
   #at: number;
   #waiting = 0;
   #turning = false;
@@ -26,7 +28,15 @@ export class TimerWheel {
     const due = Math.max(now, this.#at) + Math.min(SLOTS - 1, Math.max(1, Math.ceil(delayMs)));
     this.#slots[due % SLOTS]?.push(run);
     this.#waiting += 1;
-    this.#timer ??= setTimeout(() => this.#turn(), 1);
+    if (!this.#turning) this.#sleepUntil(due);
+  }
+
+  /** Sets the timer, unless it is set for an earlier time. A quiet wheel must cost nothing. */
+  #sleepUntil(due: number): void {
+    if (this.#timer !== undefined && this.#wakesAt <= due) return;
+    clearTimeout(this.#timer);
+    this.#wakesAt = due;
+    this.#timer = setTimeout(() => this.#turn(), Math.max(1, due - this.#clock()));
   }
 
   #turn(): void {
@@ -35,7 +45,13 @@ export class TimerWheel {
     this.#turning = true;
     for (; this.#at < now; this.#at += 1) this.#runSlot((this.#at + 1) % SLOTS);
     this.#turning = false;
-    if (this.#waiting > 0) this.#timer ??= setTimeout(() => this.#turn(), 1);
+    if (this.#waiting > 0) this.#sleepUntil(this.#firstDue());
+  }
+
+  #firstDue(): number {
+    let due = this.#at + 1;
+    while (this.#slots[due % SLOTS]?.length === 0) due += 1;
+    return due;
   }
 
   #runSlot(slot: number): void {
@@ -48,6 +64,7 @@ export class TimerWheel {
 
   stop(): void {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     for (const slot of this.#slots) slot.length = 0;
     this.#waiting = 0;
   }

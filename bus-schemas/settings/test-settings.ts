@@ -69,6 +69,16 @@ export const testSettings = {
         'time for which a machine sleeps in `e2e/incidents`, and for which its network is away (ten minutes at most); `npm run incidents` uses 3600, and takes more than an hour',
     }),
   ),
+  DINF_WORLD_SEEDS: optional(
+    integerSetting({
+      minimum: 1,
+      maximum: 1_000_000,
+      unit: 'worlds',
+      shownDefault: '`3`',
+      description:
+        'number of worlds in `e2e/world`: the whole network in virtual time, with faults; `npm run worlds` runs 300',
+    }),
+  ),
   DINF_FIRST_ANSWER: flag({
     default: false,
     description:

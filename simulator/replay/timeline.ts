@@ -35,18 +35,25 @@ export class Timeline {
     this.at(this.#now + delayMs, run);
   }
 
+  /** Runs the first event that is planned up to `end`. Returns false if there is none. */
+  runNext(end: number): boolean {
+    const first = this.#planned[0];
+    if (first === undefined || first.at > end) return false;
+    this.#removeFirst();
+    this.#now = first.at;
+    first.run();
+    return true;
+  }
+
   /** Runs all events that are planned up to `end`, and then sets the time to `end`. */
   runUntil(end: number): void {
-    for (
-      let first = this.#planned[0];
-      first !== undefined && first.at <= end;
-      first = this.#planned[0]
-    ) {
-      this.#removeFirst();
-      this.#now = first.at;
-      first.run();
-    }
-    this.#now = Math.max(this.#now, Math.min(end, Number.MAX_SAFE_INTEGER));
+    while (this.runNext(end));
+    this.jumpTo(end);
+  }
+
+  /** Sets the time, in which no event may be planned. */
+  jumpTo(time: number): void {
+    this.#now = Math.max(this.#now, Math.min(time, Number.MAX_SAFE_INTEGER));
   }
 
   #removeFirst(): void {

@@ -1,0 +1,111 @@
+import { availableParallelism } from 'node:os';
+import type { Command } from 'commander';
+import { EXIT } from '#bus-schemas/exit-codes.ts';
+import type { Life } from '#world/life.ts';
+import type { Worlds } from '#world/worlds.ts';
+import { positiveNumber } from './option-parsers.ts';
+
+interface WorldCommand {
+  readonly seed: number;
+  readonly seeds: number;
+  readonly story?: boolean;
+  readonly json?: boolean;
+  readonly mutations?: boolean;
+}
+
+export function addCommands(program: Command): void {
+  program
+    .command('world')
+    .description(
+      'run the whole network in one process, in virtual time, with faults that follow from a seed, and check that every rule was kept',
+    )
+    .option('--seed <n>', 'the first seed', positiveNumber, 1)
+    .option('--seeds <n>', 'number of worlds, each with the next seed', positiveNumber, 1)
+    .option('--story', 'print what happened in the world, with its time')
+    .option('--json', 'print the result of each world as one line of JSON')
+    .option(
+      '--mutations',
+      'break the program in one place after the other, and find for each the first seed that notices it',
+    )
+    .action((options: WorldCommand) => (options.mutations ? findMutations(options) : run(options)));
+}
+
+async function run({ seed: first, seeds, story, json }: WorldCommand): Promise<void> {
+  const { Worlds } = await import('#world/worlds.ts');
+  const { describe } = await import('#world/faults.ts');
+  const worlds = await Worlds.prepare();
+  const startedAt = performance.now();
+  const left = Array.from({ length: seeds }, (_, index) => first + index);
+  let virtualMs = 0;
+  let broken = 0;
+  const report = async (life: Life): Promise<void> => {
+    virtualMs += life.virtualMs;
+    if (json) console.log(JSON.stringify(life));
+    if (life.violations.length === 0) return;
+    broken += 1;
+    if (!json) await explain(worlds, life, describe);
+  };
+  const work = async (): Promise<void> => {
+    for (let seed = left.shift(); seed !== undefined; seed = left.shift())
+      await report(
+        await worlds.live({ seed, ...(story && { onLine: (line) => console.log(line) }) }),
+      );
+  };
+  await Promise.all(Array.from({ length: Math.min(seeds, availableParallelism()) }, work));
+  const seconds = (performance.now() - startedAt) / 1_000;
+  if (!json)
+    console.log(
+      `${seeds} ${seeds === 1 ? 'world' : 'worlds'} of ${(virtualMs / 1_000 / seeds).toFixed(0)} s each, ${broken} with a broken rule, in ${seconds.toFixed(0)} s: ${(virtualMs / 1_000 / seconds).toFixed(1)} times as fast as real time`,
+    );
+  if (broken > 0) process.exitCode = EXIT.failure;
+}
+
+/** Finds the faults that a broken rule needs, and prints how to repeat it. */
+async function explain(
+  worlds: Worlds,
+  life: Life,
+  describe: typeof import('#world/faults.ts').describe,
+): Promise<void> {
+  const { seed, faults, violations } = await worlds.shrink(life);
+  const rules = [...new Set(violations.map(({ invariant }) => invariant))];
+  console.log(`The world ${seed} broke ${rules.map((rule) => `"${rule}"`).join(', ')}:`);
+  for (const { text } of violations.slice(0, 5)) console.log(`  ${text}`);
+  console.log(`with ${faults.length} of ${life.faults.length} faults:`);
+  for (const fault of faults)
+    console.log(`  ${(fault.at / 1_000).toFixed(1)} s  ${fault.host} ${describe(fault)}`);
+  console.log(`Repeat it with: dinf world --seed ${seed} --story`);
+}
+
+/** Prints for each mutation the first seed whose world breaks a rule. */
+async function findMutations({ seed: first, seeds }: WorldCommand): Promise<void> {
+  const { Worlds } = await import('#world/worlds.ts');
+  const { mutations } = await import('#world/mutations.ts');
+  const worlds = await Worlds.prepare();
+  const left = [...mutations];
+  let unseen = 0;
+  const work = async (): Promise<void> => {
+    for (let mutation = left.shift(); mutation !== undefined; mutation = left.shift()) {
+      const found = await firstThatNotices(worlds, mutation.name, { first, seeds });
+      if (found === undefined) unseen += 1;
+      const { seed, violations } = found ?? { seed: undefined, violations: [] };
+      console.log(
+        `${mutation.name}: ${seed === undefined ? `not noticed by ${seeds} seeds` : `seed ${seed}, "${violations[0]?.invariant}"`}`,
+      );
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  console.log(`${mutations.length - unseen} of ${mutations.length} mutations were noticed`);
+  if (unseen > 0) process.exitCode = EXIT.failure;
+}
+
+async function firstThatNotices(
+  worlds: Worlds,
+  mutation: string,
+  { first, seeds }: { first: number; seeds: number },
+): Promise<Life | undefined> {
+  for (let seed = first; seed < first + seeds; seed += 1) {
+    const life = await worlds.live({ seed, mutation });
+    if (life.violations.length > 0) return life;
+  }
+  return undefined;
+}

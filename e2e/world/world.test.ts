@@ -1,0 +1,55 @@
+import { beforeAll, expect, test } from 'vitest';
+import { setting } from '#bus-schemas/settings/settings.ts';
+import { mutated } from '#world/install-mutation.ts';
+import { mutations } from '#world/mutations.ts';
+import { Worlds } from '#world/worlds.ts';
+
+/** Enough for a few kinds of faults; `npm run worlds` runs more. */
+const SEEDS = setting('DINF_WORLD_SEEDS') ?? 3;
+const FIRST_SEED = 1;
+const LIMIT_MS = 120_000 + SEEDS * 120_000;
+
+let worlds: Worlds;
+beforeAll(async () => {
+  worlds = await Worlds.prepare();
+}, LIMIT_MS);
+
+test(
+  'worlds with faults that follow from their seeds keep every rule',
+  async () => {
+    for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed += 1) {
+      const { violations, faults, outcomes } = await worlds.live({ seed });
+      expect({ seed, violations, faults }).toEqual({ seed, violations: [], faults });
+      expect(outcomes['complete']).toBeGreaterThan(50);
+    }
+  },
+  LIMIT_MS,
+);
+
+test(
+  'the same seed gives the same world, message for message',
+  async () => {
+    const seed = FIRST_SEED;
+    const [one, other] = await Promise.all([worlds.live({ seed }), worlds.live({ seed })]);
+    expect(other).toEqual(one);
+    const without = await worlds.live({ seed, faults: [] });
+    expect(without.fingerprint).not.toBe(one.fingerprint);
+  },
+  LIMIT_MS,
+);
+
+test(
+  'a world notices that the program accepts frames twice',
+  async () => {
+    const mutation = 'the ingress accepts a frame twice';
+    const { violations } = await worlds.live({ seed: FIRST_SEED, mutation });
+    expect(violations.map(({ invariant }) => invariant)).toContain(
+      'no token is wrong, missing in between, or doubled',
+    );
+  },
+  LIMIT_MS,
+);
+
+test.each(mutations)('the mutation fits the program: $name', (mutation) => {
+  expect(mutated(mutation)).toContain(mutation.by);
+});

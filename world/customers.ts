@@ -1,0 +1,146 @@
+import { type IncomingMessage, request } from 'node:http';
+import { simulatedAnswer } from '#simulator';
+import { AnswerStream } from '#simulator/simulated-answer.ts';
+import { type Host, runOn } from './virtual/host.ts';
+import type { World } from './world.ts';
+
+/** How a request ended for its customer. */
+type Outcome = 'complete' | 'refused' | 'error' | 'broken';
+
+/** What the customers know of one request: their own book, which the network cannot change. */
+export interface Entry {
+  readonly number: number;
+  readonly ingress: string;
+  readonly prompt: string;
+  readonly maxTokens: number;
+  readonly askedAt: number;
+  job?: string;
+  text: string;
+  outcome?: Outcome;
+  detail?: string;
+  endedAt?: number;
+}
+
+export interface Target {
+  readonly ingress: string;
+  readonly port: number;
+  readonly apiKey: string;
+  readonly model: string;
+}
+
+const ADDRESS = '10.0.9.1';
+const OK = 200;
+
+/** Customers who stream answers and write down what they receive. */
+export class Customers {
+  readonly book: Entry[] = [];
+  readonly #world: World;
+  readonly #host: Host;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#host = world.host('customers', ADDRESS);
+  }
+
+  get waiting(): number {
+    return this.book.filter(({ outcome }) => outcome === undefined).length;
+  }
+
+  ask({ ingress, port, apiKey, model }: Target, maxTokens: number): Entry {
+    const number = this.book.length + 1;
+    const entry: Entry = {
+      number,
+      ingress,
+      prompt: `Question ${number} of the world ${this.#world.seed}`,
+      maxTokens,
+      askedAt: this.#world.time.now,
+      text: '',
+    };
+    this.book.push(entry);
+    const body = JSON.stringify({ ...chatOf(entry), model, stream: true });
+    runOn(this.#host, () => {
+      const asked = request({
+        host: ingress,
+        port,
+        agent: false,
+        method: 'POST',
+        path: '/v1/chat/completions',
+        headers: {
+          authorization: `Bearer ${apiKey}`,
+          'content-type': 'application/json',
+          'content-length': Buffer.byteLength(body),
+        },
+      });
+      asked.on('response', (response) => this.#read(entry, response));
+      asked.on('error', (error) => this.#end(entry, 'broken', error.message));
+      asked.end(body);
+    });
+    return entry;
+  }
+
+  #read(entry: Entry, response: IncomingMessage): void {
+    response.setEncoding('utf8');
+    if (response.statusCode !== OK) {
+      let text = '';
+      response.on('data', (part: string) => {
+        text += part;
+      });
+      response.on('end', () => this.#end(entry, 'refused', `${response.statusCode} ${text}`));
+      response.on('error', (error) => this.#end(entry, 'broken', error.message));
+      return;
+    }
+    let rest = '';
+    response.on('data', (part: string) => {
+      const lines = (rest + part).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines)
+        if (line.startsWith('data: ')) this.#event(entry, line.slice('data: '.length));
+    });
+    response.on('end', () => this.#end(entry, 'broken', 'the stream ended without [DONE]'));
+    response.on('error', (error) => this.#end(entry, 'broken', error.message));
+  }
+
+  #event(entry: Entry, data: string): void {
+    if (data === '[DONE]') return this.#end(entry, 'complete');
+    const { id, error, choices } = JSON.parse(data) as {
+      id?: string;
+      error?: { code: string };
+      choices?: { delta?: { content?: string } }[];
+    };
+    if (id !== undefined) entry.job = id.replace('chatcmpl-', '');
+    if (error !== undefined) return this.#end(entry, 'error', error.code);
+    entry.text += choices?.[0]?.delta?.content ?? '';
+  }
+
+  #end(entry: Entry, outcome: Outcome, detail?: string): void {
+    if (entry.outcome !== undefined) return;
+    entry.outcome = outcome;
+    entry.endedAt = this.#world.time.now;
+    if (detail !== undefined) entry.detail = detail;
+    this.#world.tell(
+      `request ${entry.number}`,
+      `${outcome}, ${deliveredTokens(entry)} of ${entry.maxTokens} tokens${detail ? `: ${detail.slice(0, 200)}` : ''}`,
+    );
+  }
+}
+
+const chatOf = ({ prompt, maxTokens }: Entry) => ({
+  messages: [{ role: 'user', content: prompt }],
+  max_tokens: maxTokens,
+});
+
+/** The only answer that this request may get. */
+export const expectedText = (entry: Entry): string =>
+  simulatedAnswer(chatOf(entry), { endless: true }).text;
+
+/** The tokens in the text that the customer received; NaN if no answer begins with this text. */
+export function deliveredTokens(entry: Entry): number {
+  const stream = new AnswerStream(chatOf(entry) as never, { endless: true });
+  let text = '';
+  for (let tokens = 0; ; tokens += 1) {
+    if (text === entry.text) return tokens;
+    const delta = stream.next();
+    if (delta === undefined || text.length > entry.text.length) return Number.NaN;
+    text += 'text' in delta ? delta.text : '';
+  }
+}

@@ -1,0 +1,172 @@
+import type { Server } from 'node:net';
+import { createServer, type Socket } from 'node:net';
+import { decode } from '@nats-io/jwt';
+import type { Host } from '../virtual/host.ts';
+import { runOn } from '../virtual/host.ts';
+import type { Randomness } from '../virtual/randomness.ts';
+import type { VirtualTime } from '../virtual/virtual-time.ts';
+import { type HubDisk, JetStream } from './jetstream.ts';
+import {
+  type ClientMessage,
+  ClientParser,
+  delivery,
+  type Message,
+  publication,
+  statusHeaders,
+} from './parser.ts';
+import { type Account, Router, type Subscription } from './router.ts';
+import { SystemServices } from './system-services.ts';
+
+export const HUB_PORT = 4222;
+const MAX_PAYLOAD = 8 * 1024 * 1024;
+const VERSION = '2.12.0';
+
+export interface HubOptions {
+  readonly host: Host;
+  readonly time: VirtualTime;
+  readonly random: Randomness;
+  readonly disk: HubDisk;
+  readonly port?: number;
+  /** The public keys of the coordinator's accounts. */
+  readonly accounts: ReadonlyMap<string, Account>;
+  /** Told about every message, for the story and the fingerprint of the world. */
+  readonly onMessage: (account: Account, message: Message) => void;
+}
+
+/**
+ * A hub: the protocol of nats-server towards its clients, with accounts, queue groups and
+ * JetStream, on the simulated network. The clients are the real ones.
+ */
+export class Hub {
+  readonly #options: HubOptions;
+  readonly #router: Router;
+  readonly server: Server;
+  readonly #system: SystemServices;
+
+  constructor(options: HubOptions) {
+    this.#options = options;
+    const { host, time, random, disk, port = HUB_PORT } = options;
+    this.#router = new Router(random);
+    const send = (account: Account, message: Message) => this.#publish(account, message);
+    this.#system = new SystemServices({ name: host.name, time, version: VERSION, send });
+    this.#router.serve(new JetStream(disk, time, send).service);
+    this.#router.serve(this.#system.service);
+    this.server = createServer((socket) => this.#serve(socket)).listen(port, host.address);
+  }
+
+  /** Starts a hub on its host. */
+  static start(options: HubOptions): Hub {
+    return runOn(options.host, () => new Hub(options));
+  }
+
+  #publish(account: Account, message: Message): boolean {
+    this.#options.onMessage(account, message);
+    return this.#router.publish(account, message);
+  }
+
+  #serve(socket: Socket): void {
+    const parser = new ClientParser();
+    const subscriptions = new Map<string, Subscription>();
+    let account: Account = '';
+    let isLeaf = false;
+    let wantsNoResponders = false;
+    const subscribe = (sid: string, subscription: Subscription) => {
+      subscriptions.set(sid, subscription);
+      this.#router.add(subscription);
+    };
+    const unsubscribe = (sid: string) => {
+      const subscription = subscriptions.get(sid);
+      if (subscription !== undefined) this.#router.remove(subscription);
+      subscriptions.delete(sid);
+    };
+    const write = (bytes: Buffer) => {
+      if (!socket.destroyed) socket.write(bytes);
+    };
+    const handle = (message: ClientMessage): void => {
+      switch (message.is) {
+        case 'connect': {
+          const { options } = message;
+          isLeaf = typeof options.leaf === 'string';
+          account = isLeaf ? (options.leaf as string) : this.#accountOf(options);
+          wantsNoResponders = options.no_responders === true;
+          if (!isLeaf) return;
+          this.#system.leafConnected(account);
+          const deliver = (sent: Message) => write(publication(sent));
+          return subscribe('down', { account, subject: 'down.>', deliver });
+        }
+        case 'ping':
+          return write(Buffer.from('PONG\r\n'));
+        case 'info':
+        case 'pong':
+          return;
+        case 'sub': {
+          const { sid, subject, queue } = message;
+          return subscribe(sid, {
+            account,
+            subject,
+            ...(queue !== undefined && { queue }),
+            deliver: (sent) => write(delivery(sid, sent)),
+          });
+        }
+        case 'unsub':
+          return limited(message.sid, message.max);
+        case 'pub': {
+          if (this.#publish(account, message) || message.reply === undefined) return;
+          if (wantsNoResponders)
+            this.#router.publish(account, {
+              subject: message.reply,
+              headers: statusHeaders('503'),
+              payload: Buffer.alloc(0),
+            });
+        }
+      }
+    };
+    /** Ends a subscription now, or after so many more messages. */
+    const limited = (sid: string, max: number | undefined): void => {
+      const subscription = subscriptions.get(sid);
+      if (max === undefined || subscription === undefined) return unsubscribe(sid);
+      unsubscribe(sid);
+      let left = max;
+      subscribe(sid, {
+        ...subscription,
+        deliver: (sent) => {
+          subscription.deliver(sent);
+          left -= 1;
+          if (left === 0) unsubscribe(sid);
+        },
+      });
+    };
+    write(Buffer.from(`INFO ${JSON.stringify(this.#info())}\r\n`));
+    socket.on('data', (chunk: Buffer) => {
+      for (const message of parser.read(chunk)) handle(message);
+    });
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      for (const sid of [...subscriptions.keys()]) unsubscribe(sid);
+      if (isLeaf) this.#system.leafDisconnected(account);
+    });
+  }
+
+  #accountOf({ jwt }: Readonly<Record<string, unknown>>): Account {
+    const { iss, nats } = decode<{ issuer_account?: string }>(String(jwt));
+    const key = nats.issuer_account ?? iss;
+    return this.#options.accounts.get(key) ?? key;
+  }
+
+  #info(): unknown {
+    const { host } = this.#options;
+    return {
+      server_id: host.name,
+      server_name: host.name,
+      version: VERSION,
+      host: host.address,
+      port: HUB_PORT,
+      proto: 1,
+      headers: true,
+      jetstream: true,
+      auth_required: true,
+      nonce: 'world',
+      max_payload: MAX_PAYLOAD,
+    };
+  }
+}

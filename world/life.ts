@@ -1,0 +1,98 @@
+import { Customers, type Entry } from './customers.ts';
+import { drawFaults, type Fault, planFaults } from './faults.ts';
+import { type Charge, HEALED_WITHIN_MS, invariants } from './invariants.ts';
+import { INGRESS_PORT, MODEL, WorldNetwork } from './network.ts';
+import type { World } from './world.ts';
+
+/** The life of a world after its start, in milliseconds: load, faults, healing, last requests. */
+const WARM_MS = 5_000;
+const FAULTS_MS = 40_000;
+const LOAD_MS = 50_000;
+const LAST_REQUESTS_MS = 3_000;
+/** Holds of jobs of which nobody tells an end are released by then. */
+const SETTLED_MS = 60_000;
+const CREDIT_MICRO_USD = 100_000_000;
+const SHORTEST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 900;
+const MOST_TOKENS = 60;
+
+/** The result of one world. */
+export interface Life {
+  readonly seed: number;
+  readonly faults: readonly Fault[];
+  readonly violations: readonly { readonly invariant: string; readonly text: string }[];
+  readonly requests: number;
+  readonly outcomes: Readonly<Record<string, number>>;
+  readonly virtualMs: number;
+  readonly events: number;
+  /** Equal for two runs of the same world. */
+  readonly fingerprint: string;
+}
+
+/** Runs one world: customers ask, things fail and heal, and every invariant is checked. */
+export async function live(world: World, given?: readonly Fault[]): Promise<Life> {
+  await using network = await WorldNetwork.start(world);
+  const { time, fate } = world;
+  const begin = time.now;
+  const { apiKey } = await time.runWhile(network.customer('customer', CREDIT_MICRO_USD));
+  const customers = new Customers(world);
+  const window = { from: begin + WARM_MS, to: begin + WARM_MS + FAULTS_MS };
+  const drawn = drawFaults(fate, network, window);
+  const faults = given ?? drawn;
+  planFaults(world, network, faults);
+  const healedAt = Math.max(begin + LOAD_MS, ...faults.map(({ at, forMs }) => at + forMs));
+  const end = healedAt + HEALED_WITHIN_MS + LAST_REQUESTS_MS;
+  const ask = (): void => {
+    if (time.now >= end) return;
+    const ingress = network.ingresses[fate.integer(network.ingresses.length)] ?? '';
+    customers.ask(
+      { ingress, port: INGRESS_PORT, apiKey, model: MODEL },
+      1 + fate.integer(MOST_TOKENS),
+    );
+    time.plan(fate.between(SHORTEST_PAUSE_MS, LONGEST_PAUSE_MS), ask, undefined);
+  };
+  time.plan(0, ask, undefined);
+  await time.runUntil(end);
+  await time.runUntil(end + SETTLED_MS);
+  const ended = {
+    world,
+    network,
+    faults,
+    book: customers.book,
+    healedAt,
+    charges: await chargesOf(world),
+    generations: await generationsOf(world),
+  };
+  const violations = [];
+  for (const { name, broken } of invariants)
+    for (const text of await time.runWhile(Promise.resolve(broken(ended))))
+      violations.push({ invariant: name, text });
+  return {
+    seed: world.seed,
+    faults,
+    violations,
+    requests: customers.book.length,
+    outcomes: countOutcomes(customers.book),
+    virtualMs: Math.round(time.now),
+    events: time.events,
+    fingerprint: world.fingerprint(),
+  };
+}
+
+async function chargesOf({ database }: World): Promise<ReadonlyMap<string, Charge>> {
+  const { rows } = await database.query<Charge>(
+    'SELECT job, outcome, completion_tokens::int AS tokens, charged::int FROM charges',
+  );
+  return new Map(rows.map((row) => [row.job, row]));
+}
+
+async function generationsOf({ database }: World): Promise<ReadonlySet<string>> {
+  const { rows } = await database.query<{ job: string }>('SELECT job FROM generations');
+  return new Set(rows.map(({ job }) => job));
+}
+
+function countOutcomes(book: readonly Entry[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { outcome = 'none' } of book) counts[outcome] = (counts[outcome] ?? 0) + 1;
+  return counts;
+}

@@ -1,0 +1,294 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { type Logger, pino } from 'pino';
+import { type ComponentName, connectToServer, services } from '#bus-schemas';
+import {
+  Bus,
+  type Config,
+  type Coordinator,
+  connectToHub,
+  ensureStreams,
+  makeApiKey,
+  migrate,
+  prepareOperatorHome,
+  readConfig,
+  startCoordinator,
+} from '#coordinator';
+import { type Enrolment, enrolment, ownIdentity, startAgent } from '#provider';
+import { createSimulatedEngine, simulatedBuilds, simulatedModels } from '#simulator';
+import { POSTGRES_PORT, VirtualPostgres } from './database/virtual-postgres.ts';
+import { leafOf } from './faults.ts';
+import { HUB_PORT, Hub } from './hub/hub.ts';
+import { LEAF_PORT, Leaf } from './hub/leaf.ts';
+import { runOn } from './virtual/host.ts';
+import type { World } from './world.ts';
+
+export const HUB_ADDRESS = '10.0.0.2';
+export const POSTGRES_ADDRESS = '10.0.0.3';
+const DATABASE_URL = `postgres://postgres:world@${POSTGRES_ADDRESS}:${POSTGRES_PORT}/postgres`;
+export const INGRESS_PORT = 8080;
+const COMPONENTS: readonly ComponentName[] = [
+  'accounts',
+  'catalog',
+  'settlement',
+  'telemetry',
+  'trust',
+  'routing',
+  'ingress',
+];
+/** Parts that run twice, so that one can take over from the other. */
+const TWICE: ReadonlySet<ComponentName> = new Set(['routing', 'ingress']);
+const MACHINES = 4;
+export const MODEL = 'sim-llama-8b';
+/** Slow enough that a fault meets answers which have begun. */
+const TOKEN_MS = 50;
+const CALL = { timeoutMs: 10_000 };
+const START_LIMIT_MS = 120_000;
+
+/** One process of the coordinator, with what starts it again. */
+export interface Process {
+  readonly name: string;
+  readonly component: ComponentName;
+  readonly address: string;
+}
+
+export interface Machine {
+  readonly name: string;
+  readonly address: string;
+  readonly home: string;
+  readonly enrolment: Enrolment;
+}
+
+function startPostgres(world: World): void {
+  const { time, fate: random, database } = world;
+  VirtualPostgres.start(world.host('postgres', POSTGRES_ADDRESS), { database, time, random });
+}
+
+/** Applies all migrations to the empty database of a world. */
+export async function migrateWorld(world: World): Promise<void> {
+  startPostgres(world);
+  const done = migrate(DATABASE_URL, { beforeContract: async () => undefined });
+  await world.time.runWhile(done, START_LIMIT_MS);
+}
+
+/** A whole network in a world: hub, database, each component in a process of its own, machines. */
+export class WorldNetwork implements AsyncDisposable {
+  readonly #world: World;
+  readonly #home: string;
+  readonly #config: Config;
+  readonly processes: readonly Process[];
+  readonly machines: Machine[] = [];
+  readonly #running = new Map<string, Coordinator>();
+  #bus: Bus | undefined;
+
+  private constructor(world: World, home: string, config: Config) {
+    this.#world = world;
+    this.#home = home;
+    this.#config = config;
+    this.processes = COMPONENTS.flatMap((component, index) =>
+      (TWICE.has(component) ? [1, 2] : [1]).map((copy) => ({
+        name: TWICE.has(component) ? `${component}-${copy}` : component,
+        component,
+        address: `10.0.1.${index * 2 + copy}`,
+      })),
+    );
+  }
+
+  static async start(world: World): Promise<WorldNetwork> {
+    const home = await mkdtemp(join(tmpdir(), 'dinf-world-'));
+    const config: Config = {
+      ...readConfig({ DINF_HOME: home }),
+      databaseUrl: DATABASE_URL,
+      natsUrls: [`nats://${HUB_ADDRESS}:${HUB_PORT}`],
+      leafUrls: [`nats://${HUB_ADDRESS}:${HUB_PORT}`],
+      accountLimits: {},
+      drainNoticeMs: 0,
+      admin: undefined,
+    };
+    const network = new WorldNetwork(world, home, config);
+    await world.time.runWhile(network.#start(), START_LIMIT_MS);
+    return network;
+  }
+
+  async #start(): Promise<void> {
+    const { keys } = await prepareOperatorHome(this.#config.keysFolder);
+    const { hubAccounts } = this.#world;
+    hubAccounts.set(keys.core.getPublicKey(), 'core');
+    hubAccounts.set(keys.ops.getPublicKey(), 'ops');
+    hubAccounts.set(keys.system.getPublicKey(), 'system');
+    this.startHub();
+    this.startPostgres();
+    const connection = await connectToHub({
+      ...this.#config,
+      credentialsFile: this.#config.coreCredentials,
+      name: 'world',
+      log: this.#logOf('world'),
+    });
+    this.#bus = new Bus(connection);
+    await ensureStreams(this.#bus);
+    for (const process of this.processes) await this.startProcess(process);
+    await this.#addModels();
+    for (let index = 0; index < MACHINES; index += 1) {
+      const machine = await this.#enrol(index);
+      this.machines.push(machine);
+      this.startLeaf(machine);
+      await this.startMachine(machine);
+    }
+  }
+
+  get bus(): Bus {
+    if (this.#bus === undefined) throw new Error('the network has not started');
+    return this.#bus;
+  }
+
+  get ingresses(): readonly string[] {
+    return this.processes
+      .filter(({ component }) => component === 'ingress')
+      .map(({ address }) => address);
+  }
+
+  startHub(): void {
+    const { time, fate, hubDisk, hubAccounts } = this.#world;
+    Hub.start({
+      host: this.#world.host('hub', HUB_ADDRESS),
+      time,
+      random: fate,
+      disk: hubDisk,
+      accounts: hubAccounts,
+      onMessage: (account, { subject, payload }) =>
+        this.#world.note(`${account} ${subject} ${payload.length}`),
+    });
+  }
+
+  startPostgres(): void {
+    startPostgres(this.#world);
+  }
+
+  async startProcess({ name, component, address }: Process): Promise<void> {
+    const host = this.#world.host(name, address);
+    await runOn(host, async () => {
+      const coordinator = await startCoordinator({
+        config: { ...this.#config, http: { host: address, port: INGRESS_PORT } },
+        components: [component],
+        log: this.#logOf(name),
+      });
+      this.#running.set(name, coordinator);
+    });
+  }
+
+  async #addModels(): Promise<void> {
+    const models = simulatedModels.filter(({ id }) => id === MODEL);
+    for (const model of models)
+      await this.bus.call(
+        services.catalog.putModel,
+        { model: { ...model, createdAt: Date.now() } },
+        CALL,
+      );
+  }
+
+  async #enrol(index: number): Promise<Machine> {
+    const name = `machine-${index + 1}`;
+    const home = join(this.#home, name);
+    const made = await enrolment({
+      home,
+      coordinatorUrl: `http://${this.ingresses[0]}:${INGRESS_PORT}`,
+      token: {
+        source: 'operator',
+        isDemanded: false,
+        get: async () =>
+          (await this.bus.call(services.trust.createToken, { lifetimeMs: 3_600_000 }, CALL)).token,
+      },
+      name,
+    });
+    return { name, address: `10.0.2.${index + 1}`, home, enrolment: made };
+  }
+
+  startLeaf({ name, address, enrolment: { provider } }: Machine): void {
+    const { time, fate: random } = this.#world;
+    const host = this.#world.host(leafOf(name), address);
+    Leaf.start(host, provider, { hub: HUB_ADDRESS, time, random });
+  }
+
+  async startMachine({ name, address, home, enrolment: own }: Machine): Promise<void> {
+    const host = this.#world.host(name, address);
+    await runOn(host, async () => {
+      const connection = await connectToServer({
+        servers: `nats://${address}:${LEAF_PORT}`,
+        name: 'agent',
+        maxReconnectAttempts: -1,
+        waitOnFirstConnect: true,
+      });
+      await startAgent({
+        connection,
+        engine: createSimulatedEngine({
+          chip: 'm4-max',
+          builds: simulatedBuilds.filter(({ build }) => build.startsWith('sim-llama')),
+          tokenMs: TOKEN_MS,
+          maxConcurrency: 8,
+          endless: true,
+        }),
+        identity: await ownIdentity(home, own.provider),
+        receiptsFile: join(home, 'receipts.json'),
+        log: this.#logOf(name),
+      });
+    });
+  }
+
+  /** Starts a killed process again, as its supervisor does. */
+  restart(name: string): void {
+    this.#world.tell(name, 'is started again');
+    this.#startAgain(name).catch((error: unknown) =>
+      this.#world.crashed(this.#world.hostOf(name), error),
+    );
+  }
+
+  async #startAgain(name: string): Promise<void> {
+    if (name === 'hub') return this.startHub();
+    if (name === 'postgres') return this.startPostgres();
+    const process = this.processes.find((one) => one.name === name);
+    if (process !== undefined) return this.startProcess(process);
+    for (const machine of this.machines) {
+      if (machine.name === name) await this.startMachine(machine);
+      if (leafOf(machine.name) === name) this.startLeaf(machine);
+    }
+  }
+
+  /** A customer with an account, credit and a key. */
+  async customer(
+    name: string,
+    creditMicroUsd: number,
+  ): Promise<{ apiKey: string; account: string }> {
+    const { account } = await this.bus.call(services.accounts.createAccount, { name }, CALL);
+    const { text: apiKey, hash: keyHash, hint } = makeApiKey();
+    const made = await this.bus.call(
+      services.accounts.createKey,
+      { account, name, keyHash, hint },
+      CALL,
+    );
+    if (!made.ok) throw new Error(`the key of ${name} was not created: ${made.code}`);
+    await this.bus.call(
+      services.settlement.credit,
+      { account, amountMicroUsd: creditMicroUsd, operation: `first:${account}` },
+      CALL,
+    );
+    return { apiKey, account };
+  }
+
+  #logOf(name: string): Logger {
+    const lines = new Writable({
+      write: (line: Buffer, _encoding, done) => {
+        const { level, msg, err } = JSON.parse(line.toString('utf8'));
+        if (level >= 40) this.#world.tell(name, `${msg}${err ? `: ${err.message}` : ''}`);
+        done();
+      },
+    });
+    return pino({ level: 'info', base: null }, lines);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#world.end();
+    await rm(this.#home, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,82 @@
+import { syncBuiltinESMExports } from 'node:module';
+import net, { type Server } from 'node:net';
+import { currentHost, runOn } from './host.ts';
+import { failure, type SocketWorld, VirtualSocket } from './sockets.ts';
+
+/** What a server of Node holds as long as it listens. */
+interface Handle {
+  close(done?: () => void): void;
+  getsockname(to: { address: string; family: string; port: number }): number;
+  ref(): void;
+  unref(): void;
+}
+
+const FIRST_PORT = 20_000;
+
+/**
+ * Replaces TCP in this process: every connection and every server belongs to the simulated network
+ * of the present world.
+ */
+export function installNetwork(world: () => SocketWorld): void {
+  let nextPort = FIRST_PORT;
+  const connect = (...parameters: unknown[]): VirtualSocket => {
+    const [options, connected] = normalized(parameters);
+    return new VirtualSocket(world()).open(options, connected);
+  };
+  class Socket extends VirtualSocket {
+    constructor() {
+      super(world());
+    }
+
+    connect(...parameters: unknown[]): this {
+      const [options, connected] = normalized(parameters);
+      return this.open(options, connected);
+    }
+  }
+  Object.assign(net, { connect, createConnection: connect, Socket });
+  Object.assign(net.Server.prototype, {
+    listen(this: Server, ...parameters: unknown[]): Server {
+      const [{ host, port }, listening] = normalized(parameters);
+      const { servers, time } = world();
+      const owner = currentHost();
+      const address = { address: host, family: 'IPv4', port: port || nextPort++ };
+      const name = `${host}:${address.port}`;
+      if (listening) this.once('listening', listening);
+      if (servers.has(name)) {
+        time.plan(0, () => this.emit('error', failure('EADDRINUSE', `listen EADDRINUSE ${name}`)));
+        return this;
+      }
+      servers.set(name, { server: this, host: owner });
+      owner?.onKill(() => servers.delete(name));
+      const handle: Handle = {
+        close: (done) => {
+          servers.delete(name);
+          done?.();
+        },
+        getsockname: (to) => {
+          Object.assign(to, address);
+          return 0;
+        },
+        ref: () => undefined,
+        unref: () => undefined,
+      };
+      Object.assign(this, { _handle: handle });
+      time.plan(0, () => runOn(owner, () => this.emit('listening')));
+      return this;
+    },
+  });
+  syncBuiltinESMExports();
+}
+
+/** Node's own function for the many forms of the parameters of `connect` and `listen`. */
+function normalized(
+  parameters: unknown[],
+): [{ host: string; port: number }, (() => void) | undefined] {
+  const { _normalizeArgs: normalize } = net as unknown as {
+    _normalizeArgs(
+      list: unknown[],
+    ): [{ host?: string; port?: number | string }, (() => void) | null];
+  };
+  const [{ host = '', port = 0 }, done] = normalize(parameters);
+  return [{ host, port: Number(port) }, done ?? undefined];
+}

@@ -1,0 +1,77 @@
+import { Timeline } from '#simulator/replay/timeline.ts';
+import { currentHost, type Host, runOn } from './host.ts';
+import { realWorkEnds } from './real-work.ts';
+
+/** The time of the world begins at this date, in milliseconds since 1970. */
+const BEGIN = Date.UTC(2026, 0, 1);
+
+export interface Planned {
+  isCancelled: boolean;
+}
+
+/**
+ * The time of a world. It stands still while code runs, and jumps to the next planned event when
+ * all promises have settled.
+ */
+export class VirtualTime {
+  readonly #timeline = new Timeline();
+  readonly #onError: (host: Host | undefined, error: unknown) => void;
+  #events = 0;
+
+  /** `onError` receives what a planned event threw: a real process would have ended by it. */
+  constructor(onError: (host: Host | undefined, error: unknown) => void) {
+    this.#onError = onError;
+  }
+
+  /** Milliseconds since the begin of the world. */
+  get now(): number {
+    return this.#timeline.now;
+  }
+
+  get events(): number {
+    return this.#events;
+  }
+
+  /** What the clock of the running host shows, in milliseconds since 1970. */
+  date(): number {
+    return Math.floor(BEGIN + this.now + (currentHost()?.clockOffsetMs ?? 0));
+  }
+
+  plan(delayMs: number, run: () => void, host = currentHost()): Planned {
+    const planned = { isCancelled: false };
+    const fire = (): void => {
+      if (planned.isCancelled || host?.isAlive === false) return;
+      if (host !== undefined && host.frozenUntil > this.now)
+        return this.#timeline.at(host.frozenUntil, fire);
+      this.#events += 1;
+      try {
+        runOn(host, run);
+      } catch (error) {
+        this.#onError(host, error);
+      }
+    };
+    this.#timeline.after(Math.max(0, delayMs), fire);
+    return planned;
+  }
+
+  /** Runs the world until this time. */
+  async runUntil(end: number): Promise<void> {
+    await realWorkEnds();
+    while (this.#timeline.runNext(end)) await realWorkEnds();
+    this.#timeline.jumpTo(end);
+  }
+
+  /** Runs the world until the promise settles, for `limitMs` at most. */
+  async runWhile<Result>(work: Promise<Result>, limitMs = 60_000): Promise<Result> {
+    let isOpen = true;
+    const close = () => {
+      isOpen = false;
+    };
+    work.then(close, close);
+    const end = this.now + limitMs;
+    await realWorkEnds();
+    while (isOpen && this.#timeline.runNext(end)) await realWorkEnds();
+    if (isOpen) throw new Error(`the work did not end within ${limitMs} ms of the world's time`);
+    return work;
+  }
+}

@@ -1,0 +1,80 @@
+import { createHash } from 'node:crypto';
+import type { PGlite } from '@electric-sql/pglite';
+import { emptyDisk, type HubDisk } from './hub/jetstream.ts';
+import type { Account } from './hub/router.ts';
+import { Host } from './virtual/host.ts';
+import { Links } from './virtual/links.ts';
+import { Randomness } from './virtual/randomness.ts';
+import type { SocketWorld } from './virtual/sockets.ts';
+import { VirtualTime } from './virtual/virtual-time.ts';
+
+/** What every part of one world shares: its seed, time, network, disks and story. */
+export class World implements SocketWorld {
+  readonly seed: number;
+  readonly time: VirtualTime;
+  readonly links: Links;
+  readonly servers: SocketWorld['servers'] = new Map();
+  /** Decides what happens in the world. */
+  readonly fate: Randomness;
+  /** The random numbers of the program: keys, identifiers, jitter. */
+  readonly chance: Randomness;
+  readonly hubDisk: HubDisk = emptyDisk();
+  readonly hubAccounts = new Map<string, Account>();
+  readonly database: PGlite;
+  /** Errors that would have ended a process. */
+  readonly crashes: string[] = [];
+  readonly #hosts = new Map<string, Host>();
+  readonly #story: Story;
+  readonly #trace = createHash('sha256');
+
+  constructor({ seed, database, story }: { seed: number; database: PGlite; story: Story }) {
+    this.seed = seed;
+    this.database = database;
+    this.#story = story;
+    this.fate = new Randomness(seed, 'fate');
+    this.chance = new Randomness(seed, 'chance');
+    this.links = new Links(new Randomness(seed, 'links'));
+    this.time = new VirtualTime((host, error) => this.crashed(host, error));
+  }
+
+  tell(who: string, text: string): void {
+    this.note(`${who} ${text}`);
+    this.#story(this.time.now, who, text);
+  }
+
+  /** Adds something that happened to the fingerprint of this world. */
+  note(text: string): void {
+    this.#trace.update(`${this.time.now} ${text}\n`);
+  }
+
+  /** Equal for two runs in which the same things happened at the same times. */
+  fingerprint(): string {
+    return this.#trace.copy().digest('hex');
+  }
+
+  crashed(host: Host | undefined, error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const who = host?.name ?? 'the world';
+    this.crashes.push(`${who}: ${text}`);
+    this.tell(who, `would have crashed: ${text}`);
+  }
+
+  /** A new process, which replaces one of the same name that was killed. */
+  host(name: string, address: string): Host {
+    const host = new Host(name, address);
+    this.#hosts.set(name, host);
+    return host;
+  }
+
+  hostOf(name: string): Host | undefined {
+    return this.#hosts.get(name);
+  }
+
+  /** Ends everything, so that nothing of this world runs beside the next one. */
+  end(): void {
+    for (const host of this.#hosts.values()) host.kill();
+  }
+}
+
+/** Receives what happened: the time in milliseconds, who did it, and what it was. */
+export type Story = (at: number, who: string, text: string) => void;
