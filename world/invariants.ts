@@ -5,7 +5,7 @@ import type { WorldNetwork } from './network.ts';
 import type { World } from './world.ts';
 
 /** What the world knows when it has ended. */
-export interface Ended {
+interface Ended {
   readonly world: World;
   readonly network: WorldNetwork;
   readonly faults: readonly Fault[];

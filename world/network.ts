@@ -25,8 +25,8 @@ import { LEAF_PORT, Leaf } from './hub/leaf.ts';
 import { runOn } from './virtual/host.ts';
 import type { World } from './world.ts';
 
-export const HUB_ADDRESS = '10.0.0.2';
-export const POSTGRES_ADDRESS = '10.0.0.3';
+const HUB_ADDRESS = '10.0.0.2';
+const POSTGRES_ADDRESS = '10.0.0.3';
 const DATABASE_URL = `postgres://postgres:world@${POSTGRES_ADDRESS}:${POSTGRES_PORT}/postgres`;
 export const INGRESS_PORT = 8080;
 const COMPONENTS: readonly ComponentName[] = [
