@@ -32,7 +32,7 @@ export function addCommands(program: Command): void {
 
 async function run({ seed: first, seeds, story, json }: WorldCommand): Promise<void> {
   const { Worlds } = await import('#world/worlds.ts');
-  const { describe } = await import('#world/faults.ts');
+  const { faultSentence } = await import('#world/faults.ts');
   const worlds = await Worlds.prepare();
   const startedAt = performance.now();
   const left = Array.from({ length: seeds }, (_, index) => first + index);
@@ -43,7 +43,7 @@ async function run({ seed: first, seeds, story, json }: WorldCommand): Promise<v
     if (json) console.log(JSON.stringify(life));
     if (life.violations.length === 0) return;
     broken += 1;
-    if (!json) await explain(worlds, life, describe);
+    if (!json) await explain(worlds, life, faultSentence);
   };
   const work = async (): Promise<void> => {
     for (let seed = left.shift(); seed !== undefined; seed = left.shift())
@@ -64,7 +64,7 @@ async function run({ seed: first, seeds, story, json }: WorldCommand): Promise<v
 async function explain(
   worlds: Worlds,
   life: Life,
-  describe: typeof import('#world/faults.ts').describe,
+  faultSentence: typeof import('#world/faults.ts').faultSentence,
 ): Promise<void> {
   const { seed, faults, violations } = await worlds.shrink(life);
   const rules = [...new Set(violations.map(({ invariant }) => invariant))];
@@ -72,7 +72,7 @@ async function explain(
   for (const { text } of violations.slice(0, 5)) console.log(`  ${text}`);
   console.log(`with ${faults.length} of ${life.faults.length} faults:`);
   for (const fault of faults)
-    console.log(`  ${(fault.at / 1_000).toFixed(1)} s  ${fault.host} ${describe(fault)}`);
+    console.log(`  ${(fault.at / 1_000).toFixed(1)} s  ${fault.host} ${faultSentence(fault)}`);
   console.log(`Repeat it with: dinf world --seed ${seed} --story`);
 }
 

@@ -50,7 +50,7 @@ const COMPOSERS = [
   'e2e/console/money-page.prop.test.ts',
   'e2e/installed-package.ts',
   'simulator/replay/virtual-job.ts',
-  'simulator/replay/world.ts',
+  'simulator/replay/replayed-network.ts',
 ];
 /**
  * The modules that `client/` may import. It runs on the customer's machine and must not trust the

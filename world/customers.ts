@@ -8,7 +8,7 @@ import type { World } from './world.ts';
 type Outcome = 'complete' | 'refused' | 'error' | 'broken';
 
 /** What the customers know of one request: their own book, which the network cannot change. */
-export interface Entry {
+export interface BookEntry {
   readonly number: number;
   readonly ingress: string;
   readonly prompt: string;
@@ -33,7 +33,7 @@ const OK = 200;
 
 /** Customers who stream answers and write down what they receive. */
 export class Customers {
-  readonly book: Entry[] = [];
+  readonly book: BookEntry[] = [];
   readonly #world: World;
   readonly #host: Host;
 
@@ -46,9 +46,9 @@ export class Customers {
     return this.book.filter(({ outcome }) => outcome === undefined).length;
   }
 
-  ask({ ingress, port, apiKey, model }: Target, maxTokens: number): Entry {
+  ask({ ingress, port, apiKey, model }: Target, maxTokens: number): BookEntry {
     const number = this.book.length + 1;
-    const entry: Entry = {
+    const entry: BookEntry = {
       number,
       ingress,
       prompt: `Question ${number} of the world ${this.#world.seed}`,
@@ -78,7 +78,7 @@ export class Customers {
     return entry;
   }
 
-  #read(entry: Entry, response: IncomingMessage): void {
+  #read(entry: BookEntry, response: IncomingMessage): void {
     response.setEncoding('utf8');
     if (response.statusCode !== OK) {
       let text = '';
@@ -100,7 +100,7 @@ export class Customers {
     response.on('error', (error) => this.#end(entry, 'broken', error.message));
   }
 
-  #event(entry: Entry, data: string): void {
+  #event(entry: BookEntry, data: string): void {
     if (data === '[DONE]') return this.#end(entry, 'complete');
     const { id, error, choices } = JSON.parse(data) as {
       id?: string;
@@ -112,29 +112,29 @@ export class Customers {
     entry.text += choices?.[0]?.delta?.content ?? '';
   }
 
-  #end(entry: Entry, outcome: Outcome, detail?: string): void {
+  #end(entry: BookEntry, outcome: Outcome, detail?: string): void {
     if (entry.outcome !== undefined) return;
     entry.outcome = outcome;
     entry.endedAt = this.#world.time.now;
     if (detail !== undefined) entry.detail = detail;
     this.#world.tell(
       `request ${entry.number}`,
-      `${outcome}, ${deliveredTokens(entry)} of ${entry.maxTokens} tokens${detail ? `: ${detail.slice(0, 200)}` : ''}`,
+      `${outcome}, ${receivedTokens(entry)} of ${entry.maxTokens} tokens${detail ? `: ${detail.slice(0, 200)}` : ''}`,
     );
   }
 }
 
-const chatOf = ({ prompt, maxTokens }: Entry) => ({
+const chatOf = ({ prompt, maxTokens }: BookEntry) => ({
   messages: [{ role: 'user', content: prompt }],
   max_tokens: maxTokens,
 });
 
 /** The only answer that this request may get. */
-export const expectedText = (entry: Entry): string =>
+export const expectedText = (entry: BookEntry): string =>
   simulatedAnswer(chatOf(entry), { endless: true }).text;
 
 /** The tokens in the text that the customer received; NaN if no answer begins with this text. */
-export function deliveredTokens(entry: Entry): number {
+export function receivedTokens(entry: BookEntry): number {
   const stream = new AnswerStream(chatOf(entry) as never, { endless: true });
   let text = '';
   for (let tokens = 0; ; tokens += 1) {

@@ -1,9 +1,9 @@
 import type { WorldNetwork } from './network.ts';
-import type { Randomness } from './virtual/randomness.ts';
+import type { SeededNumbers } from './virtual/seeded-numbers.ts';
 import type { World } from './world.ts';
 
 /** One thing that goes wrong. A world can be repeated with some of them left out. */
-export interface Fault {
+export interface WorldFault {
   readonly at: number;
   readonly kind: 'kill' | 'freeze' | 'cut' | 'full_disk' | 'clock';
   /** The host that it concerns; of a cut, one of its ends. */
@@ -24,16 +24,16 @@ const POSTGRES = 'postgres';
 
 /** The faults of a world between two times, which follow from its seed. */
 export function drawFaults(
-  random: Randomness,
+  random: SeededNumbers,
   network: Pick<WorldNetwork, 'processes' | 'machines'>,
   { from, to }: { from: number; to: number },
-): Fault[] {
+): WorldFault[] {
   const processes = network.processes.map(({ name }) => name);
   const machines = network.machines.map(({ name }) => name);
   const leaves = machines.map((name) => leafOf(name));
   const any = <Value>(of: readonly Value[]) => of[random.integer(of.length)] as Value;
   const hosts = [HUB, POSTGRES, ...processes, ...machines, ...leaves];
-  const draw = (): Fault => {
+  const draw = (): WorldFault => {
     const timed = {
       at: Math.round(random.between(from, to)),
       forMs: Math.round(SHORTEST_MS * (LONGEST_MS / SHORTEST_MS) ** random.fraction()),
@@ -66,17 +66,21 @@ export function drawFaults(
 export const leafOf = (machine: string): string => `leaf of ${machine}`;
 
 /** Plans the faults. After each of them the world is whole again. */
-export function planFaults(world: World, network: WorldNetwork, faults: readonly Fault[]): void {
+export function planFaults(
+  world: World,
+  network: WorldNetwork,
+  faults: readonly WorldFault[],
+): void {
   for (const fault of faults)
     world.time.plan(fault.at - world.time.now, () => begin(world, network, fault), undefined);
 }
 
-function begin(world: World, network: WorldNetwork, fault: Fault): void {
+function begin(world: World, network: WorldNetwork, fault: WorldFault): void {
   const { kind, host: name, other = '', forMs, byMs = 0 } = fault;
   const host = world.hostOf(name);
   const after = (work: () => void) => world.time.plan(forMs, work, undefined);
   if (host === undefined) return;
-  world.tell(name, describe(fault));
+  world.tell(name, faultSentence(fault));
   switch (kind) {
     case 'kill':
       host.kill();
@@ -88,8 +92,8 @@ function begin(world: World, network: WorldNetwork, fault: Fault): void {
     case 'cut': {
       const from = host.address;
       const to = world.hostOf(other)?.address ?? '';
-      world.links.cut(from, to);
-      after(() => world.links.mend(from, to));
+      world.cables.cut(from, to);
+      after(() => world.cables.mend(from, to));
       return;
     }
     case 'full_disk':
@@ -107,7 +111,7 @@ function begin(world: World, network: WorldNetwork, fault: Fault): void {
 }
 
 /** A fault as a sentence of the story. */
-export function describe({ kind, other, forMs, byMs = 0 }: Fault): string {
+export function faultSentence({ kind, other, forMs, byMs = 0 }: WorldFault): string {
   const time = `${(forMs / 1_000).toFixed(1)} s`;
   switch (kind) {
     case 'kill':

@@ -1,6 +1,6 @@
 import { services } from '#bus-schemas';
-import { deliveredTokens, type Entry, expectedText } from './customers.ts';
-import type { Fault } from './faults.ts';
+import { type BookEntry, expectedText, receivedTokens } from './customers.ts';
+import type { WorldFault } from './faults.ts';
 import type { WorldNetwork } from './network.ts';
 import type { World } from './world.ts';
 
@@ -8,16 +8,16 @@ import type { World } from './world.ts';
 interface Ended {
   readonly world: World;
   readonly network: WorldNetwork;
-  readonly faults: readonly Fault[];
-  readonly book: readonly Entry[];
-  readonly charges: ReadonlyMap<string, Charge>;
+  readonly faults: readonly WorldFault[];
+  readonly book: readonly BookEntry[];
+  readonly charges: ReadonlyMap<string, PaidJob>;
   /** The jobs of which telemetry has a row. */
   readonly generations: ReadonlySet<string>;
   /** From this time on nothing went wrong any more. */
   readonly healedAt: number;
 }
 
-export interface Charge {
+export interface PaidJob {
   readonly job: string;
   readonly outcome: string;
   readonly tokens: number;
@@ -36,7 +36,10 @@ const LONGEST_WAIT_MS = 130_000;
 /** After the last fault everything is served again within this time, in milliseconds. */
 export const HEALED_WITHIN_MS = 30_000;
 
-const each = (book: readonly Entry[], broken: (entry: Entry) => string | undefined): string[] =>
+const each = (
+  book: readonly BookEntry[],
+  broken: (entry: BookEntry) => string | undefined,
+): string[] =>
   book.flatMap((entry) => {
     const text = broken(entry);
     return text === undefined ? [] : [`request ${entry.number} ${text}`];
@@ -57,7 +60,7 @@ export const invariants: readonly Invariant[] = [
     broken: ({ book }) =>
       each(book, (entry) =>
         entry.outcome === 'complete' && entry.text !== expectedText(entry)
-          ? `has ${deliveredTokens(entry)} of ${entry.maxTokens} tokens`
+          ? `has ${receivedTokens(entry)} of ${entry.maxTokens} tokens`
           : undefined,
       ),
   },
@@ -93,7 +96,7 @@ export const invariants: readonly Invariant[] = [
     broken: ({ book, charges }) =>
       each(book, (entry) => {
         const charge = charges.get(entry.job ?? '');
-        const delivered = deliveredTokens(entry);
+        const delivered = receivedTokens(entry);
         return charge !== undefined && charge.tokens > delivered
           ? `received ${delivered} tokens and pays for ${charge.tokens}`
           : undefined;

@@ -1,6 +1,6 @@
-import { Customers, type Entry } from './customers.ts';
-import { drawFaults, type Fault, planFaults } from './faults.ts';
-import { type Charge, HEALED_WITHIN_MS, invariants } from './invariants.ts';
+import { type BookEntry, Customers } from './customers.ts';
+import { drawFaults, planFaults, type WorldFault } from './faults.ts';
+import { HEALED_WITHIN_MS, invariants, type PaidJob } from './invariants.ts';
 import { INGRESS_PORT, MODEL, WorldNetwork } from './network.ts';
 import type { World } from './world.ts';
 
@@ -19,7 +19,7 @@ const MOST_TOKENS = 60;
 /** The result of one world. */
 export interface Life {
   readonly seed: number;
-  readonly faults: readonly Fault[];
+  readonly faults: readonly WorldFault[];
   readonly violations: readonly { readonly invariant: string; readonly text: string }[];
   readonly requests: number;
   readonly outcomes: Readonly<Record<string, number>>;
@@ -30,7 +30,7 @@ export interface Life {
 }
 
 /** Runs one world: customers ask, things fail and heal, and every invariant is checked. */
-export async function live(world: World, given?: readonly Fault[]): Promise<Life> {
+export async function live(world: World, given?: readonly WorldFault[]): Promise<Life> {
   await using network = await WorldNetwork.start(world);
   const { time, fate } = world;
   const begin = time.now;
@@ -79,8 +79,8 @@ export async function live(world: World, given?: readonly Fault[]): Promise<Life
   };
 }
 
-async function chargesOf({ database }: World): Promise<ReadonlyMap<string, Charge>> {
-  const { rows } = await database.query<Charge>(
+async function chargesOf({ database }: World): Promise<ReadonlyMap<string, PaidJob>> {
+  const { rows } = await database.query<PaidJob>(
     'SELECT job, outcome, completion_tokens::int AS tokens, charged::int FROM charges',
   );
   return new Map(rows.map((row) => [row.job, row]));
@@ -91,7 +91,7 @@ async function generationsOf({ database }: World): Promise<ReadonlySet<string>> 
   return new Set(rows.map(({ job }) => job));
 }
 
-function countOutcomes(book: readonly Entry[]): Record<string, number> {
+function countOutcomes(book: readonly BookEntry[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { outcome = 'none' } of book) counts[outcome] = (counts[outcome] ?? 0) + 1;
   return counts;

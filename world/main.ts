@@ -4,22 +4,22 @@
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { PGlite } from '@electric-sql/pglite';
-import type { Fault } from './faults.ts';
+import type { WorldFault } from './faults.ts';
 import type { Life } from './life.ts';
 import { installNetwork } from './virtual/install-network.ts';
 import { installTime } from './virtual/install-time.ts';
-import { installRandomness } from './virtual/randomness.ts';
 import { installWebCrypto } from './virtual/real-work.ts';
+import { installRandomness } from './virtual/seeded-numbers.ts';
 
 /** `template`: the database with all migrations, which is made once and then copied. */
-export type Task =
+export type WorldTask =
   | { readonly make: 'template'; readonly template: string }
   | {
       readonly make: 'life';
       readonly template: string;
       readonly seed: number;
       /** Replaces the faults that follow from the seed. */
-      readonly faults?: readonly Fault[];
+      readonly faults?: readonly WorldFault[];
       /** Whether the story is sent line by line. */
       readonly tells: boolean;
       /** The name of a change that breaks the program. */
@@ -34,9 +34,9 @@ export type Told =
 const tell = (told: Told): Promise<void> =>
   new Promise((resolve) => void process.send?.(told, undefined, undefined, () => resolve()));
 
-process.once('message', (task: Task) => void perform(task).then(() => process.exit(0)));
+process.once('message', (task: WorldTask) => void perform(task).then(() => process.exit(0)));
 
-async function perform(task: Task): Promise<void> {
+async function perform(task: WorldTask): Promise<void> {
   const isLife = task.make === 'life';
   const database = await PGlite.create(
     isLife ? { loadDataDir: new Blob([await readFile(task.template)]) } : {},
@@ -54,8 +54,6 @@ async function perform(task: Task): Promise<void> {
           })
         : undefined,
   });
-  // The machines of a world enrol without TLS.
-  process.env['DINF_INSECURE'] = '1';
   installWebCrypto();
   installRandomness(() => world.chance);
   installTime(world.time);

@@ -20,8 +20,8 @@ import { type Enrolment, enrolment, ownIdentity, startAgent } from '#provider';
 import { createSimulatedEngine, simulatedBuilds, simulatedModels } from '#simulator';
 import { POSTGRES_PORT, VirtualPostgres } from './database/virtual-postgres.ts';
 import { leafOf } from './faults.ts';
-import { HUB_PORT, Hub } from './hub/hub.ts';
-import { LEAF_PORT, Leaf } from './hub/leaf.ts';
+import { HUB_PORT, SimulatedHub } from './hub/hub.ts';
+import { LEAF_PORT, SimulatedLeaf } from './hub/leaf.ts';
 import { runOn } from './virtual/host.ts';
 import type { World } from './world.ts';
 
@@ -54,7 +54,7 @@ export interface Process {
   readonly address: string;
 }
 
-export interface Machine {
+export interface WorldMachine {
   readonly name: string;
   readonly address: string;
   readonly home: string;
@@ -79,7 +79,7 @@ export class WorldNetwork implements AsyncDisposable {
   readonly #home: string;
   readonly #config: Config;
   readonly processes: readonly Process[];
-  readonly machines: Machine[] = [];
+  readonly machines: WorldMachine[] = [];
   readonly #running = new Map<string, Coordinator>();
   #bus: Bus | undefined;
 
@@ -151,7 +151,7 @@ export class WorldNetwork implements AsyncDisposable {
 
   startHub(): void {
     const { time, fate, hubDisk, hubAccounts } = this.#world;
-    Hub.start({
+    SimulatedHub.start({
       host: this.#world.host('hub', HUB_ADDRESS),
       time,
       random: fate,
@@ -188,7 +188,7 @@ export class WorldNetwork implements AsyncDisposable {
       );
   }
 
-  async #enrol(index: number): Promise<Machine> {
+  async #enrol(index: number): Promise<WorldMachine> {
     const name = `machine-${index + 1}`;
     const home = join(this.#home, name);
     const made = await enrolment({
@@ -205,13 +205,13 @@ export class WorldNetwork implements AsyncDisposable {
     return { name, address: `10.0.2.${index + 1}`, home, enrolment: made };
   }
 
-  startLeaf({ name, address, enrolment: { provider } }: Machine): void {
+  startLeaf({ name, address, enrolment: { provider } }: WorldMachine): void {
     const { time, fate: random } = this.#world;
     const host = this.#world.host(leafOf(name), address);
-    Leaf.start(host, provider, { hub: HUB_ADDRESS, time, random });
+    SimulatedLeaf.start(host, provider, { hub: HUB_ADDRESS, time, random });
   }
 
-  async startMachine({ name, address, home, enrolment: own }: Machine): Promise<void> {
+  async startMachine({ name, address, home, enrolment: own }: WorldMachine): Promise<void> {
     const host = this.#world.host(name, address);
     await runOn(host, async () => {
       const connection = await connectToServer({

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { PGlite } from '@electric-sql/pglite';
+import type { Account } from './hub/bus-router.ts';
 import { emptyDisk, type HubDisk } from './hub/jetstream.ts';
-import type { Account } from './hub/router.ts';
+import { Cables } from './virtual/cables.ts';
 import { Host } from './virtual/host.ts';
-import { Links } from './virtual/links.ts';
-import { Randomness } from './virtual/randomness.ts';
+import { SeededNumbers } from './virtual/seeded-numbers.ts';
 import type { SocketWorld } from './virtual/sockets.ts';
 import { VirtualTime } from './virtual/virtual-time.ts';
 
@@ -12,12 +12,12 @@ import { VirtualTime } from './virtual/virtual-time.ts';
 export class World implements SocketWorld {
   readonly seed: number;
   readonly time: VirtualTime;
-  readonly links: Links;
+  readonly cables: Cables;
   readonly servers: SocketWorld['servers'] = new Map();
   /** Decides what happens in the world. */
-  readonly fate: Randomness;
+  readonly fate: SeededNumbers;
   /** The random numbers of the program: keys, identifiers, jitter. */
-  readonly chance: Randomness;
+  readonly chance: SeededNumbers;
   readonly hubDisk: HubDisk = emptyDisk();
   readonly hubAccounts = new Map<string, Account>();
   readonly database: PGlite;
@@ -31,9 +31,9 @@ export class World implements SocketWorld {
     this.seed = seed;
     this.database = database;
     this.#story = story;
-    this.fate = new Randomness(seed, 'fate');
-    this.chance = new Randomness(seed, 'chance');
-    this.links = new Links(new Randomness(seed, 'links'));
+    this.fate = new SeededNumbers(seed, 'fate');
+    this.chance = new SeededNumbers(seed, 'chance');
+    this.cables = new Cables(new SeededNumbers(seed, 'cables'));
     this.time = new VirtualTime((host, error) => this.crashed(host, error));
   }
 

@@ -5,15 +5,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readMigrations } from '#coordinator/database/migration-files.ts';
 import { cacheFolder } from '#provider';
-import type { Fault } from './faults.ts';
+import type { WorldFault } from './faults.ts';
 import type { Life } from './life.ts';
-import type { Task, Told } from './main.ts';
+import type { Told, WorldTask } from './main.ts';
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
 
-export interface WorldOptions {
+export interface LifeOptions {
   readonly seed: number;
-  readonly faults?: readonly Fault[];
+  readonly faults?: readonly WorldFault[];
   /** The name of a change that breaks the program (mutations.ts). */
   readonly mutation?: string;
   /** Receives the story of the world, line by line. */
@@ -48,7 +48,7 @@ export class Worlds {
     return new Worlds(template);
   }
 
-  async live({ seed, faults, mutation, onLine }: WorldOptions): Promise<Life> {
+  async live({ seed, faults, mutation, onLine }: LifeOptions): Promise<Life> {
     const told = await run(
       {
         make: 'life',
@@ -81,14 +81,17 @@ export class Worlds {
 }
 
 /** Faults that went through a process are no longer the same objects. */
-const isSame = (one: Fault, other: Fault): boolean => JSON.stringify(one) === JSON.stringify(other);
+const isSame = (one: WorldFault, other: WorldFault): boolean =>
+  JSON.stringify(one) === JSON.stringify(other);
 
 /** Runs one task in a child process, and returns the last thing that it told. */
-function run(task: Task, onLine?: (line: string) => void): Promise<Told> {
+function run(task: WorldTask, onLine?: (line: string) => void): Promise<Told> {
   return new Promise((resolve, reject) => {
     const child: ChildProcess = fork(MAIN, {
       // Options of a test runner would load other builds of packages.
       execArgv: [],
+      // The machines of a world enrol without TLS.
+      env: { ...process.env, DINF_INSECURE: '1' },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     let last: Told | undefined;

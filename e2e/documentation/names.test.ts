@@ -55,6 +55,7 @@ const GLOSSARY_NAMES: Readonly<Record<string, readonly string[]>> = {
   TopUp: ['bus-schemas/messages/settlement/holds.ts'],
   Trait: ['bus-schemas/messages/vocabulary.ts'],
   Verdict: ['bus-schemas/messages/trust.ts'],
+  World: ['world/world.ts'],
 };
 
 /** Classes that extend Error without a code, with the reason. */

@@ -4,11 +4,11 @@ import { SeededRandom } from '#provider/engine/sampling/random.ts';
 import { FluidBound } from './fluid-bound.ts';
 import { type Demand, madeUpArrivals } from './made-up-arrivals.ts';
 import { type Absence, absencesOf, presentShare } from './owners.ts';
+import { ReplayedNetwork, type ReplayedNetworkOptions } from './replayed-network.ts';
 import type { Clients, Incident, Scenario } from './scenarios.ts';
 import { leastTokensPerSecond, type RequestOutcome, VirtualJob } from './virtual-job.ts';
-import { World, type WorldOptions } from './world.ts';
 
-export interface ReplayOptions extends WorldOptions {
+export interface ReplayOptions extends ReplayedNetworkOptions {
   readonly arrivals: Iterable<Arrival>;
   readonly clients: Clients;
   readonly incidents: readonly Incident[];
@@ -74,7 +74,7 @@ export function runScenario(scenario: Scenario, seed: number, conditions = true)
   const available = owners ? sharedHours(macs, hours, seed) : 1;
   const demand: Demand = {
     hours,
-    perSecond: load * available * capacityOf(new World(options)),
+    perSecond: load * available * capacityOf(new ReplayedNetwork(options)),
     swing: 0,
     accounts: 50,
     model: 'sim-llama-8b',
@@ -89,7 +89,7 @@ export function runScenario(scenario: Scenario, seed: number, conditions = true)
 }
 
 /** Number of average requests per second that the awake and working machines can serve. */
-function capacityOf({ macs }: World): number {
+function capacityOf({ macs }: ReplayedNetwork): number {
   let sum = 0;
   for (const mac of macs) if (mac.isAble) sum += mac.requestsPerSecond * mac.speed;
   return sum;
@@ -100,7 +100,7 @@ function capacityOf({ macs }: World): number {
  * outcomes.
  */
 export function replay(options: ReplayOptions): Report {
-  const world = new World(options);
+  const world = new ReplayedNetwork(options);
   const fates = new Fates();
   const bound = new FluidBound(options.times.queuePatienceMs);
   const { timeline } = world;
@@ -168,7 +168,7 @@ function retryAfter(
   return mayRetry ? (retryMs ?? Math.max(500, retryAfterMs)) : undefined;
 }
 
-function startIncident(world: World, incident: Incident): void {
+function startIncident(world: ReplayedNetwork, incident: Incident): void {
   const { minute, untilMinute, share, ailment, sleepSeconds, everyMinute } = incident;
   const { timeline, random } = world;
   timeline.at(minute * MINUTE_MS, () => {
@@ -200,7 +200,7 @@ function sharedHours(macs: number, hours: number, seed: number): number {
   return sum / macs;
 }
 
-function startOwners(world: World, hours: number, seed: number): void {
+function startOwners(world: ReplayedNetwork, hours: number, seed: number): void {
   const ofMacs = habits(world.macs.length, hours, seed);
   for (const mac of world.macs)
     for (const { kind, at, ms } of ofMacs.next().value ?? [])

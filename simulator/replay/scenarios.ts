@@ -1,5 +1,5 @@
 import { type Ailment, ailments } from '../ailment.ts';
-import type { WorldOptions } from './world.ts';
+import type { ReplayedNetworkOptions } from './replayed-network.ts';
 
 /** An event that affects a random share of the fleet, beginning at `minute`. */
 export interface Incident {
@@ -29,9 +29,9 @@ export interface Scenario {
   /** Requests per second as a share of the number that the fleet can serve. */
   readonly load: number;
   readonly clients: Clients;
-  readonly times?: Partial<WorldOptions['times']>;
+  readonly times?: Partial<ReplayedNetworkOptions['times']>;
   readonly incidents: readonly Incident[];
-  readonly queueDepth?: WorldOptions['queueDepth'];
+  readonly queueDepth?: ReplayedNetworkOptions['queueDepth'];
   /** Owners let their computers sleep, limit the hours, and use them (owners.ts). */
   readonly owners?: boolean;
 }

@@ -10,8 +10,8 @@ import {
   type Transition,
 } from '#coordinator/ingress/core/job-state.ts';
 import { MIN_STREAM_TPS } from '#coordinator/routing/core/stream-floor.ts';
+import type { ReplayedNetwork } from './replayed-network.ts';
 import type { VirtualMac, Work } from './virtual-mac.ts';
-import type { World } from './world.ts';
 
 /** Time that a message needs over the bus, in milliseconds. */
 const HOP_MS = 1;
@@ -39,7 +39,7 @@ export interface RequestOutcome {
  * One request at the ingress in virtual time. It runs the ingress's state machine and its commands.
  */
 export class VirtualJob {
-  readonly #world: World;
+  readonly #world: ReplayedNetwork;
   readonly #id: string;
   readonly #arrival: Arrival;
   readonly #onOver: (outcome: RequestOutcome) => void;
@@ -55,7 +55,7 @@ export class VirtualJob {
   #error: { code: string; retryAfterMs: number } | undefined;
 
   constructor(
-    world: World,
+    world: ReplayedNetwork,
     id: string,
     arrival: Arrival,
     onOver: (outcome: RequestOutcome) => void,

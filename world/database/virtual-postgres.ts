@@ -1,7 +1,7 @@
 import { createServer, type Socket } from 'node:net';
 import type { PGlite } from '@electric-sql/pglite';
 import { type Host, runOn } from '../virtual/host.ts';
-import type { Randomness } from '../virtual/randomness.ts';
+import type { SeededNumbers } from '../virtual/seeded-numbers.ts';
 import type { VirtualTime } from '../virtual/virtual-time.ts';
 import { type FrontendMessage, ownPrefix, takeMessages, withOwnName } from './session-names.ts';
 
@@ -41,7 +41,7 @@ interface Session {
 export class VirtualPostgres {
   readonly #database: PGlite;
   readonly #time: VirtualTime;
-  readonly #random: Randomness;
+  readonly #random: SeededNumbers;
   readonly #host: Host;
   readonly #waiting: Request[] = [];
   #owner: Session | undefined;
@@ -51,7 +51,7 @@ export class VirtualPostgres {
 
   private constructor(
     host: Host,
-    { database, time, random }: { database: PGlite; time: VirtualTime; random: Randomness },
+    { database, time, random }: { database: PGlite; time: VirtualTime; random: SeededNumbers },
   ) {
     this.#host = host;
     this.#database = database;
@@ -62,7 +62,7 @@ export class VirtualPostgres {
 
   static start(
     host: Host,
-    parts: { database: PGlite; time: VirtualTime; random: Randomness },
+    parts: { database: PGlite; time: VirtualTime; random: SeededNumbers },
   ): VirtualPostgres {
     return runOn(host, () => new VirtualPostgres(host, parts));
   }

@@ -15,9 +15,9 @@ import {
 } from '#coordinator';
 import { startNatsHub } from '#testcontainers';
 import { Host } from '../virtual/host.ts';
-import { Randomness } from '../virtual/randomness.ts';
+import { SeededNumbers } from '../virtual/seeded-numbers.ts';
 import { VirtualTime } from '../virtual/virtual-time.ts';
-import { Hub } from './hub.ts';
+import { SimulatedHub } from './hub.ts';
 import { emptyDisk } from './jetstream.ts';
 
 /** A running hub that clients reach at `url`. */
@@ -35,11 +35,11 @@ async function simulatedHub({ keys }: OperatorHome): Promise<Started> {
   const time = new VirtualTime((_host, error) => {
     throw error;
   });
-  const hub = Hub.start({
+  const hub = SimulatedHub.start({
     host: new Host('hub', '127.0.0.1'),
     port: 0,
     time,
-    random: new Randomness(1, 'hub'),
+    random: new SeededNumbers(1, 'hub'),
     disk: emptyDisk(),
     accounts: new Map([
       [keys.core.getPublicKey(), 'core'],

@@ -3,51 +3,51 @@ import { createServer, type Socket } from 'node:net';
 import { decode } from '@nats-io/jwt';
 import type { Host } from '../virtual/host.ts';
 import { runOn } from '../virtual/host.ts';
-import type { Randomness } from '../virtual/randomness.ts';
+import type { SeededNumbers } from '../virtual/seeded-numbers.ts';
 import type { VirtualTime } from '../virtual/virtual-time.ts';
+import { type Account, BusRouter, type Subscription } from './bus-router.ts';
 import { type HubDisk, JetStream } from './jetstream.ts';
 import {
+  type BusMessage,
   type ClientMessage,
   ClientParser,
   delivery,
-  type Message,
   publication,
   statusHeaders,
 } from './parser.ts';
-import { type Account, Router, type Subscription } from './router.ts';
 import { SystemServices } from './system-services.ts';
 
 export const HUB_PORT = 4222;
 const MAX_PAYLOAD = 8 * 1024 * 1024;
 const VERSION = '2.12.0';
 
-export interface HubOptions {
+export interface SimulatedHubOptions {
   readonly host: Host;
   readonly time: VirtualTime;
-  readonly random: Randomness;
+  readonly random: SeededNumbers;
   readonly disk: HubDisk;
   readonly port?: number;
   /** The public keys of the coordinator's accounts. */
   readonly accounts: ReadonlyMap<string, Account>;
   /** Told about every message, for the story and the fingerprint of the world. */
-  readonly onMessage: (account: Account, message: Message) => void;
+  readonly onMessage: (account: Account, message: BusMessage) => void;
 }
 
 /**
  * A hub: the protocol of nats-server towards its clients, with accounts, queue groups and
  * JetStream, on the simulated network. The clients are the real ones.
  */
-export class Hub {
-  readonly #options: HubOptions;
-  readonly #router: Router;
+export class SimulatedHub {
+  readonly #options: SimulatedHubOptions;
+  readonly #router: BusRouter;
   readonly server: Server;
   readonly #system: SystemServices;
 
-  constructor(options: HubOptions) {
+  constructor(options: SimulatedHubOptions) {
     this.#options = options;
     const { host, time, random, disk, port = HUB_PORT } = options;
-    this.#router = new Router(random);
-    const send = (account: Account, message: Message) => this.#publish(account, message);
+    this.#router = new BusRouter(random);
+    const send = (account: Account, message: BusMessage) => this.#publish(account, message);
     this.#system = new SystemServices({ name: host.name, time, version: VERSION, send });
     this.#router.serve(new JetStream(disk, time, send).service);
     this.#router.serve(this.#system.service);
@@ -55,11 +55,11 @@ export class Hub {
   }
 
   /** Starts a hub on its host. */
-  static start(options: HubOptions): Hub {
-    return runOn(options.host, () => new Hub(options));
+  static start(options: SimulatedHubOptions): SimulatedHub {
+    return runOn(options.host, () => new SimulatedHub(options));
   }
 
-  #publish(account: Account, message: Message): boolean {
+  #publish(account: Account, message: BusMessage): boolean {
     this.#options.onMessage(account, message);
     return this.#router.publish(account, message);
   }
@@ -91,7 +91,7 @@ export class Hub {
           wantsNoResponders = options.no_responders === true;
           if (!isLeaf) return;
           this.#system.leafConnected(account);
-          const deliver = (sent: Message) => write(publication(sent));
+          const deliver = (sent: BusMessage) => write(publication(sent));
           return subscribe('down', { account, subject: 'down.>', deliver });
         }
         case 'ping':

@@ -1,7 +1,7 @@
 import type { Planned, VirtualTime } from '../virtual/virtual-time.ts';
+import type { Account, Service } from './bus-router.ts';
 import { Consumer, type ConsumerConfig, type Pull } from './consumer.ts';
-import { headerIn, type Message, statusHeaders } from './parser.ts';
-import type { Account, Service } from './router.ts';
+import { type BusMessage, headerIn, statusHeaders } from './parser.ts';
 import { matches } from './subjects.ts';
 
 export interface StoredMessage {
@@ -60,13 +60,13 @@ const API = '$JS.API.';
 export class JetStream {
   readonly #disk: HubDisk;
   readonly #time: VirtualTime;
-  readonly #send: (account: Account, message: Message) => void;
+  readonly #send: (account: Account, message: BusMessage) => void;
   readonly #pulls = new Map<Consumer, Pull[]>();
 
   constructor(
     disk: HubDisk,
     time: VirtualTime,
-    send: (account: Account, message: Message) => void,
+    send: (account: Account, message: BusMessage) => void,
   ) {
     this.#disk = disk;
     this.#time = time;
@@ -87,7 +87,7 @@ export class JetStream {
       this.#send('core', { subject: to, payload: Buffer.from(JSON.stringify(answer)) });
   }
 
-  #store(message: Message): boolean {
+  #store(message: BusMessage): boolean {
     const stream = [...this.#disk.streams.values()].find(({ config }) =>
       config.subjects.some((pattern) => matches(pattern, message.subject)),
     );
@@ -120,7 +120,7 @@ export class JetStream {
     return true;
   }
 
-  #api([kind = '', verb = '', name = '', ...rest]: string[], message: Message): boolean {
+  #api([kind = '', verb = '', name = '', ...rest]: string[], message: BusMessage): boolean {
     const asked = message.payload.length === 0 ? {} : JSON.parse(message.payload.toString('utf8'));
     if (kind === 'CONSUMER' && verb === 'MSG') {
       const [stream = '', consumer = ''] = rest;
@@ -252,7 +252,7 @@ export class JetStream {
     }
   }
 
-  #acknowledged({ subject, payload, reply }: Message): boolean {
+  #acknowledged({ subject, payload, reply }: BusMessage): boolean {
     const [, , streamName = '', name = '', , seq] = subject.split('.');
     const stream = this.#disk.streams.get(streamName);
     const consumer = stream?.consumers.get(name);

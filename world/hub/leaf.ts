@@ -1,10 +1,10 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { type Host, runOn } from '../virtual/host.ts';
-import type { Randomness } from '../virtual/randomness.ts';
+import type { SeededNumbers } from '../virtual/seeded-numbers.ts';
 import type { VirtualTime } from '../virtual/virtual-time.ts';
+import { BusRouter, type Subscription } from './bus-router.ts';
 import { HUB_PORT } from './hub.ts';
-import { ClientParser, delivery, type Message, publication } from './parser.ts';
-import { Router, type Subscription } from './router.ts';
+import { type BusMessage, ClientParser, delivery, publication } from './parser.ts';
 
 export const LEAF_PORT = 4223;
 /** Pause before a leaf connects again, in milliseconds. */
@@ -18,22 +18,22 @@ const PING = Buffer.from('PING\r\n');
  * The nats-server of one machine. Its agent stays connected while the link to the hub is lost;
  * messages that cannot go up are dropped, as a leaf drops them.
  */
-export class Leaf {
+export class SimulatedLeaf {
   readonly #account: string;
   readonly #hub: string;
   readonly #time: VirtualTime;
-  readonly #router: Router;
+  readonly #router: BusRouter;
   #uplink: Socket | undefined;
 
   private constructor(
     account: string,
-    { hub, time, random }: { hub: string; time: VirtualTime; random: Randomness },
+    { hub, time, random }: { hub: string; time: VirtualTime; random: SeededNumbers },
     host: Host,
   ) {
     this.#account = account;
     this.#hub = hub;
     this.#time = time;
-    this.#router = new Router(random);
+    this.#router = new BusRouter(random);
     createServer((socket) => this.#serve(socket)).listen(LEAF_PORT, host.address);
     this.#connect();
   }
@@ -41,9 +41,9 @@ export class Leaf {
   static start(
     host: Host,
     account: string,
-    parts: { hub: string; time: VirtualTime; random: Randomness },
-  ): Leaf {
-    return runOn(host, () => new Leaf(account, parts, host));
+    parts: { hub: string; time: VirtualTime; random: SeededNumbers },
+  ): SimulatedLeaf {
+    return runOn(host, () => new SimulatedLeaf(account, parts, host));
   }
 
   #connect(): void {
@@ -91,7 +91,7 @@ export class Leaf {
         if (message.is === 'pub') this.#publish(message);
         if (message.is === 'sub') {
           const { sid, subject } = message;
-          const deliver = (sent: Message) => write(delivery(sid, sent));
+          const deliver = (sent: BusMessage) => write(delivery(sid, sent));
           const subscription = { account: 'machine', subject, deliver };
           subscriptions.set(sid, subscription);
           this.#router.add(subscription);
@@ -104,7 +104,7 @@ export class Leaf {
     });
   }
 
-  #publish(message: Message): void {
+  #publish(message: BusMessage): void {
     if (message.subject.startsWith('up.')) this.#uplink?.write(publication(message));
     else this.#router.publish('machine', message);
   }

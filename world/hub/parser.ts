@@ -6,9 +6,9 @@ export type ClientMessage =
   | { readonly is: 'pong' }
   | { readonly is: 'sub'; readonly subject: string; readonly queue?: string; readonly sid: string }
   | { readonly is: 'unsub'; readonly sid: string; readonly max?: number }
-  | ({ readonly is: 'pub' } & Message);
+  | ({ readonly is: 'pub' } & BusMessage);
 
-export interface Message {
+export interface BusMessage {
   readonly subject: string;
   /** The subject that the receiver sees, if it differs: JetStream names the subject of the fact. */
   readonly deliveredAs?: string;
@@ -95,16 +95,17 @@ export class ClientParser {
 }
 
 /** The bytes with which a server delivers a message to the subscription `sid`. */
-export const delivery = (sid: string, message: Message): Buffer =>
+export const delivery = (sid: string, message: BusMessage): Buffer =>
   encoded('MSG', `${message.deliveredAs ?? message.subject} ${sid}`, message);
 
 /** The bytes with which a client, or a leaf, publishes a message. */
-export const publication = (message: Message): Buffer => encoded('PUB', message.subject, message);
+export const publication = (message: BusMessage): Buffer =>
+  encoded('PUB', message.subject, message);
 
 function encoded(
   verb: 'MSG' | 'PUB',
   address: string,
-  { reply, headers, payload }: Message,
+  { reply, headers, payload }: BusMessage,
 ): Buffer {
   const to = reply === undefined ? '' : `${reply} `;
   const line =

@@ -1,12 +1,12 @@
 import type { VirtualTime } from '../virtual/virtual-time.ts';
-import type { Message } from './parser.ts';
-import type { Account, Service } from './router.ts';
+import type { Account, Service } from './bus-router.ts';
+import type { BusMessage } from './parser.ts';
 
 export interface SystemServicesOptions {
   readonly name: string;
   readonly version: string;
   readonly time: VirtualTime;
-  readonly send: (account: Account, message: Message) => void;
+  readonly send: (account: Account, message: BusMessage) => void;
 }
 
 /** The requests of the system account that the coordinator uses, and the events that it reads. */

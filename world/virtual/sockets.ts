@@ -1,7 +1,7 @@
 import type { Server } from 'node:net';
 import { Duplex } from 'node:stream';
+import type { Cables } from './cables.ts';
 import { currentHost, type Host, runOn } from './host.ts';
-import type { Links } from './links.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
 /** What the buffers of two operating systems hold before a writer has to wait, in bytes. */
@@ -15,7 +15,7 @@ export interface Address {
 /** What every socket of one world uses. */
 export interface SocketWorld {
   readonly time: VirtualTime;
-  readonly links: Links;
+  readonly cables: Cables;
   /** The servers that listen, by `address:port`. */
   readonly servers: Map<string, { readonly server: Server; readonly host: Host | undefined }>;
 }
@@ -65,7 +65,7 @@ export class VirtualSocket extends Duplex {
 
   /** Connects to a server of the world; refused where none listens. */
   open({ host, port }: Address, connected?: () => void): this {
-    const { time, links, servers } = this.#world;
+    const { time, cables, servers } = this.#world;
     if (connected) this.once('connect', connected);
     this.connecting = true;
     this.remoteAddress = host;
@@ -73,8 +73,8 @@ export class VirtualSocket extends Duplex {
     const from = this.#host?.address ?? '';
     const attempt = (): void => {
       if (this.destroyed) return;
-      if (links.isCut(from, host)) {
-        time.plan(links.retryMs, attempt, this.#host);
+      if (cables.isCut(from, host)) {
+        time.plan(cables.retryMs, attempt, this.#host);
         return;
       }
       const found = servers.get(`${host}:${port}`);
@@ -94,7 +94,7 @@ export class VirtualSocket extends Duplex {
       this.emit('connect');
       this.emit('ready');
     };
-    time.plan(links.delay(from, host), attempt, this.#host);
+    time.plan(cables.delay(from, host), attempt, this.#host);
     return this;
   }
 
@@ -154,13 +154,13 @@ export class VirtualSocket extends Duplex {
 
   /** Runs the work at the other end once everything sent before has arrived there. */
   #after(peer: VirtualSocket, work: () => void): void {
-    const { time, links } = this.#world;
+    const { time, cables } = this.#world;
     const from = this.#host?.address ?? '';
     const to = peer.#host?.address ?? '';
-    const arrival = Math.max(this.#lastArrival, time.now + links.delay(from, to));
+    const arrival = Math.max(this.#lastArrival, time.now + cables.delay(from, to));
     this.#lastArrival = arrival;
     const arrive = (): void => {
-      if (links.isCut(from, to)) time.plan(links.retryMs, arrive, peer.#host);
+      if (cables.isCut(from, to)) time.plan(cables.retryMs, arrive, peer.#host);
       else work();
     };
     time.plan(arrival - time.now, arrive, peer.#host);

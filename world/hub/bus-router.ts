@@ -1,5 +1,5 @@
-import type { Randomness } from '../virtual/randomness.ts';
-import type { Message } from './parser.ts';
+import type { SeededNumbers } from '../virtual/seeded-numbers.ts';
+import type { BusMessage } from './parser.ts';
 import { matches } from './subjects.ts';
 
 /** An account on the bus: one of the coordinator's, or the public key of a machine's account. */
@@ -9,11 +9,11 @@ export interface Subscription {
   readonly account: Account;
   readonly subject: string;
   readonly queue?: string;
-  readonly deliver: (message: Message) => void;
+  readonly deliver: (message: BusMessage) => void;
 }
 
 /** Answers requests inside the hub. Returns false if the subject is none of its own. */
-export type Service = (account: Account, message: Message) => boolean;
+export type Service = (account: Account, message: BusMessage) => boolean;
 
 /** Most subjects whose receivers are remembered. */
 const MAX_REMEMBERED = 4_096;
@@ -23,13 +23,13 @@ const MAX_REMEMBERED = 4_096;
  * `up.x` of the account P is `up.P.x` for the coordinator, and `down.P.x` of the coordinator is
  * `down.x` for P.
  */
-export class Router {
-  readonly #random: Randomness;
+export class BusRouter {
+  readonly #random: SeededNumbers;
   readonly #subscriptions = new Set<Subscription>();
   readonly #remembered = new Map<string, readonly Subscription[]>();
   readonly #services: Service[] = [];
 
-  constructor(random: Randomness) {
+  constructor(random: SeededNumbers) {
     this.#random = random;
   }
 
@@ -47,7 +47,7 @@ export class Router {
   }
 
   /** Returns whether anybody has received the message. */
-  publish(from: Account, message: Message): boolean {
+  publish(from: Account, message: BusMessage): boolean {
     const [account, seen] = acrossAccounts(from, message);
     const isServed = this.#services.some((service) => service(account, seen));
     const isRead = this.#deliver(account, seen);
@@ -55,7 +55,7 @@ export class Router {
     return isServed || isRead;
   }
 
-  #deliver(account: Account, message: Message): boolean {
+  #deliver(account: Account, message: BusMessage): boolean {
     const receivers = this.#receivers(account, message.subject);
     const queues = new Map<string, Subscription[]>();
     for (const receiver of receivers) {
@@ -89,7 +89,7 @@ export class Router {
 const isMachine = (account: Account): boolean => !['core', 'ops', 'system'].includes(account);
 
 /** The account that receives a message, and the message as that account sees it. */
-function acrossAccounts(from: Account, message: Message): [Account, Message] {
+function acrossAccounts(from: Account, message: BusMessage): [Account, BusMessage] {
   const { subject } = message;
   if (isMachine(from) && subject.startsWith('up.'))
     return ['core', { ...message, subject: `up.${from}.${subject.slice('up.'.length)}` }];

@@ -7,7 +7,7 @@ import crypto, {
 import { syncBuiltinESMExports } from 'node:module';
 
 /** Random numbers that follow from a seed (the generator `sfc32`). */
-export class Randomness {
+export class SeededNumbers {
   readonly #state: Uint32Array;
 
   /** `use` separates the numbers of one purpose from those of another with the same seed. */
@@ -68,7 +68,7 @@ const DER = {
 };
 
 /** Has WebCrypto make the key pairs for sealing out of the same random numbers. */
-function installKeyPairs(source: () => Randomness): void {
+function installKeyPairs(source: () => SeededNumbers): void {
   const { subtle } = globalThis.crypto;
   const generate = subtle.generateKey.bind(subtle) as (...all: unknown[]) => Promise<unknown>;
   const generateKey = async (
@@ -93,7 +93,7 @@ function installKeyPairs(source: () => Randomness): void {
  * Replaces every source of random numbers in this process, so that a world depends on its seed
  * alone. `source` returns the numbers of the present world.
  */
-export function installRandomness(source: () => Randomness): void {
+export function installRandomness(source: () => SeededNumbers): void {
   const fill = <View extends ArrayBufferView>(view: View): View => {
     source().fill(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
     return view;

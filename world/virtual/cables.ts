@@ -1,4 +1,4 @@
-import type { Randomness } from './randomness.ts';
+import type { SeededNumbers } from './seeded-numbers.ts';
 
 /** Delay of a message between two hosts, in milliseconds. */
 const SHORTEST_MS = 0.2;
@@ -8,13 +8,13 @@ const LATE_SHARE = 0.002;
 const LATE_MOST_MS = 300;
 
 /** The cables of the world: how long bytes take, and which hosts cannot reach each other. */
-export class Links {
+export class Cables {
   /** A connection over a cut link tries again after this time, in milliseconds. */
   readonly retryMs = 200;
-  readonly #random: Randomness;
+  readonly #random: SeededNumbers;
   readonly #cut = new Set<string>();
 
-  constructor(random: Randomness) {
+  constructor(random: SeededNumbers) {
     this.#random = random;
   }
 

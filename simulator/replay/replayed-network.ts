@@ -11,7 +11,7 @@ import { type SimulatedBuild, simulatedBuilds } from '../models.ts';
 import { Timeline } from './timeline.ts';
 import { VirtualMac } from './virtual-mac.ts';
 
-export interface WorldOptions {
+export interface ReplayedNetworkOptions {
   readonly macs: number;
   readonly concurrency: number;
   readonly queueDepth: number;
@@ -31,7 +31,7 @@ const GATHER_MS = 100;
  * A fleet and its router in virtual time. Heartbeats without a change are left out, because they
  * would not alter the state of the router.
  */
-export class World {
+export class ReplayedNetwork {
   readonly timeline = new Timeline();
   readonly times: JobTimes;
   readonly build: SimulatedBuild;
@@ -50,7 +50,14 @@ export class World {
   /** Number of attempts that a machine still worked on long after their cancellation. */
   zombies = 0;
 
-  constructor({ macs, concurrency, queueDepth, times, seed, conditions = true }: WorldOptions) {
+  constructor({
+    macs,
+    concurrency,
+    queueDepth,
+    times,
+    seed,
+    conditions = true,
+  }: ReplayedNetworkOptions) {
     this.times = times;
     this.random = new SeededRandom(seed);
     [this.build] = simulatedBuilds;
