@@ -43,6 +43,7 @@ const ROUTES = [
   'POST /v1/keys/{id}/rotate',
   'GET /v1/models/catalog',
   'GET /v1/models/capacity',
+  'GET /v1/models/demand',
   'GET /v1/pricing',
   'GET /v1/stats',
   'GET /v1/leaderboard',

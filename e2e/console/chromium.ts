@@ -66,6 +66,14 @@ export class ConsoleUnderTest implements AsyncDisposable {
     await this.deliver(stripe.bank.pay(json.session));
   }
 
+  /** Connects an account at Stripe, which is ready to be paid, with that of the person. */
+  async onboard(person: Person): Promise<void> {
+    const back = `${this.network.url}/earnings`;
+    await person.ask('POST', '/v1/billing/onboard', { return_url: back, refresh_url: back });
+    for (const id of this.stripe.bank.accounts.keys())
+      await this.deliver(this.stripe.bank.onboard(id));
+  }
+
   /** Delivers an event of Stripe to the network. */
   async deliver(event: Parameters<FakeStripe['sign']>[0]): Promise<void> {
     const { body, signature } = this.stripe.sign(event);

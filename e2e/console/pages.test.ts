@@ -287,10 +287,7 @@ describe.skipIf(noBrowser !== undefined)(`the console (${noBrowser ?? 'Chromium'
   test('shows deposits with both receipts, prints our own, and disconnects Stripe', async () => {
     const rita = await under.network.person('rita');
     await under.deposit(rita, 25 * DOLLAR);
-    const back = `${under.network.url}/earnings`;
-    await rita.ask('POST', '/v1/billing/onboard', { return_url: back, refresh_url: back });
-    for (const id of under.stripe.bank.accounts.keys())
-      await under.deliver(under.stripe.bank.onboard(id));
+    await under.onboard(rita);
     await using opened = await under.signedInPage(rita);
     const { page } = opened;
     await page.goto('/money');

@@ -1,8 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { services } from '#bus-schemas';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startMachineOf } from '../linked-machine.ts';
-import type { TestNetwork } from '../test-network.ts';
 import { type ConsoleUnderTest, noBrowser, startConsole } from './chromium.ts';
+import { RANKED_REQUESTS, servePaidRequests } from './earning-machines.ts';
 import { addHistory } from './status-history.ts';
 
 describe.skipIf(noBrowser !== undefined)(`the public pages (${noBrowser ?? 'Chromium'})`, () => {
@@ -81,7 +80,13 @@ describe.skipIf(noBrowser !== undefined)(`the public pages (${noBrowser ?? 'Chro
     const { network } = under;
     const dora = await network.person('dora');
     await using fleet = await startMachineOf(network, dora, { name: 'garden' });
-    await serveTenRequests(network, fleet.providers[0]?.id ?? '');
+    const provider = fleet.providers[0]?.id ?? '';
+    await servePaidRequests(network, {
+      provider,
+      model: 'sim',
+      count: RANKED_REQUESTS,
+      maxTokens: 5,
+    });
     await using opened = await under.signedInPage(dora);
     const { page } = opened;
     const openDetails = async () => {
@@ -119,25 +124,3 @@ describe.skipIf(noBrowser !== undefined)(`the public pages (${noBrowser ?? 'Chro
     expect(again.json.updated_at).toBe(json.updated_at);
   });
 });
-
-/** Ten paid requests, which the leaderboard demands of a machine. */
-async function serveTenRequests(network: TestNetwork, provider: string): Promise<void> {
-  const { bus } = network.network.coordinator;
-  await bus.call(services.trust.prove, { provider }, { timeoutMs: 5_000 });
-  const body = {
-    model: 'sim',
-    messages: [{ role: 'user', content: 'Hi' }],
-    max_tokens: 5,
-    provider: { only: [provider] },
-  };
-  for (let request = 0; request < 10; request += 1)
-    await vi.waitFor(
-      async () => {
-        const asked = { token: network.apiKey, body };
-        const { status, text } = await network.ask('POST', '/v1/chat/completions', asked);
-        expect(status, text).toBe(200);
-      },
-      { timeout: 120_000, interval: 200 },
-    );
-  await network.expectMoneyBalances();
-}

@@ -3,14 +3,17 @@ import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { setting } from '#bus-schemas/settings/settings.ts';
+import type { SimulatedFleet } from '#simulator';
 import { startMachineOf } from '../linked-machine.ts';
 import { addRewards } from '../reward-history.ts';
 import { ROOT } from '../source-folders.ts';
 import type { Person } from '../test-network.ts';
 import { type ConsolePage, type ConsoleUnderTest, noBrowser, startConsole } from './chromium.ts';
+import { RANKED_REQUESTS, servePaidRequests, startEarningMachines } from './earning-machines.ts';
 import { adminUrlOf, makeOperator, operatorPage, parkFact } from './operator-browser.ts';
 import { addHistory } from './status-history.ts';
 
+const EARNING_MODEL = 'sim-llama-8b';
 const FOLDER = join(ROOT, 'docs/console');
 const THEMES = ['light', 'dark'] as const;
 /** Time for all pages of a test on a computer that is busy, in milliseconds. */
@@ -65,6 +68,12 @@ const PAGES: readonly ShownPage[] = [
   },
   { name: 'set-up', path: '/set-up', shows: 'Not linked yet' },
   { name: 'earnings', path: '/earnings', shows: 'By source' },
+  {
+    name: 'earnings-stripe',
+    path: '/earnings',
+    shows: 'Disconnect Stripe',
+    prepare: (page) => scrollTo(page, 'Your account at Stripe'),
+  },
   { name: 'link', path: '/link?user_code=WDJB-MJHT', shows: 'Code that the machine shows' },
 ];
 
@@ -72,6 +81,12 @@ const PAGES: readonly ShownPage[] = [
 const PUBLIC_PAGES: readonly ShownPage[] = [
   { name: 'public-models', path: '/models', shows: 'Context' },
   { name: 'status', path: '/status', shows: 'Demand by model' },
+  {
+    name: 'leaderboard',
+    path: '/status',
+    shows: 'Kitchen Mac',
+    prepare: (page) => scrollTo(page, 'Leaderboard'),
+  },
   { name: 'log', path: '/log', shows: 'is signed with its key', prepare: checkLog },
   { name: 'get-started', path: '/get-started', shows: 'Run a network of your own' },
   { name: 'sign-in', path: '/', shows: 'Use a sign-in link' },
@@ -80,6 +95,12 @@ const PUBLIC_PAGES: readonly ShownPage[] = [
 /** Pages of the operators' listener. */
 const OPERATOR_PAGES: readonly ShownPage[] = [
   { name: 'operator-fleet', path: '/', shows: 'Show what to do' },
+  {
+    name: 'operator-names',
+    path: '/',
+    shows: 'Kitchen Mac',
+    prepare: (page) => scrollTo(page, 'Public names'),
+  },
   {
     name: 'operator-incidents',
     path: '/incidents',
@@ -90,6 +111,7 @@ const OPERATOR_PAGES: readonly ShownPage[] = [
   { name: 'operator-routing', path: '/routing', shows: 'Parts that can be switched off' },
   { name: 'operator-money', path: '/money', shows: 'The ledger balances' },
   { name: 'operator-people', path: '/people', shows: 'laptop', prepare: findAnn },
+  { name: 'operator-gift', path: '/people', shows: 'Promotional credit', prepare: giveToAnn },
   { name: 'operator-models', path: '/models', shows: 'Simulated Llama 8B' },
   { name: 'operator-releases', path: '/trust', shows: 'Releases that machines may run' },
   { name: 'operator-bus', path: '/bus', shows: 'JOBS' },
@@ -111,6 +133,25 @@ async function findAnn(page: Page): Promise<void> {
     .getByRole('button', { name: /^Keys of/ })
     .first()
     .click();
+}
+
+async function giveToAnn(page: Page): Promise<void> {
+  await findAnn(page);
+  await page
+    .getByRole('button', { name: /^Give money to/ })
+    .first()
+    .click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Amount').fill('5.00');
+  await dialog.getByLabel('Reason').fill('Outage of 3 May, ticket 42');
+  await dialog.getByLabel('Note').fill('Sorry for the outage of 3 May');
+}
+
+async function scrollTo(page: Page, heading: string): Promise<void> {
+  await page
+    .getByRole('heading', { name: heading })
+    .first()
+    .evaluate((shown) => shown.scrollIntoView());
 }
 
 async function checkLog(page: Page): Promise<void> {
@@ -158,7 +199,8 @@ async function verifyReceipt(page: Page): Promise<void> {
 describe.skipIf(noBrowser !== undefined)(`every page (${noBrowser ?? 'Chromium'})`, () => {
   let under: ConsoleUnderTest;
   let ann: Person;
-  let studio: AsyncDisposable;
+  let studio: SimulatedFleet;
+  let others: AsyncDisposable;
   let operatorKey: string;
 
   beforeAll(async () => {
@@ -171,12 +213,17 @@ describe.skipIf(noBrowser !== undefined)(`every page (${noBrowser ?? 'Chromium'}
     operatorKey = await makeOperator(under, 'olga');
     await parkFact(under);
     studio = await startMachineOf(under.network, ann, { name: 'studio' });
-    const machines = await ann.ask('GET', '/v1/me/providers');
-    const provider = machines.json.data[0].id;
+    const provider = studio.providers[0]?.id ?? '';
     await addRewards(under.network.network, { account: ann.account, provider });
+    await under.onboard(ann);
+    const work = { provider, model: EARNING_MODEL, count: RANKED_REQUESTS, maxTokens: 300 };
+    await servePaidRequests(under.network, work);
+    await ann.ask('PUT', `/v1/me/providers/${provider}/public-name`, { name: 'Kitchen Mac' });
+    others = await startEarningMachines(under.network, EARNING_MODEL);
     if (setting('DINF_WRITE_SCREENSHOTS')) await mkdir(FOLDER, { recursive: true });
   });
   afterAll(async () => {
+    await others?.[Symbol.asyncDispose]();
     await studio?.[Symbol.asyncDispose]();
     await under?.[Symbol.asyncDispose]();
   });
@@ -203,6 +250,23 @@ describe.skipIf(noBrowser !== undefined)(`every page (${noBrowser ?? 'Chromium'}
   const cases: readonly Look[] = THEMES.flatMap((theme) =>
     (Object.keys(WIDTHS) as (keyof typeof WIDTHS)[]).map((width) => ({ theme, width })),
   );
+
+  test('owners see what comparable machines earned, and that it is not known of other models', async () => {
+    await using opened = await under.signedInPage(ann);
+    const { page } = opened;
+    await page.goto('/earnings');
+    const table = page.getByRole('table', { name: 'What comparable machines earned' });
+    const row = (model: string) =>
+      table.getByRole('row').filter({ has: page.getByText(model, { exact: true }) });
+    await expect
+      .poll(() => row(EARNING_MODEL).textContent())
+      .toMatch(/\$.*\d machines.*\$.*\d machines/);
+    expect(await row('sim-qwen-32b').textContent()).toMatch(/Not known.*Not known/);
+    await page.goto('/machines');
+    await page.getByRole('button', { name: /^Details/ }).click();
+    await expect.poll(() => row(EARNING_MODEL).textContent()).toMatch(/[3-9] machines/);
+    opened.expectNoFaults();
+  });
 
   test.each(cases)(
     'has no fault in the $theme theme at the width of a $width screen',

@@ -1,3 +1,4 @@
+import { browserName } from '../format/browser-name.ts';
 import { Ago, Status, type Tone } from '../parts/figures.tsx';
 import { Loaded } from '../parts/loaded.tsx';
 import { useResource } from '../state/resource.ts';
@@ -47,6 +48,38 @@ export function AuditPage() {
 const Text = ({ of: text }: { of: string }) =>
   text === '' || text === '{}' ? <>–</> : <code class="break">{text}</code>;
 
+/** The details of a change, which the log has as JSON: each name with its value. */
+function Detail({ of: text }: { of: string }) {
+  const fields = fieldsIn(text);
+  if (fields === undefined) return <Text of={text} />;
+  return (
+    <span class="audit-detail" title={text}>
+      {fields.map(([name, value], index) => (
+        <span key={name}>
+          {index > 0 && ' · '}
+          <span class="quiet">{name}</span> {shown(name, value)}
+        </span>
+      ))}
+    </span>
+  );
+}
+
+/** Names and values of a JSON object; undefined if the text is none, or is empty. */
+function fieldsIn(text: string): readonly (readonly [string, unknown])[] | undefined {
+  if (!text.startsWith('{') || text === '{}') return undefined;
+  try {
+    return Object.entries(JSON.parse(text) as object);
+  } catch {
+    // A long detail was cut off when it was stored.
+    return undefined;
+  }
+}
+
+function shown(name: string, value: unknown): string {
+  if (typeof value !== 'string') return JSON.stringify(value);
+  return (name === 'user_agent' ? browserName(value) : undefined) ?? value;
+}
+
 const toneOf = (outcome: string): Tone =>
   outcome === 'done' ? 'good' : outcome === 'begun' ? 'notice' : 'bad';
 
@@ -57,7 +90,7 @@ const COLUMNS: readonly Column<Change>[] = [
   { label: o.audit.who, cell: ({ operator }) => operator },
   { label: o.audit.action, cell: ({ action }) => <span class="strong">{action}</span> },
   { label: o.audit.subject, cell: ({ subject }) => <Text of={subject} /> },
-  { label: o.audit.detail, cell: ({ detail }) => <Text of={detail} /> },
+  { label: o.audit.detail, cell: ({ detail }) => <Detail of={detail} /> },
   {
     label: o.audit.outcome,
     cell: ({ outcome }) => <Status tone={toneOf(outcome)} text={OUTCOMES[outcome] ?? outcome} />,

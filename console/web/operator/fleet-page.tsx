@@ -126,9 +126,9 @@ const MACHINE_COLUMNS: readonly Column<Machine>[] = [
   {
     label: o.fleet.chip,
     cell: ({ chip, simulated }) => (
-      <>
+      <span>
         {chip} {simulated && <span class="tag">{o.fleet.simulated}</span>}
-      </>
+      </span>
     ),
   },
   { label: o.fleet.running, isRight: true, cell: ({ running }) => groupedDigits(running) },

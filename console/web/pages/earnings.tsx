@@ -14,16 +14,20 @@ import { PATHS } from '../router.ts';
 import { useAction } from '../state/action.ts';
 import {
   useBalance,
+  useDemand,
   useEarnings,
   useMachines,
+  useModels,
   usePromotions,
   useRewardPolicy,
   useRewards,
   useWithdrawals,
 } from '../state/answers.ts';
+import { chipKinds } from '../state/comparable-earnings.ts';
 import { invalidate } from '../state/resource.ts';
 import { awaitsFirstAnswer, knownValue } from '../state/resource-state.ts';
 import { t } from '../texts.ts';
+import { ComparableEarnings } from './comparable-earnings.tsx';
 import { Connection } from './connection.tsx';
 import { Quote } from './quote.tsx';
 import { Rewards } from './rewards.tsx';
@@ -36,11 +40,22 @@ export function EarningsPage() {
   const policy = useRewardPolicy();
   const promotions = usePromotions();
   const rewards = useRewards(undefined);
+  const demand = useDemand();
+  const models = useModels();
+  const machines = useMachines();
   // The parts appear together, so that none moves another. Another period replaces only its table.
   const isShown = useRef(false);
-  isShown.current ||= ![earnings, balance, withdrawals, policy, promotions, rewards].some(
-    ({ state }) => awaitsFirstAnswer(state),
-  );
+  isShown.current ||= ![
+    earnings,
+    balance,
+    withdrawals,
+    policy,
+    promotions,
+    rewards,
+    demand,
+    models,
+    machines,
+  ].some(({ state }) => awaitsFirstAnswer(state));
   if (!isShown.current)
     return (
       <>
@@ -74,6 +89,10 @@ export function EarningsPage() {
             )
           }
         </Loaded>
+      </section>
+      <section>
+        <h2>{t.comparable.title}</h2>
+        <ComparableEarnings chips={chipKinds(knownValue(machines.state) ?? [])} />
       </section>
       <Rewards />
       <Withdrawals />

@@ -7,6 +7,7 @@ import { Dialog } from '../parts/dialog.tsx';
 import { Status } from '../parts/figures.tsx';
 import { Loaded } from '../parts/loaded.tsx';
 import type { OwnMachine } from '../state/answers.ts';
+import { chipKinds } from '../state/comparable-earnings.ts';
 import { type DayCell, dayCells } from '../state/machine-day.ts';
 import { machineState } from '../state/machine-state.ts';
 import { useNow } from '../state/now.ts';
@@ -14,6 +15,7 @@ import { useResource } from '../state/resource.ts';
 import { faultText } from '../texts/fault-text.ts';
 import { gateText } from '../texts/gate-text.ts';
 import { t } from '../texts.ts';
+import { ComparableEarnings } from './comparable-earnings.tsx';
 import { PublicName } from './machine-public-name.tsx';
 
 const MINUTE = 60_000;
@@ -26,6 +28,10 @@ export function MachineDetails({ machine, close }: { machine: OwnMachine; close:
       <Status tone={tone} text={text} />
       <Day id={machine.id} />
       <Models machine={machine} />
+      <section>
+        <h3>{t.comparable.title}</h3>
+        <ComparableEarnings chips={chipKinds([machine])} />
+      </section>
       <Trust trust={machine.trust} />
       <PublicName machine={machine} />
       <Commands />

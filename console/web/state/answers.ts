@@ -73,6 +73,10 @@ export const useEarnings = (from: number) =>
     MINUTE,
   );
 
+/** What machines earned from each model in a week. The network computes it every ten minutes. */
+export const useDemand = () =>
+  useResource('demand', () => call('GET /v1/models/demand'), 10 * MINUTE);
+
 export const useRewardPolicy = () =>
   useResource('rewards/policy', () => call('GET /v1/rewards/policy'));
 

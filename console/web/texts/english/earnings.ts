@@ -46,4 +46,13 @@ export const earningsTexts = {
       Record<string, string>
     >,
   },
+  comparable: {
+    title: 'What comparable machines earned',
+    text: 'Median of the last seven days, over the machines that earned from the model. It is not known if fewer than three machines of three owners did.',
+    model: 'Model',
+    all: 'All machines',
+    otherChips: 'Other chips',
+    machines: (count: string) => `${count} machines`,
+    notKnown: 'Not known',
+  },
 } as const;

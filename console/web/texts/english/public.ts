@@ -30,7 +30,7 @@ export const publicTexts = {
     requestsMonth: 'Requests in 30 days',
     tokensMonth: 'Answer tokens in 30 days',
     machines: 'Machines connected',
-    machinesSimulated: (count: string) => `${count} of them simulated`,
+    machinesSimulated: (count: string) => `${count} of them are simulated.`,
     rounded:
       'Requests and tokens are rounded to two digits, and fewer than ten requests are shown as 0.',
     demandTitle: 'Demand by model',

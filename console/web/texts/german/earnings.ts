@@ -51,4 +51,13 @@ export const germanEarningsTexts: Translation<typeof english> = {
     returned: 'Zurück im Guthaben',
     states: { pending: 'Unterwegs', paid: 'Ausgezahlt', failed: 'Fehlgeschlagen' },
   },
+  comparable: {
+    title: 'Was vergleichbare Maschinen verdient haben',
+    text: 'Median der letzten sieben Tage über die Maschinen, die mit dem Modell verdient haben. Er ist nicht bekannt, wenn es weniger als drei Maschinen von drei Besitzern waren.',
+    model: 'Modell',
+    all: 'Alle Maschinen',
+    otherChips: 'Andere Chips',
+    machines: (count) => `${count} Maschinen`,
+    notKnown: 'Nicht bekannt',
+  },
 };

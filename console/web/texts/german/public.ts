@@ -33,7 +33,7 @@ export const germanPublicTexts: Translation<typeof english> = {
     requestsMonth: 'Anfragen in 30 Tagen',
     tokensMonth: 'Token der Antworten in 30 Tagen',
     machines: 'Verbundene Maschinen',
-    machinesSimulated: (count) => `davon ${count} simuliert`,
+    machinesSimulated: (count) => `Davon sind ${count} simuliert.`,
     rounded:
       'Anfragen und Token sind auf zwei Ziffern gerundet, und weniger als zehn Anfragen werden als 0 gezeigt.',
     demandTitle: 'Nachfrage nach Modell',

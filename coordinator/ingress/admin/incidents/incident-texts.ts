@@ -80,4 +80,7 @@ export const incidentText = <Alert extends IncidentAlert>({
 }: {
   readonly alert: Alert;
   readonly values: IncidentValues[Alert];
-}): string => TEXTS[alert](values);
+}): string => {
+  const text = TEXTS[alert](values);
+  return text.charAt(0).toUpperCase() + text.slice(1);
+};
