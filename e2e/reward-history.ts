@@ -86,7 +86,7 @@ async function addPromotion(
 /** The fund is left out: the money of this payment comes from outside. */
 const pay = (client: pg.Client, { account, operation }: { account: string; operation: string }) =>
   client.query(
-    `SELECT ledger_post($1, 'base_reward', '', ARRAY['consumer:' || $2, 'external:stripe'], ARRAY['consumer', 'external'],
+    `SELECT ledger_post($1, 'base_reward', '', ARRAY['consumer:' || $2, 'external:promotions'], ARRAY['consumer', 'external'],
        ARRAY[$3::bigint, -$3::bigint], ARRAY[$3::bigint, 0], 'evt.settlement.posted', '')`,
     [operation, account, REWARD],
   );

@@ -214,14 +214,14 @@ describe.skipIf(noBrowser !== undefined)(`every page (${noBrowser ?? 'Chromium'}
     await parkFact(under);
     studio = await startMachineOf(under.network, ann, { name: 'studio' });
     const provider = studio.providers[0]?.id ?? '';
-    await addRewards(under.network.network, { account: ann.account, provider });
     await under.onboard(ann);
     const work = { provider, model: EARNING_MODEL, count: RANKED_REQUESTS, maxTokens: 300 };
     await servePaidRequests(under.network, work);
     await ann.ask('PUT', `/v1/me/providers/${provider}/public-name`, { name: 'Kitchen Mac' });
     others = await startEarningMachines(under.network, EARNING_MODEL);
+    await addRewards(under.network.network, { account: ann.account, provider });
     if (setting('DINF_WRITE_SCREENSHOTS')) await mkdir(FOLDER, { recursive: true });
-  });
+  }, MAX_MS);
   afterAll(async () => {
     await others?.[Symbol.asyncDispose]();
     await studio?.[Symbol.asyncDispose]();

@@ -3,7 +3,11 @@ import { Money } from '../parts/figures.tsx';
 import { Loaded } from '../parts/loaded.tsx';
 import { Table } from '../parts/table.tsx';
 import { useDemand, useModels } from '../state/answers.ts';
-import { type Earned, type ModelEarnings, modelEarnings } from '../state/comparable-earnings.ts';
+import {
+  type ComparableRow,
+  comparableRows,
+  type KnownMedian,
+} from '../state/comparable-earnings.ts';
 import { knownValue } from '../state/resource-state.ts';
 import { t } from '../texts.ts';
 
@@ -22,7 +26,7 @@ export function ComparableEarnings({ chips }: { chips: readonly string[] }) {
       <Loaded of={demand} lines={3}>
         {({ earned }) => (
           <EarningsTable
-            rows={modelEarnings(earned, { models: offered, chips: shownChips })}
+            rows={comparableRows(earned, { models: offered, chips: shownChips })}
             chips={shownChips}
           />
         )}
@@ -35,7 +39,7 @@ function EarningsTable({
   rows,
   chips,
 }: {
-  rows: readonly ModelEarnings[];
+  rows: readonly ComparableRow[];
   chips: readonly string[];
 }) {
   const columns = chips.map((chip) => (chip === 'other' ? t.comparable.otherChips : chip));
@@ -65,7 +69,7 @@ function EarningsTable({
   );
 }
 
-function Median({ of: earned }: { of: Earned }) {
+function Median({ of: earned }: { of: KnownMedian }) {
   if (earned === undefined) return <span class="quiet">{t.comparable.notKnown}</span>;
   return (
     <span class="two-lines">

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { chipKinds, modelEarnings } from './comparable-earnings.ts';
+import { chipKinds, comparableRows } from './comparable-earnings.ts';
 
 const row = (model: string, chip: string | null, median_micro_usd: number) => ({
   model,
@@ -10,7 +10,7 @@ const row = (model: string, chip: string | null, median_micro_usd: number) => ({
 
 test('a model that too few machines earned from is not known, and comes last', () => {
   const rows = [row('small', null, 20), row('large', null, 300), row('large', 'Apple M4 Max', 400)];
-  const known = modelEarnings(rows, {
+  const known = comparableRows(rows, {
     models: ['new', 'small', 'large'],
     chips: ['Apple M4 Max', 'other'],
   });

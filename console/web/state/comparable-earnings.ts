@@ -5,14 +5,14 @@ import type { OwnMachine } from './answers.ts';
 type Row = Routes['GET /v1/models/demand']['answer']['earned'][number];
 
 /** What machines earned from a model in a week; undefined if too few did, so that it is not known. */
-export type Earned = Pick<Row, 'median_micro_usd' | 'machines'> | undefined;
+export type KnownMedian = Pick<Row, 'median_micro_usd' | 'machines'> | undefined;
 
-export interface ModelEarnings {
+export interface ComparableRow {
   readonly model: string;
   /** For machines with each of the wanted chips, in their order. */
-  readonly byChip: readonly Earned[];
+  readonly byChip: readonly KnownMedian[];
   /** For all machines together. */
-  readonly all: Earned;
+  readonly all: KnownMedian;
 }
 
 /** The kinds of chips of some machines, each once; a machine that is not connected has none. */
@@ -21,11 +21,11 @@ export const chipKinds = (machines: readonly Pick<OwnMachine, 'chip'>[]): string
 ];
 
 /** What machines earned from each model. The model that earned most comes first, unknown ones last. */
-export function modelEarnings(
+export function comparableRows(
   rows: readonly Row[],
   { models, chips }: { models: readonly string[]; chips: readonly string[] },
-): ModelEarnings[] {
-  const earned = (model: string, chip: string | null): Earned =>
+): ComparableRow[] {
+  const earned = (model: string, chip: string | null): KnownMedian =>
     rows.find((row) => row.model === model && row.chip === chip);
   return models
     .map((model) => ({
