@@ -70,7 +70,9 @@ async function explain(
   const rules = [...new Set(violations.map(({ invariant }) => invariant))];
   console.log(`The world ${seed} broke ${rules.map((rule) => `"${rule}"`).join(', ')}:`);
   for (const { text } of violations.slice(0, 5)) console.log(`  ${text}`);
-  console.log(`with ${faults.length} of ${life.faults.length} faults:`);
+  console.log(
+    `with ${faults.length} of ${life.faults.length} faults, by the time after the first request:`,
+  );
   for (const fault of faults)
     console.log(`  ${(fault.at / 1_000).toFixed(1)} s  ${fault.host} ${faultSentence(fault)}`);
   console.log(`Repeat it with: dinf world --seed ${seed} --story`);

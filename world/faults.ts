@@ -4,6 +4,7 @@ import type { World } from './world.ts';
 
 /** One thing that goes wrong. A world can be repeated with some of them left out. */
 export interface WorldFault {
+  /** Milliseconds after the customers have begun to ask. */
   readonly at: number;
   readonly kind: 'kill' | 'freeze' | 'cut' | 'full_disk' | 'clock';
   /** The host that it concerns; of a cut, one of its ends. */
@@ -72,7 +73,7 @@ export function planFaults(
   faults: readonly WorldFault[],
 ): void {
   for (const fault of faults)
-    world.time.plan(fault.at - world.time.now, () => begin(world, network, fault), undefined);
+    world.time.plan(fault.at, () => begin(world, network, fault), undefined);
 }
 
 function begin(world: World, network: WorldNetwork, fault: WorldFault): void {

@@ -2,6 +2,7 @@ import { type BookEntry, Customers } from './customers.ts';
 import { drawFaults, planFaults, type WorldFault } from './faults.ts';
 import { HEALED_WITHIN_MS, invariants, type PaidJob } from './invariants.ts';
 import { INGRESS_PORT, MODEL, WorldNetwork } from './network.ts';
+import { SeededNumbers } from './virtual/seeded-numbers.ts';
 import type { World } from './world.ts';
 
 /** The life of a world after its start, in milliseconds: load, faults, healing, last requests. */
@@ -32,24 +33,29 @@ export interface Life {
 /** Runs one world: customers ask, things fail and heal, and every invariant is checked. */
 export async function live(world: World, given?: readonly WorldFault[]): Promise<Life> {
   await using network = await WorldNetwork.start(world);
-  const { time, fate } = world;
-  const begin = time.now;
+  const { time } = world;
+  const wishes = new SeededNumbers(world.seed, 'customers');
   const { apiKey } = await time.runWhile(network.customer('customer', CREDIT_MICRO_USD));
+  const begin = time.now;
   const customers = new Customers(world);
-  const window = { from: begin + WARM_MS, to: begin + WARM_MS + FAULTS_MS };
-  const drawn = drawFaults(fate, network, window);
-  const faults = given ?? drawn;
+  // Numbers of their own: otherwise every change of the start would change the faults of a seed.
+  const faults =
+    given ??
+    drawFaults(new SeededNumbers(world.seed, 'faults'), network, {
+      from: WARM_MS,
+      to: WARM_MS + FAULTS_MS,
+    });
   planFaults(world, network, faults);
-  const healedAt = Math.max(begin + LOAD_MS, ...faults.map(({ at, forMs }) => at + forMs));
+  const healedAt = begin + Math.max(LOAD_MS, ...faults.map(({ at, forMs }) => at + forMs));
   const end = healedAt + HEALED_WITHIN_MS + LAST_REQUESTS_MS;
   const ask = (): void => {
     if (time.now >= end) return;
-    const ingress = network.ingresses[fate.integer(network.ingresses.length)] ?? '';
+    const ingress = network.ingresses[wishes.integer(network.ingresses.length)] ?? '';
     customers.ask(
       { ingress, port: INGRESS_PORT, apiKey, model: MODEL },
-      1 + fate.integer(MOST_TOKENS),
+      1 + wishes.integer(MOST_TOKENS),
     );
-    time.plan(fate.between(SHORTEST_PAUSE_MS, LONGEST_PAUSE_MS), ask, undefined);
+    time.plan(wishes.between(SHORTEST_PAUSE_MS, LONGEST_PAUSE_MS), ask, undefined);
   };
   time.plan(0, ask, undefined);
   await time.runUntil(end);
