@@ -16,52 +16,89 @@ export interface WorldFault {
   readonly byMs?: number;
 }
 
-const MOST_FAULTS = 6;
-const SHORTEST_MS = 300;
+const MOST_FAULTS = 10;
+const SHORTEST_MS = 200;
 const LONGEST_MS = 20_000;
 const LONGEST_CLOCK_MS = 600_000;
+/** So many faults meet a process that another fault already has in trouble. */
+const SECOND_FAULTS = 0.3;
 const HUB = 'hub';
 const POSTGRES = 'postgres';
+const KINDS = ['kill', 'kill', 'freeze', 'cut', 'full_disk', 'clock'] as const;
+
+/** The names of the hosts that can fail. */
+interface Hosts {
+  readonly processes: readonly string[];
+  readonly machines: readonly string[];
+}
 
 /** The faults of a world between two times, which follow from its seed. */
 export function drawFaults(
   random: SeededNumbers,
-  network: Pick<WorldNetwork, 'processes' | 'machines'>,
+  hosts: Hosts,
   { from, to }: { from: number; to: number },
 ): WorldFault[] {
-  const processes = network.processes.map(({ name }) => name);
-  const machines = network.machines.map(({ name }) => name);
-  const leaves = machines.map((name) => leafOf(name));
-  const any = <Value>(of: readonly Value[]) => of[random.integer(of.length)] as Value;
-  const hosts = [HUB, POSTGRES, ...processes, ...machines, ...leaves];
-  const draw = (): WorldFault => {
-    const timed = {
-      at: Math.round(random.between(from, to)),
-      forMs: Math.round(SHORTEST_MS * (LONGEST_MS / SHORTEST_MS) ** random.fraction()),
-    };
-    const kind = any(['kill', 'kill', 'freeze', 'cut', 'full_disk', 'clock'] as const);
-    switch (kind) {
-      case 'kill':
-      case 'freeze':
-        return { ...timed, kind, host: any(hosts) };
-      case 'cut': {
-        const [host, other] = any([
-          [any(processes), HUB],
-          [any(processes), POSTGRES],
-          [any(leaves), HUB],
-        ] as const);
-        return { ...timed, kind, host, other };
-      }
-      case 'full_disk':
-        return { ...timed, kind, host: HUB };
-      case 'clock': {
-        const byMs = Math.round(random.between(-LONGEST_CLOCK_MS, LONGEST_CLOCK_MS));
-        return { ...timed, kind, host: any([...processes, ...machines]), byMs };
-      }
-    }
+  const drawn: WorldFault[] = [];
+  for (let left = random.integer(MOST_FAULTS + 1); left > 0; left -= 1) {
+    const fault = drawFault(random, hosts, { from, to });
+    drawn.push(fault);
+    if (random.chance(SECOND_FAULTS)) drawn.push(secondFault(random, hosts, fault));
+  }
+  return drawn.toSorted((one, other) => one.at - other.at);
+}
+
+function drawFault(
+  random: SeededNumbers,
+  { processes, machines }: Hosts,
+  { from, to }: { from: number; to: number },
+): WorldFault {
+  const timed = {
+    at: Math.round(random.between(from, to)),
+    forMs: Math.round(SHORTEST_MS * (LONGEST_MS / SHORTEST_MS) ** random.fraction()),
   };
-  const faults = Array.from({ length: random.integer(MOST_FAULTS + 1) }, draw);
-  return faults.toSorted((one, other) => one.at - other.at);
+  const leaves = machines.map(leafOf);
+  const kind = random.one(KINDS);
+  switch (kind) {
+    case 'kill':
+    case 'freeze':
+      // Every kind of host fails as often as the others, however many of it there are.
+      return {
+        ...timed,
+        kind,
+        host: random.one(random.one([[HUB], [POSTGRES], processes, processes, machines, leaves])),
+      };
+    case 'cut': {
+      const [host, other] = random.one([
+        [random.one(processes), HUB],
+        [random.one(processes), POSTGRES],
+        [random.one(leaves), HUB],
+      ] as const);
+      return { ...timed, kind, host, other };
+    }
+    case 'full_disk':
+      return { ...timed, kind, host: HUB };
+    case 'clock': {
+      const byMs = Math.round(random.between(-LONGEST_CLOCK_MS, LONGEST_CLOCK_MS));
+      return { ...timed, kind, host: random.one([...processes, ...machines]), byMs };
+    }
+  }
+}
+
+/**
+ * A process is killed while the first fault lasts: what it could not write anywhere is lost with
+ * it.
+ */
+function secondFault(
+  random: SeededNumbers,
+  { processes }: Hosts,
+  { at, forMs }: WorldFault,
+): WorldFault {
+  return {
+    at: Math.round(random.between(at, at + forMs)),
+    kind: 'kill',
+    host: random.one(processes),
+    forMs: SHORTEST_MS,
+  };
 }
 
 export const leafOf = (machine: string): string => `leaf of ${machine}`;
@@ -80,7 +117,8 @@ function begin(world: World, network: WorldNetwork, fault: WorldFault): void {
   const { kind, host: name, other = '', forMs, byMs = 0 } = fault;
   const host = world.hostOf(name);
   const after = (work: () => void) => world.time.plan(forMs, work, undefined);
-  if (host === undefined) return;
+  // A host that is being started again after an earlier fault cannot fail.
+  if (host?.isAlive !== true) return;
   world.tell(name, faultSentence(fault));
   switch (kind) {
     case 'kill':

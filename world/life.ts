@@ -41,10 +41,14 @@ export async function live(world: World, given?: readonly WorldFault[]): Promise
   // Numbers of their own: otherwise every change of the start would change the faults of a seed.
   const faults =
     given ??
-    drawFaults(new SeededNumbers(world.seed, 'faults'), network, {
-      from: WARM_MS,
-      to: WARM_MS + FAULTS_MS,
-    });
+    drawFaults(
+      new SeededNumbers(world.seed, 'faults'),
+      {
+        processes: network.processes.map(({ name }) => name),
+        machines: network.machines.map(({ name }) => name),
+      },
+      { from: WARM_MS, to: WARM_MS + FAULTS_MS },
+    );
   planFaults(world, network, faults);
   const healedAt = begin + Math.max(LOAD_MS, ...faults.map(({ at, forMs }) => at + forMs));
   const end = healedAt + HEALED_WITHIN_MS + LAST_REQUESTS_MS;

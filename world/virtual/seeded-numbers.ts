@@ -46,7 +46,8 @@ export class SeededNumbers {
     return this.fraction() < probability;
   }
 
-  one<Value>(of: readonly [Value, ...Value[]]): Value {
+  /** One of the values, of which there must be one at least. */
+  one<Value>(of: readonly Value[]): Value {
     return of[this.integer(of.length)] as Value;
   }
 
