@@ -398,10 +398,11 @@ function namesOf(
 const nameOf = new Map([...namedRefusals].map(([name, row]) => [row, name]));
 
 /** Returns the error with which the API answers a request that a component refused. */
-export function refusalError(refusal: Refusal): ApiError {
+export function refusalError(refusal: Refusal, options: ErrorOptions = {}): ApiError {
   const { error, message, param } = refusal;
   const reason = nameOf.get(refusal);
   return new ApiError(error, message, {
+    ...options,
     ...(param !== undefined && { param }),
     ...(reason !== undefined && { reason }),
   });

@@ -14,6 +14,7 @@ export const DEVELOPMENT_MODULES = [
   'cli/test.ts',
   'cli/bench.ts',
   'cli/package.ts',
+  'cli/world.ts',
   'console/ensure-built.ts',
 ];
 

@@ -160,7 +160,7 @@ export class CallerBatches {
     try {
       return this.#cipherOf(record.id).open(record);
     } catch (cause) {
-      throw new ApiError('not_found', accountRefusals.readBatch.unknown.message, { cause });
+      throw refusalError(accountRefusals.readBatch.unknown, { cause });
     }
   }
 

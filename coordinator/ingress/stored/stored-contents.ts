@@ -161,7 +161,7 @@ export class StoredContents {
     try {
       return { bytes: this.#open(id, sealed), version, state };
     } catch (cause) {
-      throw new ApiError('not_found', accountRefusals.readStored.unknown.message, { cause });
+      throw refusalError(accountRefusals.readStored.unknown, { cause });
     }
   }
 
