@@ -12,6 +12,12 @@ import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node
 class OneWriteATurn extends NodeTransport {
   #corked = false;
 
+  override connect(...parameters: Parameters<NodeTransport['connect']>): Promise<void> {
+    // The declarations of the library name only a part of the server that it passes.
+    pauseBySteadyClock(parameters[0] as (typeof parameters)[0] & { lastConnect: number });
+    return super.connect(...parameters);
+  }
+
   override send(frame: Uint8Array): void {
     const { socket } = this;
     if (!this.#corked && socket !== undefined) {
@@ -24,6 +30,23 @@ class OneWriteATurn extends NodeTransport {
     }
     super.send(frame);
   }
+}
+
+/**
+ * The library stores by the clock of the computer when it last tried a server, and waits from then
+ * until the next try. If the clock is set back meanwhile, it would wait until the clock shows that
+ * time again, and the process would be without a bus for as long. So the time of the last try
+ * follows the clock that is never set.
+ */
+function pauseBySteadyClock(server: { lastConnect: number }): void {
+  let triedAt = performance.now();
+  Object.defineProperty(server, 'lastConnect', {
+    configurable: true,
+    get: () => Date.now() - (performance.now() - triedAt),
+    set: () => {
+      triedAt = performance.now();
+    },
+  });
 }
 
 /** Connects to a NATS server. All parts of the system connect through this function. */

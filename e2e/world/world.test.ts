@@ -39,6 +39,21 @@ test(
 );
 
 test(
+  'a component whose clock is set back while the hub is away is on the bus again at once',
+  async () => {
+    const { violations } = await worlds.live({
+      seed: FIRST_SEED,
+      faults: [
+        { at: 39_274, kind: 'kill', host: 'hub', forMs: 10_425 },
+        { at: 42_794, kind: 'clock', host: 'trust', forMs: 6_350, byMs: 291_303 },
+      ],
+    });
+    expect(violations).toEqual([]);
+  },
+  LIMIT_MS,
+);
+
+test(
   'a world notices that the program accepts frames twice',
   async () => {
     const mutation = 'the ingress accepts a frame twice';
