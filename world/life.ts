@@ -69,9 +69,11 @@ export async function live(world: World, given?: readonly WorldFault[]): Promise
     network,
     faults,
     book: customers.book,
+    begin,
     healedAt,
     charges: await chargesOf(world),
     generations: await generationsOf(world),
+    overdueHolds: await countOverdueHolds(world),
   };
   const violations = [];
   for (const { name, broken } of invariants)
@@ -99,6 +101,14 @@ async function chargesOf({ database }: World): Promise<ReadonlyMap<string, PaidJ
 async function generationsOf({ database }: World): Promise<ReadonlySet<string>> {
   const { rows } = await database.query<{ job: string }>('SELECT job FROM generations');
   return new Set(rows.map(({ job }) => job));
+}
+
+/** The holds that settlement should have released a sweep ago. */
+async function countOverdueHolds({ database }: World): Promise<number> {
+  const { rows } = await database.query<{ count: number }>(
+    "SELECT count(*)::int FROM holds WHERE ended IS NULL AND expires_at < now() - interval '30 seconds'",
+  );
+  return rows[0]?.count ?? 0;
 }
 
 function countOutcomes(book: readonly BookEntry[]): Record<string, number> {

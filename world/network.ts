@@ -44,6 +44,8 @@ const MACHINES = 4;
 export const MODEL = 'sim-llama-8b';
 /** Slow enough that a fault meets answers which have begun. */
 const TOKEN_MS = 50;
+/** Time limit of a request, and with a reserve of the money that is set aside for it. */
+export const JOB_MS = 60_000;
 const CALL = { timeoutMs: 10_000 };
 const START_LIMIT_MS = 120_000;
 
@@ -105,6 +107,7 @@ export class WorldNetwork implements AsyncDisposable {
       leafUrls: [`nats://${HUB_ADDRESS}:${HUB_PORT}`],
       accountLimits: {},
       drainNoticeMs: 0,
+      jobTimeoutMs: JOB_MS,
       admin: undefined,
     };
     const network = new WorldNetwork(world, home, config);
