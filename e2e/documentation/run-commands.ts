@@ -27,6 +27,11 @@ const NOT_RUN: Readonly<Record<string, string>> = {
     ].map((line) => [line, NAMES_A_GROUP]),
   ),
   ...Object.fromEntries(
+    ['world --seed 7 --story', 'world --seed 1 --seeds 20', 'world --mutations --seeds 20'].map(
+      (line) => [line, 'runs for minutes (e2e/world/world.test.ts)'],
+    ),
+  ),
+  ...Object.fromEntries(
     [
       'accounts suspend ACCOUNT --reason "stolen card"',
       'accounts resume ACCOUNT',
