@@ -13,6 +13,8 @@ interface Ended {
   readonly charges: ReadonlyMap<string, PaidJob>;
   /** The jobs of which telemetry has a row. */
   readonly generations: ReadonlySet<string>;
+  /** The jobs for which money is set aside. */
+  readonly openHolds: ReadonlySet<string>;
   /** Money that is still set aside although its time is over. */
   readonly overdueHolds: number;
   /** When the customers began to ask. */
@@ -120,10 +122,11 @@ export const invariants: readonly Invariant[] = [
   },
   {
     name: 'every job with content has a row that says how it ended',
-    // A job whose ingress was killed has a charge and no generation.
-    broken: ({ book, generations, charges }) =>
+    // A job whose ingress was killed has a charge and no generation. If its machine was killed too,
+    // it has the charge when the time of its hold is over.
+    broken: ({ book, generations, charges, openHolds }) =>
       each(book, ({ job = '', text }) =>
-        text !== '' && !generations.has(job) && !charges.has(job)
+        text !== '' && !generations.has(job) && !charges.has(job) && !openHolds.has(job)
           ? 'has no row of its end'
           : undefined,
       ),

@@ -72,7 +72,8 @@ export async function live(world: World, given?: readonly WorldFault[]): Promise
     begin,
     healedAt,
     charges: await chargesOf(world),
-    generations: await generationsOf(world),
+    generations: await jobsIn(world, 'SELECT job FROM generations'),
+    openHolds: await jobsIn(world, 'SELECT job FROM holds WHERE ended IS NULL'),
     overdueHolds: await countOverdueHolds(world),
   };
   const violations = [];
@@ -98,8 +99,8 @@ async function chargesOf({ database }: World): Promise<ReadonlyMap<string, PaidJ
   return new Map(rows.map((row) => [row.job, row]));
 }
 
-async function generationsOf({ database }: World): Promise<ReadonlySet<string>> {
-  const { rows } = await database.query<{ job: string }>('SELECT job FROM generations');
+async function jobsIn({ database }: World, query: string): Promise<ReadonlySet<string>> {
+  const { rows } = await database.query<{ job: string }>(query);
   return new Set(rows.map(({ job }) => job));
 }
 

@@ -55,6 +55,10 @@ export class BusRouter {
     return isServed || isRead;
   }
 
+  isRead(account: Account, subject: string): boolean {
+    return this.#receivers(account, subject).length > 0;
+  }
+
   #deliver(account: Account, message: BusMessage): boolean {
     const receivers = this.#receivers(account, message.subject);
     const queues = new Map<string, Subscription[]>();

@@ -178,6 +178,27 @@ describe.each([
     );
   });
 
+  test('delivers a fact to the next reader when the connection of the one before has ended', async () => {
+    const { stream, name } = consumers.settlementJobs;
+    const ended = await connect();
+    const first = await ended.jetstream.consumers.get(stream, name);
+    await first.consume({ callback: () => undefined });
+    await ended.connection.close();
+    const bus = await connect();
+    const delivered: string[] = [];
+    const second = await bus.jetstream.consumers.get(stream, name);
+    const messages = await second.consume({
+      callback: (message) => {
+        delivered.push(`${message.string()} ${message.info.deliveryCount}`);
+        message.ack();
+      },
+    });
+    await bus.store(events.jobEnded, Buffer.from('three'), 'three');
+    // The reader that ended may have been sent it first; then it comes again after ten seconds.
+    await vi.waitFor(() => expect(delivered.join()).toMatch(/^three [12]$/), 30_000);
+    await messages.close();
+  });
+
   test('names a stream or consumer that does not exist', async () => {
     const manager = await (await connect()).manager();
     await expect(manager.streams.info('NONE')).rejects.toThrow(/stream not found/);

@@ -49,7 +49,8 @@ export class SimulatedHub {
     this.#router = new BusRouter(random);
     const send = (account: Account, message: BusMessage) => this.#publish(account, message);
     this.#system = new SystemServices({ name: host.name, time, version: VERSION, send });
-    this.#router.serve(new JetStream(disk, time, send).service);
+    const isRead = (account: Account, subject: string) => this.#router.isRead(account, subject);
+    this.#router.serve(new JetStream({ disk, time, send, isRead }).service);
     this.#router.serve(this.#system.service);
     this.server = createServer((socket) => this.#serve(socket)).listen(port, host.address);
   }

@@ -61,16 +61,25 @@ export class JetStream {
   readonly #disk: HubDisk;
   readonly #time: VirtualTime;
   readonly #send: (account: Account, message: BusMessage) => void;
+  readonly #isRead: (account: Account, subject: string) => boolean;
   readonly #pulls = new Map<Consumer, Pull[]>();
 
-  constructor(
-    disk: HubDisk,
-    time: VirtualTime,
-    send: (account: Account, message: BusMessage) => void,
-  ) {
+  /** `isRead` answers whether anybody subscribes to a subject. */
+  constructor({
+    disk,
+    time,
+    send,
+    isRead,
+  }: {
+    disk: HubDisk;
+    time: VirtualTime;
+    send: (account: Account, message: BusMessage) => void;
+    isRead: (account: Account, subject: string) => boolean;
+  }) {
     this.#disk = disk;
     this.#time = time;
     this.#send = send;
+    this.#isRead = isRead;
     this.#checkLateAcks();
   }
 
@@ -236,6 +245,11 @@ export class JetStream {
   #serve(stream: Stream, consumer: Consumer): void {
     const pulls = this.#pulls.get(consumer) ?? [];
     for (let pull = pulls[0]; pull !== undefined; pull = pulls[0]) {
+      // The client that asked has ended.
+      if (!this.#isRead('core', pull.reply)) {
+        pulls.shift();
+        continue;
+      }
       const next = consumer.next(stream.messages, stream.lastSeq, this.#time.date());
       if (next === undefined) return;
       const { message, ack } = next;
