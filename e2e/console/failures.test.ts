@@ -5,7 +5,7 @@ import { namedRefusals, refusalError, settlementRefusals } from '#http-api/refus
 
 /** Refusals of requests that no page sends. */
 const ELSEWHERE =
-  /^(putStored|readStored|createBatch|readBatch|setProviderPrice|webhook|enrol|renew|proveReader|mdmEvent)\./;
+  /^(putStored|readStored|createBatch|readBatch|setProviderPrice|webhook|enrol|renew|proveReader|mdmEvent|addPromotion|fundRewards)\./;
 
 test('each refusal of a request that a page sends has a German sentence', () => {
   const shown = [...namedRefusals.keys()].filter((name) => !ELSEWHERE.test(name));

@@ -12,6 +12,8 @@ interface Handle {
 }
 
 const FIRST_PORT = 20_000;
+/** The longest delay of a timer, 25 days. */
+const NEVER_MS = 2 ** 31 - 1;
 
 /**
  * Replaces TCP in this process: every connection and every server belongs to the simulated network
@@ -60,7 +62,8 @@ export function installNetwork(world: () => SocketWorld): void {
         ref: () => undefined,
         unref: () => undefined,
       };
-      Object.assign(this, { _handle: handle });
+      // A server for HTTP looks for slow requests by the clock of the computer, out of the world's time.
+      Object.assign(this, { _handle: handle, connectionsCheckingInterval: NEVER_MS });
       time.plan(0, () => runOn(owner, () => this.emit('listening')));
       return this;
     },
