@@ -25,7 +25,6 @@ export interface Life {
   readonly requests: number;
   readonly outcomes: Readonly<Record<string, number>>;
   readonly virtualMs: number;
-  readonly events: number;
   /** Equal for two runs of the same world. */
   readonly fingerprint: string;
 }
@@ -87,7 +86,6 @@ export async function live(world: World, given?: readonly WorldFault[]): Promise
     requests: customers.book.length,
     outcomes: countOutcomes(customers.book),
     virtualMs: Math.round(time.now),
-    events: time.events,
     fingerprint: world.fingerprint(),
   };
 }

@@ -16,7 +16,6 @@ export interface Planned {
 export class VirtualTime {
   readonly #timeline = new Timeline();
   readonly #onError: (host: Host | undefined, error: unknown) => void;
-  #events = 0;
 
   /** `onError` receives what a planned event threw: a real process would have ended by it. */
   constructor(onError: (host: Host | undefined, error: unknown) => void) {
@@ -26,10 +25,6 @@ export class VirtualTime {
   /** Milliseconds since the begin of the world. */
   get now(): number {
     return this.#timeline.now;
-  }
-
-  get events(): number {
-    return this.#events;
   }
 
   /** What the clock of the running host shows, in milliseconds since 1970. */
@@ -43,7 +38,6 @@ export class VirtualTime {
       if (planned.isCancelled || host?.isAlive === false) return;
       if (host !== undefined && host.frozenUntil > this.now)
         return this.#timeline.at(host.frozenUntil, fire);
-      this.#events += 1;
       try {
         runOn(host, run);
       } catch (error) {
