@@ -32,10 +32,9 @@ export function addCommands(program: Command): void {
 
 async function run({ seed: first, seeds, story, json }: WorldCommand): Promise<void> {
   const { Worlds } = await import('#world/worlds.ts');
-  const { faultSentence } = await import('#world/faults.ts');
   const worlds = await Worlds.prepare();
   const startedAt = performance.now();
-  const left = Array.from({ length: seeds }, (_, index) => first + index);
+  const all = Array.from({ length: seeds }, (_, index) => first + index);
   let virtualMs = 0;
   let broken = 0;
   const report = async (life: Life): Promise<void> => {
@@ -43,15 +42,12 @@ async function run({ seed: first, seeds, story, json }: WorldCommand): Promise<v
     if (json) console.log(JSON.stringify(life));
     if (life.violations.length === 0) return;
     broken += 1;
-    if (!json) await explain(worlds, life, faultSentence);
+    if (!json) await explain(worlds, life);
   };
-  const work = async (): Promise<void> => {
-    for (let seed = left.shift(); seed !== undefined; seed = left.shift())
-      await report(
-        await worlds.live({ seed, ...(story && { onLine: (line) => console.log(line) }) }),
-      );
-  };
-  await Promise.all(Array.from({ length: Math.min(seeds, availableParallelism()) }, work));
+  const onLine = (line: string): void => console.log(line);
+  await onEachCore(all, async (seed) =>
+    report(await worlds.live({ seed, ...(story && { onLine }) })),
+  );
   const seconds = (performance.now() - startedAt) / 1_000;
   if (!json)
     console.log(
@@ -61,11 +57,8 @@ async function run({ seed: first, seeds, story, json }: WorldCommand): Promise<v
 }
 
 /** Finds the faults that a broken rule needs, and prints how to repeat it. */
-async function explain(
-  worlds: Worlds,
-  life: Life,
-  faultSentence: typeof import('#world/faults.ts').faultSentence,
-): Promise<void> {
+async function explain(worlds: Worlds, life: Life): Promise<void> {
+  const { faultSentence } = await import('#world/faults.ts');
   const { seed, faults, violations } = await worlds.shrink(life);
   const rules = [...new Set(violations.map(({ invariant }) => invariant))];
   console.log(`The world ${seed} broke ${rules.map((rule) => `"${rule}"`).join(', ')}:`);
@@ -83,19 +76,14 @@ async function findMutations({ seed: first, seeds }: WorldCommand): Promise<void
   const { Worlds } = await import('#world/worlds.ts');
   const { mutations } = await import('#world/mutations.ts');
   const worlds = await Worlds.prepare();
-  const left = [...mutations];
   let unseen = 0;
-  const work = async (): Promise<void> => {
-    for (let mutation = left.shift(); mutation !== undefined; mutation = left.shift()) {
-      const found = await firstThatNotices(worlds, mutation.name, { first, seeds });
-      if (found === undefined) unseen += 1;
-      const { seed, violations } = found ?? { seed: undefined, violations: [] };
-      console.log(
-        `${mutation.name}: ${seed === undefined ? `not noticed by ${seeds} seeds` : `seed ${seed}, "${violations[0]?.invariant}"`}`,
-      );
-    }
-  };
-  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  await onEachCore(mutations, async ({ name }) => {
+    const found = await firstThatNotices(worlds, name, { first, seeds });
+    if (found === undefined) unseen += 1;
+    console.log(
+      `${name}: ${found === undefined ? `not noticed by ${seeds} seeds` : `seed ${found.seed}, "${found.violations[0]?.invariant}"`}`,
+    );
+  });
   console.log(`${mutations.length - unseen} of ${mutations.length} mutations were noticed`);
   if (unseen > 0) process.exitCode = EXIT.failure;
 }
@@ -110,4 +98,16 @@ async function firstThatNotices(
     if (life.violations.length > 0) return life;
   }
   return undefined;
+}
+
+/** Does the work for every item, for as many at once as the computer has cores. */
+async function onEachCore<Item>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<void>,
+): Promise<void> {
+  const left = items.values();
+  const worker = async (): Promise<void> => {
+    for (const item of left) await work(item);
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
 }

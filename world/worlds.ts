@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, rename, stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readMigrations } from '#coordinator/database/migration-files.ts';
@@ -34,12 +35,7 @@ export class Worlds {
     const digest = createHash('sha256').update(JSON.stringify(migrations)).digest('hex');
     const folder = join(cacheFolder(env), 'world');
     const template = join(folder, `database-${digest.slice(0, 16)}.tar`);
-    if (
-      await stat(template).then(
-        () => false,
-        () => true,
-      )
-    ) {
+    if (!existsSync(template)) {
       await mkdir(folder, { recursive: true });
       const fresh = `${template}.${process.pid}`;
       await run({ make: 'template', template: fresh });
@@ -72,7 +68,7 @@ export class Worlds {
     const rule = life.violations[0]?.invariant;
     let least = life;
     for (const fault of life.faults) {
-      const faults = least.faults.filter((one) => one !== fault && !isSame(one, fault));
+      const faults = least.faults.filter((one) => !isSame(one, fault));
       const shorter = await this.live({ seed: life.seed, faults });
       if (shorter.violations.some(({ invariant }) => invariant === rule)) least = shorter;
     }

@@ -59,10 +59,6 @@ export class VirtualSocket extends Duplex {
     return this.#peer === undefined;
   }
 
-  get isOpen(): boolean {
-    return this.#peer !== undefined && !this.destroyed;
-  }
-
   /** Connects to a server of the world; refused where none listens. */
   open({ host, port }: Address, connected?: () => void): this {
     const { time, cables, servers } = this.#world;
