@@ -6,11 +6,6 @@ import { DatabaseError } from 'pg';
  * same operation at the same moment.
  */
 const RETRYABLE_CODES = new Set(['40001', '40P01', '23505']);
-/**
- * Code of a violated check. A statement that adds to the parts of a balance may violate one because
- * another statement has changed the balance meanwhile.
- */
-export const CHECK_VIOLATION = '23514';
 const MAX_TRIES = 6;
 
 /**
@@ -21,20 +16,20 @@ export function isRowsFault(error: unknown): boolean {
   return error instanceof DatabaseError && /^2[23]/.test(error.code ?? '');
 }
 
-/**
- * Repeats work that failed only because of concurrent work. All other errors are thrown. `alsoCode`
- * is a further code that concurrent work can cause there.
- */
+/** Repeats work that failed only because of concurrent work. All other errors are thrown. */
 export async function retried<T>(
   work: () => Promise<T>,
-  { random = Math.random, alsoCode }: { random?: () => number; alsoCode?: string } = {},
+  random: () => number = Math.random,
 ): Promise<T> {
   for (let tries = 1; ; tries += 1) {
     try {
       return await work();
     } catch (error) {
-      const code = error instanceof DatabaseError ? (error.code ?? '') : '';
-      if (!(RETRYABLE_CODES.has(code) || code === alsoCode) || tries === MAX_TRIES) throw error;
+      if (
+        !(error instanceof DatabaseError && RETRYABLE_CODES.has(error.code ?? '')) ||
+        tries === MAX_TRIES
+      )
+        throw error;
       await delay(random() * 5 * 2 ** tries);
     }
   }

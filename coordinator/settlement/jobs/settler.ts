@@ -3,7 +3,7 @@ import { holdFor } from '#coordinator/job-cost.ts';
 import type { Alerts } from '../alerts.ts';
 import { type Charge, chargeFor, type End } from '../core/charge.ts';
 import { digestOf } from '../core/digest.ts';
-import { CHECK_VIOLATION, pluck, retried } from '../database-work.ts';
+import { pluck, retried } from '../database-work.ts';
 import type { Pricing } from '../pricing/pricing.ts';
 import type { SigningKeys } from '../receipts/signing-keys.ts';
 import type { EndedJob, HeldJob, JobCharge, JobStore, NewHold } from './job-store.ts';
@@ -76,19 +76,15 @@ export class Settler {
     for (const end of ends)
       if (unique.get(end.job) !== end)
         this.#compare(end, digestOfEnd(unique.get(end.job) as JobEnd));
-    await retried(
-      async () => {
-        try {
-          await this.#settleOnce([...unique.values()]);
-        } catch (error) {
-          // The cached jobs may be outdated, so the next try reads them from the database.
-          openJobs.forget(unique.keys());
-          throw error;
-        }
-        // Money may be given to the account, or taken, while its charge is written.
-      },
-      { alsoCode: CHECK_VIOLATION },
-    );
+    await retried(async () => {
+      try {
+        await this.#settleOnce([...unique.values()]);
+      } catch (error) {
+        // The cached jobs may be outdated, so the next try reads them from the database.
+        openJobs.forget(unique.keys());
+        throw error;
+      }
+    });
   }
 
   async #settleOnce(ends: readonly JobEnd[]): Promise<void> {

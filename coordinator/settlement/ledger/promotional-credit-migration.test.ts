@@ -31,6 +31,8 @@ test('the migration makes the unspent rest of given credit promotional, and no m
   await using postgres = await startPostgres();
   const url = await postgres.createDatabase('before');
   const database = new Pool({ connectionString: url });
+  // Postgres stops before the last socket of the pool is closed, which the pool reports as an error.
+  database.on('error', () => undefined);
   await migrateToTheReleaseBefore(database);
   let posted = 0;
   const post = async (
