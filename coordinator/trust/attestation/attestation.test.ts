@@ -29,6 +29,7 @@ import {
   type Verdict,
   verdictEntry,
 } from '#bus-schemas';
+import { transaction } from '#coordinator/sql.ts';
 import { TestAppleCa } from '#testcontainers';
 import { ON } from '../device-management/mac-under-test.ts';
 import { enrolMachine, startTrustUnderTest, type Trust } from '../trust-under-test.ts';
@@ -259,6 +260,15 @@ describe('a machine that answers its challenge', () => {
   });
 });
 
+/** Waits until this many transactions of trust wait for one another. */
+const waiting = (count: number) =>
+  expect
+    .poll(
+      async () => (await trust.database.query('SELECT 1 FROM pg_locks WHERE NOT granted')).rowCount,
+      { timeout: 20_000 },
+    )
+    .toBe(count);
+
 describe('evidence that is', () => {
   test.each<[string, (machine: Machine, nonce: Uint8Array) => Evidence, object]>([
     [
@@ -377,6 +387,25 @@ describe('evidence that is', () => {
       await trust.bus.call(services.trust.pardon, { provider: machine.provider }, CALL),
     ).toMatchObject({ pardoned: true });
     expect(await machine.show()).toMatchObject({ standing: 'verified' });
+  });
+
+  test('and that waits while the machine is accused does not undo it', async () => {
+    const machine = await Machine.enrol();
+    const evidence = machine.evidence(await machine.challenge());
+    const { accusation } = await transaction(trust.database, async (client) => {
+      await client.query('SELECT 1 FROM providers WHERE id = $1 FOR UPDATE', [machine.provider]);
+      const accused = trust.bus.call(services.trust.accuse, { provider: machine.provider }, CALL);
+      await waiting(1);
+      machine.say({ t: 'evidence', evidence });
+      await waiting(2);
+      return { accusation: accused };
+    });
+    expect(await accusation).toMatchObject({ accused: true });
+    await vi.waitFor(() => expect(machine.judgements).toHaveLength(2));
+    expect(machine.judgements).toMatchObject([
+      { standing: 'untrusted', fault: 'wrong_model' },
+      { standing: 'untrusted', fault: 'wrong_model' },
+    ]);
   });
 
   test('of a revoked machine is not examined', async () => {

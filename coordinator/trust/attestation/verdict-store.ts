@@ -16,11 +16,14 @@ import { NEW_MACHINE, type TrustState } from '../core/standing.ts';
 /** Stores verdicts. Evidence is stored as the message in which it arrived. */
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
-  'lock-machine',
   'pardon-removed',
+  'read-machine',
   'save-verdict',
   'verdicts',
 ]);
+
+const LOCK_MACHINE = namedStatement('attestation.lock-machine')`
+  SELECT 1 FROM providers WHERE id = ${'provider'} FOR UPDATE`;
 
 const SET_PROVEN = namedStatement('attestation.set-proven')`
   UPDATE providers SET proven_at = CASE WHEN ${'proven'}::boolean THEN now() END
@@ -71,7 +74,9 @@ export async function lockMachine(
   client: ClientBase,
   provider: string,
 ): Promise<KnownMachine | undefined> {
-  const [row] = await query<MachineRow>(client, sql['lock-machine'], [provider]);
+  // A statement that waits for the lock still reads the other tables as they were before.
+  await queryNamed(client, LOCK_MACHINE, { provider });
+  const [row] = await query<MachineRow>(client, sql['read-machine'], [provider]);
   if (row === undefined) return undefined;
   const { busKey, proven, pauses, revision, standing, level, freshUntil, misses, nonceAt } = row;
   const chain = row.chain ?? undefined;

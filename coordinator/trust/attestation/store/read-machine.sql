@@ -2,4 +2,3 @@ SELECT p.user_key AS "busKey", p.proven_at IS NOT NULL AS proven, p.pauses, coal
   v.misses, v.nonce, v.nonce_at::float8 AS "nonceAt", v.wake_at::float8 AS "wakeAt", a.chain
 FROM providers p LEFT JOIN verdicts v ON v.provider = p.id LEFT JOIN device_attestations a ON a.provider = p.id
 WHERE p.id = $1 AND p.revoked_at IS NULL
-FOR UPDATE OF p
