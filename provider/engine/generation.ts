@@ -11,7 +11,7 @@ import type { Sink } from './engine.ts';
 import { type Constraint, GrammarError } from './sampling/grammars.ts';
 import { logShares, Sampler, topTokens } from './sampling/sampler.ts';
 import { samplingOf } from './sampling/sampling-options.ts';
-import type { Task, TaskEnd } from './scheduling/scheduler.ts';
+import type { Task, TaskEnd } from './scheduling/task.ts';
 
 type Chat = InferenceRequest['chat'];
 

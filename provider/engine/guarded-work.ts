@@ -1,4 +1,4 @@
-import type { Speeds } from './scheduling/scheduler.ts';
+import type { Speeds } from './scheduling/speeds.ts';
 
 /** Work of an engine that can hang. */
 export interface GuardedWork {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
-import type { Speeds } from './scheduling/scheduler.ts';
+import type { Speeds } from './scheduling/speeds.ts';
 
 /** Highest speeds that a provider may announce, in tokens per second. */
 export const MAX_PREFILL_TPS = 1_000_000;

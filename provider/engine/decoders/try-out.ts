@@ -1,4 +1,4 @@
-import type { Speeds } from '../scheduling/scheduler.ts';
+import type { Speeds } from '../scheduling/speeds.ts';
 import { type Decoder, NO_STATE, PAGE_TOKENS } from './decoder.ts';
 import { stepOf } from './step.ts';
 

@@ -1,5 +1,5 @@
 import type { DecoderModel } from '../../models/model.ts';
-import type { Speeds } from '../scheduling/scheduler.ts';
+import type { Speeds } from '../scheduling/speeds.ts';
 
 /**
  * Figures that a machine announces for a model that it has not loaded since its start. They are

@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 import { PAGE_TOKENS } from '../decoders/decoder.ts';
 import type { DraftSource } from '../speculation/draft-source.ts';
 import { nextOf, RememberingDecoder } from './remembering-decoder-under-test.ts';
-import { type Running, Scheduler, type Task, type TaskEnd } from './scheduler.ts';
+import { Scheduler } from './scheduler.ts';
+import type { Running, Task, TaskEnd } from './task.ts';
 
 const PAGES = 24;
 const MAX_TOKENS = 48;

@@ -1,59 +1,17 @@
-import {
-  type Decoder,
-  NO_STATE,
-  PAGE_TOKENS,
-  type StepResult,
-  type UnitBytes,
-} from '../decoders/decoder.ts';
-import { type StepPart, stepOf } from '../decoders/step.ts';
+import { type Decoder, PAGE_TOKENS, type StepResult, type UnitBytes } from '../decoders/decoder.ts';
+import { stepOf } from '../decoders/step.ts';
 import { type Guard, stepLimitMs, TRIM_LIMIT_MS, unguarded } from '../guarded-work.ts';
 import type { AnswerDrafts } from '../speculation/answer-drafts.ts';
 import type { Drafter } from '../speculation/draft-source.ts';
 import { Speculation } from '../speculation/speculation.ts';
-import { PagePool, type SequencePages } from './page-pool.ts';
-import type { PrefixLoad } from './prefix-load.ts';
+import { PagePool } from './page-pool.ts';
+import { ScheduledSequence } from './scheduled-sequence.ts';
+import { SequenceStates, stateOf } from './sequence-states.ts';
+import { MovingSpeeds, type Speeds } from './speeds.ts';
 import { StatePool } from './state-pool.ts';
+import { type Part, partOf, type TakenPart, tokensOf } from './step-parts.ts';
 import { StoredPrefixes, type UnitStore } from './stored-prefixes.ts';
-
-/** One sequence for the scheduler, which does not interpret its tokens. */
-export interface Task {
-  readonly prompt: readonly number[];
-  readonly maxTokens: number;
-  /** Only tasks of the same scope may share cached pages of a prompt. */
-  readonly scope: string;
-  /**
-   * True if its pages may be stored and used after a restart of the process. The scope must then be
-   * secret, and the same for later requests of the same customer.
-   */
-  readonly isStorable?: boolean;
-  /** True if it goes before all waiting tasks without this. */
-  readonly isUrgent?: boolean;
-  /** True if `choose` needs the logits of the whole vocabulary, not only the most likely token. */
-  readonly wantsLogits: boolean;
-  /**
-   * Chooses the next token. `row` contains the logits if `wantsLogits` is true. Undefined or an
-   * error ends the sequence.
-   */
-  choose(
-    best: number,
-    row: Float32Array | undefined,
-  ): number | undefined | Promise<number | undefined>;
-  /**
-   * Called once when the sequence ends. `cause` is the error of the decoder or of `choose`, if one
-   * failed.
-   */
-  end(why: TaskEnd, cause?: unknown): void;
-}
-
-export type TaskEnd = 'done' | 'length' | 'cancelled' | 'failed';
-
-export interface Running {
-  /** Number of tokens of the prompt that were found in the cache. */
-  readonly cachedTokens: number;
-  pause(): void;
-  resume(): void;
-  cancel(): void;
-}
+import type { Running, Task, TaskEnd } from './task.ts';
 
 interface SchedulerOptions {
   readonly decoder: Decoder;
@@ -76,15 +34,8 @@ interface SchedulerOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-/** Tokens per second: of prompts, and of the answer of one sequence. */
-export interface Speeds {
-  readonly prefillTps: number;
-  readonly decodeTps: number;
-}
-
 /** Minimum number of prompt tokens that a step has room for, however slow the machine is. */
 const LEAST_CHUNK = 16;
-const SMOOTHING = 0.2;
 /**
  * Time that a further token adds to a step, in steps, before the first drafts show it; or that of a
  * prompt’s token, if it is shorter.
@@ -96,70 +47,6 @@ const FIRST_EXTRA = 0.1;
  */
 const MOST_REPEATED = 8;
 
-class ScheduledSequence implements Running {
-  readonly task: Task;
-  readonly tokens: number[];
-  readonly #wake: () => void;
-  /** Undefined while the sequence waits. */
-  pages: SequencePages | undefined;
-  /** The slot of the sequence's state while it runs, if the model has states. */
-  state: number | undefined;
-  /** The slot of a stored state that the next step continues, and that the sequence holds. */
-  continued: number | undefined;
-  /** Set while pages of the prompt are read from the store: the sequence takes part in no step. */
-  load: PrefixLoad | undefined;
-  /** Numbers of tokens after which the state is stored, in rising order. */
-  marks: readonly number[] = [];
-  /** Undefined until the answer begins, and if no tokens are drafted. */
-  drafts: AnswerDrafts | undefined;
-  /** Number of tokens whose keys and values are in the cache, and in the state. */
-  worked = 0;
-  cachedTokens = 0;
-  isPaused = false;
-  isCancelled = false;
-
-  constructor(task: Task, wake: () => void) {
-    this.task = task;
-    this.tokens = [...task.prompt];
-    this.#wake = wake;
-  }
-
-  get isAnswering(): boolean {
-    return (
-      this.tokens.length > this.task.prompt.length ||
-      (this.worked > 0 && this.tokens.length - this.worked === 1)
-    );
-  }
-
-  /** Number of tokens that the answer may still get. */
-  get remaining(): number {
-    return this.task.prompt.length + this.task.maxTokens - this.tokens.length;
-  }
-
-  /** True if a step may compute its next tokens. */
-  get isActive(): boolean {
-    return !this.isPaused && this.load === undefined;
-  }
-
-  get isFull(): boolean {
-    return this.remaining <= 0;
-  }
-
-  pause(): void {
-    this.isPaused = true;
-  }
-
-  resume(): void {
-    this.isPaused = false;
-    this.#wake();
-  }
-
-  cancel(): void {
-    this.isCancelled = true;
-    this.#wake();
-  }
-}
-
 /**
  * Continuous batching: each step takes one token of every running answer, and fills the remaining
  * room with parts of prompts. Sequences join and leave between any two steps, independently of one
@@ -168,27 +55,25 @@ class ScheduledSequence implements Running {
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #pool: PagePool;
-  /** Undefined if the model has no states. */
-  readonly #states: StatePool | undefined;
+  readonly #states: SequenceStates;
   readonly #guard: Guard;
   readonly #speculation: Speculation;
   readonly #stored: StoredPrefixes | undefined;
+  readonly #speeds: MovingSpeeds;
   #waiting: ScheduledSequence[] = [];
   #running: ScheduledSequence[] = [];
   #loop: Promise<void> | undefined;
   #failure: { readonly cause: unknown } | undefined;
   /** Set while a trim is requested: pages released before this time are freed. */
   #trimsBefore: number | undefined;
-  #prefillTps: number;
-  #decodeTps: number;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
-    this.#states = options.states ? new StatePool(options.states) : undefined;
-    this.#pool = new PagePool(options.pages, this.#states);
+    const states = options.states ? new StatePool(options.states) : undefined;
+    this.#pool = new PagePool(options.pages, states);
+    this.#states = new SequenceStates(states, this.#pool);
     this.#guard = options.guard ?? unguarded;
-    this.#prefillTps = options.speeds.prefillTps;
-    this.#decodeTps = options.speeds.decodeTps;
+    this.#speeds = new MovingSpeeds(options.speeds);
     const { prefillTps, decodeTps } = options.speeds;
     this.#speculation = new Speculation(
       Math.min(1_000 / prefillTps, (1_000 * FIRST_EXTRA) / decodeTps),
@@ -199,8 +84,8 @@ export class Scheduler {
         ...options.stored,
         decoder: options.decoder,
         pool: this.#pool,
-        states: this.#states,
-        prefillTps: () => this.#prefillTps,
+        states,
+        prefillTps: () => this.#speeds.prefillTps,
         guard: this.#guard,
         clock: options.clock,
         wake: () => this.#wake(),
@@ -216,7 +101,8 @@ export class Scheduler {
   }
 
   get speeds(): Speeds {
-    return { prefillTps: this.#prefillTps, decodeTps: this.#decodeTps };
+    const { prefillTps, decodeTps } = this.#speeds;
+    return { prefillTps, decodeTps };
   }
 
   /**
@@ -234,7 +120,8 @@ export class Scheduler {
     );
     if (before === 0) return 0;
     return (
-      (1_000 * (before + prompt.length - this.#pool.knownTokens(prompt, scope))) / this.#prefillTps
+      (1_000 * (before + prompt.length - this.#pool.knownTokens(prompt, scope))) /
+      this.#speeds.prefillTps
     );
   }
 
@@ -331,7 +218,7 @@ export class Scheduler {
     try {
       const pages = this.#pool.trim(before);
       await this.#guard({ kind: 'trim', limitMs: TRIM_LIMIT_MS }, () =>
-        this.#options.decoder.keep(pages, this.#states?.used ?? 0),
+        this.#options.decoder.keep(pages, this.#states.used),
       );
       await this.#options.drafter?.keep(pages);
       return true;
@@ -358,12 +245,13 @@ export class Scheduler {
   #continueAfter(sequence: ScheduledSequence): void {
     const { load, pages } = sequence;
     sequence.load = undefined;
-    if (pages === undefined || (this.#states !== undefined && !load?.hasState)) return;
+    const hasState = sequence.state !== undefined;
+    if (pages === undefined || (hasState && !load?.hasState)) return;
     sequence.worked = pages.named * PAGE_TOKENS;
     sequence.cachedTokens = sequence.worked;
-    if (this.#states === undefined) return;
+    if (!hasState) return;
     sequence.marks = [sequence.worked, ...sequence.marks];
-    this.#storeState(this.#states, sequence);
+    this.#states.store(sequence);
   }
 
   #break(error: unknown): void {
@@ -392,14 +280,8 @@ export class Scheduler {
       const { prompt, scope, maxTokens } = next.task;
       const pages = this.#pool.take({ prompt, scope, tokens: prompt.length + maxTokens });
       if (pages === undefined) return;
-      next.continued = pages.state;
-      next.state = this.#states?.take();
-      if (this.#states !== undefined && next.state === undefined) {
-        this.#pool.release(pages, this.#options.clock());
-        return this.#releaseState(next);
-      }
+      if (!this.#states.admit(next, pages)) return this.#pool.release(pages, this.#options.clock());
       next.pages = pages;
-      next.marks = this.#states === undefined ? [] : marksOf(prompt, pages);
       next.cachedTokens = pages.named * PAGE_TOKENS;
       next.worked = next.cachedTokens;
       if (next.task.isStorable)
@@ -417,7 +299,10 @@ export class Scheduler {
     if (parts.length > 0)
       remaining = Math.min(
         remaining,
-        Math.max(LEAST_CHUNK, Math.floor((this.#prefillTps * this.#options.prefillMs) / 1_000)),
+        Math.max(
+          LEAST_CHUNK,
+          Math.floor((this.#speeds.prefillTps * this.#options.prefillMs) / 1_000),
+        ),
       );
     for (const sequence of active) {
       if (answering.includes(sequence) || remaining <= 0) continue;
@@ -452,11 +337,10 @@ export class Scheduler {
     return parts.map((part, i) => this.#withDrafts(part, drafted[i] ?? []));
   }
 
-  /** A sequence with a state needs a second slot: a state cannot be taken back by some tokens. */
   #withDrafts(part: Part, drafted: readonly number[]): Part {
     if (drafted.length === 0) return part;
-    const spareState = this.#states?.take();
-    if (this.#states !== undefined && spareState === undefined) return part;
+    const spareState = this.#states.takeSpare();
+    if (spareState === false) return part;
     return {
       ...part,
       tokens: [...part.tokens, ...drafted],
@@ -486,14 +370,12 @@ export class Scheduler {
         isOfAnswers ? tookMs : undefined,
       );
     if (tookMs <= 0) return;
-    const smooth = (before: number, now: number) => before + SMOOTHING * (now - before);
     const tokens = tokensOf(taken.map(({ part }) => part));
     if (isOfAnswers) {
       const delivered = answers.reduce((sum, { accepted }) => sum + 1 + accepted, 0);
-      const tps = (1_000 * delivered) / answers.length / (tookMs + draftMs);
-      this.#decodeTps = smooth(this.#decodeTps, tps);
+      this.#speeds.decoded(delivered / answers.length, tookMs + draftMs);
     } else if (answers.length === 0 && tokens >= LEAST_CHUNK)
-      this.#prefillTps = smooth(this.#prefillTps, (1_000 * tokens) / tookMs);
+      this.#speeds.prefilled(tokens, tookMs);
   }
 
   #limitMs(parts: readonly Part[]): number {
@@ -543,15 +425,12 @@ export class Scheduler {
   #settle({ sequence, pages, tokens, drafted, spareState }: Part, accepted: number): void {
     const rejected = drafted.length - accepted;
     if (spareState !== undefined) {
-      const [kept, freed] =
-        rejected === 0 ? [spareState, sequence.state] : [sequence.state, spareState];
-      sequence.state = kept;
-      if (freed !== undefined) this.#states?.release(freed);
+      this.#states.settleSpare(sequence, spareState, rejected === 0);
       if (rejected > 0) return;
     }
     sequence.worked += tokens.length - rejected;
     this.#pool.name(pages, sequence.tokens, sequence.worked);
-    if (this.#states !== undefined) this.#storeState(this.#states, sequence);
+    this.#states.store(sequence);
     if (sequence.task.isStorable && isLastOfPrompt(sequence, tokens.length - rejected))
       this.#stored?.offer({ ...sequence.task, pages });
   }
@@ -576,32 +455,9 @@ export class Scheduler {
   #end(sequence: ScheduledSequence, why: TaskEnd, cause?: unknown): void {
     sequence.load?.abandon();
     if (sequence.pages) this.#pool.release(sequence.pages, this.#options.clock());
-    this.#releaseState(sequence);
+    this.#states.release(sequence);
     if (sequence.drafts !== undefined) this.#speculation.end(sequence.drafts);
     sequence.task.end(why, cause);
-  }
-
-  /**
-   * Stores the state after a step that ends at a mark. The sequence then reads the stored state in
-   * its next step, and writes to another slot.
-   */
-  #storeState(states: StatePool, sequence: ScheduledSequence): void {
-    if (sequence.continued !== undefined) states.letGo(sequence.continued);
-    sequence.continued = undefined;
-    const { pages, state, marks, worked } = sequence;
-    if (pages === undefined || state === undefined || !marks.includes(worked)) return;
-    const fresh = states.take();
-    if (fresh === undefined) return;
-    if (!this.#pool.store(pages, state)) return states.release(fresh);
-    sequence.continued = state;
-    sequence.state = fresh;
-  }
-
-  #releaseState(sequence: ScheduledSequence): void {
-    if (sequence.continued !== undefined) this.#states?.letGo(sequence.continued);
-    if (sequence.state !== undefined) this.#states?.release(sequence.state);
-    sequence.continued = undefined;
-    sequence.state = undefined;
   }
 
   #endAll(cause: unknown): void {
@@ -612,67 +468,12 @@ export class Scheduler {
   }
 }
 
-interface Part {
-  readonly sequence: ScheduledSequence;
-  readonly pages: SequencePages;
-  /** With the drafted ones at the end. */
-  readonly tokens: readonly number[];
-  readonly drafted: readonly number[];
-  /** Number of tokens at the end whose next token is computed. */
-  readonly outputs: number;
-  readonly isAnswer: boolean;
-  /** The state slot that is written to, if another one must keep the state before the drafts. */
-  readonly spareState?: number | undefined;
-}
-
-interface TakenPart {
-  readonly part: Part;
-  /** Number of drafted tokens that were chosen. */
-  readonly accepted: number;
-}
-
 /** Why a sequence ends. */
 interface Choice {
   readonly why: TaskEnd;
   readonly cause?: unknown;
 }
 
-const tokensOf = (parts: readonly Part[]): number =>
-  parts.reduce((sum, { tokens }) => sum + tokens.length, 0);
-
 /** True if the last `count` tokens that were computed completed the prompt. */
 const isLastOfPrompt = ({ worked, task }: ScheduledSequence, count: number): boolean =>
   worked >= task.prompt.length && worked - count < task.prompt.length;
-
-function stateOf(
-  { state, continued, worked }: ScheduledSequence,
-  spare: number | undefined,
-): Pick<StepPart, 'state'> {
-  if (state === undefined) return {};
-  return { state: { read: continued ?? (worked === 0 ? NO_STATE : state), write: spare ?? state } };
-}
-
-/**
- * The places of a prompt after which its state is stored: its last full page, from which the same
- * conversation continues, and the last page that an earlier prompt began with too.
- */
-function marksOf(prompt: readonly number[], { known }: SequencePages): number[] {
-  const last = Math.floor((prompt.length - 1) / PAGE_TOKENS);
-  return [Math.min(known, last) * PAGE_TOKENS, last * PAGE_TOKENS];
-}
-
-/** Returns the sequence's next tokens, at most `most` of them, and none after its next mark. */
-function partOf(sequence: ScheduledSequence, most: number): Part {
-  const { worked, marks } = sequence;
-  const mark = marks.find((at) => at > worked) ?? Number.POSITIVE_INFINITY;
-  const tokens = sequence.tokens.slice(worked, Math.min(worked + most, mark));
-  const isWhole = sequence.worked + tokens.length === sequence.tokens.length;
-  return {
-    sequence,
-    pages: sequence.pages as SequencePages,
-    tokens,
-    drafted: [],
-    outputs: isWhole ? 1 : 0,
-    isAnswer: sequence.isAnswering,
-  };
-}

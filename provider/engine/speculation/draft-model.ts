@@ -1,7 +1,7 @@
 import { type Decoder, PAGE_TOKENS } from '../decoders/decoder.ts';
 import { stepOf } from '../decoders/step.ts';
 import { type Guard, stepLimitMs, TRIM_LIMIT_MS } from '../guarded-work.ts';
-import type { Speeds } from '../scheduling/scheduler.ts';
+import type { Speeds } from '../scheduling/speeds.ts';
 import type { DraftSource } from './draft-source.ts';
 
 interface DraftModelOptions {

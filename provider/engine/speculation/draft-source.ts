@@ -1,4 +1,4 @@
-import type { Task } from '../scheduling/scheduler.ts';
+import type { Task } from '../scheduling/task.ts';
 
 /**
  * Proposes the next tokens of one answer. The model computes them all in one step and keeps those that
