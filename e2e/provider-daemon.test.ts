@@ -1,7 +1,10 @@
+import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
 import { services } from '#bus-schemas';
+import { ownEarnings } from '#provider/own-earnings.ts';
 import { startProviderProcess } from './provider-process.ts';
 import { readStream } from './read-stream.ts';
+import { addRewards, dayBefore, REWARD } from './reward-history.ts';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
 
 const chat = {
@@ -114,5 +117,16 @@ test('a machine is linked with the code that it shows, and its owner gets its ea
     return json;
   }, 5_000);
   expect(earned.data).toMatchObject([{ source: id }]);
+  if (id === undefined) throw new Error('the machine has no id');
+  await addRewards(network.network, { account: owner.account, provider: id });
+  expect(await ownEarnings(join(network.network.home, 'elsewhere', 'provider'))).toMatchObject({
+    jobs: [{ model: chat.model }],
+    rewards: [
+      { day: dayBefore(2), amount_micro_usd: REWARD, is_paid: true, because: null },
+      { day: dayBefore(3), amount_micro_usd: 0, because: expect.stringContaining('3 h') },
+      { day: dayBefore(4) },
+      { day: dayBefore(4), promotion: 'spring' },
+    ],
+  });
   await provider.stop();
 });

@@ -18,6 +18,19 @@ const OwnEarnings = Type.Object({
   days: Type.Array(Type.Object({ day: Type.String(), jobs: count, ...earnedFor })),
   /** The last paid jobs, newest first. */
   jobs: Type.Array(Type.Object({ job_id: Type.String(), at: Type.String(), ...earnedFor })),
+  /** What the network decided to pay beside the answers, also zero; newest day first. */
+  rewards: Type.Array(
+    Type.Object({
+      day: Type.String(),
+      /** Null for a base reward. */
+      promotion: Type.Union([Type.String(), Type.Null()]),
+      amount_micro_usd: count,
+      is_paid: Type.Boolean(),
+      because: Type.Union([Type.String(), Type.Null()]),
+    }),
+    // A coordinator of an older version sends none.
+    { default: [] },
+  ),
 });
 export type OwnEarnings = Static<typeof OwnEarnings>;
 
@@ -48,7 +61,8 @@ export async function ownEarnings(home: string): Promise<OwnEarnings> {
     nonce,
     signature: Buffer.from(signature).toString('base64url'),
   });
-  if (!Value.Check(OwnEarnings, answer))
+  const earnings = Value.Default(OwnEarnings, answer);
+  if (!Value.Check(OwnEarnings, earnings))
     throw new CoordinatorError(200, 'The coordinator sent earnings in a form that is not known.');
-  return answer;
+  return earnings;
 }

@@ -6,7 +6,9 @@ const earned = { model: 'sim', prompt_tokens: 30, completion_tokens: 20, amount_
 const earnings = {
   days: [{ day: '2026-11-27', jobs: 1, ...earned }],
   jobs: [{ job_id: 'job_1', at: '2026-11-27T11:00:00.000Z', ...earned }],
+  rewards: [],
 };
+const reward = { promotion: null, amount_micro_usd: 500_000, is_paid: true, because: null };
 
 test('earnings begin with the sums, and offer to spend before they offer to withdraw', () => {
   const lines = earningsScreen(earnings, 'model', NOW).split('\n');
@@ -30,7 +32,26 @@ test('earnings are shown by day and by job', () => {
 });
 
 test('a machine without a paid answer names the command that gives the reason', () => {
-  expect(earningsScreen({ days: [], jobs: [] }, 'day', NOW)).toContain(
+  expect(earningsScreen({ days: [], jobs: [], rewards: [] }, 'day', NOW)).toContain(
     'It has no paid answer in the last 31 days. "dinf provider status" gives the reason.',
   );
+});
+
+test('rewards have a sum of their own, and a row for each day with the reason for less', () => {
+  const rewards = [
+    { day: '2026-11-26', ...reward },
+    { day: '2026-11-26', ...reward, promotion: 'spring', is_paid: false },
+    { day: '2026-11-25', ...reward, amount_micro_usd: 0, is_paid: false, because: 'Not ready.' },
+  ];
+  const rewarded = { ...earnings, rewards };
+  expect(earningsScreen(rewarded, 'model', NOW).split('\n')[1]).toBe(
+    'Rewards beside its answers: $0.000000 today, $1.000000 in 7 days and $1.000000 this month.',
+  );
+  expect(earningsScreen(rewarded, 'reward', NOW).split('\n').slice(3, 7)).toEqual([
+    'day and reward               amount          state',
+    '2026-11-26  base reward   $0.500000           paid',
+    '2026-11-26  spring        $0.500000   is paid soon',
+    '2026-11-25  base reward   $0.000000     Not ready.',
+  ]);
+  expect(earningsScreen(earnings, 'reward', NOW)).toContain('No rewards were decided for it');
 });

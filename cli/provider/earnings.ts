@@ -2,10 +2,11 @@ import { type OwnEarnings, ownEarnings } from '#provider/own-earnings.ts';
 import { earnedByModel, earnedInAll } from '#provider/service/earned-sums.ts';
 import { usd } from '../printed-values.ts';
 import { table } from '../table.ts';
+import type { EarningsBy } from './service-commands.ts';
 
 interface EarningsOptions {
   readonly home: string;
-  readonly by: 'model' | 'day' | 'job';
+  readonly by: EarningsBy;
   readonly json?: boolean;
 }
 
@@ -15,23 +16,29 @@ export async function showEarnings({ home, by, json }: EarningsOptions): Promise
   console.log(json ? JSON.stringify(earnings) : earningsScreen(earnings, by, Date.now()));
 }
 
-export function earningsScreen(
-  earnings: OwnEarnings,
-  by: EarningsOptions['by'],
-  now: number,
-): string {
-  const { today, week, month } = earnedInAll(earnings.days, now);
+export function earningsScreen(earnings: OwnEarnings, by: EarningsBy, now: number): string {
+  const rows = rowsBy[by](earnings, now);
   return [
-    `This machine earned ${usd(today)} today, ${usd(week)} in 7 days and ${usd(month)} this month.`,
+    `This machine earned ${sums(earnings.days, now)}.`,
+    ...(earnings.rewards.length === 0
+      ? []
+      : [`Rewards beside its answers: ${sums(earnings.rewards, now)}.`]),
     '',
-    ...(earnings.days.length === 0 ? [NOTHING] : [table(rowsBy[by](earnings, now))]),
+    ...(rows.length === 1 ? [by === 'reward' ? NO_REWARD : NOTHING] : [table(rows)]),
     '',
     ...OFFERS,
   ].join('\n');
 }
 
+function sums(rows: Parameters<typeof earnedInAll>[0], now: number): string {
+  const { today, week, month } = earnedInAll(rows, now);
+  return `${usd(today)} today, ${usd(week)} in 7 days and ${usd(month)} this month`;
+}
+
 const NOTHING =
   'It has no paid answer in the last 31 days. "dinf provider status" gives the reason.';
+const NO_REWARD =
+  'No rewards were decided for it in the last 31 days. Not every network pays them.';
 /** Spending comes first: it works at once, without a fee and without Stripe. */
 const OFFERS = [
   'Spend it: the money is in the account that owns this machine, and every API key of the',
@@ -41,9 +48,7 @@ const OFFERS = [
   'belongs to no account.',
 ];
 
-const rowsBy: Readonly<
-  Record<EarningsOptions['by'], (earnings: OwnEarnings, now: number) => string[][]>
-> = {
+const rowsBy: Readonly<Record<EarningsBy, (earnings: OwnEarnings, now: number) => string[][]>> = {
   model: ({ days }, now) => [
     ['model', 'today', '7 days', 'this month'],
     ...earnedByModel(days, now).map(({ model, sums }) => [
@@ -72,6 +77,14 @@ const rowsBy: Readonly<
       String(row.prompt_tokens),
       String(row.completion_tokens),
       usd(row.amount_micro_usd),
+    ]),
+  ],
+  reward: ({ rewards }) => [
+    ['day and reward', 'amount', 'state'],
+    ...rewards.map(({ day, promotion, amount_micro_usd: amount, is_paid: isPaid, because }) => [
+      `${day}  ${promotion ?? 'base reward'}`,
+      usd(amount),
+      because ?? (isPaid ? 'paid' : 'is paid soon'),
     ]),
   ],
 };

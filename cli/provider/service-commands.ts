@@ -26,8 +26,9 @@ import { workerCommand } from './worker-command.ts';
 
 const LOOK_MS = 100;
 
-/** Ways to group earnings. */
-const EARNINGS_BY = ['model', 'day', 'job'] as const;
+/** What the rows of earnings are. */
+const EARNINGS_BY = ['model', 'day', 'job', 'reward'] as const;
+export type EarningsBy = (typeof EARNINGS_BY)[number];
 
 interface StartOptions extends ServeOptions {
   readonly updates: UpdateMode;
@@ -111,8 +112,8 @@ export function addServiceCommands(provider: Command): void {
     });
   add('earnings', 'show what this machine earned, and how to spend or withdraw it')
     .addOption(new Option('--by <part>', 'rows').choices([...EARNINGS_BY]).default('model'))
-    .option('--json', 'print the rows of days and jobs as JSON')
-    .action(async (options: Home & { by: (typeof EARNINGS_BY)[number]; json?: boolean }) => {
+    .option('--json', 'print the rows of days, jobs and rewards as JSON')
+    .action(async (options: Home & { by: EarningsBy; json?: boolean }) => {
       const { showEarnings } = await import('./earnings.ts');
       await showEarnings({ ...options, home: resolve(options.home) });
     });

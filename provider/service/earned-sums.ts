@@ -12,9 +12,12 @@ export interface EarnedSums {
 const DAY_MS = 86_400_000;
 const NOTHING: EarnedSums = { today: 0, week: 0, month: 0 };
 
-/** The sums over all models. */
-export const earnedInAll = (days: OwnEarnings['days'], now: number): EarnedSums =>
-  days.reduce((sums, row) => plus(sums, row, now), NOTHING);
+/** An amount of a day of UTC. */
+type Row = Pick<OwnEarnings['days'][number], 'day' | 'amount_micro_usd'>;
+
+/** The sums over all rows. */
+export const earnedInAll = (rows: readonly Row[], now: number): EarnedSums =>
+  rows.reduce((sums, row) => plus(sums, row, now), NOTHING);
 
 /** The sums of each model, the one that earned most this month first. */
 export function earnedByModel(
@@ -35,7 +38,5 @@ function plus(sums: EarnedSums, { day, amount_micro_usd: amount }: Row, now: num
     month: sums.month + (day.slice(0, 7) === today.slice(0, 7) ? amount : 0),
   };
 }
-
-type Row = OwnEarnings['days'][number];
 
 const dayOf = (time: number): string => new Date(time).toISOString().slice(0, 10);

@@ -133,7 +133,7 @@ export function addMachinesRoutes({
       return { provider: answer.provider, user_jwt: answer.userJwt, leaf_urls: answer.leafUrls };
     },
   });
-  addRenewalRoutes({ api, strangers });
+  addRenewalRoutes({ api, strangers, now });
   addDeviceRoutes({ api, server, limited, linkUrl, now });
   api.route({
     method: 'GET',

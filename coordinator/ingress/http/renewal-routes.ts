@@ -1,8 +1,15 @@
 import { type Static, Type } from 'typebox';
-import { type MachineEarnings, ProviderId, services } from '#bus-schemas';
+import {
+  MAX_EARNING_DAYS,
+  type MachineEarnings,
+  type MachineReward,
+  ProviderId,
+  rewardReasonText,
+  services,
+} from '#bus-schemas';
 import { refusalError, trustRefusals } from '#http-api/refusals.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
-import { type Api, asTime, MicroUsd, strict } from './api.ts';
+import { type Api, asTime, MicroUsd, orNull, strict } from './api.ts';
 
 const SIGNATURE = '^[A-Za-z0-9_-]{86}$';
 
@@ -23,7 +30,23 @@ const earnedFor = {
 const EarningsOfMachine = Type.Object({
   days: Type.Array(Type.Object({ day: Type.String(), jobs: Type.Integer(), ...earnedFor })),
   jobs: Type.Array(Type.Object({ job_id: Type.String(), at: Type.String(), ...earnedFor })),
+  rewards: Type.Array(
+    Type.Object({
+      day: Type.String(),
+      promotion: orNull(
+        Type.String({ description: 'The promotion that paid for tokens; null for a base reward.' }),
+      ),
+      amount_micro_usd: MicroUsd,
+      is_paid: Type.Boolean({ description: 'Whether the amount is on the balance of the owner.' }),
+      because: orNull(
+        Type.String({ description: 'Why the amount is zero or was limited; null if it is whole.' }),
+      ),
+    }),
+  ),
 });
+/** Most rows of rewards in an answer: a base reward for each day, and promotions. */
+const MAX_REWARD_ROWS = 500;
+const DAY_MS = 86_400_000;
 
 /**
  * Routes by which a machine renews the credentials of its leaf node, also after they have expired.
@@ -33,11 +56,21 @@ const EarningsOfMachine = Type.Object({
 export function addRenewalRoutes({
   api,
   strangers,
+  now,
 }: {
   api: Api;
   strangers: AddressLimiter;
+  now: () => number;
 }): void {
   const provider = `A${'A'.repeat(55)}`;
+  /** Only a machine with an owner gets rewards. */
+  const rewardsOf = async (rewarded: string): Promise<readonly MachineReward[]> => {
+    const { account } = await api.ask(services.trust.owner, { provider: rewarded });
+    if (account === undefined) return [];
+    const from = now() - MAX_EARNING_DAYS * DAY_MS;
+    const asked = { account, provider: rewarded, from, limit: MAX_REWARD_ROWS };
+    return (await api.ask(services.settlement.rewards, asked)).rows;
+  };
   api.route({
     method: 'POST',
     url: '/v1/providers/renewal-nonce',
@@ -80,7 +113,7 @@ export function addRenewalRoutes({
     access: 'public',
     summary: 'Read what a machine earned, with the key of the machine',
     description:
-      'For the machine itself, which has no API key: the signature is made as for `/v1/providers/renew`, over the lines "d-inference: read the earnings of this machine", the provider and the nonce. The rows cover 31 days of UTC; the jobs are the last 100 that were paid.',
+      'For the machine itself, which has no API key: the signature is made as for `/v1/providers/renew`, over the lines "d-inference: read the earnings of this machine", the provider and the nonce. The rows cover 31 days of UTC; the jobs are the last 100 that were paid. `rewards` has what the network pays beside the answers, also zero, with the reason.',
     body: SignedByMachine,
     example: { body: { provider, nonce: '1767225600000.AAAA', signature: 'A'.repeat(86) } },
     reply: EarningsOfMachine,
@@ -91,12 +124,15 @@ export function addRenewalRoutes({
         strangers.count(request.ip);
         throw refusalError(trustRefusals.proveReader[proved.code]);
       }
-      const { days, jobs } = await api.ask(services.settlement.machineEarnings, {
-        provider: body.provider,
-      });
+      const { provider } = body;
+      const [{ days, jobs }, rewards] = await Promise.all([
+        api.ask(services.settlement.machineEarnings, { provider }),
+        rewardsOf(provider),
+      ]);
       return {
         days: days.map(({ day, jobs: count, ...row }) => ({ day, jobs: count, ...printed(row) })),
         jobs: jobs.map(({ job, at, ...row }) => ({ job_id: job, at: asTime(at), ...printed(row) })),
+        rewards: rewards.map(printedReward),
       };
     },
   });
@@ -115,4 +151,12 @@ const printed = ({ model, promptTokens, completionTokens, amountMicroUsd }: Earn
   prompt_tokens: promptTokens,
   completion_tokens: completionTokens,
   amount_micro_usd: amountMicroUsd,
+});
+
+const printedReward = ({ day, promotion, amountMicroUsd, paidAt, reasons }: MachineReward) => ({
+  day,
+  promotion: promotion ?? null,
+  amount_micro_usd: amountMicroUsd,
+  is_paid: paidAt !== undefined,
+  because: reasons.length === 0 ? null : reasons.map(rewardReasonText).join(' '),
 });

@@ -117,8 +117,11 @@ const sumOf = ({ answers }: PromotedMachine, field: 'tokens' | 'requests'): numb
 
 /** The machines with most tokens first; equal ones in an order that differs by the day. */
 const inOrder = (day: string, machines: readonly PromotedMachine[]): PromotedMachine[] =>
-  machines.toSorted(
-    (one, other) =>
-      sumOf(other, 'tokens') - sumOf(one, 'tokens') ||
-      (lotOf(day, one.provider) < lotOf(day, other.provider) ? -1 : 1),
-  );
+  machines
+    .map((machine) => ({
+      machine,
+      tokens: sumOf(machine, 'tokens'),
+      lot: lotOf(day, machine.provider),
+    }))
+    .toSorted((one, other) => other.tokens - one.tokens || (one.lot < other.lot ? -1 : 1))
+    .map(({ machine }) => machine);
