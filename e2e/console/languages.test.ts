@@ -27,6 +27,7 @@ const OPERATOR_PATHS = [
   '/breakers',
   '/routing',
   '/money',
+  '/rewards',
   '/people',
   '/models',
   '/trust',

@@ -110,6 +110,7 @@ const OPERATOR_PAGES: readonly ShownPage[] = [
   { name: 'operator-breakers', path: '/breakers', shows: 'Who can act' },
   { name: 'operator-routing', path: '/routing', shows: 'Parts that can be switched off' },
   { name: 'operator-money', path: '/money', shows: 'The ledger balances' },
+  { name: 'operator-rewards', path: '/rewards', shows: 'spring' },
   { name: 'operator-people', path: '/people', shows: 'laptop', prepare: findAnn },
   { name: 'operator-gift', path: '/people', shows: 'Promotional credit', prepare: giveToAnn },
   { name: 'operator-models', path: '/models', shows: 'Simulated Llama 8B' },

@@ -111,7 +111,7 @@ export async function earnMoney({ network, stripe, person }: World, amount: numb
 
 /** Gives the platform fees from money that customers paid in. */
 export async function earnFees(
-  { network }: World,
+  { network }: Pick<World, 'network'>,
   { amount, operation }: { readonly amount: number; readonly operation: string },
 ): Promise<void> {
   await post(network, operation, [

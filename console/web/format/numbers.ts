@@ -18,6 +18,9 @@ export function bytes(value: number): string {
   return `${power === 0 || amount >= 100 ? Math.round(amount) : amount.toFixed(1)} ${UNITS[power]}`;
 }
 
+/** The memory of a machine, which the API has in millions of bytes. */
+export const megabytes = (value: number): string => bytes(value * 1_000_000);
+
 /** A number of tokens in a few characters: "131k", "1M". */
 export function tokens(value: number): string {
   if (value < 10_000) return groupedDigits(value);

@@ -14,6 +14,7 @@ import { checkOperator, useOperatorSession } from './operator-session.ts';
 import { OperatorSignIn } from './operator-sign-in.tsx';
 import { PeoplePage } from './people-page.tsx';
 import { type PlaceName, usePageName } from './places.ts';
+import { RewardsPage } from './rewards-page.tsx';
 import { RoutingPage } from './routing-page.tsx';
 import { o } from './texts.ts';
 import { TrustPage } from './trust-page.tsx';
@@ -62,6 +63,8 @@ function Page({ place }: { place: PlaceName | undefined }) {
       return <RoutingPage />;
     case 'money':
       return <MoneyPage />;
+    case 'rewards':
+      return <RewardsPage />;
     case 'people':
       return <PeoplePage />;
     case 'models':

@@ -7,6 +7,7 @@ export const PLACES = {
   breakers: '/breakers',
   routing: '/routing',
   money: '/money',
+  rewards: '/rewards',
   people: '/people',
   models: '/models',
   trust: '/trust',

@@ -10,6 +10,7 @@ import { operatorModelsTexts } from './texts/english/models.ts';
 import { operatorMoneyTexts } from './texts/english/money.ts';
 import { operatorNamesTexts } from './texts/english/names.ts';
 import { operatorPeopleTexts } from './texts/english/people.ts';
+import { operatorRewardsTexts } from './texts/english/rewards.ts';
 import { operatorRoutingTexts } from './texts/english/routing.ts';
 import { operatorTrustTexts } from './texts/english/trust.ts';
 import { germanOperatorTexts } from './texts/german.ts';
@@ -21,6 +22,7 @@ const english = {
   ...operatorIncidentsTexts,
   ...operatorRoutingTexts,
   ...operatorMoneyTexts,
+  ...operatorRewardsTexts,
   ...operatorPeopleTexts,
   ...operatorNamesTexts,
   ...operatorModelsTexts,

@@ -1,24 +1,21 @@
 import { useState } from 'preact/hooks';
 import type { Routes } from '../api/routes.ts';
 import { money } from '../format/money.ts';
-import { bytes, groupedDigits } from '../format/numbers.ts';
+import { groupedDigits, megabytes } from '../format/numbers.ts';
 import { dayInUtc, hoursAndMinutes } from '../format/time.ts';
 import { ExportButton } from '../parts/export-button.tsx';
 import { Money } from '../parts/figures.tsx';
 import { Empty, Loaded } from '../parts/loaded.tsx';
 import { Pager } from '../parts/pager.tsx';
+import { RewardConditions } from '../parts/reward-conditions.tsx';
 import { Table } from '../parts/table.tsx';
 import { useMachines, usePromotions, useRewardPolicy, useRewards } from '../state/answers.ts';
 import { knownValue } from '../state/resource-state.ts';
 import { t } from '../texts.ts';
 
-type Policies = Routes['GET /v1/rewards/policy']['answer'];
-type Policy = NonNullable<Policies['policy']>;
 type Row = Routes['GET /v1/rewards']['answer']['data'][number];
 type Promotion = Routes['GET /v1/rewards/promotions']['answer']['data'][number];
 type Reason = Row['reasons'][number];
-
-const BYTES_PER_MB = 1_000_000;
 
 /** What the network pays to machines for being ready. Nothing, if it never paid and never will. */
 export function Rewards() {
@@ -37,7 +34,7 @@ export function Rewards() {
         <h2>{t.rewards.title}</h2>
         <ExportButton path="/v1/rewards" file="rewards.csv" />
       </div>
-      {policies && <Conditions policies={policies} />}
+      {policies && <RewardConditions policies={policies} />}
       {promotions.map((promotion) => (
         <p key={promotion.promotion} class="hint">
           {promotionText(promotion)}
@@ -59,38 +56,6 @@ export function Rewards() {
   );
 }
 
-function Conditions({ policies: { policy, next } }: { policies: Policies }) {
-  const shown = policy ?? next?.policy;
-  return (
-    <>
-      {shown && (
-        <p class="hint">
-          {t.rewards.intro} {conditionsOf(shown)}
-        </p>
-      )}
-      {next && <p>{changeOf(policy, next)}</p>}
-    </>
-  );
-}
-
-function conditionsOf(policy: Policy): string {
-  const { models, memory_mb: memoryMb, requests, age_days: days } = policy;
-  return [
-    t.rewards.offer(money(policy.amount_micro_usd), hoursAndMinutes(policy.ready_minutes)),
-    t.rewards.level[policy.trust_level],
-    requests > 0 ? t.rewards.requests(groupedDigits(requests)) : '',
-    models === null ? '' : t.rewards.ofModels(models.join(', ')),
-    days > 0 ? t.rewards.age(groupedDigits(days)) : '',
-    memoryMb === null ? '' : t.rewards.memory(bytes(memoryMb * BYTES_PER_MB)),
-    t.rewards.limits(
-      groupedDigits(policy.machines_per_account),
-      money(policy.day_budget_micro_usd),
-    ),
-  ]
-    .filter((sentence) => sentence !== '')
-    .join(' ');
-}
-
 const promotionText = (promotion: Promotion): string =>
   t.rewards.promotion(
     promotion.promotion,
@@ -98,12 +63,6 @@ const promotionText = (promotion: Promotion): string =>
     promotion.models.join(', '),
     `${dayInUtc(promotion.starts_on)} – ${dayInUtc(promotion.ends_on)}`,
   );
-
-function changeOf(policy: Policy | null, next: NonNullable<Policies['next']>): string {
-  const day = dayInUtc(next.starts_on);
-  if (next.policy === null) return t.rewards.ends(day);
-  return policy === null ? t.rewards.begins(day) : t.rewards.changes(day);
-}
 
 function RewardTable({ rows }: { rows: readonly Row[] }) {
   const machines = knownValue(useMachines().state) ?? [];
@@ -159,7 +118,7 @@ function formatOf(reason: Reason['reason']): (value: number) => string {
     case 'signed_trust':
       return hoursAndMinutes;
     case 'memory':
-      return (megabytes) => bytes(megabytes * BYTES_PER_MB);
+      return megabytes;
     default:
       return groupedDigits;
   }

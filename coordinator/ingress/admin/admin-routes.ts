@@ -12,6 +12,7 @@ import { addModelLifeRoutes } from './model-life-routes.ts';
 import { addOperatorMoneyRoutes } from './money-routes.ts';
 import { addNetworkRoutes, type NetworkRoutesDeps } from './network-routes.ts';
 import { addPeopleRoutes } from './people-routes.ts';
+import { addPromotionRoutes } from './promotion-routes.ts';
 import { addPublicNameRoutes } from './public-name-routes.ts';
 import { addOperatorRewardRoutes } from './reward-routes.ts';
 import { addRoutingRoutes, type RoutingRoutesDeps } from './routing-routes.ts';
@@ -99,6 +100,7 @@ export function addAdminRoutes({
   addPeopleRoutes(admin, now);
   addOperatorMoneyRoutes(admin);
   addOperatorRewardRoutes(admin);
+  addPromotionRoutes(admin);
   addNetworkRoutes({ admin, bus, missing, degraded });
   addIncidentRoutes({ admin, incidents });
 }

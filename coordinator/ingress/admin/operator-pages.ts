@@ -7,6 +7,7 @@ const PATHS = [
   'breakers',
   'routing',
   'money',
+  'rewards',
   'people',
   'models',
   'trust',

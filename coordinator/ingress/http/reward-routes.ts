@@ -16,6 +16,7 @@ import {
   periodOf,
   sendRows,
 } from './money-pages.ts';
+import { PROMOTION, promotionFields } from './promotion-fields.ts';
 import { POLICIES, policiesOf } from './reward-policy.ts';
 
 /** The columns of a table. The API also has `reasons` as a list, for programs. */
@@ -100,17 +101,7 @@ export function addPromotionRoute(api: Api): void {
     summary: 'Models for whose answer tokens the network pays extra, and until when',
     reply: listOf(
       Type.Object({
-        promotion: Type.String(),
-        models: Type.Array(Type.String()),
-        micro_usd_per_million_tokens: MicroUsd,
-        starts_on: Type.String(),
-        ends_on: Type.String({ description: 'The last day of UTC.' }),
-        account_day_micro_usd: Type.Integer({
-          description: 'Most for the machines of one account and a day.',
-        }),
-        customer_day_micro_usd: Type.Integer({
-          description: 'Most for the answers to one customer and a day.',
-        }),
+        ...PROMOTION,
         left_micro_usd: Type.Integer({ description: 'What the promotion may still pay.' }),
       }),
     ),
@@ -119,13 +110,7 @@ export function addPromotionRoute(api: Api): void {
       return {
         object: LIST,
         data: promotions.map(({ promotion, spentMicroUsd }) => ({
-          promotion: promotion.promotion,
-          models: promotion.models,
-          micro_usd_per_million_tokens: promotion.microUsdPerMillion,
-          starts_on: promotion.startsOn,
-          ends_on: promotion.endsOn,
-          account_day_micro_usd: promotion.ownerDayMicroUsd,
-          customer_day_micro_usd: promotion.customerDayMicroUsd,
+          ...promotionFields(promotion),
           left_micro_usd: promotion.capMicroUsd - spentMicroUsd,
         })),
       };

@@ -8,6 +8,7 @@ import { germanOperatorModelsTexts } from './german/models.ts';
 import { germanOperatorMoneyTexts } from './german/money.ts';
 import { germanOperatorNamesTexts } from './german/names.ts';
 import { germanOperatorPeopleTexts } from './german/people.ts';
+import { germanOperatorRewardsTexts } from './german/rewards.ts';
 import { germanOperatorRoutingTexts } from './german/routing.ts';
 import { germanOperatorTrustTexts } from './german/trust.ts';
 
@@ -23,6 +24,7 @@ export const germanOperatorTexts = {
   ...germanOperatorNamesTexts,
   ...germanOperatorBreakersTexts,
   ...germanOperatorIncidentsTexts,
+  ...germanOperatorRewardsTexts,
   ...germanOperatorRoutingTexts,
   ...germanOperatorTrustTexts,
 };

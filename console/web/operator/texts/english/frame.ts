@@ -7,6 +7,7 @@ export const operatorFrameTexts = {
     breakers: 'Breakers and cells',
     routing: 'Routing',
     money: 'Money',
+    rewards: 'Rewards',
     people: 'People',
     models: 'Models',
     trust: 'Releases and log',

@@ -10,6 +10,7 @@ export const germanOperatorFrameTexts: Translation<typeof english> = {
     breakers: 'Sicherungen und Zellen',
     routing: 'Verteilung',
     money: 'Geld',
+    rewards: 'Vergütungen',
     people: 'Personen',
     models: 'Modelle',
     trust: 'Versionen und Protokoll',
