@@ -4,7 +4,8 @@ import { type Model, openModel } from '../models/model.ts';
 import { markupAtEnd, type PromptPart } from '../models/prompt-part.ts';
 import { answered, type Chat } from './answered-under-test.ts';
 import { allowsAnswer } from './sampling/allows-under-test.ts';
-import { type AnswerFormat, formatOf, Grammars } from './sampling/grammars.ts';
+import { Grammars } from './sampling/grammars.ts';
+import { type RequiredForm, requiredForm } from './sampling/required-form.ts';
 
 let folder: Awaited<ReturnType<typeof createGemma4Folder>>;
 let model: Model;
@@ -119,8 +120,8 @@ describe('the grammar of calls of Gemma 4', () => {
 
   /** Returns true if the grammar of a request allows the whole answer and then its end. */
   async function allows(answer: readonly PromptPart[], choice: 'auto' | 'required') {
-    const format = formatOf({ ...asked, tools, tool_choice: choice }, model.toolStyle);
-    return allowsAnswer({ model, grammars }, format as AnswerFormat, answer);
+    const form = requiredForm({ ...asked, tools, tool_choice: choice }, model.format);
+    return allowsAnswer({ model, grammars }, form as RequiredForm, answer);
   }
 
   test.each([

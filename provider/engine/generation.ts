@@ -1,12 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Delta, Finish, InferenceRequest, TokenLogprob, Usage } from '#bus-schemas';
+import type { AnswerPart, AnswerReader } from '../answers/format.ts';
+import { StopStrings } from '../answers/stop-strings.ts';
 import type { Model } from '../models/model.ts';
 import { TextStream } from '../models/tokenizer.ts';
-import { type AnswerPart, AnswerReader } from './answers/answer-reader.ts';
-import { Gemma4Reader } from './answers/gemma4-reader.ts';
-import { HarmonyReader } from './answers/harmony-reader.ts';
-import { MistralReader } from './answers/mistral-reader.ts';
-import { StopStrings } from './answers/stop-strings.ts';
 import type { Sink } from './engine.ts';
 import { type Constraint, GrammarError } from './sampling/grammars.ts';
 import { logShares, Sampler, topTokens } from './sampling/sampler.ts';
@@ -47,7 +44,7 @@ export class Generation implements Task {
   readonly #sampler: Sampler;
   readonly #text: TextStream;
   readonly #stops: StopStrings;
-  readonly #reader: AnswerReader | HarmonyReader | Gemma4Reader | MistralReader;
+  readonly #reader: AnswerReader;
   /**
    * Parts of the answer, number of tokens and log probabilities not sent yet. Every delta counts at
    * least one token.
@@ -212,7 +209,7 @@ export class Generation implements Task {
       promptTokens: this.prompt.length,
       cachedTokens: this.#options.cachedTokens(),
       completionTokens: this.#completionTokens,
-      ...(this.#options.model.template.rendersThinking && {
+      ...(this.#options.model.format.reasons && {
         reasoningTokens: this.#reasoningTokens,
       }),
     };
@@ -226,28 +223,9 @@ export class Generation implements Task {
   }
 }
 
-function readerOf({ model, chat, thinksFirst }: GenerationOptions) {
-  const offersTools = (chat.tools?.length ?? 0) > 0 && chat.tool_choice !== 'none';
-  const continues = chat.continue_final_message === true;
-  switch (model.answers) {
-    case 'harmony':
-      return new HarmonyReader({ offersTools, continues });
-    case 'gemma4':
-      return new Gemma4Reader({ offersTools, continues, thinksFirst });
-    case 'mistral':
-      return new MistralReader({ offersTools, continues, thinksFirst });
-    case 'tags':
-      return new AnswerReader({
-        tools: offersTools ? model.toolStyle : undefined,
-        schemaOf: (name) =>
-          chat.tools?.find((tool) => tool.function.name === name)?.function.parameters,
-        thinks: model.template.rendersThinking || hasThinkTags(model),
-        thinksFirst,
-        textTags: model.template.textTags,
-      });
-  }
-}
-
-/** Some models write their reasoning in tags that their template does not name, as Phi-4 does. */
-const hasThinkTags = ({ tokenizer }: Model): boolean =>
-  ['<think>', '</think>'].every((tag) => tokenizer.idOf(tag) !== undefined);
+const readerOf = ({ model, chat, thinksFirst }: GenerationOptions): AnswerReader =>
+  model.format.reader({
+    tools: chat.tool_choice === 'none' ? [] : (chat.tools ?? []),
+    continues: chat.continue_final_message === true,
+    thinksFirst,
+  });

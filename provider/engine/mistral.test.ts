@@ -1,29 +1,13 @@
 import { expect, test } from 'vitest';
+import { MISTRAL_SIGNS } from '../answers/formats/mistral.ts';
+import { partsOf, TOOLS } from '../answers/read-under-test.ts';
 import { createMistralFolder } from '../models/mistral-folder-under-test.ts';
 import { openModel } from '../models/model.ts';
-import type { PromptPart } from '../models/prompt-part.ts';
 import { allowsAnswer } from './sampling/allows-under-test.ts';
-import { type AnswerFormat, formatOf, Grammars } from './sampling/grammars.ts';
+import { Grammars } from './sampling/grammars.ts';
+import { type RequiredForm, requiredForm } from './sampling/required-form.ts';
 
-const tools = [
-  {
-    type: 'function' as const,
-    function: {
-      name: 'weather',
-      parameters: {
-        type: 'object',
-        properties: { city: { type: 'string' } },
-        required: ['city'],
-      },
-    },
-  },
-];
-const SIGN = /(\[TOOL_CALLS\]|\[CALL_ID\]|\[ARGS\])/;
-const parts = (answer: string): PromptPart[] =>
-  answer
-    .split(SIGN)
-    .map((piece, index) => (index % 2 === 1 ? { sign: piece } : { text: piece }))
-    .filter((part) => !('text' in part) || part.text !== '');
+const parts = (answer: string) => partsOf(answer, Object.values(MISTRAL_SIGNS));
 
 const LIST = '[TOOL_CALLS] [{"name": "weather", "arguments": ARGUMENTS}]';
 
@@ -38,11 +22,16 @@ test.each([
     await using folder = await createMistralFolder(template);
     const model = await openModel(folder.path);
     expect(model.traits).toContain('tools');
-    expect(model.answers).toBe('mistral');
+    expect(model.format.name).toBe('Mistral');
     await using grammars = new Grammars(model.tokenizer.vocabulary, model.endTokens);
-    const chat = { messages: [], max_tokens: 1, tools, tool_choice: 'required' as const };
-    const format = formatOf(chat, model.toolStyle) as AnswerFormat;
-    const allows = (answer: string) => allowsAnswer({ model, grammars }, format, parts(answer));
+    const chat = {
+      messages: [],
+      max_tokens: 1,
+      tools: [...TOOLS],
+      tool_choice: 'required' as const,
+    };
+    const form = requiredForm(chat, model.format) as RequiredForm;
+    const allows = (answer: string) => allowsAnswer({ model, grammars }, form, parts(answer));
     expect(await allows(call.replace('ARGUMENTS', '{"city": "Oslo"}'))).toBe(true);
     expect(await allows(call.replace('ARGUMENTS', '{"town": "Oslo"}'))).toBe(false);
     expect(await allows('Hello')).toBe(false);

@@ -18,8 +18,8 @@ import { type Guard, loadLimitMs, unguarded } from './guarded-work.ts';
 import { leastBytes, stateSlots, tokenBytes, weightBytesOf } from './residency/memory-plan.ts';
 import type { Movable, Stay } from './residency/residency.ts';
 import { RETRY_MS } from './residency/residency-state.ts';
-import { type Constraint, formatOf, GrammarError, Grammars } from './sampling/grammars.ts';
-import { harmonyFormatOf } from './sampling/harmony-format.ts';
+import { type Constraint, GrammarError, Grammars } from './sampling/grammars.ts';
+import { requiredForm } from './sampling/required-form.ts';
 import { Scheduler } from './scheduling/scheduler.ts';
 import type { Speeds } from './scheduling/speeds.ts';
 import type { UnitStore } from './scheduling/stored-prefixes.ts';
@@ -242,14 +242,8 @@ export class ModelRunner implements Movable, AsyncDisposable {
     };
     let constraint: Constraint | undefined;
     try {
-      const format =
-        model.answers === 'harmony'
-          ? harmonyFormatOf(request.chat)
-          : formatOf(request.chat, model.toolStyle);
-      const [entry, opened] = await Promise.all([
-        stay.entry,
-        format && this.#grammars.open(format),
-      ]);
+      const form = requiredForm(request.chat, model.format);
+      const [entry, opened] = await Promise.all([stay.entry, form && this.#grammars.open(form)]);
       constraint = opened;
       const loaded = this.#loaded;
       if (pending.isCancelled || entry !== 'admitted' || loaded === undefined) {
@@ -283,7 +277,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
   }
 
   #read(chat: InferenceRequest['chat']): { prompt: number[]; thinksFirst: boolean } {
-    const { tokenizer, template, shape } = this.#options.model;
+    const { tokenizer, template, format, shape } = this.#options.model;
     const refusing = <T>(read: () => T): T => {
       try {
         return read();
@@ -296,7 +290,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
       throw new RequestRefused('request_exceeds_context');
     return {
       prompt: refusing(() => tokenizer.encode(rendered)),
-      thinksFirst: /(<think>|\[THINK\]|<\|channel>(thought)?)\s*$/.test(markupAtEnd(rendered)),
+      thinksFirst: format.beginsThinking(markupAtEnd(rendered)),
     };
   }
 

@@ -1,31 +1,10 @@
 import { expect, test } from 'vitest';
+import { expectParts, partsOf, TOOLS } from '../answers/read-under-test.ts';
 import { createGlmFolder, createGraniteFolder } from '../models/family-folders-under-test.ts';
 import { type Model, openModel } from '../models/model.ts';
-import type { PromptPart } from '../models/prompt-part.ts';
-import { type AnswerPart, AnswerReader } from './answers/answer-reader.ts';
 import { allowsAnswer } from './sampling/allows-under-test.ts';
-import { type AnswerFormat, formatOf, Grammars } from './sampling/grammars.ts';
-
-const tools = [
-  {
-    type: 'function' as const,
-    function: {
-      name: 'weather',
-      parameters: {
-        type: 'object',
-        properties: { city: { type: 'string' } },
-        required: ['city'],
-      },
-    },
-  },
-];
-
-/** The tokens of an answer: names of control tokens become these, as a model writes them. */
-const partsOf = ({ tokenizer }: Pick<Model, 'tokenizer'>, answer: string): PromptPart[] =>
-  answer
-    .split(new RegExp(`(${tokenizer.signs.map((sign) => sign.replaceAll('|', '\\|')).join('|')})`))
-    .map((piece, index) => (index % 2 === 1 ? { sign: piece } : { text: piece }))
-    .filter((part) => !('text' in part) || part.text !== '');
+import { Grammars } from './sampling/grammars.ts';
+import { type RequiredForm, requiredForm } from './sampling/required-form.ts';
 
 const FORMATS = [
   [
@@ -47,10 +26,15 @@ test.each(FORMATS)(
     const model = await openModel(folder.path);
     expect(model.traits).toEqual(['tools', 'reasoning']);
     await using grammars = new Grammars(model.tokenizer.vocabulary, model.endTokens);
-    const chat = { messages: [], max_tokens: 1, tools, tool_choice: 'required' as const };
-    const format = formatOf(chat, model.toolStyle) as AnswerFormat;
+    const chat = {
+      messages: [],
+      max_tokens: 1,
+      tools: [...TOOLS],
+      tool_choice: 'required' as const,
+    };
+    const form = requiredForm(chat, model.format) as RequiredForm;
     const allows = (answer: string) =>
-      allowsAnswer({ model, grammars }, format, partsOf(model, answer));
+      allowsAnswer({ model, grammars }, form, partsOf(answer, model.tokenizer.signs));
     expect(await allows(call.replace('KEY', 'city'))).toBe(true);
     expect(await allows(call.replace('KEY', 'town'))).toBe(false);
     expect(await allows('Hello')).toBe(false);
@@ -61,14 +45,14 @@ test.each(FORMATS)(
   '%s: a call is read, also where it begins with a control token',
   async (_, create, call) => {
     await using folder = await create();
-    const { tokenizer, toolStyle } = await openModel(folder.path);
-    const reader = new AnswerReader({ tools: toolStyle, thinks: true, thinksFirst: false });
-    const parts: AnswerPart[] = [];
-    for (const part of partsOf({ tokenizer }, call.replace('KEY', 'city')))
-      parts.push(...('sign' in part ? reader.pushSign(part.sign) : reader.push(part.text)));
-    expect(parts.find((part) => part.k === 'call')).toEqual({ k: 'call', name: 'weather' });
-    const args = parts.map((part) => (part.k === 'arguments' ? part.text : '')).join('');
-    expect(JSON.parse(args)).toEqual({ city: 'Oslo' });
+    const { tokenizer, format } = await openModel(folder.path);
+    const answer = partsOf(call.replace('KEY', 'city'), tokenizer.signs);
+    expectParts(format, answer, {
+      expected: [
+        { k: 'call', name: 'weather' },
+        { k: 'arguments', text: '{"city": "Oslo"}' },
+      ],
+    });
   },
 );
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { formatOf } from '../answers/formats.ts';
 import { ChatTemplate } from './chat-template.ts';
 
 const GENERAL = `{% for m in messages %}<{{ m.role }}>{{ m.content | trim }}</>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}`;
@@ -8,7 +9,11 @@ const STRICT = `{% for m in messages %}{% if (m.role == 'user') != (loop.index0 
 const SILENT = `{% for m in messages %}{% if m.role != 'system' %}<{{ m.role }}>{{ m.content }}</>{% endif %}{% endfor %}`;
 
 const render = (text: string, messages: { role: string; content: string }[], more = {}) =>
-  new ChatTemplate({ text, config: {} }).render({ messages, max_tokens: 1, ...more });
+  new ChatTemplate({
+    text,
+    config: {},
+    format: formatOf({ template: text, has: (token) => token === '[TOOL_CALLS]' }),
+  }).render({ messages, max_tokens: 1, ...more });
 const later = [
   { role: 'user', content: 'a' },
   { role: 'system', content: 'Be brief.' },

@@ -1,34 +1,37 @@
-import { createHash } from 'node:crypto';
 import { Template } from '@huggingface/jinja';
 import type { InferenceRequest } from '#bus-schemas';
 import { messageOf } from '#bus-schemas/message-of.ts';
+import type { AnswerFormat } from '../answers/format.ts';
 import { isObject, type JsonObject, parseObject } from './json.ts';
-import { MISTRAL_SIGNS } from './mistral-format.ts';
 import { ModelError } from './model-error.ts';
 import type { Prompt } from './prompt-part.ts';
 import { SpelledSigns } from './spelled-signs.ts';
 
 type Chat = InferenceRequest['chat'];
 
+/** Turns a conversation into a prompt. */
+export interface PromptWriter {
+  render(chat: Chat): Prompt;
+}
+
 /** The model's Jinja template, which turns a conversation into the text of a prompt. */
-export class ChatTemplate {
+export class ChatTemplate implements PromptWriter {
   readonly #template: Template;
   readonly #signs: Record<string, string>;
   readonly #spelled: SpelledSigns;
-  readonly rendersThinking: boolean;
-  /** Tags in which the model is told to write the text of its answer, as in Granite 3. */
-  readonly textTags: readonly string[];
-  readonly #wantsShortIds: boolean;
+  readonly #format: Pick<AnswerFormat, 'conversation' | 'argumentsAreText'>;
   readonly #placesLaterSystem: boolean;
 
   /** `signs` are the names of the control tokens that texts of a request must not become. */
   constructor({
     text,
     config,
+    format = {},
     signs = [],
   }: {
     text: string;
     config: JsonObject;
+    format?: Pick<AnswerFormat, 'conversation' | 'argumentsAreText'>;
     signs?: readonly string[];
   }) {
     this.#spelled = new SpelledSigns(signs);
@@ -40,11 +43,7 @@ export class ChatTemplate {
     this.#signs = Object.fromEntries(
       ['bos_token', 'eos_token'].map((name) => [name, signOf(config[name])]),
     );
-    this.rendersThinking = /<think>|<\|channel>|\[THINK\]/.test(text);
-    this.textTags = ['<response>', '</response>'].every((tag) => text.includes(tag))
-      ? ['<response>', '</response>']
-      : [];
-    this.#wantsShortIds = text.includes(MISTRAL_SIGNS.call);
+    this.#format = format;
     this.#placesLaterSystem = this.#rendersLaterSystem();
   }
 
@@ -52,11 +51,14 @@ export class ChatTemplate {
     const offered = tool_choice === 'none' ? undefined : tools;
     const hidden: string[] = [];
     const hide = (value: unknown) => this.#spelled.hide(value, hidden);
-    const list = messages
-      .map(forTemplate)
-      .map((message) => (this.#wantsShortIds ? withShortIds(message) : message))
-      .map((message) => hide(message) as JsonObject);
-    const listed = offered !== undefined && offered.length > 0 ? hide(offered) : null;
+    const hasTools = offered !== undefined && offered.length > 0;
+    const given = {
+      messages: messages
+        .map((message) => forTemplate(message, this.#format.argumentsAreText === true))
+        .map((message) => hide(message) as JsonObject),
+      tools: hasTools ? (hide(offered) as JsonObject[]) : null,
+    };
+    const { messages: list, tools: listed } = this.#format.conversation?.(given) ?? given;
     const thinks = reasoning_effort !== undefined && reasoning_effort !== 'none';
     const text = this.#render({
       messages: this.#placesLaterSystem ? list : withoutLaterSystem(list),
@@ -154,35 +156,18 @@ const signOf = (value: unknown): string =>
 
 /**
  * Converts a message of the API for a template: joins the text parts into one string, and parses
- * the arguments of tool calls, which the API sends as JSON text and templates expect as objects.
+ * the arguments of tool calls, which the API sends as JSON text and most templates expect as objects.
  */
-function forTemplate(message: Chat['messages'][number]): JsonObject {
+function forTemplate(message: Chat['messages'][number], argumentsAreText: boolean): JsonObject {
   const { content, tool_calls: calls, ...rest } = message as JsonObject;
   return {
     ...rest,
     content: contentText(content),
-    ...(Array.isArray(calls) && { tool_calls: calls.map(withParsedArguments) }),
-  };
-}
-
-/** Templates of Mistral refuse ids of calls that are not nine letters and digits. */
-function withShortIds(message: JsonObject): JsonObject {
-  const { tool_calls: calls, tool_call_id: id } = message;
-  return {
-    ...message,
     ...(Array.isArray(calls) && {
-      tool_calls: calls.map((call) =>
-        isObject(call) ? { ...call, id: shortId(call['id']) } : call,
-      ),
+      tool_calls: argumentsAreText ? calls : calls.map(withParsedArguments),
     }),
-    ...(id !== undefined && { tool_call_id: shortId(id) }),
   };
 }
-
-const shortId = (id: unknown): string =>
-  typeof id === 'string' && /^[a-zA-Z0-9]{9}$/.test(id)
-    ? id
-    : createHash('sha256').update(String(id)).digest('hex').slice(0, 9);
 
 /** Joins the text parts of a message's content. */
 export function contentText(content: unknown): string {

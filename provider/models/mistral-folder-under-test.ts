@@ -1,5 +1,5 @@
+import { MISTRAL_SIGNS } from '../answers/formats/mistral.ts';
 import { FolderWithSignsUnderTest } from './folder-with-signs-under-test.ts';
-import { MISTRAL_SIGNS } from './mistral-format.ts';
 
 const SIGNS = new Map(
   [...Object.values(MISTRAL_SIGNS), '[INST]', '[/INST]', '</s>'].map((name, index) => [

@@ -1,20 +1,18 @@
 import { basename } from 'node:path';
 import type { Trait } from '#bus-schemas';
-import { ChatTemplate, templateIn } from './chat-template.ts';
+import type { NamedFormat } from '../answers/format.ts';
+import { formatOf } from '../answers/formats.ts';
+import { ChatTemplate, type PromptWriter, templateIn } from './chat-template.ts';
 import { type DecoderShape, readDecoderShape } from './decoder-shape.ts';
 import { checkFinite, type DecoderWeights, findWeights } from './decoder-weights.ts';
 import { asStored } from './delta-weights.ts';
 import { FieldReader } from './field-reader.ts';
-import { GEMMA4_END_TOKENS, isGemma4 } from './gemma4-format.ts';
-import { HARMONY_END_TOKENS, HarmonyPrompt } from './harmony/harmony-prompt.ts';
 import type { JsonObject } from './json.ts';
-import { isMistral, mistralToolStyle } from './mistral-format.ts';
 import { ModelError } from './model-error.ts';
 import { ModelFolder } from './model-folder.ts';
 import { readTensors, type Tensors } from './safetensors.ts';
 import { TensorReader } from './tensor-reader.ts';
 import { Tokenizer } from './tokenizer.ts';
-import { type ToolStyle, toolStyleOf } from './tool-style.ts';
 import { weightsDigest } from './weights-digest.ts';
 
 /**
@@ -27,21 +25,17 @@ export interface DecoderModel {
   readonly weightBytes: number;
 }
 
-/** How answers are written: with control tokens of a family, or with tags in the text. */
-type AnswerForm = 'harmony' | 'gemma4' | 'mistral' | 'tags';
-
 /** A model whose folder has been read and checked. */
 export interface Model extends DecoderModel {
   readonly build: string;
   /** SHA-256 over the model's files, as `weightsDigest` computes it. */
   readonly digest: Uint8Array;
   readonly tokenizer: Tokenizer;
-  readonly template: ChatTemplate | HarmonyPrompt;
+  readonly template: PromptWriter;
   /** Tokens that end an answer. There is at least one. */
   readonly endTokens: ReadonlySet<number>;
   readonly traits: readonly Trait[];
-  readonly toolStyle: ToolStyle | undefined;
-  readonly answers: AnswerForm;
+  readonly format: NamedFormat;
   /** A smaller model with the same tokens, which drafts the answers of this one. */
   readonly drafter?: DecoderModel;
   /**
@@ -68,17 +62,18 @@ export async function openModel(path: string, build = basename(path)): Promise<M
       'missing_file',
       'neither chat_template.jinja nor tokenizer_config.json contains a chat template',
     );
-  const answers = answerForm(text, (token) => tokenizer.idOf(token) !== undefined);
-  const isHarmony = answers === 'harmony';
-  const template = isHarmony
-    ? new HarmonyPrompt(() => new Date().toISOString().slice(0, 10))
-    : new ChatTemplate({ text, config: about, signs: tokenizer.signs });
+  const format = formatOf({
+    template: text,
+    has: (token) => tokenizer.idOf(token) !== undefined,
+  });
+  const template =
+    format.promptWriter?.(() => new Date().toISOString().slice(0, 10)) ??
+    new ChatTemplate({ text, config: about, format, signs: tokenizer.signs });
   // A template that writes tokens outside of the vocabulary would make every request fail. The
   // trial below rejects such a folder when it is opened.
   tokenizer.encode(
     template.render({ messages: [{ role: 'user', content: 'Hello' }], max_tokens: 1 }),
   );
-  const toolStyle = styleOf(text, answers);
   const generation = (await folder.jsonIfAny('generation_config.json')) ?? {};
   return {
     ...decoder,
@@ -91,36 +86,15 @@ export async function openModel(path: string, build = basename(path)): Promise<M
       generation,
       tokenizer,
       about,
-      names: END_TOKENS[answers] ?? [],
+      names: format.endTokens ?? [],
     }),
-    toolStyle,
-    answers,
+    format,
     defaults: defaultsOf(generation),
     traits: [
-      ...(toolStyle || isHarmony ? ['tools' as const] : []),
-      ...(template.rendersThinking ? ['reasoning' as const] : []),
+      ...(format.call ? ['tools' as const] : []),
+      ...(format.reasons ? ['reasoning' as const] : []),
     ],
   };
-}
-
-/** Tokens that end an answer, beside those of the model's files. */
-const END_TOKENS: Partial<Record<AnswerForm, readonly string[]>> = {
-  harmony: HARMONY_END_TOKENS,
-  gemma4: GEMMA4_END_TOKENS,
-};
-
-function answerForm(template: string, has: (token: string) => boolean): AnswerForm {
-  if (template.includes('<|channel|>') && template.includes('<|start|>')) return 'harmony';
-  if (isGemma4(has)) return 'gemma4';
-  return isMistral(template, has) ? 'mistral' : 'tags';
-}
-
-/** Undefined if the template has no style that the reader of these answers reads. */
-function styleOf(template: string, answers: AnswerForm): ToolStyle | undefined {
-  if (answers === 'harmony') return undefined;
-  if (answers === 'mistral') return mistralToolStyle(template);
-  const style = toolStyleOf(template);
-  return (style?.form === 'gemma4') === (answers === 'gemma4') ? style : undefined;
 }
 
 /** Opens only the decoder of a model. The folder needs no tokenizer and no template. */

@@ -1,9 +1,8 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { messageOf } from '#bus-schemas/message-of.ts';
+import { ALWAYS_SIGNS, ALWAYS_TEXT } from '../answers/formats.ts';
 import { FieldReader } from './field-reader.ts';
-import { GEMMA4_SIGNS } from './gemma4-format.ts';
 import { isObject, type JsonObject } from './json.ts';
-import { MISTRAL_SIGNS } from './mistral-format.ts';
 import { ModelError } from './model-error.ts';
 import type { Prompt } from './prompt-part.ts';
 
@@ -177,23 +176,6 @@ interface Vocabulary {
   readonly spelling: Spelling;
   readonly size: number;
 }
-
-/** These tokens are structure, also in a vocabulary that counts them as text. */
-const ALWAYS_SIGNS: ReadonlySet<string> = new Set([
-  ...Object.values(GEMMA4_SIGNS),
-  ...Object.values(MISTRAL_SIGNS),
-]);
-/** These are text, also in a vocabulary that counts them as structure, because they are read as text. */
-const ALWAYS_TEXT: ReadonlySet<string> = new Set([
-  '<think>',
-  '</think>',
-  '<tool_call>',
-  '</tool_call>',
-  '<arg_key>',
-  '</arg_key>',
-  '<arg_value>',
-  '</arg_value>',
-]);
 
 function readVocabulary(parsed: JsonObject, size: number): Vocabulary {
   const model = new FieldReader(parsed, 'tokenizer.json').object('model');

@@ -92,6 +92,7 @@ export function encodingSchema(path: string) {
     description:
       'The models have the feature `embeddings` or `rerank` in `/v1/models`. Input tokens are billed at the price of the prompt, and each result as one output token. ' +
       '[parameters.md](parameters.md) lists all fields. The header `X-Dinf-Ignored` of the answer names the fields without effect. ' +
-      '`X-Dinf-Route: self` allows only your own machines, `prefer` tries them first.',
+      '`X-Dinf-Route: self` allows only your own machines, `prefer` tries them first. ' +
+      '`Idempotency-Key` has no effect on these routes: results, which can have many megabytes, are not stored, and a request that is sent twice is computed and billed twice.',
   };
 }

@@ -1,14 +1,15 @@
 import type { Model } from '../../models/model.ts';
 import type { PromptPart } from '../../models/prompt-part.ts';
-import type { AnswerFormat, Grammars } from './grammars.ts';
+import type { Grammars } from './grammars.ts';
+import type { RequiredForm } from './required-form.ts';
 
 /** Returns true if a grammar allows the whole answer and then its end. */
 export async function allowsAnswer(
   { model, grammars }: { model: Model; grammars: Grammars },
-  format: AnswerFormat,
+  form: RequiredForm,
   answer: readonly PromptPart[],
 ): Promise<boolean> {
-  const constraint = await grammars.open(format);
+  const constraint = await grammars.open(form);
   const isIn = (mask: Int32Array | undefined, token: number) =>
     mask === undefined || (((mask[token >> 5] as number) >>> (token & 31)) & 1) === 1;
   try {

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
+import { formatOf } from '../../answers/formats.ts';
 import { type Model, openModel } from '../../models/model.ts';
-import { toolStyleOf } from '../../models/tool-style.ts';
-import { type Constraint, formatOf, GrammarError, Grammars } from './grammars.ts';
+import { type Constraint, GrammarError, Grammars } from './grammars.ts';
+import { type RequiredForm, requiredForm } from './required-form.ts';
 
 let model: Model;
 let grammars: Grammars;
@@ -13,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => grammars[Symbol.asyncDispose]());
 
-type Chat = Parameters<typeof formatOf>[0];
+type Chat = Parameters<typeof requiredForm>[0];
 const chat = (fields: Partial<Chat>): Chat => ({
   messages: [{ role: 'user', content: 'x' }],
   max_tokens: 10,
@@ -23,9 +24,7 @@ const schema = (of: object): Partial<Chat> => ({
   response_format: { type: 'json_schema', json_schema: { schema: of as Record<string, unknown> } },
 });
 const open = (fields: Partial<Chat>): Promise<Constraint> =>
-  grammars.open(
-    formatOf(chat(fields), model.toolStyle) as object as Readonly<Record<string, unknown>>,
-  );
+  grammars.open(requiredForm(chat(fields), model.format) as RequiredForm);
 
 /** Returns true if the grammar allows the whole text and then the end of the answer. */
 async function allows(constraint: Constraint, text: string): Promise<boolean> {
@@ -114,12 +113,12 @@ describe('tool calls', () => {
   });
 
   test('calls in the format of Qwen 3.5 have a tag for each argument', async () => {
-    const style = toolStyleOf('<tool_call> <function=');
+    const format = formatOf({ template: '<tool_call> <function=', has: () => false });
     const parameters = (text: string) =>
       `<tool_call>\n<function=time>\n${text}</function>\n</tool_call>`;
     const openTime = () => {
-      const format = formatOf(chat({ tools, tool_choice: 'required' }), style);
-      return grammars.open(format as object as Readonly<Record<string, unknown>>);
+      const form = requiredForm(chat({ tools, tool_choice: 'required' }), format);
+      return grammars.open(form as RequiredForm);
     };
     const city = (value: string) => parameters(`<parameter=city>\n${value}\n</parameter>\n`);
     expect(await allows(await openTime(), city('Oslo'))).toBe(true);
@@ -131,7 +130,7 @@ describe('tool calls', () => {
     ['on lines', '<arg_key>{{ k }}</arg_key>\n<arg_value>', '\n'],
     ['without lines', '<arg_key>{{ k }}</arg_key><arg_value>', ''],
   ])('calls in the format of GLM %s have tags for names and values', async (_, template, line) => {
-    const style = toolStyleOf(`<tool_call> ${template}`);
+    const glm = formatOf({ template: `<tool_call> ${template}`, has: () => false });
     const parameters = {
       type: 'object',
       properties: {
@@ -146,8 +145,8 @@ describe('tool calls', () => {
         { type: 'function' as const, function: { name: 'weather', parameters } },
         { type: 'function' as const, function: { name: 'now' } },
       ];
-      const format = formatOf(chat({ tools: asked, tool_choice: 'required' }), style);
-      const constraint = await grammars.open(format as object as Readonly<Record<string, unknown>>);
+      const form = requiredForm(chat({ tools: asked, tool_choice: 'required' }), glm);
+      const constraint = await grammars.open(form as RequiredForm);
       const written = args.map(
         ([key, value]) => `<arg_key>${key}</arg_key>${line}<arg_value>${value}</arg_value>${line}`,
       );
@@ -173,9 +172,38 @@ describe('tool calls', () => {
     expect(await allowsCall('now', [['any', 'x']])).toBe(true);
   });
 
+  test.each([
+    [
+      'DeepSeek V3.1',
+      '<｜tool▁calls▁begin｜>',
+      '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>time<｜tool▁sep｜>ARGS<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
+    ],
+    [
+      'DeepSeek R1',
+      '<｜tool▁calls▁begin｜>```json',
+      '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>time\n```json\nARGS\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
+    ],
+    ['Phi-4-mini', '<|tool|>', '<|tool_call|>[{"name": "time", "arguments": ARGS}]<|/tool_call|>'],
+    ['Phi-4-mini with functools', 'functools', 'functools[{"name": "time", "arguments": ARGS}]'],
+    ['GLM-4-0414', '<|observation|> metadata', 'time\nARGS'],
+    ['Llama 3', '"parameters" ipython', '{"name": "time", "parameters": ARGS}'],
+  ])('a required call in the format of %s', async (_, template, written) => {
+    const format = formatOf({ template, has: (token) => token.endsWith('tool_call|>') });
+    const form = requiredForm(chat({ tools, tool_choice: 'required' }), format) as RequiredForm;
+    const allowsText = async (text: string) => allows(await grammars.open(form), text);
+    expect(await allowsText(written.replace('ARGS', '{"city": "Oslo"}'))).toBe(true);
+    expect(await allowsText(written.replace('ARGS', '{"town": "Oslo"}'))).toBe(false);
+    expect(await allowsText('Hello')).toBe(false);
+  });
+
+  test('where text may begin like a call, only a required call has a grammar', () => {
+    const format = formatOf({ template: '<|observation|> metadata', has: () => false });
+    expect(requiredForm(chat({ tools }), format)).toBeUndefined();
+  });
+
   test('without usable tools there is no grammar', () => {
-    expect(formatOf(chat({ tools, tool_choice: 'none' }), model.toolStyle)).toBeUndefined();
-    expect(formatOf(chat({}), model.toolStyle)).toBeUndefined();
+    expect(requiredForm(chat({ tools, tool_choice: 'none' }), model.format)).toBeUndefined();
+    expect(requiredForm(chat({}), model.format)).toBeUndefined();
   });
 });
 

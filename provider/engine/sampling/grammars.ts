@@ -1,116 +1,12 @@
 import { Worker } from 'node:worker_threads';
-import { type InferenceRequest, MAX_SCHEMA_CHARACTERS } from '#bus-schemas';
+import { MAX_SCHEMA_CHARACTERS } from '#bus-schemas';
 import { CodedError } from '#bus-schemas/coded-error.ts';
-import { MISTRAL_SIGNS } from '../../models/mistral-format.ts';
 import type { VocabularyFacts } from '../../models/tokenizer.ts';
-import type { ToolStyle } from '../../models/tool-style.ts';
-import { gemma4Arguments } from './gemma4-grammar.ts';
-import { glmArguments } from './glm-grammar.ts';
 import type { GrammarAnswer, GrammarQuestion } from './grammar-thread.ts';
+import type { RequiredForm } from './required-form.ts';
 import type { TokenMask } from './sampler.ts';
 
-type Chat = InferenceRequest['chat'];
-
-/** The required form of an answer, in XGrammar's structural tag format. */
-export type AnswerFormat = Readonly<Record<string, unknown>>;
-
 const CHECK_MS = 2_000;
-
-/**
- * Returns the form that the request requires of the answer, or undefined if any text is allowed.
- */
-export function formatOf(chat: Chat, style: ToolStyle | undefined): AnswerFormat | undefined {
-  const { tools, isRequired, stopsAfterFirst } = callableTools(chat);
-  if (tools !== undefined && style !== undefined) {
-    const tags = tools.map(({ function: { name, parameters = { type: 'object' } } }) => ({
-      type: 'tag',
-      ...callOf(style, name, parameters),
-    }));
-    return {
-      type: 'triggered_tags',
-      triggers: [style.trigger],
-      tags,
-      at_least_one: isRequired,
-      stop_after_first: stopsAfterFirst,
-    };
-  }
-  const schema = wantedSchema(chat);
-  return schema === undefined ? undefined : { type: 'json_schema', json_schema: schema };
-}
-
-/** A call of one tool, in the format of a tag. */
-function callOf(style: ToolStyle, name: string, parameters: object): object {
-  switch (style.form) {
-    case 'json':
-      return {
-        begin: `${style.begin}{"name": ${JSON.stringify(name)}, "${style.argumentsName}": `,
-        content: { type: 'json_schema', json_schema: parameters },
-        end: `}${style.end}`,
-      };
-    case 'parameters':
-      return {
-        begin: `${style.begin}<function=${name}>\n`,
-        content: { type: 'qwen_xml_parameter', json_schema: parameters },
-        end: `\n</function>${style.end}`,
-      };
-    case 'pairs':
-      return {
-        begin: `${style.begin}${name}${style.separator}`,
-        content: glmArguments(parameters, style.separator ?? ''),
-        end: style.end,
-      };
-    case 'gemma4':
-      return {
-        begin: `${style.begin}${name}{`,
-        content: { type: 'grammar', grammar: gemma4Arguments(parameters) },
-        end: `}${style.end}`,
-      };
-    case 'name':
-      return {
-        begin: `${style.begin}${name}${MISTRAL_SIGNS.callArguments}`,
-        content: { type: 'json_schema', json_schema: parameters },
-        end: style.end,
-      };
-    case 'name and id':
-      return {
-        begin: `${style.begin}${name}${MISTRAL_SIGNS.callId}`,
-        content: {
-          type: 'sequence',
-          elements: [
-            { type: 'regex', pattern: '[a-zA-Z0-9]{9}' },
-            { type: 'const_string', value: MISTRAL_SIGNS.callArguments },
-            { type: 'json_schema', json_schema: parameters },
-          ],
-        },
-        end: style.end,
-      };
-  }
-}
-
-/** The tools that an answer may call, undefined if none are offered, and whether it must call one. */
-export function callableTools({
-  tools = [],
-  tool_choice: choice = 'auto',
-  parallel_tool_calls: parallel = true,
-}: Chat) {
-  const isNamed = typeof choice === 'object';
-  const named = isNamed
-    ? tools.filter(({ function: { name } }) => name === choice.function.name)
-    : tools;
-  return {
-    tools: choice === 'none' || tools.length === 0 ? undefined : named,
-    isRequired: choice !== 'auto',
-    stopsAfterFirst: isNamed || !parallel,
-  };
-}
-
-/** The JSON schema that `response_format` requires of the answer. */
-export function wantedSchema({ response_format: wanted }: Chat): object | undefined {
-  if (wanted === undefined || wanted.type === 'text') return undefined;
-  return (
-    (wanted.type === 'json_schema' ? wanted.json_schema?.schema : undefined) ?? { type: 'object' }
-  );
-}
 
 /**
  * The schema cannot be made into a grammar, which is the client's fault. The message may quote the
@@ -161,7 +57,7 @@ export class Grammars implements AsyncDisposable {
   }
 
   /** Compiles a grammar. Throws GrammarError if it is invalid or allows no token. */
-  async open(format: AnswerFormat): Promise<Constraint> {
+  async open(format: RequiredForm): Promise<Constraint> {
     const text = JSON.stringify({ type: 'structural_tag', format });
     if (text.length > MAX_SCHEMA_CHARACTERS)
       throw new GrammarError(

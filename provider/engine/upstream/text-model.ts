@@ -1,4 +1,5 @@
 import { type InferenceRequest, REPORTED_PER_COUNTED, UNSEEN_TOKENS } from '#bus-schemas';
+import { formatOf } from '../../answers/formats.ts';
 import { ChatTemplate, templateIn } from '../../models/chat-template.ts';
 import { findModel } from '../../models/find-model.ts';
 import { ModelError } from '../../models/model-error.ts';
@@ -68,13 +69,18 @@ export async function openTextModel(name: string): Promise<TextModel | undefined
     const config = await folder.json('config.json');
     const text = (await folder.textIfAny('chat_template.jinja')) ?? templateIn(about);
     const context = config['max_position_embeddings'];
+    const tokenizer = Tokenizer.read({
+      json: await folder.json('tokenizer.json'),
+      config: about,
+      vocabularySize: MAX_VOCABULARY,
+    });
+    const has = (token: string) => tokenizer.idOf(token) !== undefined;
     return new TextModel({
-      tokenizer: Tokenizer.read({
-        json: await folder.json('tokenizer.json'),
-        config: about,
-        vocabularySize: MAX_VOCABULARY,
-      }),
-      template: text === undefined ? undefined : new ChatTemplate({ text, config: about }),
+      tokenizer,
+      template:
+        text === undefined
+          ? undefined
+          : new ChatTemplate({ text, config: about, format: formatOf({ template: text, has }) }),
       contextTokens: Number.isSafeInteger(context) ? (context as number) : undefined,
     });
   } catch (error) {

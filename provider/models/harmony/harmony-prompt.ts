@@ -9,9 +9,6 @@ type Chat = InferenceRequest['chat'];
 /** The namespace of the functions that a request offers. */
 export const FUNCTIONS = 'functions.';
 
-/** The tokens that end an answer: after the final message, and after a call. */
-export const HARMONY_END_TOKENS = ['<|return|>', '<|call|>'] as const;
-
 const IDENTITY = 'You are ChatGPT, a large language model trained by OpenAI.';
 const KNOWLEDGE_CUTOFF = '2024-06';
 const CHANNELS =
@@ -33,8 +30,6 @@ const EFFORTS: Readonly<Record<string, string>> = {
  * makes one text of structure and messages, in which the text of a user could become structure.
  */
 export class HarmonyPrompt {
-  readonly rendersThinking = true;
-  readonly textTags: readonly string[] = [];
   readonly #today: () => string;
 
   /** `today` returns the date as in 2026-11-28. */

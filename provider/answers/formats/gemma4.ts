@@ -1,7 +1,37 @@
-import { GEMMA4_CHANNEL, GEMMA4_SIGNS } from '../../models/gemma4-format.ts';
-import type { AnswerPart } from './answer-reader.ts';
+import { AnswerText } from '../answer-text.ts';
+import type { AnswerPart, AnswerReader, CallForm, FormatFamily, ReaderOptions } from '../format.ts';
 import { Gemma4Arguments } from './gemma4-arguments.ts';
-import { AnswerText, type SignReaderOptions } from './sign-reader.ts';
+import { gemma4Arguments } from './gemma4-grammar.ts';
+import { GEMMA4_CHANNEL, GEMMA4_SIGNS } from './gemma4-signs.ts';
+
+const CALL_FORM: CallForm = {
+  trigger: GEMMA4_SIGNS.call,
+  tag: (name, parameters) => ({
+    begin: `${GEMMA4_SIGNS.call}call:${name}{`,
+    content: { type: 'grammar', grammar: gemma4Arguments(parameters) },
+    end: `}${GEMMA4_SIGNS.callEnd}`,
+  }),
+};
+
+/**
+ * Gemma 4. The vocabulary decides and not the template, because the model writes its reasoning
+ * between these tokens whatever its template says.
+ */
+export const GEMMA4: FormatFamily = {
+  name: 'Gemma 4',
+  signs: Object.values(GEMMA4_SIGNS),
+  of: ({ template, has }) =>
+    has(GEMMA4_SIGNS.thoughts) && has(GEMMA4_SIGNS.thoughtsEnd)
+      ? {
+          reasons: template.includes(GEMMA4_SIGNS.thoughts),
+          call: template.includes(GEMMA4_SIGNS.call) ? CALL_FORM : undefined,
+          // The end of its turn, the beginning of another one, and that of a tool's result.
+          endTokens: ['<turn|>', '<|turn>', '<|tool_response>'],
+          reader: (options) => new Gemma4Reader(options),
+          beginsThinking: (prompt) => /<\|channel>(thought)?\s*$/.test(prompt),
+        }
+      : undefined,
+};
 
 /** The beginning of a call, up to the brace that opens its arguments. */
 const CALL = /^\s*call:\s*([^\s{]+)\s*\{/;
@@ -15,7 +45,7 @@ const CALL = /^\s*call:\s*([^\s{]+)\s*\{/;
  * What stands in a channel never becomes text for the client, whatever the channel is called. A call
  * that was not offered is reasoning, and a call without arguments in braces is text.
  */
-export class Gemma4Reader {
+class Gemma4Reader implements AnswerReader {
   readonly #offersTools: boolean;
   readonly #text: AnswerText;
   #state: 'text' | 'thoughts' | 'call' | 'arguments';
@@ -25,8 +55,8 @@ export class Gemma4Reader {
   #arguments = new Gemma4Arguments();
   #calls = 0;
 
-  constructor({ offersTools, continues, thinksFirst }: SignReaderOptions) {
-    this.#offersTools = offersTools;
+  constructor({ tools, continues, thinksFirst }: ReaderOptions) {
+    this.#offersTools = tools.length > 0;
     this.#text = new AnswerText(continues);
     this.#state = thinksFirst ? 'thoughts' : 'text';
   }
@@ -53,7 +83,6 @@ export class Gemma4Reader {
     }
   }
 
-  /** Accepts a control token by its name. */
   pushSign(name: string): AnswerPart[] {
     switch (name) {
       case GEMMA4_SIGNS.thoughts:

@@ -1,33 +1,18 @@
 import { describe, expect, test } from 'vitest';
-import type { PromptPart } from '../../models/prompt-part.ts';
-import type { AnswerPart } from './answer-reader.ts';
-import { joined } from './joined-under-test.ts';
-import { MistralReader } from './mistral-reader.ts';
+import type { AnswerPart, ReaderOptions } from '../format.ts';
+import { formatOf } from '../formats.ts';
+import { expectParts, partsOf, readParts } from '../read-under-test.ts';
+import { MISTRAL_SIGNS } from './mistral.ts';
 
-const OPTIONS = { offersTools: true, continues: false, thinksFirst: false };
-const SIGN = /(\[\/?THINK\]|\[TOOL_CALLS\]|\[CALL_ID\]|\[ARGS\])/;
+const SIGNS: readonly string[] = Object.values(MISTRAL_SIGNS);
+const FORMAT = formatOf({ template: SIGNS.join(''), has: (token) => SIGNS.includes(token) });
 
-/** The parts of an answer: control tokens where their names stand. */
-const parts = (answer: string): PromptPart[] =>
-  answer
-    .split(SIGN)
-    .map((piece, index) => (index % 2 === 1 ? { sign: piece } : { text: piece }))
-    .filter((part) => !('text' in part) || part.text !== '');
-
-/** Reads an answer whose texts are cut by `cut`. */
-function read(
-  answer: readonly PromptPart[],
+const parts = (answer: string) => partsOf(answer, SIGNS);
+const read = (
+  answer: Parameters<typeof readParts>[1],
   cut: (text: string) => readonly string[] = (text) => [text],
-  options: Partial<typeof OPTIONS> = {},
-): AnswerPart[] {
-  const reader = new MistralReader({ ...OPTIONS, ...options });
-  const made = answer.flatMap((part) =>
-    'sign' in part
-      ? reader.pushSign(part.sign)
-      : cut(part.text).flatMap((piece) => reader.push(piece)),
-  );
-  return joined([...made, ...reader.end()]);
-}
+  options: Partial<ReaderOptions> = {},
+): AnswerPart[] => readParts(FORMAT, answer, { cut, ...options });
 
 const CALLS: AnswerPart[] = [
   { k: 'call', name: 'weather' },
@@ -54,10 +39,7 @@ describe.each([
   ];
 
   test('are the same wherever the texts are cut', () => {
-    expect(read(parts(whole))).toEqual(all);
-    expect(read(parts(whole), (text) => [...text])).toEqual(all);
-    for (let at = 1; at < whole.length; at += 1)
-      expect(read(parts(whole), (text) => [text.slice(0, at), text.slice(at)])).toEqual(all);
+    expectParts(FORMAT, parts(whole), { expected: all });
   });
 });
 
@@ -66,8 +48,7 @@ test('calls in a list are the same wherever the texts are cut', () => {
   const calls = CALLS.map((part) =>
     part.k === 'arguments' ? { ...part, text: JSON.stringify(JSON.parse(part.text)) } : part,
   );
-  for (let at = 0; at <= whole.length; at += 1)
-    expect(read(parts(whole), (text) => [text.slice(0, at), text.slice(at)])).toEqual(calls);
+  expectParts(FORMAT, parts(whole), { expected: calls });
 });
 
 test('text that spells the names of control tokens never becomes structure', () => {
@@ -85,7 +66,7 @@ test('reasoning without an end, or that the prompt began, never becomes text', (
 
 test('a call is reasoning if no tools were offered', () => {
   for (const answer of ['[TOOL_CALLS]now[ARGS]{}', '[TOOL_CALLS][{"name": "now"}]'])
-    for (const part of read(parts(answer), undefined, { offersTools: false }))
+    for (const part of read(parts(answer), undefined, { tools: [] }))
       expect(part.k).toBe('reasoning');
 });
 

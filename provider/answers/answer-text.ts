@@ -1,13 +1,4 @@
-import type { AnswerPart } from './answer-reader.ts';
-
-/** What readers need to know whose structure is control tokens. */
-export interface SignReaderOptions {
-  readonly offersTools: boolean;
-  /** True if the prompt ended within the text of an answer. */
-  readonly continues: boolean;
-  /** True if the prompt ended where reasoning begins. */
-  readonly thinksFirst: boolean;
-}
+import type { AnswerPart } from './format.ts';
 
 /** The text of an answer. White space before its beginning belongs to the control tokens. */
 export class AnswerText {

@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { PromptPart } from '../../models/prompt-part.ts';
-import type { AnswerPart } from './answer-reader.ts';
-import { HarmonyReader } from './harmony-reader.ts';
-import { joined } from './joined-under-test.ts';
+import type { AnswerPart, ReaderOptions } from '../format.ts';
+import { formatOf } from '../formats.ts';
+import { joined, readParts } from '../read-under-test.ts';
+
+const FORMAT = formatOf({ template: '<|start|><|channel|>', has: () => false });
 
 interface Answer {
   readonly parts: readonly PromptPart[];
@@ -24,21 +26,19 @@ const answers = JSON.parse(
 /** Reads an answer whose texts arrive in pieces of the given lengths. */
 function read(
   parts: readonly PromptPart[],
-  { lengths = [1], offersTools = true, continues = false } = {},
+  { lengths = [1], ...options }: { lengths?: readonly number[] } & Partial<ReaderOptions> = {},
 ): AnswerPart[] {
-  const reader = new HarmonyReader({ offersTools, continues });
-  const made: AnswerPart[] = [];
   let turn = 0;
-  for (const part of parts) {
-    if ('sign' in part) made.push(...reader.pushSign(part.sign));
-    else
-      for (let at = 0; at < part.text.length; ) {
-        const length = lengths[turn++ % lengths.length] as number;
-        made.push(...reader.push(part.text.slice(at, at + length)));
-        at += length;
-      }
-  }
-  return joined([...made, ...reader.end()]);
+  const cut = (text: string) => {
+    const pieces: string[] = [];
+    for (let at = 0; at < text.length; ) {
+      const length = lengths[turn++ % lengths.length] as number;
+      pieces.push(text.slice(at, at + length));
+      at += length;
+    }
+    return pieces;
+  };
+  return readParts(FORMAT, parts, { cut, ...options });
 }
 
 /** What a client sees of the messages that openai-harmony read. */
@@ -113,7 +113,7 @@ test('a client never sees headers, messages of other authors, or text outside of
 });
 
 test('a call of a function is reasoning if no tools are offered', () => {
-  expect(read(message('commentary to=functions.f', '{}'), { offersTools: false })).toEqual([
+  expect(read(message('commentary to=functions.f', '{}'), { tools: [] })).toEqual([
     { k: 'reasoning', text: '{}' },
   ]);
 });

@@ -1,35 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { PromptPart } from '../../models/prompt-part.ts';
-import type { AnswerPart } from './answer-reader.ts';
-import { Gemma4Reader } from './gemma4-reader.ts';
-import { joined } from './joined-under-test.ts';
+import type { AnswerPart, ReaderOptions } from '../format.ts';
+import { formatOf } from '../formats.ts';
+import { expectParts, partsOf, readParts } from '../read-under-test.ts';
+import { GEMMA4_SIGNS } from './gemma4-signs.ts';
 
-const OPTIONS = { offersTools: true, continues: false, thinksFirst: false };
+const SIGNS: readonly string[] = Object.values(GEMMA4_SIGNS);
+const FORMAT = formatOf({ template: '', has: (token) => SIGNS.includes(token) });
 
-/** Reads an answer in which `<…>` are control tokens, and whose texts are cut by `cut`. */
-function read(
-  answer: readonly PromptPart[],
+const parts = (answer: string) => partsOf(answer, SIGNS);
+const read = (
+  answer: Parameters<typeof readParts>[1],
   cut: (text: string) => readonly string[] = (text) => [text],
-  options: Partial<typeof OPTIONS> = {},
-): AnswerPart[] {
-  const reader = new Gemma4Reader({ ...OPTIONS, ...options });
-  const made = answer.flatMap((part) =>
-    'sign' in part
-      ? reader.pushSign(part.sign)
-      : cut(part.text).flatMap((piece) => reader.push(piece)),
-  );
-  return joined([...made, ...reader.end()]);
-}
-
-const SIGN = /(<\|channel>|<channel\|>|<\|tool_call>|<tool_call\|>|<\|"\|>|<\|turn>)/;
-
-/** The parts of an answer: control tokens where their names stand. */
-const parts = (answer: string): PromptPart[] =>
-  answer
-    .split(SIGN)
-    .map((piece, index) => (index % 2 === 1 ? { sign: piece } : { text: piece }))
-    .filter((part) => !('text' in part) || part.text !== '');
+  options: Partial<ReaderOptions> = {},
+): AnswerPart[] => readParts(FORMAT, answer, { cut, ...options });
 
 const WHOLE =
   '<|channel>thought\nThey ask.\n\nSo I call.\n<channel|>\nI look.<|tool_call>call:weather{city:<|"|>Os"lo\n{<|"|>,days:3,near:[<|"|>a<|"|>,-1.5e2,true,null],at:{x:1,y:<|"|><|"|>}}<tool_call|><|tool_call>call:now{}<tool_call|>\nDone';
@@ -47,10 +31,7 @@ const READ: AnswerPart[] = [
 ];
 
 test('reasoning, text and calls are the same wherever their texts are cut', () => {
-  expect(read(parts(WHOLE))).toEqual(READ);
-  expect(read(parts(WHOLE), (text) => [...text])).toEqual(READ);
-  for (let at = 1; at < WHOLE.length; at += 1)
-    expect(read(parts(WHOLE), (text) => [text.slice(0, at), text.slice(at)])).toEqual(READ);
+  expectParts(FORMAT, parts(WHOLE), { expected: READ });
 });
 
 describe('a channel', () => {
@@ -108,7 +89,7 @@ test('text that spells the names of control tokens never becomes structure', () 
 describe('a call', () => {
   test('is reasoning if no tools were offered', () => {
     const answer = parts('<|tool_call>call:now{a:<|"|>b<|"|>}<tool_call|>Hi');
-    expect(read(answer, undefined, { offersTools: false })).toEqual([
+    expect(read(answer, undefined, { tools: [] })).toEqual([
       { k: 'reasoning', text: 'call:now{a:b}' },
       { k: 'text', text: 'Hi' },
     ]);
@@ -168,7 +149,9 @@ function written(value: unknown): string {
 
 test('arguments that the template writes are read as they were', () => {
   const key = fc.stringMatching(/^[a-z_][a-zA-Z0-9_]{0,8}$/);
-  const text = fc.string({ unit: 'binary' }).filter((value) => !SIGN.test(value));
+  const text = fc
+    .string({ unit: 'binary' })
+    .filter((value) => !SIGNS.some((sign) => value.includes(sign)));
   const { value } = fc.letrec((tie) => ({
     value: fc.oneof(
       { maxDepth: 3 },

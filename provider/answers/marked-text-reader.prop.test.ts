@@ -1,37 +1,33 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { toolStyleOf } from '../../models/tool-style.ts';
-import { type AnswerPart, AnswerReader, type ReaderOptions } from './answer-reader.ts';
+import type { AnswerFormat, AnswerPart, ReaderOptions } from './format.ts';
+import { formatOf } from './formats.ts';
+import { readParts } from './read-under-test.ts';
 import { StopStrings } from './stop-strings.ts';
 
-const TAGGED = toolStyleOf('<tool_call>');
-const WITH_PARAMETERS = toolStyleOf('<tool_call> <function=');
-const ON_LINES = toolStyleOf('<tool_call> <arg_key>{{ k }}</arg_key>\n<arg_value>');
-const LISTED = toolStyleOf('<|tool_call|>');
-const LISTED_IN_TAGS = toolStyleOf('<TOOLCALL>[');
-const BARE = toolStyleOf('"parameters" ipython');
+const formatWith = (template: string) =>
+  formatOf({
+    template,
+    has: (token) => ['<think>', '</think>', '<|tool_call|>', '<|/tool_call|>'].includes(token),
+  });
+
+const TAGGED = formatWith('<tool_call>');
+const WITH_PARAMETERS = formatWith('<tool_call> <function=');
+const ON_LINES = formatWith('<tool_call> <arg_key>{{ k }}</arg_key>\n<arg_value>');
+const LISTED = formatWith('<|tool_call|> <response> </response>');
+const LISTED_IN_TAGS = formatWith('<TOOLCALL>[');
+const BARE = formatWith('"parameters" ipython');
+const FORMATS = [TAGGED, WITH_PARAMETERS, ON_LINES, LISTED, LISTED_IN_TAGS, BARE];
 
 /** Reads a text that is cut at the given places. Joins adjacent parts of the same kind. */
 function read(
   text: string,
   cuts: readonly number[],
-  options: Partial<ReaderOptions> = {},
+  { format = TAGGED, ...options }: { format?: AnswerFormat } & Partial<ReaderOptions> = {},
 ): AnswerPart[] {
-  const reader = new AnswerReader({ tools: TAGGED, thinks: true, thinksFirst: false, ...options });
-  const parts: AnswerPart[] = [];
-  const add = (more: readonly AnswerPart[]) => {
-    for (const part of more) {
-      const last = parts.at(-1);
-      if (last && last.k === part.k && 'text' in last && 'text' in part)
-        parts[parts.length - 1] = { ...last, text: last.text + part.text };
-      else parts.push(part);
-    }
-  };
   const at = [...new Set(cuts.map((cut) => cut % (text.length + 1)))].sort((a, b) => a - b);
-  for (const [i, from] of [0, ...at].entries())
-    add(reader.push(text.slice(from, at[i] ?? text.length)));
-  add(reader.end());
-  return parts;
+  const pieces = [0, ...at].map((from, i) => text.slice(from, at[i] ?? text.length));
+  return readParts(format, [{ text }], { cut: () => pieces, ...options });
 }
 
 const call = (name: string, args: unknown) =>
@@ -77,10 +73,10 @@ test('the result does not depend on where the text is cut', () => {
       fc.array(part, { maxLength: 8 }),
       fc.array(fc.nat(500), { maxLength: 30 }),
       fc.boolean(),
-      fc.constantFrom(TAGGED, WITH_PARAMETERS, ON_LINES, LISTED, LISTED_IN_TAGS),
-      (parts, cuts, thinksFirst, tools) => {
+      fc.constantFrom(...FORMATS),
+      (parts, cuts, thinksFirst, format) => {
         const text = parts.join('');
-        const options = { thinksFirst, tools, textTags: ['<response>', '</response>'] };
+        const options = { thinksFirst, format };
         expect(read(text, cuts, options)).toEqual(
           read(text, [...Array(text.length).keys()], options),
         );
@@ -144,14 +140,10 @@ describe('reading', () => {
     expect(read('a < b', [])).toEqual([{ k: 'text', text: 'a < b' }]);
   });
 
-  const withParameters = {
-    tools: WITH_PARAMETERS,
-    schemaOf: (name: string) =>
-      name === 'weather' ? { properties: { city: { type: 'string' }, days: {} } } : undefined,
-  };
+  const withParameters = { format: WITH_PARAMETERS };
 
   test('a call of GLM has tags for the name and for the value of each argument', () => {
-    const pairs = { ...withParameters, tools: ON_LINES };
+    const pairs = { format: ON_LINES };
     const text =
       '\n<think>\nhm</think>\nYes.\n<tool_call>weather\n<arg_key>city</arg_key>\n<arg_value>12</arg_value>\n<arg_key>days</arg_key>\n<arg_value>[3, 4]</arg_value>\n<arg_key>note</arg_key>\n<arg_value>two\n <lines></arg_value>\n</tool_call>\n<tool_call>now\n</tool_call>';
     const compact = text.replaceAll('>\n<arg', '><arg').replaceAll('weather\n', 'weather');
@@ -171,7 +163,7 @@ describe('reading', () => {
     const text =
       '<|tool_call|>[{"name": "weather", "arguments": {"city": ["a]"]}}, {"arguments": {}, "name": "other"}]';
     const response = '<think>hm</think><response>Yes, <b>.</response>';
-    const options = { tools: LISTED, textTags: ['<response>', '</response>'] };
+    const options = { format: LISTED };
     for (const cuts of [[], Array.from(text, (_, i) => i)]) {
       expect(read(text, cuts, options)).toEqual([
         { k: 'call', name: 'weather' },
@@ -190,7 +182,7 @@ describe('reading', () => {
     const text =
       'Wait.<TOOLCALL>[{"name": "now", "arguments": {}}, {"name": "now", "arguments": {"zone": 1}}]</TOOLCALL>Done.';
     for (const cuts of [[], Array.from(text, (_, i) => i)])
-      expect(read(text, cuts, { tools: LISTED_IN_TAGS })).toEqual([
+      expect(read(text, cuts, { format: LISTED_IN_TAGS })).toEqual([
         { k: 'text', text: 'Wait.' },
         { k: 'call', name: 'now' },
         { k: 'arguments', text: '{}' },
@@ -201,13 +193,11 @@ describe('reading', () => {
   });
 
   test('marks that are control tokens are read, and other control tokens are not', () => {
-    const reader = new AnswerReader({ tools: LISTED, thinks: true, thinksFirst: false });
-    const parts = [
-      ...reader.pushSign('<|start_of_role|>'),
-      ...reader.pushSign('<|tool_call|>'),
-      ...reader.push('[{"name": "f", "arguments": {}}]'),
-      ...reader.end(),
-    ];
+    const parts = readParts(LISTED, [
+      { sign: '<|start_of_role|>' },
+      { sign: '<|tool_call|>' },
+      { text: '[{"name": "f", "arguments": {}}]' },
+    ]);
     expect(parts).toEqual([
       { k: 'call', name: 'f' },
       { k: 'arguments', text: '{}' },
@@ -245,9 +235,7 @@ describe('reading', () => {
   });
 
   test('if no tools are offered, nothing is a call', () => {
-    expect(read(call('f', {}), [], { tools: undefined })).toEqual([
-      { k: 'text', text: call('f', {}) },
-    ]);
+    expect(read(call('f', {}), [], { tools: [] })).toEqual([{ k: 'text', text: call('f', {}) }]);
   });
 
   test('a call with its fields in another order is recognised', () => {
@@ -258,11 +246,11 @@ describe('reading', () => {
   });
 
   test('a bare call of Llama is recognised only at the beginning of the answer', () => {
-    expect(read('{"name": "f", "parameters": {"a": 1}}', [4, 15], { tools: BARE })).toEqual([
+    expect(read('{"name": "f", "parameters": {"a": 1}}', [4, 15], { format: BARE })).toEqual([
       { k: 'call', name: 'f' },
       { k: 'arguments', text: '{"a": 1}' },
     ]);
-    expect(read('Here: {"name": "f", "parameters": {}}', [], { tools: BARE })).toEqual([
+    expect(read('Here: {"name": "f", "parameters": {}}', [], { format: BARE })).toEqual([
       { k: 'text', text: 'Here: {"name": "f", "parameters": {}}' },
     ]);
   });

@@ -1,7 +1,81 @@
-import { MISTRAL_SIGNS } from '../../models/mistral-format.ts';
-import type { AnswerPart } from './answer-reader.ts';
-import { callIn, JsonValueEnd } from './json-calls.ts';
-import { AnswerText, type SignReaderOptions } from './sign-reader.ts';
+import { createHash } from 'node:crypto';
+import { isObject, type JsonObject } from '../../models/json.ts';
+import { AnswerText } from '../answer-text.ts';
+import type { AnswerPart, AnswerReader, CallForm, FormatFamily, ReaderOptions } from '../format.ts';
+import { callIn, jsonForm } from '../json-call-reader.ts';
+import { JsonValueEnd } from '../json-value-end.ts';
+
+/** The control tokens that models of Mistral write around the parts of their answers. */
+export const MISTRAL_SIGNS = {
+  thoughts: '[THINK]',
+  thoughtsEnd: '[/THINK]',
+  call: '[TOOL_CALLS]',
+  callId: '[CALL_ID]',
+  callArguments: '[ARGS]',
+} as const;
+
+export const MISTRAL: FormatFamily = {
+  name: 'Mistral',
+  signs: Object.values(MISTRAL_SIGNS),
+  of: ({ template, has }) =>
+    [MISTRAL_SIGNS.call, MISTRAL_SIGNS.thoughts].some(
+      (name) => template.includes(name) && has(name),
+    )
+      ? {
+          reasons: template.includes(MISTRAL_SIGNS.thoughts),
+          call: callForm(template),
+          reader: (options) => new MistralReader(options),
+          beginsThinking: (prompt) => prompt.trimEnd().endsWith(MISTRAL_SIGNS.thoughts),
+          conversation: ({ messages, tools }) => ({ messages: messages.map(withShortIds), tools }),
+        }
+      : undefined,
+};
+
+/**
+ * How a template of Mistral writes calls. Older models write a list of calls in JSON, later ones the
+ * name, an id of nine characters and the arguments, and the newest leave out the id.
+ */
+function callForm(template: string): CallForm | undefined {
+  const { call, callId, callArguments } = MISTRAL_SIGNS;
+  if (!template.includes(call)) return undefined;
+  if (!template.includes(callArguments)) {
+    const space = template.includes(`${call} [`) ? ' ' : '';
+    return jsonForm({ trigger: call, begin: `${call}${space}[`, end: ']' });
+  }
+  const hasId = template.includes(callId);
+  return {
+    trigger: call,
+    tag: (name, parameters) => {
+      const json = { type: 'json_schema', json_schema: parameters };
+      if (!hasId) return { begin: `${call}${name}${callArguments}`, content: json, end: '' };
+      const elements = [
+        { type: 'regex', pattern: '[a-zA-Z0-9]{9}' },
+        { type: 'const_string', value: callArguments },
+        json,
+      ];
+      return { begin: `${call}${name}${callId}`, content: { type: 'sequence', elements }, end: '' };
+    },
+  };
+}
+
+/** Templates of Mistral refuse ids of calls that are not nine letters and digits. */
+function withShortIds(message: JsonObject): JsonObject {
+  const { tool_calls: calls, tool_call_id: id } = message;
+  return {
+    ...message,
+    ...(Array.isArray(calls) && {
+      tool_calls: calls.map((call) =>
+        isObject(call) ? { ...call, id: shortId(call['id']) } : call,
+      ),
+    }),
+    ...(id !== undefined && { tool_call_id: shortId(id) }),
+  };
+}
+
+const shortId = (id: unknown): string =>
+  typeof id === 'string' && /^[a-zA-Z0-9]{9}$/.test(id)
+    ? id
+    : createHash('sha256').update(String(id)).digest('hex').slice(0, 9);
 
 /**
  * Separates text, reasoning and tool calls of Mistral's models while an answer arrives. Only control
@@ -12,7 +86,7 @@ import { AnswerText, type SignReaderOptions } from './sign-reader.ts';
  *
  * A call that was not offered is reasoning, and what stands in the place of a call but is none is text.
  */
-export class MistralReader {
+class MistralReader implements AnswerReader {
   readonly #offersTools: boolean;
   readonly #text: AnswerText;
   #state: 'text' | 'thoughts' | 'name' | 'id' | 'arguments' | 'list';
@@ -22,8 +96,8 @@ export class MistralReader {
   #hasValue = false;
   #calls = 0;
 
-  constructor({ offersTools, continues, thinksFirst }: SignReaderOptions) {
-    this.#offersTools = offersTools;
+  constructor({ tools, continues, thinksFirst }: ReaderOptions) {
+    this.#offersTools = tools.length > 0;
     this.#text = new AnswerText(continues);
     this.#state = thinksFirst ? 'thoughts' : 'text';
   }
@@ -54,7 +128,6 @@ export class MistralReader {
     }
   }
 
-  /** Accepts a control token by its name. */
   pushSign(name: string): AnswerPart[] {
     switch (name) {
       case MISTRAL_SIGNS.thoughts:

@@ -1,5 +1,5 @@
-import { GEMMA4_SIGNS } from '../../models/gemma4-format.ts';
 import { isObject, type JsonObject } from '../../models/json.ts';
+import { GEMMA4_SIGNS } from './gemma4-signs.ts';
 
 /** Deeper parts of a schema allow any value. */
 const MAX_DEPTH = 16;

@@ -1,12 +1,13 @@
-import { isObject } from '../../models/json.ts';
-
-/** Returns the JSON schema of a tool's arguments, if the request has one. */
-export type SchemaOf = (tool: string) => unknown;
+import { isObject } from '../models/json.ts';
+import type { AnswerPart } from './format.ts';
+import type { CallReader, SchemaOf } from './marked-text-reader.ts';
 
 /** How a format writes a call in which each argument has tags of its own. */
-interface ArgumentTags {
+export interface ArgumentTags {
   /** Matches the beginning of a call, with the name of the tool as its first group. */
   readonly call: RegExp;
+  /** Matches a text that may become the beginning of a call. */
+  readonly mayBeCall: RegExp;
   /** The text with which an argument begins. */
   readonly mark: string;
   /** Matches the text before a value, with the name of the argument as its first group. */
@@ -16,50 +17,73 @@ interface ArgumentTags {
   readonly margin: RegExp;
   /** The text after the last argument. */
   readonly end: string;
+  /** The text after a call. A model may leave it out. */
+  readonly callEnd: string;
 }
 
-/** Qwen 3.5: <function=NAME>, and for each argument <parameter=KEY>, the value and </parameter>. */
-const WITH_PARAMETERS: ArgumentTags = {
-  call: /^\s*<function=([^>\n]+)>/,
-  mark: '<parameter=',
-  argument: /^\s*<parameter=([^>\n]+)>\n?/,
-  valueEnd: '</parameter>',
-  margin: /\n$/,
-  end: '</function>',
-};
+/**
+ * Reads one call in which each argument has a tag of its own.
+ *
+ *   name → arguments → end
+ */
+export class TaggedCallReader implements CallReader {
+  calls = 0;
+  rest: string | undefined;
+  readonly #tags: ArgumentTags;
+  readonly #schemaOf: SchemaOf;
+  #held = '';
+  #arguments: ParameterReader | undefined;
 
-/** GLM: NAME, and for each argument <arg_key>KEY</arg_key> and <arg_value>VALUE</arg_value>. */
-const WITH_PAIRS: ArgumentTags = {
-  call: /^\s*([\w.:-]+)[^\S\n]*(?=[\n<])/,
-  mark: '<arg_key>',
-  argument: /^\s*<arg_key>([^<\n]+)<\/arg_key>\s*<arg_value>/,
-  valueEnd: '</arg_value>',
-  margin: /(?!)/,
-  end: '',
-};
+  constructor(tags: ArgumentTags, schemaOf: SchemaOf) {
+    this.#tags = tags;
+    this.#schemaOf = schemaOf;
+  }
 
-const TAGS = { parameters: WITH_PARAMETERS, pairs: WITH_PAIRS };
+  push(text: string): AnswerPart[] {
+    this.#held += text;
+    const parts: AnswerPart[] = [];
+    if (this.#arguments === undefined) this.#readName(parts);
+    if (this.#arguments !== undefined) this.#readArguments(this.#arguments, parts);
+    return parts;
+  }
 
-/** The tags of a form of tool calls, or undefined if its arguments have none. */
-export const tagsOf = (form: string | undefined): ArgumentTags | undefined =>
-  form === 'parameters' || form === 'pairs' ? TAGS[form] : undefined;
+  end(): string {
+    return this.calls === 0 ? this.#held : '';
+  }
 
-/** Returns the name of the tool and the text after it, once a call has begun. */
-export function callBegunIn(
-  text: string,
-  tags: ArgumentTags,
-): { name: string; rest: string } | undefined {
-  const begun = tags.call.exec(text);
-  return begun === null
-    ? undefined
-    : { name: (begun[1] as string).trim(), rest: text.slice(begun[0].length) };
+  #readName(parts: AnswerPart[]): void {
+    const { call, mayBeCall } = this.#tags;
+    const begun = call.exec(this.#held);
+    if (begun === null) {
+      if (!mayBeCall.test(this.#held)) this.rest = this.#held;
+      return;
+    }
+    const name = (begun[1] as string).trim();
+    this.#held = this.#held.slice(begun[0].length);
+    this.#arguments = new ParameterReader(this.#tags, this.#schemaOf(name));
+    this.calls = 1;
+    parts.push({ k: 'call', name });
+  }
+
+  #readArguments(reader: ParameterReader, parts: AnswerPart[]): void {
+    if (!reader.isOver) {
+      const { json, rest } = reader.push(this.#held);
+      if (json !== '') parts.push({ k: 'arguments', text: json });
+      this.#held = rest;
+    }
+    if (!reader.isOver) return;
+    const { callEnd } = this.#tags;
+    const rest = this.#held.trimStart();
+    if (rest !== callEnd && callEnd.startsWith(rest)) return;
+    this.rest = rest.startsWith(callEnd) ? rest.slice(callEnd.length) : rest;
+  }
 }
 
 /**
  * Reads the arguments of a call in which each one has a tag of its own, and returns them as JSON. A
  * value is text, as it stands, if the tool's schema says so or if it is no JSON.
  */
-export class ParameterReader {
+class ParameterReader {
   readonly #tags: ArgumentTags;
   readonly #properties: Record<string, unknown>;
   #count = 0;

@@ -3,8 +3,8 @@ import { createHarmonyFolder } from '../../models/harmony/harmony-folder-under-t
 import { type Model, openModel } from '../../models/model.ts';
 import type { PromptPart } from '../../models/prompt-part.ts';
 import { allowsAnswer } from './allows-under-test.ts';
-import { type AnswerFormat, Grammars } from './grammars.ts';
-import { harmonyFormatOf } from './harmony-format.ts';
+import { Grammars } from './grammars.ts';
+import { type RequiredForm, requiredForm } from './required-form.ts';
 
 let folder: Awaited<ReturnType<typeof createHarmonyFolder>>;
 let model: Model;
@@ -20,7 +20,7 @@ afterAll(async () => {
   await folder[Symbol.asyncDispose]();
 });
 
-type Chat = Parameters<typeof harmonyFormatOf>[0];
+type Chat = Parameters<typeof requiredForm>[0];
 const tool = (name: string) => ({
   type: 'function' as const,
   function: {
@@ -37,8 +37,8 @@ const TOOLS: Partial<Chat> = { tools: [tool('f'), tool('g')] };
 const NAMED = { type: 'function' as const, function: { name: 'g' } };
 
 async function allows(chat: Partial<Chat>, answer: readonly PromptPart[]): Promise<boolean> {
-  const format = harmonyFormatOf({ messages: [], max_tokens: 1, ...chat } as Chat);
-  return allowsAnswer({ model, grammars }, format as AnswerFormat, answer);
+  const form = requiredForm({ messages: [], max_tokens: 1, ...chat } as Chat, model.format);
+  return allowsAnswer({ model, grammars }, form as RequiredForm, answer);
 }
 
 const call = (name: string, args: string): PromptPart[] => [
@@ -79,5 +79,5 @@ test('an answer in JSON is in the final channel', async () => {
 });
 
 test('a request without tools and without a required form allows any answer', () => {
-  expect(harmonyFormatOf({ messages: [], max_tokens: 1 } as Chat)).toBeUndefined();
+  expect(requiredForm({ messages: [], max_tokens: 1 } as Chat, model.format)).toBeUndefined();
 });

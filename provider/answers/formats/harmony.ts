@@ -1,5 +1,34 @@
-import { FUNCTIONS } from '../../models/harmony/harmony-prompt.ts';
-import type { AnswerPart } from './answer-reader.ts';
+import { FUNCTIONS, HarmonyPrompt } from '../../models/harmony/harmony-prompt.ts';
+import type { AnswerPart, AnswerReader, CallForm, FormatFamily, ReaderOptions } from '../format.ts';
+
+const CALL = `<|channel|>commentary to=${FUNCTIONS}`;
+const CALL_FORM: CallForm = {
+  trigger: CALL,
+  tag: (name, parameters) => ({
+    begin: `${CALL}${name} <|constrain|>json<|message|>`,
+    content: { type: 'json_schema', json_schema: parameters },
+    // The token that ends a call ends the answer too, and no grammar may contain such a token.
+    end: '',
+  }),
+};
+
+/** gpt-oss. */
+export const HARMONY: FormatFamily = {
+  name: 'Harmony',
+  of: ({ template }) =>
+    template.includes('<|channel|>') && template.includes('<|start|>')
+      ? {
+          reasons: true,
+          call: CALL_FORM,
+          beforeJson: '<|channel|>final<|message|>',
+          // After the final message, and after a call.
+          endTokens: ['<|return|>', '<|call|>'],
+          promptWriter: (today) => new HarmonyPrompt(today),
+          reader: (options) => new HarmonyReader(options),
+          beginsThinking: () => false,
+        }
+      : undefined,
+};
 
 /** How the content of a message is returned. */
 type Kind = 'text' | 'reasoning' | 'call' | 'hidden';
@@ -14,7 +43,7 @@ type Kind = 'text' | 'reasoning' | 'call' | 'hidden';
  * a recipient, is text for the client; one in `analysis`, or to a tool that was not offered, is
  * reasoning. Messages of other authors and everything outside of messages are removed.
  */
-export class HarmonyReader {
+class HarmonyReader implements AnswerReader {
   readonly #offersTools: boolean;
   #state: 'header' | 'content' | 'between';
   #header: Header = { author: '' };
@@ -23,9 +52,8 @@ export class HarmonyReader {
   #calls = 0;
   readonly #begun = new Set<Kind>();
 
-  /** `continues` is true if the prompt ended within the text of an answer. */
-  constructor({ offersTools, continues }: { offersTools: boolean; continues: boolean }) {
-    this.#offersTools = offersTools;
+  constructor({ tools, continues }: ReaderOptions) {
+    this.#offersTools = tools.length > 0;
     this.#state = continues ? 'content' : 'header';
     if (!continues) this.#header = { author: 'assistant' };
     this.#isEmpty = !continues;
@@ -45,7 +73,6 @@ export class HarmonyReader {
     return this.#state === 'content' ? this.#content(text) : [];
   }
 
-  /** Accepts a control token by its name. */
   pushSign(name: string): AnswerPart[] {
     switch (name) {
       case '<|start|>': {

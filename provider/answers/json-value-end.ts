@@ -1,23 +1,3 @@
-import { isObject } from '../../models/json.ts';
-
-/** Parses a whole call. Returns undefined if the text is not a JSON object with a name. */
-export function callIn(text: string): { readonly name: string; readonly args: string } | undefined {
-  const call = jsonIn(text);
-  if (!isObject(call)) return undefined;
-  const { name, arguments: given, parameters } = call;
-  if (typeof name !== 'string' || name === '') return undefined;
-  return { name, args: JSON.stringify(given ?? parameters ?? {}) };
-}
-
-/** Parses the model's output, which may be any text. Returns undefined if it is not valid JSON. */
-export function jsonIn(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 /** Finds the end of a JSON value in a text that arrives in parts. */
 export class JsonValueEnd {
   isOver = false;

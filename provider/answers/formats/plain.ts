@@ -1,0 +1,9 @@
+import type { FormatFamily, ModelFacts } from '../format.ts';
+import { formatWithMarks } from '../marked-text-reader.ts';
+
+/** Models without calls that are read. */
+export const PLAIN = {
+  name: 'plain',
+  texts: ['<think>', '</think>'],
+  of: (facts: ModelFacts) => formatWithMarks(facts),
+} satisfies FormatFamily;
