@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
 import { EXIT } from '#bus-schemas/exit-codes.ts';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import type { Life } from '#world/life.ts';
 import type { Worlds } from '#world/worlds.ts';
 import { positiveNumber } from './option-parsers.ts';
@@ -32,7 +33,7 @@ export function addCommands(program: Command): void {
 
 async function run({ seed: first, seeds, story, json }: WorldCommand): Promise<void> {
   const { Worlds } = await import('#world/worlds.ts');
-  const worlds = await Worlds.prepare();
+  using worlds = await Worlds.prepare();
   const startedAt = performance.now();
   const all = Array.from({ length: seeds }, (_, index) => first + index);
   let virtualMs = 0;
@@ -45,9 +46,14 @@ async function run({ seed: first, seeds, story, json }: WorldCommand): Promise<v
     if (!json) await explain(worlds, life);
   };
   const onLine = (line: string): void => console.log(line);
-  await onEachCore(all, async (seed) =>
-    report(await worlds.live({ seed, ...(story && { onLine }) })),
-  );
+  await onEachCore(all, async (seed) => {
+    try {
+      await report(await worlds.live({ seed, ...(story && { onLine }) }));
+    } catch (error) {
+      broken += 1;
+      console.error(`The world ${seed} has no result: ${messageOf(error)}`);
+    }
+  });
   const seconds = (performance.now() - startedAt) / 1_000;
   if (!json)
     console.log(
@@ -75,10 +81,12 @@ async function explain(worlds: Worlds, life: Life): Promise<void> {
 async function findMutations({ seed: first, seeds }: WorldCommand): Promise<void> {
   const { Worlds } = await import('#world/worlds.ts');
   const { mutations } = await import('#world/mutations.ts');
-  const worlds = await Worlds.prepare();
+  // Makes the database, which every mutation uses.
+  using _unchanged = await Worlds.prepare();
   let unseen = 0;
   await onEachCore(mutations, async ({ name }) => {
-    const found = await firstThatNotices(worlds, name, { first, seeds });
+    using worlds = await Worlds.prepare({ mutation: name });
+    const found = await firstThatNotices(worlds, { first, seeds });
     if (found === undefined) unseen += 1;
     console.log(
       `${name}: ${found === undefined ? `not noticed by ${seeds} seeds` : `seed ${found.seed}, "${found.violations[0]?.invariant}"`}`,
@@ -90,11 +98,10 @@ async function findMutations({ seed: first, seeds }: WorldCommand): Promise<void
 
 async function firstThatNotices(
   worlds: Worlds,
-  mutation: string,
   { first, seeds }: { first: number; seeds: number },
 ): Promise<Life | undefined> {
   for (let seed = first; seed < first + seeds; seed += 1) {
-    const life = await worlds.live({ seed, mutation });
+    const life = await worlds.live({ seed });
     if (life.violations.length > 0) return life;
   }
   return undefined;

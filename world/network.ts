@@ -48,6 +48,8 @@ const TOKEN_MS = 50;
 export const JOB_MS = 60_000;
 const CALL = { timeoutMs: 10_000 };
 const START_LIMIT_MS = 120_000;
+/** No message takes longer, in milliseconds. */
+const LAST_NEWS_MS = 1_000;
 
 /** One process of the coordinator, with what starts it again. */
 export interface Process {
@@ -292,6 +294,8 @@ export class WorldNetwork implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#world.end();
+    // Node keeps the connections with which machines were enrolled, until it learns of their end.
+    await this.#world.time.runUntil(this.#world.time.now + LAST_NEWS_MS);
     await rm(this.#home, { recursive: true, force: true });
   }
 }

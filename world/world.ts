@@ -8,6 +8,8 @@ import { SeededNumbers } from './virtual/seeded-numbers.ts';
 import type { SocketWorld } from './virtual/sockets.ts';
 import { VirtualTime } from './virtual/virtual-time.ts';
 
+const FIRST_FREE_PORT = 20_000;
+
 /** What every part of one world shares: its seed, time, network, disks and story. */
 export class World implements SocketWorld {
   readonly seed: number;
@@ -26,6 +28,7 @@ export class World implements SocketWorld {
   readonly #hosts = new Map<string, Host>();
   readonly #story: Story;
   readonly #trace = createHash('sha256');
+  #nextPort = FIRST_FREE_PORT;
 
   constructor({ seed, database, story }: { seed: number; database: PGlite; story: Story }) {
     this.seed = seed;
@@ -50,6 +53,10 @@ export class World implements SocketWorld {
   /** Equal for two runs in which the same things happened at the same times. */
   fingerprint(): string {
     return this.#trace.copy().digest('hex');
+  }
+
+  freePort(): number {
+    return this.#nextPort++;
   }
 
   crashed(host: Host | undefined, error: unknown): void {

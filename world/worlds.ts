@@ -1,63 +1,68 @@
-import { type ChildProcess, fork } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { readMigrations } from '#coordinator/database/migration-files.ts';
 import { cacheFolder } from '#provider';
 import type { WorldFault } from './faults.ts';
 import type { Life } from './life.ts';
-import type { Told, WorldTask } from './main.ts';
+import { WorldProcess } from './world-process.ts';
 
-const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
+/** A process is replaced after so many lives, which bounds the memory that it collects. */
+const LIVES_PER_PROCESS = 25;
 
-export interface LifeOptions {
+interface LifeOptions {
   readonly seed: number;
   readonly faults?: readonly WorldFault[];
-  /** The name of a change that breaks the program (mutations.ts). */
-  readonly mutation?: string;
   /** Receives the story of the world, line by line. */
   readonly onLine?: (line: string) => void;
 }
 
-/** Runs worlds, each in a process of its own. */
-export class Worlds {
-  readonly #template: string;
+interface WorldsOptions {
+  /** The name of a change that breaks the program (mutations.ts). */
+  readonly mutation?: string;
+}
 
-  private constructor(template: string) {
+/** Runs worlds in processes of their own, as many at once as it is asked for. */
+export class Worlds implements Disposable {
+  readonly #template: string;
+  readonly #options: WorldsOptions;
+  readonly #idle: WorldProcess[] = [];
+
+  private constructor(template: string, options: WorldsOptions) {
     this.#template = template;
+    this.#options = options;
   }
 
   /** Makes the database of all worlds first, if this version has none in the cache yet. */
-  static async prepare(env: NodeJS.ProcessEnv = process.env): Promise<Worlds> {
+  static async prepare(options: WorldsOptions = {}): Promise<Worlds> {
     const migrations = await readMigrations();
     const digest = createHash('sha256').update(JSON.stringify(migrations)).digest('hex');
-    const folder = join(cacheFolder(env), 'world');
+    const folder = join(cacheFolder(process.env), 'world');
     const template = join(folder, `database-${digest.slice(0, 16)}.tar`);
     if (!existsSync(template)) {
       await mkdir(folder, { recursive: true });
       const fresh = `${template}.${process.pid}`;
-      await run({ make: 'template', template: fresh });
+      using maker = new WorldProcess({ make: 'template', template: fresh });
+      await maker.result();
       await rename(fresh, template);
     }
-    return new Worlds(template);
+    return new Worlds(template, options);
   }
 
-  async live({ seed, faults, mutation, onLine }: LifeOptions): Promise<Life> {
-    const told = await run(
-      {
-        make: 'life',
-        template: this.#template,
-        seed,
-        tells: onLine !== undefined,
-        ...(faults && { faults }),
-        ...(mutation !== undefined && { mutation }),
-      },
-      onLine,
-    );
-    if (told.k !== 'lived') throw new Error(`the world ${seed} ended without a result`);
-    return told.life;
+  /** Runs one world. Rejects if its process ends by it; the lives in other processes go on. */
+  async live({ onLine, ...task }: LifeOptions): Promise<Life> {
+    const process =
+      this.#idle.pop() ??
+      new WorldProcess({ make: 'lives', template: this.#template, ...this.#options });
+    const life = await process.live(task, onLine);
+    if (process.lives < LIVES_PER_PROCESS) this.#idle.push(process);
+    else process[Symbol.dispose]();
+    return life;
+  }
+
+  [Symbol.dispose](): void {
+    for (const process of this.#idle.splice(0)) process[Symbol.dispose]();
   }
 
   /**
@@ -79,30 +84,3 @@ export class Worlds {
 /** Faults that went through a process are no longer the same objects. */
 const isSame = (one: WorldFault, other: WorldFault): boolean =>
   JSON.stringify(one) === JSON.stringify(other);
-
-/** Runs one task in a child process, and returns the last thing that it told. */
-function run(task: WorldTask, onLine?: (line: string) => void): Promise<Told> {
-  return new Promise((resolve, reject) => {
-    const child: ChildProcess = fork(MAIN, {
-      // Options of a test runner would load other builds of packages.
-      execArgv: [],
-      // The machines of a world enrol without TLS.
-      env: { ...process.env, DINF_INSECURE: '1' },
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    });
-    let last: Told | undefined;
-    let errors = '';
-    child.stderr?.on('data', (part: Buffer) => {
-      errors = `${errors}${part.toString('utf8')}`.slice(-4_000);
-    });
-    child.on('message', (told: Told) => {
-      if (told.k === 'line') onLine?.(told.line);
-      else last = told;
-    });
-    child.on('exit', (code, signal) => {
-      if (last !== undefined) resolve(last);
-      else reject(new Error(`a world ended with ${signal ?? code}: ${errors}`));
-    });
-    child.send(task);
-  });
-}

@@ -11,7 +11,6 @@ interface Handle {
   unref(): void;
 }
 
-const FIRST_PORT = 20_000;
 /** The longest delay of a timer, 25 days. */
 const NEVER_MS = 2 ** 31 - 1;
 
@@ -20,7 +19,6 @@ const NEVER_MS = 2 ** 31 - 1;
  * of the present world.
  */
 export function installNetwork(world: () => SocketWorld): void {
-  let nextPort = FIRST_PORT;
   const connect = (...parameters: unknown[]): VirtualSocket => {
     const [options, connected] = normalized(parameters);
     return new VirtualSocket(world()).open(options, connected);
@@ -41,7 +39,7 @@ export function installNetwork(world: () => SocketWorld): void {
       const [{ host, port }, listening] = normalized(parameters);
       const { servers, time } = world();
       const owner = currentHost();
-      const address = { address: host, family: 'IPv4', port: port || nextPort++ };
+      const address = { address: host, family: 'IPv4', port: port || world().freePort() };
       const name = `${host}:${address.port}`;
       if (listening) this.once('listening', listening);
       if (servers.has(name)) {

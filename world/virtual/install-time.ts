@@ -69,17 +69,20 @@ const cancel = (timer: unknown): void => {
   if (timer instanceof VirtualTimer) timer.close();
 };
 
-/** Replaces every clock and timer of this process. Modules that are loaded later see only these. */
-export function installTime(time: VirtualTime): void {
+/**
+ * Replaces every clock and timer of this process. Modules that are loaded later see only these.
+ * `time` returns the time of the present world.
+ */
+export function installTime(time: () => VirtualTime): void {
   const later =
     (repeats: boolean) =>
     (call: Callback, delayMs = SHORTEST_MS, ...parameters: unknown[]) =>
-      new VirtualTimer(time, Number(delayMs), repeats, () => call(...parameters));
+      new VirtualTimer(time(), Number(delayMs), repeats, () => call(...parameters));
   const replaced = {
     setTimeout: later(false),
     setInterval: later(true),
     setImmediate: (call: Callback, ...parameters: unknown[]) => {
-      const planned = time.plan(0, () => call(...parameters));
+      const planned = time().plan(0, () => call(...parameters));
       return { planned, ref: () => undefined, unref: () => undefined };
     },
     clearTimeout: cancel,
@@ -123,19 +126,19 @@ function wait<Value>(delayMs: number, value: Value, signal?: AbortSignal): Promi
   });
 }
 
-function installClocks(time: VirtualTime): void {
+function installClocks(time: () => VirtualTime): void {
   const RealDate = Date;
   class VirtualDate extends RealDate {
     constructor(...parameters: unknown[]) {
-      if (parameters.length === 0) super(time.date());
+      if (parameters.length === 0) super(time().date());
       else super(...(parameters as [number]));
     }
 
     static override now(): number {
-      return time.date();
+      return time().date();
     }
   }
   globalThis.Date = VirtualDate as DateConstructor;
-  performance.now = () => time.now;
-  process.hrtime.bigint = () => BigInt(Math.round(time.now * 1e6));
+  performance.now = () => time().now;
+  process.hrtime.bigint = () => BigInt(Math.round(time().now * 1e6));
 }

@@ -18,6 +18,8 @@ export interface SocketWorld {
   readonly cables: Cables;
   /** The servers that listen, by `address:port`. */
   readonly servers: Map<string, { readonly server: Server; readonly host: Host | undefined }>;
+  /** A port that no server has had yet. */
+  freePort(): number;
 }
 
 /**
