@@ -6,7 +6,7 @@ import type { World } from './world.ts';
 export interface WorldFault {
   /** Milliseconds after the customers have begun to ask. */
   readonly at: number;
-  readonly kind: 'kill' | 'freeze' | 'cut' | 'full_disk' | 'clock';
+  readonly kind: 'kill' | 'freeze' | 'cut' | 'lossy' | 'full_disk' | 'clock';
   /** The host that it concerns; of a cut, one of its ends. */
   readonly host: string;
   /** The other end of a cut. */
@@ -24,7 +24,7 @@ const LONGEST_CLOCK_MS = 600_000;
 const SECOND_FAULTS = 0.3;
 const HUB = 'hub';
 const POSTGRES = 'postgres';
-const KINDS = ['kill', 'kill', 'freeze', 'cut', 'full_disk', 'clock'] as const;
+const KINDS = ['kill', 'kill', 'freeze', 'cut', 'lossy', 'full_disk', 'clock'] as const;
 
 /** The names of the hosts that can fail. */
 interface Hosts {
@@ -75,6 +75,8 @@ function drawFault(
       ] as const);
       return { ...timed, kind, host, other };
     }
+    case 'lossy':
+      return { ...timed, kind, host: random.one(leaves) };
     case 'full_disk':
       return { ...timed, kind, host: HUB };
     case 'clock': {
@@ -135,6 +137,12 @@ function begin(world: World, network: WorldNetwork, fault: WorldFault): void {
       after(() => world.cables.mend(from, to));
       return;
     }
+    case 'lossy':
+      host.isLossy = true;
+      after(() => {
+        host.isLossy = false;
+      });
+      return;
     case 'full_disk':
       world.hubDisk.isFull = true;
       after(() => {
@@ -159,6 +167,8 @@ export function faultSentence({ kind, other, forMs, byMs = 0 }: WorldFault): str
       return `freezes for ${time}`;
     case 'cut':
       return `cannot reach ${other} for ${time}`;
+    case 'lossy':
+      return `loses and repeats messages for ${time}`;
     case 'full_disk':
       return `has a full disk for ${time}`;
     case 'clock':

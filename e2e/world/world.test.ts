@@ -5,7 +5,7 @@ import { mutations } from '#world/mutations.ts';
 import { Worlds } from '#world/worlds.ts';
 
 /** Enough for a few kinds of faults; `npm run worlds` runs more. */
-const SEEDS = setting('DINF_WORLD_SEEDS') ?? 3;
+const SEEDS = setting('DINF_WORLD_SEEDS') ?? 5;
 const FIRST_SEED = 1;
 const LIMIT_MS = 120_000 + SEEDS * 120_000;
 
@@ -57,11 +57,29 @@ test(
 );
 
 test(
+  'a killed Postgres leaves no transaction and no prepared statement to the next one',
+  async () => {
+    const { violations } = await worlds.live({
+      seed: FIRST_SEED,
+      faults: [
+        { at: 10_000, kind: 'kill', host: 'postgres', forMs: 1_000 },
+        { at: 10_200, kind: 'kill', host: 'trust', forMs: 2_000 },
+      ],
+    });
+    expect(violations).toEqual([]);
+  },
+  LIMIT_MS,
+);
+
+test(
   'a world notices that the program accepts frames twice',
   async () => {
     const mutation = 'the ingress accepts a frame twice';
     using changed = await Worlds.prepare({ mutation });
-    const { violations } = await changed.live({ seed: FIRST_SEED });
+    const { violations } = await changed.live({
+      seed: FIRST_SEED,
+      faults: [{ at: 5_000, kind: 'lossy', host: 'leaf of machine-1', forMs: 20_000 }],
+    });
     expect(violations.map(({ invariant }) => invariant)).toContain(
       'no token is wrong, missing in between, or doubled',
     );

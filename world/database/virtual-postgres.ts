@@ -46,7 +46,7 @@ export class VirtualPostgres {
   readonly #waiting: Request[] = [];
   #owner: Session | undefined;
   #role = '';
-  #isBusy = false;
+  #isBusy = true;
   #sessions = 0;
 
   private constructor(
@@ -57,6 +57,7 @@ export class VirtualPostgres {
     this.#database = database;
     this.#time = time;
     this.#random = random;
+    void this.#forgetSessions();
     createServer((socket) => this.#serve(socket)).listen(POSTGRES_PORT, host.address);
   }
 
@@ -65,6 +66,14 @@ export class VirtualPostgres {
     parts: { database: PGlite; time: VirtualTime; random: SeededNumbers },
   ): VirtualPostgres {
     return runOn(host, () => new VirtualPostgres(host, parts));
+  }
+
+  /** What the Postgres before it, which was killed, had open in the one session of the database. */
+  async #forgetSessions(): Promise<void> {
+    await this.#database.exec('ROLLBACK; DEALLOCATE ALL; RESET ROLE');
+    this.#role = 'none';
+    this.#isBusy = false;
+    this.#time.plan(0, () => this.#next(), this.#host);
   }
 
   #serve(socket: Socket): void {

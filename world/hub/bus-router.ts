@@ -15,8 +15,52 @@ export interface Subscription {
 /** Answers requests inside the hub. Returns false if the subject is none of its own. */
 export type Service = (account: Account, message: BusMessage) => boolean;
 
-/** Most subjects whose receivers are remembered. */
+/** Most subjects of one account whose patterns are remembered. */
 const MAX_REMEMBERED = 4_096;
+
+/** The subscriptions of one account, by the subject or pattern that they are for. */
+class Subscriptions {
+  readonly #bySubject = new Map<string, Set<Subscription>>();
+  readonly #patterns = new Set<string>();
+  /** The patterns that match a subject. */
+  readonly #remembered = new Map<string, readonly string[]>();
+
+  add(subscription: Subscription): void {
+    const { subject } = subscription;
+    const others = this.#bySubject.get(subject);
+    if (others !== undefined) return void others.add(subscription);
+    this.#bySubject.set(subject, new Set([subscription]));
+    if (!isPattern(subject)) return;
+    this.#patterns.add(subject);
+    this.#remembered.clear();
+  }
+
+  remove(subscription: Subscription): void {
+    const { subject } = subscription;
+    const others = this.#bySubject.get(subject);
+    if (!others?.delete(subscription) || others.size > 0) return;
+    this.#bySubject.delete(subject);
+    if (this.#patterns.delete(subject)) this.#remembered.clear();
+  }
+
+  for(subject: string): readonly Subscription[] {
+    const found = [...(this.#bySubject.get(subject) ?? [])];
+    for (const pattern of this.#matching(subject))
+      found.push(...(this.#bySubject.get(pattern) ?? []));
+    return found;
+  }
+
+  #matching(subject: string): readonly string[] {
+    const known = this.#remembered.get(subject);
+    if (known !== undefined) return known;
+    const found = [...this.#patterns].filter((pattern) => matches(pattern, subject));
+    if (this.#remembered.size >= MAX_REMEMBERED) this.#remembered.clear();
+    this.#remembered.set(subject, found);
+    return found;
+  }
+}
+
+const isPattern = (subject: string): boolean => subject.includes('*') || subject.endsWith('>');
 
 /**
  * Takes each message to its subscribers, across accounts as `bus-schemas/accounts/jwts.ts` permits:
@@ -25,8 +69,7 @@ const MAX_REMEMBERED = 4_096;
  */
 export class BusRouter {
   readonly #random: SeededNumbers;
-  readonly #subscriptions = new Set<Subscription>();
-  readonly #remembered = new Map<string, readonly Subscription[]>();
+  readonly #accounts = new Map<Account, Subscriptions>();
   readonly #services: Service[] = [];
 
   constructor(random: SeededNumbers) {
@@ -38,12 +81,14 @@ export class BusRouter {
   }
 
   add(subscription: Subscription): void {
-    this.#subscriptions.add(subscription);
-    this.#remembered.clear();
+    const { account } = subscription;
+    const subscriptions = this.#accounts.get(account) ?? new Subscriptions();
+    this.#accounts.set(account, subscriptions);
+    subscriptions.add(subscription);
   }
 
   remove(subscription: Subscription): void {
-    if (this.#subscriptions.delete(subscription)) this.#remembered.clear();
+    this.#accounts.get(subscription.account)?.remove(subscription);
   }
 
   /** Returns whether anybody has received the message. */
@@ -78,15 +123,7 @@ export class BusRouter {
   }
 
   #receivers(account: Account, subject: string): readonly Subscription[] {
-    const name = `${account} ${subject}`;
-    const known = this.#remembered.get(name);
-    if (known !== undefined) return known;
-    const found = [...this.#subscriptions].filter(
-      (one) => one.account === account && matches(one.subject, subject),
-    );
-    if (this.#remembered.size >= MAX_REMEMBERED) this.#remembered.clear();
-    this.#remembered.set(name, found);
-    return found;
+    return this.#accounts.get(account)?.for(subject) ?? [];
   }
 }
 

@@ -12,6 +12,9 @@ const AGAIN_MS = 1_000;
 /** A link that was silent for this long is given up, in milliseconds. */
 const SILENCE_MS = 6_000;
 const PING_MS = 2_000;
+/** Shares of the messages of a lossy leaf. */
+const LOST_SHARE = 0.1;
+const DOUBLED_SHARE = 0.1;
 const PING = Buffer.from('PING\r\n');
 
 /**
@@ -23,6 +26,8 @@ export class SimulatedLeaf {
   readonly #hub: string;
   readonly #time: VirtualTime;
   readonly #router: BusRouter;
+  readonly #random: SeededNumbers;
+  readonly #host: Host;
   #uplink: Socket | undefined;
 
   private constructor(
@@ -34,6 +39,8 @@ export class SimulatedLeaf {
     this.#hub = hub;
     this.#time = time;
     this.#router = new BusRouter(random);
+    this.#random = random;
+    this.#host = host;
     createServer((socket) => this.#serve(socket)).listen(LEAF_PORT, host.address);
     this.#connect();
   }
@@ -66,7 +73,7 @@ export class SimulatedLeaf {
     link.on('data', (chunk: Buffer) => {
       heard = this.#time.now;
       for (const message of parser.read(chunk))
-        if (message.is === 'pub') this.#router.publish('machine', message);
+        if (message.is === 'pub') this.#passOn(() => void this.#router.publish('machine', message));
     });
     link.on('error', () => undefined);
     link.on('close', () => {
@@ -104,8 +111,18 @@ export class SimulatedLeaf {
     });
   }
 
+  /** Passes a message on: once, or not at all or twice while the leaf is lossy. */
+  #passOn(send: () => void): void {
+    if (!this.#host.isLossy) return send();
+    const part = this.#random.fraction();
+    if (part < LOST_SHARE) return;
+    send();
+    if (part < LOST_SHARE + DOUBLED_SHARE) send();
+  }
+
   #publish(message: BusMessage): void {
-    if (message.subject.startsWith('up.')) this.#uplink?.write(publication(message));
+    if (message.subject.startsWith('up.'))
+      this.#passOn(() => void this.#uplink?.write(publication(message)));
     else this.#router.publish('machine', message);
   }
 }

@@ -13,6 +13,8 @@ export class Host {
   clockOffsetMs = 0;
   /** Until this time of the world the host does nothing, as after SIGSTOP. */
   frozenUntil = 0;
+  /** Some of the messages that it passes on are lost, and some are sent twice. */
+  isLossy = false;
   #isAlive = true;
   #ends: (() => void)[] = [];
 
