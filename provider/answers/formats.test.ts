@@ -78,7 +78,7 @@ const EXAMPLES: Record<string, Example> = {
     lookalikes: ['Use functools[0], or functools.partial([]).', 'functools[{"a": 1}]'],
   },
   'GLM-4-0414': {
-    template: `{% for m in messages %}{% set meta = m.metadata or '' %}{% if m.role == 'observation' %}<|observation|>{{ m.content }}{% else %}<|{{ m.role }}|>{{ meta }}\n{{ m.content }}{% endif %}<|end|>{% endfor %}`,
+    template: `{% for m in messages %}{% set meta = m.metadata or '' %}{% if m.role == 'observation' %}<|observation|>{{ m.content }}{% else %}<|{{ m.role }}|>{{ meta }} \n{{ m.content }}{% endif %}<|end|>{% endfor %}`,
     header: '<|assistant|>',
     written: (calls) => calls.map((call) => call.join('\n')).join('\n'),
     lookalikes: ['weather\nis nice', 'The weather\n{"a": 1}', 'tomorrow\n{"a": 1}'],

@@ -12,8 +12,11 @@ const CALLS: CallsInText = {
       end: '',
     }),
   },
+  // The template writes a space after the name, and some answers have none.
   marks: (tools) =>
-    tools.map((tool) => ({ text: `${tool}\n{`, at: 'line' as const, kept: 1, tool })),
+    tools.flatMap((tool) =>
+      [`${tool}\n{`, `${tool} \n{`].map((text) => ({ text, at: 'line' as const, kept: 1, tool })),
+    ),
   reader: ({ tool = '' }) => new NamedCallReader(tool),
 };
 
