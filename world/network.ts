@@ -48,6 +48,8 @@ const TOKEN_MS = 50;
 export const JOB_MS = 60_000;
 const CALL = { timeoutMs: 10_000 };
 const START_LIMIT_MS = 120_000;
+/** Pause of a supervisor before it starts a process again that has ended, in milliseconds. */
+const START_PAUSE_MS = 1_000;
 /** No message takes longer, in milliseconds. */
 const LAST_NEWS_MS = 1_000;
 
@@ -76,6 +78,11 @@ export async function migrateWorld(world: World): Promise<void> {
   const done = migrate(DATABASE_URL, { beforeContract: async () => undefined });
   await world.time.runWhile(done, START_LIMIT_MS);
 }
+
+const isUnreachable = (error: unknown): boolean =>
+  error instanceof Error &&
+  'code' in error &&
+  ['ECONNREFUSED', 'ECONNRESET'].includes(String(error.code));
 
 /** A whole network in a world: hub, database, each component in a process of its own, machines. */
 export class WorldNetwork implements AsyncDisposable {
@@ -244,9 +251,18 @@ export class WorldNetwork implements AsyncDisposable {
   /** Starts a killed process again, as its supervisor does. */
   restart(name: string): void {
     this.#world.tell(name, 'is started again');
-    this.#startAgain(name).catch((error: unknown) =>
-      this.#world.crashed(this.#world.hostOf(name), error),
-    );
+    this.#startAgain(name).catch((error: unknown) => this.#startFailed(name, error));
+  }
+
+  /** A process that cannot reach what it needs at its start ends, and is started once more. */
+  #startFailed(name: string, error: unknown): void {
+    const host = this.#world.hostOf(name);
+    // It was killed while it started, and is started again for that reason.
+    if (host?.isAlive !== true) return;
+    if (isUnreachable(error)) this.#world.tell(name, `cannot start: ${(error as Error).message}`);
+    else this.#world.crashed(host, error);
+    host.kill();
+    this.#world.time.plan(START_PAUSE_MS, () => this.restart(name), undefined);
   }
 
   async #startAgain(name: string): Promise<void> {
