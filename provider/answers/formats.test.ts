@@ -21,6 +21,10 @@ interface Example {
   readonly end?: string;
 }
 
+/** Characters after the beginning of a call, and the most processor time for them in milliseconds. */
+const ENDLESS = 8_000;
+const ENDLESS_MS = 2_000;
+
 const inJson = ([name, args]: Call, key = 'arguments') => `{"name": "${name}", "${key}": ${args}}`;
 const list = (calls: readonly Call[]) => `[${calls.map((call) => inJson(call)).join(', ')}]`;
 /** The values of an object as tags contain them. */
@@ -177,7 +181,8 @@ const textIn = (parts: readonly AnswerPart[]) =>
 describe.each(Object.entries(EXAMPLES))('%s', (_name, example) => {
   const format = formatOfExample(example);
   const { written, signs = [], isFirst = false } = example;
-  const read = (answer: string) => readParts(format, partsOf(answer, signs));
+  const read = (answer: string, cut?: (text: string) => readonly string[]) =>
+    readParts(format, partsOf(answer, signs), { ...(cut && { cut }) });
   /** The parts of an answer, which are the same wherever it is cut. */
   const readAtEveryCut = (answer: string) => {
     const expected = read(answer);
@@ -206,6 +211,18 @@ describe.each(Object.entries(EXAMPLES))('%s', (_name, example) => {
   test('text that only looks like a call stays text', () => {
     for (const text of example.lookalikes)
       expect(readAtEveryCut(text)).toEqual([{ k: 'text', text }]);
+  });
+
+  test('a call that does not go on is read in a short time', () => {
+    const call = written(CALLS.slice(0, 1));
+    for (const at of [call.indexOf('weather'), call.indexOf('weather') + 'weather'.length])
+      for (const sign of [' ', '\n', 'a', '{', '<']) {
+        const endless = `${call.slice(0, at)}${sign.repeat(ENDLESS)}!`;
+        const before = process.cpuUsage();
+        read(endless, (text) => [...text]);
+        const { user, system } = process.cpuUsage(before);
+        expect((user + system) / 1_000, JSON.stringify(sign)).toBeLessThan(ENDLESS_MS);
+      }
   });
 
   test('a call is text if no tools are offered', () => {

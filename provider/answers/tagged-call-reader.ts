@@ -55,7 +55,7 @@ export class TaggedCallReader implements CallReader {
     const { call, mayBeCall } = this.#tags;
     const begun = call.exec(this.#held);
     if (begun === null) {
-      if (!mayBeCall.test(this.#held)) this.rest = this.#held;
+      if (!mayBeCall.test(this.#held.trimStart())) this.rest = this.#held;
       return;
     }
     const name = (begun[1] as string).trim();

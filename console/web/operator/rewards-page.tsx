@@ -18,6 +18,9 @@ type Day = Rewards['days'][number];
 type Promotion = OperatorRoutes['GET /admin/rewards/promotions']['answer']['data'][number];
 
 const MINUTE = 60_000;
+/** Commands are the same in each language. */
+const SET_COMMAND = 'dinf rewards set';
+const PROMOTE_COMMAND = 'dinf rewards promote';
 
 /** What the network pays to machines beside their answers, and the fund that it is paid from. */
 export function RewardsPage() {
@@ -75,7 +78,7 @@ function BaseRewards({ rewards }: { rewards: Rewards }) {
           <RewardConditions policies={{ policy, next }} />
         )}
         <p class="hint">
-          {o.rewards.howToSet} <code>dinf rewards set</code>
+          {o.rewards.howToSet} <code>{SET_COMMAND}</code>
         </p>
         {days.length > 0 && (
           <PagedTable
@@ -119,7 +122,7 @@ function Promotions({ rows }: { rows: readonly Promotion[] }) {
         />
       )}
       <p class="hint">
-        {o.rewards.howToPromote} <code>dinf rewards promote</code>
+        {o.rewards.howToPromote} <code>{PROMOTE_COMMAND}</code>
       </p>
     </>
   );

@@ -93,10 +93,45 @@ function withoutEmptyText(message: JsonObject): JsonObject {
   return isEmpty ? { ...message, content: null } : message;
 }
 
-/** A call up to its arguments, with its name as the first or second group. */
-const CALL = new RegExp(
-  `^\\s*${SIGNS.call}\\s*(?:([^<\\n]+?)\\s*${SIGNS.separator}\\s*(?=\\{)|[^<\\n]*${SIGNS.separator}\\s*([^<{\\n]+?)\\s*\\n\\s*(?:\`\`\`(?:json)?\\s*)?(?=\\{))`,
-);
+/** Most characters of a call before its arguments. A longer beginning is text. */
+const MOST_HEAD = 1_024;
+const BLOCK = '```json';
+
+/**
+ * Reads a call up to its arguments: its name, and the text that begins with them. Returns "wait" if
+ * further text must arrive first. It reads each character once: what a model writes must not make a
+ * search go back and forth.
+ */
+function headOf(text: string): { name: string; rest: string } | 'wait' | undefined {
+  const unsettled = text.length > MOST_HEAD ? undefined : 'wait';
+  if (!text.startsWith(SIGNS.call)) return SIGNS.call.startsWith(text) ? unsettled : undefined;
+  const parts = text.slice(SIGNS.call.length, MOST_HEAD).split(SIGNS.separator);
+  const [first = '', second] = parts;
+  if (second === undefined) {
+    const mayFollow = SIGNS.separator.startsWith(first.slice(first.search(/<|$/)));
+    return mayFollow && !first.trim().includes('\n') ? unsettled : undefined;
+  }
+  const after = second.trimStart();
+  const restFrom = (place: string) => text.slice(text.indexOf('{', text.indexOf(place)));
+  if (after === '') return unsettled;
+  if (after.startsWith('{')) {
+    const name = first.trim();
+    return name === '' || /[<\n]/.test(name)
+      ? undefined
+      : { name, rest: restFrom(SIGNS.separator) };
+  }
+  // The call has a type before its name, and its arguments in a block of code.
+  const [line = '', ...others] = after.split('\n');
+  if (/[<{]/.test(line)) return undefined;
+  if (others.length === 0) return unsettled;
+  const block = others.join('\n').trimStart();
+  const content = block.startsWith('```') ? withoutBlock(block) : block;
+  if (content.startsWith('{')) return { name: line.trim(), rest: restFrom(SIGNS.separator) };
+  return content === '' || BLOCK.startsWith(block) ? unsettled : undefined;
+}
+
+const withoutBlock = (block: string): string =>
+  (block.startsWith(BLOCK) ? block.slice(BLOCK.length) : block.slice(3)).trimStart();
 
 /**
  * Reads a list of calls.
@@ -134,19 +169,14 @@ class DeepSeekCallReader implements CallReader {
   }
 
   #readCall(parts: AnswerPart[]): boolean {
-    const begun = CALL.exec(this.#held);
-    const name = begun?.[1] ?? begun?.[2];
-    if (begun === null || name === undefined) {
-      const text = this.#held.trimStart();
-      const mayBeCall = SIGNS.call.startsWith(text) || text.startsWith(SIGNS.call);
-      if (mayBeCall && !text.includes(SIGNS.callEnd)) return false;
-      return this.#finish(this.#held);
-    }
-    this.#held = this.#held.slice(begun[0].length);
+    const head = headOf(this.#held.trimStart());
+    if (head === 'wait') return false;
+    if (head === undefined) return this.#finish(this.#held);
+    this.#held = head.rest;
     this.#state = 'arguments';
     this.#value = new JsonValueEnd();
     this.calls += 1;
-    parts.push({ k: 'call', name });
+    parts.push({ k: 'call', name: head.name });
     return true;
   }
 
