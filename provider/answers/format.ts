@@ -2,7 +2,7 @@ import type { InferenceRequest } from '#bus-schemas';
 import type { PromptWriter } from '../models/chat-template.ts';
 import type { JsonObject } from '../models/json.ts';
 
-export type Tool = NonNullable<InferenceRequest['chat']['tools']>[number];
+export type OfferedTool = NonNullable<InferenceRequest['chat']['tools']>[number];
 
 /** A part of a model's answer with its kind. */
 export type AnswerPart =
@@ -12,7 +12,7 @@ export type AnswerPart =
 
 export interface ReaderOptions {
   /** The tools that the answer may call; none if the request offers none. */
-  readonly tools: readonly Tool[];
+  readonly tools: readonly OfferedTool[];
   /** True if the prompt ended within the text of an answer. */
   readonly continues: boolean;
   /** True if the prompt ended where reasoning begins. */
@@ -49,7 +49,7 @@ interface CallTag {
 }
 
 /** A conversation as templates of Jinja read it. */
-export interface Conversation {
+export interface TemplateConversation {
   readonly messages: readonly JsonObject[];
   readonly tools: readonly JsonObject[] | null;
 }
@@ -72,7 +72,7 @@ export interface AnswerFormat {
   /** Returns true if an answer after this end of a prompt begins with reasoning. */
   beginsThinking(prompt: string): boolean;
   /** Changes what the template of the model would refuse or leave out. */
-  conversation?(given: Conversation): Conversation;
+  conversation?(given: TemplateConversation): TemplateConversation;
 }
 
 /** A format with the name of its family. */

@@ -1,14 +1,14 @@
 import { expect } from 'vitest';
 import type { PromptPart } from '../models/prompt-part.ts';
-import type { AnswerFormat, AnswerPart, ReaderOptions, Tool } from './format.ts';
+import type { AnswerFormat, AnswerPart, OfferedTool, ReaderOptions } from './format.ts';
 
-const tool = (name: string, parameters?: Record<string, unknown>): Tool => ({
+const tool = (name: string, parameters?: Record<string, unknown>): OfferedTool => ({
   type: 'function',
   function: { name, ...(parameters && { parameters }) },
 });
 
 /** The tools of the examples. */
-export const TOOLS: readonly Tool[] = [
+export const TOOLS: readonly OfferedTool[] = [
   tool('weather', {
     type: 'object',
     properties: {

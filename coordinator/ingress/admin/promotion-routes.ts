@@ -2,7 +2,7 @@ import { Type } from 'typebox';
 import { services } from '#bus-schemas';
 import { ApiError } from '#http-api/errors.ts';
 import { LIST, listOf, MicroUsd, strict } from '../http/api.ts';
-import { PROMOTION, promotionFields } from '../http/promotion-fields.ts';
+import { PROMOTION_FIELDS, promotionFields } from '../http/promotion-fields.ts';
 import type { AdminApi } from './admin-api.ts';
 
 const ByName = Type.Object({ name: Type.String({ minLength: 1, maxLength: 40 }) }, strict);
@@ -13,7 +13,7 @@ export function addPromotionRoutes(admin: AdminApi): void {
     url: '/admin/rewards/promotions',
     summary: 'The promotions that are not over, with what they have paid',
     reply: listOf(
-      Type.Object({ ...PROMOTION, cap_micro_usd: MicroUsd, spent_micro_usd: MicroUsd }),
+      Type.Object({ ...PROMOTION_FIELDS, cap_micro_usd: MicroUsd, spent_micro_usd: MicroUsd }),
     ),
     handle: async () => {
       const { promotions } = await admin.ask(services.settlement.promotions, {});

@@ -3,7 +3,7 @@ import type { TokenPromotion } from '#bus-schemas';
 import { MicroUsd } from './api.ts';
 
 /** A promotion as the API shows it to owners and to operators. */
-export const PROMOTION = {
+export const PROMOTION_FIELDS = {
   promotion: Type.String(),
   models: Type.Array(Type.String()),
   micro_usd_per_million_tokens: MicroUsd,

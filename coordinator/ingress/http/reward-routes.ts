@@ -16,7 +16,7 @@ import {
   periodOf,
   sendRows,
 } from './money-pages.ts';
-import { PROMOTION, promotionFields } from './promotion-fields.ts';
+import { PROMOTION_FIELDS, promotionFields } from './promotion-fields.ts';
 import { POLICIES, policiesOf } from './reward-policy.ts';
 
 /** The columns of a table. The API also has `reasons` as a list, for programs. */
@@ -101,7 +101,7 @@ export function addPromotionRoute(api: Api): void {
     summary: 'Models for whose answer tokens the network pays extra, and until when',
     reply: listOf(
       Type.Object({
-        ...PROMOTION,
+        ...PROMOTION_FIELDS,
         left_micro_usd: Type.Integer({ description: 'What the promotion may still pay.' }),
       }),
     ),

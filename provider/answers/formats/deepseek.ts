@@ -1,5 +1,5 @@
 import { isObject, type JsonObject } from '../../models/json.ts';
-import type { AnswerPart, Conversation, FormatFamily } from '../format.ts';
+import type { AnswerPart, FormatFamily, TemplateConversation } from '../format.ts';
 import { JsonValueEnd } from '../json-value-end.ts';
 import { type CallReader, type CallsInText, formatWithMarks } from '../marked-text-reader.ts';
 
@@ -39,7 +39,7 @@ const callsOf = (kind: Kind): CallsInText => ({
 });
 
 /** DeepSeek V3, V3.1 and R1, and the models that were distilled from R1. */
-export const DEEPSEEK: FormatFamily = {
+export const DEEPSEEK_FORMAT: FormatFamily = {
   name: 'DeepSeek',
   signs: Object.values(SIGNS),
   of: (facts) => {
@@ -70,7 +70,7 @@ function withTools(messages: readonly JsonObject[], description: string): readon
 }
 
 /** The templates of DeepSeek do not render tools, so that the message of the system describes them. */
-function describing(tools: NonNullable<Conversation['tools']>, kind: Kind): string {
+function describing(tools: NonNullable<TemplateConversation['tools']>, kind: Kind): string {
   const described = tools.flatMap(({ function: of }) =>
     isObject(of)
       ? [

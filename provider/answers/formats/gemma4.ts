@@ -17,7 +17,7 @@ const CALL_FORM: CallForm = {
  * Gemma 4. The vocabulary decides and not the template, because the model writes its reasoning
  * between these tokens whatever its template says.
  */
-export const GEMMA4: FormatFamily = {
+export const GEMMA4_FORMAT: FormatFamily = {
   name: 'Gemma 4',
   signs: Object.values(GEMMA4_SIGNS),
   of: ({ template, has }) =>

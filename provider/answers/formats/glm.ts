@@ -31,7 +31,7 @@ const callsWith = (separator: string): CallsInText => ({
 });
 
 /** GLM-4.5 and later: a tag for the name and a tag for the value of each argument. */
-export const GLM: FormatFamily = {
+export const GLM_FORMAT: FormatFamily = {
   name: 'GLM',
   texts: [MARK, END, '<arg_key>', '</arg_key>', '<arg_value>', '</arg_value>'],
   of: (facts) => {

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../models/json.ts';
 import { calledIn } from '../called-in.ts';
-import type { AnswerPart, Conversation, FormatFamily } from '../format.ts';
+import type { AnswerPart, FormatFamily, TemplateConversation } from '../format.ts';
 import { JsonValueEnd } from '../json-value-end.ts';
 import { type CallReader, type CallsInText, formatWithMarks } from '../marked-text-reader.ts';
 
@@ -24,7 +24,7 @@ const CALLS: CallsInText = {
  * GLM-4-0414: a line with the name of a tool, and then its arguments in JSON, without any mark. Only
  * names of offered tools are calls, because any text may have a line with one word.
  */
-export const GLM4: FormatFamily = {
+export const GLM4_FORMAT: FormatFamily = {
   name: 'GLM-4',
   of: (facts) =>
     facts.template.includes('<|observation|>') && facts.template.includes('metadata')
@@ -38,7 +38,7 @@ export const GLM4: FormatFamily = {
 };
 
 /** The template has a message for each call, whose `metadata` is the tool, and results as observations. */
-function conversation({ messages, tools }: Conversation): Conversation {
+function conversation({ messages, tools }: TemplateConversation): TemplateConversation {
   return {
     tools,
     messages: messages.flatMap((message): JsonObject[] => {

@@ -14,7 +14,7 @@ const CALLS: CallsInText = {
 };
 
 /** Granite 3: a list of calls in JSON after a control token. */
-export const GRANITE: FormatFamily = {
+export const GRANITE_FORMAT: FormatFamily = {
   name: 'Granite',
   of: (facts) => {
     if (!facts.template.includes(MARK)) return undefined;

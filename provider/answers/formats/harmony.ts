@@ -13,7 +13,7 @@ const CALL_FORM: CallForm = {
 };
 
 /** gpt-oss. */
-export const HARMONY: FormatFamily = {
+export const HARMONY_FORMAT: FormatFamily = {
   name: 'Harmony',
   of: ({ template }) =>
     template.includes('<|channel|>') && template.includes('<|start|>')

@@ -12,7 +12,7 @@ const CALLS: CallsInText = {
 };
 
 /** Hermes, Qwen up to 3, SmolLM3 and the tiny model of this repository: calls in JSON between tags. */
-export const HERMES: FormatFamily = {
+export const HERMES_FORMAT: FormatFamily = {
   name: 'Hermes',
   texts: [MARK, END],
   of: (facts) =>

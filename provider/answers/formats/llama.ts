@@ -14,7 +14,7 @@ const CALLS: CallsInText = {
 };
 
 /** Llama 3.1 and later: the whole answer is a call in JSON, or several with semicolons between them. */
-export const LLAMA: FormatFamily = {
+export const LLAMA_FORMAT: FormatFamily = {
   name: 'Llama',
   of: (facts) =>
     facts.template.includes('"parameters"') && facts.template.includes('ipython')

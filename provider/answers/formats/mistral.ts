@@ -14,7 +14,7 @@ export const MISTRAL_SIGNS = {
   callArguments: '[ARGS]',
 } as const;
 
-export const MISTRAL: FormatFamily = {
+export const MISTRAL_FORMAT: FormatFamily = {
   name: 'Mistral',
   signs: Object.values(MISTRAL_SIGNS),
   of: ({ template, has }) =>

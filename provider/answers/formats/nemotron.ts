@@ -12,7 +12,7 @@ const CALLS: CallsInText = {
 };
 
 /** Llama-Nemotron and Nemotron Nano: a list of calls in JSON between tags. */
-export const NEMOTRON: FormatFamily = {
+export const NEMOTRON_FORMAT: FormatFamily = {
   name: 'Nemotron',
   of: (facts) =>
     facts.template.includes(MARK) ? formatWithMarks(facts, { calls: CALLS }) : undefined,

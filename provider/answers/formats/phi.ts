@@ -1,6 +1,6 @@
 import { isObject, type JsonObject } from '../../models/json.ts';
 import { calledIn } from '../called-in.ts';
-import type { Conversation, FormatFamily } from '../format.ts';
+import type { FormatFamily, TemplateConversation } from '../format.ts';
 import { JsonCallReader, jsonForm } from '../json-call-reader.ts';
 import { type CallsInText, formatWithMarks } from '../marked-text-reader.ts';
 
@@ -18,7 +18,7 @@ const CALLS: CallsInText = {
 const FUNCTOOLS_FORM = jsonForm({ trigger: FUNCTOOLS, begin: FUNCTOOLS, end: ']' });
 
 /** Phi-4-mini: a call, or a list of calls, in JSON. */
-export const PHI: FormatFamily = {
+export const PHI_FORMAT: FormatFamily = {
   name: 'Phi-4-mini',
   signs: [MARK, END],
   of: (facts) => {
@@ -37,7 +37,7 @@ export const PHI: FormatFamily = {
 
 const INSTRUCTION = 'You are a helpful assistant with some tools.';
 
-function conversation({ messages, tools }: Conversation): Conversation {
+function conversation({ messages, tools }: TemplateConversation): TemplateConversation {
   const list = messages.map((message): JsonObject => {
     // The mark of the role `tool` stands around the declarations of tools.
     if (message['role'] === 'tool') return { ...message, role: 'tool_response' };

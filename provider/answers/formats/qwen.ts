@@ -30,7 +30,7 @@ const CALLS: CallsInText = {
 };
 
 /** Qwen 3.5 and 3.6, and the coders of Qwen 3: a tag for each argument. */
-export const QWEN: FormatFamily = {
+export const QWEN_FORMAT: FormatFamily = {
   name: 'Qwen 3.5',
   of: (facts) =>
     [MARK, FUNCTION].every((mark) => facts.template.includes(mark))
