@@ -15,6 +15,7 @@ export { makeMemoryGroup } from './memory-group.ts';
 export { nodeStarters, startNatsHub, startNatsLeaf, startPostgres, startTestHub } from './nodes.ts';
 export { npmPackages } from './npm-packages.ts';
 export { type ArchivedPostgres, startArchivedPostgres } from './postgres/archived-postgres.ts';
+export { lockWaits } from './postgres/lock-waits.ts';
 export {
   type ReplicatedPostgres,
   startReplicatedPostgres,

@@ -26,7 +26,7 @@ import { workerCommand } from './worker-command.ts';
 
 const LOOK_MS = 100;
 
-/** What the rows of earnings are. */
+/** Each row of the earnings is one of these. */
 const EARNINGS_BY = ['model', 'day', 'job', 'reward'] as const;
 export type EarningsBy = (typeof EARNINGS_BY)[number];
 

@@ -1,7 +1,7 @@
 import { isObject } from '../models/json.ts';
+import { CallSteps } from './call-steps.ts';
 import type { AnswerPart, CallForm } from './format.ts';
 import { JsonValueEnd } from './json-value-end.ts';
-import type { CallReader } from './marked-text-reader.ts';
 
 /** A call up to its arguments, which are an object. */
 const BEGUN =
@@ -37,37 +37,23 @@ export const jsonForm = ({
  *
  * A call whose fields are in an unusual order is returned as soon as its object is complete.
  */
-export class JsonCallReader implements CallReader {
-  calls = 0;
-  rest: string | undefined;
+export class JsonCallReader extends CallSteps {
   readonly #ends: readonly string[];
   readonly #needsArguments: boolean;
   #state: 'object' | 'arguments' | 'after' | 'fields' | 'between' = 'object';
-  #held = '';
   #value = new JsonValueEnd();
-  /** Number of characters in `#held` that `#value` has read while the state is `object`. */
+  /** Number of characters in `held` that `#value` has read while the state is `object`. */
   #seen = 0;
   #list: 'none' | 'open' | 'closed' = 'none';
 
   /** With `needsArguments`, an object without arguments is no call. */
   constructor(ends: readonly string[], { needsArguments = false } = {}) {
+    super();
     this.#ends = ends;
     this.#needsArguments = needsArguments;
   }
 
-  push(text: string): AnswerPart[] {
-    this.#held += text;
-    const parts: AnswerPart[] = [];
-    while (this.rest === undefined && this.#step(parts));
-    return parts;
-  }
-
-  end(): string {
-    return this.calls === 0 ? this.#held : '';
-  }
-
-  /** Returns false if further text must arrive first. */
-  #step(parts: AnswerPart[]): boolean {
+  protected step(parts: AnswerPart[]): boolean {
     switch (this.#state) {
       case 'object':
         return this.#readObject(parts);
@@ -83,43 +69,43 @@ export class JsonCallReader implements CallReader {
   }
 
   #readObject(parts: AnswerPart[]): boolean {
-    const begun = BEGUN.exec(this.#held);
+    const begun = BEGUN.exec(this.held);
     const name = begun === null ? undefined : jsonIn(begun[2] as string);
     if (begun !== null && typeof name === 'string' && name !== '') {
       if (begun[1] !== undefined) this.#list = 'open';
-      this.#enter('arguments', this.#held.slice(begun[0].length));
+      this.#enter('arguments', this.held.slice(begun[0].length));
       this.calls += 1;
       parts.push({ k: 'call', name });
       return true;
     }
-    const start = /^\s*(\[\s*)?/.exec(this.#held) as RegExpExecArray;
-    if (!mayBeCall(this.#held.slice(start[0].length))) return this.#finish(this.#held);
+    const start = /^\s*(\[\s*)?/.exec(this.held) as RegExpExecArray;
+    if (!mayBeCall(this.held.slice(start[0].length))) return this.finish(this.held);
     this.#seen = Math.max(this.#seen, start[0].length);
-    const length = this.#value.push(this.#held.slice(this.#seen));
+    const length = this.#value.push(this.held.slice(this.#seen));
     this.#seen += length;
     if (!this.#value.isOver) return false;
-    const call = callIn(this.#held.slice(start[0].length, this.#seen));
+    const call = callIn(this.held.slice(start[0].length, this.#seen));
     if (call === undefined || (this.#needsArguments && !call.hasArguments))
-      return this.#finish(this.#held);
+      return this.finish(this.held);
     if (start[1] !== undefined) this.#list = 'open';
-    this.#enter('between', this.#held.slice(this.#seen));
+    this.#enter('between', this.held.slice(this.#seen));
     this.calls += 1;
     parts.push({ k: 'call', name: call.name }, { k: 'arguments', text: call.args });
     return true;
   }
 
   #readArguments(parts: AnswerPart[]): boolean {
-    const length = this.#value.push(this.#held);
-    if (length > 0) parts.push({ k: 'arguments', text: this.#held.slice(0, length) });
-    this.#held = this.#held.slice(length);
+    const length = this.#value.push(this.held);
+    if (length > 0) parts.push({ k: 'arguments', text: this.held.slice(0, length) });
+    this.held = this.held.slice(length);
     if (!this.#value.isOver) return false;
-    this.#enter('after', this.#held);
+    this.#enter('after', this.held);
     return true;
   }
 
   /** After the arguments: the end of the call, or further fields. Some models forget the brace. */
   #readAfter(): boolean {
-    const rest = this.#held.trimStart();
+    const rest = this.held.trimStart();
     if (rest === '' || /^,\s*$/.test(rest)) return false;
     if (/^,\s*"/.test(rest)) {
       this.#enter('fields', rest);
@@ -130,26 +116,25 @@ export class JsonCallReader implements CallReader {
 
   /** Skips fields after the arguments, such as an id. */
   #readFields(): boolean {
-    const length = this.#value.push(this.#held);
-    this.#held = this.#held.slice(length);
+    const length = this.#value.push(this.held);
+    this.held = this.held.slice(length);
     if (!this.#value.isOver) return false;
-    this.#enter('between', this.#held);
+    this.#enter('between', this.held);
     return true;
   }
 
   #readBetween(): boolean {
-    const rest = this.#held.trimStart();
+    const rest = this.held.trimStart();
     const end = this.#ends.find((mark) => rest.startsWith(mark));
-    if (end !== undefined) return this.#finish(rest.slice(end.length));
+    if (end !== undefined) return this.finish(rest.slice(end.length));
     if (rest === '' || this.#ends.some((mark) => mark.startsWith(rest))) return false;
     if (this.#list === 'open' && rest.startsWith(']')) {
       this.#list = 'closed';
-      this.#held = rest.slice(1);
+      this.held = rest.slice(1);
       return true;
     }
     const next = rest.replace(/^[,;]?\s*/, '');
-    if (this.#list === 'closed' || !(next === '' || next.startsWith('{')))
-      return this.#finish(rest);
+    if (this.#list === 'closed' || !(next === '' || next.startsWith('{'))) return this.finish(rest);
     if (next === '') return false;
     this.#enter('object', next);
     return true;
@@ -157,14 +142,9 @@ export class JsonCallReader implements CallReader {
 
   #enter(state: 'object' | 'arguments' | 'after' | 'fields' | 'between', held: string): void {
     this.#state = state;
-    this.#held = held;
+    this.held = held;
     this.#value = new JsonValueEnd();
     this.#seen = 0;
-  }
-
-  #finish(rest: string): boolean {
-    this.rest = rest;
-    return true;
   }
 }
 

@@ -187,7 +187,7 @@ class MarkedTextReader implements AnswerReader {
     return true;
   }
 
-  /** Where a mark stands in what is held, or -1. */
+  /** Returns the position of a mark in the held text, or -1. */
   #placeOf({ text, at }: CallMark): number {
     if (at === 'start') return this.#held.startsWith(text) ? 0 : -1;
     let place = this.#held.indexOf(text);

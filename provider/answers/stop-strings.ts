@@ -49,3 +49,7 @@ export function overlap(text: string, word: string): number {
     if (text.endsWith(word.slice(0, length))) return length;
   return 0;
 }
+
+/** True if a text is the beginning of a mark, and not the whole of it. */
+export const isPartOf = (text: string, mark: string): boolean =>
+  text.length < mark.length && mark.startsWith(text);

@@ -1,6 +1,7 @@
 import { isObject } from '../models/json.ts';
 import type { AnswerPart } from './format.ts';
 import type { CallReader, SchemaOf } from './marked-text-reader.ts';
+import { isPartOf } from './stop-strings.ts';
 
 /** How a format writes a call in which each argument has tags of its own. */
 export interface ArgumentTags {
@@ -134,6 +135,3 @@ class ParameterReader {
     }
   }
 }
-
-const isPartOf = (text: string, mark: string): boolean =>
-  text.length < mark.length && mark.startsWith(text);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newJobId, randomToken } from '#bus-schemas';
 import { transaction } from '#coordinator/sql.ts';
+import { lockWaits } from '#testcontainers';
 import { digestOf } from '../core/digest.ts';
 import { ended, jobsOf, newAccount } from '../jobs-under-test.ts';
 import { LedgerStore, type Posting } from '../ledger/ledger-store.ts';
@@ -31,12 +32,6 @@ const posting = (account: string, { kind, amount, earned = 0 }: Parts): Posting 
   ],
 });
 
-/** Nothing else uses the database, so what waits for the account is the end of the job. */
-const somethingWaits = async (): Promise<boolean> => {
-  const { rowCount } = await settlement.database.query('SELECT 1 FROM pg_locks WHERE NOT granted');
-  return rowCount === 1;
-};
-
 /** A charge of 70 micro-dollars is written while these movements of the account are not committed. */
 async function chargeBeside(
   before: readonly Parts[],
@@ -49,7 +44,8 @@ async function chargeBeside(
   await transaction(settlement.database, async (client) => {
     expect(await ledger.post(posting(account, meanwhile), client)).toBe(true);
     jobs.tell(ended(job, account));
-    await expect.poll(somethingWaits, { timeout: 20_000 }).toBe(true);
+    // Nothing else uses the database, so what waits for the account is the end of the job.
+    await expect.poll(() => lockWaits(settlement.database), { timeout: 20_000 }).toBe(1);
   });
   await expect
     .poll(async () => (await jobs.balanceOf(account)).heldMicroUsd, { timeout: 20_000 })

@@ -30,7 +30,7 @@ import {
   verdictEntry,
 } from '#bus-schemas';
 import { transaction } from '#coordinator/sql.ts';
-import { TestAppleCa } from '#testcontainers';
+import { lockWaits, TestAppleCa } from '#testcontainers';
 import { ON } from '../device-management/mac-under-test.ts';
 import { enrolMachine, startTrustUnderTest, type Trust } from '../trust-under-test.ts';
 
@@ -262,12 +262,7 @@ describe('a machine that answers its challenge', () => {
 
 /** Waits until this many transactions of trust wait for one another. */
 const waiting = (count: number) =>
-  expect
-    .poll(
-      async () => (await trust.database.query('SELECT 1 FROM pg_locks WHERE NOT granted')).rowCount,
-      { timeout: 20_000 },
-    )
-    .toBe(count);
+  expect.poll(() => lockWaits(trust.database), { timeout: 20_000 }).toBe(count);
 
 describe('evidence that is', () => {
   test.each<[string, (machine: Machine, nonce: Uint8Array) => Evidence, object]>([

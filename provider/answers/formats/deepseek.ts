@@ -1,7 +1,9 @@
 import { isObject, type JsonObject } from '../../models/json.ts';
+import { CallSteps } from '../call-steps.ts';
 import type { AnswerPart, FormatFamily, TemplateConversation } from '../format.ts';
 import { JsonValueEnd } from '../json-value-end.ts';
-import { type CallReader, type CallsInText, formatWithMarks } from '../marked-text-reader.ts';
+import { type CallsInText, formatWithMarks } from '../marked-text-reader.ts';
+import { isPartOf } from '../stop-strings.ts';
 
 const SIGNS = {
   calls: '<｜tool▁calls▁begin｜>',
@@ -138,26 +140,11 @@ const withoutBlock = (block: string): string =>
  *
  *   call → arguments → end → call …
  */
-class DeepSeekCallReader implements CallReader {
-  calls = 0;
-  rest: string | undefined;
+class DeepSeekCallReader extends CallSteps {
   #state: 'call' | 'arguments' | 'end' = 'call';
-  #held = '';
   #value = new JsonValueEnd();
 
-  push(text: string): AnswerPart[] {
-    this.#held += text;
-    const parts: AnswerPart[] = [];
-    while (this.rest === undefined && this.#step(parts));
-    return parts;
-  }
-
-  end(): string {
-    return this.calls === 0 ? this.#held : '';
-  }
-
-  /** Returns false if further text must arrive first. */
-  #step(parts: AnswerPart[]): boolean {
+  protected step(parts: AnswerPart[]): boolean {
     switch (this.#state) {
       case 'call':
         return this.#readCall(parts);
@@ -169,10 +156,10 @@ class DeepSeekCallReader implements CallReader {
   }
 
   #readCall(parts: AnswerPart[]): boolean {
-    const head = headOf(this.#held.trimStart());
+    const head = headOf(this.held.trimStart());
     if (head === 'wait') return false;
-    if (head === undefined) return this.#finish(this.#held);
-    this.#held = head.rest;
+    if (head === undefined) return this.finish(this.held);
+    this.held = head.rest;
     this.#state = 'arguments';
     this.#value = new JsonValueEnd();
     this.calls += 1;
@@ -181,34 +168,26 @@ class DeepSeekCallReader implements CallReader {
   }
 
   #readArguments(parts: AnswerPart[]): boolean {
-    const length = this.#value.push(this.#held);
-    if (length > 0) parts.push({ k: 'arguments', text: this.#held.slice(0, length) });
-    this.#held = this.#held.slice(length);
+    const length = this.#value.push(this.held);
+    if (length > 0) parts.push({ k: 'arguments', text: this.held.slice(0, length) });
+    this.held = this.held.slice(length);
     if (this.#value.isOver) this.#state = 'end';
     return this.#value.isOver;
   }
 
   /** Skips the end of a block of code and of a call, each of which a model may leave out. */
   #readEnd(): boolean {
-    const rest = this.#held.trimStart().replace(/^```\s*/, '');
+    const rest = this.held.trimStart().replace(/^```\s*/, '');
     if (rest === '' || ['```', ...Object.values(SIGNS)].some((mark) => isPartOf(rest, mark)))
       return false;
-    if (rest.startsWith(SIGNS.callsEnd)) return this.#finish(rest.slice(SIGNS.callsEnd.length));
+    if (rest.startsWith(SIGNS.callsEnd)) return this.finish(rest.slice(SIGNS.callsEnd.length));
     if (rest.startsWith(SIGNS.callEnd)) {
-      this.#held = rest.slice(SIGNS.callEnd.length);
+      this.held = rest.slice(SIGNS.callEnd.length);
       return true;
     }
-    if (!rest.startsWith(SIGNS.call)) return this.#finish(rest);
-    this.#held = rest;
+    if (!rest.startsWith(SIGNS.call)) return this.finish(rest);
+    this.held = rest;
     this.#state = 'call';
     return true;
   }
-
-  #finish(rest: string): boolean {
-    this.rest = rest;
-    return true;
-  }
 }
-
-const isPartOf = (text: string, mark: string): boolean =>
-  text.length < mark.length && mark.startsWith(text);
