@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { pngUri } from '#http-api/core/images/images-under-test.ts';
 import { startTestNetwork, type TestNetwork } from '../test-network.ts';
 
 const ALLOWED = 'https://localhost/a.png';
@@ -81,7 +82,7 @@ describe('a network whose operator allows a host', () => {
   });
 
   test('accepts inline images as before', async () => {
-    const url = 'data:image/png;base64,iVBORw0KGgo=';
+    const url = pngUri();
     const [[path, body]] = requests(url);
     const { status } = await network.ask('POST', path, {
       token: network.apiKey,

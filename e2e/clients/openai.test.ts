@@ -1,6 +1,7 @@
 import OpenAI from 'openai';
 import type { ChatCompletionMessage } from 'openai/resources/chat/completions';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { pngUri } from '#http-api/core/images/images-under-test.ts';
 import { simulatedModels } from '#simulator';
 import { expectedText, startTestNetwork, type TestNetwork } from '../test-network.ts';
 
@@ -200,7 +201,7 @@ describe('the official client', () => {
   test('can send an inline image to a vision model only', async () => {
     const parts = [
       { type: 'text' as const, text: 'What is this?' },
-      { type: 'image_url' as const, image_url: { url: 'data:image/png;base64,iVBORw0KGgo=' } },
+      { type: 'image_url' as const, image_url: { url: pngUri() } },
     ];
     const look = (model: string, url?: string) =>
       openai.chat.completions.create({

@@ -1,5 +1,8 @@
 import { Compile } from 'typebox/compile';
 import { ChatRequest } from './chat-schema.ts';
+import type { ImageHeader } from './images/image-header.ts';
+import { imageUris } from './images/image-uris.ts';
+import { readInlineImages, UnusableImage } from './images/inline-image.ts';
 import { invalid, isGiven, isObject, type JsonObject, quoted } from './json.ts';
 import { checkSchema } from './schema-check.ts';
 import { faultOf } from './schema-fault.ts';
@@ -10,8 +13,8 @@ const validator = Compile(ChatRequest);
 
 interface CheckedChat {
   readonly chat: ChatRequest;
-  /** Number of images in all messages. */
-  readonly images: number;
+  /** The images of all messages, in their order. */
+  readonly images: readonly ImageHeader[];
   readonly hasTools: boolean;
 }
 
@@ -34,8 +37,7 @@ export function checkChat(body: JsonObject): CheckedChat {
   checkContinuation(body);
   if (isGiven(body.top_logprobs) && body.logprobs !== true)
     throw invalid('top_logprobs', 'top_logprobs needs logprobs: true.');
-  const images = body.messages.reduce((sum, { content }) => sum + imagesIn(content), 0);
-  return { chat: body, images, hasTools: tools.length > 0 };
+  return { chat: body, images: imagesIn(body), hasTools: tools.length > 0 };
 }
 
 function checkContinuation({ continue_final_message: isContinued, messages }: ChatRequest): void {
@@ -49,10 +51,13 @@ function checkContinuation({ continue_final_message: isContinued, messages }: Ch
     );
 }
 
-function imagesIn(content: unknown): number {
-  return Array.isArray(content)
-    ? content.filter((part) => isObject(part) && part['type'] === 'image_url').length
-    : 0;
+/** Of each image, only its header is kept. */
+function imagesIn(chat: ChatRequest): ImageHeader[] {
+  try {
+    return readInlineImages(imageUris(chat.messages)).map(({ bytes, ...header }) => header);
+  } catch (cause) {
+    throw cause instanceof UnusableImage ? invalid('messages', cause.message) : cause;
+  }
 }
 
 function checkToolChoice(choice: ChatRequest['tool_choice'], names: readonly string[]): void {

@@ -4,6 +4,7 @@ import { checkChat } from './chat-request.ts';
 import type { ChatRequest } from './chat-schema.ts';
 import { refuseFallbacks } from './fallback-models.ts';
 import { BILLED_FIELDS, type ChatField, forwardedFields } from './forwarded-fields.ts';
+import { imageTokenBound } from './images/inline-image.ts';
 import { invalid, isGiven, type JsonObject } from './json.ts';
 import { withoutVariant } from './model-variant.ts';
 import { type ProviderPreferences, providerPreferences } from './provider-preferences.ts';
@@ -21,7 +22,10 @@ export interface ChatIntent extends ProviderPreferences {
    * message and image.
    */
   readonly promptEstimate: number;
-  /** Most prompt tokens, for money: a tokenizer makes at most one token of each byte. */
+  /**
+   * Most prompt tokens, for money: a tokenizer makes at most one token of each byte of text, and the
+   * tokens of an image follow from its size.
+   */
   readonly promptBound: number;
   /** Counted against the limits of the key, besides the output tokens, which the model limits. */
   readonly amounts: KeyAmounts;
@@ -52,22 +56,26 @@ export function introspectChat(asked: JsonObject): ChatIntent {
   const { messages } = chat;
   const promptBytes = sizeOf(messages);
   const schemaBytes = sizeOf(chat.tools) + sizeOf(chat.response_format);
-  const textBytes = images === 0 ? promptBytes : promptBytes - imageBytes(messages);
+  const textBytes = images.length === 0 ? promptBytes : promptBytes - imageBytes(messages);
   const promptEstimate =
     Math.max(1, Math.floor((textBytes + schemaBytes) / BYTES_PER_TOKEN)) +
     MESSAGE_FRAMING_TOKENS * messages.length +
-    TOKENS_PER_IMAGE * images;
+    TOKENS_PER_IMAGE * images.length;
   return {
     model: checkModel(chat.model),
     streamed: chat.stream === true,
     includeUsage: chat.stream_options?.include_usage === true,
     promptEstimate,
     amounts: { inputTokens: promptEstimate },
-    promptBound: promptBytes + schemaBytes + (hasTools ? TOOLS_PREAMBLE_TOKENS : 0),
+    promptBound:
+      textBytes +
+      images.reduce((sum, image) => sum + imageTokenBound(image), 0) +
+      schemaBytes +
+      (hasTools ? TOOLS_PREAMBLE_TOKENS : 0),
     maxOutputTokens: outputLimit(chat),
     requires: [
       ...(hasTools ? (['tools'] as const) : []),
-      ...(images > 0 ? (['vision'] as const) : []),
+      ...(images.length > 0 ? (['vision'] as const) : []),
       ...(isGiven(chat.reasoning_effort) &&
       chat.reasoning_effort !== 'none' &&
       chat.reasoning_optional !== true

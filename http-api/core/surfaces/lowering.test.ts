@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ApiError } from '../../errors.ts';
-import { introspectChat } from '../introspect.ts';
+import { pngUri } from '../images/images-under-test.ts';
+import { introspectChat, TOKENS_PER_IMAGE } from '../introspect.ts';
 import type { JsonObject } from '../json.ts';
 import { completions } from './completions.ts';
 import { messages } from './messages.ts';
@@ -18,7 +19,7 @@ const refusal = (surface: Surface, body: JsonObject) => {
   }
   return undefined;
 };
-const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } };
+const image = { type: 'image_url', image_url: { url: pngUri() } };
 const tool = {
   type: 'function',
   function: { name: 'f', description: '', parameters: { type: 'object' } },
@@ -419,16 +420,13 @@ describe('the chat contract', () => {
       messages: [
         {
           role: 'user',
-          content: [
-            { type: 'text', text: 'x' },
-            { ...image, image_url: { url: `data:image/png;base64,${'A'.repeat(40_000)}` } },
-          ],
+          content: [{ type: 'text', text: 'x' }, image],
         },
       ],
     });
     expect(plain.requires).toEqual([]);
     expect(seen.requires).toEqual(['tools', 'vision', 'reasoning']);
     expect(seen.promptEstimate).toBeLessThan(500);
-    expect(seen.promptBound).toBeGreaterThan(40_000);
+    expect(seen.promptBound - plain.promptBound).toBeGreaterThan(TOKENS_PER_IMAGE);
   });
 });
