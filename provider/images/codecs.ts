@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { ImageHeader } from '#http-api/core/images/image-header.ts';
 
 /** Pixels with red, green, blue and opacity. */
-export interface DecodedImage {
+interface DecodedImage {
   readonly width: number;
   readonly height: number;
   readonly data: Uint8ClampedArray;

@@ -2,17 +2,17 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { deflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { chunk, pngOf } from '#http-api/core/images/images-under-test.ts';
+import { pngChunk, pngOf } from '#http-api/core/images/images-under-test.ts';
 import { type InlineImage, readInlineImages } from '#http-api/core/images/inline-image.ts';
 import { ImageDecoder } from './image-decoder.ts';
-import { type Filter, scaleImage } from './scale-image.ts';
+import { type ScalingFilter, scaleImage } from './scale-image.ts';
 
 interface Fixture {
   readonly file: string;
   readonly scaled?: readonly {
     readonly width: number;
     readonly height: number;
-    readonly filter: Filter;
+    readonly filter: ScalingFilter;
     readonly sha256: string;
   }[];
 }
@@ -68,8 +68,8 @@ test('a profile that decompresses to gigabytes does not fill the memory', async 
   const image = imageOf(
     Buffer.concat([
       png.subarray(0, end),
-      chunk('iCCP', profile),
-      chunk('zTXt', profile),
+      pngChunk('iCCP', profile),
+      pngChunk('zTXt', profile),
       png.subarray(end),
     ]).toString('base64'),
   );

@@ -25,7 +25,10 @@ export class ImageDecoder {
   decode(image: InlineImage, scaled: ImageTask['scaled']): Promise<Uint8Array<ArrayBuffer>> {
     const { type, bytes, width, height } = image;
     if (type === 'gif')
-      throw new UnusableImage('This model reads PNG, JPEG and WebP images, and no GIF.');
+      throw new UnusableImage(
+        'unreadable',
+        'This model reads PNG, JPEG and WebP images, and no GIF.',
+      );
     const task = { type, file: bytes, size: { width, height }, scaled };
     const decoded = this.#last.then(() => this.#inThread(task));
     this.#last = decoded.catch(() => undefined);
@@ -51,9 +54,13 @@ export class ImageDecoder {
       worker.postMessage(task);
       const answer = await promise;
       if (answer.ok) return answer.pixels;
-      throw new UnusableImage('An image is damaged, or has a form that is not supported.', {
-        cause: answer.why,
-      });
+      throw new UnusableImage(
+        'unreadable',
+        'An image is damaged, or has a form that is not supported.',
+        {
+          cause: answer.why,
+        },
+      );
     } finally {
       clearTimeout(timer);
       await worker.terminate();

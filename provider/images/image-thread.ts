@@ -1,14 +1,14 @@
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { type DecodableType, loadCodec } from './codecs.ts';
-import { type Filter, type Size, scaleImage } from './scale-image.ts';
+import { type ImageSize, type ScalingFilter, scaleImage } from './scale-image.ts';
 
 export interface ImageTask {
   readonly type: DecodableType;
   readonly file: Uint8Array;
   /** The size that the file names. */
-  readonly size: Size;
-  readonly scaled: Size & { readonly filter: Filter };
+  readonly size: ImageSize;
+  readonly scaled: ImageSize & { readonly filter: ScalingFilter };
 }
 
 export type ImageAnswer =
@@ -36,5 +36,5 @@ async function pixelsOf({ type, file, size, scaled }: ImageTask): Promise<ImageA
 }
 
 /** A picture that was turned has its sides exchanged. */
-const isSameSize = (one: Size, { width, height }: Size): boolean =>
+const isSameSize = (one: ImageSize, { width, height }: ImageSize): boolean =>
   (one.width === width && one.height === height) || (one.width === height && one.height === width);

@@ -1,13 +1,13 @@
 /** How the pixels of an image become those of another size; the names are those of Pillow. */
-export type Filter = 'bilinear' | 'bicubic';
+export type ScalingFilter = 'bilinear' | 'bicubic';
 
-export interface Size {
+export interface ImageSize {
   readonly width: number;
   readonly height: number;
 }
 
 /** Rows of pixels, whose numbers have 8 bits. */
-interface Raster extends Size {
+interface Raster extends ImageSize {
   readonly numbers: Uint8Array | Uint8ClampedArray;
   /** Numbers of one pixel: red, green, blue, and perhaps opacity. */
   readonly channels: 3 | 4;
@@ -24,13 +24,13 @@ const PRECISION = 22;
  */
 export function scaleImage(
   image: Raster,
-  { width, height, filter }: Size & { readonly filter: Filter },
+  { width, height, filter }: ImageSize & { readonly filter: ScalingFilter },
 ): Uint8Array<ArrayBuffer> {
   const rows = scaleRows(image, width, filter);
   return scaleColumns({ numbers: rows, width, height: image.height }, height, filter);
 }
 
-function scaleRows(image: Raster, width: number, filter: Filter): Uint8Array<ArrayBuffer> {
+function scaleRows(image: Raster, width: number, filter: ScalingFilter): Uint8Array<ArrayBuffer> {
   const { numbers, channels, height } = image;
   const scaled = new Uint8Array(width * height * COLOURS);
   const windows = windowsOf(image.width, width, filter);
@@ -49,9 +49,9 @@ function scaleRows(image: Raster, width: number, filter: Filter): Uint8Array<Arr
 }
 
 function scaleColumns(
-  { numbers, width, height: before }: Size & { readonly numbers: Uint8Array },
+  { numbers, width, height: before }: ImageSize & { readonly numbers: Uint8Array },
   height: number,
-  filter: Filter,
+  filter: ScalingFilter,
 ): Uint8Array<ArrayBuffer> {
   const rowSize = width * COLOURS;
   const scaled = new Uint8Array(height * rowSize);
@@ -75,7 +75,7 @@ interface Window {
   readonly weights: Int32Array;
 }
 
-function windowsOf(before: number, after: number, filter: Filter): Window[] {
+function windowsOf(before: number, after: number, filter: ScalingFilter): Window[] {
   if (before === after)
     return Array.from({ length: after }, (_, first) => ({
       first,

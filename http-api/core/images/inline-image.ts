@@ -1,3 +1,4 @@
+import { CodedError } from '#bus-schemas/coded-error.ts';
 import { type ImageHeader, readImageHeader } from './image-header.ts';
 
 /** An image of a request that may be decoded: its size is within the limits. */
@@ -7,17 +8,17 @@ export interface InlineImage extends ImageHeader {
 }
 
 /** Most images of one request. */
-export const MAX_IMAGES = 16;
+const MAX_IMAGES = 16;
 /**
  * Most pixels of one image, and of all images of a request together. A decoder needs up to 14 bytes
  * for each pixel of the image that it decodes.
  */
-export const MAX_PIXELS = 25_000_000;
-export const MAX_REQUEST_PIXELS = 100_000_000;
+const MAX_PIXELS = 25_000_000;
+const MAX_REQUEST_PIXELS = 100_000_000;
 const MAX_SIDE = 16_384;
 
 /** An image of a request cannot be used. The message is a sentence for the client. */
-export class UnusableImage extends Error {}
+export class UnusableImage extends CodedError<'too_large' | 'unreadable'> {}
 
 /**
  * Reads the images of a request from their data: URIs, and refuses those that would take too much
@@ -25,11 +26,15 @@ export class UnusableImage extends Error {}
  */
 export function readInlineImages(uris: readonly string[]): InlineImage[] {
   if (uris.length > MAX_IMAGES)
-    throw new UnusableImage(`A request has at most ${MAX_IMAGES} images, not ${uris.length}.`);
+    throw new UnusableImage(
+      'too_large',
+      `A request has at most ${MAX_IMAGES} images, not ${uris.length}.`,
+    );
   const images = uris.map((uri, index) => readInlineImage(uri, `Image ${index + 1}`));
   const pixels = images.reduce((sum, { width, height }) => sum + width * height, 0);
   if (pixels > MAX_REQUEST_PIXELS)
     throw new UnusableImage(
+      'too_large',
       `The images of a request have at most ${MAX_REQUEST_PIXELS} pixels together, not ${pixels}.`,
     );
   return images;
@@ -39,10 +44,11 @@ function readInlineImage(uri: string, name: string): InlineImage {
   const bytes = Buffer.from(uri.slice(uri.indexOf(',') + 1), 'base64');
   const header = readImageHeader(bytes);
   if (header === undefined)
-    throw new UnusableImage(`${name} is no complete PNG, JPEG, WebP or GIF.`);
+    throw new UnusableImage('unreadable', `${name} is no complete PNG, JPEG, WebP or GIF.`);
   const { width, height } = header;
   if (width > MAX_SIDE || height > MAX_SIDE || width * height > MAX_PIXELS)
     throw new UnusableImage(
+      'too_large',
       `${name} has ${width}×${height} pixels; at most ${MAX_PIXELS} pixels and ${MAX_SIDE} on a side are allowed.`,
     );
   return { ...header, bytes };

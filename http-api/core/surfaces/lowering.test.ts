@@ -269,7 +269,7 @@ describe('tools of the Messages API', () => {
   });
 
   test('return errors and images', () => {
-    const source = { type: 'base64', media_type: 'image/png', data: 'AAAA' };
+    const source = { type: 'base64', media_type: 'image/png', data: pngUri().split(',')[1] };
     const result = {
       type: 'tool_result',
       tool_use_id: 'a',
