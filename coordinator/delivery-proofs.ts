@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { PROOF_BYTES } from '#bus-schemas';
 import { coreKey, readCoreSeed } from './core-secret.ts';
 
@@ -22,10 +22,10 @@ const PURPOSE = 'dinf delivery proofs 1';
  * invalid for another.
  */
 export class DeliveryProofs {
-  readonly #key: Uint8Array;
+  readonly #key: KeyObject;
 
   constructor(secret: string) {
-    this.#key = coreKey(secret, PURPOSE);
+    this.#key = createSecretKey(coreKey(secret, PURPOSE));
   }
 
   /** Derives the key from credentials that all components have and no provider has. */

@@ -1,5 +1,5 @@
 import { CodedError } from '#bus-schemas/coded-error.ts';
-import { rawSignature } from './der-signature.ts';
+import { rawSignature } from '#bus-schemas/der-signature.ts';
 import { loadAddon } from './loaded-addon.ts';
 
 /** A P-256 key that cannot be exported from its machine. */

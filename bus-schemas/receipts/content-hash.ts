@@ -1,4 +1,4 @@
-import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto';
+import { createHash, createHmac, createSecretKey, type Hash, type Hmac } from 'node:crypto';
 
 /**
  * Size of a receipt's salt, in bytes. All have one size: HMAC pads a shorter key with zeros, so
@@ -19,7 +19,8 @@ export class ContentHash {
   readonly #keyed: Hmac;
 
   constructor(salt: Uint8Array) {
-    this.#keyed = createHmac('sha256', salt);
+    // With bytes instead of a key object, Node takes three times as long.
+    this.#keyed = createHmac('sha256', createSecretKey(salt));
   }
 
   update(content: Uint8Array | string): this {

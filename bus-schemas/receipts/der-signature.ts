@@ -3,7 +3,8 @@ const INTEGER = 0x02;
 const NUMBER_BYTES = 32;
 
 /**
- * Converts an ECDSA signature of P-256 from DER, as Apple returns it, to r and s of 32 bytes each.
+ * Converts an ECDSA signature of P-256 from DER, as Apple and OpenSSL return it, to r and s of 32
+ * bytes each.
  * Returns undefined for anything else, including encodings that are not canonical DER: otherwise
  * one signature could be written in several ways.
  */
@@ -17,6 +18,21 @@ export function rawSignature(der: Uint8Array): Uint8Array | undefined {
   raw.set(r.digits, NUMBER_BYTES - r.digits.length);
   raw.set(s.digits, 2 * NUMBER_BYTES - s.digits.length);
   return raw;
+}
+
+/** Converts r and s of 32 bytes each to canonical DER. */
+export function derSignature(raw: Uint8Array): Uint8Array {
+  const r = digitsOf(raw.subarray(0, NUMBER_BYTES));
+  const s = digitsOf(raw.subarray(NUMBER_BYTES));
+  return Uint8Array.from([SEQUENCE, r.length + s.length, ...r, ...s]);
+}
+
+/** A number in DER: without leading zeros, except one before a bit that would mark it as negative. */
+function digitsOf(number: Uint8Array): number[] {
+  const first = number.findIndex((byte) => byte !== 0);
+  const digits = number.subarray(first === -1 ? NUMBER_BYTES - 1 : first);
+  const sign = (digits[0] ?? 0) > 127 ? [0] : [];
+  return [INTEGER, sign.length + digits.length, ...sign, ...digits];
 }
 
 /** Reads a number of 1 to 256 bits, without the leading zero byte that marks it as positive. */

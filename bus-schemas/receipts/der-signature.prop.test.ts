@@ -1,7 +1,7 @@
 import { generateKeyPairSync, sign, verify } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { rawSignature } from './der-signature.ts';
+import { derSignature, rawSignature } from './der-signature.ts';
 
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 
@@ -46,6 +46,7 @@ test('short numbers are padded on the left, and long ones lose the zero byte of 
   fc.assert(
     fc.property(number, number, (r, s) => {
       expect(Buffer.from(rawSignature(der(r, s)) ?? [])).toEqual(raw(r, s));
+      expect(derSignature(raw(r, s))).toEqual(der(r, s));
     }),
     { numRuns: 500 },
   );
