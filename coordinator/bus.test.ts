@@ -4,12 +4,13 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { connectToServer, events, services, TrustEnrolled } from '#bus-schemas';
 import type { NatsNode } from '#network';
 import { startNatsHub } from '#testcontainers';
-import { Bus, endpoint } from './bus.ts';
+import { Bus, endpoint, NotResponsible } from './bus.ts';
 import { reportBus } from './bus-report.ts';
 import { ensureStreams } from './streams.ts';
 
 const PROVIDER = `A${'B'.repeat(55)}`;
 const CALL = { timeoutMs: 2_000 };
+const EMPTY = { revision: 1, models: [] as [], aliases: [] as [] };
 
 let hub: NatsNode;
 let bus: Bus;
@@ -33,7 +34,14 @@ afterEach(async () => {
   await hub[Symbol.asyncDispose]();
 });
 
-describe('a call', () => {
+describe.each([
+  { way: 'over the hub', callsDirectly: false },
+  { way: 'between components of one process', callsDirectly: true },
+])('a call $way', ({ callsDirectly }) => {
+  beforeEach(() => {
+    bus = new Bus(bus.connection, { callsDirectly });
+  });
+
   test('is answered by the component', async () => {
     await using _face = await bus.serve('catalog', [
       endpoint(services.catalog.putModel, ({ model }) => ({ revision: model.builds.length })),
@@ -62,6 +70,77 @@ describe('a call', () => {
     expect(performance.now() - startedAt).toBeLessThan(1_000);
   });
 
+  test('that takes too long fails with a timeout', async () => {
+    await using _face = await bus.serve('catalog', [
+      endpoint(services.catalog.snapshot, () => new Promise(() => undefined)),
+    ]);
+    await expect(bus.call(services.catalog.snapshot, {}, { timeoutMs: 100 })).rejects.toMatchObject(
+      { code: 'timeout' },
+    );
+  });
+
+  test('fails with the error of its handler', async () => {
+    await using _face = await bus.serve('catalog', [
+      endpoint(services.catalog.snapshot, () => {
+        throw new Error('the shelf is empty');
+      }),
+    ]);
+    await expect(bus.call(services.catalog.snapshot, {}, CALL)).rejects.toMatchObject({
+      code: 'failed',
+      message: expect.stringContaining('the shelf is empty'),
+    });
+  });
+
+  test('that does not fit its schema is refused before the handler runs', async () => {
+    const handle = vi.fn(() => ({ revoked: true }));
+    await using _face = await bus.serve('accounts', [
+      endpoint(services.accounts.revokeKey, handle),
+    ]);
+    await expect(
+      bus.call(services.accounts.revokeKey, { key: 'not a key' }, CALL),
+    ).rejects.toMatchObject({ code: 'failed' });
+    expect(handle).not.toHaveBeenCalled();
+  });
+
+  test('fails so that it is repeated if the component may no longer answer', async () => {
+    await using _face = await bus.serve('catalog', [
+      endpoint(services.catalog.snapshot, () => {
+        throw new NotResponsible();
+      }),
+    ]);
+    await expect(bus.call(services.catalog.snapshot, {}, CALL)).rejects.toMatchObject({
+      code: 'unavailable',
+    });
+  });
+
+  test('that is open can be rejected, so that it is repeated', async () => {
+    await using _face = await bus.serve('catalog', [
+      endpoint(services.catalog.snapshot, () => new Promise(() => undefined)),
+    ]);
+    const call = bus.call(services.catalog.snapshot, {}, { timeoutMs: 60_000 });
+    bus.rejectOpenCalls(services.catalog.snapshot);
+    await expect(call).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  test('whose reply does not fit its schema fails', async () => {
+    await using _face = await bus.serve('catalog', [
+      endpoint(services.catalog.snapshot, () => ({ revision: 'new' }) as never),
+    ]);
+    await expect(bus.call(services.catalog.snapshot, {}, CALL)).rejects.toMatchObject({
+      code: 'schema_mismatch',
+    });
+  });
+
+  test('on a closed connection fails', async () => {
+    await bus.serve('catalog', [endpoint(services.catalog.snapshot, () => EMPTY)]);
+    await bus.connection.close();
+    await expect(bus.call(services.catalog.snapshot, {}, CALL)).rejects.toMatchObject({
+      code: 'closed',
+    });
+  });
+});
+
+describe('a call over the hub', () => {
   test('that a stopping component has received is answered before its end is complete', async () => {
     const handling = Promise.withResolvers<void>();
     const snapshot = Promise.withResolvers<{ revision: number; models: []; aliases: [] }>();
@@ -91,27 +170,6 @@ describe('a call', () => {
     await connection.close();
   });
 
-  test('that takes too long fails with a timeout', async () => {
-    await using _face = await bus.serve('catalog', [
-      endpoint(services.catalog.snapshot, () => new Promise(() => undefined)),
-    ]);
-    await expect(bus.call(services.catalog.snapshot, {}, { timeoutMs: 100 })).rejects.toMatchObject(
-      { code: 'timeout' },
-    );
-  });
-
-  test('fails with the error of its handler', async () => {
-    await using _face = await bus.serve('catalog', [
-      endpoint(services.catalog.snapshot, () => {
-        throw new Error('the shelf is empty');
-      }),
-    ]);
-    await expect(bus.call(services.catalog.snapshot, {}, CALL)).rejects.toMatchObject({
-      code: 'failed',
-      message: expect.stringContaining('the shelf is empty'),
-    });
-  });
-
   test('that is open when the hub dies fails at once, so that it can be repeated', async () => {
     await using _face = await bus.serve('catalog', [
       endpoint(services.catalog.snapshot, () => new Promise(() => undefined)),
@@ -122,16 +180,77 @@ describe('a call', () => {
     await failed;
     await hub.restart();
   });
+});
 
-  test('that does not fit its schema is refused before the handler runs', async () => {
-    const handle = vi.fn(() => ({ revoked: true }));
-    await using _face = await bus.serve('accounts', [
-      endpoint(services.accounts.revokeKey, handle),
+describe('a call between components of one process', () => {
+  const catalog = (handle: () => { revision: number; models: []; aliases: [] }) =>
+    endpoint(services.catalog.snapshot, handle);
+  const revision = () => bus.call(services.catalog.snapshot, {}, CALL);
+  beforeEach(() => {
+    bus = new Bus(bus.connection, { callsDirectly: true });
+  });
+
+  test('does not need the hub', async () => {
+    await using _face = await bus.serve('catalog', [catalog(() => EMPTY)]);
+    await hub.kill();
+    expect(await revision()).toMatchObject(EMPTY);
+    await hub.restart();
+  });
+
+  test('shares no object with the component', async () => {
+    const snapshot = { ...EMPTY };
+    await using _face = await bus.serve('catalog', [catalog(() => snapshot)]);
+    const received = await revision();
+    snapshot.revision = 2;
+    expect(received).toMatchObject({ revision: 1 });
+  });
+
+  test('runs the component after the code of the caller', async () => {
+    const order: string[] = [];
+    await using _face = await bus.serve('catalog', [
+      catalog(() => {
+        order.push('component');
+        return EMPTY;
+      }),
     ]);
-    await expect(
-      bus.call(services.accounts.revokeKey, { key: 'not a key' }, CALL),
-    ).rejects.toMatchObject({ code: 'failed' });
-    expect(handle).not.toHaveBeenCalled();
+    const called = revision();
+    order.push('caller');
+    await called;
+    expect(order).toEqual(['caller', 'component']);
+  });
+
+  test('goes to another process when the own component has stopped', async () => {
+    const connection = await connectToServer({ servers: hub.clientUrl });
+    await using _other = await new Bus(connection).serve('catalog', [
+      catalog(() => ({ ...EMPTY, revision: 2 })),
+    ]);
+    const own = await bus.serve('catalog', [catalog(() => EMPTY)]);
+    expect(await revision()).toMatchObject({ revision: 1 });
+    await own[Symbol.asyncDispose]();
+    expect(await revision()).toMatchObject({ revision: 2 });
+    await connection.close();
+  });
+
+  test('that a stopping component has received is answered before its end is complete', async () => {
+    const handling = Promise.withResolvers<void>();
+    const snapshot = Promise.withResolvers<typeof EMPTY>();
+    const own = await bus.serve('catalog', [
+      endpoint(services.catalog.snapshot, () => {
+        handling.resolve();
+        return snapshot.promise;
+      }),
+    ]);
+    const call = bus.call(services.catalog.snapshot, {}, { timeoutMs: 60_000 });
+    await handling.promise;
+    let hasEnded = false;
+    const end = own[Symbol.asyncDispose]().then(() => {
+      hasEnded = true;
+    });
+    for (let trip = 0; trip < 50; trip += 1) await bus.connection.flush();
+    expect(hasEnded).toBe(false);
+    snapshot.resolve(EMPTY);
+    expect(await call).toMatchObject(EMPTY);
+    await end;
   });
 });
 
@@ -206,7 +325,7 @@ describe('a failure', () => {
       { write: (line: string) => void lines.push(JSON.parse(line)) },
     );
     const connection = await connectToServer({ servers: hub.clientUrl });
-    reported = new Bus(connection, reportBus({ log, metrics, clock: () => 0 }));
+    reported = new Bus(connection, { report: reportBus({ log, metrics, clock: () => 0 }) });
   });
   afterEach(() => reported.connection.close());
 

@@ -25,7 +25,9 @@ import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
 import { headerOf, TRACE_HEADER, type TraceContext } from '#observability/otel/trace-context.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import { EventPublisher, type FailingStream } from './event-publisher.ts';
-import { RequestError, RequestMux } from './request-mux.ts';
+import { RequestError } from './open-calls.ts';
+import { type CallAnswer, OwnEndpoints } from './own-endpoints.ts';
+import { isLeaving, RequestMux } from './request-mux.ts';
 import { VERSION_FIELD } from './running-versions.ts';
 
 export type BusErrorCode = 'unavailable' | 'timeout' | 'failed' | 'closed';
@@ -43,6 +45,7 @@ export class BusError extends CodedError<BusErrorCode> {}
 export class NotResponsible extends Error {}
 
 const NOT_RESPONSIBLE = 503;
+const NO_DATA = new Uint8Array();
 /** Time that a component that stops waits for its last answers, in milliseconds. */
 const LAST_ANSWERS_MS = 5_000;
 
@@ -70,6 +73,16 @@ export interface CallOptions {
   readonly timeoutMs: number;
   /** The trace that the called component continues. */
   readonly trace?: TraceContext | undefined;
+}
+
+export interface BusOptions {
+  readonly report?: BusReport;
+  readonly otel?: OpenTelemetry | undefined;
+  /**
+   * Components of this process call each other without the hub. Off by default, so that the tests
+   * of one component use the bus.
+   */
+  readonly callsDirectly?: boolean;
 }
 
 /** Headers of a message that belongs to a trace. */
@@ -113,18 +126,19 @@ export class Bus {
   readonly connection: NatsConnection;
   readonly #jetstream: JetStreamClient;
   readonly #requests: RequestMux;
+  readonly #own: OwnEndpoints | undefined;
   readonly #events: EventPublisher;
   readonly #report: BusReport;
   readonly #otel: OpenTelemetry | undefined;
 
   constructor(
     connection: NatsConnection,
-    report: BusReport = UNREPORTED,
-    otel: OpenTelemetry | undefined = undefined,
+    { report = UNREPORTED, otel, callsDirectly = false }: BusOptions = {},
   ) {
     this.connection = connection;
     this.#report = report;
     this.#otel = otel;
+    this.#own = callsDirectly ? new OwnEndpoints(connection) : undefined;
     this.#jetstream = jetstream(connection, { timeout: 5_000 });
     this.#requests = new RequestMux(connection);
     this.#events = new EventPublisher(this.#requests);
@@ -156,12 +170,17 @@ export class Bus {
     request: Request,
     { timeoutMs, trace }: CallOptions,
   ): Promise<Reply> {
-    let message: Msg;
+    const { subject } = method;
+    const payload = method.request.encode(request);
+    let answer: CallAnswer;
     try {
-      message = await this.#requests.request(method.subject, method.request.encode(request), {
+      const own = this.#own?.call(subject, payload, {
         timeoutMs,
-        ...(trace && { headers: traceHeaders(trace) }),
+        traceHeader: trace && headerOf(trace),
       });
+      const headers = trace && { headers: traceHeaders(trace) };
+      answer = await (own ??
+        this.#requests.request(subject, payload, { timeoutMs, ...headers }).then(answerIn));
     } catch (cause) {
       if (cause instanceof RequestError)
         throw new BusError(
@@ -171,14 +190,10 @@ export class Bus {
         );
       throw cause;
     }
-    if (message.headers?.get('Nats-Service-Error-Code') === String(NOT_RESPONSIBLE))
-      throw new BusError(
-        'unavailable',
-        `${method.subject}: another process answers now; repeat the call`,
-      );
-    const failure = message.headers?.get('Nats-Service-Error');
-    if (failure) throw new BusError('failed', `${method.subject}: ${failure}`);
-    return method.reply.decode(message.data);
+    if (answer.failure?.code === NOT_RESPONSIBLE)
+      throw new BusError('unavailable', `${subject}: another process answers now; repeat the call`);
+    if (answer.failure) throw new BusError('failed', `${subject}: ${answer.failure.description}`);
+    return method.reply.decode(answer.data);
   }
 
   /**
@@ -187,6 +202,7 @@ export class Bus {
    */
   rejectOpenCalls({ subject }: { readonly subject: string }): void {
     this.#requests.rejectOpen(subject);
+    this.#own?.rejectOpen(subject);
   }
 
   /**
@@ -202,24 +218,37 @@ export class Bus {
       queue: component,
       metadata: { [VERSION_FIELD]: packageJson.version },
     });
-    const answering = new Set<Promise<void>>();
-    for (const { method, handle } of endpoints) {
-      service.addEndpoint(method.method, {
-        subject: method.subject,
-        handler: (error, message) => {
-          if (error) return this.#report.handlerFailed(method.subject, error);
-          const answer = this.#answer(message, method, handle).finally(() =>
-            answering.delete(answer),
-          );
-          answering.add(answer);
+    const answering = new Set<Promise<CallAnswer>>();
+    using servedHere = new DisposableStack();
+    for (const asked of endpoints) {
+      const { method, subject } = asked.method;
+      const answer = (request: Uint8Array, traceHeader: string | undefined) => {
+        const answered = this.#answer(asked, request, traceHeader).finally(() =>
+          answering.delete(answered),
+        );
+        answering.add(answered);
+        return answered;
+      };
+      service.addEndpoint(method, {
+        subject,
+        handler: async (error, message) => {
+          if (error) return this.#report.handlerFailed(subject, error);
+          const { data, failure } = await answer(message.data, message.headers?.get(TRACE_HEADER));
+          // This copy is stopping, and the caller will repeat its call to another copy.
+          if (isLeaving(this.connection)) return;
+          if (failure === undefined) message.respond(data);
+          else message.respondError(failure.code, failure.description);
         },
       });
+      if (this.#own) servedHere.use(this.#own.serve(subject, answer));
     }
     // The hub knows the endpoints when this returns. If the link is lost meanwhile, the client
     // registers them again by itself.
     await this.connection.flush().catch(() => undefined);
+    const owned = servedHere.move();
     return {
       [Symbol.asyncDispose]: async () => {
+        owned.dispose();
         await service.stop();
         await Promise.race([
           Promise.all(answering),
@@ -230,31 +259,26 @@ export class Bus {
   }
 
   async #answer(
-    message: {
-      data: Uint8Array;
-      headers?: MsgHdrs;
-      respond(data: Uint8Array): boolean;
-      respondError(code: number, description: string): boolean;
-    },
-    method: ServiceMethod<unknown, unknown>,
-    handle: Handler<unknown, unknown>,
-  ): Promise<void> {
-    const span = this.#otel?.continue(message.headers?.get(TRACE_HEADER), {
+    { method, handle }: Endpoint,
+    request: Uint8Array,
+    traceHeader: string | undefined,
+  ): Promise<CallAnswer> {
+    const span = this.#otel?.continue(traceHeader, {
       name: `${method.component}.${method.method}`,
       kind: 'server',
     });
     try {
-      message.respond(method.reply.encode(await handle(method.request.decode(message.data))));
+      const data = method.reply.encode(await handle(method.request.decode(request)));
       span?.end();
+      return { data };
     } catch (error) {
-      span?.end({ error: error instanceof NotResponsible ? 'not_responsible' : 'failed' });
-      // This copy is stopping, and the caller will repeat its call to another copy.
-      if (this.connection.isClosed()) return;
-      if (!(error instanceof NotResponsible)) this.#report.handlerFailed(method.subject, error);
-      message.respondError(
-        error instanceof NotResponsible ? NOT_RESPONSIBLE : error instanceof CodecError ? 400 : 500,
-        error instanceof Error ? error.message : 'failed',
-      );
+      const code =
+        error instanceof NotResponsible ? NOT_RESPONSIBLE : error instanceof CodecError ? 400 : 500;
+      span?.end({ error: code === NOT_RESPONSIBLE ? 'not_responsible' : 'failed' });
+      if (code !== NOT_RESPONSIBLE && !isLeaving(this.connection))
+        this.#report.handlerFailed(method.subject, error);
+      const description = error instanceof Error ? error.message : 'failed';
+      return { data: NO_DATA, failure: { code, description } };
     }
   }
 
@@ -321,4 +345,11 @@ export class Bus {
   failingStreams(): FailingStream[] {
     return this.#events.failing();
   }
+}
+
+/** What a message with which a component answers a call states. */
+function answerIn({ data, headers }: Msg): CallAnswer {
+  const code = headers?.get('Nats-Service-Error-Code');
+  if (headers === undefined || !code) return { data };
+  return { data, failure: { code: Number(code), description: headers.get('Nats-Service-Error') } };
 }

@@ -25,6 +25,7 @@ const PLAIN_FIELDS = {
   streamReplicas: 'DINF_STREAM_REPLICAS',
   jobTimeoutMs: 'DINF_JOB_TIMEOUT_MS',
   firstContentMs: 'DINF_FIRST_CONTENT_MS',
+  directCalls: 'DINF_DIRECT_CALLS',
   cell: 'DINF_CELL',
   queueDepth: 'DINF_QUEUE_DEPTH',
   queuePatienceMs: 'DINF_QUEUE_PATIENCE_MS',

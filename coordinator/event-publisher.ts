@@ -1,7 +1,8 @@
 import { headers, type MsgHdrs } from '@nats-io/nats-core';
 import { streamOf } from '#bus-schemas';
 import { CodedError } from '#bus-schemas/coded-error.ts';
-import { RequestError, type RequestMux } from './request-mux.ts';
+import { RequestError } from './open-calls.ts';
+import type { RequestMux } from './request-mux.ts';
 
 interface PendingEvent {
   readonly subject: string;

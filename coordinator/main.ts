@@ -87,7 +87,7 @@ export async function startCoordinator({
   const metrics = new Registry();
   const otel = collector && (await startOtel(collector, log));
   const report = reportBus({ log, metrics, clock: () => performance.now() });
-  const bus = new Bus(connection, report, otel);
+  const bus = new Bus(connection, { report, otel, callsDirectly: config.directCalls });
   const database = connectDatabase(databaseUrl, { max: POOL_SIZE, check: schemaCheck() });
   // A database that restarts ends idle connections. The pool opens new ones; without this handler
   // the process would end.

@@ -1,26 +1,6 @@
 import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/nats-core';
 import { randomToken } from '#bus-schemas';
-import { CodedError } from '#bus-schemas/coded-error.ts';
-
-/**
- * `no_responders`: the hub reports that no process listens on the subject. `unavailable`: the
- * connection broke, or the answer will not come.
- */
-export type RequestFailure = 'no_responders' | 'unavailable' | 'timeout' | 'closed';
-
-/** A request that got no answer. */
-export class RequestError extends CodedError<RequestFailure> {
-  constructor(code: RequestFailure, subject: string) {
-    super(code, `${subject}: ${code}`);
-  }
-}
-
-interface Pending {
-  readonly subject: string;
-  readonly resolve: (message: Msg) => void;
-  readonly reject: (error: RequestError) => void;
-  readonly timer: NodeJS.Timeout;
-}
+import { OpenCalls, RequestError } from './open-calls.ts';
 
 const NO_RESPONDERS = 503;
 const TOKEN_LENGTH = 16;
@@ -33,8 +13,7 @@ const TOKEN_LENGTH = 16;
 export class RequestMux {
   readonly #connection: NatsConnection;
   readonly #inbox = `_INBOX.${randomToken(TOKEN_LENGTH)}`;
-  readonly #pending = new Map<string, Pending>();
-  #last = 0;
+  readonly #open = new OpenCalls<Msg>();
   #isConnected = true;
 
   constructor(connection: NatsConnection) {
@@ -50,20 +29,13 @@ export class RequestMux {
     payload: Uint8Array,
     { timeoutMs, headers }: { timeoutMs: number; headers?: MsgHdrs },
   ): Promise<Msg> {
-    // The inbox is already unsubscribed while the connection drains. An answer could not arrive,
-    // and the library throws instead of sending.
-    if (this.#connection.isClosed() || this.#connection.isDraining())
-      return Promise.reject(new RequestError('closed', subject));
-    this.#last += 1;
-    const token = this.#last.toString(36);
-    const { promise, resolve, reject } = Promise.withResolvers<Msg>();
-    const timer = setTimeout(() => this.#fail(token, 'timeout'), timeoutMs);
-    this.#pending.set(token, { subject, resolve, reject, timer });
+    if (isLeaving(this.#connection)) return Promise.reject(new RequestError('closed', subject));
+    const { token, answer } = this.#open.open(subject, timeoutMs);
     this.#connection.publish(subject, payload, {
       reply: `${this.#inbox}.${token}`,
       ...(headers && { headers }),
     });
-    return promise;
+    return answer;
   }
 
   /**
@@ -71,33 +43,20 @@ export class RequestMux {
    * because the library would store the message and send it later.
    */
   publishNow(subject: string, payload: Uint8Array, headers: MsgHdrs): void {
-    if (this.#isConnected && !this.#connection.isClosed() && !this.#connection.isDraining())
+    if (this.#isConnected && !isLeaving(this.#connection))
       this.#connection.publish(subject, payload, { headers });
   }
 
   /** Rejects all open requests of this subject with `unavailable`. */
   rejectOpen(subject: string): void {
-    for (const [token, pending] of [...this.#pending])
-      if (pending.subject === subject) this.#fail(token, 'unavailable');
+    this.#open.failAllOf(subject, 'unavailable');
   }
 
   #answered(message: Msg): void {
     const token = message.subject.slice(this.#inbox.length + 1);
     if (message.data.length === 0 && message.headers?.code === NO_RESPONDERS)
-      return this.#fail(token, 'no_responders');
-    const pending = this.#pending.get(token);
-    if (pending === undefined) return;
-    this.#pending.delete(token);
-    clearTimeout(pending.timer);
-    pending.resolve(message);
-  }
-
-  #fail(token: string, code: RequestFailure): void {
-    const pending = this.#pending.get(token);
-    if (pending === undefined) return;
-    this.#pending.delete(token);
-    clearTimeout(pending.timer);
-    pending.reject(new RequestError(code, pending.subject));
+      this.#open.fail(token, 'no_responders');
+    else this.#open.answered(token, message);
   }
 
   /**
@@ -109,8 +68,15 @@ export class RequestMux {
       if (type === 'reconnect') this.#isConnected = true;
       if (type !== 'disconnect') continue;
       this.#isConnected = false;
-      for (const token of [...this.#pending.keys()]) this.#fail(token, 'unavailable');
+      this.#open.failAll('unavailable');
     }
-    for (const token of [...this.#pending.keys()]) this.#fail(token, 'closed');
+    this.#open.failAll('closed');
   }
 }
+
+/**
+ * True if the connection is closed or drains. The inbox is already unsubscribed while it drains: an
+ * answer could not arrive, and the library throws instead of sending.
+ */
+export const isLeaving = (connection: NatsConnection): boolean =>
+  connection.isClosed() || connection.isDraining();

@@ -80,7 +80,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'calls that were open when the connection broke wait for their time limit',
     file: 'coordinator/request-mux.ts',
-    find: "for (const token of [...this.#pending.keys()]) this.#fail(token, 'unavailable');",
+    find: "this.#open.failAll('unavailable');",
     by: '',
   },
 ];

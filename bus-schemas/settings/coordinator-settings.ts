@@ -207,6 +207,11 @@ export const jobSettings = {
     description:
       'base of the deadline for the first content; one millisecond for each prompt token is added',
   }),
+  DINF_DIRECT_CALLS: flag({
+    default: true,
+    description:
+      '`0` sends the calls between components of one process through the hub too, where operators can watch them with `nats sub "svc.>"`; a request then takes more processor time',
+  }),
   DINF_CELL: integerSetting({
     default: FIRST_CELL,
     minimum: 0,
