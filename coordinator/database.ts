@@ -11,6 +11,11 @@ import { clientOf } from './database/primary-client.ts';
  */
 const CONNECT_MS = 3_000;
 const STATEMENT_MS = 10_000;
+/**
+ * Time after which an unused connection is closed, in milliseconds. A new one costs a process of
+ * Postgres, a SCRAM exchange and the preparation of every statement.
+ */
+const IDLE_MS = 300_000;
 
 export interface DatabaseOptions {
   readonly max: number;
@@ -31,6 +36,7 @@ export function connectDatabase(url: string, { max, check }: DatabaseOptions): P
     max,
     connectionTimeoutMillis: CONNECT_MS,
     query_timeout: STATEMENT_MS,
+    idleTimeoutMillis: IDLE_MS,
     keepAlive: true,
     application_name: 'dinf',
     // This role cannot change what may only be added, even if a statement tries to.

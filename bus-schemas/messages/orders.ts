@@ -37,6 +37,11 @@ const job = Type.Object({
    * adds an `outline` to each frame.
    */
   outlined: optional(Type.Boolean()),
+  /**
+   * The client gets the answer only when it is complete, so its pieces may wait for one another and
+   * share frames.
+   */
+  whole: optional(Type.Boolean()),
   /** The sealed body is an `encoding-request` of this kind; absent if it asks for an answer. */
   encoding: optional(Encoding),
   part: countUpTo(MAX_PARTS - 1),

@@ -99,6 +99,7 @@ export class JobSeals implements Disposable {
   readonly #request: Channel;
   #salt: Uint8Array | undefined;
   #response: Channel | undefined;
+  #receiptSalt: Uint8Array | undefined;
   #forgotten = false;
 
   constructor(context: { secret: SecretKey; enc: Uint8Array; keyId: string }, name: JobName) {
@@ -143,7 +144,8 @@ export class JobSeals implements Disposable {
    * would confirm a guess of a short answer.
    */
   receiptSalt(): Uint8Array {
-    return this.#keyFor('receipt', NO_SALT);
+    this.#receiptSalt ??= this.#keyFor('receipt', NO_SALT);
+    return this.#receiptSalt;
   }
 
   sealResponse(seq: number, plain: Uint8Array): Uint8Array {

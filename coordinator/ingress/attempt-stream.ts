@@ -120,6 +120,7 @@ export class AttemptStream {
         parts: sealing.parts.length,
         sealed,
         ...(sealing.outlined && { outlined: true }),
+        ...(!job.streamed && { whole: true }),
         ...(job.encoding !== undefined && { encoding: job.encoding }),
       }),
     );

@@ -57,7 +57,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
 
 test('over a link that loses, repeats and reorders, the text arrives once, in order and whole', () => {
   fc.assert(
-    fc.property(fc.array(action, { maxLength: 200 }), (actions) => {
+    fc.property(fc.boolean(), fc.array(action, { maxLength: 200 }), (whole, actions) => {
       let now = 0;
       const timers: ((now: number) => void)[] = [];
       const link: [number, Uint8Array][] = [];
@@ -68,6 +68,7 @@ test('over a link that loses, repeats and reorders, the text arrives once, in or
           window: WINDOW,
           seal: (_seq, plain) => plain,
           outlined: false,
+          whole,
           send: ({ seq, sealed }) => {
             mostAhead = Math.max(mostAhead, seq - receiver.received);
             link.push([seq, sealed]);
@@ -142,6 +143,7 @@ test('a full window blocks the engine, and the tokens that wait become one text'
       window: 1,
       seal: (_seq, plain) => plain,
       outlined: false,
+      whole: false,
       send: ({ sealed }) => frames.push(FrameContent.decode(sealed)),
       onBlocked: (is) => blocked.push(is),
       later: () => undefined,
@@ -157,4 +159,38 @@ test('a full window blocks the engine, and the tokens that wait become one text'
     [{ k: 'text', text: 'a', tokens: 1 }],
     [{ k: 'text', text: 'bc', tokens: 2 }],
   ]);
+});
+
+/** Sends twenty tokens in 190 ms and then the end; returns the number of tokens in each frame. */
+function tokensByFrame(whole: boolean): number[] {
+  const frames: FrameContent[] = [];
+  let timers: { at: number; run: (now: number) => void }[] = [];
+  let now = 0;
+  const sender = new FrameSender(
+    {
+      window: 64,
+      seal: (_seq, plain) => plain,
+      outlined: false,
+      whole,
+      send: ({ sealed }) => frames.push(FrameContent.decode(sealed)),
+      onBlocked: () => undefined,
+      later: (delayMs, run) => timers.push({ at: now + delayMs, run }),
+    },
+    0,
+  );
+  for (; now < 200; now += 10) {
+    const due = timers.filter(({ at }) => at <= now);
+    timers = timers.filter(({ at }) => at > now);
+    for (const { run } of due) run(now);
+    sender.delta({ k: 'text', text: 'a', tokens: 1 }, now);
+  }
+  sender.end(END, { job: 'job_0123456789abcdefghijkl', attempt: 1, build: 'sim-q4', ...END }, now);
+  return frames.map(({ events }) =>
+    events.reduce((sum, event) => sum + (event.k === 'end' ? 0 : event.tokens), 0),
+  );
+}
+
+test('each token of a stream has a frame, and the tokens of an answer that is read whole share frames', () => {
+  expect(tokensByFrame(false)).toEqual([...Array.from({ length: 20 }, () => 1), 0]);
+  expect(tokensByFrame(true)).toEqual([1, 10, 9]);
 });

@@ -24,6 +24,8 @@ export interface FrameSenderOptions {
   readonly send: (frame: SealedFrame) => void;
   /** True to add an unsealed outline (tokens, finish, usage) to each frame. */
   readonly outlined: boolean;
+  /** True if nobody reads the answer before it is complete. */
+  readonly whole: boolean;
   /** Called with true when the window becomes full and with false when it opens again. */
   readonly onBlocked: (blocked: boolean) => void;
   /** Calls `run` after `delayMs` milliseconds. */
@@ -43,6 +45,11 @@ export interface SealedFrame {
  * milliseconds: a reader sees no difference, and every hop has fewer messages to handle.
  */
 const SPACING_MS = 2;
+/**
+ * The same for an answer that its client gets whole, after the first frame. The first one is hardly
+ * delayed, because routing measures when the first content arrives.
+ */
+const WHOLE_SPACING_MS = 100;
 
 /**
  * Time without an acknowledgement after which frames are sent again, in milliseconds, if the last
@@ -99,14 +106,21 @@ export class FrameSender {
     } else {
       this.#waiting.push(delta);
     }
-    if (now - this.#sentAt >= SPACING_MS) this.#pump(now);
-    else this.#gather();
+    const waitMs = this.#waitMs(now);
+    if (waitMs === 0) this.#pump(now);
+    else this.#gather(waitMs);
   }
 
-  #gather(): void {
+  /** Time that a new piece waits for others, in milliseconds. */
+  #waitMs(now: number): number {
+    if (this.#options.whole) return this.#next === 0 ? SPACING_MS : WHOLE_SPACING_MS;
+    return now - this.#sentAt < SPACING_MS ? SPACING_MS : 0;
+  }
+
+  #gather(waitMs: number): void {
     if (this.#gathering) return;
     this.#gathering = true;
-    this.#options.later(SPACING_MS, (now) => {
+    this.#options.later(waitMs, (now) => {
       this.#gathering = false;
       this.#pump(now);
     });

@@ -73,6 +73,7 @@ export class ProviderJob implements Disposable {
         window: order.window,
         seal: (seq, plain) => seals.sealResponse(seq, plain),
         outlined: order.outlined === true,
+        whole: order.whole === true,
         send: (frame) => {
           this.#hasAnswered = true;
           sendFrame(frame);
