@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { type Held, type Reserved, services, type Topped } from '#bus-schemas';
+import { type Held, type Hold, type Reserved, services, type Topped } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import type { ChargeTerms } from '#coordinator/job-cost.ts';
 import { callUntil } from './call-until.ts';
@@ -27,6 +27,9 @@ export interface WantedPlace {
   /** Time that is left until the first content must arrive, in milliseconds. */
   readonly firstContentMs: number;
 }
+
+/** When a hold ends by itself. */
+type HoldLife = Required<Pick<Hold, 'lifeMs' | 'expiresAt'>>;
 
 /** The calls of one job to routing and settlement. */
 export class JobCalls {
@@ -102,16 +105,16 @@ export class JobCalls {
   }
 
   /** Sets the money aside, or moves the hold that was made with the first choice to the provider. */
-  async hold(provider: string, expiresAt: number): Promise<Held | undefined> {
-    if (!this.#spec.jointHold?.covers(this.#spec.id)) return this.#newHold(provider, expiresAt);
+  async hold(provider: string, life: HoldLife): Promise<Held | undefined> {
+    if (!this.#spec.jointHold?.covers(this.#spec.id)) return this.#newHold(provider, life);
     const moved = await this.#topUp(provider);
     if (moved === undefined || moved.ok) return moved;
     const { code } = moved;
     if (code !== 'unknown_job') return { ok: false, code };
-    return this.#newHold(provider, expiresAt);
+    return this.#newHold(provider, life);
   }
 
-  async #newHold(provider: string, expiresAt: number): Promise<Held | undefined> {
+  async #newHold(provider: string, life: HoldLife): Promise<Held | undefined> {
     const { id, account, key, model, promptBound, maxOutputTokens, maxPrice, isBatchLine } =
       this.#spec;
     const { jointHold } = this.#spec;
@@ -127,7 +130,7 @@ export class JobCalls {
       ...(maxPrice && { maxPrice }),
       ...(isBatchLine && { isBatchLine }),
       ...(choices && { choices }),
-      expiresAt,
+      ...life,
     };
     if (choices) jointHold?.asked();
     const reply = await this.ask(() =>

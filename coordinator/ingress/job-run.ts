@@ -274,8 +274,8 @@ export class JobRun {
 
   async #hold(provider: string): Promise<void> {
     const { clock, times, now } = this.#deps;
-    const expiresAt = now() + times.jobTimeoutMs + HOLD_MARGIN_MS;
-    const reply = await this.#calls.hold(provider, expiresAt);
+    const lifeMs = times.jobTimeoutMs + HOLD_MARGIN_MS;
+    const reply = await this.#calls.hold(provider, { lifeMs, expiresAt: now() + lifeMs });
     this.#marks.heldAt = clock();
     if (reply === undefined) this.#happen({ type: 'hold_refused', code: 'unavailable' });
     else if (reply.ok) this.#happen({ type: 'held' });

@@ -21,6 +21,7 @@ import { ended, jobsOf, newAccount, receiptOf } from './jobs-under-test.ts';
 import { servedTokens } from './machine-earnings/served-tokens.ts';
 import {
   KEY,
+  MODEL,
   OTHER_PROVIDER,
   PROVIDER,
   type Settlement,
@@ -87,6 +88,27 @@ describe('a hold', () => {
       code: 'unpriced_model',
     });
     expect(await balanceOf(account)).toMatchObject({ availableMicroUsd: 199, heldMicroUsd: 0 });
+  });
+
+  test('lasts as long as its ingress asks, however wrong the clock of the ingress is', async () => {
+    const account = await fundedAccount(1_000);
+    const job = newJobId();
+    const asked = {
+      job,
+      account,
+      key: KEY,
+      model: MODEL.id,
+      promptBound: 1,
+      outputBound: 1,
+      lifeMs: 180_000,
+      expiresAt: Date.now() - 420_000,
+    };
+    expect(await settlement.bus.call(hold, asked, { timeoutMs })).toMatchObject({ ok: true });
+    const { rows } = await settlement.database.query(
+      "SELECT expires_at > now() + interval '2 minutes' AS lasts FROM holds WHERE job = $1",
+      [job],
+    );
+    expect(rows).toEqual([{ lasts: true }]);
   });
 
   test('of several choices is made for all of them or for none', async () => {

@@ -264,7 +264,7 @@ function singleBench(store: JobStore, priceVersion: string): Bench {
     settle: async (account, provider) => {
       const job = newJobId();
       const quote = await pricing.quote({ provider });
-      const { promptBound, outputBound, expiresAt, key, model } = holdOf(job, account, provider);
+      const { promptBound, outputBound, key, model } = holdOf(job, account, provider);
       const hold = {
         ...quote,
         job,
@@ -273,7 +273,7 @@ function singleBench(store: JobStore, priceVersion: string): Bench {
         model,
         promptBound,
         outputBound,
-        expiresAt,
+        lifeMs: 600_000,
         providers: [provider],
         held: 2_000,
         revision: 1,

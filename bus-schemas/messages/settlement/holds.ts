@@ -39,7 +39,9 @@ const hold = Type.Object({
       maxItems: MAX_CHOICES - 1,
     }),
   ),
-  /** The hold ends by itself at this time, which is later than the end of any job. */
+  /** The hold ends by itself after this time, in milliseconds, which is longer than any job. */
+  lifeMs: optional(count),
+  /** The same as a time by the clock of the ingress, for versions without `lifeMs`. */
   expiresAt: At,
 });
 export type Hold = Static<typeof hold>;

@@ -101,7 +101,7 @@ export class Holds implements AsyncDisposable {
 
   #rowOf(
     { job, promptBound, outputBound }: HeldBounds,
-    { account, key, model, provider, expiresAt }: Hold,
+    { account, key, model, provider, lifeMs, expiresAt }: Hold,
     { quote, isFree }: { quote: Quote; isFree: boolean },
   ): NewHold {
     const bounds = { prompt: promptBound, completion: outputBound };
@@ -118,7 +118,7 @@ export class Holds implements AsyncDisposable {
       providers: provider === undefined ? [] : [provider],
       held: isFree ? 0 : holdFor(quote.price, bounds, quote.terms.minimum),
       digest: digestOf([account, key, model, promptBound, outputBound]),
-      expiresAt: Math.min(expiresAt, this.#options.now() + LONGEST_MS),
+      lifeMs: Math.min(lifeMs ?? expiresAt - this.#options.now(), LONGEST_MS),
     };
   }
 

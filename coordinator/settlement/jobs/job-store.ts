@@ -16,7 +16,10 @@ const HOLD = namedStatement<{ results: HoldResult['result'][] | null; helds: str
   FROM ledger_hold(${'accounts'}, ${'keys'}, ${'jobs'}, ${'accountPlaces'}, ${'keyPlaces'},
     ${'models'}, ${'providers'}, ${'payees'}, ${'priceVersions'}, ${'promptBounds'},
     ${'outputBounds'}, ${'held'}, ${'feeBps'}, ${'minimums'}, ${'referrers'}, ${'digestBytes'},
-    ${'digestEnds'}, ${'areVoid'}, ${'expiresAt'}, ${'durable'})`;
+    ${'digestEnds'}, ${'areVoid'},
+    (SELECT array_agg(now() + l.life * interval '1 millisecond' ORDER BY l.place)
+     FROM unnest(${'lives'}::float8[]) WITH ORDINALITY AS l (life, place)),
+    ${'durable'})`;
 
 const TOP_UP = namedStatement<{ result: TopUpResult['result']; held: string | null }>(
   'jobs.top-up',
@@ -56,7 +59,12 @@ export interface HeldJob {
 
 export interface NewHold extends HeldJob {
   readonly digest: Buffer;
-  readonly expiresAt: number;
+  /**
+   * Time until the hold ends by itself, in milliseconds. The database, whose clock ends it, also
+   * counts from its own clock: otherwise an ingress whose clock is behind would set money aside that
+   * is refunded while the answer runs.
+   */
+  readonly lifeMs: number;
 }
 
 export interface HoldResult {
@@ -170,7 +178,7 @@ export class JobStore {
       digestBytes: digests.bytes,
       digestEnds: digests.ends,
       areVoid: of(({ isVoid }) => isVoid),
-      expiresAt: of(({ expiresAt }) => new Date(expiresAt).toISOString()),
+      lives: of(({ lifeMs }) => lifeMs),
       durable,
     });
     const { results, helds } = answer ?? {};

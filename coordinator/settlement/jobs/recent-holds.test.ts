@@ -19,7 +19,7 @@ const rowOf = (job: string): NewHold => ({
   isVoid: false,
   held: 1,
   digest: Buffer.alloc(32),
-  expiresAt: 1,
+  lifeMs: 1,
 });
 
 interface RequestedHold {

@@ -163,7 +163,7 @@ export class Settler {
 
   async #lateHold({ job, ended }: JobEnd): Promise<NewHold | undefined> {
     if (ended === undefined) return undefined;
-    const { pricing, now } = this.#options;
+    const { pricing } = this.#options;
     const { account, key, model, provider, promptBound, deliveredTokens, result, isBatchLine } =
       ended;
     const hasDelivered = deliveredTokens > 0 && result !== 'failed' && provider !== undefined;
@@ -188,7 +188,7 @@ export class Settler {
           )
         : 0,
       digest: digestOf(['lost hold', job]),
-      expiresAt: now() + HOUR_MS,
+      lifeMs: HOUR_MS,
     };
   }
 
