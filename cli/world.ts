@@ -66,7 +66,7 @@ async function run({ seed: first, seeds, story, json }: WorldCommand): Promise<v
 async function explain(worlds: Worlds, life: Life): Promise<void> {
   const { faultSentence } = await import('#world/faults.ts');
   const { seed, faults, violations } = await worlds.shrink(life);
-  const rules = [...new Set(violations.map(({ invariant }) => invariant))];
+  const rules = [...new Set(violations.map(({ rule }) => rule))];
   console.log(`The world ${seed} broke ${rules.map((rule) => `"${rule}"`).join(', ')}:`);
   for (const { text } of violations.slice(0, 5)) console.log(`  ${text}`);
   console.log(
@@ -89,7 +89,7 @@ async function findMutations({ seed: first, seeds }: WorldCommand): Promise<void
     const found = await firstThatNotices(worlds, { first, seeds });
     if (found === undefined) unseen += 1;
     console.log(
-      `${name}: ${found === undefined ? `not noticed by ${seeds} seeds` : `seed ${found.seed}, "${found.violations[0]?.invariant}"`}`,
+      `${name}: ${found === undefined ? `not noticed by ${seeds} seeds` : `seed ${found.seed}, "${found.violations[0]?.rule}"`}`,
     );
   });
   console.log(`${mutations.length - unseen} of ${mutations.length} mutations were noticed`);

@@ -14,7 +14,8 @@ export function corruptFrames(connection: NatsConnection): NatsConnection {
   });
 }
 
-function corrupted(payload: Uint8Array): Uint8Array {
+/** The message with one bit of its frame flipped; other messages are returned as they are. */
+export function corrupted(payload: Uint8Array): Uint8Array {
   const out = Out.decode(payload);
   if (out.t !== 'frame') return payload;
   const sealed = out.sealed.slice();

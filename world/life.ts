@@ -1,7 +1,10 @@
-import { type BookEntry, Customers } from './customers.ts';
-import { drawFaults, planFaults, type WorldFault } from './faults.ts';
-import { HEALED_WITHIN_MS, invariants, type PaidJob } from './invariants.ts';
+import { type BookEntry, Customers, FORMER_CUSTOMER, POOR_CUSTOMER } from './customers.ts';
+import { drawFaults } from './draw-faults.ts';
+import { endedOf } from './ended.ts';
+import { planFaults, type WorldFault } from './faults.ts';
 import { INGRESS_PORT, MODEL, WorldNetwork } from './network.ts';
+import { HEALED_WITHIN_MS } from './rules/answer-rules.ts';
+import { rules } from './rules/rules.ts';
 import { SeededNumbers } from './virtual/seeded-numbers.ts';
 import type { World } from './world.ts';
 
@@ -10,18 +13,29 @@ const WARM_MS = 5_000;
 const FAULTS_MS = 40_000;
 const LOAD_MS = 50_000;
 const LAST_REQUESTS_MS = 3_000;
+/** Requests go on for this long after the last fault; then there is a pause until the last ones. */
+const LOAD_AFTER_MS = 5_000;
 /** Holds of jobs of which nobody tells an end are released by then. */
 const SETTLED_MS = 60_000;
-const CREDIT_MICRO_USD = 100_000_000;
+/** The customers with their credit, in micro-dollars. */
+const CUSTOMERS = [
+  ['the usual customer', 100_000_000],
+  [FORMER_CUSTOMER, 100_000_000],
+  [POOR_CUSTOMER, 20],
+] as const;
+/** Share of the requests of the two last customers. */
+const OTHER_CUSTOMERS_SHARE = 0.2;
 const SHORTEST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 900;
 const MOST_TOKENS = 60;
+/** Share of the customers who leave before their answer has ended. */
+const LEAVING_SHARE = 0.05;
 
 /** The result of one world. */
 export interface Life {
   readonly seed: number;
   readonly faults: readonly WorldFault[];
-  readonly violations: readonly { readonly invariant: string; readonly text: string }[];
+  readonly violations: readonly { readonly rule: string; readonly text: string }[];
   readonly requests: number;
   readonly outcomes: Readonly<Record<string, number>>;
   readonly virtualMs: number;
@@ -29,19 +43,22 @@ export interface Life {
   readonly fingerprint: string;
 }
 
-/** Runs one world: customers ask, things fail and heal, and every invariant is checked. */
+/** Runs one world: customers ask, things fail and heal, and every rule is checked. */
 export async function live(world: World, given?: readonly WorldFault[]): Promise<Life> {
   await using network = await WorldNetwork.start(world);
   const { time } = world;
   const wishes = new SeededNumbers(world.seed, 'customers');
-  const { apiKey } = await time.runWhile(network.customer('customer', CREDIT_MICRO_USD));
+  const keys: Record<string, string> = {};
+  for (const [customer, credit] of CUSTOMERS) {
+    const { apiKey } = await time.runWhile(network.customer(customer, credit));
+    keys[customer] = apiKey;
+  }
   const begin = time.now;
   const customers = new Customers(world);
-  // Numbers of their own: otherwise every change of the start would change the faults of a seed.
   const faults =
     given ??
     drawFaults(
-      new SeededNumbers(world.seed, 'faults'),
+      world.seed,
       {
         processes: network.processes.map(({ name }) => name),
         machines: network.machines.map(({ name }) => name),
@@ -53,32 +70,26 @@ export async function live(world: World, given?: readonly WorldFault[]): Promise
   const end = healedAt + HEALED_WITHIN_MS + LAST_REQUESTS_MS;
   const ask = (): void => {
     if (time.now >= end) return;
+    if (time.now >= healedAt + LOAD_AFTER_MS && time.now < healedAt + HEALED_WITHIN_MS)
+      return void time.plan(healedAt + HEALED_WITHIN_MS - time.now, ask, undefined);
     const ingress = network.ingresses[wishes.integer(network.ingresses.length)] ?? '';
+    const maxTokens = 1 + wishes.integer(MOST_TOKENS);
+    const leavesAfter = wishes.chance(LEAVING_SHARE) ? 1 + wishes.integer(maxTokens) : undefined;
+    const [customer] = wishes.chance(OTHER_CUSTOMERS_SHARE) ? wishes.one(CUSTOMERS) : CUSTOMERS[0];
     customers.ask(
-      { ingress, port: INGRESS_PORT, apiKey, model: MODEL },
-      1 + wishes.integer(MOST_TOKENS),
+      { customer, ingress, port: INGRESS_PORT, apiKey: keys[customer] ?? '', model: MODEL },
+      { maxTokens, leavesAfter },
     );
     time.plan(wishes.between(SHORTEST_PAUSE_MS, LONGEST_PAUSE_MS), ask, undefined);
   };
   time.plan(0, ask, undefined);
   await time.runUntil(end);
   await time.runUntil(end + SETTLED_MS);
-  const ended = {
-    world,
-    network,
-    faults,
-    book: customers.book,
-    begin,
-    healedAt,
-    charges: await chargesOf(world),
-    generations: await jobsIn(world, 'SELECT job FROM generations'),
-    openHolds: await jobsIn(world, 'SELECT job FROM holds WHERE ended IS NULL'),
-    overdueHolds: await countOverdueHolds(world),
-  };
+  const ended = await endedOf({ world, network, faults, book: customers.book, begin, healedAt });
   const violations = [];
-  for (const { name, broken } of invariants)
+  for (const { name, broken } of rules)
     for (const text of await time.runWhile(Promise.resolve(broken(ended))))
-      violations.push({ invariant: name, text });
+      violations.push({ rule: name, text });
   return {
     seed: world.seed,
     faults,
@@ -88,26 +99,6 @@ export async function live(world: World, given?: readonly WorldFault[]): Promise
     virtualMs: Math.round(time.now),
     fingerprint: world.fingerprint(),
   };
-}
-
-async function chargesOf({ database }: World): Promise<ReadonlyMap<string, PaidJob>> {
-  const { rows } = await database.query<PaidJob>(
-    'SELECT job, outcome, completion_tokens::int AS tokens, charged::int FROM charges',
-  );
-  return new Map(rows.map((row) => [row.job, row]));
-}
-
-async function jobsIn({ database }: World, query: string): Promise<ReadonlySet<string>> {
-  const { rows } = await database.query<{ job: string }>(query);
-  return new Set(rows.map(({ job }) => job));
-}
-
-/** The holds that settlement should have released a sweep ago. */
-async function countOverdueHolds({ database }: World): Promise<number> {
-  const { rows } = await database.query<{ count: number }>(
-    "SELECT count(*)::int FROM holds WHERE ended IS NULL AND expires_at < now() - interval '30 seconds'",
-  );
-  return rows[0]?.count ?? 0;
 }
 
 function countOutcomes(book: readonly BookEntry[]): Record<string, number> {

@@ -7,6 +7,7 @@ import { PGlite } from '@electric-sql/pglite';
 import { DatabaseSnapshot } from './database/database-snapshot.ts';
 import type { WorldFault } from './faults.ts';
 import type { Life } from './life.ts';
+import { watchSeals } from './seal-watch.ts';
 import { installNetwork } from './virtual/install-network.ts';
 import { installTime } from './virtual/install-time.ts';
 import { installRealWork } from './virtual/real-work.ts';
@@ -95,11 +96,13 @@ async function prepareLives({ template, mutation }: LivesOrder): Promise<Live> {
   const { rehearse } = await import('./rehearsal.ts');
   const { decodeWithoutCache, forgetEarlierLives } = await import('./module-state.ts');
   decodeWithoutCache();
+  const forgetSeals = await watchSeals((text) => world.repeatedSeals.push(text));
   await rehearse(world);
   return ({ seed, faults, tells }) => {
     snapshot.restore();
     world = new World({ seed, database, story: tells ? tellLine : () => undefined });
     forgetEarlierLives();
+    forgetSeals();
     return live(world, faults);
   };
 }

@@ -10,7 +10,7 @@ export interface Mutation {
   readonly by: string;
 }
 
-export const mutations: readonly Mutation[] = [
+const INGRESS: readonly Mutation[] = [
   {
     name: 'the ingress accepts frames out of order',
     file: 'coordinator/ingress/core/frame-receiver.ts',
@@ -24,17 +24,149 @@ export const mutations: readonly Mutation[] = [
     by: "if (seq < this.#received) return 'accept';",
   },
   {
-    name: 'a machine does not send lost frames again',
-    file: 'provider/agent/frame-sender.ts',
-    find: 'if (frame !== undefined) this.#options.send(frame);',
+    name: 'no other machine is tried after a failed attempt',
+    file: 'coordinator/ingress/core/job-attempts.ts',
+    find: 'const exhausted = !outcome.retry ||',
+    by: 'const exhausted = true || !outcome.retry ||',
+  },
+  {
+    name: 'routing is not told which machines have failed',
+    file: 'coordinator/ingress/job-calls.ts',
+    find: 'exclude: [...ignore, ...exclude],',
+    by: 'exclude: [...ignore],',
+  },
+  {
+    name: 'the first content is awaited for ever',
+    file: 'coordinator/ingress/core/job.ts',
+    find: 'if (now < attempt.contentBy) return stay(state);',
+    by: 'if (now < state.endBy) return stay(state);',
+  },
+  {
+    name: 'a stalled answer is never ended',
+    file: 'coordinator/ingress/core/job.ts',
+    find: "if (now >= state.endBy) return attemptFailed(state, attempt, 'stalled', now);\n  if (state.deliveredTokens > 0) {",
+    by: 'if (state.deliveredTokens > 0) {\n    return stay(state);\n  }\n  if (state.deliveredTokens > 0) {',
+  },
+  {
+    name: 'a job goes on although its client has left',
+    file: 'coordinator/ingress/job-run.ts',
+    find: "this.#happen({ type: 'client_gone' });",
     by: '',
   },
   {
-    name: 'a machine never sends a receipt again',
-    file: 'provider/agent/receipts.ts',
-    find: 'outstanding.nextAt = now + outstanding.pauseMs;',
-    by: 'outstanding.nextAt = Number.POSITIVE_INFINITY;',
+    name: 'the end of a job whose client has left is not reported',
+    file: 'coordinator/ingress/core/job.ts',
+    find: "return over(state, [ended('client_gone', attempt, event)]);",
+    by: 'return over(state, []);',
   },
+  {
+    name: 'a job runs although its money was refused',
+    file: 'coordinator/ingress/job-run.ts',
+    find: "else if (reply.ok) this.#happen({ type: 'held' });",
+    by: "else if (reply !== undefined) this.#happen({ type: 'held' });",
+  },
+  {
+    name: 'an ingress keeps a key that was removed',
+    file: 'coordinator/ingress/identity/key-cache.ts',
+    find: 'handle: (changed) => this.#forget((caller) => caller.key === changed.key),',
+    by: 'handle: () => undefined,',
+  },
+  {
+    name: 'a machine that has lost its jobs is waited for',
+    file: 'coordinator/ingress/attempt-stream.ts',
+    find: "if (out.reason === 'unknown_job') return this.#fail('disconnected');",
+    by: "if (out.reason === 'unknown_job') return undefined;",
+  },
+];
+
+const ROUTING: readonly Mutation[] = [
+  {
+    name: 'a router never takes over the lease',
+    file: 'coordinator/routing/core/election.ts',
+    find: 'const TAKE_OVER_MS = 1_000;',
+    by: 'const TAKE_OVER_MS = 1_000_000;',
+  },
+  {
+    name: 'the slot of a job stays taken after its end',
+    file: 'coordinator/routing/core/reservations.ts',
+    find: 'this.#bySlot.get(provider)?.get(build)?.release(reservation, isFinished);',
+    by: '',
+  },
+  {
+    name: 'a machine gets jobs before trust has verified it',
+    file: 'coordinator/routing/cell-state.ts',
+    find: 'if (!this.#trusted.admits(provider, announcement, this.#options.now())) return;',
+    by: '',
+  },
+];
+
+const SETTLEMENT: readonly Mutation[] = [
+  {
+    name: 'a receipt is paid for what the machine made, not for what was delivered',
+    file: 'coordinator/settlement/jobs/sweeper.ts',
+    find: "return { job, provider, result: 'completed', deliveredTokens, usage };",
+    by: "return { job, provider, result: 'completed', deliveredTokens: usage.completionTokens, usage };",
+  },
+  {
+    name: 'proofs of delivery are not checked',
+    file: 'coordinator/settlement/jobs/receipts.ts',
+    find: 'this.#proofs.isProven({ provider, job, attempt, tokens: delivered.tokens }, delivered.proof)',
+    by: 'delivered.tokens > 0',
+  },
+  {
+    name: 'the bill of a machine is not limited to the delivered tokens',
+    file: 'coordinator/settlement/core/charge.ts',
+    find: 'end.usage?.completionTokens ?? end.deliveredTokens,\n    end.deliveredTokens,',
+    by: 'end.usage?.completionTokens ?? end.deliveredTokens,',
+  },
+  {
+    name: 'jobs without an end are never swept',
+    file: 'coordinator/settlement/jobs/sweeper.ts',
+    find: 'this.#timer = setInterval(() => this.#run(), options.everyMs);',
+    by: 'this.#timer = setInterval(() => undefined, options.everyMs);',
+  },
+  {
+    name: 'settlement acknowledges an end before it is settled',
+    file: 'coordinator/settlement/jobs/ended-jobs.ts',
+    find: 'if (await this.#isSettled(message)) message.ack();',
+    by: 'message.ack();\n      if (await this.#isSettled(message)) return;',
+  },
+  {
+    name: 'a fact of the ledger leaves the outbox before the hub has stored it',
+    file: 'coordinator/settlement/outbox/relay.ts',
+    find: "const done = rows.filter((_, index) => outcomes[index] === 'published');",
+    by: 'const done = rows;',
+  },
+  {
+    name: 'the time of a hold follows the clock of the ingress',
+    file: 'coordinator/settlement/jobs/holds.ts',
+    find: 'lifeMs ?? expiresAt - this.#options.now()',
+    by: 'expiresAt - this.#options.now()',
+  },
+];
+
+const ACCOUNTS_AND_TRUST: readonly Mutation[] = [
+  {
+    name: 'accounts does not tell that a key was removed',
+    file: 'coordinator/accounts/keys/keys.ts',
+    find: 'if (changed !== undefined) this.#changed(key, changed.account);',
+    by: '',
+  },
+  {
+    name: 'a removed key still identifies its account',
+    file: 'coordinator/accounts/keys/keys.ts',
+    find: 'if (row.revokedAt !== null || row.disabled)',
+    by: 'if (row.disabled)',
+  },
+  {
+    name: 'a removed machine keeps its connection',
+    file: 'coordinator/trust/enrolment.ts',
+    find: 'await resolver.expel([provider]);',
+    by: '',
+  },
+];
+
+const FACTS: readonly Mutation[] = [
   {
     name: 'a fact is published once, whatever happens',
     file: 'coordinator/event-publisher.ts',
@@ -47,40 +179,68 @@ export const mutations: readonly Mutation[] = [
     find: '        await this.#options.store(batch);\n        for',
     by: '        for (const message of batch) message.ack();\n        await this.#options.store(batch).catch(() => undefined);\n        for',
   },
+];
+
+const MACHINE: readonly Mutation[] = [
   {
-    name: 'settlement acknowledges an end before it is settled',
-    file: 'coordinator/settlement/jobs/ended-jobs.ts',
-    find: 'if (await this.#isSettled(message)) message.ack();',
-    by: 'message.ack();\n      if (await this.#isSettled(message)) return;',
-  },
-  {
-    name: 'no other machine is tried after a failed attempt',
-    file: 'coordinator/ingress/core/job-attempts.ts',
-    find: 'const exhausted = !outcome.retry ||',
-    by: 'const exhausted = true || !outcome.retry ||',
-  },
-  {
-    name: 'tokens that the client never received are counted as delivered',
-    file: 'coordinator/ingress/core/job.ts',
-    find: 'deliveredTokens: state.deliveredTokens + event.tokens,',
-    by: 'deliveredTokens: state.deliveredTokens + event.tokens + 1,',
-  },
-  {
-    name: 'a router never takes over the lease',
-    file: 'coordinator/routing/core/election.ts',
-    find: 'const TAKE_OVER_MS = 1_000;',
-    by: 'const TAKE_OVER_MS = 1_000_000;',
-  },
-  {
-    name: 'a stalled answer is never ended',
-    file: 'coordinator/ingress/core/job.ts',
-    find: "if (now >= state.endBy) return attemptFailed(state, attempt, 'stalled', now);\n  if (state.deliveredTokens > 0) {",
-    by: 'if (state.deliveredTokens > 0) {\n    return stay(state);\n  }\n  if (state.deliveredTokens > 0) {',
-  },
-  {
-    name: 'calls that were open when the connection broke wait for their time limit',
-    file: 'coordinator/request-mux.ts',
-    find: "this.#open.failAll('unavailable');",
+    name: 'a machine does not send lost frames again',
+    file: 'provider/agent/frame-sender.ts',
+    find: 'if (frame !== undefined) this.#options.send(frame);',
     by: '',
   },
+  {
+    name: 'a machine never sends a receipt again',
+    file: 'provider/agent/receipts.ts',
+    find: 'outstanding.nextAt = now + outstanding.pauseMs;',
+    by: 'outstanding.nextAt = Number.POSITIVE_INFINITY;',
+  },
+  {
+    name: 'a machine runs a repeated order a second time',
+    file: 'provider/agent/job-desk.ts',
+    find: 'if (this.#jobs.has(name) || this.#tombstones.has(name)) return;',
+    by: '',
+  },
+  {
+    name: 'a machine keeps the jobs of an ingress that is gone',
+    file: 'provider/agent/provider-job.ts',
+    find: 'return silentMs < INGRESS_SILENCE_MS;',
+    by: 'return silentMs < Number.POSITIVE_INFINITY;',
+  },
+  {
+    name: 'a machine keeps the first proof of delivery instead of the newest',
+    file: 'provider/agent/provider-job.ts',
+    find: 'if (proof !== undefined && tokens > (this.#delivered?.tokens ?? 0))',
+    by: 'if (proof !== undefined && this.#delivered === undefined)',
+  },
+  {
+    name: 'all messages of a job are sealed under one number',
+    file: 'bus-schemas/sealing/job-seals.ts',
+    find: 'this.#nonceNumber.setUint32(8, seq);',
+    by: '',
+  },
+];
+
+const CONNECTIONS: readonly Mutation[] = [
+  {
+    name: 'a process that lost the hub drops the facts that were on their way',
+    file: 'coordinator/event-publisher.ts',
+    find: "case 'unavailable':\n          return 'failed';",
+    by: "case 'unavailable':\n          return 'closed';",
+  },
+  {
+    name: 'a stream of facts is not opened again after the hub was away',
+    file: 'coordinator/durable-reader.ts',
+    find: 'while (!this.#stop.signal.aborted) {',
+    by: 'for (let tries = 0; tries < 1; tries += 1) {',
+  },
+];
+
+export const mutations: readonly Mutation[] = [
+  ...INGRESS,
+  ...ROUTING,
+  ...SETTLEMENT,
+  ...ACCOUNTS_AND_TRUST,
+  ...FACTS,
+  ...MACHINE,
+  ...CONNECTIONS,
 ];

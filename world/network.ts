@@ -18,8 +18,10 @@ import {
 } from '#coordinator';
 import { type Enrolment, enrolment, ownIdentity, startAgent } from '#provider';
 import { createSimulatedEngine, simulatedBuilds, simulatedModels } from '#simulator';
+import { BusWatch } from './bus-watch.ts';
 import { POSTGRES_PORT, VirtualPostgres } from './database/virtual-postgres.ts';
 import { leafOf } from './faults.ts';
+import { trickyConnection, trickyEngine } from './hostile-machine.ts';
 import { HUB_PORT, SimulatedHub } from './hub/hub.ts';
 import { LEAF_PORT, SimulatedLeaf } from './hub/leaf.ts';
 import { runOn } from './virtual/host.ts';
@@ -50,6 +52,8 @@ const CALL = { timeoutMs: 10_000 };
 const START_LIMIT_MS = 120_000;
 /** Pause of a supervisor before it starts a process again that has ended, in milliseconds. */
 const START_PAUSE_MS = 1_000;
+/** Pause before a removal that failed is tried again, in milliseconds. */
+const REMOVE_AGAIN_MS = 500;
 /** No message takes longer, in milliseconds. */
 const LAST_NEWS_MS = 1_000;
 
@@ -65,6 +69,8 @@ export interface WorldMachine {
   readonly address: string;
   readonly home: string;
   readonly enrolment: Enrolment;
+  /** The time of the world at which trust answered that this machine is removed. */
+  removedAt?: number;
 }
 
 function startPostgres(world: World): void {
@@ -91,7 +97,11 @@ export class WorldNetwork implements AsyncDisposable {
   readonly #config: Config;
   readonly processes: readonly Process[];
   readonly machines: WorldMachine[] = [];
+  readonly watch = new BusWatch();
+  /** The time of the world at which accounts answered that the key is removed, by key. */
+  readonly removedKeys = new Map<string, number>();
   readonly #running = new Map<string, Coordinator>();
+  readonly #keys = new Map<string, string>();
   #bus: Bus | undefined;
 
   private constructor(world: World, home: string, config: Config) {
@@ -169,8 +179,10 @@ export class WorldNetwork implements AsyncDisposable {
       random: fate,
       disk: hubDisk,
       accounts: hubAccounts,
-      onMessage: (account, { subject, payload }) =>
-        this.#world.note(`${account} ${subject} ${payload.length}`),
+      onMessage: (account, message) => {
+        this.#world.note(`${account} ${message.subject} ${message.payload.length}`);
+        this.watch.see(account, message, this.#world.time.now);
+      },
     });
   }
 
@@ -232,15 +244,16 @@ export class WorldNetwork implements AsyncDisposable {
         maxReconnectAttempts: -1,
         waitOnFirstConnect: true,
       });
+      const engine = createSimulatedEngine({
+        chip: 'm4-max',
+        builds: simulatedBuilds.filter(({ build }) => build.startsWith('sim-llama')),
+        tokenMs: TOKEN_MS,
+        maxConcurrency: 8,
+        endless: true,
+      });
       await startAgent({
-        connection,
-        engine: createSimulatedEngine({
-          chip: 'm4-max',
-          builds: simulatedBuilds.filter(({ build }) => build.startsWith('sim-llama')),
-          tokenMs: TOKEN_MS,
-          maxConcurrency: 8,
-          endless: true,
-        }),
+        connection: trickyConnection(connection, host),
+        engine: trickyEngine(engine, host),
         identity: await ownIdentity(home, own.provider),
         receiptsFile: join(home, 'receipts.json'),
         log: this.#logOf(name),
@@ -276,6 +289,39 @@ export class WorldNetwork implements AsyncDisposable {
     }
   }
 
+  /** Removes a machine from the network, as an operator does, and tries again until it is done. */
+  removeMachine(name: string): void {
+    const machine = this.machines.find((one) => one.name === name);
+    if (machine === undefined) return;
+    const { provider } = machine.enrolment;
+    this.#untilDone(
+      () => this.bus.call(services.trust.revoke, { provider }, CALL),
+      () => {
+        machine.removedAt ??= this.#world.time.now;
+        this.#world.tell(name, 'is removed');
+      },
+    );
+  }
+
+  /** Removes the key of a customer, and tries again until it is done. */
+  removeKey(customer: string): void {
+    const key = this.#keys.get(customer);
+    if (key === undefined) return;
+    this.#untilDone(
+      () => this.bus.call(services.accounts.revokeKey, { key }, CALL),
+      () => {
+        this.removedKeys.set(customer, this.#world.time.now);
+        this.#world.tell(customer, 'has no key any more');
+      },
+    );
+  }
+
+  #untilDone(work: () => Promise<unknown>, done: () => void): void {
+    work().then(done, () =>
+      this.#world.time.plan(REMOVE_AGAIN_MS, () => this.#untilDone(work, done), undefined),
+    );
+  }
+
   /** A customer with an account, credit and a key. */
   async customer(
     name: string,
@@ -289,6 +335,7 @@ export class WorldNetwork implements AsyncDisposable {
       CALL,
     );
     if (!made.ok) throw new Error(`the key of ${name} was not created: ${made.code}`);
+    this.#keys.set(name, made.key);
     await this.bus.call(
       services.settlement.credit,
       { account, amountMicroUsd: creditMicroUsd, operation: `first:${account}` },

@@ -16,6 +16,9 @@ export async function rehearse(world: World): Promise<void> {
   const { apiKey } = await time.runWhile(network.customer('customer', CREDIT_MICRO_USD));
   const customers = new Customers(world);
   for (const ingress of network.ingresses)
-    customers.ask({ ingress, port: INGRESS_PORT, apiKey, model: MODEL }, TOKENS);
+    customers.ask(
+      { customer: 'customer', ingress, port: INGRESS_PORT, apiKey, model: MODEL },
+      { maxTokens: TOKENS, leavesAfter: undefined },
+    );
   await time.runUntil(time.now + ANSWER_MS);
 }

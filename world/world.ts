@@ -25,6 +25,8 @@ export class World implements SocketWorld {
   readonly database: PGlite;
   /** Errors that would have ended a process. */
   readonly crashes: string[] = [];
+  /** Messages that were sealed with a key and a number that another message has. */
+  readonly repeatedSeals: string[] = [];
   readonly #hosts = new Map<string, Host>();
   readonly #story: Story;
   readonly #trace = createHash('sha256');

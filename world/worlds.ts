@@ -70,12 +70,12 @@ export class Worlds implements Disposable {
    * faults that are needed.
    */
   async shrink(life: Life): Promise<Life> {
-    const rule = life.violations[0]?.invariant;
+    const rule = life.violations[0]?.rule;
     let least = life;
     for (const fault of life.faults) {
       const faults = least.faults.filter((one) => !isSame(one, fault));
       const shorter = await this.live({ seed: life.seed, faults });
-      if (shorter.violations.some(({ invariant }) => invariant === rule)) least = shorter;
+      if (shorter.violations.some((one) => one.rule === rule)) least = shorter;
     }
     return least;
   }

@@ -81,7 +81,7 @@ test(
       seed: FIRST_SEED,
       faults: [{ at: 5_000, kind: 'lossy', host: 'leaf of machine-1', forMs: 20_000 }],
     });
-    expect(violations.map(({ invariant }) => invariant)).toContain(
+    expect(violations.map(({ rule }) => rule)).toContain(
       'no token is wrong, missing in between, or doubled',
     );
   },

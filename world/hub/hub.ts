@@ -42,13 +42,22 @@ export class SimulatedHub {
   readonly #router: BusRouter;
   readonly server: Server;
   readonly #system: SystemServices;
+  /** The links of the leaves, by the account of their machine. */
+  readonly #leaves = new Map<Account, Socket>();
 
   constructor(options: SimulatedHubOptions) {
     this.#options = options;
     const { host, time, random, disk, port = HUB_PORT } = options;
     this.#router = new BusRouter(random);
     const send = (account: Account, message: BusMessage) => this.#publish(account, message);
-    this.#system = new SystemServices({ name: host.name, time, version: VERSION, send });
+    this.#system = new SystemServices({
+      name: host.name,
+      time,
+      version: VERSION,
+      machines: disk.machines,
+      send,
+      onExpelled: (account) => this.#leaves.get(account)?.destroy(),
+    });
     const isRead = (account: Account, subject: string) => this.#router.isRead(account, subject);
     this.#router.serve(new JetStream({ disk, time, send, isRead }).service);
     this.#router.serve(this.#system.service);
@@ -83,17 +92,24 @@ export class SimulatedHub {
     const write = (bytes: Buffer) => {
       if (!socket.destroyed) socket.write(bytes);
     };
+    /** Only the leaf of a machine that trust has admitted may connect. */
+    const connectLeaf = (machine: Account): void => {
+      if (!this.#options.disk.machines.has(machine)) return void socket.destroy();
+      isLeaf = true;
+      account = machine;
+      this.#leaves.set(account, socket);
+      this.#system.leafConnected(account);
+      const deliver = (sent: BusMessage) => write(publication(sent));
+      subscribe('down', { account, subject: 'down.>', deliver });
+    };
     const handle = (message: ClientMessage): void => {
       switch (message.is) {
         case 'connect': {
-          const { options } = message;
-          isLeaf = typeof options.leaf === 'string';
-          account = isLeaf ? (options.leaf as string) : this.#accountOf(options);
-          wantsNoResponders = options.no_responders === true;
-          if (!isLeaf) return;
-          this.#system.leafConnected(account);
-          const deliver = (sent: BusMessage) => write(publication(sent));
-          return subscribe('down', { account, subject: 'down.>', deliver });
+          const { leaf } = message.options;
+          if (typeof leaf === 'string') return connectLeaf(leaf);
+          account = this.#accountOf(message.options);
+          wantsNoResponders = message.options.no_responders === true;
+          return;
         }
         case 'ping':
           return write(Buffer.from('PONG\r\n'));
@@ -144,7 +160,9 @@ export class SimulatedHub {
     socket.on('error', () => undefined);
     socket.on('close', () => {
       for (const sid of [...subscriptions.keys()]) unsubscribe(sid);
-      if (isLeaf) this.#system.leafDisconnected(account);
+      if (!isLeaf) return;
+      if (this.#leaves.get(account) === socket) this.#leaves.delete(account);
+      this.#system.leafDisconnected(account);
     });
   }
 

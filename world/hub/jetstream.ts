@@ -32,11 +32,17 @@ interface Stream {
 /** What the disk of a hub holds; it survives the hub. */
 export interface HubDisk {
   readonly streams: Map<string, Stream>;
+  /** The accounts of machines that trust has admitted. */
+  readonly machines: Set<string>;
   /** A full disk stores nothing, and JetStream answers nothing. */
   isFull: boolean;
 }
 
-export const emptyDisk = (): HubDisk => ({ streams: new Map(), isFull: false });
+export const emptyDisk = (): HubDisk => ({
+  streams: new Map(),
+  machines: new Set(),
+  isFull: false,
+});
 
 interface ApiError {
   readonly error: {

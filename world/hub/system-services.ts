@@ -6,13 +6,16 @@ export interface SystemServicesOptions {
   readonly name: string;
   readonly version: string;
   readonly time: VirtualTime;
+  /** The accounts of machines that may connect. */
+  readonly machines: Set<string>;
   readonly send: (account: Account, message: BusMessage) => void;
+  /** Called when an account of a machine was removed. */
+  readonly onExpelled: (account: string) => void;
 }
 
 /** The requests of the system account that the coordinator uses, and the events that it reads. */
 export class SystemServices {
   readonly #options: SystemServicesOptions;
-  readonly #accounts = new Set<string>();
   readonly #leaves = new Set<string>();
   #events = 0;
 
@@ -44,15 +47,21 @@ export class SystemServices {
       case '$SYS.REQ.SERVER.PING.JSZ':
         return { server, data: {} };
       case '$SYS.REQ.CLAIMS.UPDATE':
-        this.#accounts.add(subjectOf(payload.toString('utf8')));
+        this.#options.machines.add(claimsOf(payload).sub);
         return { server, data: { code: 200 } };
       case '$SYS.REQ.CLAIMS.LIST':
-        return { server, data: [...this.#accounts] };
+        return { server, data: [...this.#options.machines] };
       case '$SYS.REQ.CLAIMS.DELETE':
+        for (const account of claimsOf(payload).nats?.accounts ?? []) this.#expel(account);
         return { server, data: { code: 200 } };
       default:
         return undefined;
     }
+  }
+
+  #expel(account: string): void {
+    const { machines, onExpelled } = this.#options;
+    if (machines.delete(account)) onExpelled(account);
   }
 
   leafConnected(account: string): void {
@@ -75,10 +84,10 @@ export class SystemServices {
   }
 }
 
-/** The account that a token is for. */
-const subjectOf = (jwt: string): string =>
-  (
-    JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString('utf8')) as {
-      sub: string;
-    }
-  ).sub;
+/** The account that a token is for, and the accounts that a token of the operator names. */
+const claimsOf = (
+  jwt: Buffer,
+): { readonly sub: string; readonly nats?: { readonly accounts?: readonly string[] } } =>
+  JSON.parse(
+    Buffer.from(jwt.toString('utf8').split('.')[1] ?? '', 'base64url').toString('utf8'),
+  ) as { sub: string };

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Trick } from '../hostile-machine.ts';
 
 /**
  * One process of the world: a part of the coordinator, a machine, a hub, a customer. All processes
@@ -15,6 +16,8 @@ export class Host {
   frozenUntil = 0;
   /** Some of the messages that it passes on are lost, and some are sent twice. */
   isLossy = false;
+  /** What this machine does against its customers or the network; undefined if it is honest. */
+  trick: Trick | undefined;
   #isAlive = true;
   #ends: (() => void)[] = [];
 

@@ -101,7 +101,25 @@ export class VirtualSocket extends Duplex {
       this.once('connect', () => this._write(chunk, 'buffer', done));
       return;
     }
-    const bytes = Buffer.from(chunk);
+    this.#write(Buffer.from(chunk), done);
+  }
+
+  /** What was written while the socket was corked goes out at once, as in one system call. */
+  override _writev(
+    chunks: { chunk: Buffer | string; encoding: BufferEncoding }[],
+    done: (error?: Error) => void,
+  ): void {
+    if (this.connecting) {
+      this.once('connect', () => this._writev(chunks, done));
+      return;
+    }
+    const parts = chunks.map(({ chunk, encoding }) =>
+      typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk,
+    );
+    this.#write(Buffer.concat(parts), done);
+  }
+
+  #write(bytes: Buffer, done: (error?: Error) => void): void {
     this.bytesWritten += bytes.length;
     this.#underWay += bytes.length;
     this.#send(bytes);

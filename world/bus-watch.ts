@@ -1,0 +1,39 @@
+import { events, JobOrder, TrustVerdict } from '#bus-schemas';
+import type { Account } from './hub/bus-router.ts';
+import type { BusMessage } from './hub/parser.ts';
+
+const ORDER = /^down\.([^.]+)\.job$/;
+
+/** What the hub has seen of the machines, for the rules about trust. */
+export class BusWatch {
+  /** When the last message of each machine arrived, by the account of the machine. */
+  readonly lastMessages = new Map<Account, number>();
+  /** The accounts of the machines that each job was ordered from. */
+  readonly orders = new Map<string, Set<Account>>();
+  /** When each machine got its last order. */
+  readonly lastOrders = new Map<Account, number>();
+  /** Orders to machines that trust had not verified before. */
+  readonly earlyOrders: string[] = [];
+  readonly #verified = new Set<Account>();
+
+  see(account: Account, { subject, payload }: BusMessage, now: number): void {
+    if (subject.startsWith('up.')) this.lastMessages.set(account, now);
+    if (account !== 'core') return;
+    if (subject === events.trustVerdict) this.#judged(payload);
+    const [, machine] = ORDER.exec(subject) ?? [];
+    if (machine === undefined) return;
+    this.#ordered(JobOrder.decode(payload).job, machine);
+    this.lastOrders.set(machine, now);
+    if (!this.#verified.has(machine)) this.earlyOrders.push(`${machine} got an order too early`);
+  }
+
+  #ordered(job: string, machine: Account): void {
+    const machines = this.orders.get(job) ?? new Set();
+    this.orders.set(job, machines.add(machine));
+  }
+
+  #judged(payload: Buffer): void {
+    const { provider, standing } = TrustVerdict.decode(payload);
+    if (standing === 'verified') this.#verified.add(provider);
+  }
+}
