@@ -47,7 +47,7 @@ const RELEASE = namedStatement('batches.release')`
     keys = CASE WHEN ${'hasUnreadableKeys'} THEN NULL ELSE keys END
   WHERE account = ${'account'} AND id = ${'id'} AND runner = ${'runner'} AND ended_at IS NULL
     AND leased_until >= ${'now'}`;
-const PUT_LINE = namedStatement<{ is_stored: boolean }>('batches.put-line')`
+const PUT_LINE = namedStatement<{ line: number }>('batches.put-line')`
   WITH leased AS (
     SELECT account, id FROM batches
     WHERE account = ${'account'} AND id = ${'id'} AND runner = ${'runner'} AND ended_at IS NULL
@@ -57,7 +57,7 @@ const PUT_LINE = namedStatement<{ is_stored: boolean }>('batches.put-line')`
     INSERT INTO batch_lines (account, batch, line, job, outcome, sealed)
     SELECT account, id, ${'line'}, ${'job'}, ${'outcome'}, ${'sealed'} FROM leased
     ON CONFLICT DO NOTHING
-    RETURNING outcome, octet_length(sealed) AS bytes
+    RETURNING line, outcome, octet_length(sealed) AS bytes
   ), counted AS (
     UPDATE batches SET
       outputs = outputs + (outcome = 'output')::int,
@@ -65,10 +65,11 @@ const PUT_LINE = namedStatement<{ is_stored: boolean }>('batches.put-line')`
       result_bytes = result_bytes + bytes
     FROM added WHERE account = ${'account'} AND id = ${'id'}
   )
-  SELECT EXISTS (SELECT FROM added) OR EXISTS (
-    SELECT FROM batch_lines
-    WHERE account = ${'account'} AND batch = ${'id'} AND line = ${'line'} AND job = ${'job'}
-  ) AS is_stored`;
+  SELECT line FROM added`;
+/** A statement of its own, so that a repeated call sees the line of the call that it waited for. */
+const HAS_LINE = namedStatement('batches.has-line')`
+  SELECT FROM batch_lines
+  WHERE account = ${'account'} AND batch = ${'id'} AND line = ${'line'} AND job = ${'job'}`;
 const READ_LINES = namedStatement<{ line: number; sealed: Buffer; has_more: boolean }>(
   'batches.read-lines',
 )`
@@ -162,8 +163,8 @@ export class BatchRuns {
   }
 
   async putLine(put: RequestOf<Accounts['putBatchLine']>) {
-    const { line, job, outcome, sealed } = put;
-    const [row] = await queryNamed(this.#database, PUT_LINE, {
+    const { account, id, line, job, outcome, sealed } = put;
+    const added = await queryNamed(this.#database, PUT_LINE, {
       ...named(put),
       line,
       job,
@@ -171,7 +172,11 @@ export class BatchRuns {
       sealed: Buffer.from(sealed),
       now: this.#now(),
     });
-    return stillLeased(row?.is_stored === true);
+    const stored =
+      added.length > 0
+        ? added
+        : await queryNamed(this.#database, HAS_LINE, { account, id, line, job });
+    return stillLeased(stored.length > 0);
   }
 
   async readLines(asked: RequestOf<Accounts['readBatchLines']>) {

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { newIngressId, newJobId, randomToken } from '#bus-schemas';
+import { transaction } from '#coordinator/sql.ts';
+import { lockWaits } from '#testcontainers';
 import { startAccountsDatabase } from '../accounts-under-test.ts';
 import { StoredObjects } from '../stored/stored-objects.ts';
 import { MAX_BYTES } from '../stored/stored-usage.ts';
@@ -226,6 +228,19 @@ describe('a line', () => {
       lines: [{ line: 0, sealed: Buffer.from('first') }],
       hasMore: false,
     });
+  });
+
+  test('is stored for both of two calls at once', async () => {
+    const lease = await running(1);
+    const result = { job: newJobId(), sealed: Buffer.from('result') };
+    const calls = await transaction(accounts.database, async (client) => {
+      await client.query('SELECT FROM batches FOR UPDATE');
+      const both = Promise.all([put(lease, 0, result), put(lease, 0, result)]);
+      await expect.poll(() => lockWaits(accounts.database), { timeout: 20_000 }).toBe(2);
+      return { both };
+    });
+    expect(await calls.both).toEqual([{ ok: true }, { ok: true }]);
+    expect(await read(lease)).toMatchObject({ outputs: 1 });
   });
 
   test('with its neighbours is read in pages that fit into one message, and counts as stored', async () => {
