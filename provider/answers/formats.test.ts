@@ -22,8 +22,8 @@ interface Example {
 }
 
 /** Characters after the beginning of a call, and the most processor time for them in milliseconds. */
-const ENDLESS = 8_000;
-const ENDLESS_MS = 2_000;
+const ENDLESS = 16_000;
+const ENDLESS_MS = 600;
 
 const inJson = ([name, args]: Call, key = 'arguments') => `{"name": "${name}", "${key}": ${args}}`;
 const list = (calls: readonly Call[]) => `[${calls.map((call) => inJson(call)).join(', ')}]`;
@@ -216,7 +216,7 @@ describe.each(Object.entries(EXAMPLES))('%s', (_name, example) => {
   test('a call that does not go on is read in a short time', () => {
     const call = written(CALLS.slice(0, 1));
     for (const at of [call.indexOf('weather'), call.indexOf('weather') + 'weather'.length])
-      for (const sign of [' ', '\n', 'a', '{', '<']) {
+      for (const sign of [' ', 'a', '{']) {
         const endless = `${call.slice(0, at)}${sign.repeat(ENDLESS)}!`;
         const before = process.cpuUsage();
         read(endless, (text) => [...text]);

@@ -2,6 +2,7 @@ import { isObject } from '../models/json.ts';
 import { CallSteps } from './call-steps.ts';
 import type { AnswerPart, CallForm } from './format.ts';
 import { JsonValueEnd } from './json-value-end.ts';
+import { MOST_HEAD } from './marked-text-reader.ts';
 
 /** A call up to its arguments, which are an object. */
 const BEGUN =
@@ -69,7 +70,7 @@ export class JsonCallReader extends CallSteps {
   }
 
   #readObject(parts: AnswerPart[]): boolean {
-    const begun = BEGUN.exec(this.held);
+    const begun = BEGUN.exec(this.held.slice(0, MOST_HEAD));
     const name = begun === null ? undefined : jsonIn(begun[2] as string);
     if (begun !== null && typeof name === 'string' && name !== '') {
       if (begun[1] !== undefined) this.#list = 'open';
@@ -79,7 +80,8 @@ export class JsonCallReader extends CallSteps {
       return true;
     }
     const start = /^\s*(\[\s*)?/.exec(this.held) as RegExpExecArray;
-    if (!mayBeCall(this.held.slice(start[0].length))) return this.finish(this.held);
+    const object = this.held.slice(start[0].length, start[0].length + MOST_HEAD);
+    if (start[0].length > MOST_HEAD || !mayBeCall(object)) return this.finish(this.held);
     this.#seen = Math.max(this.#seen, start[0].length);
     const length = this.#value.push(this.held.slice(this.#seen));
     this.#seen += length;

@@ -8,6 +8,12 @@ import type {
 } from './format.ts';
 import { overlap } from './stop-strings.ts';
 
+/**
+ * Most characters of a call before its arguments, or of an argument before its value. A longer
+ * beginning is none: each new token would search it again from its start.
+ */
+export const MOST_HEAD = 1_024;
+
 /** Reads what follows a mark: one call or several. */
 export interface CallReader {
   /** Number of calls that were read. */

@@ -1,6 +1,6 @@
 import { isObject } from '../models/json.ts';
 import type { AnswerPart } from './format.ts';
-import type { CallReader, SchemaOf } from './marked-text-reader.ts';
+import { type CallReader, MOST_HEAD, type SchemaOf } from './marked-text-reader.ts';
 import { isPartOf } from './stop-strings.ts';
 
 /** How a format writes a call in which each argument has tags of its own. */
@@ -54,9 +54,11 @@ export class TaggedCallReader implements CallReader {
 
   #readName(parts: AnswerPart[]): void {
     const { call, mayBeCall } = this.#tags;
-    const begun = call.exec(this.#held);
+    const head = this.#held.slice(0, MOST_HEAD);
+    const begun = call.exec(head);
     if (begun === null) {
-      if (!mayBeCall.test(this.#held.trimStart())) this.rest = this.#held;
+      if (this.#held.length > MOST_HEAD || !mayBeCall.test(head.trimStart()))
+        this.rest = this.#held;
       return;
     }
     const name = (begun[1] as string).trim();
@@ -100,9 +102,11 @@ class ParameterReader {
   push(text: string): { json: string; rest: string } {
     const { argument, valueEnd, margin, end: last } = this.#tags;
     let [json, rest] = ['', text];
+    let mayGoOn: boolean;
     for (;;) {
-      const found = argument.exec(rest);
+      const found = argument.exec(rest.slice(0, MOST_HEAD));
       const end = found === null ? -1 : rest.indexOf(valueEnd, found[0].length);
+      mayGoOn = found !== null || (rest.length <= MOST_HEAD && this.#isBeginning(rest.trimStart()));
       if (found === null || end === -1) break;
       const key = (found[1] as string).trim();
       const value = rest.slice(found[0].length, end).replace(margin, '');
@@ -110,7 +114,7 @@ class ParameterReader {
       this.#count += 1;
       rest = rest.slice(end + valueEnd.length);
     }
-    if (!this.#isBeginning(rest.trimStart())) {
+    if (!mayGoOn) {
       this.isOver = true;
       json += this.#count === 0 ? '{}' : '}';
       rest = rest.trimStart();

@@ -2,7 +2,7 @@ import { isObject, type JsonObject } from '../../models/json.ts';
 import { CallSteps } from '../call-steps.ts';
 import type { AnswerPart, FormatFamily, TemplateConversation } from '../format.ts';
 import { JsonValueEnd } from '../json-value-end.ts';
-import { type CallsInText, formatWithMarks } from '../marked-text-reader.ts';
+import { type CallsInText, formatWithMarks, MOST_HEAD } from '../marked-text-reader.ts';
 import { isPartOf } from '../stop-strings.ts';
 
 const SIGNS = {
@@ -95,8 +95,6 @@ function withoutEmptyText(message: JsonObject): JsonObject {
   return isEmpty ? { ...message, content: null } : message;
 }
 
-/** Most characters of a call before its arguments. A longer beginning is text. */
-const MOST_HEAD = 1_024;
 const BLOCK = '```json';
 
 /**

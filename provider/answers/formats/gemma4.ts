@@ -1,5 +1,6 @@
 import { AnswerText } from '../answer-text.ts';
 import type { AnswerPart, AnswerReader, CallForm, FormatFamily, ReaderOptions } from '../format.ts';
+import { MOST_HEAD } from '../marked-text-reader.ts';
 import { Gemma4Arguments } from './gemma4-arguments.ts';
 import { gemma4Arguments } from './gemma4-grammar.ts';
 import { GEMMA4_CHANNEL, GEMMA4_SIGNS } from './gemma4-signs.ts';
@@ -134,14 +135,17 @@ class Gemma4Reader implements AnswerReader {
       if (this.#held.startsWith(GEMMA4_CHANNEL))
         this.#held = this.#held.slice(GEMMA4_CHANNEL.length);
     }
-    const shown = this.#held.replace(/\n+$/, '');
+    // A regular expression would search a run of line ends again from each of its characters.
+    let end = this.#held.length;
+    while (this.#held[end - 1] === '\n') end -= 1;
+    const shown = this.#held.slice(0, end);
     this.#held = this.#held.slice(shown.length);
     return reasoningOf(shown);
   }
 
   #readCall(text: string): AnswerPart[] {
     this.#held += text;
-    const begun = this.#offersTools ? CALL.exec(this.#held) : null;
+    const begun = this.#offersTools ? CALL.exec(this.#held.slice(0, MOST_HEAD)) : null;
     if (begun === null) return [];
     const rest = this.#held.slice(begun[0].length);
     this.#state = 'arguments';
