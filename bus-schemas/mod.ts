@@ -154,7 +154,7 @@ export type { OwnPrice, PricedProvider } from './messages/settlement/prices.ts';
 export {
   REWARD_REASONS,
   type RewardReason,
-  rewardReasonText,
+  rewardReasonsText,
 } from './messages/settlement/reward-reasons.ts';
 export {
   MAX_PROMOTIONS,

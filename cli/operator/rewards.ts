@@ -175,7 +175,7 @@ async function fund(bus: Bus, amountMicroUsd: number, operation: string): Promis
 }
 
 async function showDay(bus: Bus, at: number, json: boolean): Promise<void> {
-  const { rewardReasonText, services } = await import('#bus-schemas');
+  const { rewardReasonsText, services } = await import('#bus-schemas');
   const begin = at - (at % DAY_MS);
   let after: string | undefined;
   let machines = 0;
@@ -186,7 +186,7 @@ async function showDay(bus: Bus, at: number, json: boolean): Promise<void> {
       console.log(
         json
           ? JSON.stringify(row)
-          : `${usd(row.amountMicroUsd)}  ${row.provider}  ${row.promotion === undefined ? '' : `${row.promotion}: `}${row.reasons.map(rewardReasonText).join(' ')}`.trimEnd(),
+          : `${usd(row.amountMicroUsd)}  ${row.provider}  ${row.promotion === undefined ? '' : `${row.promotion}: `}${rewardReasonsText(row.reasons)}`.trimEnd(),
       );
     machines += rows.length;
     after = next;

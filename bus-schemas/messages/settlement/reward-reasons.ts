@@ -51,8 +51,11 @@ export type RewardReason = Static<typeof RewardReason>;
 const MINUTES_PER_HOUR = 60;
 const MB_PER_GB = 1_000;
 
-/** The reason as a sentence about the machine. */
-export function rewardReasonText({ reason, has = 0, needs = 0 }: RewardReason): string {
+/** The reasons as sentences about the machine. */
+export const rewardReasonsText = (reasons: readonly RewardReason[]): string =>
+  reasons.map(sentenceOf).join(' ');
+
+function sentenceOf({ reason, has = 0, needs = 0 }: RewardReason): string {
   switch (reason) {
     case 'hours':
       return `It was ready to serve for ${duration(has)} of the ${duration(needs)} that it needs.`;

@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
 import { parseMoney } from '../format/money.ts';
 import { AmountField } from '../parts/amount-field.tsx';
+import { ChoiceField } from '../parts/choice-field.tsx';
 import { Confirm } from '../parts/confirm.tsx';
 import { invalidate } from '../state/resource.ts';
 import { operatorCall } from './operator-call.ts';
@@ -45,15 +46,13 @@ function FundDialog({ close }: { close: () => void }) {
       run={move}
       close={close}
     >
-      <fieldset class="field">
-        <legend>{o.rewards.way}</legend>
-        {WAYS.map((each) => (
-          <label key={each} class="check">
-            <input type="radio" name="way" checked={each === way} onChange={() => setWay(each)} />
-            <span>{o.rewards.ways[each]}</span>
-          </label>
-        ))}
-      </fieldset>
+      <ChoiceField
+        label={o.rewards.way}
+        choices={WAYS}
+        texts={o.rewards.ways}
+        chosen={way}
+        choose={setWay}
+      />
       <AmountField typed={amount} type={setAmount} />
     </Confirm>
   );

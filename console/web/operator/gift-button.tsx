@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
 import { parseMoney } from '../format/money.ts';
 import { AmountField } from '../parts/amount-field.tsx';
+import { ChoiceField } from '../parts/choice-field.tsx';
 import { Confirm } from '../parts/confirm.tsx';
 import { TextField } from '../parts/text-field.tsx';
 import { operatorCall } from './operator-call.ts';
@@ -64,7 +65,14 @@ function GiftDialog({ account, name, close }: GiftButtonProps & { close: () => v
       run={give}
       close={close}
     >
-      <KindChoice kind={kind} choose={setKind} />
+      <ChoiceField
+        label={o.people.kind}
+        choices={KINDS}
+        texts={o.people.kinds}
+        hints={o.people.kindHints}
+        chosen={kind}
+        choose={setKind}
+      />
       <AmountField typed={amount} type={setAmount} />
       <TextField
         label={o.people.reason}
@@ -80,22 +88,5 @@ function GiftDialog({ account, name, close }: GiftButtonProps & { close: () => v
         type={setNote}
       />
     </Confirm>
-  );
-}
-
-function KindChoice({ kind, choose }: { kind: Kind; choose: (kind: Kind) => void }) {
-  return (
-    <fieldset class="field">
-      <legend>{o.people.kind}</legend>
-      {KINDS.map((each) => (
-        <label key={each} class="check">
-          <input type="radio" name="kind" checked={each === kind} onChange={() => choose(each)} />
-          <span>
-            {o.people.kinds[each]}
-            <span class="hint">{o.people.kindHints[each]}</span>
-          </span>
-        </label>
-      ))}
-    </fieldset>
   );
 }

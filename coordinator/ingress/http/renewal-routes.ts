@@ -4,7 +4,7 @@ import {
   type MachineEarnings,
   type MachineReward,
   ProviderId,
-  rewardReasonText,
+  rewardReasonsText,
   services,
 } from '#bus-schemas';
 import { refusalError, trustRefusals } from '#http-api/refusals.ts';
@@ -158,5 +158,5 @@ const printedReward = ({ day, promotion, amountMicroUsd, paidAt, reasons }: Mach
   promotion: promotion ?? null,
   amount_micro_usd: amountMicroUsd,
   is_paid: paidAt !== undefined,
-  because: reasons.length === 0 ? null : reasons.map(rewardReasonText).join(' '),
+  because: reasons.length === 0 ? null : rewardReasonsText(reasons),
 });

@@ -3,7 +3,7 @@ import {
   type MachineReward,
   ProviderId,
   REWARD_REASONS,
-  rewardReasonText,
+  rewardReasonsText,
   services,
 } from '#bus-schemas';
 import { type Api, asTime, LIST, listOf, MicroUsd, optional, orNull, strict } from './api.ts';
@@ -139,7 +139,7 @@ const rewardRow = ({
   requests,
   promotion: promotion ?? null,
   tokens: tokens ?? null,
-  because: reasons.length === 0 ? null : reasons.map(rewardReasonText).join(' '),
+  because: reasons.length === 0 ? null : rewardReasonsText(reasons),
   reasons: reasons.map(({ reason, has, needs }) => ({
     reason,
     has: has ?? null,
