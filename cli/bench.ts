@@ -11,6 +11,18 @@ export function addCommands(program: Command): void {
       (await import('#e2e/bench/main.ts')).bench(smoke ? 'smoke' : 'full'),
     );
   bench
+    .command('compare <checkout>')
+    .description(
+      'compare the processor time of a request with that of another checkout, as two networks in turns; only on Linux',
+    )
+    .option('--smoke', 'the small size, which shows that it works')
+    .action(async (checkout: string, _: object, command: Command) =>
+      (await import('#e2e/bench/compare.ts')).benchCompare(
+        command.optsWithGlobals()['smoke'] ? 'smoke' : 'full',
+        checkout,
+      ),
+    );
+  bench
     .command('routing')
     .description('measure the time of a routing decision by the size of the fleet')
     .option('--smoke', 'the small size, which shows that it works')

@@ -21,7 +21,7 @@ const parts = [
   { name: 'Postgres', commandLine: 'home/postgres/cluster' },
   { name: 'the process of the simulated providers', commandLine: ' simulate ' },
   { name: 'the provider with a real model', commandLine: ' provider ' },
-  { name: 'the leaf node', commandLine: 'home/fleet/leaf-0/nats-server.conf' },
+  { name: 'the leaf node', commandLine: 'home/fleet/leaf/nats-server.conf' },
 ];
 
 test.each(parts)(

@@ -14,8 +14,6 @@ const REAL_READY_MS = 120_000;
  * Log level of the providers. Only errors are shown; `dinf doctor` reports what a machine lacks.
  */
 const childLog = setting('DINF_LOG') ?? 'error';
-/** With more simulated providers than this, all share one leaf node, which saves memory. */
-const MAX_OWN_LEAVES = 4;
 
 export interface ProviderOptions {
   readonly home: string;
@@ -46,7 +44,6 @@ export async function startFleetProcess({
 }: FleetProcessOptions): Promise<AsyncDisposable> {
   say(`starting ${providers} simulated provider${providers === 1 ? '' : 's'}`);
   const tokens = await Promise.all(Array.from({ length: providers }, () => network.enrolToken()));
-  const leaves = providers <= MAX_OWN_LEAVES ? 'own' : 'shared';
   return startProcess({
     name: 'the process of the simulated providers',
     args: [
@@ -57,8 +54,9 @@ export async function startFleetProcess({
       chip,
       '--coordinator',
       network.url,
+      // A leaf for each would be one more process, with its memory and its wake-ups for each message.
       '--leaves',
-      leaves,
+      'shared',
       ...(tokenMs === undefined ? [] : ['--token-ms', tokenMs]),
       ...(concurrency === undefined ? [] : ['--concurrency', concurrency]),
       ...(endless ? ['--endless'] : []),

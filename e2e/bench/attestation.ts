@@ -19,7 +19,7 @@ import { type Bus, componentNames } from '#coordinator';
 import { startNetwork } from '#network';
 import { startSupervised } from '#provider';
 import { DINF, operatorSettings } from '../dinf-program.ts';
-import { cpuSeconds, memoryOf } from './process-figures.ts';
+import { cpuSeconds, processesOf } from './process-figures.ts';
 import { show, spread } from './statistics.ts';
 
 /**
@@ -81,7 +81,7 @@ export async function benchAttestation(name: keyof typeof sizes): Promise<void> 
   while ((await verified()) < machines) await delay(100);
 
   const postgresSeconds = () =>
-    memoryOf(process.pid).reduce(
+    processesOf(process.pid).reduce(
       (sum, { pid, name: process }) => sum + (process.startsWith('postgres') ? cpuSeconds(pid) : 0),
       0,
     );

@@ -19,7 +19,7 @@ import { imaginaryId, simulatedModels } from '#simulator';
 import { DINF, operatorSettings } from '../dinf-program.ts';
 import type { Target } from './http-stream-client.ts';
 import { run } from './load.ts';
-import { cpuSeconds, memoryOf } from './process-figures.ts';
+import { cpuSeconds, processesOf } from './process-figures.ts';
 import { percentile, show, spread } from './statistics.ts';
 
 /**
@@ -172,7 +172,7 @@ export async function benchFleet(name: keyof typeof sizes): Promise<void> {
         served += (await run(target, { ...load, requests: 100, concurrency: 4 })).latenciesMs
           .length;
     });
-    const [memory] = memoryOf(router.pid);
+    const [memory] = processesOf(router.pid);
     say(
       `${String(fleet).padStart(6)} there       ${p50}   router ${idle} of a core with beats alone, ${loaded} at ${(served / watchSeconds).toFixed(0)} requests/s, ${memory?.megabytes.toFixed(0)} MB   (after ${seconds.toFixed(0)} s)`,
     );

@@ -4,7 +4,7 @@ import { messageOf } from '#bus-schemas/message-of.ts';
 import type { BenchRun } from './history/entry.ts';
 import { circumstances, storeEntry } from './history/store-entry.ts';
 import { type Load, run } from './load.ts';
-import { cpuSecondsOfAll, memoryOf } from './process-figures.ts';
+import { cpuSecondsOfAll, processesOf } from './process-figures.ts';
 import { type Measured, startDirect, startOurs, startRival } from './processes.ts';
 import { percentile, rounded, show, spread } from './statistics.ts';
 
@@ -165,7 +165,7 @@ async function holdStreams(
 }
 
 function reportMemory(when: string, pid: number): void {
-  const all = memoryOf(pid);
+  const all = processesOf(pid);
   const byName = Map.groupBy(all, ({ name }) => name);
   const parts = [...byName].map(
     ([name, group]) =>

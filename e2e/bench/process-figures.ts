@@ -1,13 +1,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-export interface ProcessMemory {
+export interface ProcessFigures {
   readonly pid: number;
+  readonly parent: number;
   readonly name: string;
   readonly megabytes: number;
 }
 
-/** Returns the resident memory of a process and its descendants; empty on systems without /proc. */
-export function memoryOf(root: number): ProcessMemory[] {
+/** Returns a process and its descendants; empty on systems without /proc. */
+export function processesOf(root: number): ProcessFigures[] {
   const all = readProcesses();
   const family = new Set([root]);
   // A parent may be listed after its child, so repeat until a pass finds no new process.
@@ -15,12 +16,10 @@ export function memoryOf(root: number): ProcessMemory[] {
     before = family.size;
     for (const { pid, parent } of all) if (family.has(parent)) family.add(pid);
   }
-  return all
-    .filter(({ pid }) => family.has(pid))
-    .map(({ pid, name, megabytes }) => ({ pid, name, megabytes }));
+  return all.filter(({ pid }) => family.has(pid));
 }
 
-function readProcesses(): (ProcessMemory & { parent: number })[] {
+function readProcesses(): ProcessFigures[] {
   let entries: string[];
   try {
     entries = readdirSync('/proc');
@@ -32,7 +31,7 @@ function readProcesses(): (ProcessMemory & { parent: number })[] {
     .flatMap((entry) => readProcess(Number(entry)));
 }
 
-function readProcess(pid: number): (ProcessMemory & { parent: number })[] {
+function readProcess(pid: number): ProcessFigures[] {
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8');
     const field = (name: string) => new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(status)?.[1] ?? '';
@@ -54,7 +53,7 @@ const TICKS_PER_SECOND = 100;
 
 /** Returns the processor time of a process and its descendants that run now, in seconds. */
 export const cpuSecondsOfAll = (root: number): number =>
-  memoryOf(root).reduce((sum, { pid }) => sum + cpuSeconds(pid), 0);
+  processesOf(root).reduce((sum, { pid }) => sum + cpuSeconds(pid), 0);
 
 /** Returns user plus system time of a process in seconds; NaN on systems without /proc. */
 export function cpuSeconds(pid: number): number {

@@ -5,7 +5,8 @@ import { type SupervisedProcess, startSupervised } from '#provider';
 import type { Target } from './http-stream-client.ts';
 import { installRival } from './rival-package.ts';
 
-const ROOT = resolve(import.meta.dirname, '../..');
+/** Folder of this checkout. */
+export const ROOT = resolve(import.meta.dirname, '../..');
 const RIVAL = '@portkey-ai/gateway';
 const RIVAL_VERSION = '1.15.2';
 const READY_MS = 60_000;
@@ -62,12 +63,14 @@ export async function startDirect(tokenMs: number): Promise<Measured> {
   return { target, pid: server.pid, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }
 
-/** Starts the network with `dinf up` and four providers that are as fast as the engine alone. */
-export async function startOurs(tokenMs: number): Promise<Measured> {
+/**
+ * Starts the network of a checkout with `dinf up` and four providers that are as fast as the engine
+ * alone.
+ */
+export async function startOurs(tokenMs: number, checkout: string = ROOT): Promise<Measured> {
   const home = await mkdtemp(join(tmpdir(), 'dinf-bench-'));
-  const dinf = join(ROOT, 'bin', 'dinf.ts');
   const args = [
-    dinf,
+    join(checkout, 'bin', 'dinf.ts'),
     'up',
     '--providers',
     '4',

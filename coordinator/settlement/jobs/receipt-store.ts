@@ -1,7 +1,7 @@
 import type { Pool } from 'pg';
 import type { Receipt, Usage } from '#bus-schemas';
 import { query } from '#coordinator/sql.ts';
-import { pluck } from '../database-work.ts';
+import { column, pluck } from '../database-work.ts';
 import { type Numeric, jobStatements as sql } from './job-statements.ts';
 
 export interface ReceiptRow extends Usage {
@@ -56,20 +56,20 @@ export class ReceiptStore {
       this.#database,
       sql['record-receipts'],
       [
-        pluck(rows, 'job'),
-        pluck(rows, 'attempt'),
-        pluck(rows, 'provider'),
-        pluck(rows, 'build'),
-        pluck(rows, 'promptTokens'),
-        pluck(rows, 'cachedTokens'),
-        pluck(rows, 'completionTokens'),
-        pluck(rows, 'finish'),
+        column(pluck(rows, 'job')),
+        column(pluck(rows, 'attempt')),
+        column(pluck(rows, 'provider')),
+        column(pluck(rows, 'build')),
+        column(pluck(rows, 'promptTokens')),
+        column(pluck(rows, 'cachedTokens')),
+        column(pluck(rows, 'completionTokens')),
+        column(pluck(rows, 'finish')),
         rows.map(({ requestHash }) => asBuffer(requestHash)),
         rows.map(({ responseHash }) => asBuffer(responseHash)),
         rows.map(({ signature }) => signature && asBuffer(signature)),
         rows.map(({ signingKey }) => signingKey && asBuffer(signingKey)),
-        pluck(rows, 'deliveredTokens'),
-        rows.map(({ version = 1 }) => version),
+        column(pluck(rows, 'deliveredTokens')),
+        column(rows.map(({ version = 1 }) => version)),
       ],
     );
   }

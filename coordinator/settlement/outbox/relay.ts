@@ -10,7 +10,7 @@ const POLL_MS = 2_000;
  * The relay gathers facts for this long, in milliseconds. No request waits for them, and one query
  * finds them all.
  */
-const GATHER_MS = 50;
+const GATHER_MS = 200;
 const MAX_REFUSALS = 10;
 const LONGEST_PAUSE_MS = 60_000;
 
