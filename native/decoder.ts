@@ -51,6 +51,25 @@ export const loadCpuEncoders = (addon: 'cpu' | 'cpu-sanitized') =>
     readonly kernels: string;
   }>(addon);
 
+/** A vision tower on its own thread, which computes images one after the other. */
+export interface NativeVisionTower {
+  /**
+   * Resolves to the embeddings of an image's tokens. Rejects with the code `invalid_step` if the
+   * numbers are not those of all patches.
+   */
+  embed(image: { readonly numbers: Float32Array }): Promise<Float32Array<ArrayBuffer>>;
+  close(): Promise<void>;
+}
+
+export const loadCpuVisionTowers = (addon: 'cpu' | 'cpu-sanitized') =>
+  loadAddon<{
+    /** Throws an error with the code `invalid_model` if shape and weights do not fit together. */
+    readonly VisionTower: new (
+      model: object,
+    ) => NativeVisionTower;
+    readonly kernels: string;
+  }>(addon);
+
 /** `kernels` names the instruction set whose loops are used. */
 export const loadCpuDecoders = (addon: 'cpu' | 'cpu-sanitized') =>
   loadAddon<NativeDecoders & { readonly kernels: string }>(addon);

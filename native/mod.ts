@@ -5,6 +5,7 @@
 export {
   loadCpuDecoders,
   loadCpuEncoders,
+  loadCpuVisionTowers,
   loadMlxDecoders,
   type NativeDecoder,
   type NativeDecoders,

@@ -103,6 +103,7 @@ std::string CpuEngine::step(const Step& step, StepResult& result) {
     embedding_.row(step.tokens[t], to);
     for (int i = 0; i < hidden; i++) to[i] *= model_.embeddingScale;
   });
+  for (size_t i = 0; i < step.imageTokens.size(); i++) std::copy_n(step.imageEmbeddings.data() + i * hidden, hidden, state_.data() + static_cast<size_t>(step.imageTokens[i]) * hidden);
   if (model_.perLayer) embedForLayers(step);
   for (LayerOf& layer : layers_) {
     stateInputs(layer.inputNorm, tokens);

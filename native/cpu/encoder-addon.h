@@ -2,8 +2,8 @@
 // because a pass must not block the event loop.
 #pragma once
 
-#include "../decoder/addon.h"
 #include "encoder.h"
+#include "floats-promise.h"
 
 namespace dinf::cpu {
 
@@ -20,9 +20,7 @@ class EncoderAddon : public Napi::ObjectWrap<EncoderAddon> {
     if (wrong.empty()) wrong = shape.wrong();
     if (wrong.empty() && weights.size() != shape.weights()) wrong = "the number of weights does not fit the shape";
     if (!wrong.empty()) {
-      Napi::Error error = Napi::Error::New(info.Env(), wrong);
-      error.Set("code", Napi::String::New(info.Env(), "invalid_model"));
-      error.ThrowAsJavaScriptException();
+      throwInvalidModel(info.Env(), wrong);
       return;
     }
     shape_ = shape;
@@ -38,32 +36,13 @@ class EncoderAddon : public Napi::ObjectWrap<EncoderAddon> {
     auto texts = std::make_shared<Texts>(Texts{inputs.list<int32_t>("tokens"), inputs.list<int32_t>("kinds"), inputs.list<int32_t>("lengths")});
     if (wrong.empty() && !thread_) wrong = "the encoder is closed";
     if (wrong.empty()) wrong = texts->wrong(shape_);
-    auto deferred = Napi::Promise::Deferred::New(info.Env());
-    if (!wrong.empty()) {
-      Napi::Object error = Napi::Error::New(info.Env(), wrong).Value();
-      error.Set("code", "invalid_step");
-      deferred.Reject(error);
-      return deferred.Promise();
-    }
-    auto settle = Napi::ThreadSafeFunction::New(info.Env(), Napi::Function(), "encoder", 0, 1);
-    thread_->post([deferred, settle, texts, encoder = encoder_] {
-      auto vectors = std::make_shared<std::vector<float>>(encoder->pass(*texts));
-      settle.BlockingCall([deferred, vectors](Napi::Env env, Napi::Function) {
-        Napi::HandleScope scope(env);
-        auto array = Napi::Float32Array::New(env, vectors->size());
-        std::copy(vectors->begin(), vectors->end(), array.Data());
-        deferred.Resolve(array);
-      });
-      Napi::ThreadSafeFunction(settle).Release();
-    });
-    return deferred.Promise();
+    if (!wrong.empty()) return rejected(info.Env(), wrong, "invalid_step");
+    return floatsFrom(info.Env(), *thread_, [texts, encoder = encoder_] { return encoder->pass(*texts); });
   }
 
   Napi::Value close(const Napi::CallbackInfo& info) {
     shut();
-    auto deferred = Napi::Promise::Deferred::New(info.Env());
-    deferred.Resolve(info.Env().Undefined());
-    return deferred.Promise();
+    return nothing(info.Env());
   }
 
   /// Waits for the passes that were begun, then frees the weights.

@@ -8,7 +8,6 @@
 namespace dinf::cpu {
 
 namespace {
-constexpr int MOST_THREADS = 1024;
 /// Most numbers of all weights together: 4 GiB of memory.
 constexpr int64_t MOST_WEIGHTS = int64_t{1} << 30;
 
@@ -44,7 +43,7 @@ std::string Texts::wrong(const EncoderShape& shape) const {
 }
 
 Encoder::Encoder(const EncoderShape& shape, std::vector<float> weights, int threads)
-    : shape_(shape), weights_(std::move(weights)), kernels_(chooseKernels()), threads_(std::clamp(threads, 1, MOST_THREADS)) {
+    : EncoderParts(shape.hidden, shape.heads, shape.normEps, threads), shape_(shape), weights_(std::move(weights)) {
   const float* at = weights_.data();
   const auto next = [&at](size_t size) { return std::exchange(at, at + size); };
   const auto affine = [&next](int out, int in) {
@@ -82,7 +81,7 @@ std::vector<float> Encoder::pass(const Texts& texts) {
       const float* place = positions_ + static_cast<size_t>(position) * h;
       const float* kind = kinds_ + static_cast<size_t>(texts.kinds[first + position]) * h;
       for (int i = 0; i < h; i++) state[i] = word[i] + place[i] + kind[i];
-      normalise(state, norm_);
+      normalise(state, norm_, state);
     });
   }
   attended_.resize(states.size());
@@ -94,7 +93,8 @@ std::vector<float> Encoder::pass(const Texts& texts) {
     const int heads = shape_.heads;
     threads_.each(static_cast<int>(firsts.size()) * heads, [&](int task, int thread) {
       const int text = task / heads;
-      attend(firsts[text], texts.lengths[text], task % heads, rooms[thread]);
+      const int count = texts.lengths[text];
+      attend({firsts[text], count, 0, count, task % heads}, rooms[thread]);
     });
     multiply(layer.o, attended_, rows, made_);
     addAndNormalise(made_, layer.attentionNorm, rows, states);
@@ -109,73 +109,13 @@ std::vector<float> Encoder::pass(const Texts& texts) {
   return states;
 }
 
-/// Multiplies the rows of `from` by a matrix and adds its bias. Each share of the threads is a block
-/// of the matrix's rows, so that one reading of it serves TILE inputs.
-void Encoder::multiply(const Affine& by, const std::vector<float>& from, int rows, std::vector<float>& to) {
-  constexpr int ROWS = 16;
-  to.resize(static_cast<size_t>(rows) * by.out);
-  const Dense matrix{by.weight, by.in, by.out, Number::f32};
-  threads_.each((by.out + ROWS - 1) / ROWS, [&](int block, int) {
-    const int first = block * ROWS, last = std::min(first + ROWS, by.out);
-    for (int input = 0; input < rows; input += TILE) {
-      const int n = std::min(TILE, rows - input);
-      const float* ins[TILE];
-      float* outs[TILE];
-      for (int i = 0; i < n; i++) {
-        ins[i] = &from[static_cast<size_t>(input + i) * by.in];
-        outs[i] = &to[static_cast<size_t>(input + i) * by.out];
-      }
-      for (int row = first; row < last; row++) kernels_.multiplyDense(matrix, row, ins, n, outs);
-      for (int i = 0; i < n; i++)
-        for (int row = first; row < last; row++) outs[i][row] += by.bias[row];
-    }
-  });
-}
-
-void Encoder::normalise(float* state, const Affine& by) const {
-  const int h = shape_.hidden;
-  float mean = 0, variance = 0;
-  for (int i = 0; i < h; i++) mean += state[i];
-  mean /= static_cast<float>(h);
-  for (int i = 0; i < h; i++) variance += (state[i] - mean) * (state[i] - mean);
-  const float factor = 1.0f / std::sqrt(variance / static_cast<float>(h) + shape_.normEps);
-  for (int i = 0; i < h; i++) state[i] = (state[i] - mean) * factor * by.weight[i] + by.bias[i];
-}
-
 void Encoder::addAndNormalise(const std::vector<float>& made, const Affine& by, int rows, std::vector<float>& states) {
   const int h = shape_.hidden;
   threads_.each(rows, [&](int row, int) {
     float* state = &states[static_cast<size_t>(row) * h];
     for (int i = 0; i < h; i++) state[i] += made[static_cast<size_t>(row) * h + i];
-    normalise(state, by);
+    normalise(state, by, state);
   });
-}
-
-/// The attention of one head over one text. `room` first holds the keys, then the values with one
-/// row for each number, then the scores of one token.
-void Encoder::attend(int first, int count, int head, std::vector<float>& room) {
-  const int h = shape_.hidden, size = h / shape_.heads;
-  const float scale = 1.0f / std::sqrt(static_cast<float>(size));
-  room.resize(2 * static_cast<size_t>(count) * size + count);
-  float *keys = room.data(), *values = keys + static_cast<size_t>(count) * size, *scores = values + static_cast<size_t>(count) * size;
-  for (int i = 0; i < count; i++) {
-    const size_t at = static_cast<size_t>(first + i) * h + head * size;
-    std::copy_n(&k_[at], size, keys + static_cast<size_t>(i) * size);
-    for (int d = 0; d < size; d++) values[static_cast<size_t>(d) * count + i] = v_[at + d];
-  }
-  const Dense ofKeys{keys, size, count, Number::f32}, ofValues{values, count, size, Number::f32};
-  for (int i = 0; i < count; i++) {
-    const size_t at = static_cast<size_t>(first + i) * h + head * size;
-    const float* query = &q_[at];
-    for (int j = 0; j < count; j++) kernels_.multiplyDense(ofKeys, j, &query, 1, &scores);
-    float most = scores[0], sum = 0;
-    for (int j = 0; j < count; j++) most = std::max(most, scores[j]);
-    for (int j = 0; j < count; j++) sum += scores[j] = std::exp((scores[j] - most) * scale);
-    for (int j = 0; j < count; j++) scores[j] /= sum;
-    float* out = &attended_[at];
-    const float* shares = scores;
-    for (int d = 0; d < size; d++) kernels_.multiplyDense(ofValues, d, &shares, 1, &out);
-  }
 }
 
 }  // namespace dinf::cpu

@@ -6,8 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels.h"
-#include "threads.h"
+#include "encoder-parts.h"
 
 namespace dinf::cpu {
 
@@ -28,7 +27,7 @@ struct Texts {
   std::string wrong(const EncoderShape& shape) const;
 };
 
-class Encoder {
+class Encoder : EncoderParts {
  public:
   /// The weights are in the order of `listWeights` in encoder-weights.ts. There must be as many as
   /// the shape has.
@@ -37,26 +36,17 @@ class Encoder {
   std::vector<float> pass(const Texts& texts);
 
  private:
-  struct Affine {
-    const float *weight, *bias;
-    int out, in;
-  };
   struct Layer {
     Affine q, k, v, o, attentionNorm, up, down, outputNorm;
   };
-  void multiply(const Affine& by, const std::vector<float>& from, int rows, std::vector<float>& to);
-  void normalise(float* state, const Affine& by) const;
   void addAndNormalise(const std::vector<float>& made, const Affine& by, int rows, std::vector<float>& states);
-  void attend(int first, int count, int head, std::vector<float>& room);
 
   const EncoderShape shape_;
   const std::vector<float> weights_;
-  const Kernels& kernels_;
-  Threads threads_;
   const float *words_, *positions_, *kinds_;
   Affine norm_;
   std::vector<Layer> layers_;
-  std::vector<float> q_, k_, v_, attended_, made_, inner_;
+  std::vector<float> made_, inner_;
 };
 
 }  // namespace dinf::cpu

@@ -189,6 +189,9 @@ class ModelCheck {
   std::string wrong_;
 };
 
+/// Returns true if the tensor has this many numbers of 16 or 32 bits, which are adjacent in its file.
+inline bool isPlain(const Tensor& tensor, int64_t numbers) { return isNumber(tensor.type) && tensor.chosen.empty() && isWithin(numbers, 1, MAX_NUMBERS) && tensor.bytes == numbers * sizeOf(tensor.type) && isWithin(tensor.offset, 0, MAX_BYTES); }
+
 inline std::string wrongModel(const Model& model) { return ModelCheck(model).wrong(); }
 
 /// Returns the number of pages up to the highest one that a step uses. The step must have passed
@@ -244,12 +247,16 @@ inline std::string wrongStep(const Model& model, const Step& step) {
   const size_t tokens = step.tokens.size();
   if (tokens > static_cast<size_t>(model.maxTokens)) return "the step has too many tokens";
   if (tokens == 0) return "the step has no tokens";
-  if (step.positions.size() != tokens || step.places.size() != tokens || step.rows.size() != tokens) return "the lists of the step differ in length";
+  if (step.positions.size() != tokens || step.places.size() != tokens || step.rows.size() != tokens || step.ends.size() != tokens) return "the lists of the step differ in length";
   if (step.ropeAngles.size() != static_cast<size_t>(model.ropes) * tokens * model.headDim) return "the number of rope angles does not fit the tokens";
   const int64_t width = step.tableWidth, cacheTokens = int64_t{model.pages} * model.pageTokens;
   if (!isWithin(width, 1, model.pages) || step.tables.size() % width != 0) return "the length of the tables is not a multiple of their width";
   const auto all = [](const std::vector<int32_t>& list, int64_t below) { return std::all_of(list.begin(), list.end(), [below](int32_t value) { return value >= 0 && value < below; }); };
   if (!all(step.tokens, model.vocabulary)) return "a token is not in the vocabulary";
+  for (size_t t = 0; t < tokens; t++)
+    if (step.ends[t] <= step.positions[t] || step.ends[t] > width * model.pageTokens) return "a token attends to positions outside of its sequence's pages";
+  if (!all(step.imageTokens, tokens) || std::adjacent_find(step.imageTokens.begin(), step.imageTokens.end(), std::greater_equal<int32_t>()) != step.imageTokens.end()) return "tokens of images must be tokens of the step, in rising order";
+  if (step.imageEmbeddings.size() != step.imageTokens.size() * static_cast<size_t>(model.hidden)) return "the embeddings of images have not the size of their tokens";
   if (!all(step.places, cacheTokens)) return "a place is outside of the cache";
   if (!all(step.tables, model.pages)) return "a page is not in the cache";
   if (!all(step.rows, step.tables.size() / width)) return "a row is not in the tables";

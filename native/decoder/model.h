@@ -188,6 +188,9 @@ struct Step {
   std::vector<float> ropeAngles;
   int tableWidth = 0;
   bool wantsLogits = false;
+  /// The position after the last one that each token attends to.
+  std::vector<int32_t> ends, imageTokens;
+  std::vector<float> imageEmbeddings;
   std::vector<Run> runs() const {
     std::vector<Run> runs;
     for (int t = 0; t < static_cast<int>(rows.size()); t++) {

@@ -281,7 +281,7 @@ inline Model model(const Napi::Value& value, std::string& wrong) {
 inline Step step(const Napi::Value& value, std::string& wrong) {
   const Fields from(value, "step", wrong);
   return {from.list<int32_t>("tokens"), from.list<int32_t>("positions"), from.list<int32_t>("places"), from.list<int32_t>("rows"), from.list<int32_t>("tables"), from.list<int32_t>("states"),
-          from.list<int32_t>("outputs"), from.list<float>("ropeAngles"), from.integer("tableWidth"), from.flag("wantsLogits")};
+          from.list<int32_t>("outputs"), from.list<float>("ropeAngles"), from.integer("tableWidth"), from.flag("wantsLogits"), from.list<int32_t>("ends"), from.list<int32_t>("imageTokens"), from.list<float>("imageEmbeddings")};
 }
 
 /// Converts the pages and state slots of a copy. If the value is invalid, `wrong` holds the error message.

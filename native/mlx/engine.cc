@@ -244,7 +244,11 @@ mx::array MlxEngine::rowsOf(const Weights& w, const Step& step) {
 
 mx::array MlxEngine::embed(const Step& step) {
   const auto rows = rowsOf(embedding_, step);
-  return model_.embeddingScale == 1 ? rows : rows * mx::array(model_.embeddingScale, type_);
+  const auto scaled = model_.embeddingScale == 1 ? rows : rows * mx::array(model_.embeddingScale, type_);
+  if (step.imageTokens.empty()) return scaled;
+  const int count = step.imageTokens.size();
+  const auto images = mx::array(step.imageEmbeddings.data(), mx::Shape{count, 1, model_.hidden}, mx::float32);
+  return mx::scatter(scaled, listOf(step.imageTokens), mx::astype(images, type_), 0);
 }
 
 std::vector<MlxEngine::Group> MlxEngine::groups(const Step& step) {
@@ -266,7 +270,7 @@ std::vector<MlxEngine::Group> MlxEngine::groups(const Step& step) {
   for (Group& group : groups) {
     const int rows = group.rows.size();
     int longest = 0;
-    for (int t = group.firstToken; t < group.firstToken + rows * group.tokens; t++) longest = std::max(longest, step.positions[t] + 1);
+    for (int t = group.firstToken; t < group.firstToken + rows * group.tokens; t++) longest = std::max(longest, step.ends[t]);
     std::vector<int32_t> places(static_cast<size_t>(rows) * longest);
     for (int r = 0; r < rows; r++)
       for (int i = 0; i < longest; i++) places[static_cast<size_t>(r) * longest + i] = step.tables[group.rows[r] * step.tableWidth + i / model_.pageTokens] * model_.pageTokens + i % model_.pageTokens;
@@ -275,8 +279,8 @@ std::vector<MlxEngine::Group> MlxEngine::groups(const Step& step) {
       if (group.masks.count(layer.window)) continue;
       std::vector<uint8_t> seen(static_cast<size_t>(rows) * group.tokens * longest);
       for (int n = 0; n < rows * group.tokens; n++) {
-        const int position = step.positions[group.firstToken + n], first = layer.window > 0 ? position - layer.window + 1 : 0;
-        for (int i = 0; i < longest; i++) seen[static_cast<size_t>(n) * longest + i] = i >= first && i <= position;
+        const int position = step.positions[group.firstToken + n], end = step.ends[group.firstToken + n], first = layer.window > 0 ? position - layer.window + 1 : 0;
+        for (int i = 0; i < longest; i++) seen[static_cast<size_t>(n) * longest + i] = i >= first && i < end;
       }
       group.masks.emplace(layer.window, mx::astype(mx::array(seen.data(), mx::Shape{rows, 1, group.tokens, longest}, mx::uint8), mx::bool_));
     }

@@ -4,6 +4,7 @@ import type { AnswerPart, AnswerReader } from '../answers/format.ts';
 import { StopStrings } from '../answers/stop-strings.ts';
 import type { Model } from '../models/model.ts';
 import { TextStream } from '../models/tokenizer.ts';
+import type { PlacedImage } from './decoders/step.ts';
 import type { Sink } from './engine.ts';
 import { type Constraint, GrammarError } from './sampling/grammars.ts';
 import { logShares, Sampler, topTokens } from './sampling/sampler.ts';
@@ -17,6 +18,7 @@ interface GenerationOptions {
   readonly chat: Chat;
   readonly maxTokens: number;
   readonly prompt: readonly number[];
+  readonly images?: readonly PlacedImage[] | undefined;
   /** True if the prompt ended with <think>, so that the answer begins with reasoning. */
   readonly thinksFirst: boolean;
   readonly scope: string;
@@ -35,6 +37,7 @@ const LEAST_LOGPROB = -9_999;
 /** One answer. Turns the logits of each step into deltas of text, reasoning and tool calls. */
 export class Generation implements Task {
   readonly prompt: readonly number[];
+  readonly images: readonly PlacedImage[];
   readonly maxTokens: number;
   readonly scope: string;
   readonly isStorable: boolean;
@@ -62,6 +65,7 @@ export class Generation implements Task {
     const { model, chat, constraint } = options;
     this.#options = options;
     this.prompt = options.prompt;
+    this.images = options.images ?? [];
     this.maxTokens = options.maxTokens;
     this.scope = options.scope;
     this.isStorable = options.isStorable === true;

@@ -2,7 +2,7 @@ import type { Speeds } from './scheduling/speeds.ts';
 
 /** Work of an engine that can hang. */
 export interface GuardedWork {
-  readonly kind: 'load' | 'step' | 'trim' | 'copy';
+  readonly kind: 'load' | 'step' | 'trim' | 'copy' | 'image';
   /** Longest time of the work, or of each of its parts if it reports progress, in milliseconds. */
   readonly limitMs: number;
 }
@@ -46,6 +46,12 @@ export function stepLimitMs({ prefillTps, decodeTps }: Speeds, promptTokens: num
  * kernels for minutes.
  */
 export const loadLimitMs = (weightBytes: number): number => TRIAL_MS + weightBytes / SLOWEST_DISK;
+
+/**
+ * The longest time in which a vision tower computes one image. Towers run on the processor, perhaps of
+ * an old computer, and several images wait for one another.
+ */
+export const IMAGE_LIMIT_MS = STEP_CEILING_MS;
 
 /** The longest time in which the decoder copies a few pages. */
 export const COPY_LIMIT_MS = STEP_FLOOR_MS;

@@ -1,8 +1,8 @@
 import type { Finish, InferenceRequest, Slot, SlotState } from '#bus-schemas';
 import { messageOf } from '#bus-schemas/message-of.ts';
+import { UnusableImage } from '#http-api/core/images/inline-image.ts';
 import { errorPlace } from '../error-place.ts';
 import type { DecoderModel, Model } from '../models/model.ts';
-import { markupAtEnd, promptLength } from '../models/prompt-part.ts';
 import {
   type Backend,
   type Decoder,
@@ -15,6 +15,7 @@ import { tryOut } from './decoders/try-out.ts';
 import { type GenerationRequest, RequestRefused, type Sequence, type Sink } from './engine.ts';
 import { Generation } from './generation.ts';
 import { type Guard, loadLimitMs, unguarded } from './guarded-work.ts';
+import { readPrompt, type UnreadImage } from './prompt-reader.ts';
 import { leastBytes, stateSlots, tokenBytes, weightBytesOf } from './residency/memory-plan.ts';
 import type { Movable, Stay } from './residency/residency.ts';
 import { RETRY_MS } from './residency/residency-state.ts';
@@ -27,6 +28,8 @@ import type { Running } from './scheduling/task.ts';
 import { DraftModel } from './speculation/draft-model.ts';
 import type { Drafter } from './speculation/draft-source.ts';
 import { RepeatedText } from './speculation/repeated-text.ts';
+import { ImageReader } from './vision/image-reader.ts';
+import { canRunTower } from './vision/native-tower.ts';
 
 export interface RunnerLog {
   info(facts: object, message: string): void;
@@ -78,12 +81,6 @@ const CACHE_IDLE_MS = 5 * 60_000;
 /** Maximum time between two checks for memory that can be freed, in milliseconds. */
 const TRIM_EVERY_MS = 30_000;
 /**
- * Upper bound of characters per token on average. Longer texts are refused before they are
- * tokenized.
- */
-const CHARACTERS_PER_TOKEN = 16;
-
-/**
  * One model on this machine. The residency of the engine decides when it is loaded and unloaded.
  *
  *   cold → loading → resident → cold
@@ -101,6 +98,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
   readonly #states: number;
   /** Number of requests that are answered at once. */
   readonly #seats: number;
+  readonly #readsImages: boolean;
   #state: SlotState = 'cold';
   #loading: Promise<void> | undefined;
   #loaded: Loaded | undefined;
@@ -127,6 +125,8 @@ export class ModelRunner implements Movable, AsyncDisposable {
     });
     this.#states = slots;
     this.#seats = seats;
+    this.#readsImages =
+      backend.readsImages && model.vision !== undefined && canRunTower(model.vision);
     const ofStates = this.#states * stateBytes(model);
     const largestKey = Math.max(
       ...[model, model.drafter].map((each) => (each ? mostKeyBytes(each, backend) : 0)),
@@ -156,7 +156,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
       prefillTps,
       loadMs: Math.round(this.#loadMs),
       memoryMb: megabytes(leastBytes(model, backend)),
-      traits: [...model.traits],
+      traits: model.traits.filter((trait) => trait !== 'vision' || this.#readsImages),
     };
   }
 
@@ -198,12 +198,12 @@ export class ModelRunner implements Movable, AsyncDisposable {
     const { model } = this.#options;
     if (!isOwners && this.#sequences >= this.#seats * (1 + WAITING_PER_SEAT))
       throw new RequestRefused('queue_full');
-    const { prompt, thinksFirst } = this.#read(chat);
+    const { prompt, images, thinksFirst } = readPrompt(chat, model, this.#readsImages);
     const remaining =
       Math.min(model.shape.contextTokens, this.#pages * PAGE_TOKENS) - prompt.length;
     if (remaining <= 0) throw new RequestRefused('request_exceeds_context');
     const scope = cacheScope ?? `alone ${this.#begun + 1}`;
-    const waitMs = this.#loaded?.scheduler.leastWaitMs({ prompt, scope }) ?? 0;
+    const waitMs = this.#loaded?.scheduler.leastWaitMs({ prompt, scope, images }) ?? 0;
     if (waitMs > firstContentMs) throw new RequestRefused('deadline_unreachable');
     const stay = this.#options.enter({ withinMs: firstContentMs, isOwners });
     const pending = new PendingSequence(stay);
@@ -211,6 +211,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
     this.#begun += 1;
     void this.#start(pending, {
       prompt,
+      unread: images,
       thinksFirst,
       chat,
       sink,
@@ -224,7 +225,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
     return pending;
   }
 
-  async #start(pending: PendingSequence, { stay, ...request }: Beginning): Promise<void> {
+  async #start(pending: PendingSequence, { stay, unread, ...request }: Beginning): Promise<void> {
     const { model } = this.#options;
     const { sink } = request;
     const ended = (failure?: unknown) => {
@@ -251,9 +252,18 @@ export class ModelRunner implements Movable, AsyncDisposable {
         if (pending.isCancelled) return end('cancelled');
         return entry === 'late' ? refuse(new RequestRefused('deadline_unreachable')) : end('error');
       }
+      const images = await loaded.images?.read(unread, {
+        scope: request.scope,
+        isWanted: () => !pending.isCancelled && this.#loaded === loaded,
+      });
+      if (unread.length > 0 && images === undefined) {
+        constraint?.close();
+        return end(pending.isCancelled ? 'cancelled' : 'error');
+      }
       let running: Running | undefined;
       const generation = new Generation({
         ...request,
+        images,
         model,
         constraint,
         cachedTokens: () => running?.cachedTokens ?? 0,
@@ -263,6 +273,10 @@ export class ModelRunner implements Movable, AsyncDisposable {
       pending.follow(running);
     } catch (error) {
       constraint?.close();
+      if (error instanceof UnusableImage)
+        return refuse(
+          new RequestRefused('invalid_request', { detail: error.message, cause: error }),
+        );
       if (error instanceof GrammarError)
         return refuse(
           new RequestRefused('invalid_request', {
@@ -274,24 +288,6 @@ export class ModelRunner implements Movable, AsyncDisposable {
       this.#logFailure(error, 'a request could not be started');
       end('error');
     }
-  }
-
-  #read(chat: InferenceRequest['chat']): { prompt: number[]; thinksFirst: boolean } {
-    const { tokenizer, template, format, shape } = this.#options.model;
-    const refusing = <T>(read: () => T): T => {
-      try {
-        return read();
-      } catch (cause) {
-        throw new RequestRefused('invalid_request', { cause });
-      }
-    };
-    const rendered = refusing(() => template.render(chat));
-    if (promptLength(rendered) > shape.contextTokens * CHARACTERS_PER_TOKEN)
-      throw new RequestRefused('request_exceeds_context');
-    return {
-      prompt: refusing(() => tokenizer.encode(rendered)),
-      thinksFirst: format.beginsThinking(markupAtEnd(rendered)),
-    };
   }
 
   #logFailure(error: unknown, message: string): void {
@@ -338,6 +334,8 @@ export class ModelRunner implements Movable, AsyncDisposable {
           };
         },
       );
+      const images =
+        this.#readsImages && model.vision ? await ImageReader.load(model.vision, guard) : undefined;
       const draftModel =
         drafts && model.drafter ? await this.#loadDrafter(model.drafter) : undefined;
       const speeds = measuredSpeeds ?? tried;
@@ -359,7 +357,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
         () => void scheduler.trim(cacheIdleMs),
         Math.min(cacheIdleMs, TRIM_EVERY_MS),
       ).unref();
-      this.#loaded = { decoder, draftModel, scheduler, trimming };
+      this.#loaded = { decoder, images, draftModel, scheduler, trimming };
       this.#loadMs = clock() - began;
       log.info(
         {
@@ -437,8 +435,9 @@ export class ModelRunner implements Movable, AsyncDisposable {
   }
 
   /** Logs an error instead of throwing it: the callers do not wait, so it would end the process. */
-  async #dispose({ decoder, draftModel }: Loaded): Promise<void> {
+  async #dispose({ decoder, images, draftModel }: Loaded): Promise<void> {
     try {
+      await images?.[Symbol.asyncDispose]();
       await draftModel?.[Symbol.asyncDispose]();
       await decoder[Symbol.asyncDispose]();
     } catch (error) {
@@ -458,6 +457,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
     await this.#loading;
     clearInterval(this.#loaded?.trimming);
     await this.#loaded?.scheduler.close();
+    await this.#loaded?.images?.[Symbol.asyncDispose]();
     await this.#loaded?.draftModel?.[Symbol.asyncDispose]();
     await this.#loaded?.decoder[Symbol.asyncDispose]();
     this.#loaded = undefined;
@@ -470,7 +470,11 @@ const DRAFTS_WITHOUT_MODEL =
 
 /** Repeated text is preferred, because it costs nothing. */
 const drafterOf = (draftModel: DraftModel | undefined): Drafter => ({
-  begin: (_, pages) => [new RepeatedText(), ...(draftModel ? [draftModel.begin(pages)] : [])],
+  begin: ({ images = [] }, pages) => [
+    new RepeatedText(),
+    // A draft model reads only text.
+    ...(draftModel && images.length === 0 ? [draftModel.begin(pages)] : []),
+  ],
   keep: async (pages) => draftModel?.keep(pages),
 });
 
@@ -478,6 +482,8 @@ const megabytes = (bytes: number): number => Math.round(bytes / 1e6);
 
 interface Loaded {
   readonly decoder: Decoder;
+  /** Undefined if the model reads no images. */
+  readonly images: ImageReader | undefined;
   readonly draftModel: DraftModel | undefined;
   readonly scheduler: Scheduler;
   readonly trimming: NodeJS.Timeout;
@@ -485,6 +491,7 @@ interface Loaded {
 
 interface Beginning {
   readonly prompt: readonly number[];
+  readonly unread: readonly UnreadImage[];
   readonly thinksFirst: boolean;
   readonly chat: InferenceRequest['chat'];
   readonly sink: Sink;

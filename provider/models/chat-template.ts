@@ -20,6 +20,7 @@ export class ChatTemplate implements PromptWriter {
   readonly #signs: Record<string, string>;
   readonly #spelled: SpelledSigns;
   readonly #format: Pick<AnswerFormat, 'conversation' | 'argumentsAreText'>;
+  readonly #readsImages: boolean;
   readonly #placesLaterSystem: boolean;
 
   /** `signs` are the names of the control tokens that texts of a request must not become. */
@@ -28,11 +29,14 @@ export class ChatTemplate implements PromptWriter {
     config,
     format = {},
     signs = [],
+    readsImages = false,
   }: {
     text: string;
     config: JsonObject;
     format?: Pick<AnswerFormat, 'conversation' | 'argumentsAreText'>;
     signs?: readonly string[];
+    /** Whether the template writes marks for images. */
+    readsImages?: boolean;
   }) {
     this.#spelled = new SpelledSigns(signs);
     try {
@@ -44,6 +48,7 @@ export class ChatTemplate implements PromptWriter {
       ['bos_token', 'eos_token'].map((name) => [name, signOf(config[name])]),
     );
     this.#format = format;
+    this.#readsImages = readsImages;
     this.#placesLaterSystem = this.#rendersLaterSystem();
   }
 
@@ -54,7 +59,12 @@ export class ChatTemplate implements PromptWriter {
     const hasTools = offered !== undefined && offered.length > 0;
     const given = {
       messages: messages
-        .map((message) => forTemplate(message, this.#format.argumentsAreText === true))
+        .map((message) =>
+          forTemplate(message, {
+            argumentsAreText: this.#format.argumentsAreText === true,
+            readsImages: this.#readsImages,
+          }),
+        )
         .map((message) => hide(message) as JsonObject),
       tools: hasTools ? (hide(offered) as JsonObject[]) : null,
     };
@@ -116,10 +126,18 @@ function withoutLaterSystem(messages: readonly JsonObject[]): readonly JsonObjec
     const next = isLater(message, index) ? { ...message, role: 'user' } : message;
     const last = list.at(-1);
     if (last?.['role'] === 'user' && next['role'] === 'user')
-      list[list.length - 1] = { ...last, content: `${last['content']}\n\n${next['content']}` };
+      list[list.length - 1] = { ...last, content: joined(last['content'], next['content']) };
     else list.push(next);
   }
   return list;
+}
+
+/** Contents of two messages as that of one. A content with images is a list of parts. */
+function joined(one: unknown, other: unknown): unknown {
+  if (typeof one === 'string' && typeof other === 'string') return `${one}\n\n${other}`;
+  const parts = (content: unknown) =>
+    Array.isArray(content) ? content : [{ type: 'text', text: content }];
+  return [...parts(one), { type: 'text', text: '\n\n' }, ...parts(other)];
 }
 
 /**
@@ -155,18 +173,31 @@ const signOf = (value: unknown): string =>
       : '';
 
 /**
- * Converts a message of the API for a template: joins the text parts into one string, and parses
- * the arguments of tool calls, which the API sends as JSON text and most templates expect as objects.
+ * Converts a message of the API for a template: joins the text parts into one string if there is no
+ * image, and parses the arguments of tool calls, which the API sends as JSON text and most templates
+ * expect as objects.
  */
-function forTemplate(message: Chat['messages'][number], argumentsAreText: boolean): JsonObject {
+function forTemplate(
+  message: Chat['messages'][number],
+  { argumentsAreText, readsImages }: { argumentsAreText: boolean; readsImages: boolean },
+): JsonObject {
   const { content, tool_calls: calls, ...rest } = message as JsonObject;
   return {
     ...rest,
-    content: contentText(content),
+    content:
+      readsImages && hasImages(content) ? content.flatMap(partForTemplate) : contentText(content),
     ...(Array.isArray(calls) && {
       tool_calls: argumentsAreText ? calls : calls.map(withParsedArguments),
     }),
   };
+}
+
+const hasImages = (content: unknown): content is JsonObject[] =>
+  Array.isArray(content) && content.some(({ type }) => type === 'image_url');
+
+function partForTemplate({ type, text }: JsonObject): JsonObject[] {
+  if (type === 'image_url') return [{ type: 'image' }];
+  return type === 'text' ? [{ type, text: String(text) }] : [];
 }
 
 /** Joins the text parts of a message's content. */

@@ -13,6 +13,9 @@ import { ModelFolder } from './model-folder.ts';
 import { readTensors, type Tensors } from './safetensors.ts';
 import { TensorReader } from './tensor-reader.ts';
 import { Tokenizer } from './tokenizer.ts';
+import { ImageMarks } from './vision/image-marks.ts';
+import { openVision, type VisionModel } from './vision/vision-model.ts';
+import { tokensOfImage } from './vision/vision-shape.ts';
 import { weightsDigest } from './weights-digest.ts';
 
 /**
@@ -23,6 +26,8 @@ export interface DecoderModel {
   readonly shape: DecoderShape;
   readonly weights: DecoderWeights;
   readonly weightBytes: number;
+  /** Undefined for a model that reads only text. */
+  readonly vision?: VisionModel;
 }
 
 /** A model whose folder has been read and checked. */
@@ -32,6 +37,8 @@ export interface Model extends DecoderModel {
   readonly digest: Uint8Array;
   readonly tokenizer: Tokenizer;
   readonly template: PromptWriter;
+  /** Set if the model has a vision tower. */
+  readonly imageMarks?: ImageMarks;
   /** Tokens that end an answer. There is at least one. */
   readonly endTokens: ReadonlySet<number>;
   readonly traits: readonly Trait[];
@@ -66,9 +73,17 @@ export async function openModel(path: string, build = basename(path)): Promise<M
     template: text,
     has: (token) => tokenizer.idOf(token) !== undefined,
   });
+  const { vision } = decoder;
+  const imageMarks = vision && ImageMarks.read(config, tokenizer, tokensOfImage(vision.shape));
   const template =
     format.promptWriter?.(() => new Date().toISOString().slice(0, 10)) ??
-    new ChatTemplate({ text, config: about, format, signs: tokenizer.signs });
+    new ChatTemplate({
+      text,
+      config: about,
+      format,
+      signs: tokenizer.signs,
+      readsImages: vision !== undefined,
+    });
   // A template that writes tokens outside of the vocabulary would make every request fail. The
   // trial below rejects such a folder when it is opened.
   tokenizer.encode(
@@ -81,6 +96,7 @@ export async function openModel(path: string, build = basename(path)): Promise<M
     digest: await weightsDigest(folder),
     tokenizer,
     template,
+    ...(imageMarks && { imageMarks }),
     endTokens: endTokensOf({
       config,
       generation,
@@ -93,6 +109,7 @@ export async function openModel(path: string, build = basename(path)): Promise<M
     traits: [
       ...(format.call ? ['tools' as const] : []),
       ...(format.reasons ? ['reasoning' as const] : []),
+      ...(vision ? ['vision' as const] : []),
     ],
   };
 }
@@ -109,14 +126,18 @@ async function openDecoder(folder: ModelFolder, config: JsonObject): Promise<Dec
   const weights = findWeights(shape, tensors, config);
   await using reader = new TensorReader();
   await checkFinite(weights, reader);
+  const vision = await openVision(folder, { config, tensors, decoder: shape });
   return {
     shape,
     weights,
     weightBytes: tensors.values().reduce((sum, { bytes }) => sum + bytes, 0),
+    ...(vision && { vision }),
   };
 }
 
 const PUBLISHED = 'model.language_model.';
+/** The parts of a vision tower, whose names have `model.` before them in such a file. */
+const VISION_PARTS = /^model\.(?=vision_tower\.|multi_modal_projector\.)/;
 
 /**
  * Names the tensors of a model that also reads images as mlx-lm does, if they have the names that
@@ -127,7 +148,7 @@ function withMlxNames(tensors: Tensors): Tensors {
   const renamed = (name: string) =>
     name.startsWith(PUBLISHED)
       ? `language_model.model.${name.slice(PUBLISHED.length)}`
-      : name.replace(/^lm_head\./, 'language_model.lm_head.');
+      : name.replace(/^lm_head\./, 'language_model.lm_head.').replace(VISION_PARTS, '');
   return new Map(tensors.entries().map(([name, tensor]) => [renamed(name), tensor]));
 }
 

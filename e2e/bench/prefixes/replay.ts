@@ -146,7 +146,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
       await machine.scheduler.trim(CACHE_IDLE_MS);
       const scope = `customer ${customer}`;
       const cached = await promptOnce(machine.scheduler, prompt, scope);
-      const digests = pageDigests(prompt, scope);
+      const digests = pageDigests({ prompt, scope });
       const known = (set: ReadonlySet<string>) => {
         const first = digests.findIndex((digest) => !set.has(digest));
         return first === -1 ? digests.length : first;

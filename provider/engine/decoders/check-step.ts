@@ -20,6 +20,8 @@ export class InvalidStep extends CodedError<'invalid_step'> {
 
 export interface StepLimits {
   readonly vocabulary: number;
+  /** Size of an embedding. */
+  readonly hidden: number;
   readonly pages: number;
   readonly maxTokens: number;
   /** Number of state slots; 0 if the model has no states. */
@@ -34,6 +36,7 @@ export const stepLimits = ({
   maxTokens,
 }: DecoderOptions): StepLimits => ({
   vocabulary: model.shape.vocabulary,
+  hidden: model.shape.hidden,
   pages,
   maxTokens,
   states: stateBytes(model) > 0 ? states : 0,
@@ -45,13 +48,14 @@ export const stepLimits = ({
  * one's keys and values. `native/decoder/checks.h` has the same rules for the decoders in C++.
  */
 export function checkStep(step: Step, limits: StepLimits): void {
-  const { vocabulary, pages, maxTokens } = limits;
-  const { tokens, positions, places, rows, tables, tableWidth, outputs } = step;
+  const { vocabulary, hidden, pages, maxTokens } = limits;
+  const { tokens, positions, places, rows, tables, tableWidth, outputs, ends } = step;
+  const { imageTokens, imageEmbeddings } = step;
   const count = tokens.length;
   check(count <= maxTokens, 'the step has too many tokens');
   check(count > 0, 'the step has no tokens');
   check(
-    [positions, places, rows].every(({ length }) => length === count),
+    [positions, places, rows, ends].every(({ length }) => length === count),
     'the lists of the step differ in length',
   );
   check(
@@ -65,10 +69,16 @@ export function checkStep(step: Step, limits: StepLimits): void {
   check(all(rows, tables.length / tableWidth), 'a row is not in the tables');
   check(all(positions, tableWidth * PAGE_TOKENS), 'a position is outside of its sequence’s pages');
   check(
-    outputs.every(
-      (token, i) => isIndex(token, count) && (i === 0 || token > (outputs[i - 1] as number)),
-    ),
-    'outputs must be tokens of the step, in rising order',
+    ends.every((end, i) => end > (positions[i] as number) && end <= tableWidth * PAGE_TOKENS),
+    'a token attends to positions outside of its sequence’s pages',
+  );
+  const rise = (list: Int32Array) =>
+    list.every((token, i) => isIndex(token, count) && (i === 0 || token > (list[i - 1] as number)));
+  check(rise(outputs), 'outputs must be tokens of the step, in rising order');
+  check(rise(imageTokens), 'tokens of images must be tokens of the step, in rising order');
+  check(
+    imageEmbeddings.length === imageTokens.length * hidden,
+    'the embeddings of images have not the size of their tokens',
   );
   if (limits.states > 0) checkStates(step, limits.states);
 }

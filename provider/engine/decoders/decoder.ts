@@ -31,6 +31,15 @@ export interface Step {
   readonly outputs: Int32Array<ArrayBuffer>;
   /** If false, only the most likely token is returned for each output. */
   readonly wantsLogits: boolean;
+  /**
+   * For each token, the position after the last one that it attends to: the next position, or that
+   * after its image, whose tokens attend to one another. These tokens are in the same step.
+   */
+  readonly ends: Int32Array<ArrayBuffer>;
+  /** Indices into `tokens`, in rising order, of the tokens of images. */
+  readonly imageTokens: Int32Array<ArrayBuffer>;
+  /** Their embeddings, one after the other. They are not scaled. */
+  readonly imageEmbeddings: Float32Array<ArrayBuffer>;
 }
 
 export interface StepResult {
@@ -93,6 +102,8 @@ export interface Backend extends AsyncDisposable {
   readonly isSoftware: boolean;
   /** Maximum size of one layer's keys, or of its states, in the cache, in bytes. */
   readonly maxBufferBytes: number;
+  /** Whether its decoders compute steps with images. */
+  readonly readsImages: boolean;
   /** Size in bytes of one number in the cache of this model's keys and values. */
   cacheNumberBytes(model: DecoderModel): number;
   load(options: DecoderOptions): Promise<Decoder>;

@@ -53,6 +53,7 @@ export function createReferenceBackend(): Backend {
     device: 'plain TypeScript',
     isSoftware: false,
     maxBufferBytes: Number.POSITIVE_INFINITY,
+    readsImages: true,
     cacheNumberBytes: wholeNumbers,
     load: ReferenceDecoder.load,
     [Symbol.asyncDispose]: async () => {},
@@ -180,6 +181,8 @@ class ReferenceDecoder implements Decoder {
         .slice(token * hidden, (token + 1) * hidden)
         .map((value) => value * embeddingScale),
     );
+    for (const [index, token] of step.imageTokens.entries())
+      states[token] = step.imageEmbeddings.slice(index * hidden, (index + 1) * hidden);
     const ropeAngles = ropes.angles(step.positions);
     const anglesPerRope = step.tokens.length * shape.headDim;
     const perLayer = this.#perLayerEmbeddings(step, states);
@@ -350,7 +353,7 @@ class ReferenceDecoder implements Decoder {
     const position = step.positions[token] as number;
     const first = layer.shape.window > 0 ? Math.max(0, position - layer.shape.window + 1) : 0;
     const table = (step.rows[token] as number) * step.tableWidth;
-    const seen = Array.from({ length: position - first + 1 }, (_, i) => {
+    const seen = Array.from({ length: (step.ends[token] as number) - first }, (_, i) => {
       const page = step.tables[table + Math.floor((first + i) / PAGE_TOKENS)] as number;
       return {
         keys: keys[page] as Float32Array,

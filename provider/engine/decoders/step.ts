@@ -10,8 +10,22 @@ export interface StepPart {
   readonly pages: ArrayLike<number>;
   /** The state slots that the sequence's state is read from and written to, if the model has states. */
   readonly state?: StateSlots;
+  /** The images of the whole text; those outside of the step's tokens count for nothing. */
+  readonly images?: readonly PlacedImage[];
   /** The tokens whose next token is computed; a number stands for that many of the last ones. */
   readonly outputTokens: 'every' | 'last' | 'none' | number;
+}
+
+/** An image in the text of a sequence. */
+export interface PlacedImage {
+  /** Position of its first token. */
+  readonly at: number;
+  /** Number of its tokens. */
+  readonly tokens: number;
+  /** Names the image, and no other one. */
+  readonly digest: string;
+  /** The embeddings of its tokens, one after the other. */
+  readonly embeddings: Float32Array;
 }
 
 interface StateSlots {
@@ -40,14 +54,17 @@ export function stepOf(parts: readonly StepPart[], wantsLogits: boolean): Step {
     positions: list(),
     places: list(),
     rows: list(),
+    ends: list(),
     tables: new Int32Array(parts.length * tableWidth),
     states: Int32Array.from(
       parts.flatMap(({ state }) => [state?.read ?? NO_STATE, state?.write ?? NO_STATE]),
     ),
   };
   const outputs: number[] = [];
+  const imageTokens: number[] = [];
+  const embeddings: Float32Array[] = [];
   let at = 0;
-  for (const [row, { tokens, from, pages, outputTokens }] of parts.entries()) {
+  for (const [row, { tokens, from, pages, images = [], outputTokens }] of parts.entries()) {
     const firstOutput = tokens.length - outputCount(outputTokens, tokens.length);
     for (let i = 0; i < Math.min(tableWidth, pages.length); i += 1)
       step.tables[row * tableWidth + i] = pages[i] as number;
@@ -59,10 +76,38 @@ export function stepOf(parts: readonly StepPart[], wantsLogits: boolean): Step {
         (pages[Math.floor(position / PAGE_TOKENS)] as number) * PAGE_TOKENS +
         (position % PAGE_TOKENS);
       step.rows[at] = row;
+      const image = images.find((each) => each.at <= position && position < each.at + each.tokens);
+      step.ends[at] = image === undefined ? position + 1 : image.at + image.tokens;
+      if (image !== undefined) {
+        imageTokens.push(at);
+        embeddings.push(embeddingAt(image, position));
+      }
       if (i >= firstOutput) outputs.push(at);
     }
   }
-  return { ...step, tableWidth, outputs: Int32Array.from(outputs), wantsLogits };
+  return {
+    ...step,
+    tableWidth,
+    outputs: Int32Array.from(outputs),
+    wantsLogits,
+    imageTokens: Int32Array.from(imageTokens),
+    imageEmbeddings: joinedNumbers(embeddings),
+  };
+}
+
+function embeddingAt({ at, tokens, embeddings }: PlacedImage, position: number): Float32Array {
+  const width = embeddings.length / tokens;
+  return embeddings.subarray((position - at) * width, (position - at + 1) * width);
+}
+
+function joinedNumbers(lists: readonly Float32Array[]): Float32Array<ArrayBuffer> {
+  const joined = new Float32Array(lists.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const list of lists) {
+    joined.set(list, at);
+    at += list.length;
+  }
+  return joined;
 }
 
 function outputCount(outputTokens: StepPart['outputTokens'], tokens: number): number {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { PAGE_TOKENS } from '../decoders/decoder.ts';
+import type { PlacedImage } from '../decoders/step.ts';
 import type { StatePool } from './state-pool.ts';
 
 /**
@@ -48,16 +49,8 @@ export class PagePool {
    * The first pages may already hold the beginning of the prompt. The last token of a prompt is
    * always computed again, because its logits are needed.
    */
-  take({
-    prompt,
-    scope,
-    tokens,
-  }: {
-    prompt: readonly number[];
-    scope: string;
-    tokens: number;
-  }): SequencePages | undefined {
-    const { shared, digest, known } = this.#shared(prompt, scope);
+  take({ tokens, ...prefix }: Prefix & { tokens: number }): SequencePages | undefined {
+    const { shared, digest, known } = this.#shared(prefix);
     const more = Math.ceil(tokens / PAGE_TOKENS) - shared.length;
     const unheld = shared.filter((page) => this.#holders[page] === 0).length;
     if (more > this.available - unheld) return undefined;
@@ -68,29 +61,31 @@ export class PagePool {
       pages: Int32Array.from([...shared, ...own]),
       named: shared.length,
       digest,
+      images: prefix.images ?? [],
       known,
       state: last === undefined ? undefined : this.#states?.hold(last),
     };
   }
 
   /** Number of tokens of the prompt that `take` would find in the cache. */
-  knownTokens(prompt: readonly number[], scope: string): number {
-    return this.#shared(prompt, scope).shared.length * PAGE_TOKENS;
+  knownTokens(prefix: Prefix): number {
+    return this.#shared(prefix).shared.length * PAGE_TOKENS;
   }
 
   /**
    * The cached pages with the beginning of a prompt. If the model has states, a sequence can continue
    * only after a page whose state is stored; `known` counts the pages after it too.
    */
-  #shared(
-    prompt: readonly number[],
-    scope: string,
-  ): { shared: number[]; digest: string; known: number } {
+  #shared({ prompt, scope, images = [] }: Prefix): {
+    shared: number[];
+    digest: string;
+    known: number;
+  } {
     const shared: number[] = [];
     let digest = scope;
     let continued: { shared: number[]; digest: string } = { shared: [], digest };
     for (let from = 0; from + PAGE_TOKENS < prompt.length; from += PAGE_TOKENS) {
-      const next = digestOf(digest, prompt, from);
+      const next = digestOf(digest, { tokens: prompt, images, from });
       const page = this.#byDigest.get(next);
       if (page === undefined) break;
       shared.push(page);
@@ -119,7 +114,8 @@ export class PagePool {
   name(sequence: SequencePages, tokens: readonly number[], computed = tokens.length): void {
     while ((sequence.named + 1) * PAGE_TOKENS <= computed) {
       const page = sequence.pages[sequence.named] as number;
-      sequence.digest = digestOf(sequence.digest, tokens, sequence.named * PAGE_TOKENS);
+      const { images, named } = sequence;
+      sequence.digest = digestOf(sequence.digest, { tokens, images, from: named * PAGE_TOKENS });
       sequence.named += 1;
       if (this.#byDigest.has(sequence.digest)) continue;
       this.#byDigest.set(sequence.digest, page);
@@ -184,6 +180,15 @@ export class PagePool {
   }
 }
 
+/** A prompt whose beginning other sequences of the same scope may share. */
+export interface Prefix {
+  readonly prompt: readonly number[];
+  readonly scope: string;
+  readonly images?: readonly NamedImage[] | undefined;
+}
+
+type NamedImage = Pick<PlacedImage, 'at' | 'tokens' | 'digest'>;
+
 export interface SequencePages {
   readonly pages: Int32Array<ArrayBuffer>;
   /** Number of pages at the start that are full and have a digest. */
@@ -193,6 +198,7 @@ export interface SequencePages {
    * pages.
    */
   digest: string;
+  readonly images: readonly NamedImage[];
   /** Number of pages of the prompt that were cached, with those that cannot be continued. */
   readonly known: number;
   /** The slot of the stored state after the named pages, which the sequence holds. */
@@ -200,16 +206,31 @@ export interface SequencePages {
 }
 
 /** The digests of the full pages of a prompt that another sequence may continue after. */
-export function pageDigests(prompt: readonly number[], scope: string): string[] {
+export function pageDigests({ prompt, scope, images = [] }: Prefix): string[] {
   const digests: string[] = [];
   for (let from = 0; from + PAGE_TOKENS < prompt.length; from += PAGE_TOKENS)
-    digests.push(digestOf(digests.at(-1) ?? scope, prompt, from));
+    digests.push(digestOf(digests.at(-1) ?? scope, { tokens: prompt, images, from }));
   return digests;
 }
 
-function digestOf(before: string, tokens: readonly number[], from: number): string {
-  return createHash('sha256')
+/**
+ * The tokens of all images have the same number, so the digest of each image in the page is a part of
+ * the page's: otherwise a page would serve for another image. The whole image counts, because its
+ * tokens attend to one another.
+ */
+function digestOf(
+  before: string,
+  {
+    tokens,
+    images,
+    from,
+  }: { tokens: readonly number[]; images: readonly NamedImage[]; from: number },
+): string {
+  const hash = createHash('sha256')
     .update(before)
-    .update(Int32Array.from(tokens.slice(from, from + PAGE_TOKENS)))
-    .digest('base64');
+    .update(Int32Array.from(tokens.slice(from, from + PAGE_TOKENS)));
+  for (const { at, tokens: count, digest } of images)
+    if (at < from + PAGE_TOKENS && at + count > from)
+      hash.update(`image ${at - from} ${count} ${digest}`);
+  return hash.digest('base64');
 }

@@ -20,7 +20,8 @@ export const nextOf = (tokens: readonly number[]): number =>
 
 /**
  * A decoder that stores only the tokens in its pages, and computes the next token from them. If the
- * scheduler writes a token to the wrong place, the answer changes. With states, it computes the next
+ * scheduler writes a token to the wrong place, the answer changes. In place of a token of an image, it
+ * stores its embedding, which is one number. With states, it computes the next
  * token from the tokens in the state of the sequence.
  */
 export class RememberingDecoder implements Decoder {
@@ -82,6 +83,7 @@ export class RememberingDecoder implements Decoder {
   async step(step: Step): Promise<StepResult> {
     checkStep(step, {
       vocabulary: VOCABULARY,
+      hidden: 1,
       pages: this.#memory.length / PAGE_TOKENS,
       maxTokens: Number.POSITIVE_INFINITY,
       states: this.#options.states ?? 0,
@@ -93,6 +95,14 @@ export class RememberingDecoder implements Decoder {
     await new Promise((resolve) => setImmediate(resolve));
     if (this.steps === this.#options.failsAt) throw new Error('the device is lost');
     for (const [i, token] of step.tokens.entries()) this.#memory[step.places[i] as number] = token;
+    for (const [index, i] of step.imageTokens.entries()) {
+      this.#memory[step.places[i] as number] = step.imageEmbeddings[index] as number;
+      const last = (step.ends[i] as number) - 1;
+      const isWhole = step.positions.some(
+        (position, other) => position === last && step.rows[other] === step.rows[i],
+      );
+      if (!isWhole) throw new Error('a step has only a part of an image');
+    }
     const texts = this.#options.states ? this.#readStates(step) : [];
     const best = step.outputs.map((output) => {
       const text = texts[output];

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { PAGE_TOKENS } from '../decoders/decoder.ts';
+import type { PlacedImage } from '../decoders/step.ts';
 import type { DraftSource } from '../speculation/draft-source.ts';
 import { nextOf, RememberingDecoder } from './remembering-decoder-under-test.ts';
 import { Scheduler } from './scheduler.ts';
@@ -13,6 +14,8 @@ const plan = fc.record({
   prompt: fc.integer({ min: 1, max: 150 }),
   family: fc.integer({ min: 0, max: 2 }),
   count: fc.integer({ min: 1, max: 40 }),
+  /** The images of the prompt, each with the number of tokens before it and an identity. */
+  images: fc.array(fc.record({ gap: fc.nat(40), id: fc.nat(1) }), { maxLength: 2 }),
   wantsLogits: fc.boolean(),
   chooses: fc.constantFrom('at once', 'later'),
   /** Number of turns of the event loop before it is submitted, modulo 7. */
@@ -29,6 +32,32 @@ const plan = fc.record({
 
 const promptOf = (family: number, length: number): number[] =>
   Array.from({ length }, (_, i) => (family * 13 + (i % 53)) % 97);
+
+const IMAGE_TOKENS = 20;
+const IMAGE_PLACE = 96;
+
+/** A prompt with images; in `seen`, their embeddings are in place of their tokens. */
+function promptWith(
+  family: number,
+  length: number,
+  wanted: readonly { gap: number; id: number }[],
+) {
+  const prompt = promptOf(family, length);
+  const seen = [...prompt];
+  const images: PlacedImage[] = [];
+  let at = 0;
+  for (const { gap, id } of wanted) {
+    at += gap;
+    // A prompt ends with text.
+    if (at + IMAGE_TOKENS >= length) break;
+    const embeddings = Float32Array.from({ length: IMAGE_TOKENS }, (_, i) => 100 + 50 * id + i);
+    images.push({ at, tokens: IMAGE_TOKENS, digest: `image ${id}`, embeddings });
+    prompt.fill(IMAGE_PLACE, at, at + IMAGE_TOKENS);
+    seen.splice(at, IMAGE_TOKENS, ...embeddings);
+    at += IMAGE_TOKENS;
+  }
+  return { prompt, seen, images };
+}
 
 /** Returns the answer that a prompt gets if no other sequence runs. */
 function alone(prompt: readonly number[], count: number): number[] {
@@ -55,7 +84,7 @@ function guesses(rights: readonly boolean[]): DraftSource {
 
 const settled = () => new Promise((resolve) => setTimeout(resolve, 0));
 
-test('each sequence generates the same tokens as alone, ends once and returns its pages and its state, whether others join, leave, wait or share its beginning', async () => {
+test('each sequence generates the same tokens as alone, ends once and returns its pages and its state, whether others join, leave, wait or share its beginning, or have other images', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(plan, { minLength: 1, maxLength: 12 }),
@@ -93,11 +122,14 @@ test('each sequence generates the same tokens as alone, ends once and returns it
             pausesAt,
             cancelsAt,
             drafts,
+            images: wanted,
           } = plans[index] as (typeof plans)[number];
-          const prompt = promptOf(family, length);
+          // Images with states are not supported: no model has both.
+          const { prompt, images } = promptWith(family, length, states === 0 ? wanted : []);
           let running: Running | undefined;
           const task: Task = {
             prompt,
+            images,
             wantsLogits,
             maxTokens: count,
             scope: 'one',
@@ -124,8 +156,10 @@ test('each sequence generates the same tokens as alone, ends once and returns it
         }
         for (let n = 0; ends.some((list) => list.length === 0) && n < 5_000; n += 1)
           await settled();
-        for (const [index, { prompt, family, count, cancelsAt }] of plans.entries()) {
-          const expected = alone(promptOf(family, prompt), count);
+        for (const [index, each] of plans.entries()) {
+          const { prompt, family, count, cancelsAt, images } = each;
+          const { seen } = promptWith(family, prompt, states === 0 ? images : []);
+          const expected = alone(seen, count);
           expect(generated[index]).toEqual(expected.slice(0, generated[index]?.length));
           const isCancelled = cancelsAt !== undefined && cancelsAt < count;
           expect(ends[index]).toEqual([isCancelled ? 'cancelled' : 'length']);

@@ -4,7 +4,7 @@ import { type Guard, stepLimitMs, TRIM_LIMIT_MS, unguarded } from '../guarded-wo
 import type { AnswerDrafts } from '../speculation/answer-drafts.ts';
 import type { Drafter } from '../speculation/draft-source.ts';
 import { Speculation } from '../speculation/speculation.ts';
-import { PagePool } from './page-pool.ts';
+import { PagePool, type Prefix } from './page-pool.ts';
 import { ScheduledSequence } from './scheduled-sequence.ts';
 import { SequenceStates, stateOf } from './sequence-states.ts';
 import { MovingSpeeds, type Speeds } from './speeds.ts';
@@ -111,7 +111,7 @@ export class Scheduler {
    * of an idle machine, and a machine that refused everything because of one slow measurement would
    * never measure again.
    */
-  leastWaitMs({ prompt, scope }: Pick<Task, 'prompt' | 'scope'>): number {
+  leastWaitMs(prefix: Prefix): number {
     const unread = ({ task, worked }: ScheduledSequence) =>
       Math.max(0, task.prompt.length - worked);
     const before = [...this.#running, ...this.#waiting].reduce(
@@ -120,7 +120,7 @@ export class Scheduler {
     );
     if (before === 0) return 0;
     return (
-      (1_000 * (before + prompt.length - this.#pool.knownTokens(prompt, scope))) /
+      (1_000 * (before + prefix.prompt.length - this.#pool.knownTokens(prefix))) /
       this.#speeds.prefillTps
     );
   }
@@ -191,8 +191,9 @@ export class Scheduler {
           ({ sequence, outputs }) => outputs > 0 && sequence.task.wantsLogits,
         );
         const step = stepOf(
-          parts.map(({ sequence, pages, tokens, outputs, spareState }) => ({
+          parts.map(({ sequence, pages, tokens, images, outputs, spareState }) => ({
             tokens,
+            images,
             outputTokens: outputs,
             from: sequence.worked,
             pages: pages.pages,
@@ -277,15 +278,16 @@ export class Scheduler {
       next !== undefined && this.#running.length < this.#options.maxRunning;
       next = this.#waiting[0]
     ) {
-      const { prompt, scope, maxTokens } = next.task;
-      const pages = this.#pool.take({ prompt, scope, tokens: prompt.length + maxTokens });
+      const { prompt, scope, images, maxTokens } = next.task;
+      const prefix = { prompt, scope, images };
+      const pages = this.#pool.take({ ...prefix, tokens: prompt.length + maxTokens });
       if (pages === undefined) return;
       if (!this.#states.admit(next, pages)) return this.#pool.release(pages, this.#options.clock());
       next.pages = pages;
       next.cachedTokens = pages.named * PAGE_TOKENS;
       next.worked = next.cachedTokens;
       if (next.task.isStorable)
-        next.load = this.#stored?.load({ prompt, scope, pages, state: next.state });
+        next.load = this.#stored?.load({ ...prefix, pages, state: next.state });
       this.#waiting.shift();
       this.#running.push(next);
     }
@@ -306,7 +308,8 @@ export class Scheduler {
       );
     for (const sequence of active) {
       if (answering.includes(sequence) || remaining <= 0) continue;
-      const part = partOf(sequence, remaining);
+      const part = partOf(sequence, remaining, this.#options.maxTokens - tokensOf(parts));
+      if (part.tokens.length === 0) continue;
       parts.push(part);
       remaining -= part.tokens.length;
     }

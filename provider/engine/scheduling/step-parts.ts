@@ -1,3 +1,4 @@
+import type { PlacedImage } from '../decoders/step.ts';
 import type { SequencePages } from './page-pool.ts';
 import type { ScheduledSequence } from './scheduled-sequence.ts';
 
@@ -7,6 +8,7 @@ export interface Part {
   readonly pages: SequencePages;
   /** With the drafted ones at the end. */
   readonly tokens: readonly number[];
+  readonly images: readonly PlacedImage[];
   readonly drafted: readonly number[];
   /** Number of tokens at the end whose next token is computed. */
   readonly outputs: number;
@@ -25,18 +27,36 @@ export interface TakenPart {
 export const tokensOf = (parts: readonly Part[]): number =>
   parts.reduce((sum, { tokens }) => sum + tokens.length, 0);
 
-/** Returns the sequence's next tokens, at most `most` of them, and none after its next mark. */
-export function partOf(sequence: ScheduledSequence, most: number): Part {
-  const { worked, marks } = sequence;
+/**
+ * Returns the sequence's next tokens: at most `most` of them, and none after its next mark. All tokens
+ * of an image are in one part, which may therefore have up to `room` tokens; without room for them, it
+ * has none of them.
+ */
+export function partOf(sequence: ScheduledSequence, most: number, room = most): Part {
+  const { worked, marks, task } = sequence;
   const mark = marks.find((at) => at > worked) ?? Number.POSITIVE_INFINITY;
-  const tokens = sequence.tokens.slice(worked, Math.min(worked + most, mark));
+  const end = endOutsideImages(Math.min(worked + most, mark), worked + room, sequence);
+  const tokens = sequence.tokens.slice(worked, end);
   const isWhole = sequence.worked + tokens.length === sequence.tokens.length;
   return {
     sequence,
     pages: sequence.pages as SequencePages,
     tokens,
+    images: task.images ?? [],
     drafted: [],
     outputs: isWhole ? 1 : 0,
     isAnswer: sequence.isAnswering,
   };
+}
+
+function endOutsideImages(
+  end: number,
+  most: number,
+  { worked, task: { images = [] } }: ScheduledSequence,
+): number {
+  const cut = images.find(({ at, tokens }) => at < end && end < at + tokens);
+  if (cut === undefined) return end;
+  const after = cut.at + cut.tokens;
+  if (cut.at <= worked) return after <= most ? after : worked;
+  return cut.at;
 }

@@ -91,9 +91,9 @@ export class StoredPrefixes {
   }
 
   /** Writes the pages and states of a prompt that was computed, if they are worth it. */
-  offer({ prompt, scope, pages }: Omit<StoredPrompt, 'state'>): void {
+  offer({ pages, ...prefix }: Omit<StoredPrompt, 'state'>): void {
     const { store, pool, states } = this.#options;
-    const digests = pageDigests(prompt, scope).slice(0, pages.named);
+    const digests = pageDigests(prefix).slice(0, pages.named);
     if (this.#isClosed || !isWorthLoading(this.#cost(digests.length))) return;
     for (const digest of digests)
       for (const kind of ['page', 'state'] as const) {
@@ -140,9 +140,9 @@ export class StoredPrefixes {
   }
 
   /** The digests of a prompt's pages, up to the last one from which it can continue after a load. */
-  #storedDigests({ prompt, scope, pages }: StoredPrompt): string[] {
+  #storedDigests({ pages, ...prefix }: StoredPrompt): string[] {
     const { store, states } = this.#options;
-    const all = pageDigests(prompt, scope);
+    const all = pageDigests(prefix);
     let count = pages.named;
     while (count < all.length && store.has('page', all[count] as string)) count += 1;
     if (states !== undefined)

@@ -1,6 +1,10 @@
+import type { PlacedImage } from '../decoders/step.ts';
+
 /** One sequence for the scheduler, which does not interpret its tokens. */
 export interface Task {
   readonly prompt: readonly number[];
+  /** The images of the prompt, in its order. The tokens of each are computed in one step. */
+  readonly images?: readonly PlacedImage[];
   readonly maxTokens: number;
   /** Only tasks of the same scope may share cached pages of a prompt. */
   readonly scope: string;

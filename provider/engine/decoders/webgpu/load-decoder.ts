@@ -103,6 +103,7 @@ class DecoderLoader {
       pages,
       maxTokens,
       vocabulary: shape.vocabulary,
+      hidden: shape.hidden,
     });
   }
 

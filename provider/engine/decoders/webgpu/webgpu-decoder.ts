@@ -50,6 +50,7 @@ interface Parts {
   readonly pages: number;
   readonly maxTokens: number;
   readonly vocabulary: number;
+  readonly hidden: number;
 }
 
 /** A model on the device, as a sequence of dispatches. */
@@ -136,6 +137,7 @@ export class WebGpuDecoder implements Decoder {
       states,
     } = this.#parts;
     checkStep(step, this.#parts);
+    if (step.imageTokens.length > 0) throw new InvalidStep('this decoder reads no images');
     await cache.grow(pagesOf(step));
     if (states > 0) await stateCache.grow(statesOf(step));
     const { queue } = this.#device;

@@ -1,0 +1,68 @@
+// The vision tower's interface to JavaScript. Images are computed on one thread that belongs to it.
+#pragma once
+
+#include "floats-promise.h"
+#include "vision-tower.h"
+
+namespace dinf::cpu {
+
+class VisionAddon : public Napi::ObjectWrap<VisionAddon> {
+ public:
+  static Napi::Function define(Napi::Env env) { return DefineClass(env, "VisionTower", {InstanceMethod("embed", &VisionAddon::embed), InstanceMethod("close", &VisionAddon::close)}); }
+
+  explicit VisionAddon(const Napi::CallbackInfo& info) : Napi::ObjectWrap<VisionAddon>(info) {
+    std::string wrong;
+    const reading::Fields model(info[0], "model", wrong);
+    const TowerShape shape{model.integer("hidden"), model.integer("heads"), model.integer("inner"), model.integer("layers"), model.integer("out"), model.integer("across"), model.integer("pooled"), model.integer("patchNumbers"), static_cast<float>(model.number("normEps"))};
+    const int threads = model.integer("threads");
+    const uint32_t count = model.length("tensors");
+    if (wrong.empty()) wrong = shape.wrong();
+    std::vector<int64_t> sizes;
+    if (wrong.empty()) sizes = shape.sizes();
+    if (wrong.empty() && count != sizes.size()) wrong = "the number of weights does not fit the shape";
+    std::vector<Tensor> tensors;
+    for (uint32_t i = 0; i < sizes.size() && wrong.empty(); i++) {
+      tensors.push_back(reading::tensor(model.at("tensors", i)));
+      if (wrong.empty() && !checks::isPlain(tensors.back(), sizes[i])) wrong = "a weight has not the size that the shape gives it";
+    }
+    if (wrong.empty()) {
+      tower_ = std::make_shared<VisionTower>(shape, threads);
+      wrong = tower_->load(tensors);
+    }
+    if (!wrong.empty()) {
+      throwInvalidModel(info.Env(), wrong);
+      return;
+    }
+    numbers_ = static_cast<size_t>(shape.patches()) * shape.patchNumbers;
+    thread_ = std::make_unique<EngineThread>();
+  }
+  ~VisionAddon() override { shut(); }
+
+ private:
+  Napi::Value embed(const Napi::CallbackInfo& info) {
+    std::string wrong;
+    auto numbers = std::make_shared<std::vector<float>>(reading::Fields(info[0], "image", wrong).list<float>("numbers"));
+    if (wrong.empty() && !thread_) wrong = "the tower is closed";
+    if (wrong.empty() && numbers->size() != numbers_) wrong = "the image has not the size of the tower";
+    if (!wrong.empty()) return rejected(info.Env(), wrong, "invalid_step");
+    return floatsFrom(info.Env(), *thread_, [tower = tower_, numbers] { return tower->embed(*numbers); });
+  }
+
+  Napi::Value close(const Napi::CallbackInfo& info) {
+    shut();
+    return nothing(info.Env());
+  }
+
+  /// Waits for the images that were begun, then frees the weights.
+  void shut() {
+    if (thread_) thread_->stop();
+    thread_.reset();
+    tower_.reset();
+  }
+
+  std::shared_ptr<VisionTower> tower_;
+  size_t numbers_ = 0;
+  std::unique_ptr<EngineThread> thread_;
+};
+
+}  // namespace dinf::cpu
