@@ -3,7 +3,7 @@
 // or arithmetic ends the process with the sanitizer's report; otherwise it prints the number of
 // attempts of each kind.
 import fc from 'fast-check';
-import { loadCpuDecoders, type NativeDecoder } from '#native';
+import { loadCpuDecoders, loadCpuVisionTowers, type NativeDecoder } from '#native';
 import { openDecoderAlone } from '../../models/model.ts';
 import { ModelError } from '../../models/model-error.ts';
 import {
@@ -13,10 +13,12 @@ import {
   withValueAt,
 } from '../../models/model-folder-under-test.ts';
 import { RopeTables } from '../../models/rope.ts';
+import { nativeTowerOrder } from '../vision/native-tower.ts';
+import { openVisionFixture } from '../vision/vision-under-test.ts';
 import { type Decoder, NO_STATE, PAGE_TOKENS } from './decoder.ts';
 import { fixtures, openFixture } from './decoder-under-test.ts';
 import { createCpuBackend } from './native-decoder.ts';
-import { stepOf } from './step.ts';
+import { type PlacedImage, stepOf } from './step.ts';
 
 const [seconds = '5', seed = '1'] = process.argv.slice(2);
 const PAGES = 6;
@@ -110,9 +112,13 @@ const junk = fc.oneof(
  * Generates steps like those of the scheduler, but replaces some fields, or single numbers of their
  * lists.
  */
-function hostileStep(ropes: RopeTables) {
+function hostileStep(ropes: RopeTables, hidden: number) {
   const parts = fc.array(
-    fc.record({ tokens: fc.array(fc.nat(90), { minLength: 1, maxLength: 20 }), from: fc.nat(60) }),
+    fc.record({
+      tokens: fc.array(fc.nat(90), { minLength: 1, maxLength: 20 }),
+      from: fc.nat(60),
+      isImage: fc.boolean(),
+    }),
     { minLength: 1, maxLength: 3 },
   );
   const names = fc.constantFrom(
@@ -124,6 +130,9 @@ function hostileStep(ropes: RopeTables) {
     'outputs',
     'states',
     'ropeAngles',
+    'ends',
+    'imageTokens',
+    'imageEmbeddings',
     'tableWidth',
     'wantsLogits',
   );
@@ -141,9 +150,10 @@ function hostileStep(ropes: RopeTables) {
     .tuple(parts, fc.array(change, { maxLength: 2 }), fc.boolean())
     .map(([sequences, changes, wantsLogits]) => {
       const plain = stepOf(
-        sequences.map(({ tokens, from }, index) => ({
+        sequences.map(({ tokens, from, isImage }, index) => ({
           tokens,
           from,
+          images: isImage ? [imageOf(from, tokens.length, hidden)] : [],
           pages: pagesFor(from + tokens.length),
           state: { read: from === 0 ? NO_STATE : index, write: index },
           outputTokens: 'every' as const,
@@ -161,10 +171,21 @@ function hostileStep(ropes: RopeTables) {
     });
 }
 
-async function callSteps(native: NativeDecoder, ropes: RopeTables, run: RunOptions): Promise<void> {
+const imageOf = (at: number, tokens: number, hidden: number): PlacedImage => ({
+  at,
+  tokens,
+  digest: '',
+  embeddings: new Float32Array(tokens * hidden).fill(0.5),
+});
+
+async function callSteps(
+  native: NativeDecoder,
+  { ropes, hidden }: { ropes: RopeTables; hidden: number },
+  run: RunOptions,
+): Promise<void> {
   await assertFor(
     fc.asyncProperty(
-      hostileStep(ropes),
+      hostileStep(ropes, hidden),
       fc.option(junk),
       fc.option(hostileUnits),
       async (step, pages, units) => {
@@ -228,6 +249,35 @@ async function callLoads(order: object, run: RunOptions): Promise<void> {
   );
 }
 
+/** Opens vision towers of changed shapes and weights, and lets those that open compute an image. */
+async function callTowers(run: RunOptions): Promise<void> {
+  const towers = loadCpuVisionTowers('cpu-sanitized');
+  if (!towers.available) throw new Error(towers.reason);
+  const { VisionTower } = towers.exports;
+  const order = nativeTowerOrder((await openVisionFixture()).vision, 2);
+  const changes = fc.array(
+    fc.tuple(fc.array(fc.nat(10_000), { minLength: 1, maxLength: 4 }), junk),
+    { maxLength: 2 },
+  );
+  await assertFor(
+    fc.asyncProperty(changes, junk, async (all, image) => {
+      const model = structuredClone(order);
+      for (const [path, value] of all) withValueAt(model, path, value);
+      tried.models += 1;
+      await isTaken(
+        (async () => {
+          const tower = new VisionTower(model);
+          tried.loaded += 1;
+          await isTaken(tower.embed({ numbers: image as Float32Array }));
+          await tower.embed({ numbers: new Float32Array(64 * 588).fill(0.5) });
+          await tower.close();
+        })(),
+      );
+    }),
+    run,
+  );
+}
+
 interface RunOptions {
   readonly ms: number;
 }
@@ -271,8 +321,13 @@ for (const name of fixtures) {
   };
   const native = new Native();
   await native.load(order);
-  await callSteps(native, new RopeTables(shape), { ms: ms / 4 / fixtures.length });
+  await callSteps(
+    native,
+    { ropes: new RopeTables(shape), hidden: shape.hidden },
+    { ms: ms / 4 / fixtures.length },
+  );
   await callLoads(order, { ms: ms / 4 / fixtures.length });
   await native.close();
 }
+await callTowers({ ms: ms / 8 });
 process.stdout.write(`${JSON.stringify(tried)}\n`);

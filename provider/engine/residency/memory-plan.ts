@@ -1,5 +1,6 @@
 import type { DecoderModel } from '../../models/model.ts';
 import { ModelError } from '../../models/model-error.ts';
+import { bytesOfImage } from '../../models/vision/vision-shape.ts';
 import { type Backend, kvBytesPerToken, layerStateBytes, stateBytes } from '../decoders/decoder.ts';
 
 /** Context in tokens for which each model must have room. */
@@ -87,9 +88,9 @@ interface DraftedModel extends DecoderModel {
   readonly drafter?: DecoderModel;
 }
 
-/** Memory for the weights of a model and of its draft model, in bytes. */
-export const weightBytesOf = ({ weightBytes, drafter }: DraftedModel): number =>
-  weightBytes + (drafter?.weightBytes ?? 0);
+/** Memory for the weights of a model and of its draft model, and for one image, in bytes. */
+export const weightBytesOf = ({ weightBytes, drafter, vision }: DraftedModel): number =>
+  weightBytes + (drafter?.weightBytes ?? 0) + (vision ? bytesOfImage(vision.shape) : 0);
 
 /** Memory for the keys and values of one token in both caches, in bytes. */
 export const tokenBytes = (model: DraftedModel, backend: Memory['backend']): number =>

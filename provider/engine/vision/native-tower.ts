@@ -25,17 +25,22 @@ export function loadNativeTower(
   const addon = loadCpuVisionTowers(name);
   if (!addon.available) return undefined;
   const { VisionTower: Native, kernels } = addon.exports;
-  const { side, patch, ...shape } = model.shape;
-  const native = new Native({
-    ...shape,
-    across: side / patch,
-    patchNumbers: numbersOfPatch(model.shape),
-    threads,
-    tensors: listVisionWeights(model.weights),
-  });
+  const native = new Native(nativeTowerOrder(model, threads));
   return Promise.resolve({
     name: `cpu (${kernels})`,
     embed: (pixels) => native.embed({ numbers: patchNumbers(pixels, model) }),
     [Symbol.asyncDispose]: () => native.close(),
   });
+}
+
+/** What the addon needs to load a tower. */
+export function nativeTowerOrder(model: VisionModel, threads: number): object {
+  const { side, patch, ...shape } = model.shape;
+  return {
+    ...shape,
+    across: side / patch,
+    patchNumbers: numbersOfPatch(model.shape),
+    threads,
+    tensors: listVisionWeights(model.weights),
+  };
 }

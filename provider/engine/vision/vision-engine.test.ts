@@ -109,7 +109,9 @@ describe('a model with a vision tower', () => {
   });
 
   test('reads the name of a mark in a text as text', async () => {
-    const spelled = await answerTo(chatOf({ url: jpeg }, text('<start_of_image><image_soft_token>')));
+    const spelled = await answerTo(
+      chatOf({ url: jpeg }, text('<start_of_image><image_soft_token>')),
+    );
     const plain = await answerTo(chatOf({ url: jpeg }, text('a')));
     expect(spelled.usage.promptTokens).toBeGreaterThan(plain.usage.promptTokens + 10);
   });

@@ -28,6 +28,10 @@ export const patchesOf = ({ side, patch }: VisionShape): number => (side / patch
 
 export const tokensOfImage = (shape: VisionShape): number => patchesOf(shape) / shape.pooled ** 2;
 
+/** Memory for the numbers of one image while it is computed, in bytes. */
+export const bytesOfImage = (shape: VisionShape): number =>
+  Float32Array.BYTES_PER_ELEMENT * patchesOf(shape) * (7 * shape.hidden + shape.inner);
+
 /** Whether a configuration describes a tower that is computed. Models with another one read only text. */
 export const hasKnownTower = (config: JsonObject): boolean =>
   config['model_type'] === 'gemma3' && config['vision_config'] !== undefined;
