@@ -41,7 +41,7 @@ export async function openVisionFixture(): Promise<DecoderModel & { vision: Visi
   return { ...model, vision };
 }
 
-export const IMAGE_PLACE = 502;
+const IMAGE_PLACE = 502;
 
 /** The images of a prompt with the embeddings that transformers computes. */
 export function placedImages(): PlacedImage[] {
