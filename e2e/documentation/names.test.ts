@@ -55,6 +55,7 @@ const GLOSSARY_NAMES: Readonly<Record<string, readonly string[]>> = {
   TopUp: ['bus-schemas/messages/settlement/holds.ts'],
   Trait: ['bus-schemas/messages/vocabulary.ts'],
   Verdict: ['bus-schemas/messages/trust.ts'],
+  VisionTower: ['provider/engine/vision/vision-tower.ts'],
   World: ['world/world.ts'],
 };
 

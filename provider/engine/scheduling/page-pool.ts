@@ -49,7 +49,7 @@ export class PagePool {
    * The first pages may already hold the beginning of the prompt. The last token of a prompt is
    * always computed again, because its logits are needed.
    */
-  take({ tokens, ...prefix }: Prefix & { tokens: number }): SequencePages | undefined {
+  take({ tokens, ...prefix }: SharedPrompt & { tokens: number }): SequencePages | undefined {
     const { shared, digest, known } = this.#shared(prefix);
     const more = Math.ceil(tokens / PAGE_TOKENS) - shared.length;
     const unheld = shared.filter((page) => this.#holders[page] === 0).length;
@@ -68,7 +68,7 @@ export class PagePool {
   }
 
   /** Number of tokens of the prompt that `take` would find in the cache. */
-  knownTokens(prefix: Prefix): number {
+  knownTokens(prefix: SharedPrompt): number {
     return this.#shared(prefix).shared.length * PAGE_TOKENS;
   }
 
@@ -76,7 +76,7 @@ export class PagePool {
    * The cached pages with the beginning of a prompt. If the model has states, a sequence can continue
    * only after a page whose state is stored; `known` counts the pages after it too.
    */
-  #shared({ prompt, scope, images = [] }: Prefix): {
+  #shared({ prompt, scope, images = [] }: SharedPrompt): {
     shared: number[];
     digest: string;
     known: number;
@@ -181,7 +181,7 @@ export class PagePool {
 }
 
 /** A prompt whose beginning other sequences of the same scope may share. */
-export interface Prefix {
+export interface SharedPrompt {
   readonly prompt: readonly number[];
   readonly scope: string;
   readonly images?: readonly NamedImage[] | undefined;
@@ -206,7 +206,7 @@ export interface SequencePages {
 }
 
 /** The digests of the full pages of a prompt that another sequence may continue after. */
-export function pageDigests({ prompt, scope, images = [] }: Prefix): string[] {
+export function pageDigests({ prompt, scope, images = [] }: SharedPrompt): string[] {
   const digests: string[] = [];
   for (let from = 0; from + PAGE_TOKENS < prompt.length; from += PAGE_TOKENS)
     digests.push(digestOf(digests.at(-1) ?? scope, { tokens: prompt, images, from }));

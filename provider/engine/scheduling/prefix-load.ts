@@ -1,5 +1,5 @@
 import { PAGE_TOKENS, type Units } from '../decoders/decoder.ts';
-import type { PagePool, Prefix, SequencePages } from './page-pool.ts';
+import type { PagePool, SequencePages, SharedPrompt } from './page-pool.ts';
 
 export type UnitKind = 'page' | 'state';
 
@@ -9,7 +9,7 @@ export interface UnitReader {
 }
 
 /** The prompt of a sequence, and the pages that it holds. */
-export interface StoredPrompt extends Prefix {
+export interface StoredPrompt extends SharedPrompt {
   readonly pages: SequencePages;
   /** The slot that a loaded state is written to, if the model has states. */
   readonly state: number | undefined;

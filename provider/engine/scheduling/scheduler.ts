@@ -4,7 +4,7 @@ import { type Guard, stepLimitMs, TRIM_LIMIT_MS, unguarded } from '../guarded-wo
 import type { AnswerDrafts } from '../speculation/answer-drafts.ts';
 import type { Drafter } from '../speculation/draft-source.ts';
 import { Speculation } from '../speculation/speculation.ts';
-import { PagePool, type Prefix } from './page-pool.ts';
+import { PagePool, type SharedPrompt } from './page-pool.ts';
 import { ScheduledSequence } from './scheduled-sequence.ts';
 import { SequenceStates, stateOf } from './sequence-states.ts';
 import { MovingSpeeds, type Speeds } from './speeds.ts';
@@ -111,7 +111,7 @@ export class Scheduler {
    * of an idle machine, and a machine that refused everything because of one slow measurement would
    * never measure again.
    */
-  leastWaitMs(prefix: Prefix): number {
+  leastWaitMs(prefix: SharedPrompt): number {
     const unread = ({ task, worked }: ScheduledSequence) =>
       Math.max(0, task.prompt.length - worked);
     const before = [...this.#running, ...this.#waiting].reduce(
