@@ -32,6 +32,9 @@ const settled = (job: string): Promise<ApiResponse> =>
     return told;
   }, 10_000);
 
+/** Time for seven runs of the program, each of which takes many seconds on a busy machine. */
+const VERIFIED_MS = 180_000;
+
 async function verify(receipt: unknown, ...options: string[]): Promise<string> {
   const file = join(network.network.home, 'receipt.json');
   await writeFile(file, JSON.stringify(receipt));
@@ -48,54 +51,58 @@ async function verify(receipt: unknown, ...options: string[]): Promise<string> {
   ).stdout;
 }
 
-test('a request has a receipt for its answer and its charge, which can be verified without the network', async () => {
-  const asked = await network.ask('POST', '/v1/chat/completions', {
-    token: network.apiKey,
-    body: { ...chat, max_tokens: 8 },
-  });
-  const job = asked.headers.get('x-inference-job-id') as string;
-  const { json: receipt } = await settled(job);
-  const [charge] = await network.charges();
-  expect(receipt).toMatchObject({
-    object: 'receipt',
-    job,
-    attempt: 1,
-    provider: network.providers[0]?.id,
-    charged_micro_usd: charge?.chargedMicroUsd,
-  });
-  expect(receipt.usage).toMatchObject({
-    prompt_tokens: asked.json.usage.prompt_tokens,
-    completion_tokens: asked.json.usage.completion_tokens,
-  });
-  const answer = asked.json.choices[0].message.content;
-  const salt = asked.headers.get('x-receipt-salt') as string;
-  expect(receipt.response_hash).toBe(
-    createHmac('sha256', Buffer.from(salt, 'hex')).update(answer).digest('hex'),
-  );
-  const { keys } = (await network.ask('GET', '/v1/receipt-keys')).json;
-  const file = join(network.network.home, 'answer.txt');
-  await writeFile(file, answer);
-  expect(await verify(receipt, '--key', keys[0], '--answer', file, '--salt', salt)).toMatch(
-    new RegExp(
-      `^${job}: A\\S+ did it and it cost ${charge?.chargedMicroUsd} micro-dollars. Both signatures hold, and the answer is the one`,
-    ),
-  );
-  expect(await verify(receipt)).toContain(`The coordinator’s key is ${keys[0]}`);
-  await expect(verify({ ...receipt, charged_micro_usd: 1 })).rejects.toThrow(
-    /the signature of the coordinator does not match the receipt/,
-  );
-  await expect(verify(receipt, '--key', '00'.repeat(32))).rejects.toThrow(
-    /another coordinator’s key/,
-  );
-  await expect(verify(receipt, '--answer', file)).rejects.toThrow(/needs the salt of its answer/);
-  await expect(verify(receipt, '--answer', file, '--salt', 'ab'.repeat(32))).rejects.toThrow(
-    /not the answer that this receipt is for/,
-  );
-  await writeFile(file, `${answer}!`);
-  await expect(verify(receipt, '--answer', file, '--salt', salt)).rejects.toThrow(
-    /not the answer that this receipt is for/,
-  );
-});
+test(
+  'a request has a receipt for its answer and its charge, which can be verified without the network',
+  async () => {
+    const asked = await network.ask('POST', '/v1/chat/completions', {
+      token: network.apiKey,
+      body: { ...chat, max_tokens: 8 },
+    });
+    const job = asked.headers.get('x-inference-job-id') as string;
+    const { json: receipt } = await settled(job);
+    const [charge] = await network.charges();
+    expect(receipt).toMatchObject({
+      object: 'receipt',
+      job,
+      attempt: 1,
+      provider: network.providers[0]?.id,
+      charged_micro_usd: charge?.chargedMicroUsd,
+    });
+    expect(receipt.usage).toMatchObject({
+      prompt_tokens: asked.json.usage.prompt_tokens,
+      completion_tokens: asked.json.usage.completion_tokens,
+    });
+    const answer = asked.json.choices[0].message.content;
+    const salt = asked.headers.get('x-receipt-salt') as string;
+    expect(receipt.response_hash).toBe(
+      createHmac('sha256', Buffer.from(salt, 'hex')).update(answer).digest('hex'),
+    );
+    const { keys } = (await network.ask('GET', '/v1/receipt-keys')).json;
+    const file = join(network.network.home, 'answer.txt');
+    await writeFile(file, answer);
+    expect(await verify(receipt, '--key', keys[0], '--answer', file, '--salt', salt)).toMatch(
+      new RegExp(
+        `^${job}: A\\S+ did it and it cost ${charge?.chargedMicroUsd} micro-dollars. Both signatures hold, and the answer is the one`,
+      ),
+    );
+    expect(await verify(receipt)).toContain(`The coordinator’s key is ${keys[0]}`);
+    await expect(verify({ ...receipt, charged_micro_usd: 1 })).rejects.toThrow(
+      /the signature of the coordinator does not match the receipt/,
+    );
+    await expect(verify(receipt, '--key', '00'.repeat(32))).rejects.toThrow(
+      /another coordinator’s key/,
+    );
+    await expect(verify(receipt, '--answer', file)).rejects.toThrow(/needs the salt of its answer/);
+    await expect(verify(receipt, '--answer', file, '--salt', 'ab'.repeat(32))).rejects.toThrow(
+      /not the answer that this receipt is for/,
+    );
+    await writeFile(file, `${answer}!`);
+    await expect(verify(receipt, '--answer', file, '--salt', salt)).rejects.toThrow(
+      /not the answer that this receipt is for/,
+    );
+  },
+  VERIFIED_MS,
+);
 
 test('neither the database nor the bus confirms a guessed answer or has the salt that would', async () => {
   const heard: Buffer[] = [];
