@@ -29,7 +29,7 @@ import { DraftModel } from './speculation/draft-model.ts';
 import type { Drafter } from './speculation/draft-source.ts';
 import { RepeatedText } from './speculation/repeated-text.ts';
 import { ImageReader } from './vision/image-reader.ts';
-import { canRunTower } from './vision/native-tower.ts';
+import { canRunTower, expectedImageMs } from './vision/native-tower.ts';
 
 export interface RunnerLog {
   info(facts: object, message: string): void;
@@ -73,6 +73,8 @@ const PREFILL_MS = 100;
  */
 const USUAL_TOKENS = 8_192;
 const WAITING_PER_SEAT = 4;
+/** Longest time for one image with which a model is announced as reading images, in milliseconds. */
+const MOST_IMAGE_MS = 60_000;
 /**
  * Time for which an unused conversation stays cached, in milliseconds: long enough to read an
  * answer and reply.
@@ -98,7 +100,8 @@ export class ModelRunner implements Movable, AsyncDisposable {
   readonly #states: number;
   /** Number of requests that are answered at once. */
   readonly #seats: number;
-  readonly #readsImages: boolean;
+  /** False for a computer that is too slow for images, from the first load on. */
+  #readsImages: boolean;
   #state: SlotState = 'cold';
   #loading: Promise<void> | undefined;
   #loaded: Loaded | undefined;
@@ -203,7 +206,9 @@ export class ModelRunner implements Movable, AsyncDisposable {
       Math.min(model.shape.contextTokens, this.#pages * PAGE_TOKENS) - prompt.length;
     if (remaining <= 0) throw new RequestRefused('request_exceeds_context');
     const scope = cacheScope ?? `alone ${this.#begun + 1}`;
-    const waitMs = this.#loaded?.scheduler.leastWaitMs({ prompt, scope, images }) ?? 0;
+    const waitMs =
+      (this.#loaded?.scheduler.leastWaitMs({ prompt, scope, images }) ?? 0) +
+      (this.#loaded?.images?.leastWaitMs(images, scope) ?? 0);
     if (waitMs > firstContentMs) throw new RequestRefused('deadline_unreachable');
     const stay = this.#options.enter({ withinMs: firstContentMs, isOwners });
     const pending = new PendingSequence(stay);
@@ -334,8 +339,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
           };
         },
       );
-      const images =
-        this.#readsImages && model.vision ? await ImageReader.load(model.vision, guard) : undefined;
+      const images = await this.#loadImages();
       const draftModel =
         drafts && model.drafter ? await this.#loadDrafter(model.drafter) : undefined;
       const speeds = measuredSpeeds ?? tried;
@@ -374,6 +378,20 @@ export class ModelRunner implements Movable, AsyncDisposable {
     } catch (error) {
       await this.#fail(error);
     }
+  }
+
+  /** Returns undefined if the model reads no images here. */
+  async #loadImages(): Promise<ImageReader | undefined> {
+    const { model, log, clock, guard = unguarded } = this.#options;
+    if (!this.#readsImages || model.vision === undefined) return undefined;
+    const imageMs = await expectedImageMs(model.vision);
+    if (imageMs <= MOST_IMAGE_MS) return ImageReader.load(model.vision, { guard, clock });
+    this.#readsImages = false;
+    log.info(
+      { model: model.build, imageMs: Math.round(imageMs) },
+      'the processor is too slow for the images of a model, which answers only text',
+    );
+    return undefined;
   }
 
   /** The decoder failed while it answered. Every answer has ended. */

@@ -9,6 +9,13 @@ import type { VisionTower } from './vision-tower.ts';
 
 /** Most images whose embeddings are kept: those of one request. */
 const MOST_KEPT = 16;
+interface ReaderOptions {
+  readonly guard: Guard;
+  readonly clock: () => number;
+}
+
+const keyOf = (scope: string, digest: string): string => `${scope} ${digest}`;
+
 /** All models of a process decode one image at a time, so that memory is bounded. */
 const decoder = new ImageDecoder();
 
@@ -20,17 +27,27 @@ const decoder = new ImageDecoder();
 export class ImageReader implements AsyncDisposable {
   readonly #side: number;
   readonly #tower: VisionTower;
-  readonly #guard: Guard;
+  readonly #options: ReaderOptions;
   readonly #kept = new LruMap<string, Float32Array>(MOST_KEPT);
+  /** Shortest time of an image so far, in milliseconds; 0 before the first one. */
+  #leastMs = 0;
+  /** Number of images that are computed or wait for it. */
+  #unread = 0;
 
-  private constructor(side: number, tower: VisionTower, guard: Guard) {
+  private constructor(side: number, tower: VisionTower, options: ReaderOptions) {
     this.#side = side;
     this.#tower = tower;
-    this.#guard = guard;
+    this.#options = options;
   }
 
-  static async load(model: VisionModel, guard: Guard): Promise<ImageReader> {
-    return new ImageReader(model.shape.side, await loadTower(model), guard);
+  static async load(model: VisionModel, options: ReaderOptions): Promise<ImageReader> {
+    return new ImageReader(model.shape.side, await loadTower(model), options);
+  }
+
+  /** Minimum time in milliseconds until these images and those before them are computed. */
+  leastWaitMs(images: readonly UnreadImage[], scope: string): number {
+    const fresh = images.filter(({ digest }) => this.#kept.get(keyOf(scope, digest)) === undefined);
+    return fresh.length === 0 ? 0 : (this.#unread + fresh.length) * this.#leastMs;
   }
 
   /**
@@ -45,7 +62,7 @@ export class ImageReader implements AsyncDisposable {
     for (const image of images) {
       if (!isWanted()) return undefined;
       const { at, tokens, digest } = image;
-      const key = `${scope} ${digest}`;
+      const key = keyOf(scope, digest);
       const embeddings = this.#kept.get(key) ?? (await this.#embed(image));
       this.#kept.set(key, embeddings);
       placed.push({ at, tokens, digest, embeddings });
@@ -54,9 +71,21 @@ export class ImageReader implements AsyncDisposable {
   }
 
   async #embed(image: UnreadImage): Promise<Float32Array> {
+    const { guard, clock } = this.#options;
     const scaled = { width: this.#side, height: this.#side, filter: 'bilinear' } as const;
-    const pixels = await decoder.decode(image, scaled);
-    return this.#guard({ kind: 'image', limitMs: IMAGE_LIMIT_MS }, () => this.#tower.embed(pixels));
+    this.#unread += 1;
+    try {
+      const pixels = await decoder.decode(image, scaled);
+      const began = clock();
+      const embeddings = await guard({ kind: 'image', limitMs: IMAGE_LIMIT_MS }, () =>
+        this.#tower.embed(pixels),
+      );
+      const tookMs = clock() - began;
+      this.#leastMs = this.#leastMs === 0 ? tookMs : Math.min(this.#leastMs, tookMs);
+      return embeddings;
+    } finally {
+      this.#unread -= 1;
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { loadCpuVisionTowers } from '#native';
 import { ImageDecoder } from '../../images/image-decoder.ts';
 import type { VisionModel } from '../../models/vision/vision-model.ts';
-import { loadNativeTower } from './native-tower.ts';
+import { expectedImageMs, loadNativeTower } from './native-tower.ts';
 import { loadReferenceTower } from './reference-tower.ts';
 import type { VisionTower } from './vision-tower.ts';
 import { features, inlineImages, openVisionFixture } from './vision-under-test.ts';
@@ -35,4 +35,12 @@ test.each([
     0,
   );
   expect(worst).toBeLessThan(2e-4);
+});
+
+test('a trial with few patches and one layer tells the time of an image', async () => {
+  const { vision } = await openVisionFixture();
+  const ms = await expectedImageMs(vision);
+  expect(ms).toBeGreaterThan(0);
+  const larger = { ...vision, shape: { ...vision.shape, layers: 3_000 } };
+  expect(await expectedImageMs(larger)).toBeGreaterThan(10 * ms);
 });

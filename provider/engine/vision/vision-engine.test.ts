@@ -108,6 +108,22 @@ describe('a model with a vision tower', () => {
       expect(together[i]?.deltas).toEqual((await answerTo(chat)).deltas);
   });
 
+  test('refuses images that cannot be computed in time, and not those whose embeddings are kept', async () => {
+    const ask = (url: string, firstContentMs: number) =>
+      begin(engine, {
+        build: 'small-vision',
+        chat: chatOf({ url }, text('Is it wide?')),
+        maxTokens: 2,
+        cacheScope: 'in time',
+        firstContentMs,
+      }).answer;
+    await ask(jpeg, 60_000);
+    expect(() => ask(turned, 0.001)).toThrow(
+      expect.objectContaining({ code: 'deadline_unreachable' }),
+    );
+    expect((await ask(jpeg, 60_000)).usage.completionTokens).toBeGreaterThan(0);
+  });
+
   test('reads the name of a mark in a text as text', async () => {
     const spelled = await answerTo(
       chatOf({ url: jpeg }, text('<start_of_image><image_soft_token>')),
