@@ -89,20 +89,25 @@ async function findMutations({ seed: first, seeds }: WorldCommand): Promise<void
     const found = await firstThatNotices(worlds, { first, seeds });
     if (found === undefined) unseen += 1;
     console.log(
-      `${name}: ${found === undefined ? `not noticed by ${seeds} seeds` : `seed ${found.seed}, "${found.violations[0]?.rule}"`}`,
+      `${name}: ${found === undefined ? `not noticed by ${seeds} seeds` : `seed ${found.seed}, "${found.rule}"`}`,
     );
   });
   console.log(`${mutations.length - unseen} of ${mutations.length} mutations were noticed`);
   if (unseen > 0) process.exitCode = EXIT.failure;
 }
 
+/** A world that has no result notices the change as well: its process ended by it. */
 async function firstThatNotices(
   worlds: Worlds,
   { first, seeds }: { first: number; seeds: number },
-): Promise<Life | undefined> {
+): Promise<{ seed: number; rule: string } | undefined> {
   for (let seed = first; seed < first + seeds; seed += 1) {
-    const life = await worlds.live({ seed });
-    if (life.violations.length > 0) return life;
+    try {
+      const [broken] = (await worlds.live({ seed })).violations;
+      if (broken !== undefined) return { seed, rule: broken.rule };
+    } catch (error) {
+      return { seed, rule: messageOf(error) };
+    }
   }
   return undefined;
 }

@@ -1,6 +1,7 @@
 import type { VirtualTime } from '../virtual/virtual-time.ts';
 import type { Account, Service } from './bus-router.ts';
 import type { BusMessage } from './parser.ts';
+import { claimsOf } from './token-claims.ts';
 
 export interface SystemServicesOptions {
   readonly name: string;
@@ -47,12 +48,13 @@ export class SystemServices {
       case '$SYS.REQ.SERVER.PING.JSZ':
         return { server, data: {} };
       case '$SYS.REQ.CLAIMS.UPDATE':
-        this.#options.machines.add(claimsOf(payload).sub);
+        this.#options.machines.add(claimsOf(payload.toString('utf8')).sub);
         return { server, data: { code: 200 } };
       case '$SYS.REQ.CLAIMS.LIST':
         return { server, data: [...this.#options.machines] };
       case '$SYS.REQ.CLAIMS.DELETE':
-        for (const account of claimsOf(payload).nats?.accounts ?? []) this.#expel(account);
+        for (const account of claimsOf(payload.toString('utf8')).nats?.accounts ?? [])
+          this.#expel(account);
         return { server, data: { code: 200 } };
       default:
         return undefined;
@@ -83,11 +85,3 @@ export class SystemServices {
     });
   }
 }
-
-/** The account that a token is for, and the accounts that a token of the operator names. */
-const claimsOf = (
-  jwt: Buffer,
-): { readonly sub: string; readonly nats?: { readonly accounts?: readonly string[] } } =>
-  JSON.parse(
-    Buffer.from(jwt.toString('utf8').split('.')[1] ?? '', 'base64url').toString('utf8'),
-  ) as { sub: string };
