@@ -16,7 +16,7 @@ import {
   readConfig,
   startCoordinator,
 } from '#coordinator';
-import { type Enrolment, enrolment, ownIdentity, startAgent } from '#provider';
+import { type Agent, type Enrolment, enrolment, ownIdentity, startAgent } from '#provider';
 import { createSimulatedEngine, simulatedBuilds, simulatedModels } from '#simulator';
 import { BusWatch } from './bus-watch.ts';
 import { POSTGRES_PORT, VirtualPostgres } from './database/virtual-postgres.ts';
@@ -54,6 +54,14 @@ const START_LIMIT_MS = 120_000;
 const START_PAUSE_MS = 1_000;
 /** Pause before a removal that failed is tried again, in milliseconds. */
 const REMOVE_AGAIN_MS = 500;
+/** Figures of processes that are 0 when no job runs. */
+const FIGURES_OF_JOBS = [
+  'dinf_ingress_jobs_running',
+  'dinf_routing_queue',
+  'dinf_routing_reservations',
+  'dinf_facts_waiting',
+  'dinf_postgres_waiting',
+];
 /** No message takes longer, in milliseconds. */
 const LAST_NEWS_MS = 1_000;
 
@@ -101,6 +109,7 @@ export class WorldNetwork implements AsyncDisposable {
   /** The time of the world at which accounts answered that the key is removed, by key. */
   readonly removedKeys = new Map<string, number>();
   readonly #running = new Map<string, Coordinator>();
+  readonly #agents = new Map<string, Agent>();
   readonly #keys = new Map<string, string>();
   #bus: Bus | undefined;
 
@@ -251,14 +260,33 @@ export class WorldNetwork implements AsyncDisposable {
         maxConcurrency: 8,
         endless: true,
       });
-      await startAgent({
+      const agent = await startAgent({
         connection: trickyConnection(connection, host),
         engine: trickyEngine(engine, host),
         identity: await ownIdentity(home, own.provider),
         receiptsFile: join(home, 'receipts.json'),
         log: this.#logOf(name),
       });
+      this.#agents.set(name, agent);
     });
+  }
+
+  /** What processes and machines still have of jobs, as their figures show it. */
+  async leftOfJobs(): Promise<string[]> {
+    const left: string[] = [];
+    for (const [process, { metrics }] of this.#running)
+      for (const figure of FIGURES_OF_JOBS) {
+        const { values = [] } = (await metrics.getSingleMetric(figure)?.get()) ?? {};
+        for (const { value } of values) if (value > 0) left.push(`${process}: ${figure} ${value}`);
+      }
+    for (const [name, { running, receiptsWaiting }] of this.#agents)
+      if (!this.#isRemoved(name) && running + receiptsWaiting > 0)
+        left.push(`${name}: ${running} jobs and ${receiptsWaiting} receipts`);
+    return left;
+  }
+
+  #isRemoved(name: string): boolean {
+    return this.machines.some((one) => one.name === name && one.removedAt !== undefined);
   }
 
   /** Starts a killed process again, as its supervisor does. */

@@ -88,6 +88,21 @@ test(
   LIMIT_MS,
 );
 
+test(
+  'a world notices that a removed machine keeps its connection, and that one without the change is right',
+  async () => {
+    const faults = [{ at: 10_000, kind: 'removal', host: 'machine-4', forMs: 0 }] as const;
+    const rule = 'a removed machine serves nothing after one second';
+    const brokenBy = async (options: { mutation?: string }) => {
+      using changed = await Worlds.prepare(options);
+      return (await changed.live({ seed: FIRST_SEED, faults })).violations.map((one) => one.rule);
+    };
+    expect(await brokenBy({})).toEqual([]);
+    expect(await brokenBy({ mutation: 'a removed machine keeps its connection' })).toEqual([rule]);
+  },
+  LIMIT_MS,
+);
+
 test.each(mutations)('the mutation fits the program: $name', (mutation) => {
   expect(mutated(mutation)).toContain(mutation.by);
 });

@@ -90,6 +90,10 @@ export const answerRules: readonly Rule[] = [
       faults.length > 0 && interruptsAlone(faults) ? notServed(book) : [],
   },
   {
+    name: 'when all jobs have ended, nothing is left of them in a process or machine',
+    broken: ({ network }) => network.leftOfJobs(),
+  },
+  {
     name: 'only a customer without money is refused for money, and one without a key for its key',
     broken: ({ book }) =>
       each(book, (entry) =>
