@@ -30,12 +30,6 @@ const INGRESS: readonly Mutation[] = [
     by: 'const exhausted = true || !outcome.retry ||',
   },
   {
-    name: 'routing is not told which machines have failed',
-    file: 'coordinator/ingress/job-calls.ts',
-    find: 'exclude: [...ignore, ...exclude],',
-    by: 'exclude: [...ignore],',
-  },
-  {
     name: 'the first content is awaited for ever',
     file: 'coordinator/ingress/core/job.ts',
     find: 'if (now < attempt.contentBy) return stay(state);',
