@@ -32,7 +32,8 @@ export const moneyRules: readonly Rule[] = [
         if (entry.outcome !== 'complete') return undefined;
         const charge = ended.charges.get(entry.job ?? '');
         if (charge === undefined) return 'is complete and was never settled';
-        return charge.tokens === entry.maxTokens || mayLackItsEnd(entry, ended)
+        const isWhole = charge.outcome === 'settled' && charge.tokens === entry.maxTokens;
+        return isWhole || mayLackItsEnd(entry, ended)
           ? undefined
           : `is complete with ${entry.maxTokens} tokens, and ${charge.tokens} were charged (${charge.outcome})`;
       }),
