@@ -66,10 +66,10 @@ const INGRESS: readonly Mutation[] = [
     by: 'handle: () => undefined,',
   },
   {
-    name: 'a machine that has lost its jobs is waited for',
-    file: 'coordinator/ingress/attempt-stream.ts',
-    find: "if (out.reason === 'unknown_job') return this.#fail('disconnected');",
-    by: "if (out.reason === 'unknown_job') return undefined;",
+    name: 'an ingress keeps jobs that have ended',
+    file: 'coordinator/ingress/jobs.ts',
+    find: 'this.#running.delete(job.spec.id);',
+    by: '',
   },
 ];
 
@@ -84,12 +84,6 @@ const ROUTING: readonly Mutation[] = [
     name: 'the slot of a job stays taken after its end',
     file: 'coordinator/routing/core/reservations.ts',
     find: 'this.#bySlot.get(provider)?.get(build)?.release(reservation, isFinished);',
-    by: '',
-  },
-  {
-    name: 'a machine gets jobs before trust has verified it',
-    file: 'coordinator/routing/cell-state.ts',
-    find: 'if (!this.#trusted.admits(provider, announcement, this.#options.now())) return;',
     by: '',
   },
 ];
@@ -187,6 +181,12 @@ const MACHINE: readonly Mutation[] = [
     file: 'provider/agent/receipts.ts',
     find: 'outstanding.nextAt = now + outstanding.pauseMs;',
     by: 'outstanding.nextAt = Number.POSITIVE_INFINITY;',
+  },
+  {
+    name: 'a machine keeps receipts that were acknowledged',
+    file: 'provider/agent/receipts.ts',
+    find: 'of receipts) this.#outstanding.delete(',
+    by: 'of receipts) this.#outstanding.has(',
   },
   {
     name: 'a machine runs a repeated order a second time',
