@@ -1,4 +1,4 @@
-import { events, JobOrder, TrustVerdict } from '#bus-schemas';
+import { events, JobOrder, Out, TrustVerdict } from '#bus-schemas';
 import type { Account } from './hub/bus-router.ts';
 import type { BusMessage } from './hub/parser.ts';
 
@@ -14,10 +14,14 @@ export class BusWatch {
   readonly lastOrders = new Map<Account, number>();
   /** Orders to machines that trust had not verified before. */
   readonly earlyOrders: string[] = [];
+  /** Frames that have the name of an earlier one and other bytes, by the machine that sent them. */
+  readonly changedFrames = new Map<Account, string>();
+  readonly #frames = new Map<string, Buffer>();
   readonly #verified = new Set<Account>();
 
   see(account: Account, { subject, payload }: BusMessage, now: number): void {
     if (subject.startsWith('up.')) this.lastMessages.set(account, now);
+    if (subject.startsWith('up.out.')) this.#sent(account, subject, payload);
     if (account !== 'core') return;
     if (subject === events.trustVerdict) this.#judged(payload);
     const [, machine] = ORDER.exec(subject) ?? [];
@@ -25,6 +29,15 @@ export class BusWatch {
     this.#ordered(JobOrder.decode(payload).job, machine);
     this.lastOrders.set(machine, now);
     if (!this.#verified.has(machine)) this.earlyOrders.push(`${machine} got an order too early`);
+  }
+
+  #sent(machine: Account, subject: string, payload: Buffer): void {
+    const out = Out.decode(payload);
+    if (out.t !== 'frame') return;
+    const name = `${machine} ${subject} ${out.attempt} ${out.seq}`;
+    const before = this.#frames.get(name);
+    if (before === undefined) this.#frames.set(name, Buffer.from(out.sealed));
+    else if (!before.equals(out.sealed)) this.changedFrames.set(machine, name);
   }
 
   #ordered(job: string, machine: Account): void {

@@ -42,6 +42,17 @@ export const trustRules: readonly Rule[] = [
     broken: ({ network }) => network.watch.earlyOrders,
   },
   {
+    name: 'a machine answers an order once: a frame that is sent again has the same bytes',
+    // A machine that was killed has lost the first answer, and a hostile one changes it.
+    broken: ({ network: { machines, watch }, faults }) =>
+      machines.flatMap(({ name, enrolment: { provider } }) => {
+        const changed = watch.changedFrames.get(provider);
+        return changed !== undefined && !faults.some(({ host }) => host === name)
+          ? [`${name} sent two frames ${changed}`]
+          : [];
+      }),
+  },
+  {
     name: 'no key seals two messages under one number',
     broken: ({ world }) => world.repeatedSeals,
   },
