@@ -66,6 +66,12 @@ const INGRESS: readonly Mutation[] = [
     by: 'handle: () => undefined,',
   },
   {
+    name: 'the ingress sends no proofs of delivery',
+    file: 'coordinator/ingress/flow-sender.ts',
+    find: 'if (tokens === 0) return report;',
+    by: 'if (tokens >= 0) return report;',
+  },
+  {
     name: 'an ingress keeps jobs that have ended',
     file: 'coordinator/ingress/jobs.ts',
     find: 'this.#running.delete(job.spec.id);',
@@ -120,10 +126,10 @@ const SETTLEMENT: readonly Mutation[] = [
     by: 'message.ack();\n      if (await this.#isSettled(message)) return;',
   },
   {
-    name: 'a fact of the ledger leaves the outbox before the hub has stored it',
-    file: 'coordinator/settlement/outbox/relay.ts',
-    find: "const done = rows.filter((_, index) => outcomes[index] === 'published');",
-    by: 'const done = rows;',
+    name: 'a machine is not told that its receipt is stored',
+    file: 'coordinator/settlement/jobs/receipts.ts',
+    find: 'this.#acknowledge(await store.receipts.record(rows));',
+    by: 'await store.receipts.record(rows);',
   },
   {
     name: 'the time of a hold follows the clock of the ingress',
