@@ -15,7 +15,7 @@ import {
   statusHeaders,
 } from './parser.ts';
 import { SystemServices } from './system-services.ts';
-import { claimsOf } from './token-claims.ts';
+import { tokenClaims } from './token-claims.ts';
 
 export const HUB_PORT = 4222;
 const MAX_PAYLOAD = 8 * 1024 * 1024;
@@ -168,7 +168,7 @@ export class SimulatedHub {
 
   /** Does not check the signature: that would take three of a hundred parts of a life. */
   #accountOf({ jwt }: Readonly<Record<string, unknown>>): Account {
-    const { iss, nats } = claimsOf(String(jwt));
+    const { iss, nats } = tokenClaims(String(jwt));
     const key = nats?.issuer_account ?? iss;
     return this.#options.accounts.get(key) ?? key;
   }

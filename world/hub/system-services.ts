@@ -1,7 +1,7 @@
 import type { VirtualTime } from '../virtual/virtual-time.ts';
 import type { Account, Service } from './bus-router.ts';
 import type { BusMessage } from './parser.ts';
-import { claimsOf } from './token-claims.ts';
+import { tokenClaims } from './token-claims.ts';
 
 export interface SystemServicesOptions {
   readonly name: string;
@@ -48,12 +48,12 @@ export class SystemServices {
       case '$SYS.REQ.SERVER.PING.JSZ':
         return { server, data: {} };
       case '$SYS.REQ.CLAIMS.UPDATE':
-        this.#options.machines.add(claimsOf(payload.toString('utf8')).sub);
+        this.#options.machines.add(tokenClaims(payload.toString('utf8')).sub);
         return { server, data: { code: 200 } };
       case '$SYS.REQ.CLAIMS.LIST':
         return { server, data: [...this.#options.machines] };
       case '$SYS.REQ.CLAIMS.DELETE':
-        for (const account of claimsOf(payload.toString('utf8')).nats?.accounts ?? [])
+        for (const account of tokenClaims(payload.toString('utf8')).nats?.accounts ?? [])
           this.#expel(account);
         return { server, data: { code: 200 } };
       default:

@@ -12,5 +12,5 @@ interface TokenClaims {
 }
 
 /** The claims of a token, whose signature is not checked. */
-export const claimsOf = (jwt: string): TokenClaims =>
+export const tokenClaims = (jwt: string): TokenClaims =>
   JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString('utf8')) as TokenClaims;
