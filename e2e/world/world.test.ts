@@ -98,7 +98,8 @@ test(
       return (await changed.live({ seed: FIRST_SEED, faults })).violations.map((one) => one.rule);
     };
     expect(await brokenBy({})).toEqual([]);
-    expect(await brokenBy({ mutation: 'a removed machine keeps its connection' })).toEqual([rule]);
+    const broken = await brokenBy({ mutation: 'a removed machine keeps its connection' });
+    expect(new Set(broken)).toEqual(new Set([rule]));
   },
   LIMIT_MS,
 );
