@@ -208,7 +208,7 @@ export const jobSettings = {
       'base of the deadline for the first content; one millisecond for each prompt token is added',
   }),
   DINF_DIRECT_CALLS: flag({
-    default: true,
+    default: false,
     description:
       '`0` sends the calls between components of one process through the hub too, where operators can watch them with `nats sub "svc.>"`; a request then takes more processor time',
   }),
