@@ -178,9 +178,7 @@ export class Bus {
         timeoutMs,
         traceHeader: trace && headerOf(trace),
       });
-      const headers = trace && { headers: traceHeaders(trace) };
-      answer = await (own ??
-        this.#requests.request(subject, payload, { timeoutMs, ...headers }).then(answerIn));
+      answer = await (own ?? this.#callOverHub(subject, payload, { timeoutMs, trace }));
     } catch (cause) {
       if (cause instanceof RequestError)
         throw new BusError(
@@ -194,6 +192,15 @@ export class Bus {
       throw new BusError('unavailable', `${subject}: another process answers now; repeat the call`);
     if (answer.failure) throw new BusError('failed', `${subject}: ${answer.failure.description}`);
     return method.reply.decode(answer.data);
+  }
+
+  async #callOverHub(
+    subject: string,
+    payload: Uint8Array,
+    { timeoutMs, trace }: CallOptions,
+  ): Promise<CallAnswer> {
+    const headers = trace && { headers: traceHeaders(trace) };
+    return answerIn(await this.#requests.request(subject, payload, { timeoutMs, ...headers }));
   }
 
   /**
@@ -347,7 +354,7 @@ export class Bus {
   }
 }
 
-/** What a message with which a component answers a call states. */
+/** Reads the answer of a component from its message. */
 function answerIn({ data, headers }: Msg): CallAnswer {
   const code = headers?.get('Nats-Service-Error-Code');
   if (headers === undefined || !code) return { data };

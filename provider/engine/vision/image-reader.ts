@@ -9,15 +9,13 @@ import type { VisionTower } from './vision-tower.ts';
 
 /** Most images whose embeddings are kept: those of one request. */
 const MOST_KEPT = 16;
+/** All models of a process decode one image at a time, so that memory is bounded. */
+const decoder = new ImageDecoder();
+
 interface ReaderOptions {
   readonly guard: Guard;
   readonly clock: () => number;
 }
-
-const keyOf = (scope: string, digest: string): string => `${scope} ${digest}`;
-
-/** All models of a process decode one image at a time, so that memory is bounded. */
-const decoder = new ImageDecoder();
 
 /**
  * Makes the embeddings of images, and keeps the last ones: each request of a conversation has its
@@ -92,3 +90,5 @@ export class ImageReader implements AsyncDisposable {
     return this.#tower[Symbol.asyncDispose]() as Promise<void>;
   }
 }
+
+const keyOf = (scope: string, digest: string): string => `${scope} ${digest}`;
