@@ -5,6 +5,7 @@
 import { delimiter, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chooseNode } from './choose-node.mjs';
+import { keepCompiledModules } from './compile-cache.mjs';
 import { runUnder } from './run-under.mjs';
 
 const PROGRAM = fileURLToPath(new URL('./dinf.ts', import.meta.url));
@@ -13,6 +14,7 @@ const say = (/** @type {string} */ line) => process.stderr.write(`dinf: ${line}\
 try {
   const node = await chooseNode({ say });
   process.env['PATH'] = dirname(node) + delimiter + (process.env['PATH'] ?? '');
+  keepCompiledModules(process.env);
   if (node === process.execPath) await import('./dinf.ts');
   else await runUnder(node, [PROGRAM, ...process.argv.slice(2)]);
 } catch (error) {

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { Compile } from 'typebox/compile';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { AccountId, ModelName } from './ids.ts';
 
 const tokens = Type.Integer({ minimum: 0, maximum: 10_000_000 });
@@ -15,7 +15,7 @@ const arrival = Type.Object({
   /** Number of tokens that the model would generate. */
   outputTokens: tokens,
 });
-const checked = Compile(arrival);
+const checked = checkerOf(arrival);
 export type Arrival = Readonly<Static<typeof arrival>>;
 
 export function parseArrival(line: string): Arrival | undefined {

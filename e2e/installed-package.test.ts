@@ -7,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { SetupError } from '#bin/npm.mjs';
 import { codeHash, hex } from '#bus-schemas';
 import { EXIT } from '#bus-schemas/exit-codes.ts';
+import { findCompiler } from '#native/build.ts';
 import { type InstalledPackage, installPackage } from './installed-package.ts';
 
 const run = promisify(execFile);
@@ -56,10 +57,19 @@ test('the help lists no command for changing the repository', async () => {
   expect(await installed.dinf(['proxy', '--help'])).toContain('--coordinator');
 });
 
+/** A compiler that does not optimise, because that takes most of the time. */
+async function quickCompiler(): Promise<NodeJS.ProcessEnv> {
+  const compiler = findCompiler();
+  if (compiler === undefined) return {};
+  const quick = join(installed.home, 'quick-compiler');
+  await writeFile(quick, `#!/bin/sh\nexec '${compiler}' "$@" -O0\n`, { mode: 0o755 });
+  return { CXX: quick };
+}
+
 test('dinf up of another user than the one who installed reaches its first answer', {
   timeout: 400_000,
 }, async () => {
-  const up = await installed.up(['--providers', '1', '--token-ms', '1']);
+  const up = await installed.up(['--providers', '1', '--token-ms', '1'], await quickCompiler());
   try {
     const lines = up.logs().join('\n');
     const url = /base URL\s+(\S+)/.exec(lines)?.[1];

@@ -44,7 +44,7 @@ export interface InstalledPackage extends AsyncDisposable {
   /** Runs the installed program to its end and returns its output. Rejects if it fails. */
   dinf(args: readonly string[], env?: NodeJS.ProcessEnv): Promise<string>;
   /** Starts `dinf up` and resolves when it accepts requests. */
-  up(args: readonly string[]): Promise<SupervisedProcess>;
+  up(args: readonly string[], env?: NodeJS.ProcessEnv): Promise<SupervisedProcess>;
 }
 
 export async function installPackage(): Promise<InstalledPackage> {
@@ -77,7 +77,7 @@ export async function installPackage(): Promise<InstalledPackage> {
       });
       return stdout + stderr;
     },
-    up: (args) =>
+    up: (args, env = {}) =>
       startSupervised({
         name: 'the installed dinf up',
         launcher: user.isOther
@@ -86,7 +86,7 @@ export async function installPackage(): Promise<InstalledPackage> {
         command: program,
         args: ['up', ...args],
         cwd: user.home,
-        env: { ...user.env, DINF_HTTP_PORT: '0' },
+        env: { ...user.env, ...env, DINF_HTTP_PORT: '0' },
         isReady: (line) => line.includes('Ctrl-C stops the network'),
         readyTimeoutMs: READY_MS,
         stopTimeoutMs: 60_000,

@@ -1,6 +1,6 @@
 import type { FastifySchemaCompiler } from 'fastify';
 import type { TSchema } from 'typebox';
-import { Compile } from 'typebox/compile';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { faultOf } from './core/schema-fault.ts';
 import { ApiError } from './errors.ts';
 
@@ -12,7 +12,7 @@ const DECIMAL = /^-?\d+(?:\.\d+)?$/;
  * only in the query, where every value is a text.
  */
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
-  const validator = Compile(schema);
+  const validator = checkerOf(schema);
   const noun = httpPart === 'body' ? 'field' : 'parameter';
   return (given: unknown) => {
     // Bodies of inference routes are parsed from their bytes by their surface.

@@ -13,8 +13,8 @@ import {
   verify,
 } from 'node:crypto';
 import sodium from 'libsodium-wrappers';
-import type { TSchema } from 'typebox';
-import { Compile } from 'typebox/compile';
+import type { Static, TSchema } from 'typebox';
+import { Compile, type Validator } from 'typebox/compile';
 import { LruMap } from '../lru-map.ts';
 import { derSignature } from '../receipts/der-signature.ts';
 import type { Aead, RunningHash } from './types.ts';
@@ -103,5 +103,15 @@ function p256KeyOf(publicKey: Uint8Array): KeyObject {
 
 const publicKeyOf = (jwk: JsonWebKey): KeyObject => createPublicKey({ key: jwk, format: 'jwk' });
 
-/** Returns a check of values against a schema, compiled to a function. */
-export const checkerOf = <Schema extends TSchema>(schema: Schema) => Compile(schema);
+/**
+ * Returns a check of values against a schema. It is compiled to a function at its first use, because
+ * a process uses few of the schemas that it loads.
+ */
+export function checkerOf<Schema extends TSchema>(schema: Schema) {
+  let compiled: Validator<Record<never, never>, Schema> | undefined;
+  const validator = () => (compiled ??= Compile(schema));
+  return {
+    Check: (value: unknown): value is Static<Schema> => validator().Check(value),
+    Errors: (value: unknown) => validator().Errors(value),
+  };
+}

@@ -1,6 +1,6 @@
 import { createHash, createHmac } from 'node:crypto';
 import { type Static, Type } from 'typebox';
-import { Compile } from 'typebox/compile';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { fromHex, HASH_BYTES, Hex, hex } from '../bytes.ts';
 import { AttemptNumber, BuildId, JobId, ModelName, ProviderId } from '../ids.ts';
 import { Finish } from '../messages/vocabulary.ts';
@@ -65,7 +65,7 @@ export const PrintedReceipt = Type.Object({
   }),
 });
 export type PrintedReceipt = Static<typeof PrintedReceipt>;
-const shape = Compile(PrintedReceipt);
+const shape = checkerOf(PrintedReceipt);
 
 export interface SettledReceipt {
   readonly work: WorkDone;

@@ -64,7 +64,7 @@ export const testSettings = {
       minimum: 1,
       maximum: 86_400,
       unit: 'seconds',
-      shownDefault: '`40`',
+      shownDefault: '`15`',
       description:
         'time for which a machine sleeps in `e2e/incidents`, and for which its network is away (ten minutes at most); `npm run incidents` uses 3600, and takes more than an hour',
     }),

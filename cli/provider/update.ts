@@ -1,5 +1,7 @@
+import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { compiledModules } from '#bin/compile-cache.mjs';
 import { runNpm } from '#bin/npm.mjs';
 import { tryLock } from '#bus-schemas/file-lock.ts';
 import { versionFolder } from '#bus-schemas/program-folders.mjs';
@@ -106,6 +108,7 @@ export async function updateMachine({
   };
   await switchVersion(record, { ...options, service: serviceOf(home, installation, phase) });
   await removeOldVersions(installation, [from, to]);
+  await rm(compiledModules(process.env), { recursive: true, force: true });
 }
 
 async function stageFrom(

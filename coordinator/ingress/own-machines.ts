@@ -1,5 +1,5 @@
-import { Compile } from 'typebox/compile';
 import { BuildId, type CatalogModel, LruMap, type MessageOf, services } from '#bus-schemas';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import { answerOf } from './call-until.ts';
 
@@ -74,7 +74,7 @@ export class OwnMachines {
   }
 }
 
-const isBuild = Compile(BuildId);
+const isBuild = checkerOf(BuildId);
 
 function modelOf(build: string, slots: readonly Slot[]): CatalogModel {
   const contextTokens = Math.max(1, ...slots.map((slot) => slot.contextTokens ?? 0));

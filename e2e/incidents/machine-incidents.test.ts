@@ -26,7 +26,7 @@ const run = promisify(execFile);
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 /** Time for which the machine sleeps, and at most ten minutes for which the network is away. */
-const ABSENCE_MS = 1_000 * (setting('DINF_INCIDENT_SECONDS') ?? 40);
+const ABSENCE_MS = 1_000 * (setting('DINF_INCIDENT_SECONDS') ?? 15);
 const AWAY_MS = Math.min(ABSENCE_MS, 10 * MINUTE_MS);
 const PATIENT_MS = 10 * MINUTE_MS;
 /** Answers that may have run when the computer fell asleep. */

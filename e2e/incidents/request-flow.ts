@@ -5,7 +5,7 @@ import type { TestNetwork } from '../test-network.ts';
 const COUNTED = Array.from({ length: 30 }, (_, index) => index + 1).join(', ');
 const CLIENTS = 3;
 /** Pause of a client between two requests, in milliseconds. */
-const PAUSE_MS = 100;
+const PAUSE_MS = 300;
 
 export interface FlowReport {
   /** Requests that were answered completely. */

@@ -5,7 +5,7 @@ import { mutations } from '#world/mutations.ts';
 import { Worlds } from '#world/worlds.ts';
 
 /** Enough for a few kinds of faults; `npm run worlds` runs more. */
-const SEEDS = setting('DINF_WORLD_SEEDS') ?? 5;
+const SEEDS = setting('DINF_WORLD_SEEDS') ?? 3;
 const FIRST_SEED = 1;
 const LIMIT_MS = 120_000 + SEEDS * 120_000;
 
@@ -35,8 +35,6 @@ test(
     const first = await fresh.live({ seed });
     expect((await fresh.live({ seed: other })).fingerprint).not.toBe(first.fingerprint);
     expect(await fresh.live({ seed })).toEqual(first);
-    const without = await fresh.live({ seed, faults: [] });
-    expect(without.fingerprint).not.toBe(first.fingerprint);
   },
   LIMIT_MS,
 );
@@ -73,33 +71,16 @@ test(
 );
 
 test(
-  'a world notices that the program accepts frames twice',
-  async () => {
-    const mutation = 'the ingress accepts a frame twice';
-    using changed = await Worlds.prepare({ mutation });
-    const { violations } = await changed.live({
-      seed: FIRST_SEED,
-      faults: [{ at: 5_000, kind: 'lossy', host: 'leaf of machine-1', forMs: 20_000 }],
-    });
-    expect(violations.map(({ rule }) => rule)).toContain(
-      'no token is wrong, missing in between, or doubled',
-    );
-  },
-  LIMIT_MS,
-);
-
-test(
   'a world notices that a removed machine keeps its connection, and that one without the change is right',
   async () => {
     const faults = [{ at: 10_000, kind: 'removal', host: 'machine-4', forMs: 0 }] as const;
     const rule = 'a removed machine serves nothing after one second';
-    const brokenBy = async (options: { mutation?: string }) => {
-      using changed = await Worlds.prepare(options);
-      return (await changed.live({ seed: FIRST_SEED, faults })).violations.map((one) => one.rule);
-    };
-    expect(await brokenBy({})).toEqual([]);
-    const broken = await brokenBy({ mutation: 'a removed machine keeps its connection' });
-    expect(new Set(broken)).toEqual(new Set([rule]));
+    const mutation = 'a removed machine keeps its connection';
+    using changed = await Worlds.prepare({ mutation });
+    const brokenIn = async (some: Worlds) =>
+      (await some.live({ seed: FIRST_SEED, faults })).violations.map((one) => one.rule);
+    expect(await brokenIn(worlds)).toEqual([]);
+    expect(new Set(await brokenIn(changed))).toEqual(new Set([rule]));
   },
   LIMIT_MS,
 );

@@ -1,4 +1,4 @@
-import { Compile } from 'typebox/compile';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { ChatRequest } from './chat-schema.ts';
 import type { ImageHeader } from './images/image-header.ts';
 import { imageUris } from './images/image-uris.ts';
@@ -9,7 +9,7 @@ import { faultOf } from './schema-fault.ts';
 
 /** The check of a chat request: its schema, and the rules that concern several fields. */
 
-const validator = Compile(ChatRequest);
+const validator = checkerOf(ChatRequest);
 
 interface CheckedChat {
   readonly chat: ChatRequest;

@@ -1,4 +1,3 @@
-import { Compile } from 'typebox/compile';
 import {
   type CatalogModel,
   type MaxPrice,
@@ -10,6 +9,7 @@ import {
   TRUST_LEVELS,
   type TrustLevel,
 } from '#bus-schemas';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { ApiError } from '../errors.ts';
 import { invalid, isGiven, isObject, quoted } from './json.ts';
 
@@ -45,7 +45,7 @@ const PRICES = {
   prompt: 'inputMicroUsdPerMillion',
   completion: 'outputMicroUsdPerMillion',
 } as const;
-const providerId = Compile(ProviderId);
+const providerId = checkerOf(ProviderId);
 
 /**
  * Reads the preferences. An unknown one is refused: a caller who misspelled a price limit would

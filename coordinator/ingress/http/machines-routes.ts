@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type TSchema, Type } from 'typebox';
-import { Compile } from 'typebox/compile';
 import { services } from '#bus-schemas';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { hashOf, makeSessionCookie } from '#coordinator/secrets.ts';
 import { parseJson } from '#http-api/core/json.ts';
 import type { ApiError } from '#http-api/errors.ts';
@@ -51,8 +51,8 @@ const DeviceToken = Type.Object(
   },
   { title: 'DeviceTokenForm' },
 );
-const codeShape = Compile(DeviceCode);
-const tokenShape = Compile(DeviceToken);
+const codeShape = checkerOf(DeviceCode);
+const tokenShape = checkerOf(DeviceToken);
 const ShownCode = Type.Object({
   device_code: Type.String(),
   user_code: Type.String({ description: 'The code that the person types.' }),

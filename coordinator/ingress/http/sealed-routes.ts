@@ -1,6 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
-import { Compile } from 'typebox/compile';
 import {
   BYTES_PER_TOKEN,
   encodingOf,
@@ -16,6 +15,7 @@ import {
   TrustLevel,
   X25519_KEY_BYTES,
 } from '#bus-schemas';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { MAX_TASK_TOKENS } from '#http-api/core/encodings/encoding-intent.ts';
 import { TOOLS_PREAMBLE_TOKENS } from '#http-api/core/introspect.ts';
 import { invalid, parseJson } from '#http-api/core/json.ts';
@@ -93,7 +93,7 @@ type SessionRequest = Static<typeof SessionRequest>;
  * A wish that arrives together with its order, which the client has sealed for a machine that
  * served it before.
  */
-const guessShape = Compile(
+const guessShape = checkerOf(
   Type.Object(
     {
       ...wishFields,

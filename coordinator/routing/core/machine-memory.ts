@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
-import { Compile } from 'typebox/compile';
 import { BuildId } from '#bus-schemas';
+import { checkerOf } from '#bus-schemas/platform.ts';
 
 /**
  * The part of a router's knowledge of a machine that outlives the router: its faults, its pace and
@@ -71,7 +71,7 @@ const machineMemory = Type.Object({
 });
 export type MachineMemory = Static<typeof machineMemory>;
 
-const isMachineMemory = Compile(machineMemory);
+const isMachineMemory = checkerOf(machineMemory);
 
 /** Undefined if the stored value has another form, because another release wrote it. */
 export const readMemory = (stored: unknown): MachineMemory | undefined =>

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { Pool } from 'pg';
 import { Type } from 'typebox';
-import { Compile } from 'typebox/compile';
 import { type GateName, gates, type MessageOf, services } from '#bus-schemas';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { loadStatements, query } from '#coordinator/sql.ts';
 import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import { HOUR_MS, HOURS, type MachineHour } from '../core/machine-hours.ts';
@@ -27,7 +27,7 @@ const storedHour = Type.Tuple([
   minutes,
   Type.Union([Type.String({ maxLength: 32 }), Type.Null()]),
 ]);
-const isDay = Compile(Type.Array(storedHour, { maxItems: HOURS }));
+const isDay = checkerOf(Type.Array(storedHour, { maxItems: HOURS }));
 
 /** Writes the days of machines in one statement. */
 export async function putDays(

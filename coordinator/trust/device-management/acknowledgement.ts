@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { Compile } from 'typebox/compile';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { type Plist, PlistError, readPlist } from './plist.ts';
 
 /**
@@ -19,7 +19,7 @@ export interface Acknowledgement {
 }
 
 const text = (maxLength: number) => Type.String({ maxLength });
-const event = Compile(
+const event = checkerOf(
   Type.Object({
     topic: text(64),
     acknowledge_event: Type.Optional(

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
-import { Compile } from 'typebox/compile';
 import { CodedError } from '#bus-schemas/coded-error.ts';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import type { MdmConfig } from '#coordinator/config.ts';
 
 type MdmErrorCode = 'unreachable' | 'refused' | 'malformed_answer' | 'unknown_device';
@@ -17,7 +17,7 @@ export interface Question {
 
 const TIMEOUT_MS = 10_000;
 const MAX_ANSWER_BYTES = 256 * 1024;
-const devices = Compile(
+const devices = checkerOf(
   Type.Object({
     devices: Type.Union([
       Type.Array(

@@ -1,5 +1,4 @@
 import { type Static, type TSchema, Type } from 'typebox';
-import { Compile } from 'typebox/compile';
 import {
   Delta,
   EngineName,
@@ -10,6 +9,7 @@ import {
   Slot,
   Usage,
 } from '#bus-schemas';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { type EncodingWork, type GenerationRequest, MAX_OWN_MODELS } from '../engine.ts';
 import type { OpenEngineOptions } from '../open-model-engine.ts';
 
@@ -100,7 +100,7 @@ export type EngineReport = Static<typeof EngineReport>;
 const EngineReports = Type.Array(EngineReport);
 
 const checked = <S extends TSchema>(schema: S) => {
-  const compiled = Compile(schema);
+  const compiled = checkerOf(schema);
   return (value: unknown): value is Static<S> => compiled.Check(value);
 };
 export const areEngineReports = checked(EngineReports);
