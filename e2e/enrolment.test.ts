@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Nkey, services } from '#bus-schemas';
 import { RawLeaf } from '#testcontainers';
+import { readStream } from './read-stream.ts';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
 
 const CALL = { timeoutMs: 5_000 };
@@ -89,20 +90,14 @@ test('a hub that lost its accounts receives the account of every provider again'
   await rm(join(network.network.home, 'hub/accounts'), { recursive: true, force: true });
   await network.hub.restart();
   const credentialsFile = join(network.network.home, 'fleet/provider-0/leaf.creds');
-  // The honest leaf node reconnects by itself. A second one with its credentials is refused, which
-  // shows that the first is connected.
-  await vi.waitFor(
-    async () => {
-      const { providers } = await network.network.coordinator.bus.call(
-        services.routing.fleet,
-        {},
-        CALL,
-      );
-      expect(providers[0]?.state).toBe('resident');
-      using second = await RawLeaf.connect({ url: network.hub.leafUrl, credentialsFile });
-      await second.closed;
-      expect(second.errors.join()).toContain('maximum account');
-    },
-    { timeout: 20_000, interval: 200 },
-  );
+  // The honest leaf node reconnects by itself; an answer shows that it has. A second one with its
+  // credentials is refused, which shows that the limits of the account are back too.
+  const chat = { model: 'sim-llama-8b', messages: [{ role: 'user', content: 'Are you there?' }] };
+  await vi.waitFor(async () => expect((await readStream(network, chat)).status).toBe(200), {
+    timeout: 55_000,
+    interval: 200,
+  });
+  using second = await RawLeaf.connect({ url: network.hub.leafUrl, credentialsFile });
+  await second.closed;
+  expect(second.errors.join()).toContain('maximum account');
 });

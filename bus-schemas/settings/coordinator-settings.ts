@@ -208,9 +208,9 @@ export const jobSettings = {
       'base of the deadline for the first content; one millisecond for each prompt token is added',
   }),
   DINF_DIRECT_CALLS: flag({
-    default: false,
+    default: true,
     description:
-      '`1` lets components of one process call each other without the hub, which takes less processor time; operators cannot watch these calls with `nats sub "svc.>"`, and a hub that lost its accounts may not get them back',
+      '`0` sends the calls between components of one process through the hub too, where operators can watch them with `nats sub "svc.>"`; a request then takes more processor time',
   }),
   DINF_CELL: integerSetting({
     default: FIRST_CELL,
