@@ -2,10 +2,11 @@
 export { freePort } from './free-port.ts';
 export type { RouteUrl } from './hub-cluster.ts';
 export type { NatsNode, NatsNodeOptions } from './nats-node.ts';
-export { type Network, type NetworkOptions, startNetwork } from './network.ts';
+export { DATABASE, type Network, type NetworkOptions, startNetwork } from './network.ts';
 export { type OidcIssuer, startOidcIssuer } from './oidc-issuer.ts';
 export { createDatabase } from './postgres/create-database.ts';
-export { startLocalPostgres } from './postgres/postgres.ts';
+export { type LocalPostgresOptions, startLocalPostgres } from './postgres/postgres.ts';
+export { postgresBinaries } from './postgres/postgres-binaries.ts';
 export {
   POSTGRES_SETTINGS,
   POSTGRES_USER,

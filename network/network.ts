@@ -109,7 +109,8 @@ export interface Network extends AsyncDisposable {
 
 const CALL = { timeoutMs: 10_000 };
 const TOKEN_LIFETIME_MS = 3_600_000;
-const DATABASE = 'dinf';
+/** Name of the database in a Postgres that a network starts. */
+export const DATABASE = 'dinf';
 const EVERY_ADDRESS = '0.0.0.0';
 
 export async function startNetwork(options: NetworkOptions): Promise<Network> {

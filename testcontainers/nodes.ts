@@ -13,6 +13,7 @@ import {
 import { cacheFolder, findNatsServer, startNatsServer } from '#provider';
 import { startContainerNats } from './containers/nats.ts';
 import { startContainerPostgres } from './containers/postgres.ts';
+import { startMigratedPostgres } from './postgres/migrated-postgres.ts';
 import { chooseRuntime, type Runtime } from './runtime.ts';
 
 /** How a node is started; if absent, `chooseRuntime` decides by DINF_TEST_RUNTIME. */
@@ -26,7 +27,7 @@ export const nodeStarters = (
 ): Pick<NetworkOptions, 'startHub' | 'startPostgres'> =>
   runtime === 'containers'
     ? { startHub: startContainerNats, startPostgres: startContainerPostgres }
-    : {};
+    : { startPostgres: startMigratedPostgres };
 
 export async function startPostgres({
   runtime,

@@ -17,14 +17,24 @@ import { unprivileged } from './unprivileged.ts';
 const run = promisify(execFile);
 const FREE_PORT_ATTEMPTS = 5;
 
+export type LocalPostgresOptions = PostgresOptions & {
+  /** Folder of a stopped cluster, as `postgres -D` names it, that a new one is a copy of. */
+  copyOf?: string;
+};
+
 /** Starts Postgres from the npm packages on the loopback address; it ends with this process. */
-export async function startLocalPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
+export async function startLocalPostgres(
+  options: LocalPostgresOptions = {},
+): Promise<PostgresServer> {
   const throwaway =
     options.dataDir === undefined ? await mkdtemp(join(tmpdir(), 'dinf-postgres-')) : undefined;
   const dataDir = resolve(options.dataDir ?? (throwaway as string));
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const place = await unprivileged(await postgresBinaries(), dataDir);
-  const password = await initialise(place, throwaway === undefined);
+  const password = await initialise(place, {
+    isDurable: throwaway === undefined,
+    copyOf: options.copyOf,
+  });
 
   const begin = (port: number): Promise<SupervisedProcess> => startServer(place, port, options);
   const first =
@@ -60,47 +70,58 @@ export async function startLocalPostgres(options: PostgresOptions = {}): Promise
   };
 }
 
+const passwordFile = (folder: string): string => join(folder, 'dinf-password');
+
 /**
  * Creates a cluster in a temporary folder and renames it, so that after a crash the cluster either
  * exists with its password file or not at all. Returns the password.
  */
 async function initialise(
   { launcher, binaries, dataDir }: Unprivileged,
-  durable: boolean,
+  { isDurable, copyOf }: { isDurable: boolean; copyOf: string | undefined },
 ): Promise<string> {
   const cluster = join(dataDir, 'cluster');
-  const passwordFile = (folder: string): string => join(folder, 'dinf-password');
   if (!(await exists(passwordFile(cluster)))) {
     const fresh = join(dataDir, `cluster.${randomBytes(6).toString('hex')}`);
-    const password = randomBytes(18).toString('base64url');
     try {
-      const line = [
-        // initdb opens /dev/stdin by name. That works for the pipe from cat, but not for a socket
-        // of Node.
-        ...launcher,
-        'sh',
-        '-c',
-        'cat | "$@"',
-        'sh',
-        join(binaries, 'bin', 'initdb'),
-        `--pgdata=${fresh}`,
-        `--username=${POSTGRES_USER}`,
-        '--pwfile=/dev/stdin',
-        '--auth=scram-sha-256',
-        '--encoding=UTF8',
-        '--locale-provider=builtin',
-        '--builtin-locale=C.UTF-8',
-        '--locale=C',
-        ...(durable ? [] : ['--no-sync']),
-      ];
-      await runWithInput(line, password);
-      await writeFile(passwordFile(fresh), password, { mode: 0o600 });
+      if (copyOf === undefined) await create({ launcher, binaries }, fresh, isDurable);
+      else await run('cp', ['-a', copyOf, fresh]);
       await rename(fresh, cluster);
     } finally {
       await rm(fresh, { recursive: true, force: true });
     }
   }
   return (await readFile(passwordFile(cluster), 'utf8')).trim();
+}
+
+/** Creates a cluster with its password file. */
+async function create(
+  { launcher, binaries }: Pick<Unprivileged, 'launcher' | 'binaries'>,
+  cluster: string,
+  isDurable: boolean,
+): Promise<void> {
+  const password = randomBytes(18).toString('base64url');
+  const line = [
+    // initdb opens /dev/stdin by name. That works for the pipe from cat, but not for a socket of
+    // Node.
+    ...launcher,
+    'sh',
+    '-c',
+    'cat | "$@"',
+    'sh',
+    join(binaries, 'bin', 'initdb'),
+    `--pgdata=${cluster}`,
+    `--username=${POSTGRES_USER}`,
+    '--pwfile=/dev/stdin',
+    '--auth=scram-sha-256',
+    '--encoding=UTF8',
+    '--locale-provider=builtin',
+    '--builtin-locale=C.UTF-8',
+    '--locale=C',
+    ...(isDurable ? [] : ['--no-sync']),
+  ];
+  await runWithInput(line, password);
+  await writeFile(passwordFile(cluster), password, { mode: 0o600 });
 }
 
 async function startServer(

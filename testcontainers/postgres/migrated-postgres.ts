@@ -1,0 +1,64 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { acquireLock } from '#bus-schemas/file-lock.ts';
+import { readMigrations } from '#coordinator/database/migration-files.ts';
+import { migrate } from '#coordinator/migrate.ts';
+import {
+  DATABASE,
+  type PostgresOptions,
+  type PostgresServer,
+  postgresBinaries,
+  startLocalPostgres,
+} from '#network';
+import { cacheFolder } from '#provider';
+import { ensureFolder } from '../ensure-folder.ts';
+
+const run = promisify(execFile);
+/** Age at which a cluster for other migrations is deleted, in milliseconds. */
+const OLD_MS = 7 * 24 * 3_600_000;
+
+/**
+ * Starts a Postgres that already has the database of a network and all its tables. It is the copy of
+ * a cluster in the cache, which takes less than a third of the processor time of making one.
+ */
+export async function startMigratedPostgres(
+  options: PostgresOptions = {},
+): Promise<PostgresServer> {
+  const copyOf = await migratedCluster();
+  return startLocalPostgres({ ...options, ...(copyOf && { copyOf }) });
+}
+
+/** Absent if Postgres keeps its data elsewhere, because root may not run it here. */
+async function migratedCluster(): Promise<string | undefined> {
+  const { stdout: version } = await run(join(await postgresBinaries(), 'bin', 'postgres'), [
+    '--version',
+  ]);
+  const digest = createHash('sha256')
+    .update(JSON.stringify([version, await readMigrations()]))
+    .digest('hex');
+  const all = join(cacheFolder(process.env), 'migrated-postgres');
+  await mkdir(all, { recursive: true });
+  const folder = join(all, digest.slice(0, 16));
+  if (!existsSync(folder)) {
+    await using _lock = await acquireLock(`${folder}.lock`, {});
+    await removeOld(all);
+    await ensureFolder(folder, async (staged) => {
+      await using postgres = await startLocalPostgres({ dataDir: staged });
+      await migrate(await postgres.createDatabase(DATABASE));
+    });
+  }
+  const cluster = join(folder, 'cluster');
+  return existsSync(cluster) ? cluster : undefined;
+}
+
+async function removeOld(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const { mtimeMs } = await stat(join(folder, name));
+    if (Date.now() - mtimeMs > OLD_MS)
+      await rm(join(folder, name), { recursive: true, force: true });
+  }
+}
