@@ -56,6 +56,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
+          isolate: false,
           include: [BESIDE],
           exclude: ['**/node_modules/**', ...ALONE, ...integration],
         },

@@ -67,12 +67,21 @@ export function report(
 export function nextAttempt(state: JobState, lost: FailedAttempt, now: number): Transition {
   const { attempt, failure } = lost;
   const outcome: Outcome = attemptOutcome(failure, { ...lost, clientSealed: state.clientSeals });
-  const failed = [...state.failed, attempt.candidate.provider];
+  const { provider } = attempt.candidate;
+  const failed = [...state.failed, provider];
+  const full = hadNoRoom(outcome) ? [...state.full, provider] : state.full;
   const cleanup: JobCommand[] =
     failure === 'refused' ? [] : [{ do: 'cancel', attempt, reason: 'superseded' }];
   if (state.deliveredTokens > 0) cleanup.push({ do: 'discard' });
   const lastError = now >= state.endBy ? 'timeout' : outcome.error;
-  const fresh: JobState = { ...state, failed, lastError, deliveredTokens: 0, attempt: undefined };
+  const fresh: JobState = {
+    ...state,
+    failed,
+    full,
+    lastError,
+    deliveredTokens: 0,
+    attempt: undefined,
+  };
   const exhausted = !outcome.retry || state.attempts >= MAX_ATTEMPTS || now >= state.firstContentBy;
   if (exhausted) {
     const reject: JobCommand = {
@@ -99,6 +108,9 @@ export function nextAttempt(state: JobState, lost: FailedAttempt, now: number): 
     commands: [...cleanup, report(lost, next.provider), ...dispatched.commands],
   };
 }
+
+/** Whether the machine refused because it is full, which is nobody's fault and ends soon. */
+const hadNoRoom = ({ party, record }: Outcome) => party === 'none' && record === 'cool';
 
 export function dispatch(state: JobState, candidate: Candidate, now: number): Transition {
   const number = state.attempts + 1;

@@ -54,6 +54,8 @@ export interface JobState extends Deadlines {
   /** Time at which routing returned `alternates`, in milliseconds. */
   readonly plannedAt: number;
   readonly failed: readonly string[];
+  /** Those of `failed` that only had no room. */
+  readonly full: readonly string[];
   /** The client has received its status line, so another provider can no longer take over. */
   readonly committed: boolean;
   readonly deliveredTokens: number;
@@ -163,6 +165,7 @@ export function newJob(options: {
       alternates: [],
       plannedAt: options.now,
       failed: [],
+      full: [],
       committed: false,
       deliveredTokens: 0,
       lastContentAt: options.now,

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { DRAIN_MS, STALL_MS, wakeAt } from './job.ts';
+import { MAX_ATTEMPTS } from './job-attempts.ts';
 import type { JobCommand } from './job-state.ts';
 import { candidate, Machine, provider, usage } from './job-under-test.ts';
 
@@ -38,6 +39,30 @@ describe('the life of a job', () => {
       'dispatch',
     ]);
     expect(job.all('hold')).toHaveLength(1);
+  });
+
+  test('the job waits for room at machines that had none, once no other machine can answer', () => {
+    const job = new Machine().serving('B');
+    const full = (attempt: number) =>
+      job.happen({ type: 'refused', attempt, reason: 'queue_full', retryAfterMs: 500 }).at(-1);
+    const none = { type: 'routing_refused', code: 'no_provider', retryAfterMs: 1_000 } as const;
+    for (let attempt = 1; attempt < MAX_ATTEMPTS; attempt += 1) {
+      expect(full(attempt)).toEqual({ do: 'reserve', exclude: [provider('B')] });
+      expect(job.happen(none)).toEqual([{ do: 'reserve', exclude: [] }]);
+      job.happen({ type: 'reserved', candidates: [candidate('B')] });
+    }
+    full(MAX_ATTEMPTS);
+    expect(job.all('reject')).toEqual([expect.objectContaining({ code: 'saturated' })]);
+  });
+
+  test('a machine that failed is not asked again beside one that was full', () => {
+    const job = new Machine().serving('B', 'C');
+    job.happen({ type: 'attempt_failed', attempt: 1, failure: 'disconnected' });
+    job.happen({ type: 'refused', attempt: 2, reason: 'queue_full', retryAfterMs: 500 });
+    const none = { type: 'routing_refused', code: 'no_provider', retryAfterMs: 1_000 } as const;
+    expect(job.happen(none)).toEqual([{ do: 'reserve', exclude: [provider('B')] }]);
+    job.happen(none);
+    expect(job.all('reject')).toEqual([expect.objectContaining({ code: 'saturated' })]);
   });
 
   test('a provider lost after content cuts the stream, and the delivered tokens are charged', () => {

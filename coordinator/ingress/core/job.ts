@@ -356,6 +356,14 @@ function refuse(
   state: JobState,
   { code, retryAfterMs, gate }: Omit<Extract<JobEvent, { type: 'routing_refused' }>, 'type'>,
 ): Transition {
+  if (code === 'no_provider' && state.full.length > 0 && state.phase === 'reserving') {
+    // No other machine can answer, so the job waits for room at those that had none.
+    const failed = state.failed.filter((provider) => !state.full.includes(provider));
+    return {
+      state: { ...state, failed, full: [] },
+      commands: [{ do: 'reserve', exclude: failed }],
+    };
+  }
   const reserved = state.reserved || code === 'unavailable';
   // After a refused hold or a failed attempt, the client gets that error: it is the reason why
   // another machine was needed, and routing found none.
