@@ -37,11 +37,12 @@ const ALONE = [
 
 /**
  * Tests beside their subject: those that start processes are the project `integration`, all others
- * `unit`.
+ * `unit`. Their files share the modules of their process, because loading these takes longer than
+ * most tests; files that replace a module have a process of their own (`mocking`).
  */
-const integration = globSync(BESIDE, { exclude: ['**/node_modules/**', ...ALONE] }).filter(
-  startsProcesses,
-);
+const beside = globSync(BESIDE, { exclude: ['**/node_modules/**', ...ALONE] });
+const mocking = beside.filter((file) => /\bvi\.mock\(/.test(readFileSync(file, 'utf8')));
+const integration = beside.filter((file) => startsProcesses(file) && !mocking.includes(file));
 
 export default defineConfig({
   test: {
@@ -58,14 +59,16 @@ export default defineConfig({
           name: 'unit',
           isolate: false,
           include: [BESIDE],
-          exclude: ['**/node_modules/**', ...ALONE, ...integration],
+          exclude: ['**/node_modules/**', ...ALONE, ...integration, ...mocking],
         },
       },
-      { extends: true, test: { name: 'integration', include: integration } },
+      { extends: true, test: { name: 'mocking', include: mocking } },
+      { extends: true, test: { name: 'integration', isolate: false, include: integration } },
       {
         extends: true,
         test: {
           name: 'e2e',
+          isolate: false,
           include: ['e2e/**/*.test.ts'],
           exclude: ALONE,
           sequence: { groupOrder: 1 },

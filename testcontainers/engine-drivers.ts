@@ -62,6 +62,8 @@ async function softwareVulkan(
     VK_DRIVER_FILES: join(root, DRIVER),
     LD_LIBRARY_PATH: [libraries, env['LD_LIBRARY_PATH']].filter(Boolean).join(':'),
     MESA_SHADER_CACHE_DIR: join(cacheDir, 'shaders'),
+    // Compiling the kernels takes longer than running them on models as small as those of the tests.
+    GALLIVM_PERF: 'nopt',
   };
 }
 

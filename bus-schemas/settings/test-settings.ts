@@ -79,6 +79,11 @@ export const testSettings = {
         'number of worlds in `e2e/world`: the whole network in virtual time, with faults; `npm run worlds` runs 300',
     }),
   ),
+  DINF_EVERY_FIXTURE: flag({
+    default: false,
+    description:
+      '`1` tests the engine WebGPU with all small models, as `npm run fixtures` does, and not only with those that together use each kind of layer',
+  }),
   DINF_FIRST_ANSWER: flag({
     default: false,
     description:

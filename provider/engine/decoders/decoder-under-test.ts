@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import type { DecoderWeights, Matrix } from '../../models/decoder-weights.ts';
 import { type DecoderModel, openDecoderAlone } from '../../models/model.ts';
 import { TensorReader } from '../../models/tensor-reader.ts';
@@ -43,6 +44,32 @@ export const fixtures = [
 
 /** Those with layers of Gated DeltaNet. */
 export const fixturesWithStates = ['qwen3-5', 'qwen3-5-moe-published', 'qwen3-next'] as const;
+
+/**
+ * Those that together use each kind of layer and each width of numbers. On WebGPU in software, every
+ * new shape of a matrix takes a second to compile, so the others run by `npm run fixtures`.
+ */
+const ON_WEBGPU: ReadonlySet<string> = new Set<(typeof fixtures)[number]>([
+  'llama',
+  'llama-every-width',
+  'gemma3',
+  'gpt-oss-published',
+  'gemma4',
+  'qwen3-5',
+  'olmo2',
+  'qwen2-moe',
+  'glm4-moe',
+  'phi3-long',
+]);
+
+/** Those of the fixtures that are tested on a backend. */
+export const fixturesOn = <Name extends (typeof fixtures)[number]>(
+  backend: Backend['name'],
+  names: readonly Name[],
+): readonly Name[] =>
+  backend === 'webgpu' && !setting('DINF_EVERY_FIXTURE')
+    ? names.filter((name) => ON_WEBGPU.has(name))
+    : names;
 
 interface Fixture {
   readonly model: DecoderModel;

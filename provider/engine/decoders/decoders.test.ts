@@ -4,6 +4,7 @@ import {
   backendsUnderTest,
   distance,
   fixtures,
+  fixturesOn,
   generateGreedily,
   withFixture,
 } from './decoder-under-test.ts';
@@ -42,7 +43,7 @@ for (const { name: kind, create } of backendsUnderTest) {
     const { backend } = made;
     afterAll(() => backend[Symbol.asyncDispose]());
 
-    for (const name of fixtures) {
+    for (const name of fixturesOn(kind, fixtures)) {
       test(`${name}: every logit of a prompt is close to the expected one`, () =>
         withFixture(backend, name, async (decoder, { prompt, logits }) => {
           const result = await decoder.step(
@@ -59,7 +60,7 @@ for (const { name: kind, create } of backendsUnderTest) {
         }));
     }
 
-    test.for(fixturesInParts)(
+    test.for(fixturesOn(kind, fixturesInParts))(
       '%s: a prompt in parts, beside other sequences and in scattered pages, has the same logits',
       (name) =>
         withFixture(backend, name, async (decoder, { prompt }) => {
@@ -96,7 +97,7 @@ for (const { name: kind, create } of backendsUnderTest) {
         }),
     );
 
-    test.for(fixturesInParts)(
+    test.for(fixturesOn(kind, fixturesInParts))(
       '%s: a sequence that continues another one from a shared page has the same logits',
       (name) =>
         withFixture(backend, name, async (decoder, { prompt, greedy }) => {

@@ -3,6 +3,7 @@ import { type Decoder, NO_STATE, type Step, stateBytes } from './decoder.ts';
 import {
   backendsUnderTest,
   distance,
+  fixturesOn,
   fixturesWithStates,
   generateGreedily,
   withFixture,
@@ -32,7 +33,7 @@ for (const { name: kind, create } of backendsUnderTest) {
     const { backend } = made;
     afterAll(() => backend[Symbol.asyncDispose]());
 
-    test.for(fixturesWithStates)(
+    test.for(fixturesOn(kind, fixturesWithStates))(
       '%s: a prompt in parts, beside other sequences and in a used slot, has the same logits',
       (name) =>
         withFixture(backend, name, async (decoder, { prompt }) => {
@@ -107,7 +108,7 @@ for (const { name: kind, create } of backendsUnderTest) {
         }),
     );
 
-    test.for(fixturesWithStates)(
+    test.for(fixturesOn(kind, fixturesWithStates))(
       '%s: two sequences that continue one stored state get the logits of the whole text, and the stored state stays',
       (name) =>
         withFixture(backend, name, async (decoder, { prompt, greedy }) => {
@@ -142,7 +143,7 @@ for (const { name: kind, create } of backendsUnderTest) {
         }),
     );
 
-    test.for(fixturesWithStates)(
+    test.for(fixturesOn(kind, fixturesWithStates))(
       '%s: a long prompt has the same logits as its tokens one by one',
       (name) =>
         withFixture(backend, name, async (decoder, { prompt, greedy }) => {

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { type Decoder, NO_STATE, type Units, unitBytesOf } from './decoder.ts';
-import { backendsUnderTest, openFixture } from './decoder-under-test.ts';
+import { backendsUnderTest, fixturesOn, openFixture } from './decoder-under-test.ts';
 import { stepOf } from './step.ts';
 
 // A driver that runs on the processor needs a long time to compile kernels for the first time.
@@ -22,7 +22,7 @@ for (const { name: kind, create } of backendsUnderTest) {
     const { backend } = made;
     afterAll(() => backend[Symbol.asyncDispose]());
 
-    test.for(NAMES)(
+    test.for(fixturesOn(kind, NAMES))(
       '%s: another decoder continues from saved pages and states, in other places',
       async (name) => {
         const { model, prompt, greedy } = await openFixture(name);

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test, vi } from 'vitest';
-import { backendsUnderTest, withFixture } from '../decoders/decoder-under-test.ts';
+import { backendsUnderTest, fixturesOn, withFixture } from '../decoders/decoder-under-test.ts';
 import { Scheduler } from '../scheduling/scheduler.ts';
 import type { DraftSource } from './draft-source.ts';
 
@@ -21,6 +21,8 @@ function guesses(text: readonly number[], wrongEvery: number): DraftSource {
   };
 }
 
+const NAMES = ['llama', 'gemma3', 'gpt-oss', 'gemma4', 'qwen3-5', 'qwen3-next'] as const;
+
 for (const { name: kind, create } of backendsUnderTest) {
   const made = await create();
   describe.skipIf('reason' in made)(`${kind}${'reason' in made ? ` (${made.reason})` : ''}`, () => {
@@ -28,7 +30,7 @@ for (const { name: kind, create } of backendsUnderTest) {
     const { backend } = made;
     afterAll(() => backend[Symbol.asyncDispose]());
 
-    test.for(['llama', 'gemma3', 'gpt-oss', 'gemma4', 'qwen3-5', 'qwen3-next'] as const)(
+    test.for(fixturesOn(kind, NAMES))(
       '%s: two answers with right and wrong drafts are those of mlx-lm, in fewer steps',
       (name) =>
         withFixture(
