@@ -226,6 +226,30 @@ describe('a sequence', () => {
     expect(second.usage.cachedTokens).toBeGreaterThan(first.usage.promptTokens - 64);
     expect(second.text).toBe(first.text);
   });
+
+  test.each(['is cancelled', 'ends'])(
+    'that %s no longer counts when its engine reports a change',
+    async (how) => {
+      const engine = await start({ maxConcurrency: 2 });
+      let reported = 0;
+      engine.onChange(() => {
+        reported = engine.slots().reduce((sum, { running, waiting }) => sum + running + waiting, 0);
+      });
+      const other = beginChat(engine, {});
+      const isCancelled = how === 'is cancelled';
+      const one = beginChat(
+        engine,
+        { max_tokens: isCancelled ? 100 : 3 },
+        { onDelta: (_, own) => isCancelled && own().cancel() },
+      );
+      expect(reported).toBe(2);
+      await one.answer;
+      await new Promise(setImmediate);
+      expect(reported).toBe(1);
+      other.sequence.cancel();
+      await other.answer;
+    },
+  );
 });
 
 describe('a request is rejected', () => {

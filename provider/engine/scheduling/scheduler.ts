@@ -263,12 +263,8 @@ export class Scheduler {
   }
 
   #drop(): void {
-    const remain = (sequence: ScheduledSequence) => {
+    for (const sequence of [...this.#running, ...this.#waiting])
       if (sequence.isCancelled) this.#end(sequence, 'cancelled');
-      return !sequence.isCancelled;
-    };
-    this.#running = this.#running.filter(remain);
-    this.#waiting = this.#waiting.filter(remain);
   }
 
   /** Admits tasks in order of arrival. A small task does not overtake one that needs more pages. */
@@ -393,7 +389,6 @@ export class Scheduler {
     const taken: TakenPart[] = [];
     let output = 0;
     const vocabulary = logits === undefined ? 0 : logits.length / best.length;
-    const ended = new Set<ScheduledSequence>();
     for (const part of parts) {
       const { sequence } = part;
       const length = sequence.tokens.length;
@@ -412,11 +407,8 @@ export class Scheduler {
       const accepted = Math.max(0, sequence.tokens.length - length - 1);
       taken.push({ part, accepted });
       this.#settle(part, accepted);
-      if (choice === undefined) continue;
-      ended.add(sequence);
-      this.#end(sequence, choice.why, choice.cause);
+      if (choice !== undefined) this.#end(sequence, choice.why, choice.cause);
     }
-    if (ended.size > 0) this.#running = this.#running.filter((sequence) => !ended.has(sequence));
     return taken;
   }
 
@@ -455,7 +447,11 @@ export class Scheduler {
     return sequence.isFull ? { why: 'length' } : undefined;
   }
 
+  /** Everything that the sequence had is free before its task hears of the end and reports it. */
   #end(sequence: ScheduledSequence, why: TaskEnd, cause?: unknown): void {
+    const others = (other: ScheduledSequence) => other !== sequence;
+    this.#running = this.#running.filter(others);
+    this.#waiting = this.#waiting.filter(others);
     sequence.load?.abandon();
     if (sequence.pages) this.#pool.release(sequence.pages, this.#options.clock());
     this.#states.release(sequence);
@@ -464,7 +460,7 @@ export class Scheduler {
   }
 
   #endAll(cause: unknown): void {
-    for (const sequence of [...this.#running.splice(0), ...this.#waiting.splice(0)]) {
+    for (const sequence of [...this.#running, ...this.#waiting]) {
       if (sequence.isCancelled) this.#end(sequence, 'cancelled');
       else this.#end(sequence, 'failed', cause);
     }
