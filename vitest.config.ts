@@ -37,8 +37,8 @@ const ALONE = [
 
 /**
  * Tests beside their subject: those that start processes are the project `integration`, all others
- * `unit`. Their files share the modules of their process, because loading these takes longer than
- * most tests; files that replace a module have a process of their own (`mocking`).
+ * `unit`. Files share the modules of their process, in `e2e` too, because loading these takes longer
+ * than most tests. Files that replace a module have a process of their own (`mocking`).
  */
 const beside = globSync(BESIDE, { exclude: ['**/node_modules/**', ...ALONE] });
 const mocking = beside.filter((file) => /\bvi\.mock\(/.test(readFileSync(file, 'utf8')));

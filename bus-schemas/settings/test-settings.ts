@@ -82,7 +82,7 @@ export const testSettings = {
   DINF_EVERY_FIXTURE: flag({
     default: false,
     description:
-      '`1` tests the engine WebGPU with all small models, as `npm run fixtures` does, and not only with those that together use each kind of layer',
+      '`1` tests the engine WebGPU with all small models, as `npm run fixtures` does, and not only with those whose layers differ most',
   }),
   DINF_FIRST_ANSWER: flag({
     default: false,

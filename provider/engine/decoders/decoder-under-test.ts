@@ -46,8 +46,9 @@ export const fixtures = [
 export const fixturesWithStates = ['qwen3-5', 'qwen3-5-moe-published', 'qwen3-next'] as const;
 
 /**
- * Those that together use each kind of layer and each width of numbers. On WebGPU in software, every
- * new shape of a matrix takes a second to compile, so the others run by `npm run fixtures`.
+ * Those whose layers differ most from one another, and one with all widths of numbers. On WebGPU in
+ * software, each new shape of a matrix takes about a second to compile, so `npm test` runs these
+ * only, and `npm run fixtures` all of them.
  */
 const ON_WEBGPU: ReadonlySet<string> = new Set<(typeof fixtures)[number]>([
   'llama',
