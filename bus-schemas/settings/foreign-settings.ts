@@ -52,6 +52,12 @@ export const foreignSettings = {
   XDG_CACHE_HOME: optional(
     path({ description: 'folder of caches, for the cache of an installed package' }),
   ),
+  NODE_COMPILE_CACHE: optional(
+    path({
+      shownDefault: '`compiled` in `DINF_CACHE`',
+      description: 'folder in which Node keeps compiled modules for the next start',
+    }),
+  ),
   LD_LIBRARY_PATH: optional(
     text({ description: 'folders of libraries; tests add those of the graphics driver' }),
   ),
