@@ -109,8 +109,6 @@ async function dinf(command: string, ...args: string[]): Promise<string> {
         // The simulated engine needs no native part, whose build takes a minute.
         CXX: '/no/compiler',
         npm_config_prefer_offline: 'true',
-        // Postgres and WebGPU are 200 MB, and the simulated engine needs neither.
-        npm_config_omit: 'optional',
         npm_lifecycle_event: undefined,
       },
       timeout: 240_000,
