@@ -62,7 +62,7 @@ async function softwareVulkan(
     VK_DRIVER_FILES: join(root, DRIVER),
     LD_LIBRARY_PATH: [libraries, env['LD_LIBRARY_PATH']].filter(Boolean).join(':'),
     MESA_SHADER_CACHE_DIR: join(cacheDir, 'shaders'),
-    // Compiling the kernels takes longer than running them on models as small as those of the tests.
+    // Most tests run a kernel a few times only, so compiling it takes longer than running it.
     GALLIVM_PERF: 'nopt',
   };
 }

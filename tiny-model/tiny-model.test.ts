@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { InferenceRequest } from '#bus-schemas';
 import {
   backendsUnderTest,
@@ -44,6 +44,9 @@ const PROMPTS = [
   'Spell wonderful backwards.',
   'Say one, two, three, four',
 ];
+
+// These answers are long, so fast kernels are worth the time that compiling them takes.
+vi.stubEnv('GALLIVM_PERF', '');
 
 const log = { info: () => {}, error: (_: object, what: string) => console.error(what) };
 
