@@ -11,6 +11,7 @@ export interface RealModel {
   readonly model: Omit<NewModel, 'createdAt'>;
   /** One line for the user, after the name of the model. */
   readonly about: string;
+  /** One that the model answers well whenever it is asked: the computer prints it to newcomers. */
   readonly question: string;
 }
 
@@ -129,7 +130,7 @@ export async function prepareRealModels(
     folder,
     model: smollm2Model,
     about: 'SmolLM2 135M Instruct, a small language model',
-    question: 'What is the capital of France?',
+    question: 'What is the capital of Germany?',
   };
   return [smollm2, tiny];
 }
