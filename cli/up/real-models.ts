@@ -11,7 +11,7 @@ export interface RealModel {
   readonly model: Omit<NewModel, 'createdAt'>;
   /** One line for the user, after the name of the model. */
   readonly about: string;
-  /** One that the model answers well whenever it is asked: the computer prints it to newcomers. */
+  /** `dinf up` prints it to newcomers, so it is one that the model answers well each time. */
   readonly question: string;
 }
 

@@ -21,6 +21,9 @@ const run = promisify(execFile);
 /** Age at which a cluster for other migrations is deleted, in milliseconds. */
 const OLD_MS = 7 * 24 * 3_600_000;
 
+/** Found once for each process. */
+let cluster: ReturnType<typeof migratedCluster> | undefined;
+
 /**
  * Starts a Postgres that already has the database of a network and all its tables. It is the copy of
  * a cluster in the cache, which takes less than a third of the processor time of making one.
@@ -28,7 +31,8 @@ const OLD_MS = 7 * 24 * 3_600_000;
 export async function startMigratedPostgres(
   options: PostgresOptions = {},
 ): Promise<PostgresServer> {
-  const copyOf = await migratedCluster();
+  cluster ??= migratedCluster();
+  const copyOf = await cluster;
   return startLocalPostgres({ ...options, ...(copyOf && { copyOf }) });
 }
 
@@ -44,15 +48,16 @@ async function migratedCluster(): Promise<string | undefined> {
   await mkdir(all, { recursive: true });
   const folder = join(all, digest.slice(0, 16));
   if (!existsSync(folder)) {
-    await using _lock = await acquireLock(`${folder}.lock`, {});
+    // Not in `all`: processes that wait for it create folders there, which `removeOld` would read.
+    await using _lock = await acquireLock(`${all}.lock`, {});
     await removeOld(all);
     await ensureFolder(folder, async (staged) => {
       await using postgres = await startLocalPostgres({ dataDir: staged });
       await migrate(await postgres.createDatabase(DATABASE));
     });
   }
-  const cluster = join(folder, 'cluster');
-  return existsSync(cluster) ? cluster : undefined;
+  const made = join(folder, 'cluster');
+  return existsSync(made) ? made : undefined;
 }
 
 async function removeOld(folder: string): Promise<void> {

@@ -109,7 +109,7 @@ export function nextAttempt(state: JobState, lost: FailedAttempt, now: number): 
   };
 }
 
-/** Whether the machine refused because it is full, which is nobody's fault and ends soon. */
+/** Whether the machine refused only because it takes no further request at this moment. */
 const hadNoRoom = ({ party, record }: Outcome) => party === 'none' && record === 'cool';
 
 export function dispatch(state: JobState, candidate: Candidate, now: number): Transition {

@@ -1,4 +1,4 @@
-import { type Static, type TSchema, Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import {
   Delta,
   EngineName,
@@ -99,11 +99,7 @@ export type EngineReport = Static<typeof EngineReport>;
 /** Reports of one turn of the event loop are sent together. */
 const EngineReports = Type.Array(EngineReport);
 
-const checked = <S extends TSchema>(schema: S) => {
-  const compiled = checkerOf(schema);
-  return (value: unknown): value is Static<S> => compiled.Check(value);
-};
-export const areEngineReports = checked(EngineReports);
+export const areEngineReports = checkerOf(EngineReports).Check;
 
 /** Settings of an engine that is opened in a process of its own. */
 export type EngineSettings = Omit<OpenEngineOptions, 'log' | 'guard'>;

@@ -449,9 +449,9 @@ export class Scheduler {
 
   /** Everything that the sequence had is free before its task hears of the end and reports it. */
   #end(sequence: ScheduledSequence, why: TaskEnd, cause?: unknown): void {
-    const others = (other: ScheduledSequence) => other !== sequence;
-    this.#running = this.#running.filter(others);
-    this.#waiting = this.#waiting.filter(others);
+    const isOther = (each: ScheduledSequence) => each !== sequence;
+    this.#running = this.#running.filter(isOther);
+    this.#waiting = this.#waiting.filter(isOther);
     sequence.load?.abandon();
     if (sequence.pages) this.#pool.release(sequence.pages, this.#options.clock());
     this.#states.release(sequence);
