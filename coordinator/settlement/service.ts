@@ -165,6 +165,7 @@ export async function startSettlement(
     store: pricingStore,
     noticeMs: config.priceNoticeMs,
     listedPrice: (model) => pricing.listedPrice(model),
+    forget: () => pricing.forget(),
     now,
   });
 

@@ -11,6 +11,8 @@ export interface AgreementsOptions {
   /** A higher price takes effect this long after it is set, in milliseconds. */
   readonly noticeMs: number;
   readonly listedPrice: (model: string) => Promise<Price | undefined>;
+  /** Drops the prices and terms that this process has read. The others hear of the change. */
+  readonly forget: () => void;
   readonly now: () => number;
 }
 
@@ -111,6 +113,8 @@ export class Agreements {
   }
 
   #changed(what: string): void {
+    // The event also reaches this process, but later than the reply to the caller.
+    this.#options.forget();
     const at = this.#options.now();
     this.#options.bus.emit(
       events.settlementTermsChanged,
