@@ -245,9 +245,8 @@ describe('a price', () => {
       heldMicroUsd: 400,
     });
     await set(4_000_000);
-    await vi.waitFor(async () =>
-      expect(await ask({ account, provider, maxPrice })).toMatchObject({ heldMicroUsd: 600 }),
-    );
+    // There is no wait here: the next hold has the new price.
+    expect(await ask({ account, provider, maxPrice })).toMatchObject({ heldMicroUsd: 600 });
     await ask({ job: after, account, provider, maxPrice });
     for (const job of [before, after]) tell(served(job, account, provider));
     await vi.waitFor(async () => {
