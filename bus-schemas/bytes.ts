@@ -15,6 +15,12 @@ export const Hash = Bytes({ min: HASH_BYTES, max: HASH_BYTES });
 export const X25519_KEY_BYTES = 32;
 export const X25519Key = Bytes({ min: X25519_KEY_BYTES, max: X25519_KEY_BYTES });
 
+/**
+ * Size of a receipt's salt, in bytes. All have one size: HMAC pads a shorter key with zeros, so
+ * that two salts of different sizes could give the same hash.
+ */
+export const RECEIPT_SALT_BYTES = 32;
+
 export { fromHex, isSame, toHex as hex };
 
 /** Schema of a text that holds exactly `bytes` bytes in hexadecimal. */

@@ -25,7 +25,15 @@ export {
 export { isNkeySigned, Nkey } from './accounts/nkey.ts';
 export { demandTls, isLoopback } from './addresses.ts';
 export { REPORTED_PER_COUNTED, UNSEEN_TOKENS } from './billing-tolerance.ts';
-export { fromHex, HASH_BYTES, Hex, hex, isSame, X25519_KEY_BYTES } from './bytes.ts';
+export {
+  fromHex,
+  HASH_BYTES,
+  Hex,
+  hex,
+  isSame,
+  RECEIPT_SALT_BYTES,
+  X25519_KEY_BYTES,
+} from './bytes.ts';
 export { BEST_CHIP, type ChipFigures, chipFigures, chipKind } from './chips.ts';
 export {
   Bytes,
@@ -206,7 +214,7 @@ export {
   type Verdict,
 } from './messages/trust.ts';
 export * from './messages/vocabulary.ts';
-export { type ContentDigest, ContentHash, RECEIPT_SALT_BYTES } from './receipts/content-hash.ts';
+export { type ContentDigest, ContentHash } from './receipts/content-hash.ts';
 export {
   faultOfReceipt,
   isReceiptFor,

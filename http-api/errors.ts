@@ -266,7 +266,8 @@ const table = {
     status: 502,
     type: 'provider_error',
     retryable: true,
-    message: 'The provider stopped in the middle of the answer. Only delivered tokens are charged.',
+    message:
+      'The provider stopped in the middle of the answer, and no other one could continue it. Only delivered tokens are charged.',
   },
   provider_out_of_memory: {
     status: 502,

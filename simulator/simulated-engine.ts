@@ -117,10 +117,14 @@ class Simulation implements SimulatedEngine {
 
   generate(request: GenerationRequest, sink: Sink): Sequence {
     const build = this.#buildFor(request.build, 'answers');
-    const { chat, maxTokens } = request;
+    const { chat, maxTokens, reportsIds, answerTokens = [] } = request;
     const { endless = false } = this.#profile;
     const stream = new AnswerStream({ ...chat, max_tokens: maxTokens }, { endless });
-    return this.#start(build, stream, { tokens: stream.promptTokens + maxTokens, sink });
+    return this.#start(build, stream, {
+      tokens: stream.promptTokens + maxTokens,
+      sink: reportsIds ? withIds(sink) : sink,
+      written: answerTokens.length,
+    });
   }
 
   encode({ build: name, task, mostTokens }: EncodingWork, sink: Sink): Sequence {
@@ -144,12 +148,12 @@ class Simulation implements SimulatedEngine {
   #start(
     build: SimulatedBuild,
     stream: OutputStream,
-    { tokens, sink }: { tokens: number; sink: Sink },
+    { tokens, sink, written = 0 }: { tokens: number; sink: Sink; written?: number },
   ): Sequence {
     const { lateMs = 0, stalls, ignoresCancels } = this.#ailment;
     this.load(build.build);
     const loadingMs = Math.max(0, (this.#loads.get(build.build)?.at ?? 0) - performance.now());
-    const sequence = new SimulatedSequence({ build: build.build, stream, tokens }, sink, {
+    const sequence = new SimulatedSequence({ build: build.build, stream, tokens, written }, sink, {
       ignoresCancels: ignoresCancels ?? false,
       onToken: () => {
         this.tokensMade += 1;
@@ -247,6 +251,16 @@ interface OutputStream {
   readonly usage: Usage;
 }
 
+/** The simulated vocabulary numbers the tokens of each answer. */
+function withIds(sink: Sink): Sink {
+  let next = 0;
+  return {
+    ...sink,
+    delta: (delta) =>
+      sink.delta({ ...delta, ids: Array.from({ length: delta.tokens }, () => next++) }),
+  };
+}
+
 interface SequenceDeps {
   /** The sequence ignores cancellations. */
   readonly ignoresCancels: boolean;
@@ -266,15 +280,23 @@ class SimulatedSequence implements Sequence {
   #waiting = true;
   #over = false;
   #hasBegun = false;
+  /** Tokens that another machine wrote before. */
+  #written: number;
 
   constructor(
-    { build, stream, tokens }: { build: string; stream: OutputStream; tokens: number },
+    {
+      build,
+      stream,
+      tokens,
+      written,
+    }: { build: string; stream: OutputStream; tokens: number; written: number },
     sink: Sink,
     deps: SequenceDeps,
   ) {
     this.build = build;
     this.#stream = stream;
     this.tokens = tokens;
+    this.#written = written;
     this.#sink = sink;
     this.#deps = deps;
   }
@@ -287,16 +309,22 @@ class SimulatedSequence implements Sequence {
   step(): void {
     this.#waiting = false;
     if (this.#over || this.#paused) return;
+    for (; this.#written > 0; this.#written -= 1) this.#pass(this.#stream.next());
     const delta = this.#stream.next();
     if (delta === undefined) return this.#end(this.#stream.finish);
     this.#deps.onToken();
+    this.#pass(delta);
+    this.#scheduleNext();
+  }
+
+  #pass(delta: Delta | undefined): void {
+    if (delta === undefined) return;
     if (!this.#hasBegun) {
       const { promptTokens, cachedTokens } = this.#stream.usage;
       this.#sink.begun?.({ promptTokens, cachedTokens });
       this.#hasBegun = true;
     }
     this.#sink.delta(delta);
-    this.#scheduleNext();
   }
 
   pause(): void {

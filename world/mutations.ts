@@ -38,8 +38,14 @@ const INGRESS: readonly Mutation[] = [
   {
     name: 'a stalled answer is never ended',
     file: 'coordinator/ingress/core/job.ts',
-    find: "if (now >= state.endBy) return attemptFailed(state, attempt, 'stalled', now);\n  if (state.deliveredTokens > 0) {",
-    by: 'if (state.deliveredTokens > 0) {\n    return stay(state);\n  }\n  if (state.deliveredTokens > 0) {',
+    find: 'if (now >= state.endBy) return stalled();\n  if (hasContent(state))',
+    by: 'if (hasContent(state)) return stay(state);\n  if (hasContent(state))',
+  },
+  {
+    name: 'an answer is not continued after its machine failed',
+    file: 'coordinator/ingress/core/continuation.ts',
+    find: 'if (!isContinuable(state, lost, now)) {',
+    by: 'if (true || !isContinuable(state, lost, now)) {',
   },
   {
     name: 'a job goes on although its client has left',
@@ -50,7 +56,7 @@ const INGRESS: readonly Mutation[] = [
   {
     name: 'the end of a job whose client has left is not reported',
     file: 'coordinator/ingress/core/job.ts',
-    find: "return over(state, [ended('client_gone', attempt, event)]);",
+    find: "return over(state, [ended('client_gone', payee, continued ? undefined : event)]);",
     by: 'return over(state, []);',
   },
   {

@@ -1,8 +1,8 @@
 import { type Static, Type } from 'typebox';
-import { Hash } from '../bytes.ts';
-import { defineMessage } from '../codec.ts';
+import { Hash, RECEIPT_SALT_BYTES } from '../bytes.ts';
+import { Bytes, defineMessage } from '../codec.ts';
 import { BuildId } from '../ids.ts';
-import { optional } from '../schema-parts.ts';
+import { countUpTo, optional } from '../schema-parts.ts';
 import { REFUSAL_ABOUTS } from './outcomes.ts';
 import { Finish, PromptUsage, Usage } from './vocabulary.ts';
 
@@ -35,6 +35,23 @@ const responseFormat = Type.Object({
   type: Type.Enum(['text', 'json_object', 'json_schema']),
   json_schema: optional(Type.Object({ schema: optional(JsonSchema) })),
 });
+
+/** The number of a token in the vocabulary of a model. */
+const TokenId = countUpTo(0x7fff_ffff);
+/** Most tokens of an answer that another machine can continue. */
+export const MAX_CONTINUED_TOKENS = 16_384;
+
+/** The part of an answer that its client has, written by another machine with the same build. */
+const continuation = Type.Object({
+  tokens: Type.Array(TokenId, { minItems: 1, maxItems: MAX_CONTINUED_TOKENS }),
+  /** The text of all deltas of the client, one after the other. */
+  text: Type.String(),
+  /** Number of tool calls that have begun in the client's deltas. */
+  calls: countUpTo(128),
+  /** Key of the hashes in the receipt: the client knows the one of the first machine. */
+  receiptSalt: Bytes({ min: RECEIPT_SALT_BYTES, max: RECEIPT_SALT_BYTES }),
+});
+export type Continuation = Static<typeof continuation>;
 
 const request = Type.Object({
   /**
@@ -72,6 +89,13 @@ const request = Type.Object({
    * reveal, by the speed of an answer, which prompts others sent.
    */
   cacheScope: optional(Type.String({ minLength: 1, maxLength: 64 })),
+  /**
+   * The deltas shall have the ids of their tokens, with which another machine can continue the
+   * answer.
+   */
+  reportsIds: optional(Type.Boolean()),
+  /** Continue this answer, and send only what follows. */
+  continues: optional(continuation),
 });
 export type InferenceRequest = Static<typeof request>;
 export const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
@@ -92,11 +116,23 @@ const tokens = Type.Integer({ minimum: 1, maximum: 100_000 });
  * before the end.
  */
 const prompt = optional(PromptUsage);
+/**
+ * Tokens that the model has written since the last delta with ids, including those whose text is
+ * still held back. Absent from engines that do not know them.
+ */
+const ids = optional(Type.Array(TokenId, { maxItems: 100_000 }));
+/**
+ * Number of tokens that this answer continues. Only in the first delta of a continuation: a machine
+ * that does not know continuations would begin the answer again.
+ */
+const continued = optional(countUpTo(MAX_CONTINUED_TOKENS));
 const textDelta = Type.Object({
   k: Type.Literal('text'),
   text: Type.String(),
   tokens,
   prompt,
+  ids,
+  continued,
   logprobs: optional(Type.Array(TokenLogprob, { maxItems: 256 })),
 });
 const reasoningDelta = Type.Object({
@@ -104,6 +140,8 @@ const reasoningDelta = Type.Object({
   text: Type.String(),
   tokens,
   prompt,
+  ids,
+  continued,
 });
 /**
  * Tool calls follow one another: `index` increases by one for each, and the first delta of a call
@@ -117,6 +155,8 @@ const toolDelta = Type.Object({
   text: Type.String(),
   tokens,
   prompt,
+  ids,
+  continued,
 });
 /**
  * A part of an answer. `text` is output of the model: answer text, reasoning, or a part of the JSON

@@ -75,6 +75,8 @@ const REFUSAL_OUTCOMES = {
   unsupported_suite: { party: 'machine', retry: true, record: 'cool', error: 'provider_error' },
   // A provider that restarted lost a job that it had accepted.
   unknown_job: { party: 'machine', retry: true, record: 'fault', error: 'provider_error' },
+  // The tokens may come from a machine that cheated, so this one is not at fault.
+  cannot_continue: { party: 'none', retry: true, record: 'none', error: 'provider_error' },
 } as const satisfies Record<RefusalRow, Outcome>;
 
 const FAILURE_OUTCOMES = {

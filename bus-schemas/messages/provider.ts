@@ -106,6 +106,8 @@ const receipt = Type.Object({
   attempt: AttemptNumber,
   build: BuildId,
   usage: Usage,
+  /** The answer tokens that another machine wrote before; absent if this one wrote all of them. */
+  continuedTokens: optional(Type.Integer({ minimum: 1, maximum: 10_000_000 })),
   finish: Finish,
   requestHash: Hash,
   responseHash: Hash,

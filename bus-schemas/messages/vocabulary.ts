@@ -23,6 +23,8 @@ export const REFUSALS = [
    * restarted.
    */
   'unknown_job',
+  /** The engine cannot continue an answer, or the tokens of the answer do not give its text. */
+  'cannot_continue',
 ] as const;
 export const Refusal = Type.Enum(REFUSALS);
 export type Refusal = Static<typeof Refusal>;

@@ -1,11 +1,5 @@
 import { createHash, createHmac, createSecretKey, type Hash, type Hmac } from 'node:crypto';
 
-/**
- * Size of a receipt's salt, in bytes. All have one size: HMAC pads a shorter key with zeros, so
- * that two salts of different sizes could give the same hash.
- */
-export const RECEIPT_SALT_BYTES = 32;
-
 export interface ContentDigest {
   /** SHA-256. It stays inside the seals, because it confirms a guess of a short text. */
   readonly plain: Uint8Array;

@@ -40,6 +40,9 @@ export const PrintedReceipt = Type.Object({
     cached_tokens: count('Prompt tokens that the provider had in its cache.'),
     completion_tokens: count('Tokens of the answer.'),
   }),
+  continued_tokens: Type.Optional(
+    count('Tokens of the answer that another machine wrote before, and this one continued.'),
+  ),
   finish: Finish,
   request_hash: Hex(HASH_BYTES, {
     description: 'HMAC-SHA-256, with the salt, of the request that the provider received.',
@@ -97,6 +100,7 @@ export function printReceipt({
       cached_tokens: usage.cachedTokens,
       completion_tokens: usage.completionTokens,
     },
+    ...(work.continuedTokens && { continued_tokens: work.continuedTokens }),
     finish: work.finish,
     request_hash: hex(work.requestHash),
     response_hash: hex(work.responseHash),
@@ -143,6 +147,7 @@ export function isReceiptFor(
 
 function read(printed: PrintedReceipt): SettledReceipt {
   const { version, job, attempt, build, finish, usage, provider, model, prices } = printed;
+  const { continued_tokens: continuedTokens } = printed;
   return {
     work: {
       ...(version && { version }),
@@ -155,6 +160,7 @@ function read(printed: PrintedReceipt): SettledReceipt {
         cachedTokens: usage.cached_tokens,
         completionTokens: usage.completion_tokens,
       },
+      ...(continuedTokens && { continuedTokens }),
       requestHash: fromHex(printed.request_hash),
       responseHash: fromHex(printed.response_hash),
     },

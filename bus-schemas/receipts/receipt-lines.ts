@@ -13,6 +13,7 @@ export interface WorkFields {
     readonly cachedTokens: number;
     readonly completionTokens: number;
   };
+  readonly continuedTokens?: number | undefined;
   readonly finish: string;
   readonly requestHash: string;
   readonly responseHash: string;
@@ -36,6 +37,7 @@ export function workLines({
   attempt,
   build,
   usage: { promptTokens, cachedTokens, completionTokens },
+  continuedTokens,
   finish,
   requestHash,
   responseHash,
@@ -46,6 +48,7 @@ export function workLines({
     `attempt ${attempt}`,
     `build ${build}`,
     `tokens ${promptTokens} ${cachedTokens} ${completionTokens}`,
+    ...(continuedTokens === undefined ? [] : [`continued ${continuedTokens}`]),
     `finish ${finish}`,
     `request ${requestHash}`,
     `response ${responseHash}`,

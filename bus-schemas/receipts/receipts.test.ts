@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ContentHash, RECEIPT_SALT_BYTES } from './content-hash.ts';
+import { RECEIPT_SALT_BYTES } from '../bytes.ts';
+import { ContentHash } from './content-hash.ts';
 import {
   faultOfReceipt,
   isReceiptFor,
@@ -47,6 +48,15 @@ function receiptOf({
     countersignature,
   });
 }
+
+test('tokens that another machine wrote are a line of the signed text, and of the receipt', () => {
+  const receipt = receiptOf({ work: { ...work, continuedTokens: 12 } });
+  expect(receipt.continued_tokens).toBe(12);
+  expect(faultOfReceipt(receipt)).toBeUndefined();
+  const { continued_tokens: __, ...alone } = receipt;
+  for (const changed of [alone, { ...receipt, continued_tokens: 11 }])
+    expect(faultOfReceipt(changed)).toMatch(/the signature of the provider does not match/);
+});
 
 test('the signed text can be rebuilt from the fields of a receipt', () => {
   const by = { signingKey: new Uint8Array(65).fill(3), signature: new Uint8Array(64).fill(4) };

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { RECEIPT_SALT_BYTES } from '../receipts/content-hash.ts';
+import { RECEIPT_SALT_BYTES } from '../bytes.ts';
 import { SealError } from './job-seals.ts';
 import { RelayRecipient } from './relay-recipient.ts';
 import { RelaySenders } from './relay-senders.ts';

@@ -151,6 +151,21 @@ export const testSettings = {
     maximum: MANY,
     description: 'how often the chaos test of the money kills settlement and Postgres',
   }),
+  DINF_CHAOS_INGRESS_KILLS: integerSetting({
+    default: 1,
+    minimum: 1,
+    maximum: 1_000,
+    description:
+      'how often `e2e/chaos/killed-ingress.test.ts` kills an ingress under streams; `npm run killed-ingress` uses 50',
+  }),
+  DINF_CHAOS_STREAMS: integerSetting({
+    default: 40,
+    minimum: 1,
+    maximum: 1_000,
+    unit: 'streams',
+    description:
+      'number of streams that run when an ingress is killed; `npm run killed-ingress` uses 200',
+  }),
   DINF_UPGRADE_RATE: integerSetting({
     default: 10,
     minimum: 1,

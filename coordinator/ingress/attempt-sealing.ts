@@ -2,6 +2,7 @@ import type { Outline, Receipt } from '#bus-schemas';
 import { CodedError } from '#bus-schemas/coded-error.ts';
 import type { AttemptEnd } from '#http-api/core/attempt-end.ts';
 import type { Piece } from '#http-api/core/piece.ts';
+import type { AnswerSoFar } from './answer-so-far.ts';
 import type { AnswerBounds } from './core/answer-bounds.ts';
 import type { Attempt } from './core/job-state.ts';
 
@@ -30,8 +31,14 @@ export interface AttemptSealing {
   readDetail(sealed: Uint8Array): string | undefined;
 }
 
-/** Seals the request for the provider of an attempt; undefined if that is impossible. */
-export type SealAttempt = (attempt: Attempt) => Promise<AttemptSealing | undefined>;
+/**
+ * Seals the request for the provider of an attempt; undefined if that is impossible. If the client
+ * has received a part of the answer, the provider is asked to continue it.
+ */
+export type SealAttempt = (
+  attempt: Attempt,
+  soFar: AnswerSoFar,
+) => Promise<AttemptSealing | undefined>;
 
 export interface Frame {
   readonly seq: number;

@@ -8,7 +8,9 @@ import {
   SealError,
   SUITE_ID,
 } from '#bus-schemas';
+import type { Piece } from '#http-api/core/piece.ts';
 import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';
+import type { AnswerSoFar } from './answer-so-far.ts';
 import {
   type AttemptSealing,
   type Frame,
@@ -32,6 +34,13 @@ const RESEND_ORDER_MS = 300;
  */
 const KEEP_ALIVE_MS = 1_000;
 /**
+ * Silence after which another machine is looked for that continues the answer, in milliseconds. A
+ * provider that is asked once a second answers sooner, also if its engine needs a long time.
+ */
+const SILENT_MS = 3_000;
+/** A tick that comes later counts as this long, in milliseconds. */
+const MOST_TICK_MS = 100;
+/**
  * Time that a lost provider has to return and continue after it has delivered content, in
  * milliseconds.
  */
@@ -42,6 +51,8 @@ const RETURN_GRACE_MS = 5_000;
  * and the tags around reasoning.
  */
 const TOKENS_WITHOUT_TEXT = 16;
+
+const NOTHING_WRITTEN = { claimedTokens: 0, bytes: 0, tokens: 0 };
 
 interface AttemptJob {
   readonly id: string;
@@ -62,7 +73,20 @@ export interface AttemptStreamOptions {
   readonly publish: (subject: string, payload: Uint8Array) => void;
   /** Undefined if the answer is not recounted. */
   readonly transcript: Transcript | undefined;
+  readonly soFar: AnswerSoFar;
+  /** What earlier machines have written of the answer; undefined if this attempt begins it. */
+  readonly before: AnswerCounts | undefined;
   readonly on: (event: JobEvent) => void;
+}
+
+/** What the machines of one answer have written, added up. */
+export interface AnswerCounts {
+  /** Tokens that the machines have reported. */
+  readonly claimedTokens: number;
+  /** Size of the text, in bytes. */
+  readonly bytes: number;
+  /** The part of the reported tokens that the answer can contain; at most this many are billed. */
+  readonly tokens: number;
 }
 
 /**
@@ -80,11 +104,14 @@ export class AttemptStream {
   #reportedAt: number;
   #gapAskedFor = -1;
   #lostAt: number | undefined;
-  /** Tokens that the provider has reported. */
-  #claimedTokens = 0;
-  #bytes = 0;
-  /** The part of the reported tokens that the answer can contain; at most this many are billed. */
-  #tokens = 0;
+  /** When the last tick was, and for how long nothing has been heard in the ticks before it. */
+  #tickedAt: number;
+  #silentMs = 0;
+  #isSilent = false;
+  #claimedTokens: number;
+  #bytes: number;
+  #tokens: number;
+  #hasContent = false;
   #deliveredTokens = 0;
   readonly #size: AnswerSize;
 
@@ -92,10 +119,20 @@ export class AttemptStream {
     this.#options = options;
     const { job, sealing } = options;
     this.#size = new AnswerSize(job.encoding === undefined ? sealing.bounds : RESULT_BOUNDS);
+    const { claimedTokens, bytes, tokens } = options.before ?? NOTHING_WRITTEN;
+    // Tokens that an earlier machine made up must not count against this one.
+    this.#claimedTokens = Math.min(claimedTokens, options.soFar.tokens);
+    this.#bytes = bytes;
+    this.#tokens = Math.min(tokens, this.#claimedTokens);
     this.attempt = options.attempt;
     this.#reportedAt = now;
+    this.#tickedAt = now;
     this.#orders = this.#ordersFor(now);
     this.#sendOrder(now);
+  }
+
+  get counts(): AnswerCounts {
+    return { claimedTokens: this.#claimedTokens, bytes: this.#bytes, tokens: this.#tokens };
   }
 
   get receiptSalt(): Uint8Array | undefined {
@@ -135,6 +172,7 @@ export class AttemptStream {
   /** Handles a message of this attempt's provider. */
   take(out: Out, now: number): void {
     if (this.#ended) return this.#report(false);
+    this.#heard();
     switch (out.t) {
       case 'accept':
         return this.#setAnswered();
@@ -218,12 +256,19 @@ export class AttemptStream {
     const tokens = Math.min(this.#claimedTokens, this.#bytes + TOKENS_WITHOUT_TEXT) - this.#tokens;
     this.#tokens += tokens;
     this.#options.transcript?.add(pieces, tokens);
-    if (pieces.length > 0)
-      this.#options.on({ type: 'content', attempt: this.attempt.number, pieces, tokens });
+    if (pieces.length > 0) this.#passOn(pieces, tokens);
     if (end === undefined) return;
     this.#ended = true;
     this.#report(false);
     this.#options.on({ type: 'end', attempt: this.attempt.number, ...end, receipt: frame.receipt });
+  }
+
+  #passOn(pieces: readonly Piece[], tokens: number): void {
+    const { soFar, on } = this.#options;
+    this.#hasContent = true;
+    soFar.add(pieces);
+    const { isContinuable: movable } = soFar;
+    on({ type: 'content', attempt: this.attempt.number, pieces, tokens, movable });
   }
 
   /** Records that the client has consumed everything that has arrived. */
@@ -236,12 +281,32 @@ export class AttemptStream {
   tick(now: number): void {
     if (this.#ended) return;
     if (!this.#answered && now - this.#sentAt >= RESEND_ORDER_MS) this.#sendOrder(now);
+    this.#listen(now);
     if (this.#answered && now - this.#reportedAt >= KEEP_ALIVE_MS) {
       this.#reportedAt = now;
-      this.#report(false);
+      this.#report(this.#silentMs >= KEEP_ALIVE_MS);
     }
     if (this.#lostAt !== undefined && now - this.#lostAt >= RETURN_GRACE_MS)
       this.#fail('disconnected');
+  }
+
+  /**
+   * Measures the silence of the provider. A late tick counts as one of the usual length: while this
+   * process does not run, it hears nobody.
+   */
+  #listen(now: number): void {
+    this.#silentMs += Math.min(now - this.#tickedAt, MOST_TICK_MS);
+    this.#tickedAt = now;
+    if (this.#silentMs < SILENT_MS) return;
+    this.#isSilent = true;
+    this.#options.on({ type: 'silent', attempt: this.attempt.number });
+  }
+
+  #heard(): void {
+    this.#silentMs = 0;
+    if (!this.#isSilent) return;
+    this.#isSilent = false;
+    this.#options.on({ type: 'heard', attempt: this.attempt.number });
   }
 
   /** Called after the bus has reconnected: messages of the time in between are lost. */
@@ -256,7 +321,7 @@ export class AttemptStream {
    * because that is quicker than waiting.
    */
   providerLost(now: number): void {
-    if (this.#tokens === 0) this.#fail('disconnected');
+    if (!this.#hasContent) this.#fail('disconnected');
     else this.#lostAt ??= now;
   }
 
@@ -271,6 +336,11 @@ export class AttemptStream {
       resend,
       deliveredTokens: this.#deliveredTokens,
     });
+  }
+
+  /** Reads nothing more: the attempt is over, and another machine may have the answer. */
+  close(): void {
+    this.#ended = true;
   }
 
   #fail(failure: AttemptFailure): void {

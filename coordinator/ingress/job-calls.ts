@@ -19,6 +19,8 @@ export interface JobCallsOptions {
 }
 
 export interface WantedPlace {
+  /** The only build that may serve the job; undefined for any of the model. */
+  readonly build: string | undefined;
   readonly exclude: readonly string[];
   /** The only machines that may serve the job; undefined for any. */
   readonly only: readonly string[] | undefined;
@@ -49,6 +51,7 @@ export class JobCalls {
   }
 
   reserve({
+    build,
     exclude,
     only,
     patienceMs,
@@ -74,7 +77,7 @@ export class JobCalls {
       job: id,
       account,
       model: model.id,
-      builds: model.builds,
+      builds: build === undefined ? model.builds : [build],
       promptTokens: promptEstimate,
       maxOutputTokens,
       patienceMs,

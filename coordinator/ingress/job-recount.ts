@@ -33,6 +33,14 @@ export class JobRecount implements Disposable {
     return this.#mostTokens;
   }
 
+  /** Counts no answer that several machines wrote: none of them billed it alone. */
+  drop(): undefined {
+    this.#transcript?.[Symbol.dispose]();
+    this.#transcript = undefined;
+    this.#running = undefined;
+    this.#mostTokens = Number.POSITIVE_INFINITY;
+  }
+
   /** Forgets the earlier attempt, and returns the transcript for the text of the next one. */
   begin(): Transcript | undefined {
     this.#transcript?.[Symbol.dispose]();

@@ -13,7 +13,9 @@ import { type Bus, traceHeaders } from '#coordinator/bus.ts';
 import type { Answer, RoutingChoice, ServingDetails } from '#http-api/answer.ts';
 import type { Piece } from '#http-api/core/piece.ts';
 import { ApiError } from '#http-api/errors.ts';
+import type { MemoryBudget } from '#http-api/memory-budget.ts';
 import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';
+import { AnswerSoFar } from './answer-so-far.ts';
 import { AttemptStream } from './attempt-stream.ts';
 import { answerCost } from './core/answer-cost.ts';
 import { type JobTimes, timesLeft } from './core/deadlines.ts';
@@ -44,6 +46,8 @@ export interface JobDeps {
   readonly flow: FlowSender;
   readonly lateBudget: LateBudget;
   readonly recounter: Recounter;
+  /** For the parts of answers that other machines could continue. */
+  readonly memoryOfAnswers: MemoryBudget;
   readonly log: Logger;
   /** Returns the trace of a new job; undefined if OpenTelemetry is off. */
   readonly traceOf: ((spec: JobSpec) => JobTrace) | undefined;
@@ -71,6 +75,7 @@ export class JobRun {
   readonly #facts: JobFacts;
   readonly #recount: JobRecount;
   #state: JobState;
+  #soFar: AnswerSoFar;
   #stream: AttemptStream | undefined;
   /** Time in the queue of routing, over all reservations of the job, in milliseconds. */
   #queuedMs = 0;
@@ -96,6 +101,7 @@ export class JobRun {
         this.#state.attempts === attempt ? this.#state.deliveredTokens : undefined,
       onOverbilled: (attempt, provider) => this.#facts.overbilled(attempt, provider),
     });
+    this.#soFar = new AnswerSoFar(deps.memoryOfAnswers);
     const startedAt = deps.clock();
     this.#marks = { startedAt };
     const first = newJob({
@@ -188,7 +194,7 @@ export class JobRun {
   #do(command: JobCommand): void {
     switch (command.do) {
       case 'reserve':
-        return void this.#reserve(command.exclude);
+        return void this.#reserve(command);
       case 'hold':
         return void this.#hold(command.provider);
       case 'dispatch':
@@ -215,16 +221,16 @@ export class JobRun {
     }
   }
 
-  async #reserve(exclude: readonly string[]): Promise<void> {
+  async #reserve({ exclude, build }: Extract<JobCommand, { do: 'reserve' }>): Promise<void> {
     const { only, first } = this.spec.machines;
     // Preferred machines are tried without waiting in a queue: if they are busy, the others follow.
     const preferred =
       first.length > 0 && exclude.length === 0
-        ? await this.#askForPlace({ exclude, only: first, waits: false })
+        ? await this.#askForPlace({ build, exclude, only: first, waits: false })
         : undefined;
     const reply = preferred?.ok
       ? preferred
-      : await this.#askForPlace({ exclude, only, waits: true });
+      : await this.#askForPlace({ build, exclude, only, waits: true });
     this.#marks.routedAt ??= this.#deps.clock();
     if (reply?.ok) this.#noteReservation(reply);
     if (reply === undefined)
@@ -262,7 +268,9 @@ export class JobRun {
   #askForPlace({
     waits,
     ...wanted
-  }: Pick<WantedPlace, 'exclude' | 'only'> & { waits: boolean }): Promise<Reserved | undefined> {
+  }: Pick<WantedPlace, 'build' | 'exclude' | 'only'> & { waits: boolean }): Promise<
+    Reserved | undefined
+  > {
     const { clock, times } = this.#deps;
     const { patienceMs, firstContentMs } = timesLeft(this.#state, times, clock());
     return this.#calls.reserve({
@@ -291,11 +299,12 @@ export class JobRun {
     const topUpFailure = number > 1 ? await this.#calls.topUp(candidate.provider) : undefined;
     if (topUpFailure !== undefined)
       return this.#happen({ type: 'attempt_failed', attempt: number, failure: topUpFailure });
+    if (!this.#state.committed) this.#beginAnswer();
     const { id, seal, streamed, promptEstimate, maxOutputTokens, requires } = this.spec;
     const encoding = encodingOf(requires);
     const trace = this.#trace?.beginAttempt(number);
     const publishing = trace && { headers: traceHeaders(trace) };
-    const sealing = await this.#calls.ask(() => seal(attempt));
+    const sealing = await this.#calls.ask(() => seal(attempt, this.#soFar));
     if (sealing === undefined)
       return this.#happen({
         type: 'attempt_failed',
@@ -306,6 +315,8 @@ export class JobRun {
     if (this.#state.phase !== 'serving' || this.#state.attempt?.number !== number) return;
     this.#happen({ type: 'sealed', attempt: number });
     lateBudget.begun(candidate.provider, clock());
+    this.#soFar.begin(sealing.receiptSalt);
+    const isContinuation = this.#state.committed;
     const options = {
       job: { id, ingress, streamed, promptTokens: promptEstimate, maxOutputTokens, encoding },
       attempt: this.#state.attempt,
@@ -313,7 +324,9 @@ export class JobRun {
       flow,
       publish: (subject: string, payload: Uint8Array) =>
         bus.connection.publish(subject, payload, publishing),
-      transcript: this.#recount.begin(),
+      transcript: isContinuation ? this.#recount.drop() : this.#recount.begin(),
+      soFar: this.#soFar,
+      before: isContinuation ? this.#stream?.counts : undefined,
       on: (event: JobEvent) => this.#onStreamEvent(event, attempt),
     };
     this.#stream = new AttemptStream(options, clock());
@@ -333,6 +346,12 @@ export class JobRun {
     return this.#recount.of(number, candidate.provider);
   }
 
+  /** The client has received nothing, so the machine of the next attempt begins the answer. */
+  #beginAnswer(): void {
+    this.#soFar[Symbol.dispose]();
+    this.#soFar = new AnswerSoFar(this.#deps.memoryOfAnswers);
+  }
+
   #cancel(attempt: Attempt, reason: CancelReason): void {
     this.#deps.bus.publish(core.down(attempt.candidate.provider, 'cancel'), Cancel, {
       job: this.spec.id,
@@ -343,6 +362,7 @@ export class JobRun {
 
   #reportAttempt(command: Extract<JobCommand, { do: 'report_attempt' }>): void {
     const { clock, lateBudget } = this.#deps;
+    if (this.#stream?.attempt.number === command.attempt.number) this.#stream.close();
     if (command.failure === 'first_content_late')
       lateBudget.cut(command.attempt.candidate.provider, clock());
     this.#trace?.attemptFailed(command.failure);
@@ -416,6 +436,7 @@ export class JobRun {
     const recount = end.served && this.#recountOf(end.served);
     const kept = end.result === 'completed' ? this.#answer.kept?.() : undefined;
     this.#recount[Symbol.dispose]();
+    this.#soFar[Symbol.dispose]();
     if (recount === undefined && kept === undefined) return this.#reportEnd(end);
     this.#reportingEnd = Promise.all([kept, recount]).then(([isKept]) =>
       this.#reportEnd(isKept === false ? { ...end, result: 'failed' } : end),

@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { FrameContent, type InferenceEvent, SUITE_ID, vectorLine } from '#bus-schemas';
+import {
+  FrameContent,
+  type InferenceEvent,
+  InferenceRequest,
+  SUITE_ID,
+  vectorLine,
+} from '#bus-schemas';
+import { MemoryBudget } from '#http-api/memory-budget.ts';
+import { AnswerSoFar } from './answer-so-far.ts';
 import { ProtocolViolation } from './attempt-sealing.ts';
 import type { Attempt } from './core/job-state.ts';
 import { relaySealing, type SealFor } from './relay-sealing.ts';
@@ -20,7 +28,10 @@ async function read(...events: InferenceEvent[]) {
     topLogprobs: undefined,
     task,
   });
-  const sealing = await seal({ candidate, number: 1 } as Attempt);
+  const sealing = await seal(
+    { candidate, number: 1 } as Attempt,
+    new AnswerSoFar(new MemoryBudget(0)),
+  );
   return sealing?.read({ seq: 0, sealed: FrameContent.encode({ events }) });
 }
 
@@ -49,4 +60,46 @@ describe('frames with results', () => {
   ])('violate the protocol with %s', async (_name, events) => {
     await expect(read(...events)).rejects.toThrow(ProtocolViolation);
   });
+});
+
+describe('an answer that another machine began', () => {
+  const delta = { k: 'text' as const, text: ' two', tokens: 1 };
+
+  async function continued(...events: InferenceEvent[]) {
+    const soFar = new AnswerSoFar(new MemoryBudget(1_000));
+    soFar.begin(new Uint8Array(32));
+    soFar.add([{ k: 'text', text: 'One', tokens: 1, ids: [5] }]);
+    let sealed = new Uint8Array();
+    const sealFor: SealFor = async (target) => ({
+      ...(await unsealed(target)),
+      sealRequestParts: (plain) => {
+        sealed = Uint8Array.from(plain);
+        return [plain];
+      },
+    });
+    const chat = { messages: [{ role: 'user', content: 'Count.' }], max_tokens: 5 };
+    const encoded = InferenceRequest.encode({ chat, reportsIds: true });
+    const seal = relaySealing(sealFor, 'job', { encoded, topLogprobs: undefined });
+    const sealing = await seal({ candidate, number: 2 } as Attempt, soFar);
+    const reading = sealing?.read({ seq: 0, sealed: FrameContent.encode({ events }) });
+    return { request: InferenceRequest.decode(sealed), reading };
+  }
+
+  test('is ordered with the same request and the part that its client has', async () => {
+    const { request, reading } = await continued({ ...delta, continued: 1 }, delta);
+    expect(request).toMatchObject({
+      chat: { messages: [{ content: 'Count.' }] },
+      reportsIds: true,
+      continues: { tokens: [5], text: 'One', calls: 0 },
+    });
+    expect(reading?.tokens).toBe(2);
+  });
+
+  test.each([undefined, 2])(
+    'violates the protocol if it begins again (continued: %s)',
+    async (number) => {
+      const first = { ...delta, ...(number !== undefined && { continued: number }) };
+      await expect(continued(first)).rejects.toThrow(ProtocolViolation);
+    },
+  );
 });

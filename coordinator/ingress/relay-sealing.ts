@@ -1,15 +1,18 @@
 import {
+  type Continuation,
   type Delta,
   type EncodingTask,
   FINISH_FAILURES,
   FrameContent,
   type InferenceEnd,
+  InferenceRequest,
   type JobName,
   type JobSeals,
   RefusalDetail,
   ResultReader,
   SUITE_ID,
 } from '#bus-schemas';
+import type { AnswerSoFar } from './answer-so-far.ts';
 import {
   type AttemptSealing,
   type Frame,
@@ -18,7 +21,7 @@ import {
   type SealAttempt,
 } from './attempt-sealing.ts';
 import { type AnswerBounds, boundsFor } from './core/answer-bounds.ts';
-import { ToolCallOrder } from './core/tool-call-order.ts';
+import type { ToolCallOrder } from './core/tool-call-order.ts';
 
 export type SealFor = (
   target: JobName & { recipient: Uint8Array },
@@ -37,11 +40,12 @@ export interface RelayRequest {
 
 /** Relay mode: the ingress reads the request, and seals it for each provider that is tried. */
 export function relaySealing(sealFor: SealFor, job: string, request: RelayRequest): SealAttempt {
-  return async ({ candidate, number }) =>
+  return async ({ candidate, number }, soFar) =>
     candidate.suite === SUITE_ID
       ? new RelaySealing(
           await sealFor({ recipient: candidate.sealingKey, job, attempt: number }),
           request,
+          soFar,
         )
       : undefined;
 }
@@ -58,6 +62,11 @@ const TOOL_CALL_BYTES = 128;
  */
 const CONTROL_CHARACTERS = /\p{C}/gu;
 
+const continuing = (encoded: Uint8Array, continues: Continuation | undefined): Uint8Array =>
+  continues === undefined
+    ? encoded
+    : InferenceRequest.encode({ ...InferenceRequest.decode(encoded), continues });
+
 class RelaySealing implements AttemptSealing {
   readonly outlined = false;
   readonly bounds: AnswerBounds;
@@ -65,18 +74,26 @@ class RelaySealing implements AttemptSealing {
   readonly parts: readonly Uint8Array[];
   readonly receiptSalt: Uint8Array;
   readonly #seals: Awaited<ReturnType<SealFor>>;
-  readonly #toolCalls = new ToolCallOrder();
+  readonly #toolCalls: ToolCallOrder;
+  /** Tokens that the answer must state to continue in its first delta; undefined after it. */
+  #continued: number | undefined;
   readonly #topLogprobs: number | undefined;
   readonly #results: ResultReader | undefined;
 
-  constructor(seals: Awaited<ReturnType<SealFor>>, { encoded, topLogprobs, task }: RelayRequest) {
+  constructor(
+    seals: Awaited<ReturnType<SealFor>>,
+    { encoded, topLogprobs, task }: RelayRequest,
+    { toolCalls, continuation }: AnswerSoFar,
+  ) {
     this.#results = task && new ResultReader(task);
+    this.#toolCalls = toolCalls;
+    this.#continued = continuation?.tokens.length;
     this.#seals = seals;
     this.#topLogprobs = topLogprobs;
     this.bounds = boundsFor(topLogprobs);
     this.enc = seals.enc;
     this.receiptSalt = seals.receiptSalt();
-    this.parts = seals.sealRequestParts(encoded);
+    this.parts = seals.sealRequestParts(continuing(encoded, continuation));
   }
 
   /**
@@ -103,6 +120,9 @@ class RelaySealing implements AttemptSealing {
         continue;
       }
       this.#checkResults(event);
+      if (this.#continued !== undefined && event.continued !== this.#continued)
+        throw new ProtocolViolation('the answer begins again instead of continuing');
+      this.#continued = undefined;
       if (end !== undefined || !this.#toolCalls.admits(event))
         throw new ProtocolViolation('an event follows the end, or a tool call is out of order');
       pieces.push(this.#asked(event));

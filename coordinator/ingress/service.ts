@@ -72,6 +72,8 @@ import { StoredRuns } from './stored/stored-runs.ts';
 const BATCH_KEYS = 'dinf batch keys 1';
 /** Memory for all answers that are collected whole before they are sent, in bytes. */
 const WHOLE_ANSWERS_BYTES = 256 * 1024 * 1024;
+/** Memory for the parts of streamed answers that another machine could continue, in bytes. */
+const CONTINUABLE_BYTES = 64 * 1024 * 1024;
 
 export interface Ingress extends Component {
   readonly name: 'ingress';
@@ -123,6 +125,7 @@ export async function startIngress(
       metrics,
       clock,
     }),
+    memoryOfAnswers: new MemoryBudget(CONTINUABLE_BYTES),
     log,
     traceOf: otel && (await tracing(otel)),
     times: config,

@@ -340,7 +340,31 @@ describe('a receipt', () => {
     expect(await ledgerBalance(`provider:${OTHER_PROVIDER}`)).toBe(paid);
   });
 
-  test('of an answer that was cut off yields to one of a complete answer', async () => {
+  test('of the machine that continued an answer pays this machine, and only once it has arrived', async () => {
+    const account = await fundedAccount(1_000);
+    const [job, witness] = [newJobId(), newJobId()];
+    await Promise.all([ask({ job, account }), ask({ job: witness, account })]);
+    await settlement.bus.call(topUp, { job, provider: OTHER_PROVIDER }, { timeoutMs });
+    const paid = await ledgerBalance(`provider:${OTHER_PROVIDER}`);
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, {
+      receipts: [provenReceipt(job, { finish: 'cancelled', tokens: 5 }), provenReceipt(witness)],
+    });
+    await shows(account, 730, 200);
+    settlement.bus.publish(core.up(OTHER_PROVIDER, 'receipt'), Receipts, {
+      receipts: [
+        provenReceipt(job, {
+          attempt: 2,
+          provider: OTHER_PROVIDER,
+          continuedTokens: 5,
+          tokens: 15,
+        }),
+      ],
+    });
+    await shows(account, 870, 0);
+    expect(await ledgerBalance(`provider:${OTHER_PROVIDER}`)).toBeGreaterThan(paid);
+  });
+
+  test('without delivered tokens yields to the one of the machine that delivered them', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     await ask({ job, account });

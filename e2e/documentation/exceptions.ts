@@ -29,6 +29,8 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   'CONTRIBUTING.md: npm run large-clients': 'installs gigabytes of clients',
   'CONTRIBUTING.md: npm run worlds': 'runs for an hour (e2e/world/world.test.ts)',
   'docs/worlds.md: npm run worlds': 'runs for an hour (e2e/world/world.test.ts)',
+  'CONTRIBUTING.md: npm run killed-ingress':
+    'kills for half an hour; the test itself kills once (e2e/chaos/killed-ingress.test.ts)',
   'CONTRIBUTING.md: npm run incidents': 'waits for more than an hour; the tests wait for 40 s',
   'CONTRIBUTING.md: npm run first-answer':
     'installs and compiles the program for minutes (e2e/first-paid-answer.test.ts)',

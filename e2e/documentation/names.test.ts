@@ -27,6 +27,7 @@ const GLOSSARY_NAMES: Readonly<Record<string, readonly string[]>> = {
   Charge: ['coordinator/settlement/core/charge.ts'],
   Conditions: ['bus-schemas/messages/conditions.ts'],
   ConsoleSession: ['bus-schemas/messages/console-sessions.ts'],
+  Continuation: ['bus-schemas/messages/inference.ts'],
   DeliveredTokens: ['coordinator/delivery-proofs.ts'],
   Delta: ['bus-schemas/messages/inference.ts'],
   DemandReport: ['bus-schemas/messages/demand.ts'],

@@ -102,6 +102,7 @@ export class FrameSender {
         ...last,
         text: last.text + delta.text,
         tokens: last.tokens + delta.tokens,
+        ...(delta.ids && { ids: [...(last.ids ?? []), ...delta.ids] }),
       };
     } else {
       this.#waiting.push(delta);

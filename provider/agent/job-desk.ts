@@ -24,7 +24,7 @@ import type { AttemptTrace } from './attempt-trace.ts';
 import type { SealedFrame } from './frame-sender.ts';
 import { ProviderJob, type ProviderJobOptions } from './provider-job.ts';
 import { RequestAssembly } from './request-assembly.ts';
-import type { OrderedWork } from './start-work.ts';
+import { continuationIn, type OrderedWork } from './start-work.ts';
 
 export interface JobDeskOptions {
   readonly engine: Engine;
@@ -46,7 +46,7 @@ export interface JobDeskOptions {
   readonly clock: () => number;
 }
 
-type Opened = Pick<ProviderJobOptions, 'seals' | 'request' | 'requestHash'>;
+type Opened = Pick<ProviderJobOptions, 'seals' | 'request' | 'receiptSalt' | 'requestHash'>;
 type Refused = Pick<Extract<Out, { t: 'refuse' }>, 'reason' | 'retryAfterMs' | 'about' | 'detail'>;
 type OrderReply = { readonly t: 'accept' } | ({ readonly t: 'refuse' } & Refused);
 
@@ -124,6 +124,8 @@ export class JobDesk {
       if (run !== undefined) {
         run.flow(flow, this.#options.clock());
         if (run.isDone) this.#close(name);
+        // The ingress has heard nothing for a while; perhaps the engine is only slow.
+        else if (flow.resend) this.#accept(run);
         continue;
       }
       // The job was accepted before this provider restarted, or it ended because its ingress was
@@ -230,11 +232,12 @@ export class JobDesk {
       // coordinator could order a cheaper model.
       if (request.build !== undefined && request.build !== assembly.order.build)
         return { reason: 'invalid_request' };
-      const opened = {
-        seals,
-        request,
-        requestHash: new ContentHash(seals.receiptSalt()).update(plain).digest(),
-      };
+      // A copy, because the bytes of a decoded message are a part of `plain`.
+      const receiptSalt = Uint8Array.from(
+        continuationIn(request)?.receiptSalt ?? seals.receiptSalt(),
+      );
+      const requestHash = new ContentHash(receiptSalt).update(plain).digest();
+      const opened = { seals, request, receiptSalt, requestHash };
       // Erase this copy of the prompt; only the decoded request, which the engine uses, remains.
       plain.fill(0);
       return opened;

@@ -11,12 +11,15 @@ import {
 } from '#bus-schemas';
 import type { EndFacts, Engine, RequestRefused, Sequence } from '../engine/engine.ts';
 import { withPromptUsage } from '../engine/prompt-usage.ts';
+import { continuedSink } from './continued-sink.ts';
 import { FrameSender, type SealedFrame } from './frame-sender.ts';
-import { type OrderedWork, startWork } from './start-work.ts';
+import { continuationIn, type OrderedWork, startWork } from './start-work.ts';
 
 export interface ProviderJobOptions {
   readonly order: JobOrder;
   readonly request: OrderedWork;
+  /** Key of the hashes in the receipt. */
+  readonly receiptSalt: Uint8Array;
   readonly requestHash: ContentDigest;
   readonly seals: JobSeals;
   readonly engine: Engine;
@@ -67,7 +70,7 @@ export class ProviderJob implements Disposable {
     this.order = order;
     this.#options = options;
     this.#lastReportAt = now();
-    this.#responseHash = new ContentHash(seals.receiptSalt());
+    this.#responseHash = new ContentHash(options.receiptSalt);
     this.#frames = new FrameSender(
       {
         window: order.window,
@@ -83,21 +86,22 @@ export class ProviderJob implements Disposable {
       },
       now(),
     );
-    this.#sequence = startWork(
-      request,
-      options,
-      withPromptUsage({
-        delta: (delta) => {
-          this.#responseHash.update(delta.text);
-          this.#frames.delta(delta, now());
-        },
-        end: (finish, usage, more) => this.#end({ finish, usage, ...more }, now()),
-        refuse: (refusal) => {
-          this.#ended = true;
-          options.onRefused(refusal);
-        },
-      }),
-    );
+    const frames = withPromptUsage({
+      delta: (delta) => this.#frames.delta(delta, now()),
+      end: (finish, usage, more) => this.#end({ finish, usage, ...more }, now()),
+      refuse: (refusal) => {
+        this.#ended = true;
+        options.onRefused(refusal);
+      },
+    });
+    const client = continuedSink(frames, continuationIn(request), () => this.#sequence.cancel());
+    this.#sequence = startWork(request, options, {
+      ...client,
+      delta: (delta) => {
+        this.#responseHash.update(delta.text);
+        client.delta(delta);
+      },
+    });
   }
 
   /** True until the engine has ended or refused the request. */
@@ -177,7 +181,8 @@ export class ProviderJob implements Disposable {
     now: number,
   ): void {
     this.#ended = true;
-    const { order, requestHash, sign } = this.#options;
+    const { order, request, requestHash, sign } = this.#options;
+    const continued = continuationIn(request);
     const responseHash = this.#responseHash.digest();
     const facts = {
       ...(stopSequence !== undefined && { stopSequence }),
@@ -190,6 +195,7 @@ export class ProviderJob implements Disposable {
       attempt: order.attempt,
       build: order.build,
       usage,
+      ...(continued && { continuedTokens: continued.tokens.length }),
       finish,
       ...keyed,
     });

@@ -1,5 +1,6 @@
 import {
   BYTES_PER_TOKEN,
+  type Continuation,
   type EncodingRequest,
   type InferenceRequest,
   type JobOrder,
@@ -8,6 +9,10 @@ import { type Engine, RequestRefused, type Sequence, type Sink } from '../engine
 
 /** What an order asks for, opened. */
 export type OrderedWork = InferenceRequest | EncodingRequest;
+
+/** The answer that an order continues, if it does not ask for a new one. */
+export const continuationIn = (work: OrderedWork): Continuation | undefined =>
+  'task' in work ? undefined : work.continues;
 
 /** Starts the work of an order. Throws RequestRefused if the engine refuses it at once. */
 export function startWork(
@@ -24,15 +29,15 @@ export function startWork(
     const mostTokens = BYTES_PER_TOKEN * order.promptTokens;
     return engine.encode({ build, task: work.task, mostTokens, firstContentMs }, sink);
   }
-  const { chat, cacheScope } = work;
-  return engine.generate(
-    {
-      build,
-      chat,
-      maxTokens: Math.min(chat.max_tokens, order.maxOutputTokens),
-      firstContentMs,
-      ...(cacheScope !== undefined && { cacheScope }),
-    },
-    sink,
-  );
+  const { chat, cacheScope, reportsIds, continues } = work;
+  const request = {
+    build,
+    chat,
+    maxTokens: Math.min(chat.max_tokens, order.maxOutputTokens),
+    firstContentMs,
+    ...(cacheScope !== undefined && { cacheScope }),
+    ...(reportsIds && { reportsIds }),
+    ...(continues && { answerTokens: continues.tokens }),
+  };
+  return engine.generate(request, sink);
 }

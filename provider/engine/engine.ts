@@ -33,6 +33,13 @@ export interface GenerationRequest {
   readonly firstContentMs?: number;
   /** A request of the machine's owner, which goes before all waiting requests of the network. */
   readonly isOwners?: boolean;
+  /** The deltas shall have the ids of their tokens. Engines that do not know them leave them out. */
+  readonly reportsIds?: boolean;
+  /**
+   * The tokens with which the answer begins. The sink receives the deltas of these tokens too, as
+   * if the engine had just chosen them.
+   */
+  readonly answerTokens?: readonly number[];
 }
 
 export interface EncodingWork {

@@ -18,6 +18,9 @@ interface GenerationOptions {
   readonly chat: Chat;
   readonly maxTokens: number;
   readonly prompt: readonly number[];
+  /** The tokens with which the answer begins; they count as tokens of the answer. */
+  readonly answerTokens?: readonly number[] | undefined;
+  readonly reportsIds?: boolean | undefined;
   readonly images?: readonly PlacedImage[] | undefined;
   /** True if the prompt ended with <think>, so that the answer begins with reasoning. */
   readonly thinksFirst: boolean;
@@ -54,6 +57,8 @@ export class Generation implements Task {
    */
   #parts: AnswerPart[] = [];
   #unsentTokens = 0;
+  /** Ids of tokens that no delta has reported yet; undefined if none are reported. */
+  #unsentIds: number[] | undefined;
   #logprobs: TokenLogprob[] = [];
   #completionTokens = 0;
   #reasoningTokens = 0;
@@ -64,9 +69,10 @@ export class Generation implements Task {
   constructor(options: GenerationOptions) {
     const { model, chat, constraint } = options;
     this.#options = options;
-    this.prompt = options.prompt;
+    const { answerTokens = [] } = options;
+    this.prompt = answerTokens.length === 0 ? options.prompt : [...options.prompt, ...answerTokens];
     this.images = options.images ?? [];
-    this.maxTokens = options.maxTokens;
+    this.maxTokens = options.maxTokens - answerTokens.length;
     this.scope = options.scope;
     this.isStorable = options.isStorable === true;
     this.isUrgent = options.isUrgent;
@@ -76,6 +82,21 @@ export class Generation implements Task {
     this.#reader = readerOf(options);
     this.wantsLogits =
       this.#sampler.wantsLogits || constraint !== undefined || chat.logprobs === true;
+  }
+
+  /**
+   * Takes the tokens with which the answer begins. Returns how the answer ends if it ends with
+   * them. Call it once, before the first `choose`.
+   */
+  takeBeginning(): TaskEnd | undefined {
+    const { answerTokens = [], constraint, reportsIds } = this.#options;
+    for (const token of answerTokens) {
+      if (!this.#reader.isThinking) constraint?.accept(token);
+      if (this.#take(token) === undefined) return 'done';
+    }
+    this.#sampler.skip(answerTokens.length);
+    if (reportsIds) this.#unsentIds = [];
+    return this.maxTokens > 0 ? undefined : 'length';
   }
 
   choose(
@@ -124,6 +145,7 @@ export class Generation implements Task {
     this.#sampler.accept(token);
     this.#completionTokens += 1;
     this.#unsentTokens += 1;
+    this.#unsentIds?.push(token);
     const wasThinking = this.#reader.isThinking;
     const sign = this.#options.model.tokenizer.signOf(token);
     if (sign !== undefined) {
@@ -152,8 +174,15 @@ export class Generation implements Task {
       const tokens = this.#parts.length === 0 ? Math.max(1, this.#unsentTokens) : 1;
       this.#unsentTokens = Math.max(0, this.#unsentTokens - tokens);
       this.#begin();
-      this.#options.sink.delta(this.#deltaOf(part, { opened, tokens }));
+      this.#options.sink.delta(this.#withIds(this.#deltaOf(part, { opened, tokens })));
     }
+  }
+
+  #withIds(delta: Delta): Delta {
+    const ids = this.#unsentIds;
+    if (ids === undefined || ids.length === 0) return delta;
+    this.#unsentIds = [];
+    return { ...delta, ids };
   }
 
   #begin(): void {
@@ -210,8 +239,8 @@ export class Generation implements Task {
 
   get usage(): Usage {
     return {
-      promptTokens: this.prompt.length,
-      cachedTokens: this.#options.cachedTokens(),
+      promptTokens: this.#options.prompt.length,
+      cachedTokens: Math.min(this.#options.cachedTokens(), this.#options.prompt.length),
       completionTokens: this.#completionTokens,
       ...(this.#options.model.format.reasons && {
         reasoningTokens: this.#reasoningTokens,

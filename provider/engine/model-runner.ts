@@ -15,6 +15,7 @@ import { tryOut } from './decoders/try-out.ts';
 import { type GenerationRequest, RequestRefused, type Sequence, type Sink } from './engine.ts';
 import { Generation } from './generation.ts';
 import { type Guard, loadLimitMs, unguarded } from './guarded-work.ts';
+import { PendingSequence } from './pending-sequence.ts';
 import { readPrompt, type UnreadImage } from './prompt-reader.ts';
 import { leastBytes, stateSlots, tokenBytes, weightBytesOf } from './residency/memory-plan.ts';
 import type { Movable, Stay } from './residency/residency.ts';
@@ -25,9 +26,8 @@ import { Scheduler } from './scheduling/scheduler.ts';
 import type { Speeds } from './scheduling/speeds.ts';
 import type { UnitStore } from './scheduling/stored-prefixes.ts';
 import type { Running } from './scheduling/task.ts';
-import { DraftModel } from './speculation/draft-model.ts';
-import type { Drafter } from './speculation/draft-source.ts';
-import { RepeatedText } from './speculation/repeated-text.ts';
+import type { DraftModel } from './speculation/draft-model.ts';
+import { drafterOf, loadDraftModel } from './speculation/load-draft-model.ts';
 import { ImageReader } from './vision/image-reader.ts';
 import { canRunTower, expectedImageMs } from './vision/native-tower.ts';
 
@@ -195,6 +195,8 @@ export class ModelRunner implements Movable, AsyncDisposable {
       cacheScope,
       firstContentMs = Number.POSITIVE_INFINITY,
       isOwners = false,
+      reportsIds,
+      answerTokens = [],
     }: GenerationRequest,
     sink: Sink,
   ): Sequence {
@@ -205,10 +207,16 @@ export class ModelRunner implements Movable, AsyncDisposable {
     const remaining =
       Math.min(model.shape.contextTokens, this.#pages * PAGE_TOKENS) - prompt.length;
     if (remaining <= 0) throw new RequestRefused('request_exceeds_context');
+    // They come from another machine, which may have made them up.
+    if (answerTokens.some((token) => token >= model.shape.vocabulary))
+      throw new RequestRefused('cannot_continue');
     const scope = cacheScope ?? `alone ${this.#begun + 1}`;
     const waitMs =
-      (this.#loaded?.scheduler.leastWaitMs({ prompt, scope, images }) ?? 0) +
-      (this.#loaded?.images?.leastWaitMs(images, scope) ?? 0);
+      (this.#loaded?.scheduler.leastWaitMs({
+        prompt: [...prompt, ...answerTokens],
+        scope,
+        images,
+      }) ?? 0) + (this.#loaded?.images?.leastWaitMs(images, scope) ?? 0);
     if (waitMs > firstContentMs) throw new RequestRefused('deadline_unreachable');
     const stay = this.#options.enter({ withinMs: firstContentMs, isOwners });
     const pending = new PendingSequence(stay);
@@ -221,6 +229,8 @@ export class ModelRunner implements Movable, AsyncDisposable {
       chat,
       sink,
       maxTokens: Math.min(maxTokens, remaining),
+      answerTokens,
+      reportsIds,
       scope,
       isStorable: cacheScope !== undefined,
       isUrgent: isOwners,
@@ -274,6 +284,8 @@ export class ModelRunner implements Movable, AsyncDisposable {
         cachedTokens: () => running?.cachedTokens ?? 0,
         onEnd: ended,
       });
+      const whole = generation.takeBeginning();
+      if (whole !== undefined) return generation.end(whole);
       running = loaded.scheduler.submit(generation);
       pending.follow(running);
     } catch (error) {
@@ -417,37 +429,19 @@ export class ModelRunner implements Movable, AsyncDisposable {
   /** Returns undefined if the draft model cannot be loaded: the model answers without it. */
   async #loadDrafter(drafter: DecoderModel): Promise<DraftModel | undefined> {
     const { model, backend, clock, guard = unguarded } = this.#options;
-    const { vocabulary, contextTokens } = drafter.shape;
+    const failed = (error: unknown) => this.#logFailure(error, DRAFTS_WITHOUT_MODEL);
     try {
-      return await guard(
-        { kind: 'load', limitMs: loadLimitMs(drafter.weightBytes) },
-        async (progressed) => {
-          const decoder = await backend.load({
-            model: drafter,
-            pages: this.#pages,
-            maxTokens: STEP_TOKENS,
-            progressed,
-          });
-          const tried = await tryOut(decoder, { vocabulary, clock, progressed }).catch(
-            async (error: unknown) => {
-              await decoder[Symbol.asyncDispose]();
-              throw error;
-            },
-          );
-          return new DraftModel({
-            decoder,
-            vocabulary: Math.min(vocabulary, model.shape.vocabulary),
-            contextTokens,
-            maxTokens: STEP_TOKENS,
-            speeds: tried,
-            guard,
-            clock,
-            onFailure: (error) => this.#logFailure(error, DRAFTS_WITHOUT_MODEL),
-          });
-        },
-      );
+      return await loadDraftModel(drafter, {
+        backend,
+        pages: this.#pages,
+        vocabulary: model.shape.vocabulary,
+        maxTokens: STEP_TOKENS,
+        guard,
+        clock,
+        onFailure: failed,
+      });
     } catch (error) {
-      this.#logFailure(error, DRAFTS_WITHOUT_MODEL);
+      failed(error);
       return undefined;
     }
   }
@@ -486,16 +480,6 @@ export class ModelRunner implements Movable, AsyncDisposable {
 const DRAFTS_WITHOUT_MODEL =
   'the draft model failed, and answers are written without it until the model is loaded again';
 
-/** Repeated text is preferred, because it costs nothing. */
-const drafterOf = (draftModel: DraftModel | undefined): Drafter => ({
-  begin: ({ images = [] }, pages) => [
-    new RepeatedText(),
-    // A draft model reads only text.
-    ...(draftModel && images.length === 0 ? [draftModel.begin(pages)] : []),
-  ],
-  keep: async (pages) => draftModel?.keep(pages),
-});
-
 const megabytes = (bytes: number): number => Math.round(bytes / 1e6);
 
 interface Loaded {
@@ -514,42 +498,10 @@ interface Beginning {
   readonly chat: InferenceRequest['chat'];
   readonly sink: Sink;
   readonly maxTokens: number;
+  readonly answerTokens: readonly number[];
+  readonly reportsIds: boolean | undefined;
   readonly scope: string;
   readonly isStorable: boolean;
   readonly isUrgent: boolean;
   readonly stay: Stay;
-}
-
-/** The caller's handle of a request. It stores pause and cancel until the model is loaded. */
-class PendingSequence implements Sequence {
-  readonly #stay: Stay;
-  #running: Running | undefined;
-  #paused = false;
-  isCancelled = false;
-
-  constructor(stay: Stay) {
-    this.#stay = stay;
-  }
-
-  follow(running: Running): void {
-    this.#running = running;
-    if (this.#paused) running.pause();
-    if (this.isCancelled) running.cancel();
-  }
-
-  pause(): void {
-    this.#paused = true;
-    this.#running?.pause();
-  }
-
-  resume(): void {
-    this.#paused = false;
-    this.#running?.resume();
-  }
-
-  cancel(): void {
-    this.isCancelled = true;
-    if (this.#running === undefined) this.#stay.leave();
-    else this.#running.cancel();
-  }
 }

@@ -80,6 +80,15 @@ export const answerRules: readonly Rule[] = [
         : [],
   },
   {
+    name: 'while only honest machines fail, an answer that has begun is continued by another one',
+    broken: (ended) =>
+      onlyMachinesFail(ended) && !ended.faults.some(({ kind }) => kind === 'hostile')
+        ? each(ended.book, (entry) =>
+            entry.text !== '' && !endedWell(entry) ? endOf(entry) : undefined,
+          )
+        : [],
+  },
+  {
     name: 'while messages are only lost and doubled, every request is served',
     broken: ({ book, faults }) =>
       faults.length > 0 && faults.every(({ kind }) => kind === 'lossy') ? notServed(book) : [],

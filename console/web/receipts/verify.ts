@@ -60,6 +60,7 @@ const workOf = (receipt: ReceiptFile): WorkFields => ({
     cachedTokens: receipt.usage.cached_tokens,
     completionTokens: receipt.usage.completion_tokens,
   },
+  continuedTokens: receipt.continued_tokens,
   finish: receipt.finish,
   requestHash: receipt.request_hash,
   responseHash: receipt.response_hash,

@@ -21,5 +21,12 @@ test.each([
   [15_000.4, { patienceMs: 25_000, firstContentMs: 25_000 }],
   [50_000, { patienceMs: 0, firstContentMs: 0 }],
 ])('at %s ms a reservation has %o left', (now, left) => {
-  expect(timesLeft({ firstContentBy: 40_000 }, times, now)).toEqual(left);
+  expect(timesLeft({ firstContentBy: 40_000, committed: false }, times, now)).toEqual(left);
+});
+
+test('the rest of an answer has a time of its own', () => {
+  expect(timesLeft({ firstContentBy: 40_000, committed: true }, times, 90_000)).toEqual({
+    patienceMs: 2_000,
+    firstContentMs: 10_000,
+  });
 });

@@ -18,6 +18,14 @@ const READ_TOKEN_MS = 1;
  */
 const LATE_FACTOR = 4;
 
+/**
+ * Time for the first content of a machine that continues an answer, in milliseconds, at least: its
+ * client waits in the middle of a sentence.
+ */
+export const CONTINUATION_MS = 10_000;
+/** Longest wait of a continuation in the queue of routing, in milliseconds. */
+const CONTINUATION_PATIENCE_MS = 2_000;
+
 export interface Deadlines {
   /**
    * Content must begin by this time. It counts from receipt of the request; a retry does not extend
@@ -51,10 +59,15 @@ export function deadlinesOf({
 
 /** Time left at `now` for a reservation, its time in a queue included, in whole milliseconds. */
 export function timesLeft(
-  { firstContentBy }: Pick<Deadlines, 'firstContentBy'>,
+  { firstContentBy, committed }: Pick<Deadlines, 'firstContentBy'> & { committed: boolean },
   { queuePatienceMs }: Pick<JobTimes, 'queuePatienceMs'>,
   now: number,
 ): { patienceMs: number; firstContentMs: number } {
+  if (committed)
+    return {
+      patienceMs: Math.min(Math.round(queuePatienceMs), CONTINUATION_PATIENCE_MS),
+      firstContentMs: CONTINUATION_MS,
+    };
   const firstContentMs = Math.max(0, Math.round(firstContentBy - now));
   return { patienceMs: Math.min(Math.round(queuePatienceMs), firstContentMs), firstContentMs };
 }

@@ -1,4 +1,5 @@
-import { type AttemptFailure, attemptOutcome, type Candidate, type Outcome } from '#bus-schemas';
+import { attemptOutcome, type Candidate, type Outcome } from '#bus-schemas';
+import { CONTINUATION_MS } from './deadlines.ts';
 import {
   type Attempt,
   ended,
@@ -29,25 +30,6 @@ export const SEAL_MS = 10_000;
  */
 const OVERDUE_FACTOR = 5;
 const LEAST_OVERDUE_MS = 2_000;
-
-/**
- * Handles an attempt that failed: another provider is tried before the client has received
- * anything, the stream is cut after that.
- */
-export function attemptFailed(
-  state: JobState,
-  attempt: Attempt,
-  failure: AttemptFailure,
-  now: number,
-): Transition {
-  if (!state.committed) return nextAttempt(state, { attempt, failure }, now);
-  return over(state, [
-    { do: 'cancel', attempt, reason: 'fault' },
-    report({ attempt, failure }),
-    { do: 'cut', code: now >= state.endBy ? 'timeout' : 'stream_cut' },
-    ended('cut_short', attempt),
-  ]);
-}
 
 export function report(
   { attempt, failure, refusal, about }: FailedAttempt,
@@ -80,6 +62,7 @@ export function nextAttempt(state: JobState, lost: FailedAttempt, now: number): 
     full,
     lastError,
     deliveredTokens: 0,
+    served: undefined,
     attempt: undefined,
   };
   const exhausted = !outcome.retry || state.attempts >= MAX_ATTEMPTS || now >= state.firstContentBy;
@@ -153,11 +136,15 @@ function deadlines(
   { number, candidate }: Pick<Attempt, 'number' | 'candidate'>,
   now: number,
 ): Pick<Attempt, 'contentBy' | 'startBy'> {
+  const overdue = Math.max(LEAST_OVERDUE_MS, OVERDUE_FACTOR * candidate.expectedFirstContentMs);
+  if (state.committed) {
+    const contentBy = Math.min(state.endBy, now + Math.max(CONTINUATION_MS, overdue));
+    return { contentBy, startBy: contentBy };
+  }
   const left = state.firstContentBy - now;
   // The last candidate may use all the time that is left. An earlier one leaves half of it for the
   // next, or more if its content was expected much sooner.
   const hasNext = number < MAX_ATTEMPTS && state.alternates.length > 0;
-  const overdue = Math.max(LEAST_OVERDUE_MS, OVERDUE_FACTOR * candidate.expectedFirstContentMs);
   if (!hasNext) return { contentBy: state.firstContentBy, startBy: state.lateUntil };
   const contentBy = now + Math.min(left / 2, overdue);
   return { contentBy, startBy: contentBy };

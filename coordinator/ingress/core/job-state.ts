@@ -56,8 +56,21 @@ export interface JobState extends Deadlines {
   readonly failed: readonly string[];
   /** Those of `failed` that only had no room. */
   readonly full: readonly string[];
-  /** The client has received its status line, so another provider can no longer take over. */
+  /** The client has received its status line, so its answer cannot begin again. */
   readonly committed: boolean;
+  /** The last attempt whose content was written to the client. */
+  readonly served: Attempt | undefined;
+  /** Another provider can continue the answer, because its tokens are known (continuation.ts). */
+  readonly movable: boolean;
+  /**
+   * Routing was asked for a provider that continues the answer of a silent one: `unneeded` once the
+   * silent one was heard again, undefined after the reply.
+   */
+  readonly search: 'wanted' | 'unneeded' | undefined;
+  /** No search for another provider begins before this time. */
+  readonly searchFrom: number;
+  /** Commands for the end of the job that wait for a reply of routing. */
+  readonly owed: readonly JobCommand[];
   readonly deliveredTokens: number;
   readonly lastContentAt: number;
   /** The client's socket is full, so silence on the stream is not the provider's fault. */
@@ -80,6 +93,8 @@ export interface FailedAttempt {
    * metrics or events.
    */
   readonly detail?: string | undefined;
+  /** The end that the provider stated, if it stated one. */
+  readonly end?: AttemptEnd | undefined;
 }
 
 export type JobEvent =
@@ -105,7 +120,18 @@ export type JobEvent =
       about?: RefusalAbout | undefined;
       detail?: string | undefined;
     }
-  | { type: 'content'; attempt: number; pieces: readonly Piece[]; tokens: number }
+  | {
+      type: 'content';
+      attempt: number;
+      pieces: readonly Piece[];
+      tokens: number;
+      /** Another provider could continue the answer after this content. */
+      movable?: boolean;
+    }
+  /** The provider of a running answer has not been heard for some seconds. */
+  | { type: 'silent'; attempt: number }
+  /** The provider was heard again after a silence. */
+  | { type: 'heard'; attempt: number }
   | ({ type: 'end'; attempt: number } & AttemptEnd)
   | { type: 'attempt_failed'; attempt: number; failure: AttemptFailure }
   /** The client has sealed its request for the provider of this attempt. */
@@ -121,11 +147,12 @@ export type JobEvent =
   | { type: 'timer'; isPatient?: boolean };
 
 export type JobCommand =
-  | { do: 'reserve'; exclude: readonly string[] }
+  /** `build` is the only one that may serve: the one that began the answer. */
+  | { do: 'reserve'; exclude: readonly string[]; build?: string }
   | { do: 'hold'; provider: string }
   | { do: 'dispatch'; attempt: Attempt }
   | { do: 'cancel'; attempt: Attempt; reason: CancelReason }
-  | ({ do: 'report_attempt'; next?: string } & Omit<FailedAttempt, 'detail'>)
+  | ({ do: 'report_attempt'; next?: string } & Omit<FailedAttempt, 'detail' | 'end'>)
   | { do: 'write'; pieces: readonly Piece[]; tokens: number }
   /** Drops the collected output of a failed attempt, of which the client has received nothing. */
   | { do: 'discard' }
@@ -167,6 +194,11 @@ export function newJob(options: {
       failed: [],
       full: [],
       committed: false,
+      served: undefined,
+      movable: false,
+      search: undefined,
+      searchFrom: options.now,
+      owed: [],
       deliveredTokens: 0,
       lastContentAt: options.now,
       clientBlocked: false,
@@ -188,9 +220,22 @@ export function ended(
   return { do: 'ended', result, served, finish, usage, ...(receipt && { receipt }) };
 }
 
+/**
+ * Ends the job. If routing was asked for another provider, the end waits for the reply: a slot that
+ * is reserved after the end would stay reserved.
+ */
 export function over(state: JobState, commands: readonly JobCommand[]): Transition {
-  return { state: { ...state, phase: 'over' }, commands };
+  if (state.search === undefined) return { state: { ...state, phase: 'over' }, commands };
+  const owed = commands.filter((command) => command.do === 'ended');
+  return {
+    state: { ...state, phase: 'leaving', search: undefined, owed },
+    commands: commands.filter((command) => command.do !== 'ended'),
+  };
 }
+
+/** Whether the client has received a part of the answer from the current attempt. */
+export const hasContent = ({ served, attempt }: Pick<JobState, 'served' | 'attempt'>): boolean =>
+  served !== undefined && served.number === attempt?.number;
 
 export function stay(state: JobState): Transition {
   return { state, commands: [] };

@@ -23,9 +23,18 @@ describe('after any sequence of events', () => {
         retryAfterMs: 1,
       }),
     ),
-    attempt.map(
-      (number): JobEvent => ({ type: 'content', attempt: number, pieces: [], tokens: 1 }),
+    fc.tuple(attempt, fc.boolean()).map(
+      ([number, movable]): JobEvent => ({
+        type: 'content',
+        attempt: number,
+        pieces: [],
+        tokens: 1,
+        movable,
+      }),
     ),
+    fc
+      .tuple(attempt, fc.constantFrom('silent', 'heard'))
+      .map(([number, type]): JobEvent => ({ type, attempt: number })),
     fc
       .tuple(attempt, fc.constantFrom('stop', 'length', 'cancelled', 'error'))
       .map(([number, finish]): JobEvent => ({ type: 'end', attempt: number, finish, usage })),
@@ -49,6 +58,7 @@ describe('after any sequence of events', () => {
         fc.property(history, (events) => {
           const job = new Machine(streamed);
           let over = false;
+          let replies = 0;
           for (const [next, after] of events) {
             // No reply arrives without a request.
             if (
@@ -56,6 +66,10 @@ describe('after any sequence of events', () => {
               job.all('hold').length === 0
             )
               continue;
+            if (next.type === 'reserved' || next.type === 'routing_refused') {
+              if (replies === job.all('reserve').length) continue;
+              replies += 1;
+            }
             const commands = job.happen(next, after);
             if (over) expect(commands).toEqual([]);
             over = job.state.phase === 'over';
@@ -68,6 +82,7 @@ describe('after any sequence of events', () => {
           expect(job.all('hold').length).toBeLessThanOrEqual(1);
           expect(job.all('dispatch').length).toBeLessThanOrEqual(MAX_ATTEMPTS);
           if (over && job.all('ended').length === 1) expect(job.commands.at(-1)?.do).toBe('ended');
+          if (over) expect(replies).toBe(job.all('reserve').length);
           if (streamed && job.all('write').length > 0) {
             expect(job.all('reject')).toEqual([]);
             expect(job.all('discard')).toEqual([]);

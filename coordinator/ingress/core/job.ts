@@ -3,16 +3,17 @@ import type { AttemptEnd } from '#http-api/core/attempt-end.ts';
 import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';
 import {
   attemptFailed,
-  dispatch,
-  MAX_ATTEMPTS,
-  nextAttempt,
-  report,
-  sealed,
-} from './job-attempts.ts';
+  nobodyContinues,
+  searchBeside,
+  searchReplied,
+  searchUnneeded,
+} from './continuation.ts';
+import { dispatch, MAX_ATTEMPTS, sealed } from './job-attempts.ts';
 import {
   type Attempt,
   ended,
   type FailedAttempt,
+  hasContent,
   type JobCommand,
   type JobEvent,
   type JobState,
@@ -32,9 +33,10 @@ import {
  * The life of one consumer request, as a function of (state, event, now) that returns the new state
  * and commands.
  *
- *   reserving → holding → serving ⇄ reserving (no alternate left) → over
+ *   reserving → holding → serving ⇄ reserving (no alternate left, or another provider continues
+ *                                              the answer) → over
  *        ↘ ↘ ↘ draining: the client is gone, the provider's end is awaited → over
- *          leaving: the client is gone, the reply to a reservation or hold is awaited → over
+ *          leaving: the job has ended, the reply to a reservation or hold is awaited → over
  *
  * Invariants: every job that reserved a slot gives exactly one `ended` command, after the replies
  * to all its requests have arrived; nothing is written to the client before the first content; an
@@ -73,7 +75,7 @@ export function step(state: JobState, event: JobEvent, now: number): Transition 
 export function wakeAt(state: JobState): number {
   switch (state.phase) {
     case 'serving':
-      if (state.deliveredTokens > 0)
+      if (hasContent(state))
         return state.clientBlocked
           ? state.endBy
           : Math.min(state.lastContentAt + STALL_MS, state.endBy);
@@ -105,12 +107,23 @@ function whileReserving(state: JobState, event: JobEvent, now: number): Transiti
       };
     }
     case 'routing_refused':
-      return refuse(state, event);
+      return state.committed ? nobodyContinues(state, now) : refuse(state, event);
     case 'client_gone':
-      return { state: { ...state, phase: 'leaving' }, commands: [] };
+      return leave(state);
+    case 'ingress_stops': {
+      if (!state.committed) return stay(state);
+      const leaving = leave(state);
+      return { ...leaving, commands: [{ do: 'cut', code: 'draining' }] };
+    }
     default:
       return stay(state);
   }
+}
+
+/** Waits for the reply of routing or settlement before the job ends. */
+function leave(state: JobState): Transition {
+  const owed = state.committed ? [ended('client_gone', state.served)] : [];
+  return { state: { ...state, phase: 'leaving', owed }, commands: [] };
 }
 
 function whileHolding(state: JobState, event: JobEvent, now: number): Transition {
@@ -123,7 +136,7 @@ function whileHolding(state: JobState, event: JobEvent, now: number): Transition
     case 'hold_refused':
       return holdRefused(state, event, now);
     case 'client_gone':
-      return { state: { ...state, phase: 'leaving' }, commands: [] };
+      return leave(state);
     default:
       return stay(state);
   }
@@ -174,13 +187,17 @@ const costOf = (candidate: Candidate | undefined): number => candidate?.costMicr
  * would leave its slot or its hold behind, because no later command releases them.
  */
 function whileLeaving(state: JobState, event: JobEvent): Transition {
+  const { owed } = state;
   switch (event.type) {
     case 'reserved':
     case 'held':
     case 'hold_refused':
-      return over({ ...state, reserved: true }, [ended('failed', undefined)]);
+      return over(
+        { ...state, reserved: true },
+        owed.length > 0 ? owed : [ended('failed', undefined)],
+      );
     case 'routing_refused':
-      return refuse({ ...state, phase: 'leaving' }, event);
+      return owed.length > 0 ? over(state, owed) : refuse(state, event);
     default:
       return stay(state);
   }
@@ -196,6 +213,9 @@ function whileServing(state: JobState, event: JobEvent, now: number): Transition
         state: {
           ...state,
           committed: state.streamed,
+          served: attempt,
+          movable: event.movable === true,
+          ...(state.search && { search: 'unneeded' }),
           deliveredTokens: state.deliveredTokens + event.tokens,
           lastContentAt: now,
         },
@@ -205,9 +225,9 @@ function whileServing(state: JobState, event: JobEvent, now: number): Transition
       return endOfAttempt(state, attempt, event, now);
     case 'refused':
       // The provider has already delivered content, so a refusal violates the protocol.
-      if (state.deliveredTokens > 0)
-        return attemptFailed(state, attempt, 'protocol_violation', now);
-      return nextAttempt(
+      if (hasContent(state))
+        return attemptFailed(state, { attempt, failure: 'protocol_violation' }, now);
+      return attemptFailed(
         { ...state, retryAfterMs: event.retryAfterMs },
         {
           attempt,
@@ -219,7 +239,15 @@ function whileServing(state: JobState, event: JobEvent, now: number): Transition
         now,
       );
     case 'attempt_failed':
-      return attemptFailed(state, attempt, event.failure, now);
+      return attemptFailed(state, { attempt, failure: event.failure }, now);
+    case 'silent':
+      return searchBeside(state, attempt, now);
+    case 'heard':
+      return searchUnneeded(state);
+    case 'reserved':
+      return searchReplied(state, attempt, { candidates: event.candidates, now });
+    case 'routing_refused':
+      return searchReplied(state, attempt, { candidates: [], now });
     case 'sealed':
       return sealed(state, attempt, now);
     case 'answer_full':
@@ -279,18 +307,24 @@ function whileDraining(state: JobState, event: JobEvent, now: number): Transitio
   const { attempt } = state;
   if (attempt === undefined) return over(state, [ended('client_gone', undefined)]);
   if ('attempt' in event && event.attempt !== attempt.number) return stay(state);
+  // The client has only received content of an earlier machine, which is paid for it.
+  const continued = state.committed && !hasContent(state);
+  const payee = continued ? state.served : attempt;
   switch (event.type) {
+    case 'reserved':
+    case 'routing_refused':
+      return stay({ ...state, search: undefined });
     case 'content':
       // The provider sent this before the cancel arrived. The client never receives it, so it is
       // not charged.
       return stay(state);
     case 'end':
-      return over(state, [ended('client_gone', attempt, event)]);
+      return over(state, [ended('client_gone', payee, continued ? undefined : event)]);
     case 'refused':
     case 'attempt_failed':
-      return over(state, [ended('client_gone', attempt)]);
+      return over(state, [ended('client_gone', payee)]);
     case 'timer':
-      return now < state.drainBy ? stay(state) : over(state, [ended('client_gone', attempt)]);
+      return now < state.drainBy ? stay(state) : over(state, [ended('client_gone', payee)]);
     default:
       return stay(state);
   }
@@ -306,14 +340,9 @@ function endOfAttempt(state: JobState, attempt: Attempt, end: AttemptEnd, now: n
   }
   const lost: FailedAttempt =
     end.about === undefined
-      ? { attempt, failure }
-      : { attempt, failure: 'refused', refusal: 'invalid_request', about: end.about };
-  if (!state.committed) return nextAttempt(state, lost, now);
-  return over(state, [
-    report(lost),
-    { do: 'cut', code: failure === 'out_of_memory' ? 'provider_out_of_memory' : 'stream_cut' },
-    ended('cut_short', attempt, end),
-  ]);
+      ? { attempt, failure, end }
+      : { attempt, failure: 'refused', refusal: 'invalid_request', about: end.about, end };
+  return attemptFailed(state, lost, now);
 }
 
 function serveTimer(
@@ -329,12 +358,10 @@ function serveTimer(
           ended('failed', undefined),
         ]);
   }
-  if (now >= state.endBy) return attemptFailed(state, attempt, 'stalled', now);
-  if (state.deliveredTokens > 0) {
-    return state.clientBlocked || now < state.lastContentAt + STALL_MS
-      ? stay(state)
-      : attemptFailed(state, attempt, 'stalled', now);
-  }
+  const stalled = () => attemptFailed(state, { attempt, failure: 'stalled' }, now);
+  if (now >= state.endBy) return stalled();
+  if (hasContent(state))
+    return state.clientBlocked || now < state.lastContentAt + STALL_MS ? stay(state) : stalled();
   if (now < attempt.contentBy) return stay(state);
   if (isPatient && now < state.lateUntil) {
     return {
@@ -345,7 +372,7 @@ function serveTimer(
       commands: [],
     };
   }
-  return attemptFailed(state, attempt, 'first_content_late', now);
+  return attemptFailed(state, { attempt, failure: 'first_content_late' }, now);
 }
 
 /**

@@ -60,6 +60,7 @@ export async function prepareJob(
   const cacheScope = cacheScopeOf({ secret, kind: 'cache', now: deps.now() });
   const id = newJobId();
   const { maxOutputTokens } = job;
+  const topLogprobs = topLogprobsOf(intent.body);
   const spec: JobSpec = {
     ...job,
     promptBound: intent.promptBound,
@@ -70,8 +71,12 @@ export async function prepareJob(
     recount: recountTerms(intent.body),
     ...beginningsOf(intent.body, `${cacheScope} ${job.model.id}`),
     seal: relaySealing(deps.sealFor, id, {
-      encoded: InferenceRequest.encode(forwardedRequest(intent, { maxOutputTokens, cacheScope })),
-      topLogprobs: topLogprobsOf(intent.body),
+      encoded: InferenceRequest.encode({
+        ...forwardedRequest(intent, { maxOutputTokens, cacheScope }),
+        // The log probabilities of tokens that another machine takes over are not known.
+        ...(intent.streamed && topLogprobs === undefined && { reportsIds: true }),
+      }),
+      topLogprobs,
     }),
   };
   const nowSeconds = () => Math.floor(deps.now() / 1_000);

@@ -10,6 +10,7 @@ export interface ReceiptRow extends Usage {
   readonly attempt: number;
   readonly provider: string;
   readonly build: string;
+  readonly continuedTokens?: number | undefined;
   readonly finish: string;
   readonly requestHash: Uint8Array;
   readonly responseHash: Uint8Array;
@@ -35,6 +36,7 @@ type StoredReceipt = Numeric<Usage> &
     responseHash: Buffer;
     signature: Buffer | null;
     signingKey: Buffer | null;
+    continuedTokens: string | null;
   };
 
 const asBuffer = (bytes: Uint8Array | null) =>
@@ -70,6 +72,7 @@ export class ReceiptStore {
         rows.map(({ signingKey }) => signingKey && asBuffer(signingKey)),
         column(pluck(rows, 'deliveredTokens')),
         column(rows.map(({ version = 1 }) => version)),
+        rows.map(({ continuedTokens = null }) => continuedTokens),
       ],
     );
   }
@@ -106,6 +109,7 @@ function asReceipt({
   completionTokens,
   signature,
   signingKey,
+  continuedTokens,
   ...row
 }: StoredReceipt): Receipt & { provider: string } {
   const usage = {
@@ -117,6 +121,7 @@ function asReceipt({
     ...row,
     usage,
     ...(version === 2 && { version }),
+    ...(continuedTokens !== null && { continuedTokens: Number(continuedTokens) }),
     ...(signature && { signature }),
     ...(signingKey && { signingKey }),
   };

@@ -402,10 +402,14 @@ class Life {
   }
 
   /**
-   * Settles every open job that has a receipt and refunds the others, as if their time were over.
+   * Settles every open job that has a receipt and refunds the others, because their time is over.
    * Both copies of settlement do it.
    */
   async #sweepAll(): Promise<void> {
+    await pool.query(
+      "UPDATE holds SET expires_at = now() - interval '1 second' WHERE job = ANY($1) AND ended IS NULL",
+      [this.#ids],
+    );
     for (const { store, settler } of this.#copies) {
       const overdue = (await store.overdue(0, 1_000)).filter(({ job }) => this.#ids.includes(job));
       await settler.settle(overdue.map(endByReceipt));

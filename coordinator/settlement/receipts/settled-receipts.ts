@@ -24,6 +24,7 @@ interface Row {
   readonly promptTokens: string;
   readonly cachedTokens: string;
   readonly completionTokens: string;
+  readonly continuedTokens: string | null;
   readonly finish: Finish;
   readonly requestHash: Buffer;
   readonly responseHash: Buffer;
@@ -85,6 +86,7 @@ export class SettledReceipts {
       attempt: row.attempt,
       build: row.build,
       finish: row.finish,
+      ...(row.continuedTokens !== null && { continuedTokens: Number(row.continuedTokens) }),
       requestHash: row.requestHash,
       responseHash: row.responseHash,
       usage: {

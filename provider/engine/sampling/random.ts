@@ -11,6 +11,10 @@ export class SeededRandom {
     this.#seed = (seed ^ Math.imul(Math.floor(seed / 2 ** 32), 0x9e3779b9)) >>> 0;
   }
 
+  skip(numbers: number): void {
+    this.#count += numbers;
+  }
+
   next(): number {
     this.#count += 1;
     let z = (this.#seed + Math.imul(this.#count, 0x9e3779b9)) >>> 0;

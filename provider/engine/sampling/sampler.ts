@@ -55,6 +55,11 @@ export class Sampler {
     return this.#options.temperature > 0 ? this.#draw(row) : mostLikelyToken(row);
   }
 
+  /** Continues with the random numbers that follow those of `tokens` drawn tokens. */
+  skip(tokens: number): void {
+    if (this.#options.temperature > 0) this.#random.skip(tokens);
+  }
+
   accept(token: number): void {
     this.#counts.set(token, (this.#counts.get(token) ?? 0) + 1);
   }

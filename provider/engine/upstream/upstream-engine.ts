@@ -104,9 +104,10 @@ export class UpstreamEngine implements Engine {
     );
   }
 
-  generate({ build, chat, maxTokens }: GenerationRequest, sink: Sink): Sequence {
+  generate({ build, chat, maxTokens, answerTokens }: GenerationRequest, sink: Sink): Sequence {
     const state = this.#states.get(build);
     if (state === undefined) throw new RequestRefused('model_not_loaded');
+    if (answerTokens !== undefined) throw new RequestRefused('cannot_continue');
     const { model } = state;
     if (state.running >= this.#seatsOf(model)) throw new RequestRefused('queue_full');
     const { client } = this.#options;

@@ -123,7 +123,7 @@ export const germanErrors: Readonly<Record<string, (param: string) => string>> =
   provider_error: always('Keine der Maschinen, die es versucht haben, konnte antworten.'),
   service_unavailable: always('Ein Teil des Netzwerks ist zurzeit nicht erreichbar.'),
   stream_cut: always(
-    'Die Maschine hat mitten in der Antwort aufgehört. Nur gelieferte Tokens werden berechnet.',
+    'Die Maschine hat mitten in der Antwort aufgehört, und keine andere konnte sie fortsetzen. Nur gelieferte Tokens werden berechnet.',
   ),
   provider_out_of_memory: always(
     'Der Computer der Maschine brauchte seinen Speicher, darum wurde die Antwort beendet. Nur gelieferte Tokens werden berechnet.',

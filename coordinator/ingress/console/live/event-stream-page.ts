@@ -3,7 +3,7 @@ import { Heartbeat } from '#http-api/heartbeat.ts';
 import { EVENT_STREAM } from '#http-api/respond.ts';
 import type { LivePage } from './live-accounts.ts';
 import type { LiveEvent } from './live-events.ts';
-import type { Continuation } from './live-log.ts';
+import type { Resumption } from './live-log.ts';
 
 const HEARTBEAT_MS = 15_000;
 /**
@@ -22,7 +22,7 @@ export class EventStreamPage implements LivePage {
     this.#reply = reply;
   }
 
-  begin({ isComplete, missed, id }: Continuation): void {
+  begin({ isComplete, missed, id }: Resumption): void {
     this.#reply.hijack();
     const response = this.#reply.raw;
     // `close` reports that the page is gone, so a failed write needs no handling of its own.

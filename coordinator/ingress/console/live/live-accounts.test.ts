@@ -7,7 +7,7 @@ import {
   MAX_STREAMS,
 } from './live-accounts.ts';
 import { keyEvents, machineEvents, postedEvents, settledEvents } from './live-events.ts';
-import { type Continuation, KEPT_EVENTS } from './live-log.ts';
+import { KEPT_EVENTS, type Resumption } from './live-log.ts';
 
 const ANN = 'acct_ann0';
 const BOB = 'acct_bob0';
@@ -25,17 +25,17 @@ class NotedPage implements LivePage {
   readonly session: string;
   readonly received: string[] = [];
   readonly facts: string[] = [];
-  continuation: Continuation | undefined;
+  resumption: Resumption | undefined;
   lastId: string | undefined;
 
   constructor(session = 'sess_1') {
     this.session = session;
   }
-  begin(continuation: Continuation): void {
-    this.continuation = continuation;
-    for (const { event } of continuation.missed) this.facts.push(event.fact);
-    this.lastId = continuation.id;
-    this.received.push(continuation.isComplete ? 'ready' : 'reset');
+  begin(resumption: Resumption): void {
+    this.resumption = resumption;
+    for (const { event } of resumption.missed) this.facts.push(event.fact);
+    this.lastId = resumption.id;
+    this.received.push(resumption.isComplete ? 'ready' : 'reset');
   }
   send({ name, fact }: { name: string; fact: string }, id: string): void {
     this.received.push(name);
@@ -124,7 +124,7 @@ describe('a page', () => {
     expect([...first.facts, ...second.facts]).toEqual(
       [1, 2, 3, 4].map((at) => `key key_0000 ${at}`),
     );
-    expect(second.continuation?.isComplete).toBe(true);
+    expect(second.resumption?.isComplete).toBe(true);
   });
 
   test.each([
@@ -140,9 +140,9 @@ describe('a page', () => {
     const first = joined(ANN);
     accounts.publish(keyChanged(ANN, 0));
     for (let at = 1; at <= KEPT_EVENTS; at += 1) accounts.publish(keyChanged(ANN, at));
-    const kept = joined(ANN, { lastId: first.continuation?.id.replace(/\d+$/, '1') });
+    const kept = joined(ANN, { lastId: first.resumption?.id.replace(/\d+$/, '1') });
     expect([kept.received, kept.facts.length]).toEqual([['ready'], KEPT_EVENTS]);
-    expect(joined(ANN, { lastId: first.continuation?.id }).received).toEqual(['reset']);
+    expect(joined(ANN, { lastId: first.resumption?.id }).received).toEqual(['reset']);
   });
 
   test('is stale while the hub is away, and is then told to read everything again', () => {

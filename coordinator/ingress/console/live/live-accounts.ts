@@ -1,6 +1,6 @@
 import { randomToken } from '#bus-schemas';
 import type { Addressed, LiveEvent, LiveReceiver } from './live-events.ts';
-import { type Continuation, LiveLog } from './live-log.ts';
+import { LiveLog, type Resumption } from './live-log.ts';
 
 /** Time for which the events of an account are kept after its last page has left, in milliseconds. */
 export const KEEP_MS = 300_000;
@@ -13,7 +13,7 @@ export const MAX_STREAMS = 8;
 export interface LivePage {
   readonly session: string;
   /** The events that the page missed; it is called before all others. */
-  begin(continuation: Continuation): void;
+  begin(resumption: Resumption): void;
   send(event: LiveEvent, id: string): void;
   /** The connection to the hub is lost: the page does not change until it is back. */
   stale(): void;

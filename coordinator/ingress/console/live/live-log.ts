@@ -9,7 +9,7 @@ interface NumberedEvent {
 }
 
 /** What a page gets when it connects, and the id from which it can continue. */
-export interface Continuation {
+export interface Resumption {
   /** False if events may be missing, so that the page has to read everything again. */
   readonly isComplete: boolean;
   readonly missed: readonly { readonly id: string; readonly event: LiveEvent }[];
@@ -51,7 +51,7 @@ export class LiveLog {
     this.#last += 1;
   }
 
-  after(id: string | undefined): Continuation {
+  after(id: string | undefined): Resumption {
     if (id === undefined) return { isComplete: true, missed: [], id: this.id };
     const number = this.#numberOf(id);
     const oldest = this.#events.length < KEPT_EVENTS ? 0 : (this.#events[0]?.number ?? 1) - 1;

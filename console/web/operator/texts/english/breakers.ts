@@ -36,6 +36,7 @@ export const operatorBreakersTexts = {
       unsealable: 'It could not open the request',
       deadline_unreachable: 'It refused: it would have answered too late',
       unknown_job: 'It had lost the request',
+      cannot_continue: 'It could not continue the answer of another machine',
     },
     cells: 'Cells',
     cellStates: { serves: 'Serves', draining: 'Draining', gone: 'Gone' },

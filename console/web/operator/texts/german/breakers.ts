@@ -38,6 +38,7 @@ export const germanOperatorBreakersTexts: Translation<typeof english> = {
       unsealable: 'Sie konnte die Anfrage nicht öffnen',
       deadline_unreachable: 'Sie hat abgelehnt: Sie hätte zu spät geantwortet',
       unknown_job: 'Sie hatte die Anfrage verloren',
+      cannot_continue: 'Sie konnte die Antwort einer anderen Maschine nicht fortsetzen',
     },
     cells: 'Zellen',
     cellStates: { serves: 'In Betrieb', draining: 'Wird geleert', gone: 'Weg' },
