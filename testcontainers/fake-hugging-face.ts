@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 
 /** Faults of downloads, each until its count is used up. */
 export interface HubFaults {
@@ -48,9 +48,12 @@ export class FakeHuggingFace implements AsyncDisposable {
   }
 
   static async start(repository: string, folder: string): Promise<FakeHuggingFace> {
-    const names = (await readdir(folder, { withFileTypes: true })).filter((each) => each.isFile());
+    const entries = await readdir(folder, { withFileTypes: true, recursive: true });
+    const names = entries
+      .filter((each) => each.isFile())
+      .map((each) => relative(folder, join(each.parentPath, each.name)));
     const files = await Promise.all(
-      names.map(async ({ name }) => {
+      names.map(async (name) => {
         const content = await readFile(join(folder, name));
         const oid = createHash('sha1')
           .update(`blob ${content.length}\0`)
@@ -78,7 +81,9 @@ export class FakeHuggingFace implements AsyncDisposable {
     const json = (body: unknown) => response.end(JSON.stringify(body));
     const api = `/api/models/${this.#repository}`;
     if (pathname === `${api}/revision/main`) return void json({ sha: COMMIT });
-    if (pathname === `${api}/tree/${COMMIT}`) return void json(this.#files.map(entryOf));
+    const tree = `${api}/tree/${COMMIT}`;
+    if (pathname === tree || pathname.startsWith(`${tree}/`))
+      return void json(this.#entriesOf(pathname.slice(tree.length + 1)));
     if (pathname === '/api/models') return void json([{ id: this.#repository, downloads: 7 }]);
     const prefix = `/${this.#repository}/resolve/${COMMIT}/`;
     const file = this.#files.find(({ name }) => pathname === prefix + name);
@@ -87,6 +92,19 @@ export class FakeHuggingFace implements AsyncDisposable {
       return void response.end();
     }
     await this.#send(file, headers.range, response);
+  }
+
+  /** The files and folders in a folder, which is empty for the repository itself. */
+  #entriesOf(folder: string): object[] {
+    const inside = this.#files.filter(({ name }) => name.startsWith(folder && `${folder}/`));
+    const rest = (name: string) => name.slice(folder === '' ? 0 : folder.length + 1);
+    const folders = new Set(
+      inside.filter(({ name }) => rest(name).includes('/')).map(({ name }) => dirname(name)),
+    );
+    return [
+      ...[...folders].map((path) => ({ type: 'directory', path, oid: '0'.repeat(40), size: 0 })),
+      ...inside.filter(({ name }) => !rest(name).includes('/')).map(entryOf),
+    ];
   }
 
   async #send(

@@ -44,7 +44,9 @@ void CpuEngine::attention(LayerOf& layer, const Step& step, const float* ropeAng
     std::copy_n(values, stride, layer.values.data() + static_cast<size_t>(step.places[t]) * stride);
   });
   threads_->each(tokens * kvHeads, [&](int i, int thread) {
-    const int t = i / kvHeads, head = i % kvHeads, last = step.ends[t] - 1, first = layer.shape->window > 0 ? std::max(0, step.positions[t] - layer.shape->window + 1) : 0;
+    const int t = i / kvHeads, head = i % kvHeads;
+    const auto [first, end] = model_.attended(shape, step.positions[t], step.ends[t]);
+    const int last = end - 1;
     auto& scores = scores_[thread];
     const size_t row = static_cast<size_t>(last - first + 1) + 2 * model_.pageTokens;
     scores.resize(std::max(scores.size(), row * shared));

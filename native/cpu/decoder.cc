@@ -135,10 +135,14 @@ std::string CpuEngine::step(const Step& step, StepResult& result) {
     std::copy_n(state_.data() + static_cast<size_t>(step.outputs[i]) * hidden, hidden, state_.data() + static_cast<size_t>(i) * hidden);
   }
   normInputs(norm_, state_.data(), outputs);
+  result.best.resize(outputs);
+  if (model_.returnsStates) {
+    if (step.wantsLogits) result.logits.assign(normed_.begin(), normed_.begin() + static_cast<size_t>(outputs) * hidden);
+    return "";
+  }
   const Weights& lmHead = model_.tied ? embedding_ : lmHead_;
   result.logits.resize(static_cast<size_t>(outputs) * model_.vocabulary);
   multiply({{&lmHead, result.logits.data()}}, inputs_, outputs);
-  result.best.resize(outputs);
   threads_->each(outputs, [&](int i, int) {
     float* row = result.logits.data() + static_cast<size_t>(i) * model_.vocabulary;
     if (model_.logitSoftcap > 0)

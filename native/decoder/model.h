@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "activation.h"
@@ -146,6 +147,9 @@ struct Model {
   float outputScale = 1;
   /// If `normsWholeProjections`, the norms of queries and keys apply to all heads of a token at once.
   bool normPlusOne = false, valueNorm = false, normsWholeProjections = false, tied = false;
+  /// If `attendsBothWays`, a window reaches as far to later tokens as to earlier ones. If
+  /// `returnsStates`, a step returns normalised hidden states in place of logits.
+  bool attendsBothWays = false, returnsStates = false;
   Activation activation = Activation::silu;
   Matrix embedding, lmHead;
   Tensor norm;
@@ -156,6 +160,14 @@ struct Model {
   /// processor's engine rounds inputs.
   bool fine = false;
 
+  /// Number of the numbers that a step returns for each output.
+  int outputNumbers() const { return returnsStates ? hidden : vocabulary; }
+  /// Returns the positions from the first one up to the one before the last one that a token attends to.
+  std::pair<int, int> attended(const Layer& layer, int position, int end) const {
+    if (layer.window == 0) return {0, end};
+    const bool isBounded = attendsBothWays && end - position > layer.window;
+    return {position >= layer.window ? position - layer.window + 1 : 0, isBounded ? position + layer.window : end};
+  }
   /// Number of the numbers in one page of the cache, over all layers.
   int64_t pageNumbers() const {
     int64_t numbers = 0;

@@ -258,6 +258,8 @@ inline Model model(const Napi::Value& value, std::string& wrong) {
   m.normPlusOne = shape.flag("normPlusOne");
   m.normsWholeProjections = shape.text("qkNorm") == "projections";
   m.valueNorm = shape.flag("valueNorm");
+  m.attendsBothWays = shape.flag("attendsBothWays");
+  m.returnsStates = shape.flag("returnsStates");
   m.activation = activation(shape);
   m.activationLimit = static_cast<float>(shape.number("activationLimit"));
   m.tied = weights.areSame("lmHead", "embedding");

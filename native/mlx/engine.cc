@@ -279,7 +279,7 @@ std::vector<MlxEngine::Group> MlxEngine::groups(const Step& step) {
       if (group.masks.count(layer.window)) continue;
       std::vector<uint8_t> seen(static_cast<size_t>(rows) * group.tokens * longest);
       for (int n = 0; n < rows * group.tokens; n++) {
-        const int position = step.positions[group.firstToken + n], end = step.ends[group.firstToken + n], first = layer.window > 0 ? position - layer.window + 1 : 0;
+        const auto [first, end] = model_.attended(layer, step.positions[group.firstToken + n], step.ends[group.firstToken + n]);
         for (int i = 0; i < longest; i++) seen[static_cast<size_t>(n) * longest + i] = i >= first && i < end;
       }
       group.masks.emplace(layer.window, mx::astype(mx::array(seen.data(), mx::Shape{rows, 1, group.tokens, longest}, mx::uint8), mx::bool_));
@@ -444,7 +444,8 @@ std::string MlxEngine::step(const Step& step, StepResult& result) try {
   }
   const size_t caches = wanted.size();
   if (outputs > 0) {
-    auto logits = mx::astype(multiply(lmHead_, mx::fast::rms_norm(mx::take(state, listOf(step.outputs), 0), norm_, model_.normEps)), mx::float32);
+    const auto states = mx::fast::rms_norm(mx::take(state, listOf(step.outputs), 0), norm_, model_.normEps);
+    auto logits = mx::astype(model_.returnsStates ? states : multiply(lmHead_, states), mx::float32);
     if (model_.logitSoftcap > 0) logits = mx::tanh(logits / mx::array(model_.logitSoftcap)) * mx::array(model_.logitSoftcap);
     wanted.push_back(mx::astype(mx::argmax(logits, -1), mx::int32));
     if (step.wantsLogits) wanted.push_back(mx::contiguous(logits));
@@ -455,7 +456,7 @@ std::string MlxEngine::step(const Step& step, StepResult& result) try {
     result.best.assign(best.data<int32_t>(), best.data<int32_t>() + outputs);
     if (step.wantsLogits) {
       const float* logits = wanted.back().data<float>();
-      result.logits.assign(logits, logits + static_cast<size_t>(outputs) * model_.vocabulary);
+      result.logits.assign(logits, logits + static_cast<size_t>(outputs) * model_.outputNumbers());
     }
   }
   if (tokens > static_cast<int>(together.size()) || ++steps_ % STEPS_BETWEEN_CLEANING == 0) mx::clear_cache();

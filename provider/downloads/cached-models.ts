@@ -58,7 +58,7 @@ export async function damagedFiles(
   const snapshot = repository.snapshot(commit);
   const damaged: string[] = [];
   let checked = 0;
-  for (const file of await readdir(snapshot)) {
+  for (const file of await readdir(snapshot, { recursive: true })) {
     const path = await realpath(join(snapshot, file));
     const digest = basename(path);
     if (!DIGEST.test(digest)) continue;

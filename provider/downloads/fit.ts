@@ -1,5 +1,6 @@
 import { memoryForModels, thisMachine } from '../machine.ts';
 import { readDecoderShape } from '../models/decoder-shape.ts';
+import { isBert, readEncoderShape } from '../models/encoders/encoder-shape.ts';
 import { isObject } from '../models/json.ts';
 import { ModelError } from '../models/model-error.ts';
 
@@ -24,7 +25,8 @@ export function fitOf(config: Record<string, unknown>, weightBytes: number): Fit
   const memoryBytes = memoryForModels();
   const measures = { weightBytes, memoryBytes, mostTokensPerSecond: speedOf(config, weightBytes) };
   try {
-    readDecoderShape(config);
+    if (isBert(config)) readEncoderShape(config);
+    else readDecoderShape(config);
   } catch (error) {
     if (!(error instanceof ModelError)) throw error;
     return { ...measures, problem: `No engine here runs it: ${error.message}.` };

@@ -1,6 +1,7 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { setting } from '#bus-schemas/settings/settings.ts';
+import { MODULE_FOLDER } from '../models/encoders/sentence-modules.ts';
 import { DownloadError } from './download-error.ts';
 
 /** The parts of Hugging Face's hub that downloads need. Its answers are not trusted. */
@@ -12,6 +13,16 @@ const MAX_FILES = 1_000;
 const PLAIN_NAME = /^[A-Za-z0-9][\w.-]{0,200}$/;
 /** Files that a model needs here. Others, such as pictures and the weights of other programs, stay away. */
 const NEEDED = /^(?:.*\.safetensors|.*\.safetensors\.index\.json|.*\.json|.*\.jinja)$/;
+
+/** Most folders with steps of sentence-transformers that are read. */
+const MAX_MODULES = 16;
+
+/** Whether a path is a file of the model's folder, or of the folder of one of its steps. */
+function isPlain(path: string): boolean {
+  const [folder = '', name, ...rest] = path.split('/');
+  if (name === undefined) return PLAIN_NAME.test(path);
+  return rest.length === 0 && MODULE_FOLDER.test(folder) && PLAIN_NAME.test(name);
+}
 
 const Entry = Type.Object({
   type: Type.String(),
@@ -69,11 +80,17 @@ export class HubApi {
       `${api}/revision/${encodeURIComponent(revision)}`,
       name,
     );
-    const entries = await this.#get(Type.Array(Entry), `${api}/tree/${sha}`, name);
+    const tree = `${api}/tree/${sha}`;
+    const entries = await this.#get(Type.Array(Entry), tree, name);
+    const modules = entries.filter(
+      ({ type, path }) => type === 'directory' && MODULE_FOLDER.test(path),
+    );
+    for (const { path } of modules.slice(0, MAX_MODULES))
+      entries.push(...(await this.#get(Type.Array(Entry), `${tree}/${path}`, name)));
     if (entries.length > MAX_FILES)
       throw new DownloadError('refused', `${name} has more than ${MAX_FILES} files.`);
     const files = entries
-      .filter(({ type, path }) => type === 'file' && PLAIN_NAME.test(path) && NEEDED.test(path))
+      .filter(({ type, path }) => type === 'file' && isPlain(path) && NEEDED.test(path))
       .map(({ path, oid, size, lfs }) => ({
         name: path,
         bytes: lfs?.size ?? size,

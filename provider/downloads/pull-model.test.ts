@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FakeHuggingFace } from '#testcontainers';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
+import { FIXTURES } from '../engine/encoders/encoders-under-test.ts';
+import { openEncoder } from '../models/encoders/encoder-model.ts';
 import { findModel } from '../models/find-model.ts';
 import { cachedModels, damagedFiles, removeModel } from './cached-models.ts';
 import { HubApi } from './hub-api.ts';
@@ -147,6 +149,19 @@ describe('a download', () => {
     });
     expect(server.sent.has(WEIGHTS)).toBe(false);
     await rm(folder, { recursive: true });
+  });
+
+  test('has the folders of the steps of an embedding model', async () => {
+    const folder = join(FIXTURES, 'embeddinggemma');
+    await server[Symbol.asyncDispose]();
+    server = await FakeHuggingFace.start(NAME, folder);
+    env = { ...server.env, HF_HUB_CACHE: cache };
+    await pull();
+    const { path, build } = await findModel(NAME, env);
+    const [original, pulled] = [await openEncoder(folder), await openEncoder(path, build)];
+    expect(pulled.pooling?.projections).toHaveLength(2);
+    expect(pulled.digest).toEqual(original.digest);
+    expect(await damagedFiles(NAME, env)).toMatchObject({ checked: 12, damaged: [] });
   });
 
   test('of an unknown model names it', async () => {

@@ -149,13 +149,15 @@ async function publish(
   revision: string,
 ): Promise<void> {
   const snapshot = repository.snapshot(commit);
-  await mkdir(snapshot, { recursive: true });
-  for (const { name, digest } of files)
-    await symlink(relative(snapshot, repository.blob(digest)), join(snapshot, name)).catch(
+  for (const { name, digest } of files) {
+    const path = join(snapshot, name);
+    await mkdir(dirname(path), { recursive: true });
+    await symlink(relative(dirname(path), repository.blob(digest)), path).catch(
       (error: NodeJS.ErrnoException) => {
         if (error.code !== 'EEXIST') throw error;
       },
     );
+  }
   // A revision that is a commit has no file of its own.
   if (revision === commit) return;
   await mkdir(dirname(repository.ref(revision)), { recursive: true });

@@ -80,7 +80,7 @@ export class ModelEngine implements Engine {
     this.#options = options;
     this.#models = [...models];
     this.#clock = options.clock ?? (() => performance.now());
-    const { leftBytes } = encodersThatFit(options.encoders ?? [], memoryBytes);
+    const { leftBytes } = encodersThatFit(options.encoders ?? [], { backend, memoryBytes });
     const shares = cacheShares(models, { backend, memoryBytes: leftBytes });
     this.#runners = new Map(
       models.map((model) => [model.build, this.#runnerOf(model, shares.get(model.build) ?? 0)]),
@@ -111,9 +111,10 @@ export class ModelEngine implements Engine {
   addEncoder(model: EncoderModel): void {
     if (this.#encoders.has(model.build)) return;
     this.#checkCount();
-    const { memoryBytes, maxConcurrency, log, guard } = this.#options;
+    const { backend, memoryBytes, maxConcurrency, log, guard } = this.#options;
     const runner = new EncoderRunner({
       model,
+      backend,
       maxConcurrency,
       enter: (claim) => this.#residency.enter(model.build, claim),
       onChange: () => this.#changed(),
@@ -121,7 +122,7 @@ export class ModelEngine implements Engine {
       guard,
       clock: this.#clock,
     });
-    const [refused] = encodersThatFit([model], memoryBytes).refused;
+    const [refused] = encodersThatFit([model], { backend, memoryBytes }).refused;
     if (refused !== undefined) throw refused.error;
     this.#encoderModels.push(model);
     this.#encoders.set(model.build, runner);
@@ -139,7 +140,10 @@ export class ModelEngine implements Engine {
     if (this.#runners.has(added.build)) return;
     this.#checkCount();
     const { backend, drafters = [] } = this.#options;
-    const memoryBytes = encodersThatFit(this.#encoderModels, this.#options.memoryBytes).leftBytes;
+    const { leftBytes: memoryBytes } = encodersThatFit(this.#encoderModels, {
+      backend,
+      memoryBytes: this.#options.memoryBytes,
+    });
     const fit = modelsThatFit([withDrafter(added, drafters)], { backend, memoryBytes });
     const [model] = fit.fitting;
     if (model === undefined) throw fit.refused[0]?.error;

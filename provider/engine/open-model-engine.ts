@@ -2,7 +2,7 @@ import { messageOf } from '#bus-schemas/message-of.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
 import { memoryForModels, thisMachine } from '../machine.ts';
 import { type EncoderModel, openEncoder } from '../models/encoders/encoder-model.ts';
-import { isEncoder } from '../models/encoders/encoder-shape.ts';
+import { holdsEncoder } from '../models/encoders/holds-encoder.ts';
 import { findModel } from '../models/find-model.ts';
 import { type Model, openModel } from '../models/model.ts';
 import { ModelError } from '../models/model-error.ts';
@@ -59,7 +59,8 @@ export async function openUnloadedEngine({
   for (const name of names) {
     try {
       const { path, build } = await findModel(name);
-      if (await holdsEncoder(path)) encoders.push(await openEncoder(path, build));
+      if (await holdsEncoder(await ModelFolder.open(path)))
+        encoders.push(await openEncoder(path, build));
       else models.push(withDrafter(await openModel(path, build), drafters));
     } catch (error) {
       if (!(error instanceof ModelError)) throw error;
@@ -87,7 +88,7 @@ export async function openUnloadedEngine({
       { model: build },
       'a draft model is not used: no larger model of this machine has the same tokens',
     );
-  const small = encodersThatFit(encoders, memoryBytes);
+  const small = encodersThatFit(encoders, { backend, memoryBytes });
   const { fitting, refused } = modelsThatFit(models, { backend, memoryBytes: small.leftBytes });
   for (const { build, error } of [...small.refused, ...refused])
     log.error({ model: build, err: error.message }, 'a model does not fit and is not served');
@@ -131,13 +132,10 @@ async function openPrefixes(
 /** Lets an engine serve a further model, and returns its build. Throws ModelError if it cannot. */
 export async function addModel(engine: ModelEngine, name: string): Promise<string> {
   const { path, build } = await findModel(name);
-  if (await holdsEncoder(path)) engine.addEncoder(await openEncoder(path, build));
+  if (await holdsEncoder(await ModelFolder.open(path)))
+    engine.addEncoder(await openEncoder(path, build));
   else engine.addModel(await openModel(path, build));
   return build;
-}
-
-async function holdsEncoder(path: string): Promise<boolean> {
-  return isEncoder(await (await ModelFolder.open(path)).json('config.json'));
 }
 
 /** Opens an engine in this process, and loads the models that fit beside one another. */

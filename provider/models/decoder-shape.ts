@@ -123,6 +123,13 @@ export interface DecoderShape {
   /** Cap on the absolute value of a logit; 0 means no cap. */
   readonly logitSoftcap: number;
   readonly tied: boolean;
+  /**
+   * True if tokens attend to later ones too, and a window reaches as far to them as to earlier ones.
+   * The last token that one attends to is in each step.
+   */
+  readonly attendsBothWays: boolean;
+  /** True if a step returns normalised hidden states in place of logits, as embeddings need them. */
+  readonly returnsStates: boolean;
   readonly ropes: readonly Rope[];
   /** Set if each layer has an embedding of the token of its own, beside the hidden state. */
   readonly perLayer?: PerLayerShape;

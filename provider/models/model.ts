@@ -123,6 +123,11 @@ export async function openDecoderAlone(path: string): Promise<DecoderModel> {
 async function openDecoder(folder: ModelFolder, config: JsonObject): Promise<DecoderModel> {
   const tensors = withMlxNames(await readTensors(folder));
   const shape = asStored(readDecoderShape(config), tensors);
+  if (shape.attendsBothWays)
+    throw new ModelError(
+      'unsupported_architecture',
+      'use_bidirectional_attention is supported for embeddings alone, because an answer is computed token by token',
+    );
   const weights = findWeights(shape, tensors, config);
   await using reader = new TensorReader();
   await checkFinite(weights, reader);

@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import { POOLING_FOLDER } from './encoders/pooling.ts';
+import { MODULE_FOLDER } from './encoders/sentence-modules.ts';
 import type { ModelFolder } from './model-folder.ts';
 
 /**
@@ -18,10 +18,11 @@ export async function weightsDigest(folder: ModelFolder): Promise<Uint8Array> {
   const all = createHash('sha256').update('d-inference weights 1\n');
   for (const name of names.filter((each) => FILES.test(each)))
     all.update(`${await digestOf(folder, name)} ${name}\n`);
-  // Other pooling gives other vectors with the same weights.
-  if (names.includes(POOLING_FOLDER)) {
-    const digest = await digestOf(await folder.within(POOLING_FOLDER), 'config.json');
-    all.update(`${digest} ${POOLING_FOLDER}/config.json\n`);
+  // Other pooling, or another dense layer after it, gives other vectors with the same weights.
+  for (const name of names.filter((each) => MODULE_FOLDER.test(each))) {
+    const module = await folder.within(name);
+    for (const file of (await module.names()).filter((each) => FILES.test(each)))
+      all.update(`${await digestOf(module, file)} ${name}/${file}\n`);
   }
   return all.digest();
 }

@@ -33,7 +33,8 @@ export interface Step {
   readonly wantsLogits: boolean;
   /**
    * For each token, the position after the last one that it attends to: the next position, or that
-   * after its image, whose tokens attend to one another. These tokens are in the same step.
+   * after its image or its text, whose tokens attend to one another. These tokens are in the same
+   * step.
    */
   readonly ends: Int32Array<ArrayBuffer>;
   /** Indices into `tokens`, in rising order, of the tokens of images. */
@@ -45,7 +46,10 @@ export interface Step {
 export interface StepResult {
   /** The most likely next token of each output; of equally likely ones, the lowest. */
   readonly best: Int32Array;
-  /** The logits of the whole vocabulary for each output. They are valid until the next step. */
+  /**
+   * The logits of the whole vocabulary for each output, or its normalised hidden state if the shape
+   * of the model says so. They are valid until the next step.
+   */
   readonly logits?: Float32Array;
 }
 

@@ -13,6 +13,7 @@ import {
   withValueAt,
 } from '../../models/model-folder-under-test.ts';
 import { RopeTables } from '../../models/rope.ts';
+import { openReading } from '../encoders/reading-under-test.ts';
 import { nativeTowerOrder } from '../vision/native-tower.ts';
 import { openVisionFixture } from '../vision/vision-under-test.ts';
 import { type Decoder, NO_STATE, PAGE_TOKENS } from './decoder.ts';
@@ -306,9 +307,12 @@ await assertFor(
 );
 await last;
 
-for (const name of fixtures) {
-  const { model } = await openFixture(name);
-  const { shape, weights } = model;
+const models = [
+  ...(await Promise.all(fixtures.map(async (name) => (await openFixture(name)).model))),
+  (await openReading('qwen3-embedding')).decoder,
+  (await openReading('embeddinggemma')).decoder,
+];
+for (const { shape, weights } of models) {
   const order = {
     shape,
     weights,
@@ -324,9 +328,9 @@ for (const name of fixtures) {
   await callSteps(
     native,
     { ropes: new RopeTables(shape), hidden: shape.hidden },
-    { ms: ms / 4 / fixtures.length },
+    { ms: ms / 4 / models.length },
   );
-  await callLoads(order, { ms: ms / 4 / fixtures.length });
+  await callLoads(order, { ms: ms / 4 / models.length });
   await native.close();
 }
 await callTowers({ ms: ms / 8 });

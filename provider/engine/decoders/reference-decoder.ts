@@ -207,17 +207,20 @@ class ReferenceDecoder implements Decoder {
         if (layer.scale) multiplyBy(state, layer.scale[0] as number);
       }
     }
-    const logits = new Float32Array(step.outputs.length * vocabulary);
+    const width = shape.returnsStates ? hidden : vocabulary;
+    const logits = new Float32Array(step.outputs.length * width);
     const best = new Int32Array(step.outputs.length);
     for (const [index, token] of step.outputs.entries()) {
-      const row = multiplyMatrix(
-        lmHead,
-        normaliseVector(states[token] as Float32Array, { weight: norm, eps: normEps }),
-      ).map((logit) => logit * shape.outputScale);
+      const state = normaliseVector(states[token] as Float32Array, { weight: norm, eps: normEps });
+      if (shape.returnsStates) {
+        logits.set(state, index * width);
+        continue;
+      }
+      const row = multiplyMatrix(lmHead, state).map((logit) => logit * shape.outputScale);
       if (shape.logitSoftcap > 0)
         for (let i = 0; i < row.length; i += 1)
           row[i] = Math.tanh((row[i] as number) / shape.logitSoftcap) * shape.logitSoftcap;
-      logits.set(row, index * vocabulary);
+      logits.set(row, index * width);
       best[index] = row.reduce(
         (found, value, i) => (value > (row[found] as number) ? i : found),
         0,
@@ -347,13 +350,15 @@ class ReferenceDecoder implements Decoder {
     index: number,
     { layer, step, token, query }: { layer: Layer; step: Step; token: number; query: Float32Array },
   ): Float32Array {
-    const { heads, attentionScale } = this.#parts.shape;
-    const { kvHeads, headDim, keysOf = index } = layer.shape;
+    const { heads, attentionScale, attendsBothWays } = this.#parts.shape;
+    const { kvHeads, headDim, window, keysOf = index } = layer.shape;
     const { keys, values } = this.#cache[keysOf] as LayerCache;
     const position = step.positions[token] as number;
-    const first = layer.shape.window > 0 ? Math.max(0, position - layer.shape.window + 1) : 0;
+    const first = window > 0 ? Math.max(0, position - window + 1) : 0;
+    const reach = attendsBothWays && window > 0 ? position + window : Number.POSITIVE_INFINITY;
+    const end = Math.min(step.ends[token] as number, reach);
     const table = (step.rows[token] as number) * step.tableWidth;
-    const seen = Array.from({ length: (step.ends[token] as number) - first }, (_, i) => {
+    const seen = Array.from({ length: end - first }, (_, i) => {
       const page = step.tables[table + Math.floor((first + i) / PAGE_TOKENS)] as number;
       return {
         keys: keys[page] as Float32Array,

@@ -10,6 +10,11 @@ export interface StepPart {
   readonly pages: ArrayLike<number>;
   /** The state slots that the sequence's state is read from and written to, if the model has states. */
   readonly state?: StateSlots;
+  /**
+   * The position after the last one that each token attends to, for a model whose tokens attend to
+   * later ones. Those tokens are in the same step. By default, it is the next position.
+   */
+  readonly end?: number;
   /** The images of the whole text; those outside of the step's tokens count for nothing. */
   readonly images?: readonly PlacedImage[];
   /** The tokens whose next token is computed; a number stands for that many of the last ones. */
@@ -64,7 +69,7 @@ export function stepOf(parts: readonly StepPart[], wantsLogits: boolean): Step {
   const imageTokens: number[] = [];
   const embeddings: Float32Array[] = [];
   let at = 0;
-  for (const [row, { tokens, from, pages, images = [], outputTokens }] of parts.entries()) {
+  for (const [row, { tokens, from, pages, end, images = [], outputTokens }] of parts.entries()) {
     const firstOutput = tokens.length - outputCount(outputTokens, tokens.length);
     for (let i = 0; i < Math.min(tableWidth, pages.length); i += 1)
       step.tables[row * tableWidth + i] = pages[i] as number;
@@ -77,7 +82,7 @@ export function stepOf(parts: readonly StepPart[], wantsLogits: boolean): Step {
         (position % PAGE_TOKENS);
       step.rows[at] = row;
       const image = images.find((each) => each.at <= position && position < each.at + each.tokens);
-      step.ends[at] = image === undefined ? position + 1 : image.at + image.tokens;
+      step.ends[at] = image === undefined ? (end ?? position + 1) : image.at + image.tokens;
       if (image !== undefined) {
         imageTokens.push(at);
         embeddings.push(embeddingAt(image, position));

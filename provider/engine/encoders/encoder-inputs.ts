@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { EncoderModel } from '../../models/encoders/encoder-model.ts';
-import type { EncoderInput } from '../../models/encoders/word-tokenizer.ts';
+import { countedTokens, type EncoderInput } from '../../models/encoders/encoder-tokenizer.ts';
 import { ModelError } from '../../models/model-error.ts';
 import { type EncodingWork, RequestRefused } from '../engine.ts';
 
@@ -13,31 +13,30 @@ const TURN_MS = 10;
  */
 export async function readInputs(
   { task, mostTokens }: EncodingWork,
-  { tokenizer, contextTokens: most, shape }: EncoderModel,
+  model: EncoderModel,
 ): Promise<EncoderInput[]> {
-  if (task.k === 'embeddings' && (task.dimensions ?? 0) > shape.hidden)
+  const { tokenizer, contextTokens: most, dimensions } = model;
+  if (task.k === 'embeddings' && (task.dimensions ?? 0) > dimensions)
     throw new RequestRefused('invalid_request', {
-      detail: `dimensions is larger than the ${shape.hidden} numbers of the vectors of this model.`,
+      detail: `dimensions is larger than the ${dimensions} numbers of the vectors of this model.`,
     });
   const reading = { most, truncate: task.truncate === true };
-  const query = task.k === 'rerank' ? refusing(() => tokenizer.tokensOf(task.query)) : [];
-  if (task.k === 'rerank' && shape.kinds < 2)
+  if (task.k === 'rerank' && model.kind === 'bert' && model.shape.kinds < 2)
     throw new RequestRefused('invalid_request', { detail: 'The model reads no pairs of texts.' });
+  const readPair = task.k === 'rerank' && refusing(() => tokenizer.pairsOf(task.query));
   const texts = task.k === 'rerank' ? task.documents : task.inputs;
   const inputs: EncoderInput[] = [];
   let tokens = 0;
   let began = performance.now();
   for (const text of texts) {
     const input = refusing(() =>
-      task.k === 'rerank'
-        ? tokenizer.pair(query, String(text), reading)
-        : tokenizer.single(text, reading),
+      readPair ? readPair(String(text), reading) : tokenizer.single(text, reading),
     );
     if (input === 'too_long')
       throw new RequestRefused('request_exceeds_context', {
         detail: `A text has more than the ${most} tokens that this model reads.`,
       });
-    tokens += input.tokens.length;
+    tokens += countedTokens(input);
     if (tokens > mostTokens)
       throw new RequestRefused('invalid_request', {
         detail: 'The texts have more tokens than the request announced.',

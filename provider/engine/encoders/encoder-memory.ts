@@ -1,12 +1,26 @@
 import type { EncoderModel } from '../../models/encoders/encoder-model.ts';
 import { ModelError } from '../../models/model-error.ts';
+import { type Backend, kvBytesPerToken, PAGE_TOKENS } from '../decoders/decoder.ts';
 import { PASS_TOKENS } from './encoder.ts';
+import { sizesOf } from './reading-encoder.ts';
+
+type Sizes = Pick<Backend, 'cacheNumberBytes'>;
 
 /** Memory of an encoder, in bytes: its weights, and the numbers of one pass. */
-export function encoderBytes({ weightBytes, shape }: EncoderModel): number {
-  const { hidden, inner, positions } = shape;
-  const perToken = Float32Array.BYTES_PER_ELEMENT * (8 * hidden + inner);
-  return weightBytes + perToken * Math.max(PASS_TOKENS, positions);
+export function encoderBytes(model: EncoderModel, backend: Sizes): number {
+  const numberBytes = Float32Array.BYTES_PER_ELEMENT;
+  if (model.kind === 'bert') {
+    const { hidden, inner, positions } = model.shape;
+    return (
+      model.weightBytes + numberBytes * (8 * hidden + inner) * Math.max(PASS_TOKENS, positions)
+    );
+  }
+  const { decoder, weightBytes } = model;
+  const { maxTokens, pages } = sizesOf(model);
+  const widest = Math.max(...decoder.shape.layers.map(({ mlp }) => mlp.width));
+  const perToken = numberBytes * (8 * decoder.shape.hidden + 2 * widest);
+  const cache = pages * PAGE_TOKENS * kvBytesPerToken(decoder, backend);
+  return weightBytes + maxTokens * perToken + cache;
 }
 
 /**
@@ -15,7 +29,7 @@ export function encoderBytes({ weightBytes, shape }: EncoderModel): number {
  */
 export function encodersThatFit(
   encoders: readonly EncoderModel[],
-  memoryBytes: number,
+  { backend, memoryBytes }: { backend: Sizes; memoryBytes: number },
 ): {
   fitting: EncoderModel[];
   refused: { build: string; error: ModelError }[];
@@ -26,7 +40,7 @@ export function encodersThatFit(
   const refused: { build: string; error: ModelError }[] = [];
   let leftBytes = memoryBytes;
   for (const model of encoders) {
-    const needed = encoderBytes(model);
+    const needed = encoderBytes(model, backend);
     if (needed <= leftBytes) {
       leftBytes -= needed;
       fitting.push(model);

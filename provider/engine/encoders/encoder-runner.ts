@@ -2,7 +2,8 @@ import type { Finish, Slot, SlotState } from '#bus-schemas';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { errorPlace } from '../../error-place.ts';
 import type { EncoderModel } from '../../models/encoders/encoder-model.ts';
-import type { EncoderInput } from '../../models/encoders/word-tokenizer.ts';
+import { countedTokens, type EncoderInput } from '../../models/encoders/encoder-tokenizer.ts';
+import type { Backend } from '../decoders/decoder.ts';
 import { type EncodingWork, RequestRefused, type Sequence, type Sink } from '../engine.ts';
 import { type Guard, loadLimitMs, stepLimitMs, unguarded } from '../guarded-work.ts';
 import type { RunnerLog } from '../model-runner.ts';
@@ -12,11 +13,13 @@ import { type Encoder, PASS_TOKENS } from './encoder.ts';
 import { readInputs } from './encoder-inputs.ts';
 import { encoderBytes } from './encoder-memory.ts';
 import { EncodingRun } from './encoding-run.ts';
-import { loadEncoder } from './native-encoder.ts';
+import { loadEncoder } from './load-encoder.ts';
 import { ResultWriter } from './result-writer.ts';
 
 interface EncoderRunnerOptions {
   readonly model: EncoderModel;
+  /** Runs the encoders that are decoders. */
+  readonly backend: Backend;
   readonly maxConcurrency: number;
   /** Claims the model in memory for a request. */
   readonly enter: (claim: { withinMs: number; isOwners: boolean }) => Stay;
@@ -37,8 +40,8 @@ const MOST_TOKENS = 100_000_000;
 const BYTES_PER_MB = 1e6;
 
 /**
- * One encoder on this machine. It computes on the processor, whatever the backend of the decoders is.
- * The residency of the engine decides when it is loaded and unloaded.
+ * One encoder on this machine. BERT computes on the processor, whatever the backend of the decoders
+ * is, and a decoder that computes embeddings on that backend. The residency of the engine decides when it is loaded and unloaded.
  */
 export class EncoderRunner implements Movable, AsyncDisposable {
   readonly build: string;
@@ -53,10 +56,10 @@ export class EncoderRunner implements Movable, AsyncDisposable {
   #requests = 0;
 
   constructor(options: EncoderRunnerOptions) {
-    const { model } = options;
+    const { model, backend } = options;
     this.#options = options;
     this.build = model.build;
-    this.bytes = encoderBytes(model);
+    this.bytes = encoderBytes(model, backend);
   }
 
   slot(): Slot {
@@ -110,7 +113,7 @@ export class EncoderRunner implements Movable, AsyncDisposable {
       sink.end(finish, { promptTokens, cachedTokens: 0, completionTokens: made });
     try {
       const inputs = await readInputs(work, model);
-      promptTokens = inputs.reduce((sum, { tokens }) => sum + tokens.length, 0);
+      promptTokens = inputs.reduce((sum, input) => sum + countedTokens(input), 0);
       const entry = await stay.entry;
       if (run.isCancelled) return end('cancelled');
       run.begin();
@@ -144,7 +147,7 @@ export class EncoderRunner implements Movable, AsyncDisposable {
     const states = await guard({ kind: 'step', limitMs }, () => encoder.pass(group));
     // Waiting for the passes of other requests is part of the time, so the speed is never too high.
     this.#prefillTps = (3 * this.#prefillTps + (1_000 * tokens) / Math.max(1, clock() - began)) / 4;
-    return writer.lines(group, states, task);
+    return writer.lines(group, { states, vectorsPer: encoder.vectorsPer }, task);
   }
 
   /** Returns false if the load failed. */
@@ -155,13 +158,13 @@ export class EncoderRunner implements Movable, AsyncDisposable {
   }
 
   async #loadNow(): Promise<void> {
-    const { model, log, clock, guard = unguarded } = this.#options;
+    const { model, backend, log, clock, guard = unguarded } = this.#options;
     this.#set('loading');
     const began = clock();
     try {
       const limitMs = loadLimitMs(model.weightBytes);
       const encoder = await guard({ kind: 'load', limitMs }, async () => {
-        const loaded = await loadEncoder(model);
+        const loaded = await loadEncoder(model, backend);
         this.#prefillTps = await speedOf(loaded, model, clock);
         this.#writer = await ResultWriter.open(model);
         return loaded;

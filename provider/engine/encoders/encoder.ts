@@ -1,6 +1,6 @@
-import type { EncoderModel } from '../../models/encoders/encoder-model.ts';
+import type { BertModel } from '../../models/encoders/bert-model.ts';
+import type { EncoderInput } from '../../models/encoders/encoder-tokenizer.ts';
 import { listWeights } from '../../models/encoders/encoder-weights.ts';
-import type { EncoderInput } from '../../models/encoders/word-tokenizer.ts';
 import { ModelError } from '../../models/model-error.ts';
 import { TensorReader } from '../../models/tensor-reader.ts';
 
@@ -11,12 +11,14 @@ export const PASS_TOKENS = 512;
 export interface Encoder extends AsyncDisposable {
   /** Name of the implementation, for the log. */
   readonly name: string;
-  /** The vectors of all tokens of the last layer, one input after the other. */
+  /** Whether a pass returns a vector for each token, or only that of a text's last token. */
+  readonly vectorsPer: 'token' | 'text';
+  /** The vectors of the last layer, one input after the other. */
   pass(inputs: readonly EncoderInput[]): Promise<Float32Array>;
 }
 
-/** Reads all weights as 32-bit numbers, in the order of `listWeights`. */
-export async function readWeights(model: EncoderModel): Promise<Float32Array<ArrayBuffer>> {
+/** Reads all weights of BERT as 32-bit numbers, in the order of `listWeights`. */
+export async function readWeights(model: BertModel): Promise<Float32Array<ArrayBuffer>> {
   const all = new Float32Array(model.weightBytes / Float32Array.BYTES_PER_ELEMENT);
   await using reader = new TensorReader();
   let at = 0;

@@ -1,12 +1,22 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { BertModel } from '../../models/encoders/bert-model.ts';
 import { openEncoder } from '../../models/encoders/encoder-model.ts';
 
-/** Two encoders with random weights, and what transformers computes with them (`fixtures/make.py`). */
+/**
+ * Two BERTs with random weights, and what transformers computes with them (`fixtures/make.py`).
+ * `decoders-under-test.ts` has those that are decoders.
+ */
 
 export const FIXTURES = join(import.meta.dirname, 'fixtures');
-export const openEmbedder = () => openEncoder(join(FIXTURES, 'embedder'));
-export const openReranker = () => openEncoder(join(FIXTURES, 'reranker'));
+export const openEmbedder = () => openBert('embedder');
+export const openReranker = () => openBert('reranker');
+
+async function openBert(name: string): Promise<BertModel> {
+  const model = await openEncoder(join(FIXTURES, name));
+  if (model.kind !== 'bert') throw new Error(`${name} is no BERT`);
+  return model;
+}
 
 interface Expected {
   readonly vectors: readonly {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadCpuEncoders } from '#native';
-import type { EncoderModel } from '../../models/encoders/encoder-model.ts';
-import type { EncoderInput } from '../../models/encoders/word-tokenizer.ts';
+import type { BertModel } from '../../models/encoders/bert-model.ts';
+import type { EncoderInput } from '../../models/encoders/encoder-tokenizer.ts';
 import { type Encoder, readWeights } from './encoder.ts';
 import { cosine, expected, openEmbedder, openReranker } from './encoders-under-test.ts';
 import { loadNativeEncoder } from './native-encoder.ts';
@@ -10,7 +10,7 @@ import { loadReferenceEncoder } from './reference-encoder.ts';
 const READING = { most: 48, truncate: true };
 const addon = loadCpuEncoders('cpu');
 const why = addon.available ? undefined : addon.reason;
-let model: EncoderModel;
+let model: BertModel;
 beforeAll(async () => {
   model = await openEmbedder();
 });
@@ -37,8 +37,8 @@ test('the tokens of texts are those of the tokenizer of Hugging Face', () => {
 });
 
 describe.each([
-  ['reference', async (of: EncoderModel) => loadReferenceEncoder(of)],
-  ['cpu', async (of: EncoderModel) => loadNativeEncoder(of, { threads: 3 })],
+  ['reference', async (of: BertModel) => loadReferenceEncoder(of)],
+  ['cpu', async (of: BertModel) => loadNativeEncoder(of, { threads: 3 })],
 ] as const)('the encoder %s', (name, load) => {
   const isMissing = name === 'cpu' && why !== undefined;
   let encoder: Encoder | undefined;
@@ -136,7 +136,7 @@ describe.skipIf(why !== undefined)(
 
 test('a reranker has the kinds of tokens that separate query and document', async () => {
   const { tokenizer } = await openReranker();
-  const input = tokenizer.pair(tokenizer.tokensOf('cold river'), 'the [SEP] river', READING);
+  const input = tokenizer.pairsOf('cold river')('the [SEP] river', READING);
   expect(input).toMatchObject({ first: 4 });
   // The mark in the document is text, so there are only two.
   expect([...(input as EncoderInput).tokens].filter((token) => token === 3)).toHaveLength(2);

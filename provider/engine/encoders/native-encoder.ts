@@ -1,19 +1,11 @@
 import { availableParallelism } from 'node:os';
 import { loadCpuEncoders } from '#native';
-import type { EncoderModel } from '../../models/encoders/encoder-model.ts';
+import type { BertModel } from '../../models/encoders/bert-model.ts';
 import { type Encoder, readWeights, textsOf } from './encoder.ts';
-import { loadReferenceEncoder } from './reference-encoder.ts';
 
-/**
- * Loads an encoder on the processor: in C++, or in plain TypeScript if the addon is not built.
- * Encoders are small, so a GPU would gain little, and all backends can have them beside.
- */
-export function loadEncoder(model: EncoderModel): Promise<Encoder> {
-  return loadNativeEncoder(model) ?? loadReferenceEncoder(model);
-}
-
+/** Loads BERT in C++; undefined if the addon is not built. */
 export function loadNativeEncoder(
-  model: EncoderModel,
+  model: BertModel,
   { threads = availableParallelism(), addon: name = 'cpu' as 'cpu' | 'cpu-sanitized' } = {},
 ): Promise<Encoder> | undefined {
   const addon = loadCpuEncoders(name);
@@ -23,6 +15,7 @@ export function loadNativeEncoder(
     const native = new Native({ ...model.shape, threads, weights });
     return {
       name: `cpu (${kernels})`,
+      vectorsPer: 'token',
       pass: (inputs) => native.pass(textsOf(inputs)),
       [Symbol.asyncDispose]: () => native.close(),
     };

@@ -1,15 +1,16 @@
-import type { EncoderModel } from '../../models/encoders/encoder-model.ts';
-import type { EncoderInput } from '../../models/encoders/word-tokenizer.ts';
+import type { BertModel } from '../../models/encoders/bert-model.ts';
+import type { EncoderInput } from '../../models/encoders/encoder-tokenizer.ts';
 import { type Encoder, readWeights } from './encoder.ts';
 
 /**
  * BERT in plain TypeScript, in the order of the published formulas. It is slow, runs on any machine,
  * and the tests compare the encoder in C++ with it.
  */
-export async function loadReferenceEncoder(model: EncoderModel): Promise<Encoder> {
+export async function loadReferenceEncoder(model: BertModel): Promise<Encoder> {
   const layersOf = partsOf(model, await readWeights(model));
   return {
     name: 'reference',
+    vectorsPer: 'token',
     pass: async (inputs) => {
       const out = inputs.map((input) => encode(model, layersOf, input));
       return joinedRows(out.flat(), model.shape.hidden);
@@ -27,7 +28,7 @@ interface Affine {
 type Parts = ReturnType<typeof partsOf>;
 
 /** Divides the numbers into the weights, in the order of `listWeights`. */
-function partsOf({ shape }: EncoderModel, numbers: Float32Array) {
+function partsOf({ shape }: BertModel, numbers: Float32Array) {
   const { vocabulary, hidden, inner, positions, kinds } = shape;
   let at = 0;
   const next = (size: number): Float32Array => {
@@ -56,7 +57,7 @@ function partsOf({ shape }: EncoderModel, numbers: Float32Array) {
   };
 }
 
-function encode({ shape }: EncoderModel, parts: Parts, { tokens, first }: EncoderInput) {
+function encode({ shape }: BertModel, parts: Parts, { tokens, first }: EncoderInput) {
   const { hidden, normEps } = shape;
   const row = (table: Float32Array, index: number) =>
     table.subarray(index * hidden, (index + 1) * hidden);
@@ -87,7 +88,7 @@ function encode({ shape }: EncoderModel, parts: Parts, { tokens, first }: Encode
 function attention(
   states: readonly Float32Array[],
   { q, k, v }: Parts['layers'][number],
-  { hidden, heads }: EncoderModel['shape'],
+  { hidden, heads }: BertModel['shape'],
 ): Float32Array[] {
   const [queries, keys, values] = [q, k, v].map((matrix) =>
     states.map((state) => multiply(matrix, state)),

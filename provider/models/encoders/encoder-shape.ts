@@ -24,8 +24,8 @@ const TASKS: Readonly<Record<string, Encoding>> = {
   BertForSequenceClassification: 'rerank',
 };
 
-/** Whether a folder holds an encoder, which is opened by `openEncoder`. */
-export const isEncoder = (config: JsonObject): boolean => config['model_type'] === 'bert';
+/** Whether a configuration is that of BERT. */
+export const isBert = (config: JsonObject): boolean => config['model_type'] === 'bert';
 
 /** Throws ModelError if the architecture is not exactly that of BERT. */
 export function readEncoderShape(config: JsonObject): EncoderShape & { task: Encoding } {

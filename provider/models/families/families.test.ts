@@ -156,3 +156,38 @@ test('Mistral inside a model with images has its window in every layer', () => {
   expect(shape.layers.map(({ window }) => window)).toEqual([8, 8, 8, 8]);
   expect(shape.prefix).toBe('language_model.');
 });
+
+describe('Gemma 3', () => {
+  const gemma = { ...SIZES, model_type: 'gemma3_text', head_dim: 16, sliding_window: 8 };
+
+  test('has half of its window on each side of a token that attends to later ones', () => {
+    const windows = (more: object) =>
+      readDecoderShape({ ...gemma, ...more }).layers.map(({ window }) => window);
+    expect(windows({ sliding_window_pattern: 2 })).toEqual([8, 0, 8, 0]);
+    const both = { sliding_window_pattern: 2, use_bidirectional_attention: true };
+    expect(windows(both)).toEqual([5, 0, 5, 0]);
+    expect(readDecoderShape({ ...gemma, ...both }).attendsBothWays).toBe(true);
+  });
+
+  test('has the layers and the ropes that newer configurations name one by one', () => {
+    const [local, global] = ['sliding_attention', 'full_attention'];
+    const { layers, ropes } = readDecoderShape({
+      ...gemma,
+      layer_types: [local, global, global, local],
+      rope_parameters: {
+        [global as string]: { rope_type: 'linear', factor: 8, rope_theta: 2e6 },
+        [local as string]: { rope_type: 'default', rope_theta: 2e4 },
+      },
+    });
+    expect(layers.map(({ rope, window }) => [rope, window])).toEqual([
+      [1, 8],
+      [0, 0],
+      [0, 0],
+      [1, 8],
+    ]);
+    expect(ropes).toEqual([
+      { theta: 2e6, scaling: { kind: 'linear', factor: 8 } },
+      { theta: 2e4, scaling: { kind: 'none' } },
+    ]);
+  });
+});

@@ -1,10 +1,12 @@
 import type { NormNames } from '../decoder-shape.ts';
 import type { FieldReader } from '../field-reader.ts';
+import { type Rope, readRopeScaling } from '../rope.ts';
 import type { DecoderConfig, Family } from './family.ts';
 import {
   denseMlp,
   type LayerPlace,
   type LayerWithoutHeads,
+  layerTypesOf,
   plainShape,
   windowOf,
 } from './plain-shape.ts';
@@ -14,6 +16,7 @@ export const GEMMA3: Family = {
   nestedTypes: ['gemma3'],
   read: (config: DecoderConfig) => {
     const { fields } = config;
+    const attendsBothWays = fields.flag('use_bidirectional_attention', false);
     const plain = plainShape(config, {
       defaults: {
         vocabulary: 262_208,
@@ -31,22 +34,37 @@ export const GEMMA3: Family = {
     return {
       ...plain,
       normPlusOne: true,
+      attendsBothWays,
       norms: GEMMA_NORMS,
       qkNorm: 'heads',
       embeddingScale: toBfloat16(Math.sqrt(plain.hidden)),
       attentionScale: fields.number('query_pre_attn_scalar', { min: 1, or: 256 }) ** -0.5,
-      // The global layers have a scaled rope. That of the local layers has a smaller base and
-      // therefore rotates faster.
-      ropes: [
-        ...plain.ropes,
-        {
-          theta: fields.number('rope_local_base_freq', { min: 1, or: 1e4 }),
-          scaling: { kind: 'none' },
-        },
-      ],
+      ropes: ropesOf(fields, plain.ropes),
     };
   },
 };
+
+/**
+ * The global layers have a scaled rope. That of the local layers has a smaller base and therefore
+ * rotates faster. Newer configurations have an object for each of them.
+ */
+function ropesOf(fields: FieldReader, [plain]: readonly Rope[]): Rope[] {
+  const about = fields.object('rope_parameters');
+  const ropeOf = (name: string, theta: number): Rope | undefined => {
+    const own = about?.object(name);
+    return (
+      own && {
+        theta: own.number('rope_theta', { min: 1, or: theta }),
+        scaling: readRopeScaling(own),
+      }
+    );
+  };
+  const base = fields.number('rope_local_base_freq', { min: 1, or: 1e4 });
+  return [
+    ropeOf('full_attention', 1e6) ?? (plain as Rope),
+    ropeOf('sliding_attention', 1e4) ?? { theta: base, scaling: { kind: 'none' } },
+  ];
+}
 
 export const GEMMA_NORMS: NormNames = {
   attentionInput: 'input_layernorm',
@@ -61,13 +79,23 @@ export function geluOnly(fields: FieldReader): 'gelu_tanh' {
   return 'gelu_tanh';
 }
 
-function layerOf(fields: FieldReader, { index }: LayerPlace): LayerWithoutHeads {
-  const isGlobal = (index + 1) % fields.integer('sliding_window_pattern', { or: 6 }) === 0;
+function layerOf(fields: FieldReader, place: LayerPlace): LayerWithoutHeads {
+  const types = layerTypesOf(fields, ['sliding_attention', 'full_attention'], place);
+  const isGlobal =
+    types === undefined
+      ? (place.index + 1) % fields.integer('sliding_window_pattern', { or: 6 }) === 0
+      : types[place.index] === 'full_attention';
   return {
     rope: isGlobal ? 0 : 1,
-    window: isGlobal ? 0 : windowOf(fields, 512),
+    window: isGlobal ? 0 : localWindow(fields),
     mlp: denseMlp(fields),
   };
+}
+
+/** With attention in both directions, the window of the configuration is that of both together. */
+function localWindow(fields: FieldReader): number {
+  const whole = windowOf(fields, 512);
+  return fields.flag('use_bidirectional_attention', false) ? Math.floor(whole / 2) + 1 : whole;
 }
 
 /**

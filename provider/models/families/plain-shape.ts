@@ -97,6 +97,8 @@ export function plainShape(
       'tie_word_embeddings',
       defaults.tied ?? outer.flag('tie_word_embeddings', false),
     ),
+    attendsBothWays: false,
+    returnsStates: false,
     ropes: [ropeOf(fields, { theta: defaults.ropeTheta ?? 1e4, scalingOf })],
     layers: Array.from({ length: layers }, (_, index) => ({
       kvHeads,

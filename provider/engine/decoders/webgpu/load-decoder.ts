@@ -54,7 +54,12 @@ class DecoderLoader {
   readonly #stateCache: GpuCache;
 
   constructor(gpu: Gpu, options: DecoderOptions) {
-    const { layers, hidden, headDim } = options.model.shape;
+    const { layers, hidden, headDim, attendsBothWays, attentionSinks } = options.model.shape;
+    if (attendsBothWays && attentionSinks)
+      throw new ModelError(
+        'unsupported_architecture',
+        'the WebGPU kernels have no attention to later tokens for a model with attention sinks',
+      );
     if (hidden % 4 !== 0 || headDim % 4 !== 0)
       throw new ModelError(
         'unsupported_architecture',
@@ -104,6 +109,7 @@ class DecoderLoader {
       maxTokens,
       vocabulary: shape.vocabulary,
       hidden: shape.hidden,
+      attendsBothWays: shape.attendsBothWays,
     });
   }
 
@@ -167,19 +173,21 @@ class DecoderLoader {
   async #addOutput(lmHead: readonly WeightRows[]) {
     const build = this.#build;
     const { shape, weights } = this.#options.model;
-    const { hidden, normEps, vocabulary, logitSoftcap: softcap } = shape;
+    const { hidden, normEps, vocabulary, logitSoftcap: softcap, returnsStates } = shape;
+    const outputNumbers = returnsStates ? hidden : vocabulary;
     const { normed, state, outputs } = build.scratch;
     const { maxStorageBufferBindingSize } = this.#gpu.device.limits;
-    const rowsThatFit = Math.max(1, Math.floor(maxStorageBufferBindingSize / (4 * vocabulary)));
+    const rowsThatFit = Math.max(1, Math.floor(maxStorageBufferBindingSize / (4 * outputNumbers)));
     const rowsOfLogits = Math.min(build.maxTokens, rowsThatFit);
-    const logits = build.upload.buffer(4 * rowsOfLogits * vocabulary, GPUBufferUsage.COPY_SRC);
+    const logits = build.upload.buffer(4 * rowsOfLogits * outputNumbers, GPUBufferUsage.COPY_SRC);
     const best = build.upload.buffer(4 * build.maxTokens, GPUBufferUsage.COPY_SRC);
     const norm = await build.norm(weights.norm, shape.outputScale);
     await build.run(
       normalise({ width: hidden, eps: normEps, picks: true, adds: false }),
-      [normed, state, norm, outputs],
+      [returnsStates ? logits : normed, state, norm, outputs],
       (counts) => [counts.outputs, 1],
     );
+    if (returnsStates) return { logits, best, rowsOfLogits, outputNumbers };
     await build.dispatches.multiply(lmHead, {
       from: normed,
       to: logits,
@@ -187,6 +195,6 @@ class DecoderLoader {
       counted: 'outputs',
     });
     await build.run(pick({ vocabulary, softcap }), [logits, best], (counts) => [counts.outputs, 1]);
-    return { logits, best, rowsOfLogits };
+    return { logits, best, rowsOfLogits, outputNumbers };
   }
 }

@@ -11,6 +11,8 @@ import type { Uploader } from './gpu-weights.ts';
 export interface Scratch {
   readonly tokens: GPUBuffer;
   readonly positions: GPUBuffer;
+  /** For models whose tokens attend to later ones: the position after the last one that each attends to. */
+  readonly ends: GPUBuffer;
   readonly places: GPUBuffer;
   readonly decodeRows: GPUBuffer;
   readonly prefillRuns: GPUBuffer;
@@ -58,6 +60,7 @@ export function createScratch(
   return {
     tokens: numbers(maxTokens),
     positions: numbers(maxTokens),
+    ends: numbers(shape.attendsBothWays ? maxTokens : 0),
     places: numbers(maxTokens),
     decodeRows: numbers(2 * maxTokens),
     prefillRuns: numbers(3 * maxTokens),

@@ -47,6 +47,9 @@ interface Parts {
   readonly logits: GPUBuffer;
   readonly best: GPUBuffer;
   readonly rowsOfLogits: number;
+  /** Number of the numbers that a step returns for each output. */
+  readonly outputNumbers: number;
+  readonly attendsBothWays: boolean;
   readonly pages: number;
   readonly maxTokens: number;
   readonly vocabulary: number;
@@ -131,7 +134,8 @@ export class WebGpuDecoder implements Decoder {
       logits,
       best,
       rowsOfLogits,
-      vocabulary,
+      attendsBothWays,
+      outputNumbers,
       cache,
       stateCache,
       states,
@@ -166,6 +170,7 @@ export class WebGpuDecoder implements Decoder {
     );
     const lists = {
       ...step,
+      ends: attendsBothWays ? step.ends : new Int32Array(0),
       decodeRows: Int32Array.from(decodeRows),
       prefillRuns: Int32Array.from(prefillRuns),
       stateRuns: Int32Array.from(stateRuns),
@@ -175,6 +180,7 @@ export class WebGpuDecoder implements Decoder {
     for (const name of [
       'tokens',
       'positions',
+      'ends',
       'places',
       'decodeRows',
       'prefillRuns',
@@ -187,7 +193,7 @@ export class WebGpuDecoder implements Decoder {
       if (lists[name].length > 0) queue.writeBuffer(scratch[name], 0, lists[name]);
     const encoder = await this.#dispatch(counts);
     const bestBytes = 4 * counts.outputs;
-    const logitBytes = step.wantsLogits ? 4 * counts.outputs * vocabulary : 0;
+    const logitBytes = step.wantsLogits ? 4 * counts.outputs * outputNumbers : 0;
     if (this.#read.size < bestBytes + logitBytes) {
       this.#read.destroy();
       this.#read = this.#readable(bestBytes + logitBytes);

@@ -130,10 +130,24 @@ interface AttentionShape {
   readonly pageTokens: number;
   /** True if each head has a sink, a score that takes a share of its attention. */
   readonly sinks: boolean;
+  /** True if a token attends to later ones, as far as the step and the window say. */
+  readonly bothWays: boolean;
 }
 
 /** A sink counts like a first token whose value is zero. */
 const SINKS = '@group(0) @binding(8) var<storage, read> sinks: array<f32>;';
+/** In the place of the sinks: no model has both. */
+const ENDS = '@group(0) @binding(8) var<storage, read> ends: array<u32>;';
+const extraBinding = ({ sinks, bothWays }: AttentionShape): string =>
+  `${sinks ? SINKS : ''}${bothWays ? ENDS : ''}`;
+
+/** The last position that a token attends to. */
+const lastOf = ({ window, bothWays }: AttentionShape, token: string): string => {
+  if (!bothWays) return `positions[${token}]`;
+  const end = `ends[${token}] - 1u`;
+  return window > 0 ? `min(${end}, positions[${token}] + ${window - 1}u)` : end;
+};
+
 const start = (sinks: boolean): string =>
   `var most = ${sinks ? 'sinks[head]' : '-1e30'};\n  var total = ${sinks ? '1.0' : '0.0'};`;
 
@@ -148,16 +162,8 @@ export const RUN_TOKENS = 32;
  * thread for each token. All threads read the same keys and values at the same time. With a single
  * token, most threads would be idle.
  */
-export function attendRun({
-  heads,
-  kvHeads,
-  headDim,
-  stride,
-  window,
-  scale,
-  pageTokens,
-  sinks,
-}: AttentionShape): string {
+export function attendRun(shape: AttentionShape): string {
+  const { heads, kvHeads, headDim, stride, window, scale, pageTokens, sinks } = shape;
   const quads = headDim / 4;
   const keys = Array.from({ length: 8 }, (_, j) => j);
   const each = (body: (j: number) => string, join = '\n') => keys.map(body).join(join);
@@ -170,7 +176,7 @@ export function attendRun({
 @group(0) @binding(5) var<storage, read> positions: array<u32>;
 @group(0) @binding(6) var<storage, read> prefillRuns: array<u32>;
 @group(0) @binding(7) var<storage, read> tables: array<u32>;
-${sinks ? SINKS : ''}
+${extraBinding(shape)}
 @compute @workgroup_size(${RUN_TOKENS}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
   let head = group.x;
   let begin = prefillRuns[group.y * 3u];
@@ -178,7 +184,8 @@ ${sinks ? SINKS : ''}
   let table = prefillRuns[group.y * 3u + 2u] * step.tableWidth;
   let token = begin + min(local, count - 1u);
   let position = positions[token];
-  let last = positions[begin + count - 1u];
+  let lastSeen = ${lastOf(shape, 'token')};
+  let last = ${lastOf(shape, 'begin + count - 1u')};
   let kvHead = (head / ${heads / kvHeads}u) * ${quads}u;
   let query = (token * ${stride}u + head * ${headDim}u) / 4u;
   var q: array<vec4f, ${quads}>;
@@ -193,7 +200,7 @@ ${sinks ? SINKS : ''}
       let x = q[d];
       ${each((j) => `s${j} += dot(x, keys[at + ${(j * kvHeads * headDim) / 4}u + d]);`)}
     }
-    ${each((j) => `let seen${j} = p + ${j}u <= position${window > 0 ? ` && p + ${j + window}u > position` : ''};`)}
+    ${each((j) => `let seen${j} = p + ${j}u <= lastSeen${window > 0 ? ` && p + ${j + window}u > position` : ''};`)}
     ${each((j) => `s${j} = select(-1e30, s${j}, seen${j});`)}
     let largest = max(most, ${each((j) => `max(s${j}, `, '')}-1e30${')'.repeat(keys.length)});
     let fade = exp(most - largest);
@@ -215,16 +222,8 @@ ${sinks ? SINKS : ''}
  * divide the positions and score them, then divide the numbers of the result and sum the values.
  * Earlier sums are scaled down when a larger score is found.
  */
-export function attend({
-  heads,
-  kvHeads,
-  headDim,
-  stride,
-  window,
-  scale,
-  pageTokens,
-  sinks,
-}: AttentionShape): string {
+export function attend(shape: AttentionShape): string {
+  const { heads, kvHeads, headDim, stride, window, scale, pageTokens, sinks } = shape;
   const each = Math.ceil(headDim / THREADS);
   const mine = (body: (j: number) => string) =>
     Array.from({ length: each }, (_, j) => body(j)).join('\n');
@@ -237,15 +236,16 @@ export function attend({
 @group(0) @binding(5) var<storage, read> positions: array<u32>;
 @group(0) @binding(6) var<storage, read> decodeRows: array<u32>;
 @group(0) @binding(7) var<storage, read> tables: array<u32>;
-${sinks ? SINKS : ''}
+${extraBinding(shape)}
 var<workgroup> scores: array<f32, ${CHUNK}>;
 var<workgroup> places: array<u32, ${CHUNK}>;
 var<workgroup> partial: array<f32, ${THREADS}>;
 @compute @workgroup_size(${THREADS}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
   let head = group.x;
   let token = decodeRows[group.y * 2u];
-  let last = positions[token];
-  let first = ${window > 0 ? `select(0u, last - ${window - 1}u, last >= ${window}u)` : '0u'};
+  let position = positions[token];
+  let last = ${lastOf(shape, 'token')};
+  let first = ${window > 0 ? `select(0u, position - ${window - 1}u, position >= ${window}u)` : '0u'};
   let table = decodeRows[group.y * 2u + 1u] * step.tableWidth;
   let query = (token * ${stride}u + head * ${headDim}u) / 4u;
   let kvHead = head / ${heads / kvHeads}u;

@@ -89,7 +89,7 @@ async function attendTo(
   { shape, keys, values, stride }: AttentionParts & { readonly stride: number },
 ): Promise<void> {
   const { scratch } = build;
-  const { heads, attentionScale } = build.shape;
+  const { heads, attentionScale, attendsBothWays: bothWays } = build.shape;
   const { kvHeads, headDim, window } = shape;
   const sinks = layer.sinks ? [await build.vector(layer.sinks)] : [];
   const attention = {
@@ -101,6 +101,7 @@ async function attendTo(
     scale: attentionScale,
     pageTokens: PAGE_TOKENS,
     sinks: sinks.length > 0,
+    bothWays,
   };
   const buffersWith = (rows: GPUBuffer) => [
     scratch.attentionOut,
@@ -110,7 +111,7 @@ async function attendTo(
     scratch.positions,
     rows,
     scratch.tables,
-    ...sinks,
+    ...(bothWays ? [scratch.ends] : sinks),
   ];
   await build.run(attend(attention), buffersWith(scratch.decodeRows), ({ decodeRows }) => [
     heads,
