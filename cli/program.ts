@@ -22,6 +22,7 @@ export const parts: readonly Part[] = [
   { name: 'operators', load: () => import('./operator/commands.ts') },
   { name: 'customers', load: () => import('./customer/commands.ts') },
   { name: 'providers', load: () => import('./provider/commands.ts') },
+  { name: 'doctor', load: () => import('./doctor/commands.ts') },
   { name: 'simulator', load: () => import('./simulate.ts') },
   ...(isCheckout()
     ? [

@@ -12,7 +12,6 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { observability } from '../observability.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { addBenchmarkCommand } from './benchmark-command.ts';
-import { doctor } from './doctor.ts';
 import { type Engines, engines } from './engines.ts';
 import { firstToken } from './first-token.ts';
 import { guestSettingsOf } from './guest-options.ts';
@@ -44,10 +43,6 @@ export function addCommands(program: Command): void {
       "print the digest of a model's files for the catalog: SHA-256 over their names and digests",
     )
     .action(printWeights);
-  program
-    .command('doctor')
-    .description('show what this machine has and lacks, and how to get what it lacks')
-    .action(doctor);
 }
 
 async function printWeights(name: string): Promise<void> {

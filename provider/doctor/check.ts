@@ -13,11 +13,11 @@ export interface CheckOutcome {
   readonly fix?: string;
 }
 
-export interface Check {
+export interface Check<Known = Facts> {
   readonly name: string;
   /** The purpose of the check, in one sentence. */
   readonly meaning: string;
-  readonly judge: (facts: Facts) => CheckOutcome;
+  readonly judge: (facts: Known) => CheckOutcome;
 }
 
 export interface CheckFinding extends CheckOutcome {
@@ -30,5 +30,8 @@ export const unknown = (text: string): CheckOutcome => ({ state: 'unknown', text
 export const advice = (text: string, fix: string): CheckOutcome => ({ state: 'advice', text, fix });
 export const fault = (text: string, fix: string): CheckOutcome => ({ state: 'fault', text, fix });
 
-export const findingsOf = (checks: readonly Check[], facts: Facts): readonly CheckFinding[] =>
+export const findingsOf = <Known>(
+  checks: readonly Check<Known>[],
+  facts: Known,
+): readonly CheckFinding[] =>
   checks.map(({ name, meaning, judge }) => ({ name, meaning, ...judge(facts) }));

@@ -1,7 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, stat, statfs } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { freemem, userInfo } from 'node:os';
 import { basename, join } from 'node:path';
 import { credentialsLifetime } from '#bus-schemas';
@@ -22,15 +21,12 @@ import { findModel } from '../models/find-model.ts';
 import { isInstalled } from '../service/background.ts';
 import { ControlClient } from '../service/control-client.ts';
 import { readSettings } from '../service/settings.ts';
-import type { CoordinatorFact, Facts, ModelFact } from './facts.ts';
+import type { Facts, ModelFact } from './facts.ts';
 import { modelServerFact } from './model-server.ts';
+import { coordinatorFact, hubFact } from './reach.ts';
 
-const TIMEOUT_MS = 3_000;
 const PROXY_VARIABLES = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'];
 const SECRET_FILES = ['.', 'user.nk', 'signing.pem', 'leaf.creds', 'control.sock'];
-/** Ports of addresses that name none: of NATS leaf nodes, and of WebSockets with TLS. */
-const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'wss:': 443, 'ws:': 80 };
-const LEAF_PORT = 7_422;
 
 /** Reads all facts about the machine in `home`. A fact that cannot be read is unknown. */
 export async function collectFacts(home: string, programVersion: string): Promise<Facts> {
@@ -65,8 +61,8 @@ export async function collectFacts(home: string, programVersion: string): Promis
     modelServer,
     models: modelServer ? [] : await Promise.all((settings?.models ?? []).map(modelFact)),
     measurements: await readMeasurements(home),
-    coordinator: await coordinator(enrolment?.coordinatorUrl ?? settings?.coordinator, now),
-    hubs: await Promise.all((enrolment?.leafUrls ?? []).map(hub)),
+    coordinator: await coordinatorFact(enrolment?.coordinatorUrl ?? settings?.coordinator, now),
+    hubs: await Promise.all((enrolment?.leafUrls ?? []).map(hubFact)),
     ...state,
     isInstalled: isInstalled(home),
     lingers: existsSync('/run/systemd/system')
@@ -177,45 +173,6 @@ async function modelFact(name: string): Promise<ModelFact> {
   } catch (error) {
     return { name, build: basename(name), bytes: 0, changedAt: 0, fault: messageOf(error) };
   }
-}
-
-async function coordinator(url: string | undefined, now: number): Promise<CoordinatorFact> {
-  if (url === undefined) return { state: 'unknown' };
-  try {
-    const response = await fetch(new URL('/readyz', url), {
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    const date = Date.parse(response.headers.get('date') ?? '');
-    return {
-      state: 'answered',
-      isReady: response.ok,
-      clockAheadMs: Number.isNaN(date) ? undefined : now - date,
-    };
-  } catch (error) {
-    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    const detail = messageOf(cause);
-    return {
-      state: /certificate|self.signed/i.test(detail) ? 'certificate' : 'unreachable',
-      detail,
-    };
-  }
-}
-
-/** Whether the port of a hub accepts connections. */
-async function hub(address: string): Promise<Facts['hubs'][number]> {
-  const { hostname, port, protocol } = new URL(address);
-  const { promise, resolve } = Promise.withResolvers<string | undefined>();
-  const socket = connect({
-    host: hostname,
-    port: Number(port) || (DEFAULT_PORTS[protocol] ?? LEAF_PORT),
-    timeout: TIMEOUT_MS,
-  });
-  socket.once('connect', () => resolve(undefined));
-  socket.once('timeout', () => resolve('no answer within 3 s'));
-  socket.once('error', (error) => resolve(error.message));
-  const fault = await promise;
-  socket.destroy();
-  return { address: `${hostname}:${port || (DEFAULT_PORTS[protocol] ?? LEAF_PORT)}`, fault };
 }
 
 async function powerOf(): Promise<Pick<Facts, 'hasBattery' | 'isOnBattery'>> {

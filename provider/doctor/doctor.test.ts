@@ -32,6 +32,8 @@ type Answered = Extract<CoordinatorFact, { state: 'answered' }>;
 const answered = (changes: Partial<Answered>): CoordinatorFact => ({
   state: 'answered',
   isReady: true,
+  missing: [],
+  degraded: [],
   clockAheadMs: 10,
   ...changes,
 });

@@ -75,6 +75,9 @@ export type CoordinatorFact =
   | {
       readonly state: 'answered';
       readonly isReady: boolean;
+      /** What it needs before it can serve requests, and what works less well, in its own words. */
+      readonly missing: readonly string[];
+      readonly degraded: readonly string[];
       /** Clock of this machine less that of the coordinator, in milliseconds. */
       readonly clockAheadMs: number | undefined;
     };

@@ -12,7 +12,7 @@ interface Finding {
 }
 
 /** Prints what this machine has and lacks; fails if it lacks something that every machine needs. */
-export async function doctor(): Promise<void> {
+export async function examineThisMachine(): Promise<void> {
   const findings = (
     await Promise.all([
       checkNode(),
