@@ -113,6 +113,23 @@ describe.each([
     });
   });
 
+  test('to a component of which one copy at a time serves is answered although the copy before it is cut off', async () => {
+    const silent = endpoint(services.catalog.snapshot, () => new Promise<never>(() => undefined));
+    const other = new Bus(await connectToServer({ servers: hub.clientUrl }));
+    try {
+      await using _before = await other.serve('catalog', [silent], { sharesCalls: false });
+      await using _now = await bus.serve(
+        'catalog',
+        [endpoint(services.catalog.snapshot, () => EMPTY)],
+        { sharesCalls: false },
+      );
+      for (let call = 0; call < 10; call += 1)
+        expect(await bus.call(services.catalog.snapshot, {}, CALL)).toMatchObject(EMPTY);
+    } finally {
+      await other.connection.close();
+    }
+  });
+
   test('that is open can be rejected, so that it is repeated', async () => {
     await using _face = await bus.serve('catalog', [
       endpoint(services.catalog.snapshot, () => new Promise(() => undefined)),

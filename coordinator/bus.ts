@@ -46,6 +46,8 @@ export class NotResponsible extends Error {}
 
 const NOT_RESPONSIBLE = 503;
 const NO_DATA = new Uint8Array();
+/** Every subscriber receives every call. */
+const NO_QUEUE = '';
 /** Time that a component that stops waits for its last answers, in milliseconds. */
 const LAST_ANSWERS_MS = 5_000;
 
@@ -73,6 +75,14 @@ export interface CallOptions {
   readonly timeoutMs: number;
   /** The trace that the called component continues. */
   readonly trace?: TraceContext | undefined;
+}
+
+export interface ServingOptions {
+  /**
+   * False if one copy at a time serves. The copy before it may be frozen or cut off while the hub
+   * still counts it: every copy then receives every call, and the one that can answers.
+   */
+  readonly sharesCalls?: boolean;
 }
 
 export interface BusOptions {
@@ -213,16 +223,21 @@ export class Bus {
   }
 
   /**
-   * Serves methods of one component. Several copies of a component share the calls. `nats micro ls`
-   * lists them. Its end takes no more calls, and waits until the received ones are answered: their
-   * callers would otherwise wait for their timeout before they call another copy.
+   * Serves methods of one component. Several copies of a component share the calls, unless only one
+   * at a time serves (`ServingOptions`). `nats micro ls` lists them. Its end takes no more calls, and
+   * waits until the received ones are answered: their callers would otherwise wait for their timeout
+   * before they call another copy.
    */
-  async serve(component: ComponentName, endpoints: readonly Endpoint[]): Promise<AsyncDisposable> {
+  async serve(
+    component: ComponentName,
+    endpoints: readonly Endpoint[],
+    { sharesCalls = true }: ServingOptions = {},
+  ): Promise<AsyncDisposable> {
     const service = await new Svcm(this.connection).add({
       name: component,
       version: packageJson.version,
       description: DESCRIPTIONS[component],
-      queue: component,
+      queue: sharesCalls ? component : NO_QUEUE,
       metadata: { [VERSION_FIELD]: packageJson.version },
     });
     const answering = new Set<Promise<CallAnswer>>();

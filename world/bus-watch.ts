@@ -10,6 +10,8 @@ export class BusWatch {
   readonly lastMessages = new Map<Account, number>();
   /** The accounts of the machines that each job was ordered from. */
   readonly orders = new Map<string, Set<Account>>();
+  /** The runs that each machine was ordered: a job and its attempt. */
+  readonly ordered = new Map<Account, Set<string>>();
   /** When each machine got its last order. */
   readonly lastOrders = new Map<Account, number>();
   /** Orders to machines that trust had not verified before. */
@@ -26,7 +28,7 @@ export class BusWatch {
     if (subject === events.trustVerdict) this.#judged(payload);
     const [, machine] = ORDER.exec(subject) ?? [];
     if (machine === undefined) return;
-    this.#ordered(JobOrder.decode(payload).job, machine);
+    this.#ordered(JobOrder.decode(payload), machine);
     this.lastOrders.set(machine, now);
     if (!this.#verified.has(machine)) this.earlyOrders.push(`${machine} got an order too early`);
   }
@@ -40,9 +42,11 @@ export class BusWatch {
     else if (!before.equals(out.sealed)) this.changedFrames.set(machine, name);
   }
 
-  #ordered(job: string, machine: Account): void {
+  #ordered({ job, attempt }: JobOrder, machine: Account): void {
     const machines = this.orders.get(job) ?? new Set();
     this.orders.set(job, machines.add(machine));
+    const runs = this.ordered.get(machine) ?? new Set();
+    this.ordered.set(machine, runs.add(`${job} ${attempt}`));
   }
 
   #judged(payload: Buffer): void {

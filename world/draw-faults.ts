@@ -6,12 +6,14 @@ import { SeededNumbers } from './virtual/seeded-numbers.ts';
 const MOST_FAULTS = 10;
 const SHORTEST_MS = 200;
 const LONGEST_MS = 20_000;
+/** After so long without a sign of a process, another one takes its work, in milliseconds. */
+const NOTICED_MS = 5_000;
 const LONGEST_CLOCK_MS = 600_000;
 /** So many faults meet a process that another fault already has in trouble. */
 const SECOND_FAULTS = 0.3;
 /** Longest interruption that ends no answer, in milliseconds. */
 const INTERRUPTION_MS = 2_000;
-/** Time without faults after such an interruption, in milliseconds. */
+/** Time without faults after one that no other meets, in milliseconds. */
 const ALONE_MS = 8_000;
 const HUB = 'hub';
 const POSTGRES = 'postgres';
@@ -27,12 +29,17 @@ interface Span {
   readonly to: number;
 }
 
+interface Lengths {
+  readonly shortestMs: number;
+  readonly longestMs: number;
+}
+
 type Draw = (random: SeededNumbers, hosts: Hosts, span: Span) => WorldFault[];
 
 /**
- * What goes wrong, by seed: the seeds 1 to 12 have one of each, and so have the next twelve. A third
- * of the worlds has faults of all kinds. The others have one kind, because then more must hold: a
- * rule can state what survives it.
+ * What goes wrong, by seed: the seeds 1 to 15 have one of each, and so have the next fifteen. Four
+ * of them have faults of all kinds. The others have one kind, because then more must hold: a rule
+ * can state what survives it.
  */
 const CLIMATES: readonly [Draw, ...Draw[]] = [
   mixed,
@@ -47,6 +54,9 @@ const CLIMATES: readonly [Draw, ...Draw[]] = [
   mixed,
   forgedReceipts,
   failingDatabase,
+  failingHub,
+  routersInTurn,
+  machinesInTurn,
 ];
 
 /** The faults of a world between two times, which follow from its seed. */
@@ -68,35 +78,69 @@ function mixed(random: SeededNumbers, hosts: Hosts, span: Span): WorldFault[] {
 /** Every leaf loses and doubles messages, one after the other or together. */
 function lossyLeaves(random: SeededNumbers, { machines }: Hosts, span: Span): WorldFault[] {
   return machines.map((machine) => ({
-    ...timed(random, span),
+    at: timed(random, span).at,
+    forMs: LONGEST_MS,
     kind: 'lossy',
     host: leafOf(machine),
   }));
 }
 
-/** Short interruptions, each of which ends before the next one begins. */
-function interruptions(random: SeededNumbers, hosts: Hosts, { from, to }: Span): WorldFault[] {
-  const faults: WorldFault[] = [];
-  for (let at = from; at < to; at += INTERRUPTION_MS + ALONE_MS) {
-    const times = {
-      at: Math.round(at),
-      forMs: Math.round(random.between(SHORTEST_MS, INTERRUPTION_MS)),
-    };
-    faults.push(
+/** Short interruptions of anything. */
+function interruptions(random: SeededNumbers, hosts: Hosts, span: Span): WorldFault[] {
+  return inTurn(
+    random,
+    { ...span, shortestMs: SHORTEST_MS, longestMs: INTERRUPTION_MS },
+    (times) =>
       random.chance(0.5)
         ? { ...times, kind: 'freeze', host: anyHost(random, hosts) }
         : { ...times, kind: 'cut', ...anyLink(random, hosts) },
-    );
-  }
-  return faults;
+  );
 }
 
 /** Whether every fault is a short interruption that no other one meets. */
 export const interruptsAlone = (faults: readonly WorldFault[]): boolean =>
+  faults.every(({ kind, forMs }) => kind !== 'kill' && forMs <= INTERRUPTION_MS) &&
+  areInTurn(faults);
+
+/** The two routers are killed, frozen and cut off, so that the other one must lead. */
+function routersInTurn(random: SeededNumbers, { processes }: Hosts, span: Span): WorldFault[] {
+  const routers = processes.filter((name) => name.startsWith('routing'));
+  return inTurn(random, { ...span, shortestMs: NOTICED_MS, longestMs: LONGEST_MS }, (times) => {
+    const kind = random.one(['kill', 'freeze', 'cut'] as const);
+    const host = random.one(routers);
+    return kind === 'cut' ? { ...times, kind, host, other: HUB } : { ...times, kind, host };
+  });
+}
+
+/** Machines and leaves are killed and frozen, so that the others must continue their answers. */
+function machinesInTurn(random: SeededNumbers, { machines }: Hosts, span: Span): WorldFault[] {
+  return inTurn(random, { ...span, shortestMs: NOTICED_MS, longestMs: LONGEST_MS }, (times) => ({
+    ...times,
+    kind: random.one(['kill', 'freeze']),
+    host: random.one([...machines, ...machines.map(leafOf)]),
+  }));
+}
+
+/** Faults of which each begins some time after the one before it has ended. */
+function inTurn(
+  random: SeededNumbers,
+  { from, to, ...lengths }: Span & Lengths,
+  draw: (times: { at: number; forMs: number }) => WorldFault,
+): WorldFault[] {
+  const faults: WorldFault[] = [];
+  for (let at = from; at < to; ) {
+    const forMs = duration(random, lengths);
+    faults.push(draw({ at, forMs }));
+    at += forMs + ALONE_MS;
+  }
+  return faults;
+}
+
+/** Whether each fault is over, for some time, when the next one begins, and none lasts. */
+export const areInTurn = (faults: readonly WorldFault[]): boolean =>
   faults.every(
     ({ kind, at, forMs }, index) =>
-      (kind === 'freeze' || kind === 'cut') &&
-      forMs <= INTERRUPTION_MS &&
+      (kind === 'kill' || kind === 'freeze' || kind === 'cut') &&
       at + forMs + ALONE_MS <= (faults[index + 1]?.at ?? Number.POSITIVE_INFINITY),
   );
 
@@ -165,6 +209,18 @@ function failingDatabase(random: SeededNumbers, hosts: Hosts, span: Span): World
   });
 }
 
+/** The hub is away or stores nothing, again and again; it or a component is killed meanwhile. */
+function failingHub(random: SeededNumbers, { processes }: Hosts, span: Span): WorldFault[] {
+  return repeated(MOST_FAULTS / 2, () => {
+    const away: WorldFault = {
+      ...timed(random, span),
+      kind: random.one(['kill', 'freeze', 'full_disk']),
+      host: HUB,
+    };
+    return [away, secondFault(random, { processes: random.one([processes, [HUB]]) }, away)];
+  });
+}
+
 /** Always the same machine, so that the others can serve everything. */
 const removal = (random: SeededNumbers, { machines }: Hosts, span: Span): WorldFault => ({
   at: timed(random, span).at,
@@ -193,8 +249,12 @@ const repeated = (times: number, draw: () => WorldFault[]): WorldFault[] =>
 
 const timed = (random: SeededNumbers, { from, to }: Span) => ({
   at: Math.round(random.between(from, to)),
-  forMs: Math.round(SHORTEST_MS * (LONGEST_MS / SHORTEST_MS) ** random.fraction()),
+  forMs: duration(random, { shortestMs: SHORTEST_MS, longestMs: LONGEST_MS }),
 });
+
+/** Short and long times are equally likely: half of them are shorter than the geometric mean. */
+const duration = (random: SeededNumbers, { shortestMs, longestMs }: Lengths): number =>
+  Math.round(shortestMs * (longestMs / shortestMs) ** random.fraction());
 
 /** Every kind of host fails as often as the others, however many of it there are. */
 const anyHost = (random: SeededNumbers, { processes, machines }: Hosts): string =>
@@ -256,7 +316,7 @@ function anyFault(random: SeededNumbers, hosts: Hosts, span: Span): WorldFault {
  */
 function secondFault(
   random: SeededNumbers,
-  { processes }: Hosts,
+  { processes }: Pick<Hosts, 'processes'>,
   { at, forMs }: WorldFault,
 ): WorldFault {
   return {

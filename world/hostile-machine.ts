@@ -27,9 +27,11 @@ const MIDWAY_TOKENS = 5;
 const CLAIMED_TOKENS = 10_000;
 
 /** The engine of a machine that plays the tricks of its host. */
-export function trickyEngine<T extends Engine>(engine: T, host: Host): T {
-  const generate: Engine['generate'] = (request, sink) =>
-    engine.generate(request, tricky(sink, host));
+export function trickyEngine<T extends Engine>(engine: T, host: Host, onRun: () => void): T {
+  const generate: Engine['generate'] = (request, sink) => {
+    onRun();
+    return engine.generate(request, tricky(sink, host));
+  };
   return new Proxy(engine, {
     get(target, property) {
       if (property === 'generate') return generate;

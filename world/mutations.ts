@@ -44,8 +44,8 @@ const INGRESS: readonly Mutation[] = [
   {
     name: 'an answer is not continued after its machine failed',
     file: 'coordinator/ingress/core/continuation.ts',
-    find: 'if (!isContinuable(state, lost, now)) {',
-    by: 'if (true || !isContinuable(state, lost, now)) {',
+    find: 'state.committed && state.movable && state.attempts',
+    by: 'false && state.attempts',
   },
   {
     name: 'a job goes on although its client has left',
@@ -201,12 +201,6 @@ const MACHINE: readonly Mutation[] = [
     by: 'of receipts) this.#outstanding.has(',
   },
   {
-    name: 'a machine runs a repeated order a second time',
-    file: 'provider/agent/job-desk.ts',
-    find: 'if (this.#jobs.has(name) || this.#tombstones.has(name)) return;',
-    by: '',
-  },
-  {
     name: 'a machine keeps the jobs of an ingress that is gone',
     file: 'provider/agent/provider-job.ts',
     find: 'return silentMs < INGRESS_SILENCE_MS;',
@@ -232,12 +226,6 @@ const CONNECTIONS: readonly Mutation[] = [
     file: 'coordinator/event-publisher.ts',
     find: "case 'unavailable':\n          return 'failed';",
     by: "case 'unavailable':\n          return 'closed';",
-  },
-  {
-    name: 'a stream of facts is not opened again after the hub was away',
-    file: 'coordinator/durable-reader.ts',
-    find: 'while (!this.#stop.signal.aborted) {',
-    by: 'for (let tries = 0; tries < 1; tries += 1) {',
   },
 ];
 

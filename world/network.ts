@@ -79,6 +79,8 @@ export interface WorldMachine {
   readonly enrolment: Enrolment;
   /** The time of the world at which trust answered that this machine is removed. */
   removedAt?: number;
+  /** Number of answers that its engine has begun. */
+  runs: number;
 }
 
 function startPostgres(world: World): void {
@@ -235,7 +237,7 @@ export class WorldNetwork implements AsyncDisposable {
       },
       name,
     });
-    return { name, address: `10.0.2.${index + 1}`, home, enrolment: made };
+    return { name, address: `10.0.2.${index + 1}`, home, enrolment: made, runs: 0 };
   }
 
   startLeaf({ name, address, enrolment: { provider } }: WorldMachine): void {
@@ -244,7 +246,8 @@ export class WorldNetwork implements AsyncDisposable {
     SimulatedLeaf.start(host, provider, { hub: HUB_ADDRESS, time, random });
   }
 
-  async startMachine({ name, address, home, enrolment: own }: WorldMachine): Promise<void> {
+  async startMachine(machine: WorldMachine): Promise<void> {
+    const { name, address, home, enrolment: own } = machine;
     const host = this.#world.host(name, address);
     await runOn(host, async () => {
       const connection = await connectToServer({
@@ -262,7 +265,9 @@ export class WorldNetwork implements AsyncDisposable {
       });
       const agent = await startAgent({
         connection: trickyConnection(connection, host),
-        engine: trickyEngine(engine, host),
+        engine: trickyEngine(engine, host, () => {
+          machine.runs += 1;
+        }),
         identity: await ownIdentity(home, own.provider),
         receiptsFile: join(home, 'receipts.json'),
         log: this.#logOf(name),

@@ -60,7 +60,7 @@ export class Leadership implements AsyncDisposable {
     );
     state.records.readAgain();
     days.begin();
-    this.#serving = bus.serve('routing', endpoints);
+    this.#serving = bus.serve('routing', endpoints, { sharesCalls: false });
     void this.#serving.then(() => this.#announce(epoch));
   }
 

@@ -18,6 +18,9 @@ import { SystemServices } from './system-services.ts';
 import { tokenClaims } from './token-claims.ts';
 
 export const HUB_PORT = 4222;
+/** As in the configuration of the hub (coordinator/founding/hub-config.ts). */
+const PING_MS = 4_000;
+const MOST_PINGS = 2;
 const MAX_PAYLOAD = 8 * 1024 * 1024;
 const VERSION = '2.12.0';
 
@@ -154,11 +157,20 @@ export class SimulatedHub {
       });
     };
     write(Buffer.from(`INFO ${JSON.stringify(this.#info())}\r\n`));
+    let unanswered = 0;
+    // A client that is cut off keeps its subscriptions until the hub has noticed.
+    const pings = setInterval(() => {
+      if (unanswered === MOST_PINGS) return void socket.destroy();
+      unanswered += 1;
+      write(Buffer.from('PING\r\n'));
+    }, PING_MS);
     socket.on('data', (chunk: Buffer) => {
+      unanswered = 0;
       for (const message of parser.read(chunk)) handle(message);
     });
     socket.on('error', () => undefined);
     socket.on('close', () => {
+      clearInterval(pings);
       for (const sid of [...subscriptions.keys()]) unsubscribe(sid);
       if (!isLeaf) return;
       if (this.#leaves.get(account) === socket) this.#leaves.delete(account);

@@ -1,7 +1,7 @@
 import { type BookEntry, endedWell, expectedText, receivedTokens } from '../customers.ts';
-import { interruptsAlone } from '../draw-faults.ts';
+import { areInTurn, interruptsAlone } from '../draw-faults.ts';
 import { JOB_MS } from '../network.ts';
-import { concerns, each, onlyMachinesFail, type Rule, seconds } from './rule.ts';
+import { concerns, each, isOfMachine, onlyMachinesFail, type Rule, seconds } from './rule.ts';
 
 /** A process that freezes answers later by as much, at most. */
 const LONGEST_WAIT_MS = JOB_MS + 25_000;
@@ -10,6 +10,8 @@ const LONGEST_WAIT_MS = JOB_MS + 25_000;
  * 20 s. A machine that answers everything except for the job itself is given up after a minute.
  */
 const LONGEST_SILENCE_MS = 30_000;
+/** Longest silence if one machine or leaf fails, in milliseconds: another one continues the answer. */
+const MOVED_WITHIN_MS = 5_000;
 /** After the last fault everything is served again within this time, in milliseconds. */
 export const HEALED_WITHIN_MS = 30_000;
 
@@ -89,6 +91,24 @@ export const answerRules: readonly Rule[] = [
         : [],
   },
   {
+    name: 'while one machine or leaf at a time is away, an answer is silent for 5 s at most',
+    broken: ({ book, faults }) =>
+      faults.length > 0 && areInTurn(faults) && faults.every(isOfMachine)
+        ? each(book, ({ longestSilenceMs }) =>
+            longestSilenceMs > MOVED_WITHIN_MS
+              ? `was silent for ${seconds(longestSilenceMs)}`
+              : undefined,
+          )
+        : [],
+  },
+  {
+    name: 'while one of the two routers at a time is away, every request is served',
+    broken: ({ book, faults }) =>
+      faults.length > 0 && areInTurn(faults) && faults.every(({ host }) => isRouter(host))
+        ? notServed(book)
+        : [],
+  },
+  {
     name: 'while messages are only lost and doubled, every request is served',
     broken: ({ book, faults }) =>
       faults.length > 0 && faults.every(({ kind }) => kind === 'lossy') ? notServed(book) : [],
@@ -112,6 +132,8 @@ export const answerRules: readonly Rule[] = [
       ),
   },
 ];
+
+const isRouter = (host: string): boolean => host.startsWith('routing');
 
 const endOf = ({ outcome, detail }: BookEntry): string => `${outcome}: ${detail ?? ''}`;
 

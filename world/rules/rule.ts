@@ -57,7 +57,7 @@ export const each = (
 export const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
 
 /** Whether a fault concerns a machine: its agent or its leaf. */
-const isOfMachine = ({ host }: WorldFault): boolean => host.includes('machine');
+export const isOfMachine = ({ host }: WorldFault): boolean => host.includes('machine');
 
 /** Whether no part of the coordinator fails, and one machine at least has no fault. */
 export const onlyMachinesFail = ({ faults, network }: Ended): boolean =>

@@ -53,6 +53,17 @@ export const trustRules: readonly Rule[] = [
       }),
   },
   {
+    name: 'a machine runs no order twice',
+    // A machine that was killed does not know what it has run.
+    broken: ({ network: { machines, watch }, faults }) =>
+      machines.flatMap(({ name, runs, enrolment: { provider } }) => {
+        const ordered = watch.ordered.get(provider)?.size ?? 0;
+        return runs > ordered && !faults.some(({ kind, host }) => kind === 'kill' && host === name)
+          ? [`${name} ran ${runs} orders of ${ordered}`]
+          : [];
+      }),
+  },
+  {
     name: 'no key seals two messages under one number',
     broken: ({ world }) => world.repeatedSeals,
   },

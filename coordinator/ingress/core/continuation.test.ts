@@ -128,6 +128,58 @@ describe('a streamed answer whose machine fails', () => {
   });
 });
 
+describe('a job whose machine is silent before it answers', () => {
+  const silent = { type: 'silent', attempt: 1 } as const;
+
+  test.each([true, false])(
+    'begins on another machine, once routing has found one (streamed: %s)',
+    (streamed) => {
+      const job = new Machine(streamed).serving('B');
+      expect(job.happen(silent, 3_000)).toEqual([{ do: 'reserve', exclude: [provider('B')] }]);
+      expect(job.happen(reserved('C'))).toMatchObject([
+        { do: 'cancel', attempt: { number: 1 } },
+        { do: 'report_attempt', failure: 'stalled', next: provider('C') },
+        { do: 'dispatch', attempt: { number: 2 } },
+      ]);
+      job.happen(content(2));
+      const end = { type: 'end', attempt: 2, finish: 'stop', usage } as const;
+      expect(job.happen(end).at(-1)).toMatchObject({ do: 'ended', result: 'completed' });
+    },
+  );
+
+  test('drops what an answer in one piece had until then', () => {
+    const job = new Machine(false).serving('B');
+    job.happen(content(1));
+    job.happen(silent, 3_000);
+    expect(job.happen(reserved('C'))).toMatchObject([
+      { do: 'cancel' },
+      { do: 'discard' },
+      { do: 'report_attempt' },
+      { do: 'dispatch', attempt: { number: 2 } },
+    ]);
+  });
+
+  test('waits for the search if the machine fails meanwhile', () => {
+    const job = new Machine().serving('B', 'C');
+    job.happen(silent, 3_000);
+    expect(job.happen(failed(1, 'disconnected'))).toMatchObject([
+      { do: 'cancel' },
+      { do: 'report_attempt' },
+    ]);
+    expect(job.happen(reserved('D')).at(-1)).toMatchObject({ do: 'dispatch' });
+  });
+
+  test('stays there if no time is left for another machine', () => {
+    const job = new Machine().serving('B');
+    job.happen(silent, 3_000);
+    expect(job.happen(reserved('C'), 6_000)).toEqual([]);
+    expect(job.state.attempt?.number).toBe(1);
+    const late = new Machine(false).serving('B');
+    late.happen(content(1));
+    expect(late.happen(silent, 9_000)).toEqual([]);
+  });
+});
+
 describe('a streamed answer whose machine is silent', () => {
   test('continues on another machine, once routing has found one', () => {
     const job = answering();

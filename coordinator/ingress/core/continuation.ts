@@ -18,8 +18,9 @@ import {
  * another machine with the same build, from the tokens that arrived.
  *
  * If a machine failed, routing is asked for another one, and the stream is cut if there is none. If
- * a machine is only silent, its stream stays open until routing has found another one: the silence
- * may be that of the network around it, and then no other machine can be found either.
+ * a machine is only silent, before or in its answer, it keeps the job until routing has found
+ * another one: the silence may be that of the network around it, and then no other machine can be
+ * found either.
  */
 
 /** Shortest time between two searches for another machine, in milliseconds. */
@@ -74,16 +75,25 @@ const isContinuable = (state: JobState, lost: FailedAttempt, now: number): boole
   attemptOutcome(lost.failure, lost).retry &&
   !(hasContent(state) && DISHONEST.has(lost.failure));
 
-/** Looks for another machine, because the one that answers is silent. */
+/** Whether another machine may continue the answer, or begin it if the client has nothing of it. */
+const maySearch = (state: JobState, now: number): boolean =>
+  state.committed
+    ? hasContent(state) && mayMove(state, now)
+    : state.attempts < MAX_ATTEMPTS && now < state.firstContentBy;
+
+/** Looks for another machine, because the one that has the job is silent. */
 export function searchBeside(state: JobState, attempt: Attempt, now: number): Transition {
   if (state.search === 'wanted') return stay(state);
   if (state.search === 'unneeded') return stay({ ...state, search: 'wanted' });
-  if (!hasContent(state) || !mayMove(state, now) || now < state.searchFrom) return stay(state);
-  const excluded = [...state.failed, attempt.candidate.provider];
-  return { state: { ...state, search: 'wanted' }, commands: [reserveFor(attempt, excluded)] };
+  if (!maySearch(state, now) || now < state.searchFrom) return stay(state);
+  const exclude = [...state.failed, attempt.candidate.provider];
+  return {
+    state: { ...state, search: 'wanted' },
+    commands: [state.committed ? reserveFor(attempt, exclude) : { do: 'reserve', exclude }],
+  };
 }
 
-/** The silent machine was heard again, so it continues its answer. */
+/** The silent machine was heard again, so it keeps the job. */
 export const searchUnneeded = (state: JobState): Transition =>
   stay(state.search === undefined ? state : { ...state, search: 'unneeded' });
 
@@ -95,7 +105,14 @@ export function searchReplied(
 ): Transition {
   const settled: JobState = { ...state, search: undefined, searchFrom: now + SEARCH_AGAIN_MS };
   const [next] = candidates;
-  if (state.search !== 'wanted' || next === undefined) return stay(settled);
+  if (state.search !== 'wanted' || next === undefined || !maySearch(state, now))
+    return stay(settled);
+  if (!state.committed)
+    return nextAttempt(
+      { ...settled, alternates: candidates, plannedAt: now },
+      { attempt, failure: 'stalled' },
+      now,
+    );
   const failed = [...state.failed, attempt.candidate.provider];
   const dispatched = dispatch({ ...settled, failed, alternates: [] }, next, now);
   return {

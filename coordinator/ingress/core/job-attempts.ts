@@ -75,6 +75,12 @@ export function nextAttempt(state: JobState, lost: FailedAttempt, now: number): 
     };
     return over(fresh, [...cleanup, report(lost), reject, ended('failed', undefined)]);
   }
+  // If a search has begun, its reply is awaited.
+  if (state.search !== undefined)
+    return {
+      state: { ...fresh, phase: 'reserving', search: undefined },
+      commands: [...cleanup, report(lost)],
+    };
   const isFresh = now - state.plannedAt <= PLAN_MS;
   const [next, ...alternates] = isFresh
     ? fresh.alternates.filter((candidate) => !failed.includes(candidate.provider))
