@@ -4,14 +4,12 @@ import { Type } from 'typebox';
 import { describe, expect, test } from 'vitest';
 import { Bytes, CodecError, defineMessage, MAX_MESSAGE_BYTES } from './codec.ts';
 
-const Note = defineMessage(
-  'note',
-  Type.Object({
-    text: Type.String({ maxLength: 100 }),
-    count: Type.Integer({ minimum: 0 }),
-    bytes: Bytes({ max: 8 }),
-  }),
-);
+const fields = {
+  text: Type.String({ maxLength: 100 }),
+  count: Type.Integer({ minimum: 0 }),
+  bytes: Bytes({ max: 8 }),
+};
+const Note = defineMessage('note', Type.Object(fields));
 const good = { text: 'secret words', count: 1, bytes: Uint8Array.of(1, 2) };
 const encoder = new Encoder();
 const errorOf = (bytes: Uint8Array) => {
@@ -27,6 +25,25 @@ const coded = (code: string) => expect.objectContaining({ name: 'CodecError', co
 describe('a message', () => {
   test('is the same after encoding and decoding', () => {
     expect(Note.decode(Note.encode(good))).toMatchObject(good);
+  });
+
+  test('can be extended without being decoded', () => {
+    const Wider = defineMessage(
+      'note',
+      Type.Object({ ...fields, more: Type.Optional(Type.String()) }),
+      200,
+    );
+    const extended = Wider.extended(Note.encode(good), { more: 'words' });
+    expect(extended).toEqual(encoder.encode({ v: 1, ...good, more: 'words' }));
+    expect(Wider.decode(extended)).toMatchObject({ ...good, more: 'words' });
+    expect(() => Wider.extended(Note.encode(good), { more: 'x'.repeat(200) })).toThrow(
+      coded('too_large'),
+    );
+    const many = Object.fromEntries(Array.from({ length: 15 }, (_, index) => [`f${index}`, index]));
+    expect(() => Wider.extended(Note.encode(good), many)).toThrow(coded('malformed'));
+    expect(() => Wider.extended(Uint8Array.of(0xc0), { more: 'words' })).toThrow(
+      coded('malformed'),
+    );
   });
 
   test('with unknown fields is accepted', () => {

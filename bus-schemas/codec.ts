@@ -27,6 +27,8 @@ export interface MessageKind<T> {
   readonly kind: string;
   readonly schema: TSchema;
   encode(value: T): Uint8Array;
+  /** The encoded message with further fields, which it must not have yet; it is not decoded. */
+  extended(bytes: Uint8Array, fields: Partial<T>): Uint8Array;
   /** Throws CodecError. Unknown fields are ignored. */
   decode(bytes: Uint8Array): T;
 }
@@ -68,6 +70,12 @@ export function defineMessage<S extends TSchema>(
       if (bytes.length > maxBytes) throw new CodecError('too_large', kind, `${bytes.length} bytes`);
       return bytes;
     },
+    extended(bytes, fields) {
+      const added = encoder.encode(fields);
+      const size = bytes.length + added.length - 1;
+      if (size > maxBytes) throw new CodecError('too_large', kind, `${size} bytes`);
+      return joinedMaps(kind, bytes, added);
+    },
     decode(bytes) {
       if (bytes.length > maxBytes) throw new CodecError('too_large', kind, `${bytes.length} bytes`);
       const value = decodeMap(kind, bytes);
@@ -78,6 +86,21 @@ export function defineMessage<S extends TSchema>(
       return value as Static<S>;
     },
   };
+}
+
+/** Head of a MessagePack map with no field, and most fields of a map whose head is one byte. */
+const EMPTY_MAP = 0x80;
+const MOST_FIELDS = 15;
+
+/** The fields of two encoded maps as one, with copies of their bytes. */
+function joinedMaps(kind: string, one: Uint8Array, other: Uint8Array): Uint8Array {
+  const fields = ((one[0] ?? 0) ^ EMPTY_MAP) + ((other[0] ?? 0) ^ EMPTY_MAP);
+  if (fields > MOST_FIELDS) throw new CodecError('malformed', kind, 'no map of few fields');
+  const joined = new Uint8Array(one.length + other.length - 1);
+  joined.set(one);
+  joined.set(other.subarray(1), one.length);
+  joined[0] = EMPTY_MAP | fields;
+  return joined;
 }
 
 /**

@@ -4,6 +4,8 @@
  */
 
 import {
+  createCipheriv,
+  createDecipheriv,
   createHash,
   createHmac,
   createPublicKey,
@@ -50,12 +52,35 @@ export function hmacSha256(key: SecretKey, ...parts: readonly Uint8Array[]): Uin
 /** Resolves when `seal` and `open` can be called. */
 export const aeadReady = (): Promise<void> => sodium.ready;
 
+/**
+ * Size from which messages are sealed by Node's own cipher, in bytes. It has four times the speed of
+ * libsodium in WebAssembly for a part of a large request, and needs ten times as long for a small
+ * frame, because each call creates an object.
+ */
+const NATIVE_BYTES = 16 * 1024;
+const TAG = { authTagLength: 16 } as const;
+
 /** ChaCha20-Poly1305 of RFC 8439. `open` throws if the message was changed. */
 export const chacha20Poly1305: Aead = {
-  seal: (plain, { key, nonce, bound }) =>
-    sodium.crypto_aead_chacha20poly1305_ietf_encrypt(plain, bound, null, nonce, key),
-  open: (sealed, { key, nonce, bound }) =>
-    sodium.crypto_aead_chacha20poly1305_ietf_decrypt(null, sealed, bound, nonce, key),
+  seal: (plain, { key, nonce, bound }) => {
+    if (plain.length < NATIVE_BYTES)
+      return sodium.crypto_aead_chacha20poly1305_ietf_encrypt(plain, bound, null, nonce, key);
+    const cipher = createCipheriv('chacha20-poly1305', key, nonce, TAG);
+    cipher.setAAD(bound, { plaintextLength: plain.length });
+    return Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+  },
+  open: (sealed, { key, nonce, bound }) => {
+    const size = sealed.length - TAG.authTagLength;
+    if (size < NATIVE_BYTES)
+      return sodium.crypto_aead_chacha20poly1305_ietf_decrypt(null, sealed, bound, nonce, key);
+    const decipher = createDecipheriv('chacha20-poly1305', key, nonce, TAG);
+    decipher.setAAD(bound, { plaintextLength: size });
+    decipher.setAuthTag(sealed.subarray(size));
+    const plain = decipher.update(sealed.subarray(0, size));
+    // Throws if the tag does not fit, before any byte of the message is used.
+    decipher.final();
+    return plain;
+  },
 };
 
 const COORDINATE_BYTES = 32;

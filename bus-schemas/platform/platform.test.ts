@@ -9,7 +9,7 @@ import * as node from './node.ts';
 
 // Both platforms must compute the same: a machine seals with one of them, a page opens with the other.
 
-const SIZES = [0, 1, 15, 16, 17, 63, 64, 65, 1_000, 70_000];
+const SIZES = [0, 1, 15, 16, 17, 63, 64, 65, 1_000, 16_383, 16_384, 70_000];
 const bytes = (size: number): Uint8Array => new Uint8Array(node.randomBytes(size));
 const plainBytes = (value: Uint8Array): number[] => [...value];
 const vectorsOf = (name: string) =>

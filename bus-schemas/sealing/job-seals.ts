@@ -125,13 +125,15 @@ export class JobSeals implements Disposable {
     return this.#request.seal(seq, plain);
   }
 
-  /** Seals a whole request, split into parts that each fit into one message. */
-  sealRequestParts(plain: Uint8Array): Uint8Array[] {
+  /**
+   * Seals a whole request, split into parts that each fit into one message. Each part is sealed when
+   * it is asked for, so that a program can do other work between two parts of a large request.
+   */
+  *sealRequestParts(plain: Uint8Array): Generator<Uint8Array, void> {
     const size = MAX_PART_BYTES - SEAL_OVERHEAD_BYTES;
     const parts = Math.max(1, Math.ceil(plain.length / size));
-    return Array.from({ length: parts }, (_, part) =>
-      this.sealRequest(part, plain.subarray(part * size, (part + 1) * size)),
-    );
+    for (let part = 0; part < parts; part += 1)
+      yield this.sealRequest(part, plain.subarray(part * size, (part + 1) * size));
   }
 
   openRequest(seq: number, sealed: Uint8Array): Uint8Array {

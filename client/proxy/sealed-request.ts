@@ -57,6 +57,6 @@ function wishOf(intent: ChatIntent, scope: string) {
     requestBytes: longest.length + LIMIT_ROOM_BYTES,
     // A digest that is the same for every turn of a conversation. Without the secret it reveals
     // nothing.
-    affinity: beginningsOf(body, scope).conversation.slice(0, 64),
+    affinity: beginningsOf(intent, scope).conversation.slice(0, 64),
   };
 }

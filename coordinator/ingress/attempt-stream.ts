@@ -3,7 +3,6 @@ import {
   CodecError,
   core,
   type Encoding,
-  JobOrder,
   type Out,
   SealError,
   SUITE_ID,
@@ -21,6 +20,7 @@ import { AnswerSize, RESULT_BOUNDS } from './core/answer-bounds.ts';
 import { FrameReceiver } from './core/frame-receiver.ts';
 import type { Attempt, JobEvent } from './core/job-state.ts';
 import type { FlowSender } from './flow-sender.ts';
+import { OrderSender } from './order-sender.ts';
 import type { Transcript } from './transcript.ts';
 
 /**
@@ -28,6 +28,11 @@ import type { Transcript } from './transcript.ts';
  * lost it.
  */
 const RESEND_ORDER_MS = 300;
+/**
+ * Time that is added to it for each further part of a large order, in milliseconds. An order of
+ * 16 MiB has 35 parts, and its provider needs some hundred milliseconds to read it.
+ */
+const RESEND_PART_MS = 100;
 /**
  * Longest silence of the ingress, in milliseconds. A provider pauses its engine after twice that
  * time (provider/agent/provider-job.ts).
@@ -97,7 +102,7 @@ export class AttemptStream {
   readonly attempt: Attempt;
   readonly #options: AttemptStreamOptions;
   readonly #receiver = new FrameReceiver();
-  #orders: Uint8Array[] = [];
+  readonly #order: OrderSender;
   #answered = false;
   #ended = false;
   #sentAt = 0;
@@ -127,7 +132,7 @@ export class AttemptStream {
     this.attempt = options.attempt;
     this.#reportedAt = now;
     this.#tickedAt = now;
-    this.#orders = this.#ordersFor(now);
+    this.#order = this.#orderAt(now);
     this.#sendOrder(now);
   }
 
@@ -139,10 +144,11 @@ export class AttemptStream {
     return this.#options.sealing.receiptSalt;
   }
 
-  #ordersFor(now: number): Uint8Array[] {
-    const { job, attempt, sealing } = this.#options;
-    return sealing.parts.map((sealed, part) =>
-      JobOrder.encode({
+  #orderAt(now: number): OrderSender {
+    const { job, attempt, sealing, publish } = this.#options;
+    const subject = core.down(attempt.candidate.provider, 'job');
+    return new OrderSender({
+      order: {
         job: job.id,
         attempt: attempt.number,
         ingress: job.ingress,
@@ -153,20 +159,18 @@ export class AttemptStream {
         promptTokens: job.promptTokens,
         maxOutputTokens: job.maxOutputTokens,
         window: this.#receiver.window,
-        part,
-        parts: sealing.parts.length,
-        sealed,
         ...(sealing.outlined && { outlined: true }),
         ...(!job.streamed && { whole: true }),
         ...(job.encoding !== undefined && { encoding: job.encoding }),
-      }),
-    );
+      },
+      parts: sealing.parts,
+      publish: (order) => publish(subject, order),
+    });
   }
 
   #sendOrder(now: number): void {
     this.#sentAt = now;
-    const subject = core.down(this.attempt.candidate.provider, 'job');
-    for (const order of this.#orders) this.#options.publish(subject, order);
+    this.#order.send();
   }
 
   /** Handles a message of this attempt's provider. */
@@ -211,7 +215,7 @@ export class AttemptStream {
 
   #setAnswered(): void {
     this.#answered = true;
-    this.#orders = [];
+    this.#order.stop();
   }
 
   #takeFrame(frame: Frame, now: number): void {
@@ -280,7 +284,9 @@ export class AttemptStream {
 
   tick(now: number): void {
     if (this.#ended) return;
-    if (!this.#answered && now - this.#sentAt >= RESEND_ORDER_MS) this.#sendOrder(now);
+    if (this.#order.isSending) this.#sentAt = now;
+    const resendMs = RESEND_ORDER_MS + RESEND_PART_MS * (this.#order.parts - 1);
+    if (!this.#answered && now - this.#sentAt >= resendMs) this.#sendOrder(now);
     this.#listen(now);
     if (this.#answered && now - this.#reportedAt >= KEEP_ALIVE_MS) {
       this.#reportedAt = now;
@@ -338,14 +344,20 @@ export class AttemptStream {
     });
   }
 
+  /** Sends no further part of the order: the provider shall not begin. */
+  stopOrdering(): void {
+    this.#order.stop();
+  }
+
   /** Reads nothing more: the attempt is over, and another machine may have the answer. */
   close(): void {
     this.#ended = true;
+    this.stopOrdering();
   }
 
   #fail(failure: AttemptFailure): void {
     if (this.#ended) return;
-    this.#ended = true;
+    this.close();
     this.#options.on({ type: 'attempt_failed', attempt: this.attempt.number, failure });
   }
 }

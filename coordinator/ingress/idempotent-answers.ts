@@ -1,4 +1,4 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import { MAX_SEALED_BYTES, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
@@ -22,7 +22,8 @@ export interface IdempotentRequest {
   readonly secret: string;
   readonly idempotencyKey: string;
   readonly path: string;
-  readonly body: Buffer;
+  /** The HMAC-SHA256 of the body. */
+  readonly digestOfBody: (key: Buffer) => Promise<Buffer> | Buffer;
   readonly job: string;
 }
 
@@ -63,7 +64,9 @@ export class IdempotentAnswers {
   ): Promise<{ claim: Claim } | { job: string; answer: string }> {
     const { account, job } = request;
     const idempotencyKey = nameOf(request);
-    const digest = digestOf(request);
+    const digest = await request.digestOfBody(
+      callerKey(ownerOf('dinf idempotent request', request)),
+    );
     const claim = () =>
       answerOf(
         this.#deps.bus,
@@ -152,10 +155,4 @@ function open(request: IdempotentRequest, sealed: Buffer): string {
  */
 function nameOf({ idempotencyKey }: IdempotentRequest): Buffer {
   return createHash('sha256').update(idempotencyKey).digest();
-}
-
-function digestOf(request: IdempotentRequest): Buffer {
-  return createHmac('sha256', callerKey(ownerOf('dinf idempotent request', request)))
-    .update(request.body)
-    .digest();
 }

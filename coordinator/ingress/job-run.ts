@@ -353,6 +353,7 @@ export class JobRun {
   }
 
   #cancel(attempt: Attempt, reason: CancelReason): void {
+    if (this.#stream?.attempt.number === attempt.number) this.#stream.stopOrdering();
     this.#deps.bus.publish(core.down(attempt.candidate.provider, 'cancel'), Cancel, {
       job: this.spec.id,
       attempt: attempt.number,

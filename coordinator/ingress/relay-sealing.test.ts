@@ -15,7 +15,7 @@ import { relaySealing, type SealFor } from './relay-sealing.ts';
 /** Frames are not sealed here: only their content matters. */
 const unsealed = (async () => ({
   enc: new Uint8Array(32),
-  sealRequestParts: () => [],
+  sealRequestParts: () => [].values(),
   openResponse: (_seq: number, plain: Uint8Array) => plain,
   receiptSalt: () => new Uint8Array(32),
 })) as unknown as SealFor;
@@ -72,9 +72,9 @@ describe('an answer that another machine began', () => {
     let sealed = new Uint8Array();
     const sealFor: SealFor = async (target) => ({
       ...(await unsealed(target)),
-      sealRequestParts: (plain) => {
+      *sealRequestParts(plain) {
         sealed = Uint8Array.from(plain);
-        return [plain];
+        yield plain;
       },
     });
     const chat = { messages: [{ role: 'user', content: 'Count.' }], max_tokens: 5 };

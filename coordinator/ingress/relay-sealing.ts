@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import {
   type Continuation,
   type Delta,
@@ -42,12 +43,26 @@ export interface RelayRequest {
 export function relaySealing(sealFor: SealFor, job: string, request: RelayRequest): SealAttempt {
   return async ({ candidate, number }, soFar) =>
     candidate.suite === SUITE_ID
-      ? new RelaySealing(
+      ? await sealedRelay(
           await sealFor({ recipient: candidate.sealingKey, job, attempt: number }),
           request,
           soFar,
         )
       : undefined;
+}
+
+/** Seals the parts of a large request in several turns of the event loop. */
+async function sealedRelay(
+  seals: Awaited<ReturnType<SealFor>>,
+  request: RelayRequest,
+  soFar: AnswerSoFar,
+): Promise<RelaySealing> {
+  const parts: Uint8Array[] = [];
+  for (const part of seals.sealRequestParts(continuing(request.encoded, soFar.continuation))) {
+    if (parts.length > 0) await setImmediate();
+    parts.push(part);
+  }
+  return new RelaySealing({ seals, parts }, request, soFar);
 }
 
 /**
@@ -63,9 +78,7 @@ const TOOL_CALL_BYTES = 128;
 const CONTROL_CHARACTERS = /\p{C}/gu;
 
 const continuing = (encoded: Uint8Array, continues: Continuation | undefined): Uint8Array =>
-  continues === undefined
-    ? encoded
-    : InferenceRequest.encode({ ...InferenceRequest.decode(encoded), continues });
+  continues === undefined ? encoded : InferenceRequest.extended(encoded, { continues });
 
 class RelaySealing implements AttemptSealing {
   readonly outlined = false;
@@ -81,8 +94,8 @@ class RelaySealing implements AttemptSealing {
   readonly #results: ResultReader | undefined;
 
   constructor(
-    seals: Awaited<ReturnType<SealFor>>,
-    { encoded, topLogprobs, task }: RelayRequest,
+    { seals, parts }: { seals: Awaited<ReturnType<SealFor>>; parts: readonly Uint8Array[] },
+    { topLogprobs, task }: RelayRequest,
     { toolCalls, continuation }: AnswerSoFar,
   ) {
     this.#results = task && new ResultReader(task);
@@ -93,7 +106,7 @@ class RelaySealing implements AttemptSealing {
     this.bounds = boundsFor(topLogprobs);
     this.enc = seals.enc;
     this.receiptSalt = seals.receiptSalt();
-    this.parts = seals.sealRequestParts(continuing(encoded, continuation));
+    this.parts = parts;
   }
 
   /**

@@ -29,6 +29,7 @@ import { OperatorSessions } from './admin/operator-sessions.ts';
 import { RecentDecisions } from './admin/recent-decisions.ts';
 import { AskedPrices } from './asked-prices.ts';
 import { BatchRunner } from './batches/batch-runner.ts';
+import { BodyThreads } from './bodies/body-threads.ts';
 import { CatalogCache } from './catalog-cache.ts';
 import { LiveFeed } from './console/live/live-feed.ts';
 import { CodeFlow } from './console/oidc/code-flow.ts';
@@ -94,6 +95,7 @@ export async function startIngress(
     bus.connection.publish(subject, payload);
   await using stack = new AsyncDisposableStack();
   const tokenCounter = stack.use(new TokenCounter());
+  const bodies = stack.use(new BodyThreads({ log }));
   const cells = stack.use(new Cells(bus, clock));
   const oidc = config.oidc && openIdOf(config.oidc, { log, clientSecret: oidcClientSecret });
   const users = stack.use(new Users(bus, oidc?.verifier, now));
@@ -191,6 +193,7 @@ export async function startIngress(
     clock,
     sealFor,
     images,
+    bodies,
     memory,
     ingressKey,
     receiptOf: (asked) =>
@@ -247,6 +250,7 @@ export async function startIngress(
       memory,
       sealFor,
       images,
+      bodies,
       ingressKey,
       metrics,
       isClosed,

@@ -34,6 +34,8 @@ export interface ChatIntent extends ProviderPreferences {
   /** Traits that model and machine must have. */
   readonly requires: readonly Trait[];
   readonly body: JsonObject;
+  /** The JSON of each message, from which the digests of the conversation are made too. */
+  readonly messageTexts: readonly Buffer[];
 }
 
 export const MESSAGE_FRAMING_TOKENS = 4;
@@ -54,7 +56,9 @@ export function introspectChat(asked: JsonObject): ChatIntent {
   checkUnbilled(body);
   const { chat, images, hasTools } = checkChat(body);
   const { messages } = chat;
-  const promptBytes = sizeOf(messages);
+  const messageTexts = messages.map((message) => Buffer.from(JSON.stringify(message)));
+  // A list of n values has two brackets and n - 1 commas.
+  const promptBytes = messageTexts.reduce((sum, { length }) => sum + length + 1, 1);
   const schemaBytes = sizeOf(chat.tools) + sizeOf(chat.response_format);
   const textBytes = images.length === 0 ? promptBytes : promptBytes - imageBytes(messages);
   const promptEstimate =
@@ -84,6 +88,7 @@ export function introspectChat(asked: JsonObject): ChatIntent {
     ],
     ...providerPreferences(body['provider']),
     body,
+    messageTexts,
   };
 }
 

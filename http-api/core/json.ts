@@ -55,6 +55,7 @@ export function quoted(value: unknown, limit = 64): string {
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
+const NEAR_BYTES = 64;
 
 /**
  * Limits the number of values and the depth that JSON.parse would build, with one pass over the
@@ -64,17 +65,10 @@ const COMMA = 0x2c;
 function checkSize(body: Buffer): void {
   let values = 1;
   let depth = 0;
-  let isInString = false;
   for (let at = 0; at < body.length; at += 1) {
-    const byte = body[at];
-    if (isInString) {
-      if (byte === BACKSLASH) at += 1;
-      else if (byte === QUOTE) isInString = false;
-      continue;
-    }
-    switch (byte) {
+    switch (body[at]) {
       case QUOTE:
-        isInString = true;
+        at = endOfString(body, at + 1);
         break;
       case 0x5b: // [
       case 0x7b: // {
@@ -94,4 +88,24 @@ function checkSize(body: Buffer): void {
     if (values > MAX_VALUES)
       throw new ApiError('payload_too_large', `The body has more than ${MAX_VALUES} values.`);
   }
+}
+
+/**
+ * Position of the quote that ends a string, or the length of the body if none does. The search of
+ * Node is much faster than a loop, but costs as much as the loop for some dozen bytes.
+ */
+function endOfString(body: Buffer, start: number): number {
+  for (let at = start; at < body.length; ) {
+    for (const near = Math.min(at + NEAR_BYTES, body.length); at < near; at += 1) {
+      if (body[at] === QUOTE) return at;
+      if (body[at] === BACKSLASH) at += 1;
+    }
+    const quote = body.indexOf(QUOTE, at);
+    if (quote === -1) return body.length;
+    let escapes = quote;
+    while (escapes > at && body[escapes - 1] === BACKSLASH) escapes -= 1;
+    if ((quote - escapes) % 2 === 0) return quote;
+    at = quote + 1;
+  }
+  return body.length;
 }

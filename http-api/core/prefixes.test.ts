@@ -6,9 +6,20 @@ const say = (role: string, words: number, about = 'word') => ({
   content: `${about} `.repeat(words),
 });
 const turns = [say('system', 200), say('user', 50), say('assistant', 80), say('user', 20)];
-type Body = Parameters<typeof beginningsOf>[0];
-const prefixesOf = (body: Body, scope: string) => beginningsOf(body, scope).prefixes;
-const conversationOf = (body: Body, scope: string) => beginningsOf(body, scope).conversation;
+interface Body {
+  readonly messages: readonly object[];
+  readonly tools?: readonly object[];
+}
+const beginnings = (body: Body, scope: string) =>
+  beginningsOf(
+    {
+      body: { ...body },
+      messageTexts: body.messages.map((one) => Buffer.from(JSON.stringify(one))),
+    },
+    scope,
+  );
+const prefixesOf = (body: Body, scope: string) => beginnings(body, scope).prefixes;
+const conversationOf = (body: Body, scope: string) => beginnings(body, scope).conversation;
 const keys = (body: Body, scope = 'scope') => prefixesOf(body, scope).map(({ key }) => key);
 
 test('the next turn has the prefixes of the last one, the longest first', () => {

@@ -1,5 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { BYTES_PER_TOKEN, type Prefix } from '#bus-schemas';
+import type { ChatIntent } from './introspect.ts';
 import type { JsonObject } from './json.ts';
 
 /**
@@ -25,7 +26,10 @@ export interface Beginnings {
  * API key and one day: with plain hashes, routing could confirm a guessed prompt, and see that two
  * customers sent the same one.
  */
-export function beginningsOf({ messages, tools }: JsonObject, scope: string): Beginnings {
+export function beginningsOf(
+  { body: { messages, tools }, messageTexts }: Pick<ChatIntent, 'body' | 'messageTexts'>,
+  scope: string,
+): Beginnings {
   const hash = createHash('sha256')
     .update(scope)
     .update(JSON.stringify(tools ?? null));
@@ -34,9 +38,9 @@ export function beginningsOf({ messages, tools }: JsonObject, scope: string): Be
   const prefixes: Prefix[] = [];
   const all = messages as readonly JsonObject[];
   for (const [index, message] of all.entries()) {
-    const text = JSON.stringify(message);
+    const text = messageTexts[index] as Buffer;
     hash.update('\n').update(text);
-    bytes += Buffer.byteLength(text);
+    bytes += text.length;
     if (message['role'] === 'user') conversation ??= digestOf(hash.copy());
     const tokens = Math.floor(bytes / BYTES_PER_TOKEN);
     if (tokens < LEAST_TOKENS || index < all.length - MOST) continue;

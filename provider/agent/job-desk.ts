@@ -1,7 +1,9 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import {
   type Cancel,
   CodecError,
+  type ContentDigest,
   ContentHash,
   EncodingRequest,
   type Flow,
@@ -51,6 +53,8 @@ type Refused = Pick<Extract<Out, { t: 'refuse' }>, 'reason' | 'retryAfterMs' | '
 type OrderReply = { readonly t: 'accept' } | ({ readonly t: 'refuse' } & Refused);
 
 const UNKNOWN_JOB: OrderReply = { t: 'refuse', reason: 'unknown_job' };
+/** Bytes of a request that are hashed in one turn of the event loop. */
+const HASHED_AT_ONCE = 1024 * 1024;
 const MAX_ASSEMBLIES = 64;
 const ASSEMBLY_MS = 30_000;
 /**
@@ -226,7 +230,7 @@ export class JobDesk {
     if (recipient === undefined) return { reason: 'unsealable' };
     try {
       const seals = await recipient.sealsFor(assembly.order);
-      const plain = assembly.open((part, sealed) => seals.openRequest(part, sealed));
+      const plain = await assembly.open((part, sealed) => seals.openRequest(part, sealed));
       const request = decoded(assembly.order, plain);
       // In blind mode the coordinator writes the order and the client seals the request: a
       // coordinator could order a cheaper model.
@@ -236,7 +240,7 @@ export class JobDesk {
       const receiptSalt = Uint8Array.from(
         continuationIn(request)?.receiptSalt ?? seals.receiptSalt(),
       );
-      const requestHash = new ContentHash(receiptSalt).update(plain).digest();
+      const requestHash = await hashOf(plain, receiptSalt);
       const opened = { seals, request, receiptSalt, requestHash };
       // Erase this copy of the prompt; only the decoded request, which the engine uses, remains.
       plain.fill(0);
@@ -290,6 +294,16 @@ function refusedWith({ code, about, detail }: RequestRefused, seals: JobSeals): 
   const sealed = message && seals.sealResponse(0, RefusalDetail.encode({ message }));
   seals[Symbol.dispose]();
   return { reason: code, ...(about && { about }), ...(sealed && { detail: sealed }) };
+}
+
+/** The hash of a request, of which each turn of the event loop hashes a piece. */
+async function hashOf(plain: Uint8Array, salt: Uint8Array): Promise<ContentDigest> {
+  const hash = new ContentHash(salt);
+  for (let at = 0; at < plain.length; at += HASHED_AT_ONCE) {
+    if (at > 0) await setImmediate();
+    hash.update(plain.subarray(at, at + HASHED_AT_ONCE));
+  }
+  return hash.digest();
 }
 
 /** The request of an order. Throws CodecError if it is not of the kind that the order names. */

@@ -1,4 +1,5 @@
-import { type JobOrder, MAX_REQUEST_BYTES } from '#bus-schemas';
+import { setImmediate } from 'node:timers/promises';
+import { type JobOrder, MAX_REQUEST_BYTES, SEAL_OVERHEAD_BYTES } from '#bus-schemas';
 
 /**
  * Collects the sealed parts of one request until all have arrived. A part that arrives again is
@@ -35,10 +36,18 @@ export class RequestAssembly {
     return this.#missing === 0;
   }
 
-  /** Decrypts all parts and joins them. */
-  open(openPart: (part: number, sealed: Uint8Array) => Uint8Array): Uint8Array {
-    return Buffer.concat(
-      this.#parts.map((sealed, part) => openPart(part, sealed ?? new Uint8Array())),
-    );
+  /** Decrypts all parts and joins them, one in each turn of the event loop. */
+  async open(openPart: (part: number, sealed: Uint8Array) => Uint8Array): Promise<Uint8Array> {
+    const size = this.#size - SEAL_OVERHEAD_BYTES * this.#parts.length;
+    const whole = new Uint8Array(Math.max(0, size));
+    let at = 0;
+    for (const [part, sealed] of this.#parts.entries()) {
+      if (part > 0) await setImmediate();
+      const plain = openPart(part, sealed ?? new Uint8Array());
+      whole.set(plain, at);
+      at += plain.length;
+      plain.fill(0);
+    }
+    return whole;
   }
 }

@@ -70,7 +70,7 @@ function startChoices(
     },
   };
   const heartbeatMs = request.headers['x-dinf-heartbeat'] === 'off' ? 0 : deps.heartbeatMs;
-  const choices = first.intent.streamed
+  const choices = first.wish.streamed
     ? new StreamedChoices(options, heartbeatMs)
     : new WholeChoices(options, deps.memory);
   response.on('drain', () => {

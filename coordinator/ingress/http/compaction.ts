@@ -16,6 +16,8 @@ export interface CompactionOwner {
   readonly secret: string;
 }
 
+/** The route, and the name of its surface. */
+export const COMPACTION_PATH = '/v1/responses/compact';
 const PURPOSE = 'dinf compaction';
 /** Most tokens of a summary. */
 const SUMMARY_TOKENS = 2_048;
@@ -26,7 +28,7 @@ const HEADING = 'Summary of the conversation so far:';
 export function compactionFor(owner: CompactionOwner): Surface {
   return {
     ...responses,
-    path: '/v1/responses/compact',
+    path: COMPACTION_PATH,
     lower: (body) => {
       if (body['stream'] === true)
         throw invalid('stream', 'A compaction is not streamed. Leave stream out.');

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { ApiError } from '#http-api/errors.ts';
 import type { JobSpec } from '../job-spec.ts';
 import { secretOf } from './authenticate.ts';
@@ -9,7 +10,7 @@ const MAX_IDEMPOTENCY_KEY = 255;
  * Claims the idempotency key of a request. Streams have no claim and are not stored: their client
  * has already seen a part of the answer.
  */
-export function claimOf(spec: JobSpec, { surface, request, deps }: InferenceExchange) {
+export function claimOf(spec: JobSpec, { surface, request, deps, large }: InferenceExchange) {
   const idempotencyKey = request.headers['idempotency-key'];
   if (idempotencyKey === undefined || spec.streamed) return undefined;
   if (
@@ -28,7 +29,11 @@ export function claimOf(spec: JobSpec, { surface, request, deps }: InferenceExch
     secret: secretOf(request),
     idempotencyKey,
     path: surface.path,
-    body: request.body as Buffer,
+    digestOfBody: (key) =>
+      large?.digest(key) ??
+      createHmac('sha256', key)
+        .update(request.body as Buffer)
+        .digest(),
     job: spec.id,
   });
 }

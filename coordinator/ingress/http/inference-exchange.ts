@@ -9,6 +9,7 @@ import type { JsonObject } from '#http-api/core/json.ts';
 import { eventData, type Surface } from '#http-api/core/surfaces/surface.ts';
 import type { MemoryBudget } from '#http-api/memory-budget.ts';
 import { takeOver } from '#http-api/respond.ts';
+import type { LargeBody } from '../bodies/request-body.ts';
 import type { Claim, IdempotentAnswers } from '../idempotent-answers.ts';
 import type { Jobs } from '../jobs.ts';
 import type { StoredRun, StoredRuns } from '../stored/stored-runs.ts';
@@ -42,6 +43,8 @@ export interface InferenceExchange {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
   readonly deps: InferenceDeps;
+  /** The body of the request in its thread; undefined if it is small. */
+  readonly large: LargeBody | undefined;
 }
 
 /** A prepared job, with what its end stores. */
@@ -55,10 +58,10 @@ export interface ReadyJob extends PreparedJob {
 /** Prepares the job of a request, and sets the headers of its answer. */
 export async function prepareExchange(
   body: JsonObject,
-  { surface, request, reply, deps }: InferenceExchange,
+  { surface, request, reply, deps, large }: InferenceExchange,
 ): Promise<PreparedJob> {
   const job = await prepareJob(
-    { surface, body, caller: jobCallerOf(request), secret: secretOf(request) },
+    { surface, body, caller: jobCallerOf(request), secret: secretOf(request), large },
     deps,
   );
   for (const [name, value] of Object.entries(job.headers)) reply.raw.setHeader(name, value);
@@ -67,14 +70,14 @@ export async function prepareExchange(
 }
 
 export function answerFor(
-  { spec, intent, head, claim, run }: ReadyJob,
+  { spec, wish, head, claim, run }: ReadyJob,
   { surface, request, reply, deps }: InferenceExchange,
 ): Answer {
   const options = { response: reply.raw, surface, head, requestId: request.id };
   /** Stores the end of the response, or removes the response after an error. */
   const store = (response: JsonObject | undefined): Promise<void> | undefined =>
     response === undefined ? run?.giveUp() : run?.end(response);
-  if (!intent.streamed)
+  if (!wish.streamed)
     return new WholeAnswer(options, deps.memory, {
       outlivesClient: claim !== undefined,
       ...((run || claim) && {

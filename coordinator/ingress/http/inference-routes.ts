@@ -6,10 +6,11 @@ import { invalid, isGiven } from '#http-api/core/json.ts';
 import { completions } from '#http-api/core/surfaces/completions.ts';
 import { responses } from '#http-api/core/surfaces/responses.ts';
 import { surfaces } from '#http-api/core/surfaces/surfaces.ts';
+import { LARGE_BODY_BYTES, LargeBody } from '../bodies/request-body.ts';
 import { keyOf, ownerOf } from './authenticate.ts';
 import { answerInBackground } from './background-response.ts';
 import { answerChoices } from './choices-exchange.ts';
-import { compactionFor } from './compaction.ts';
+import { COMPACTION_PATH, compactionFor } from './compaction.ts';
 import { answerWithFirst } from './fallback-answer.ts';
 import { claimOf } from './idempotency-key.ts';
 import {
@@ -34,31 +35,48 @@ export function addInferenceRoutes(server: FastifyInstance, deps: InferenceDeps)
     };
     const add = (scope: FastifyInstance) => {
       scope.post(surface.path, options, (request, reply) =>
-        infer({ surface, request, reply, deps }),
+        inferBody({ surface, request, reply, deps }),
       );
     };
     if (surface.readsAnyContentType) withAnyContentType(server, add);
     else add(server);
   }
   server.post(
-    '/v1/responses/compact',
+    COMPACTION_PATH,
     {
       config: { surface: responses, isForBrowsers: true },
       onRequest: deps.auth.key,
-      schema: inferenceSchema('/v1/responses/compact'),
+      schema: inferenceSchema(COMPACTION_PATH),
     },
-    (request, reply) => infer({ surface: compactionFor(ownerOf(request)), request, reply, deps }),
+    (request, reply) =>
+      inferBody({ surface: compactionFor(ownerOf(request)), request, reply, deps }),
   );
 }
 
-async function infer(exchange: InferenceExchange): Promise<FastifyReply> {
-  const { surface, reply, deps } = exchange;
+/** Reads a large body in a thread, which is free for other requests when the job starts. */
+async function inferBody(exchange: Omit<InferenceExchange, 'large'>): Promise<FastifyReply> {
+  const { request, reply, deps } = exchange;
   checkOpen(deps);
+  const { body } = request;
+  if (!Buffer.isBuffer(body) || body.length < LARGE_BODY_BYTES)
+    return infer({ ...exchange, large: undefined });
+  await using large = await LargeBody.open(body, {
+    threads: deps.bodies,
+    isWanted: () => !reply.raw.destroyed,
+  });
+  return await infer({ ...exchange, large });
+}
+
+async function infer(exchange: InferenceExchange): Promise<FastifyReply> {
+  const { surface, request, reply, deps, large } = exchange;
   const opened = await openRequestState(exchange);
-  const state =
-    surface === completions
-      ? { ...opened, body: await withTextPrompts(opened.body, keyOf(exchange.request), deps) }
-      : opened;
+  const body =
+    (await large?.resolved(opened.body, (field) => field === 'models' || field === 'prompt')) ??
+    opened.body;
+  const state = {
+    ...opened,
+    body: surface === completions ? await withTextPrompts(body, keyOf(request), deps) : body,
+  };
   if (surface.choices !== undefined) {
     const choices = wantedChoices(state.body);
     if (choices.length > 1) {
@@ -97,8 +115,14 @@ async function inferWithFallbacks(
   if (state.isBackground) throw invalid('models', 'A response in the background names one model.');
   const { models, body } = wantedModels(state.body);
   await answerWithFirst(models, {
-    prepare: async (model) =>
-      state.begin(await prepareExchange({ ...body, model }, exchange), undefined),
+    prepare: async (model) => {
+      try {
+        return await state.begin(await prepareExchange({ ...body, model }, exchange), undefined);
+      } finally {
+        // The next model may be tried much later.
+        await exchange.large?.rest();
+      }
+    },
     answer: (job) => answerFor(job, exchange),
     start: (job, answer) => startJob(job, answer, exchange),
     isGone: () => reply.raw.destroyed,

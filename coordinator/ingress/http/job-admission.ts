@@ -22,7 +22,7 @@ export interface AdmissionDeps {
 }
 
 /** The properties of a request that admission needs, in relay mode as in blind mode. */
-export type JobWish = Omit<ChatIntent, 'body' | 'streamed' | 'includeUsage'>;
+export type JobWish = Omit<ChatIntent, 'body' | 'messageTexts' | 'streamed' | 'includeUsage'>;
 
 type AdmittedJob = Omit<
   JobSpec,

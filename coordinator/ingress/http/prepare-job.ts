@@ -1,16 +1,15 @@
-import { InferenceRequest, newJobId } from '#bus-schemas';
+import { newJobId } from '#bus-schemas';
 import { cacheScopeOf } from '#http-api/core/cache-scope.ts';
-import { type ChatIntent, forwardedRequest, introspectChat } from '#http-api/core/introspect.ts';
 import type { JsonObject } from '#http-api/core/json.ts';
 import { ignoredHeader } from '#http-api/core/parameters/parameter.ts';
-import { beginningsOf } from '#http-api/core/prefixes.ts';
-import { type AnswerHead, lowerRequest, type Surface } from '#http-api/core/surfaces/surface.ts';
+import type { AnswerHead, Surface } from '#http-api/core/surfaces/surface.ts';
 import type { ApiError } from '#http-api/errors.ts';
-import { recountTerms } from '../core/recount.ts';
+import type { BodyThreads } from '../bodies/body-threads.ts';
+import type { ChatCall, ChatTerms, ChatWish, EncodedChat } from '../bodies/chat-work.ts';
+import { LargeBody, readHere } from '../bodies/request-body.ts';
 import type { RemoteImages } from '../images/remote-images.ts';
 import type { JobSpec } from '../job-spec.ts';
 import { relaySealing, type SealFor } from '../relay-sealing.ts';
-import { openCompactions } from './compaction.ts';
 import { type AdmissionDeps, admitJob, type JobCaller } from './job-admission.ts';
 
 export interface PrepareDeps extends AdmissionDeps {
@@ -19,6 +18,7 @@ export interface PrepareDeps extends AdmissionDeps {
   readonly sealFor: SealFor;
   /** Fetches the images that requests name by their address; undefined if the operator allows no host. */
   readonly images: RemoteImages | undefined;
+  readonly bodies: BodyThreads;
 }
 
 export interface InferenceCall {
@@ -27,11 +27,13 @@ export interface InferenceCall {
   readonly caller: JobCaller;
   /** The secret of the caller from which the scope of cached prompts is derived. */
   readonly secret: string;
+  /** The body in its thread, if it is large; `body` then has stand-ins for its large fields. */
+  readonly large?: LargeBody | undefined;
 }
 
 export interface PreparedJob {
   readonly spec: JobSpec;
-  readonly intent: ChatIntent;
+  readonly wish: ChatWish;
   readonly head: AnswerHead;
   /** Headers with what is left of the limits of key and account, and with fields without effect. */
   readonly headers: Readonly<Record<string, string>>;
@@ -39,64 +41,83 @@ export interface PreparedJob {
   readonly refusal: ApiError | undefined;
 }
 
+const NO_IMAGES: ReadonlyMap<string, string> = new Map();
+/** Fields that no answer repeats or depends on, and that can be large. */
+const CONVERSATION: ReadonlySet<string> = new Set(['messages', 'input', 'prompt', 'system']);
+
 /** Checks a request, applies the rules for new jobs, and makes the job that answers it. */
 export async function prepareJob(
-  { surface, body, caller, secret }: InferenceCall,
+  { surface, body, caller, secret, large }: InferenceCall,
   deps: PrepareDeps,
 ): Promise<PreparedJob> {
   const receivedAt = deps.clock();
-  const { chat, ignored } = lowerRequest(
-    surface,
-    openCompactions(body, { account: caller.key.account, secret }),
-  );
-  const placed = deps.images?.withPlaceholders(chat);
-  const asked = introspectChat(placed ?? chat);
-  const { headers, refusal, job } = await admitJob(asked, caller, deps);
-  // A request above its limits makes the ingress fetch nothing.
-  const intent =
-    deps.images === undefined || placed === undefined || refusal !== undefined
-      ? asked
-      : introspectChat(await deps.images.fetchAll(chat, caller.key.account));
+  const { account } = caller.key;
+  const fetchesImages = deps.images !== undefined;
+  const call = { surface, body, owner: { account, secret }, fetchesImages };
+  const reader = large ?? readHere();
+  const { wish, ignored, addresses } = await reader.read(call);
+  const { headers, refusal, job } = await admitJob(wish, caller, deps);
   const cacheScope = cacheScopeOf({ secret, kind: 'cache', now: deps.now() });
-  const id = newJobId();
   const { maxOutputTokens } = job;
-  const topLogprobs = topLogprobsOf(intent.body);
+  const terms = { maxOutputTokens, cacheScope, model: job.model.id };
+  // A request above its limits makes the ingress fetch nothing.
+  const { promptBound, recount, topLogprobs, conversation, prefixes, encoded } =
+    deps.images === undefined || addresses.length === 0 || refusal !== undefined
+      ? await reader.encode(terms, NO_IMAGES)
+      : await encodeWithImages(call, { terms, addresses, large, images: deps.images, deps });
+  const id = newJobId();
   const spec: JobSpec = {
     ...job,
-    promptBound: intent.promptBound,
+    promptBound,
     id,
     receivedAt,
-    streamed: intent.streamed,
+    streamed: wish.streamed,
     clientSeals: false,
-    recount: recountTerms(intent.body),
-    ...beginningsOf(intent.body, `${cacheScope} ${job.model.id}`),
-    seal: relaySealing(deps.sealFor, id, {
-      encoded: InferenceRequest.encode({
-        ...forwardedRequest(intent, { maxOutputTokens, cacheScope }),
-        // The log probabilities of tokens that another machine takes over are not known.
-        ...(intent.streamed && topLogprobs === undefined && { reportsIds: true }),
-      }),
-      topLogprobs,
-    }),
+    recount,
+    conversation,
+    prefixes,
+    seal: relaySealing(deps.sealFor, id, { encoded, topLogprobs }),
   };
   const nowSeconds = () => Math.floor(deps.now() / 1_000);
   const head = {
     job: id,
-    model: intent.model,
+    model: wish.model,
     createdSeconds: nowSeconds(),
     nowSeconds,
-    includeUsage: intent.includeUsage,
+    includeUsage: wish.includeUsage,
     maxOutputTokens,
-    promptTokens: { estimate: intent.promptEstimate, bound: intent.promptBound },
-    request: body,
+    promptTokens: { estimate: wish.promptEstimate, bound: promptBound },
+    request: (await large?.resolved(body, (field) => !CONVERSATION.has(field))) ?? body,
   };
-  return { spec, intent, head, headers: { ...headers, ...ignoredHeader(ignored) }, refusal };
+  return { spec, wish, head, headers: { ...headers, ...ignoredHeader(ignored) }, refusal };
 }
 
-/**
- * Number of alternatives per token, or undefined without log probabilities. The chat contract has
- * been checked: `top_logprobs` is only valid with `logprobs`.
- */
-function topLogprobsOf({ logprobs, top_logprobs: top }: JsonObject): number | undefined {
-  return logprobs === true ? (typeof top === 'number' ? top : 0) : undefined;
+/** Fetched images make every request large, so it is encoded in a thread. */
+async function encodeWithImages(
+  call: ChatCall,
+  {
+    terms,
+    addresses,
+    large,
+    images,
+    deps,
+  }: {
+    readonly terms: ChatTerms;
+    readonly addresses: readonly string[];
+    readonly large: LargeBody | undefined;
+    readonly images: RemoteImages;
+    readonly deps: PrepareDeps;
+  },
+): Promise<EncodedChat> {
+  // No thread waits for the servers of images.
+  await large?.rest();
+  const fetched = await images.fetchAll(addresses, call.owner.account);
+  await using inThread =
+    large ??
+    (await LargeBody.open(Buffer.from(JSON.stringify(call.body)), {
+      threads: deps.bodies,
+      isWanted: () => true,
+    }));
+  await inThread.read(call);
+  return await inThread.encode(terms, fetched);
 }

@@ -3,7 +3,7 @@ import { inProgress } from '#http-api/core/surfaces/response-resource.ts';
 import { responses } from '#http-api/core/surfaces/responses.ts';
 import type { Claim } from '../idempotent-answers.ts';
 import { StoredContents } from '../stored/stored-contents.ts';
-import { openStateful } from '../stored/stored-responses.ts';
+import { openStateful, refersToState } from '../stored/stored-responses.ts';
 import { contentKeysOf } from './authenticate.ts';
 import type { InferenceExchange, ReadyJob } from './inference-exchange.ts';
 import type { PreparedJob } from './prepare-job.ts';
@@ -23,10 +23,14 @@ export async function openRequestState({
   surface,
   request,
   deps,
+  large,
 }: InferenceExchange): Promise<RequestState> {
-  const asked = parseJson(request.body);
+  const sent = large?.fields ?? parseJson(request.body);
+  // Stored state is combined with the whole input, which is stored too.
+  const isStateful = surface === responses && refersToState(sent);
+  const asked = isStateful && large ? await large.resolved(sent) : sent;
   const contents = new StoredContents(deps, contentKeysOf(request));
-  const stateful = surface === responses ? await openStateful(asked, contents) : undefined;
+  const stateful = isStateful ? await openStateful(asked, contents) : undefined;
   if (stateful === undefined)
     return {
       body: asked,

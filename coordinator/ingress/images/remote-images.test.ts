@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { JsonObject } from '#http-api/core/json.ts';
 import { ImageError } from './image-address.ts';
+import { addressesIn, withImages, withPlaceholders } from './images-of-chat.ts';
 import { RemoteImages } from './remote-images.ts';
 
 const RULES = { hosts: ['images.example.com'], maxBytes: 1_000 };
@@ -16,7 +17,6 @@ const chat = (...urls: string[]): JsonObject => ({
 });
 const fetching = (fetchImage: (address: string) => Promise<string>) =>
   new RemoteImages({ rules: RULES, fetchImage });
-const never = fetching(() => Promise.reject(new Error('nothing may be fetched')));
 
 test('addresses are replaced by their images, each fetched once, and all else stays', async () => {
   const asked: string[] = [];
@@ -26,7 +26,8 @@ test('addresses are replaced by their images, each fetched once, and all else st
   });
   const request = chat('https://a/1', PNG, 'https://a/22', 'https://a/1');
   const before = structuredClone(request);
-  expect(await images.fetchAll(request, 'acct_ann')).toEqual(
+  const fetched = await images.fetchAll(addressesIn(request), 'acct_ann');
+  expect(withImages(request, fetched)).toEqual(
     chat('data:image/gif;base64,11', PNG, 'data:image/gif;base64,12', 'data:image/gif;base64,11'),
   );
   expect(request).toEqual(before);
@@ -34,23 +35,23 @@ test('addresses are replaced by their images, each fetched once, and all else st
 });
 
 test('before an image is fetched, a small inline one stands for it', () => {
-  const placed = never.withPlaceholders(chat('https://a/1', PNG));
+  const placed = withPlaceholders(chat('https://a/1', PNG));
   expect(JSON.stringify(placed)).not.toContain('https:');
   expect(JSON.stringify(placed)).toContain('data:image/gif;base64,');
   for (const without of [chat(), chat(PNG), { messages: 'none' }, { messages: [null] }, {}])
-    expect(never.withPlaceholders(without)).toBeUndefined();
+    expect(addressesIn(without)).toEqual([]);
 });
 
 test('more than eight images are refused before one is fetched', () => {
   const nine = chat(...Array.from({ length: 9 }, (_, index) => `https://a/${index}`));
-  expect(() => never.withPlaceholders(nine)).toThrow('At most 8 images');
+  expect(() => addressesIn(nine)).toThrow('At most 8 images');
 });
 
 test('the reason of a refusal names the address, the field and what to do', async () => {
   const images = fetching(() =>
     Promise.reject(new ImageError('unreachable', 'its server answered 404')),
   );
-  await expect(images.fetchAll(chat('https://a/1'), 'acct_ann')).rejects.toMatchObject({
+  await expect(images.fetchAll(['https://a/1'], 'acct_ann')).rejects.toMatchObject({
     code: 'invalid_request',
     param: 'messages',
     message:
@@ -60,7 +61,7 @@ test('the reason of a refusal names the address, the field and what to do', asyn
 
 test('images that are too large together are refused', async () => {
   const images = fetching(async () => 'x'.repeat(7 * 1_024 * 1_024));
-  await expect(images.fetchAll(chat('https://a/1', 'https://a/2'), 'a')).rejects.toMatchObject({
+  await expect(images.fetchAll(['https://a/1', 'https://a/2'], 'a')).rejects.toMatchObject({
     code: 'payload_too_large',
   });
 });
@@ -68,7 +69,7 @@ test('images that are too large together are refused', async () => {
 test('an account fetches for four requests at a time, an ingress for sixteen', async () => {
   const { promise, resolve } = Promise.withResolvers<string>();
   const images = fetching(() => promise);
-  const ask = (account: string) => images.fetchAll(chat('https://a/1'), account);
+  const ask = (account: string) => images.fetchAll(['https://a/1'], account);
   const running = Array.from({ length: 4 }, () => ask('acct_ann'));
   await expect(ask('acct_ann')).rejects.toMatchObject({ code: 'service_unavailable' });
   for (const account of ['b', 'c', 'd'])
@@ -76,5 +77,5 @@ test('an account fetches for four requests at a time, an ingress for sixteen', a
   await expect(ask('acct_eve')).rejects.toMatchObject({ code: 'service_unavailable' });
   resolve(PNG);
   expect(await Promise.all(running)).toHaveLength(16);
-  expect(await ask('acct_ann')).toEqual(chat(PNG));
+  expect(await ask('acct_ann')).toEqual(new Map([['https://a/1', PNG]]));
 });

@@ -41,17 +41,22 @@ export interface StatefulRequest {
   readonly ownItems: readonly unknown[];
 }
 
-/** Returns undefined for a request that neither stores anything nor refers to stored state. */
-export async function openStateful(
-  body: JsonObject,
-  contents: StoredContents,
-): Promise<StatefulRequest | undefined> {
-  const { store, background, previous_response_id: previous, conversation } = body;
+/** Whether a request stores its response, or refers to stored state. */
+export function refersToState(body: JsonObject): boolean {
   for (const field of ['store', 'background'] as const)
     if (isGiven(body[field]) && typeof body[field] !== 'boolean')
       throw invalid(field, `${field} must be true or false.`);
-  const isStored = store === true || background === true;
-  if (!isStored && !isGiven(previous) && !isGiven(conversation)) return undefined;
+  return isStored(body) || isGiven(body['previous_response_id']) || isGiven(body['conversation']);
+}
+
+const isStored = ({ store, background }: JsonObject) => store === true || background === true;
+
+/** Reads the state that a request refers to. */
+export async function openStateful(
+  body: JsonObject,
+  contents: StoredContents,
+): Promise<StatefulRequest> {
+  const { background, previous_response_id: previous, conversation } = body;
   checkCombination(body);
   const conversationId = isGiven(conversation) ? idOf(conversation, 'conversation') : undefined;
   const earlier =
@@ -66,8 +71,8 @@ export async function openStateful(
   );
   return {
     body: { ...rest, input: [...earlier, ...ownItems] },
-    echo: { ...body, store: isStored },
-    isStored,
+    echo: { ...body, store: isStored(body) },
+    isStored: isStored(body),
     isBackground: background === true,
     conversation: conversationId,
     ownItems,

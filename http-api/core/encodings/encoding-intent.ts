@@ -11,7 +11,8 @@ import type { EncodingSurface } from './encoding-surface.ts';
  * The properties of a request for an encoding that routing and settlement need. Each result counts as
  * one output token.
  */
-export interface EncodingIntent extends Omit<ChatIntent, 'streamed' | 'includeUsage'> {
+export interface EncodingIntent
+  extends Omit<ChatIntent, 'streamed' | 'includeUsage' | 'messageTexts'> {
   readonly task: EncodingTask;
   /** Names of the fields of the request that have no effect. */
   readonly ignored: readonly string[];
