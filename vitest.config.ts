@@ -31,7 +31,7 @@ const ALONE = [
   'provider/engine/decoders/webgpu/*.test.ts',
   'provider/engine/soak.test.ts',
   'tiny-model/tiny-model.test.ts',
-  'e2e/{chaos,upgrade}/**/*.test.ts',
+  'e2e/{chaos,soak,upgrade}/*.test.ts',
   'e2e/{credentials,emulated-mac,saturation,slow-reader}.test.ts',
 ];
 

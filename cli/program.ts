@@ -29,6 +29,8 @@ export const parts: readonly Part[] = [
         { name: 'test', load: () => import('./test.ts') },
         { name: 'bench', load: () => import('./bench.ts') },
         { name: 'world', load: () => import('./world.ts') },
+        { name: 'chaos', load: () => import('./chaos.ts') },
+        { name: 'soak', load: () => import('./soak.ts') },
         { name: 'package', load: () => import('./package.ts') },
       ]
     : []),

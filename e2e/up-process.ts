@@ -25,6 +25,8 @@ export interface UpProcess extends AsyncDisposable {
 export interface UpOptions {
   readonly args?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
+  /** Called with each line of output. */
+  readonly onLine?: (line: string) => void;
   /** Called with the empty home before anything starts. */
   readonly prepare?: (home: string) => Promise<void>;
 }
@@ -39,6 +41,7 @@ const chat = {
 export async function startUpProcess({
   args = ['--providers', '2', '--engine', 'none', '--token-ms', '1'],
   env = {},
+  onLine,
   prepare,
 }: UpOptions = {}): Promise<UpProcess> {
   await using started = new AsyncDisposableStack();
@@ -68,6 +71,7 @@ export async function startUpProcess({
       isReady: (line) => line.includes('Ctrl-C stops the network'),
       readyTimeoutMs: READY_MS,
       stopTimeoutMs: 60_000,
+      ...(onLine && { onLine }),
     }),
   );
   const printed = (pattern: RegExp) =>

@@ -7,6 +7,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 export interface MemoryGroup extends AsyncDisposable {
   /** Put before a command line, this runs the command in the group. */
   readonly launcher: readonly string[];
+  /** Moves a running process into the group. Memory that it has already is not counted. */
+  add(pid: number): void;
+  /** Moves a process out of the group again; nothing happens if it has ended. */
+  release(pid: number): void;
 }
 
 /** The folders in which root can make a group, and the file with its limit: version 2, and 1. */
@@ -17,6 +21,7 @@ const PLACES = [
 /** The last process of a group may need a moment to end. */
 const TRIES = 100;
 const PAUSE_MS = 100;
+const TRY_BYTES = 64 * 1024 * 1024;
 /** Moves the shell into the group and becomes the command. */
 const ENTER = 'echo $$ > "$0/cgroup.procs" && exec "$@"';
 
@@ -42,9 +47,25 @@ export function makeMemoryGroup(name: string, limitBytes: number): MemoryGroup |
     writeFileSync(join(folder, limitFile), String(limitBytes));
     return {
       launcher: ['/bin/sh', '-c', ENTER, folder],
+      add: (pid) => writeFileSync(join(folder, 'cgroup.procs'), String(pid)),
+      release: (pid) => {
+        try {
+          writeFileSync(join(place, 'cgroup.procs'), String(pid));
+        } catch (error) {
+          if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+        }
+      },
       [Symbol.asyncDispose]: () => removeGroup(folder),
     };
   }
+  return undefined;
+}
+
+/** Returns why this process cannot make groups; undefined if it can. */
+export function whyNoMemoryGroups(): string | undefined {
+  const group = makeMemoryGroup(`dinf-try-${process.pid}`, TRY_BYTES);
+  if (group === undefined) return 'this process may not make control groups of memory';
+  void group[Symbol.asyncDispose]();
   return undefined;
 }
 

@@ -1,6 +1,5 @@
 import { type IncomingMessage, request } from 'node:http';
-import { simulatedAnswer } from '#simulator';
-import { AnswerStream } from '#simulator/simulated-answer.ts';
+import { chatOf, receivedTokens } from './expected-answer.ts';
 import { type Host, runOn } from './virtual/host.ts';
 import type { World } from './world.ts';
 
@@ -159,27 +158,6 @@ export class Customers {
       `request ${entry.number}`,
       `${outcome}, ${receivedTokens(entry)} of ${entry.maxTokens} tokens${detail ? `: ${detail.slice(0, 200)}` : ''}`,
     );
-  }
-}
-
-const chatOf = ({ prompt, maxTokens }: BookEntry) => ({
-  messages: [{ role: 'user', content: prompt }],
-  max_tokens: maxTokens,
-});
-
-/** The only answer that this request may get. */
-export const expectedText = (entry: BookEntry): string =>
-  simulatedAnswer(chatOf(entry), { endless: true }).text;
-
-/** The tokens in the text that the customer received; NaN if no answer begins with this text. */
-export function receivedTokens(entry: BookEntry): number {
-  const stream = new AnswerStream(chatOf(entry) as never, { endless: true });
-  let text = '';
-  for (let tokens = 0; ; tokens += 1) {
-    if (text === entry.text) return tokens;
-    const delta = stream.next();
-    if (delta === undefined || text.length > entry.text.length) return Number.NaN;
-    text += 'text' in delta ? delta.text : '';
   }
 }
 

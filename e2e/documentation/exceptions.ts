@@ -29,6 +29,18 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   'CONTRIBUTING.md: npm run large-clients': 'installs gigabytes of clients',
   'CONTRIBUTING.md: npm run worlds': 'runs for an hour (e2e/world/world.test.ts)',
   'docs/worlds.md: npm run worlds': 'runs for an hour (e2e/world/world.test.ts)',
+  ...Object.fromEntries(
+    ['CONTRIBUTING.md', 'docs/chaos.md'].flatMap((page) => [
+      [
+        `${page}: npm run chaos -- --minutes 30 --seed 1`,
+        'breaks a network for half an hour; the test does it for some seconds (e2e/chaos/chaos.test.ts)',
+      ],
+      [
+        `${page}: npm run soak -- --hours 4`,
+        'measures for hours; the test does it for some seconds (e2e/soak/soak.test.ts)',
+      ],
+    ]),
+  ),
   'CONTRIBUTING.md: npm run killed-ingress':
     'kills for half an hour; the test itself kills once (e2e/chaos/killed-ingress.test.ts)',
   'CONTRIBUTING.md: npm run incidents': 'waits for more than an hour; the tests wait for 40 s',

@@ -13,7 +13,9 @@ export const ENTRIES = ['bin/dinf.mjs', 'bin/dinf.ts', CLIENT];
 export const DEVELOPMENT_MODULES = [
   'cli/test.ts',
   'cli/bench.ts',
+  'cli/chaos.ts',
   'cli/package.ts',
+  'cli/soak.ts',
   'cli/world.ts',
   'console/ensure-built.ts',
 ];

@@ -1,5 +1,6 @@
-import { type BookEntry, endedWell, expectedText, receivedTokens } from '../customers.ts';
+import { type BookEntry, endedWell } from '../customers.ts';
 import { areInTurn, interruptsAlone } from '../draw-faults.ts';
+import { expectedText, receivedTokens } from '../expected-answer.ts';
 import { JOB_MS } from '../network.ts';
 import { concerns, each, isOfMachine, onlyMachinesFail, type Rule, seconds } from './rule.ts';
 

@@ -1,16 +1,17 @@
 import { services } from '#bus-schemas';
-import { type BookEntry, receivedTokens } from '../customers.ts';
+import type { BookEntry } from '../customers.ts';
+import { receivedTokens } from '../expected-answer.ts';
 import type { WorldFault } from '../faults.ts';
 import { concerns, type Ended, each, type Rule, troubleUntil } from './rule.ts';
 
 /** After this time the receipt of a machine settles a job of which nobody tells the end. */
 const RECEIPT_GRACE_MS = 30_000;
 /** A proof of delivery is sent every 16 frames, or after a second, which is 20 tokens. */
-const PROVEN_EVERY_TOKENS = 24;
+export const PROVEN_EVERY_TOKENS = 24;
 /** After an interruption an ingress may pass on a whole window of frames before it reports. */
-const MOST_AT_ONCE_TOKENS = 64;
+export const MOST_AT_ONCE_TOKENS = 64;
 /** Tokens that are on the way to a client that leaves. */
-const TOKENS_UNDER_WAY = 20;
+export const TOKENS_UNDER_WAY = 20;
 
 export const moneyRules: readonly Rule[] = [
   {
