@@ -38,12 +38,14 @@ export interface HubOptions {
 
 /** Name of the file with the certificate of the hubs' authority. It is not secret. */
 export const HUB_CA_FILE = 'hub-ca.pem';
+/** A hub pings a connection so often, and ends it after so many pings without an answer. */
+export const HUB_PINGS = { everySeconds: 4, most: 2 };
 /** Settings that every hub has, as a program on a machine and as a pod of Kubernetes. */
 export const HUB_SETTINGS = {
   max_payload: 1024 * 1024,
   write_deadline: '10s',
-  ping_interval: '4s',
-  ping_max: 2,
+  ping_interval: `${HUB_PINGS.everySeconds}s`,
+  ping_max: HUB_PINGS.most,
   lame_duck_grace_period: '1s',
   lame_duck_duration: '30s',
 };

@@ -1,5 +1,6 @@
 import type { Server } from 'node:net';
 import { createServer, type Socket } from 'node:net';
+import { HUB_PINGS } from '#coordinator/founding/hub-config.ts';
 import type { Host } from '../virtual/host.ts';
 import { runOn } from '../virtual/host.ts';
 import type { SeededNumbers } from '../virtual/seeded-numbers.ts';
@@ -18,9 +19,6 @@ import { SystemServices } from './system-services.ts';
 import { tokenClaims } from './token-claims.ts';
 
 export const HUB_PORT = 4222;
-/** As in the configuration of the hub (coordinator/founding/hub-config.ts). */
-const PING_MS = 4_000;
-const MOST_PINGS = 2;
 const MAX_PAYLOAD = 8 * 1024 * 1024;
 const VERSION = '2.12.0';
 
@@ -160,10 +158,10 @@ export class SimulatedHub {
     let unanswered = 0;
     // A client that is cut off keeps its subscriptions until the hub has noticed.
     const pings = setInterval(() => {
-      if (unanswered === MOST_PINGS) return void socket.destroy();
+      if (unanswered === HUB_PINGS.most) return void socket.destroy();
       unanswered += 1;
       write(Buffer.from('PING\r\n'));
-    }, PING_MS);
+    }, HUB_PINGS.everySeconds * 1_000);
     socket.on('data', (chunk: Buffer) => {
       unanswered = 0;
       for (const message of parser.read(chunk)) handle(message);
