@@ -19,6 +19,18 @@ const ADD_TOKEN = namedStatement<{ expiresAt: Date }>('trust.add-token')`
   VALUES (${'hash'}, now() + ${'lifetimeMs'} * interval '1 millisecond', ${'account'})
   RETURNING expires_at AS "expiresAt"`;
 
+/**
+ * Tokens that nobody used are deleted a day after their end; until then their use is refused with
+ * the reason. Each new token deletes some, so their number stays small without a timer.
+ */
+const DELETE_UNUSED = namedStatement('trust.delete-unused-tokens')`
+  DELETE FROM enrolment_tokens WHERE hash IN (
+    SELECT hash FROM enrolment_tokens AS token
+    WHERE expires_at < now() - interval '1 day'
+      AND NOT EXISTS (SELECT FROM providers WHERE token_hash = token.hash)
+    LIMIT 100
+    FOR UPDATE SKIP LOCKED)`;
+
 const LOCK_TOKEN = namedStatement<{ expired: boolean; account: string | null }>('trust.lock-token')`
   SELECT expires_at < now() AS expired, account FROM enrolment_tokens WHERE hash = ${'hash'}
   FOR UPDATE`;
@@ -45,6 +57,7 @@ export async function createToken(
   database: Pool,
   { lifetimeMs, account }: { lifetimeMs: number; account?: string },
 ): Promise<{ token: string; expiresAt: number }> {
+  await queryNamed(database, DELETE_UNUSED, {});
   const token = randomBytes(TOKEN_BYTES).toString('base64url');
   const [row] = await queryNamed(database, ADD_TOKEN, {
     hash: hashOf(token),

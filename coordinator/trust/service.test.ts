@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Enrolled, Nkey, providerCredentials, services } from '#bus-schemas';
+import { hashOf } from '#coordinator/secrets.ts';
 import { RawLeaf } from '#testcontainers';
 import { startTrustUnderTest, type Trust } from './trust-under-test.ts';
 
@@ -101,6 +102,25 @@ describe('a token', () => {
       ok: false,
       code: 'unknown_token',
     });
+  });
+
+  test('that nobody used is deleted a day after its end, and a used one is kept', async () => {
+    const hashes = async () => {
+      const { rows } = await trust.database.query<{ hash: Buffer }>(
+        'SELECT hash FROM enrolment_tokens',
+      );
+      return rows.map(({ hash }) => hash.toString('hex'));
+    };
+    const { token: used } = await newMachine();
+    const [unused, recent] = [await newToken(), await newToken(0)];
+    await trust.database.query(
+      "UPDATE enrolment_tokens SET expires_at = now() - interval '25 hours' WHERE hash = ANY($1)",
+      [[hashOf(used), hashOf(unused)]],
+    );
+    await newToken();
+    const left = await hashes();
+    expect(left).not.toContain(hashOf(unused).toString('hex'));
+    for (const kept of [used, recent]) expect(left).toContain(hashOf(kept).toString('hex'));
   });
 
   test('is stored in the database only as a hash', async () => {
