@@ -209,8 +209,9 @@ test('after a crash or a restart of the engine, a repeated prompt is read from t
   expect((await ask(engine, undefined)).share).toBe(0);
   expect(await ask(engine, 'one customer')).toMatchObject({ text: cold.text });
   expect(engine.storedPrefixes).toMatchObject({ pagesRead: expect.any(Number), damaged: 0 });
-  for (const name of await readdir(prefixes.folder))
-    await truncate(join(prefixes.folder, name), 1_000);
+  // The engine may still write the pages of the other customer, to a file of another name.
+  const whole = (await readdir(prefixes.folder)).filter((name) => !name.endsWith('.part'));
+  for (const name of whole) await truncate(join(prefixes.folder, name), 1_000);
   await using last = await open({ prefixes });
   expect(await ask(last, 'one customer')).toEqual({ text: cold.text, share: 0 });
   await expect.poll(() => last.storedPrefixes?.damaged, PATIENT).toBeGreaterThan(0);
