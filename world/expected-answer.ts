@@ -28,3 +28,15 @@ export function receivedTokens(asked: AskedAnswer): number {
     text += 'text' in delta ? delta.text : '';
   }
 }
+
+/** What is wrong with the tokens that a client received, if anything is. */
+export const wrongTokens = (asked: AskedAnswer): string | undefined =>
+  expectedText(asked).startsWith(asked.text)
+    ? undefined
+    : `received ${JSON.stringify(asked.text.slice(-80))}`;
+
+/** What is missing in an answer that ended in order, if anything is. */
+export const missingTokens = (asked: AskedAnswer): string | undefined =>
+  asked.text === expectedText(asked)
+    ? undefined
+    : `has ${receivedTokens(asked)} of ${asked.maxTokens} tokens`;

@@ -1,6 +1,6 @@
 import { type BookEntry, endedWell } from '../customers.ts';
 import { areInTurn, interruptsAlone } from '../draw-faults.ts';
-import { expectedText, receivedTokens } from '../expected-answer.ts';
+import { missingTokens, wrongTokens } from '../expected-answer.ts';
 import { JOB_MS } from '../network.ts';
 import { concerns, each, isOfMachine, onlyMachinesFail, type Rule, seconds } from './rule.ts';
 
@@ -19,21 +19,12 @@ export const HEALED_WITHIN_MS = 30_000;
 export const answerRules: readonly Rule[] = [
   {
     name: 'no token is wrong, missing in between, or doubled',
-    broken: ({ book }) =>
-      each(book, (entry) =>
-        expectedText(entry).startsWith(entry.text)
-          ? undefined
-          : `received ${JSON.stringify(entry.text.slice(-80))}`,
-      ),
+    broken: ({ book }) => each(book, wrongTokens),
   },
   {
     name: 'an answer that ends with [DONE] is whole',
     broken: ({ book }) =>
-      each(book, (entry) =>
-        entry.outcome === 'complete' && entry.text !== expectedText(entry)
-          ? `has ${receivedTokens(entry)} of ${entry.maxTokens} tokens`
-          : undefined,
-      ),
+      each(book, (entry) => (entry.outcome === 'complete' ? missingTokens(entry) : undefined)),
   },
   {
     name: 'every request ends in time',
