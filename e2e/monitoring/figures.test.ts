@@ -5,6 +5,7 @@ import { startProviderProcess } from '../provider-process.ts';
 import { startTestNetwork, type TestNetwork } from '../test-network.ts';
 import { type Sample, samplesIn, sumOf } from './samples.ts';
 
+const SOON = { timeout: 20_000, interval: 100 };
 const ANY_PORT = { host: '127.0.0.1', port: 0 };
 let network: TestNetwork;
 beforeAll(async () => {
@@ -94,6 +95,7 @@ test('a provider offers its slots and the link of its leaf', { timeout: 60_000 }
     },
     { DINF_METRICS_PORT: '0' },
   );
+  // The address arrives with the log, which another pipe carries than the line that shows readiness.
   await vi.waitFor(async () => {
     const samples = await read(url);
     expect(sumOf(samples, 'dinf_machine_providers')).toBe(1);
@@ -101,5 +103,5 @@ test('a provider offers its slots and the link of its leaf', { timeout: 60_000 }
     expect(sumOf(samples, 'dinf_leaf_links')).toBe(1);
     expect(sumOf(samples, 'dinf_leaf_messages_total', { direction: 'out' })).toBeGreaterThan(0);
     expect(sumOf(samples, 'dinf_leaf_round_trip_seconds')).toBeGreaterThan(0);
-  });
+  }, SOON);
 });
