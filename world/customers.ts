@@ -1,4 +1,5 @@
 import { type IncomingMessage, request } from 'node:http';
+import { eventDataReader } from './event-data.ts';
 import { chatOf, receivedTokens } from './expected-answer.ts';
 import { type Host, runOn } from './virtual/host.ts';
 import type { World } from './world.ts';
@@ -110,14 +111,11 @@ export class Customers {
       response.on('error', (error) => this.#end(entry, 'broken', error.message));
       return;
     }
-    let rest = '';
+    const dataIn = eventDataReader();
     let events = 0;
     response.on('data', (part: string) => {
-      const lines = (rest + part).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) {
-        if (!line.startsWith('data: ')) continue;
-        this.#event(entry, line.slice('data: '.length));
+      for (const data of dataIn(part)) {
+        this.#event(entry, data);
         events += 1;
         if (events !== entry.leavesAfter) continue;
         this.#end(entry, 'left');

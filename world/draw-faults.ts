@@ -198,26 +198,36 @@ function hostileMachines(random: SeededNumbers, hosts: Hosts, span: Span): World
 }
 
 /** Postgres is away again and again, and components that use it are killed meanwhile. */
-function failingDatabase(random: SeededNumbers, hosts: Hosts, span: Span): WorldFault[] {
-  return repeated(MOST_FAULTS / 2, () => {
-    const away: WorldFault = {
-      ...timed(random, span),
-      kind: random.one(['kill', 'freeze']),
-      host: POSTGRES,
-    };
-    return [away, secondFault(random, hosts, away)];
+function failingDatabase(random: SeededNumbers, { processes }: Hosts, span: Span): WorldFault[] {
+  return againAndAgain(random, span, {
+    host: POSTGRES,
+    kinds: ['kill', 'freeze'],
+    killed: () => processes,
   });
 }
 
 /** The hub is away or stores nothing, again and again; it or a component is killed meanwhile. */
 function failingHub(random: SeededNumbers, { processes }: Hosts, span: Span): WorldFault[] {
+  return againAndAgain(random, span, {
+    host: HUB,
+    kinds: ['kill', 'freeze', 'full_disk'],
+    killed: () => random.one([processes, [HUB]]),
+  });
+}
+
+/** Faults of one host, during each of which one of the processes `killed` is killed. */
+function againAndAgain(
+  random: SeededNumbers,
+  span: Span,
+  of: {
+    readonly host: string;
+    readonly kinds: readonly [WorldFault['kind'], ...WorldFault['kind'][]];
+    readonly killed: () => readonly string[];
+  },
+): WorldFault[] {
   return repeated(MOST_FAULTS / 2, () => {
-    const away: WorldFault = {
-      ...timed(random, span),
-      kind: random.one(['kill', 'freeze', 'full_disk']),
-      host: HUB,
-    };
-    return [away, secondFault(random, { processes: random.one([processes, [HUB]]) }, away)];
+    const away: WorldFault = { ...timed(random, span), kind: random.one(of.kinds), host: of.host };
+    return [away, secondFault(random, { processes: of.killed() }, away)];
   });
 }
 

@@ -5,7 +5,7 @@ import { coordinatorFact, hubFact } from '#provider/doctor/reach.ts';
 
 const TIMEOUT_MS = 5_000;
 const ANSWER_LIMIT_MS = 60_000;
-/** Tokens of the answer that shows how a stream arrives, and the name of its text in the question. */
+/** Long enough that its parts arrive one after the other, if no proxy collects them. */
 const ANSWER_TOKENS = 40;
 const QUESTION = 'Count from one to twenty in words.';
 /** Routes that only operators may read. */

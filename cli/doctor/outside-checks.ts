@@ -46,7 +46,7 @@ export const outsideChecks: readonly Check<NetworkFacts>[] = [
   },
   {
     name: 'certificate',
-    meaning: 'After its end nobody connects any more.',
+    meaning: 'Nobody can connect after it has expired.',
     judge: ({ certificateExpiresAt, now }) => {
       if (certificateExpiresAt === undefined) return unknown('There is no certificate.');
       const days = Math.floor((certificateExpiresAt - now) / DAY_MS);

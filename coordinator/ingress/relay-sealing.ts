@@ -58,11 +58,12 @@ async function sealedRelay(
   soFar: AnswerSoFar,
 ): Promise<RelaySealing> {
   const parts: Uint8Array[] = [];
-  for (const part of seals.sealRequestParts(continuing(request.encoded, soFar.continuation))) {
+  const { toolCalls, continuation } = soFar;
+  for (const part of seals.sealRequestParts(continuing(request.encoded, continuation))) {
     if (parts.length > 0) await setImmediate();
     parts.push(part);
   }
-  return new RelaySealing({ seals, parts }, request, soFar);
+  return new RelaySealing({ seals, parts }, request, { toolCalls, continuation });
 }
 
 /**
@@ -96,7 +97,7 @@ class RelaySealing implements AttemptSealing {
   constructor(
     { seals, parts }: { seals: Awaited<ReturnType<SealFor>>; parts: readonly Uint8Array[] },
     { topLogprobs, task }: RelayRequest,
-    { toolCalls, continuation }: AnswerSoFar,
+    { toolCalls, continuation }: Pick<AnswerSoFar, 'toolCalls' | 'continuation'>,
   ) {
     this.#results = task && new ResultReader(task);
     this.#toolCalls = toolCalls;

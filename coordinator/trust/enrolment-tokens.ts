@@ -20,8 +20,8 @@ const ADD_TOKEN = namedStatement<{ expiresAt: Date }>('trust.add-token')`
   RETURNING expires_at AS "expiresAt"`;
 
 /**
- * Tokens that nobody used are deleted a day after their end; until then their use is refused with
- * the reason. Each new token deletes some, so their number stays small without a timer.
+ * Unused tokens are deleted a day after they expire; until then their use is refused with the
+ * reason. Each new token deletes some, so their number stays small without a timer.
  */
 const DELETE_UNUSED = namedStatement('trust.delete-unused-tokens')`
   DELETE FROM enrolment_tokens WHERE hash IN (

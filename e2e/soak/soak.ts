@@ -2,7 +2,7 @@ import { appendFileSync, writeFileSync } from 'node:fs';
 import { Client } from 'pg';
 import { runningNetwork } from '#bus-schemas/running-network.ts';
 import { freePort } from '#network';
-import { ClientBook } from '../chaos/live/client-book.ts';
+import { ClientBook, isServed } from '../chaos/live/client-book.ts';
 import { Load, pause } from '../chaos/live/load.ts';
 import { startUpProcess } from '../up-process.ts';
 import { INSPECTED, liveHeapMiB } from './figures/live-heap.ts';
@@ -74,11 +74,11 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     const elapsed = () => performance.now() - begun;
     while (elapsed() < minutes * 60_000 && options.signal?.aborted !== true) {
       await pause(everyMs, options.signal ?? new AbortController().signal);
-      for (const { outcome, detail } of book.takeEnded()) {
+      for (const entry of book.takeEnded()) {
         counts.requests += 1;
-        if (outcome === 'complete' || outcome === 'left') continue;
+        if (isServed(entry)) continue;
         counts.failed += 1;
-        print(`a request was ${outcome}: ${detail}`);
+        print(`a request was ${entry.outcome}: ${entry.detail}`);
       }
       const sample: Sample = {
         minute: elapsed() / 60_000,

@@ -1,7 +1,7 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { setting } from '#bus-schemas/settings/settings.ts';
-import { MODULE_FOLDER } from '../models/encoders/sentence-modules.ts';
+import { MAX_MODULES, MODULE_FOLDER } from '../models/encoders/sentence-modules.ts';
 import { DownloadError } from './download-error.ts';
 
 /** The parts of Hugging Face's hub that downloads need. Its answers are not trusted. */
@@ -13,9 +13,6 @@ const MAX_FILES = 1_000;
 const PLAIN_NAME = /^[A-Za-z0-9][\w.-]{0,200}$/;
 /** Files that a model needs here. Others, such as pictures and the weights of other programs, stay away. */
 const NEEDED = /^(?:.*\.safetensors|.*\.safetensors\.index\.json|.*\.json|.*\.jinja)$/;
-
-/** Most folders with steps of sentence-transformers that are read. */
-const MAX_MODULES = 16;
 
 /** Whether a path is a file of the model's folder, or of the folder of one of its steps. */
 function isPlain(path: string): boolean {

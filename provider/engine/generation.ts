@@ -13,6 +13,12 @@ import type { Task, TaskEnd } from './scheduling/task.ts';
 
 type Chat = InferenceRequest['chat'];
 
+/** What a model reads before it writes: the prompt, and the tokens with which the answer begins. */
+export const tokensToRead = (
+  prompt: readonly number[],
+  answerTokens: readonly number[],
+): readonly number[] => (answerTokens.length === 0 ? prompt : [...prompt, ...answerTokens]);
+
 interface GenerationOptions {
   readonly model: Model;
   readonly chat: Chat;
@@ -70,7 +76,7 @@ export class Generation implements Task {
     const { model, chat, constraint } = options;
     this.#options = options;
     const { answerTokens = [] } = options;
-    this.prompt = answerTokens.length === 0 ? options.prompt : [...options.prompt, ...answerTokens];
+    this.prompt = tokensToRead(options.prompt, answerTokens);
     this.images = options.images ?? [];
     this.maxTokens = options.maxTokens - answerTokens.length;
     this.scope = options.scope;

@@ -13,7 +13,7 @@ import {
 } from './decoders/decoder.ts';
 import { tryOut } from './decoders/try-out.ts';
 import { type GenerationRequest, RequestRefused, type Sequence, type Sink } from './engine.ts';
-import { Generation } from './generation.ts';
+import { Generation, tokensToRead } from './generation.ts';
 import { type Guard, loadLimitMs, unguarded } from './guarded-work.ts';
 import { PendingSequence } from './pending-sequence.ts';
 import { readPrompt, type UnreadImage } from './prompt-reader.ts';
@@ -213,7 +213,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
     const scope = cacheScope ?? `alone ${this.#begun + 1}`;
     const waitMs =
       (this.#loaded?.scheduler.leastWaitMs({
-        prompt: [...prompt, ...answerTokens],
+        prompt: tokensToRead(prompt, answerTokens),
         scope,
         images,
       }) ?? 0) + (this.#loaded?.images?.leastWaitMs(images, scope) ?? 0);

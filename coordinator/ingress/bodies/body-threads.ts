@@ -131,7 +131,7 @@ export class BodyThread {
    * over and not copied.
    */
   ask(question: BodyQuestion, transfer: ArrayBuffer[] = []): Promise<unknown> {
-    if (this.#hasEnded) return Promise.reject(LOST());
+    if (this.#hasEnded) return Promise.reject(unreadBody());
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     this.#asked = { resolve, reject };
     this.#timer = setTimeout(
@@ -162,13 +162,15 @@ export class BodyThread {
     if (why !== undefined && this.#asked !== NOBODY)
       this.#log.error({ why }, 'the thread of a large request has ended');
     this.#done();
-    reject(LOST());
+    reject(unreadBody());
     await this.#worker.terminate();
   }
 }
 
 const NOBODY = { resolve: () => undefined, reject: () => undefined };
-const LOST = () =>
+
+/** No thread has the body any more. */
+export const unreadBody = (): ApiError =>
   new ApiError('service_unavailable', 'The request could not be read. Try again.', {
     retryAfterMs: RETRY_AFTER_MS.unstated,
   });

@@ -1,8 +1,6 @@
 import type { JsonObject } from '#http-api/core/json.ts';
-import { ApiError } from '#http-api/errors.ts';
-import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';
 import type { BodyQuestion } from './body-question.ts';
-import type { BodyThread, BodyThreads } from './body-threads.ts';
+import { type BodyThread, type BodyThreads, unreadBody } from './body-threads.ts';
 import {
   type ChatCall,
   type ChatTerms,
@@ -129,10 +127,7 @@ export class LargeBody implements ChatReader, AsyncDisposable {
     this.#thread = thread;
     const bytes = this.#bytes;
     this.#bytes = undefined;
-    if (thread === undefined || bytes === undefined)
-      throw new ApiError('service_unavailable', 'The request could not be read. Try again.', {
-        retryAfterMs: RETRY_AFTER_MS.unstated,
-      });
+    if (thread === undefined || bytes === undefined) throw unreadBody();
     const split = (await thread.ask({ do: 'open', bytes }, [
       bytes.buffer as ArrayBuffer,
     ])) as SplitBody;

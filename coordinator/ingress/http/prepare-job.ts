@@ -64,7 +64,13 @@ export async function prepareJob(
   const { promptBound, recount, topLogprobs, conversation, prefixes, encoded } =
     deps.images === undefined || addresses.length === 0 || refusal !== undefined
       ? await reader.encode(terms, NO_IMAGES)
-      : await encodeWithImages(call, { terms, addresses, large, images: deps.images, deps });
+      : await encodeWithImages(call, {
+          terms,
+          addresses,
+          large,
+          images: deps.images,
+          bodies: deps.bodies,
+        });
   const id = newJobId();
   const spec: JobSpec = {
     ...job,
@@ -100,13 +106,13 @@ async function encodeWithImages(
     addresses,
     large,
     images,
-    deps,
+    bodies: threads,
   }: {
     readonly terms: ChatTerms;
     readonly addresses: readonly string[];
     readonly large: LargeBody | undefined;
     readonly images: RemoteImages;
-    readonly deps: PrepareDeps;
+    readonly bodies: BodyThreads;
   },
 ): Promise<EncodedChat> {
   // No thread waits for the servers of images.
@@ -115,7 +121,7 @@ async function encodeWithImages(
   await using inThread =
     large ??
     (await LargeBody.open(Buffer.from(JSON.stringify(call.body)), {
-      threads: deps.bodies,
+      threads,
       isWanted: () => true,
     }));
   await inThread.read(call);

@@ -4,7 +4,7 @@ import {
   PROVEN_EVERY_TOKENS,
   TOKENS_UNDER_WAY,
 } from '#world/rules/money-rules.ts';
-import type { BookEntry } from './client-book.ts';
+import { type BookEntry, isServed } from './client-book.ts';
 
 /** A fault with the time until every ingress served again after it. */
 export interface PastFault {
@@ -77,12 +77,11 @@ export const bookRules: readonly Rule[] = [
   {
     name: 'while nothing fails, every request is served',
     broken: ({ book, faults }) =>
-      each(book, (entry) => {
-        const isServed = entry.outcome === 'complete' || entry.outcome === 'left';
-        return isServed || during(entry, faults).length > 0
+      each(book, (entry) =>
+        isServed(entry) || during(entry, faults).length > 0
           ? undefined
-          : `was ${entry.outcome}: ${entry.detail}`;
-      }),
+          : `was ${entry.outcome}: ${entry.detail}`,
+      ),
   },
   {
     name: 'nobody pays for more than was delivered',

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { PastFault } from './book-rules.ts';
 import { type ChaosNetwork, HUB, JOB_MS, startChaosNetwork } from './chaos-network.ts';
-import { type BookEntry, ClientBook } from './client-book.ts';
+import { type BookEntry, ClientBook, isServed } from './client-book.ts';
 import { begin, missingKinds, NEVER, sentenceOf, targetsOf } from './faults.ts';
 import { type BrokenRule, judge } from './judge.ts';
 import { Load } from './load.ts';
@@ -157,8 +157,6 @@ async function lastFact({ network }: ChaosNetwork): Promise<number | undefined> 
   }
 }
 
-const isUnserved = ({ outcome }: BookEntry) => outcome !== 'complete' && outcome !== 'left';
-
 /** The status and code of a refusal, or what happened to the connection. */
 function reasonOf({ outcome, detail = '' }: BookEntry): string {
   const status = /^\d{3}/.exec(detail)?.[0];
@@ -184,7 +182,12 @@ function summarize({
   print(
     `${book.entries.length} requests: ${outcomes.map(([outcome, all = []]) => `${all.length} ${outcome}`).join(', ')}`,
   );
-  const reasons = Object.entries(Object.groupBy(book.entries.filter(isUnserved), reasonOf));
+  const reasons = Object.entries(
+    Object.groupBy(
+      book.entries.filter((entry) => !isServed(entry)),
+      reasonOf,
+    ),
+  );
   for (const [reason, all = []] of reasons) print(`  ${all.length} × ${reason}`);
   const outages = faults.map(({ outageMs }) => outageMs).toSorted((one, other) => one - other);
   const median = outages[Math.floor(outages.length / 2)] ?? 0;

@@ -1,4 +1,5 @@
 import { type ClientRequest, type IncomingMessage, request } from 'node:http';
+import { eventDataReader } from '#world/event-data.ts';
 import { chatOf } from '#world/expected-answer.ts';
 
 /**
@@ -30,6 +31,10 @@ export interface BookEntry extends Omit<Asked, 'url' | 'apiKey'> {
   outcome?: Outcome;
   detail?: string;
 }
+
+/** Whether the client got what it wanted: the whole answer, or as much as it waited for. */
+export const isServed = ({ outcome }: Pick<BookEntry, 'outcome'>): boolean =>
+  outcome === 'complete' || outcome === 'left';
 
 const MODEL = 'sim-llama-8b';
 const OK = 200;
@@ -126,16 +131,12 @@ function readWhole(entry: BookEntry, response: IncomingMessage, end: End): void 
 
 /** Reads events until the end. All events that have arrived count, also when the client leaves. */
 function readStream(entry: BookEntry, response: IncomingMessage, end: End): void {
-  let rest = '';
+  const dataIn = eventDataReader();
   let doneTimes = 0;
   let error: string | undefined;
   response.setEncoding('utf8');
   response.on('data', (part: string) => {
-    const lines = (rest + part).split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) {
-      if (!line.startsWith('data: ')) continue;
-      const data = line.slice('data: '.length);
+    for (const data of dataIn(part)) {
       if (data === '[DONE]') {
         doneTimes += 1;
         continue;

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { SeededNumbers } from '#world/virtual/seeded-numbers.ts';
-import type { BookEntry, ClientBook } from './client-book.ts';
+import { type ClientBook, isServed } from './client-book.ts';
 
 export interface LoadOptions {
   readonly book: ClientBook;
@@ -40,7 +40,7 @@ export class Load implements AsyncDisposable {
       const [ingress, url] = numbers.one([...ingresses]);
       const maxTokens = SHORTEST_TOKENS + numbers.integer(LONGEST_TOKENS - SHORTEST_TOKENS);
       const leaves = numbers.chance(LEAVES);
-      const entry: BookEntry = await book.ask({
+      const entry = await book.ask({
         ingress,
         url,
         apiKey,
@@ -48,8 +48,7 @@ export class Load implements AsyncDisposable {
         isStreamed: leaves || numbers.chance(STREAMED),
         leavesAfter: leaves ? numbers.integer(maxTokens * CHARACTERS_A_TOKEN) : undefined,
       });
-      const isServed = entry.outcome === 'complete' || entry.outcome === 'left';
-      await pause(isServed ? numbers.between(0, pauseMs) : AGAIN_MS, signal);
+      await pause(isServed(entry) ? numbers.between(0, pauseMs) : AGAIN_MS, signal);
     }
   }
 

@@ -41,7 +41,8 @@ const BYTES_PER_MB = 1e6;
 
 /**
  * One encoder on this machine. BERT computes on the processor, whatever the backend of the decoders
- * is, and a decoder that computes embeddings on that backend. The residency of the engine decides when it is loaded and unloaded.
+ * is, and a decoder that computes embeddings on that backend. The residency of the engine decides
+ * when it is loaded and unloaded.
  */
 export class EncoderRunner implements Movable, AsyncDisposable {
   readonly build: string;

@@ -19,6 +19,10 @@ export interface EncoderInput {
 export const countedTokens = ({ tokens, free = 0 }: EncoderInput): number =>
   Math.max(1, tokens.length - free);
 
+/** Whether a value of a file or a request is the number of a token of the vocabulary. */
+export const isTokenId = (id: unknown, vocabulary: number): id is number =>
+  Number.isSafeInteger(id) && Number(id) >= 0 && Number(id) < vocabulary;
+
 interface Reading {
   /** Most tokens of an input, with its marks. */
   readonly most: number;
@@ -162,9 +166,7 @@ export class EncoderTokenizer {
 
   /** An encoder that looked up another token would read outside of its weights. */
   #known(ids: readonly unknown[]): readonly number[] {
-    const isKnown = (id: unknown): id is number =>
-      Number.isSafeInteger(id) && Number(id) >= 0 && Number(id) < this.#size;
-    if (!ids.every(isKnown))
+    if (!ids.every((id) => isTokenId(id, this.#size)))
       throw new ModelError(
         'token_outside_vocabulary',
         `a token is not among the ${this.#size} tokens of the model`,

@@ -28,7 +28,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
   'sentence_transformers.base.modules.normalize.Normalize': 'normalise',
   'sentence_transformers.cross_encoder.modules.logit_score.LogitScore': 'logit_score',
 };
-const MAX_MODULES = 16;
+/** Most steps of a model. */
+export const MAX_MODULES = 16;
 
 /** Reads `modules.json`. Throws ModelError for steps that are not supported. */
 export async function readModules(folder: ModelFolder): Promise<SentenceModule[]> {

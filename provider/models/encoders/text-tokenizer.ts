@@ -1,7 +1,7 @@
 import { FieldReader } from '../field-reader.ts';
 import { isObject, type JsonObject } from '../json.ts';
 import { ModelError } from '../model-error.ts';
-import { EncoderTokenizer, type Marks, type PairPrompt } from './encoder-tokenizer.ts';
+import { EncoderTokenizer, isTokenId, type Marks, type PairPrompt } from './encoder-tokenizer.ts';
 
 const MAX_MARKS = 16;
 
@@ -62,8 +62,7 @@ function marksOf(json: JsonObject, vocabulary: number): Marks['single'] | undefi
     const name = isObject(mark) ? String(mark['id']) : '';
     const about = isObject(known) && Object.hasOwn(known, name) ? known[name] : undefined;
     const ids = isObject(about) ? about['ids'] : undefined;
-    const isId = (id: unknown): id is number =>
-      Number.isSafeInteger(id) && Number(id) >= 0 && Number(id) < vocabulary;
+    const isId = (id: unknown) => isTokenId(id, vocabulary);
     if (!Array.isArray(ids) || ids.length > MAX_MARKS || !ids.every(isId))
       throw new ModelError(
         'malformed_tokenizer',

@@ -1,7 +1,7 @@
 import { FieldReader } from '../field-reader.ts';
 import { isObject, type JsonObject } from '../json.ts';
 import { ModelError } from '../model-error.ts';
-import { EncoderTokenizer } from './encoder-tokenizer.ts';
+import { EncoderTokenizer, isTokenId } from './encoder-tokenizer.ts';
 
 /**
  * Opens the WordPiece tokenizer of BERT. `json` is the content of `tokenizer.json`, `config` that of
@@ -18,9 +18,9 @@ export function openWordTokenizer(
     throw new ModelError('malformed_tokenizer', 'tokenizer.json has no WordPiece vocabulary');
   const idOf = (mark: string) => {
     const id = words[mark];
-    if (!Number.isSafeInteger(id) || Number(id) < 0 || Number(id) >= vocabulary)
+    if (!isTokenId(id, vocabulary))
       throw new ModelError('malformed_tokenizer', `the vocabulary has no token ${mark}`);
-    return Number(id);
+    return id;
   };
   const about = new FieldReader(config, 'tokenizer_config.json');
   idOf(model.anyText('unk_token') ?? '[UNK]');
