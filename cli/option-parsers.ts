@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { isMonth } from '#coordinator/months.ts';
+import { CAN_SHARE_PORTS } from '#coordinator/worker-place.ts';
 import { ALWAYS } from '#provider/guest/guest-settings.ts';
 import { parseSchedule } from '#provider/guest/schedule.ts';
 
@@ -8,11 +9,24 @@ import { parseSchedule } from '#provider/guest/schedule.ts';
 
 const MICRO_USD = 1_000_000;
 const MAX_PORT = 65_535;
+const MAX_WORKERS = 64;
 
 export const wholeNumber = (text: string): number => integerFrom(0, text, 'must be a whole number');
 
 export const positiveWholeNumber = (text: string): number =>
   integerFrom(1, text, 'must be a whole number from 1 on');
+
+/** Parses the number of ingresses that share a port, which is possible only on Linux. */
+export function workerCount(text: string): number {
+  const count = numberThat(
+    (value) => Number.isInteger(value) && value >= 1 && value <= MAX_WORKERS,
+    text,
+    `must be a whole number from 1 to ${MAX_WORKERS}`,
+  );
+  if (count > 1 && !CAN_SHARE_PORTS)
+    throw new InvalidArgumentError('must be 1 here: processes can share a port only on Linux');
+  return count;
+}
 
 export const percent = (text: string): number =>
   numberThat(

@@ -8,7 +8,7 @@ import { isCheckout } from '#bus-schemas/program-folders.mjs';
 import { announceNetwork, apiKeyFile, homeFolder } from '#bus-schemas/running-network.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
 import type { Network } from '#network';
-import { wholeNumber } from './option-parsers.ts';
+import { wholeNumber, workerCount } from './option-parsers.ts';
 import { greet } from './up/greeting.ts';
 import { type PublicOptions, publicAccess } from './up/public-access.ts';
 import { prepareRealModels, REAL_MODELS, type RealModel } from './up/real-models.ts';
@@ -19,6 +19,7 @@ interface UpOptions extends PublicOptions {
   readonly tokenMs?: string;
   readonly concurrency?: string;
   readonly endless?: boolean;
+  readonly workers: number;
   readonly engine: string;
   readonly model: (typeof REAL_MODELS)[number];
 }
@@ -38,6 +39,12 @@ export function addCommands(program: Command): void {
     )
     .option('--concurrency <n>', 'sequences that each simulated provider runs at once')
     .option('--endless', 'every simulated answer goes on until max_tokens')
+    .option(
+      '--workers <n>',
+      'number of ingress processes that share the port of the API (Linux)',
+      workerCount,
+      1,
+    )
     .option(
       '--engine <name>',
       'engine of one more provider, which serves a real model; none for no such provider',
@@ -100,7 +107,10 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   const { keepRunning } = await import('#provider');
   const { careForHub } = await import('./up/hub-care.ts');
   const { apiPort, savePorts, savedPorts } = await import('./up/ports.ts');
-  const { startFleetProcess, startRealProvider } = await import('./up/providers.ts');
+  const { startFleetProcess, startRealProvider, WORKER_METRICS } = await import(
+    './up/providers.ts'
+  );
+  const { makeWorkersFolder, startIngressWorkers } = await import('./workers/ingress-workers.ts');
   const log = createLogger({ name: 'dinf', level: setting('DINF_LOG') ?? 'warn' });
 
   if (isCheckout()) await buildPages(say);
@@ -108,11 +118,18 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   const access = publicAccess(options, http);
   const databaseUrl = setting('DATABASE_URL');
   const { issuer: issuerPort, ...hubPorts } = await savedPorts(home);
+  const { workers: count } = options;
+  await using workersFolder = await makeWorkersFolder();
+  const folder = workersFolder.path;
   await using network = await startNetwork({
     home,
     log,
     say: (line) => say(`starting ${line}`),
-    config: { http, ...access?.config },
+    config: {
+      http,
+      ...access?.config,
+      ...(count > 1 && { sharesPorts: true, worker: { index: 0, count, folder } }),
+    },
     ...(access && { publicHost: access.host }),
     hubPorts,
     issuerPort,
@@ -124,7 +141,7 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   supervisors.use(careForHub({ network, log }));
   await savePorts(home, {
     ...network.hub.ports,
-    issuer: network.issuer === undefined ? issuerPort : Number(new URL(network.issuer.url).port),
+    issuer: network.issuer === undefined ? issuerPort : portOf(network.issuer.url),
   });
   await using _announced = await announceNetwork(home, {
     natsUrl: network.hub.clientUrl,
@@ -132,6 +149,18 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
     httpUrl: network.url,
     databaseUrl: network.databaseUrl,
     ...(network.issuer && { issuer: { url: network.issuer.url, secret: network.issuer.secret } }),
+  });
+  await using _workers = await startIngressWorkers({
+    config: {
+      ...network.config,
+      logLevel: log.level,
+      http: { ...network.config.http, port: network.config.http.port || portOf(network.url) },
+    },
+    count,
+    first: 1,
+    folder,
+    portOffset: (index) => WORKER_METRICS + index - 1,
+    log,
   });
   await offerModels(network, realModels, home);
   const apiKey = await firstKey(home, network);
@@ -161,6 +190,8 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   say('stopping');
   return broken;
 }
+
+const portOf = (url: string): number => Number(new URL(url).port);
 
 /**
  * Puts the simulated and the real models into the catalog. The chosen one comes last: the console

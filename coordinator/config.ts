@@ -14,6 +14,7 @@ import { type MetricsAddress, metricsAddress } from '#observability';
 import { type OtelSettings, otelSettings } from '#observability/otel/settings.ts';
 import { databaseAddresses } from './database/addresses.ts';
 import { HUB_CA_FILE } from './founding/hub-config.ts';
+import { CAN_SHARE_PORTS, type WorkerPlace } from './worker-place.ts';
 
 /**
  * Fields of the configuration that are the value of one setting. The schemas of the settings in
@@ -75,6 +76,10 @@ export interface ComponentConfig extends PlainFields {
   readonly coreCredentials: string;
   readonly systemCredentials: string;
   readonly http: { readonly host: string; readonly port: number };
+  /** Whether other ingresses of this machine listen on the same ports of the API. */
+  readonly sharesPorts: boolean;
+  /** Undefined if no other process that this program started shares the ports. */
+  readonly worker: WorkerPlace | undefined;
   /** The TLS listener of the API; undefined if a proxy terminates TLS, or none is needed. */
   readonly https: HttpsConfig | undefined;
   readonly logLevel: string;
@@ -158,10 +163,12 @@ export function readConfig(env: Environment): Config {
     coreCredentials: setting('DINF_CORE_CREDS', env) ?? join(keysFolder, 'core.creds'),
     systemCredentials: setting('DINF_SYS_CREDS', env) ?? join(keysFolder, 'sys.creds'),
     databaseUrl: databaseUrl(env),
+    sharesPorts: sharedPorts(env),
     http: {
       host: loopbackOrInsecure(env, 'DINF_HTTP_HOST'),
       port: setting('DINF_HTTP_PORT', env),
     },
+    worker: undefined,
     https: httpsConfig(env),
     logLevel: setting('DINF_LOG', env) ?? 'info',
     minimumTrust: minimumTrust === 'none' ? undefined : minimumTrust,
@@ -224,6 +231,12 @@ function loopbackOrInsecure(env: Environment, name: 'DINF_HTTP_HOST' | 'DINF_ADM
   throw new ConfigError(
     `${name}=${host} would accept connections of other machines without TLS. Give a certificate (DINF_TLS_CERT and DINF_TLS_KEY), or set DINF_INSECURE=1 if a proxy in front terminates TLS.`,
   );
+}
+
+function sharedPorts(env: Environment): boolean {
+  const wanted = setting('DINF_SHARED_PORTS', env);
+  if (wanted && !CAN_SHARE_PORTS) throw new ConfigError('DINF_SHARED_PORTS=1 works only on Linux.');
+  return wanted;
 }
 
 function httpsConfig(env: Environment): HttpsConfig | undefined {

@@ -2,21 +2,25 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { CAN_SHARE_PORTS } from '#coordinator/worker-place.ts';
 import { startSupervised } from '#provider';
 import { DINF } from './dinf-program.ts';
 import { startUpProcess, type UpProcess } from './up-process.ts';
+
+const SECOND_INGRESS = CAN_SHARE_PORTS ? ['--workers', '2'] : [];
 
 // All tests of this file share one network. They run in this order, and the last one stops the
 // network.
 let up: UpProcess;
 beforeAll(async () => {
   up = await startUpProcess({
-    args: ['--providers', '2', '--engine', 'reference', '--token-ms', '1'],
+    args: ['--providers', '2', '--engine', 'reference', '--token-ms', '1', ...SECOND_INGRESS],
   });
 }, 120_000);
 afterAll(() => up[Symbol.asyncDispose]());
 
 const parts = [
+  ...(CAN_SHARE_PORTS ? [{ name: 'ingress 1', commandLine: 'worker-program' }] : []),
   { name: 'the hub', commandLine: 'home/hub/nats-server.conf' },
   { name: 'Postgres', commandLine: 'home/postgres/cluster' },
   { name: 'the process of the simulated providers', commandLine: ' simulate ' },

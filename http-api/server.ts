@@ -1,3 +1,4 @@
+import type { Server } from 'node:net';
 import fastify, {
   type FastifyError,
   type FastifyInstance,
@@ -197,8 +198,23 @@ function asApiError(error: FastifyError | ApiError | CodecError): ApiError {
   }
 }
 
+const stopped = new WeakMap<Server, Promise<void>>();
+
+/**
+ * Accepts no more connections, and goes on with the open ones. Resolves when the last of them has
+ * ended.
+ */
+export function stopAccepting(server: Server): Promise<void> {
+  let lastEnded = stopped.get(server);
+  if (lastEnded === undefined) {
+    lastEnded = new Promise((resolve) => server.close(() => resolve()));
+    stopped.set(server, lastEnded);
+  }
+  return lastEnded;
+}
+
 export const closeServer = (server: FastifyInstance): Promise<void> =>
-  closeWithin(server.server, () => server.close());
+  closeWithin(server.server, () => Promise.all([stopAccepting(server.server), server.close()]));
 
 /** Waits for `close`, and ends the connections that are still open after `LINGER_MS`. */
 export async function closeWithin(

@@ -32,6 +32,11 @@ export const apiSettings = {
     default: 8_080,
     description: 'port on which the API listens without TLS',
   }),
+  DINF_SHARED_PORTS: flag({
+    default: false,
+    description:
+      '`1`: other ingresses of this machine listen on the same ports of the API (only on Linux); the kernel gives each connection to one of them ([operating/several-machines.md](operating/several-machines.md#several-processors))',
+  }),
   DINF_TLS_CERT: optional(
     path({
       description:

@@ -100,7 +100,7 @@ export const networkSettings = {
   DINF_METRICS_PORT: optional(
     portSetting({
       description:
-        'port on which this process offers its figures to Prometheus at `/metrics`, without a key ([operating/monitoring.md](operating/monitoring.md)); `0` for any free port. With `dinf up` the process of the simulated providers uses the next port, and the provider with a real model the one after it',
+        'port on which this process offers its figures to Prometheus at `/metrics`, without a key ([operating/monitoring.md](operating/monitoring.md)); `0` for any free port. With `dinf up` the process of the simulated providers uses the next port, the provider with a real model the one after it, and further ingresses (`--workers`) those that follow',
     }),
   ),
   DINF_METRICS_HOST: host({

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import type { ComponentName } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
-import { names } from '../option-parsers.ts';
+import type { Config } from '#coordinator';
+import { names, workerCount } from '../option-parsers.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { explainDatabase, refuseWithoutDatabase } from './explain-database.ts';
 import { refuseWithoutNetwork, settings, withBus } from './with-bus.ts';
@@ -11,7 +12,12 @@ export function addCoordinatorCommands(program: Command): void {
     .command('coordinator')
     .description('run the coordinator, or some of its components')
     .option('--components <names>', 'comma-separated; all when left out', names)
-    .action(({ components }: { components?: string[] }) => runCoordinator(components));
+    .option(
+      '--workers <n>',
+      'with --components ingress: number of processes that share the ports of the API (Linux)',
+      workerCount,
+    )
+    .action((options: CoordinatorRun) => runCoordinator(options));
   program
     .command('migrate')
     .description('bring the database and the streams to this version')
@@ -22,7 +28,12 @@ export function addCoordinatorCommands(program: Command): void {
     .action(({ contract = false }: { contract?: boolean }) => runMigrations(contract));
 }
 
-async function runCoordinator(wanted: readonly string[] | undefined): Promise<void> {
+interface CoordinatorRun {
+  readonly components?: readonly string[];
+  readonly workers?: number;
+}
+
+async function runCoordinator({ components: wanted, workers }: CoordinatorRun): Promise<void> {
   const { componentNames, startCoordinator } = await import('#coordinator/main.ts');
   const unknown = wanted?.filter((name) => !componentNames.includes(name as ComponentName)) ?? [];
   if (unknown.length > 0)
@@ -32,10 +43,40 @@ async function runCoordinator(wanted: readonly string[] | undefined): Promise<vo
     );
   const config = await settings();
   refuseWithoutNetwork(config);
+  if (workers !== undefined) return runWorkers(config, workers, wanted);
   await using _coordinator = await startCoordinator({
     config,
     ...(wanted && { components: wanted as ComponentName[] }),
   }).catch(explainDatabase);
+  await stopSignal();
+}
+
+/** Runs ingresses that share the ports of the API; this process only keeps them running. */
+async function runWorkers(
+  config: Config,
+  count: number,
+  components: readonly string[] | undefined,
+): Promise<void> {
+  if (components?.join() !== 'ingress')
+    throw new CommandError(
+      EXIT.usage,
+      '--workers needs --components ingress: the other components run in processes of their own.',
+    );
+  if (config.http.port === 0 || config.https?.port === 0)
+    throw new CommandError(EXIT.usage, 'Workers share a port, so it cannot be 0 (any free port).');
+  const { createLogger } = await import('#coordinator/logger.ts');
+  const { makeWorkersFolder, startIngressWorkers } = await import('../workers/ingress-workers.ts');
+  const log = createLogger({ name: 'coordinator', level: config.logLevel });
+  await using folder = await makeWorkersFolder();
+  await using _workers = await startIngressWorkers({
+    config,
+    count,
+    first: 0,
+    folder: folder.path,
+    portOffset: (index) => index,
+    log,
+  });
+  log.info({ components, workers: count }, 'the coordinator runs');
   await stopSignal();
 }
 

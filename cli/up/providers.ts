@@ -134,6 +134,8 @@ const childEnv = ({ home, network }: Pick<ProviderOptions, 'home' | 'network'>) 
  */
 const FLEET_METRICS = 1;
 const REAL_METRICS = 2;
+/** The ports after it belong to the ingresses that share the port of the API. */
+export const WORKER_METRICS = 3;
 const metricsPort = (offset: number): NodeJS.ProcessEnv => {
   const port = setting('DINF_METRICS_PORT') ?? 0;
   return port > 0 ? { DINF_METRICS_PORT: String(port + offset) } : {};

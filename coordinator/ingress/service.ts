@@ -15,7 +15,7 @@ import { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
 import { TokenCounter } from '#coordinator/tokenizers/token-counter.ts';
 import { WindowCounts } from '#coordinator/window-counts.ts';
 import { MemoryBudget } from '#http-api/memory-budget.ts';
-import { closeServer, createServer, limitsOfNode } from '#http-api/server.ts';
+import { closeServer, createServer, limitsOfNode, stopAccepting } from '#http-api/server.ts';
 import { counter, measured } from '#observability';
 import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
 import { AdminApi } from './admin/admin-api.ts';
@@ -68,6 +68,7 @@ import { Recounter } from './recounter.ts';
 import { EvidenceCache } from './sealed/evidence-cache.ts';
 import { SealedSessions } from './sealed/sealed-sessions.ts';
 import { StoredRuns } from './stored/stored-runs.ts';
+import { SiblingWorkers } from './workers/sibling-workers.ts';
 
 /** The use of the key with which ingresses seal the keys of batches for one another. */
 const BATCH_KEYS = 'dinf batch keys 1';
@@ -135,6 +136,7 @@ export async function startIngress(
     clock,
   });
   const storedRuns = new StoredRuns({ bus, log, now });
+  const workers = new SiblingWorkers(config.worker);
   measured(metrics, 'dinf_ingress_jobs_running', () => jobs.size);
 
   const drain = new Drain({ noticeMs: config.drainNoticeMs, clock });
@@ -218,19 +220,26 @@ export async function startIngress(
     auth: createAuth({ keys, users, consoleSessions, wrong: addressLimiter() }),
     policy,
     idempotent: new IdempotentAnswers({ bus, log, now }),
+    workers,
     sessions: new SealedSessions({
       jobs,
+      newJobId: () => workers.newJobId(),
       evidence: new EvidenceCache(bus, clock),
       badlySealed: new WindowCounts({ windowMs: 60_000, now: clock }),
       clock,
     }),
     isClosed,
   });
-  const url = await server.listen({ host: config.http.host, port: config.http.port });
+  const limits = limitsOfNode(config);
+  stack.use(await workers.listen(server, limits));
+  const { https, sharesPorts } = config;
+  // Fastify passes it on to Node, although its types do not name it.
+  const address = { ...config.http, reusePort: sharesPorts };
+  const url = await server.listen(address);
   log.info({ url, ingress }, 'the API listens');
-  if (config.https !== undefined) {
-    const limits = limitsOfNode(config);
-    tls = await startTlsListener({ server, https: config.https, limits, log, metrics });
+  if (https !== undefined) {
+    const shared = { server, limits, log, metrics };
+    tls = await startTlsListener({ ...shared, https, sharesPort: sharesPorts });
     log.info({ url: tls.url, ingress }, 'the API listens with TLS');
   }
   const listeners = [server.server, ...(tls ? [tls.server] : [])];
@@ -260,6 +269,8 @@ export async function startIngress(
     }),
   );
   stack.defer(async () => {
+    // The others that listen on the same ports get the new connections from now on.
+    if (sharesPorts) for (const listener of listeners) void stopAccepting(listener);
     await drain.close();
     batches.stop();
     await jobs.end(config.drainMs);

@@ -5,9 +5,12 @@ import { pino } from 'pino';
 import { InferenceRequest, type TrustLevel } from '#bus-schemas';
 import { type Sealed, SealedClient, type SealedEvent } from '#client';
 import { startProxy } from '#client/proxy/proxy-server.ts';
-import type { TestNetwork } from '../test-network.ts';
+import { expectedText, type TestNetwork } from '../test-network.ts';
 
 // The customer's side of a network, and a lying coordinator between customer and network.
+
+/** Length of an answer of which only the text matters, in tokens. */
+const SHORT = 8;
 
 export interface Customer extends AsyncDisposable {
   readonly client: SealedClient;
@@ -57,6 +60,28 @@ export const wishFor = (request: InferenceRequest) => ({
   maxTokens: request.chat.max_tokens,
   requestBytes: InferenceRequest.encode(request).length,
 });
+
+/**
+ * Sends sealed requests at the same time: each opens a session, and orders on whichever connection is
+ * free then. Returns the texts, and those of the same requests in the clear.
+ */
+export async function manySealed(
+  customer: Customer,
+  network: Pick<TestNetwork, 'apiKey'>,
+  count: number,
+): Promise<{ texts: string[]; expected: string[] }> {
+  const requests = Array.from({ length: count }, (_, index) => `Secret ${index}`);
+  const answers = await Promise.all(
+    requests.map(async (words) => {
+      const sealed = await openJob(customer, network, requestFor(words, SHORT));
+      return answerOf(customer.client.run(sealed, `Bearer ${network.apiKey}`));
+    }),
+  );
+  return {
+    texts: answers.map(({ text }) => text),
+    expected: requests.map((words) => expectedText([{ role: 'user', content: words }], SHORT)),
+  };
+}
 
 export interface Answered {
   readonly text: string;

@@ -8,6 +8,7 @@ import { freePort } from '#network';
 import type { SupervisedProcess } from '#provider';
 import { startComponentProcess } from '../component-process.ts';
 import { readStream } from '../read-stream.ts';
+import { manySealed, startCustomer } from '../sealed/sealed-network.ts';
 import { expectedText, startTestNetwork, type TestNetwork } from '../test-network.ts';
 import { startHaproxy, whyNoHaproxy } from './haproxy.ts';
 import { SteadyLoad } from './steady-load.ts';
@@ -31,6 +32,8 @@ const MAX_SHOWN = 5;
 const EXPECTED = new Map(
   [PLAIN, STREAM, LONG_STREAM].map((chat) => [chat, expectedText(chat.messages, chat.max_tokens)]),
 );
+/** Sealed sessions at the same time, few enough for the machines. */
+const SEALED = 16;
 const skipped = whyNoHaproxy();
 
 describe.skipIf(skipped !== undefined)(
@@ -129,6 +132,12 @@ describe.skipIf(skipped !== undefined)(
     afterAll(async () => {
       console.log(report.join('\n'));
       await stack.disposeAsync();
+    });
+
+    test('keeps the requests of a sealed session together behind HAProxy', async () => {
+      await using customer = await startCustomer(target.url);
+      const { texts, expected } = await manySealed(customer, network, SEALED);
+      expect(texts).toEqual(expected);
     });
 
     test.each([0, 1])(

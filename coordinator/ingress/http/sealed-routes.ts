@@ -7,7 +7,6 @@ import {
   Hex,
   JobId,
   MAX_REQUEST_BYTES,
-  newJobId,
   PrintedEvidence,
   ProviderId,
   TRAITS,
@@ -28,6 +27,7 @@ import type { JobSpec } from '../job-spec.ts';
 import { ClientSealing, sealedBytes } from '../sealed/client-sealing.ts';
 import { printOffer } from '../sealed/sealed-exchange.ts';
 import type { SealedSessions } from '../sealed/sealed-sessions.ts';
+import type { SiblingWorkers } from '../workers/sibling-workers.ts';
 import { type Api, optional, strict } from './api.ts';
 import { type Auth, keyOf } from './authenticate.ts';
 import {
@@ -40,6 +40,7 @@ import {
 
 export interface SealedRoutesDeps extends AdmissionDeps {
   readonly sessions: SealedSessions;
+  readonly workers: SiblingWorkers;
   readonly auth: Auth;
   readonly clock: () => number;
 }
@@ -139,7 +140,7 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
     }),
     example: { body: { model: 'sim', request_bytes: 200, max_tokens: 100 } },
     handle: async ({ request, reply, body }) => {
-      const id = newJobId();
+      const id = deps.workers.newJobId();
       const { spec, headers } = await admitted(id, body, request, deps);
       reply.headers(headers);
       const turn = await deps.sessions.turn(spec.key);
@@ -176,7 +177,8 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
       'Releases the provider and the money at once. The session counts towards the open sessions of the key until it would have expired.',
     params: Type.Object({ job: JobId }),
     reply: Type.Object({ id: JobId, deleted: Type.Boolean() }),
-    handle: async ({ request, params: { job } }) => {
+    handle: async ({ request, reply, params: { job } }) => {
+      if (deps.workers.passOn(job, request, reply)) return reply;
       switch (deps.sessions.cancel(job, keyOf(request).key)) {
         case 'cancelled':
           return { id: job, deleted: true };
@@ -206,6 +208,7 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
       { ...options, schema: orderSchema },
       (request, reply) => {
         const { job } = request.params;
+        if (deps.workers.passOn(job, request, reply)) return reply;
         const session = deps.sessions.of(job, keyOf(request).key);
         if (session === undefined)
           throw new ApiError(
@@ -241,6 +244,7 @@ async function orderByGuess(
       'The body must be the length of the JSON in four bytes, then the JSON, then the sealed request.',
     );
   const { id, sealed_for: sealedFor, ...asked } = wish;
+  if (deps.workers.passOn(id, request, reply)) return reply;
   const mostBytes = sealedBytes(asked.request_bytes);
   const sealing = sealingIn(body.subarray(LENGTH_BYTES + length), mostBytes);
   if (!deps.sessions.redeem(id, keyOf(request).key))

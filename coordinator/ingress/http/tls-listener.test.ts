@@ -44,6 +44,7 @@ async function startListener() {
   const listening = await startTlsListener({
     server,
     https: { host: '127.0.0.1', port: 0, certificateFile: certificateFile(), keyFile: keyFile() },
+    sharesPort: false,
     limits: limitsOfNode(LIMITS),
     log: pino({ level: 'info' }, { write: (line) => void lines.push(line) }),
     metrics: new Registry(),

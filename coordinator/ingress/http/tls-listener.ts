@@ -9,7 +9,7 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { HttpsConfig } from '#coordinator/config.ts';
 import { expiryOf } from '#coordinator/founding/certificate-expiry.ts';
-import { closeWithin } from '#http-api/server.ts';
+import { closeWithin, stopAccepting } from '#http-api/server.ts';
 import { measured } from '#observability';
 
 /** Time between two checks whether the files of the certificate have changed, in milliseconds. */
@@ -22,6 +22,7 @@ export interface TlsListenerOptions {
   /** The server whose routes are offered by TLS. */
   readonly server: FastifyInstance;
   readonly https: HttpsConfig;
+  readonly sharesPort: boolean;
   /** Limits of the server that TLS connections share, such as its timeouts. */
   readonly limits: ServerOptions;
   readonly log: Logger;
@@ -41,6 +42,7 @@ export interface TlsListener extends AsyncDisposable {
 export async function startTlsListener({
   server: plain,
   https: { host, port, certificateFile, keyFile },
+  sharesPort,
   limits,
   log,
   metrics,
@@ -71,7 +73,7 @@ export async function startTlsListener({
   const files = [certificateFile, keyFile];
   const changed = () => void reload();
   for (const file of files) watchFile(file, { interval: checkMs, persistent: false }, changed);
-  server.listen(port, host);
+  server.listen({ port, host, reusePort: sharesPort });
   await once(server, 'listening');
   const { port: chosen } = server.address() as AddressInfo;
   return {
@@ -79,11 +81,7 @@ export async function startTlsListener({
     url: `https://${host}:${chosen}`,
     [Symbol.asyncDispose]: async () => {
       for (const file of files) unwatchFile(file, changed);
-      await closeWithin(server, () => {
-        server.close();
-        server.closeIdleConnections();
-        return once(server, 'close');
-      });
+      await closeWithin(server, () => stopAccepting(server));
     },
   };
 }

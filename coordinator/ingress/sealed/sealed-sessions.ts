@@ -1,4 +1,4 @@
-import { LruMap, newJobId } from '#bus-schemas';
+import { LruMap } from '#bus-schemas';
 import type { WindowCounts } from '#coordinator/window-counts.ts';
 import { ApiError } from '#http-api/errors.ts';
 import type { JobSpec } from '../job-spec.ts';
@@ -24,6 +24,7 @@ const MAX_BADLY_SEALED = 10;
 
 interface SealedSessionsOptions {
   readonly jobs: Jobs;
+  readonly newJobId: () => string;
   readonly evidence: EvidenceCache;
   readonly badlySealed: WindowCounts;
   readonly clock: () => number;
@@ -35,6 +36,7 @@ interface SealedSessionsOptions {
  */
 export class SealedSessions {
   readonly #jobs: Jobs;
+  readonly #newJobId: () => string;
   readonly #evidence: EvidenceCache;
   readonly #badlySealed: WindowCounts;
   readonly #open: OpenSessions;
@@ -46,8 +48,9 @@ export class SealedSessions {
   readonly #issued = new LruMap<string, string>(MAX_ISSUED);
 
   /** `badlySealed` counts, for each key, requests that no provider could open. */
-  constructor({ jobs, evidence, badlySealed, clock }: SealedSessionsOptions) {
+  constructor({ jobs, newJobId, evidence, badlySealed, clock }: SealedSessionsOptions) {
     this.#jobs = jobs;
+    this.#newJobId = newJobId;
     this.#open = new OpenSessions(clock);
     this.#evidence = evidence;
     this.#badlySealed = badlySealed;
@@ -104,7 +107,7 @@ export class SealedSessions {
    * first.
    */
   issue(key: string): string {
-    const job = newJobId();
+    const job = this.#newJobId();
     this.#issued.set(job, key);
     return job;
   }
