@@ -100,7 +100,10 @@ describe.skipIf(!CAN_SHARE_PORTS)(
               'content-length': Buffer.byteLength(body),
             },
           },
-          (response) => response.resume().once('end', () => resolve(response.statusCode ?? 0)),
+          async (response) => {
+            const text = (await response.setEncoding('utf8').toArray()).join('');
+            resolve(response.statusCode === 200 ? 200 : `${response.statusCode} ${text}`);
+          },
         )
           .once('error', (error) => resolve(error.message))
           .end(body);

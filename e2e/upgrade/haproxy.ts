@@ -26,13 +26,13 @@ export async function startHaproxy(options: {
   if (block === undefined) throw new Error(`${PAGE} has no configuration of HAProxy`);
   const [first, second] = options.ingressPorts;
   const replaced = [
-    [/bind :443 .*/, `bind 127.0.0.1:${options.port}`],
+    [/bind :443 .*/g, `bind 127.0.0.1:${options.port}`],
     ['10.0.0.1:8080', `127.0.0.1:${first}`],
     ['10.0.0.2:8080', `127.0.0.1:${second}`],
   ] as const;
   const config = replaced.reduce((text, [from, to]) => {
     if (text.search(from) === -1) throw new Error(`${PAGE}: the configuration lacks ${from}`);
-    return text.replace(from, to);
+    return text.replaceAll(from, to);
   }, block.text);
   const file = join(options.folder, 'haproxy.cfg');
   await writeFile(file, `${config}\n`);
