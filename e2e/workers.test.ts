@@ -67,7 +67,8 @@ describe.skipIf(!CAN_SHARE_PORTS)(
           ...process.env,
           ...operatorSettings(network.network),
           DINF_HTTP_PORT: String(port),
-          DINF_DRAIN_NOTICE_MS: '0',
+          // A connection that was just accepted has this time for its request.
+          DINF_DRAIN_NOTICE_MS: '1000',
           DINF_ACCOUNT_RPM: '0',
           DINF_LOG: 'info',
         },

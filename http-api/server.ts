@@ -1,4 +1,4 @@
-import type { Server } from 'node:net';
+import { Server } from 'node:net';
 import fastify, {
   type FastifyError,
   type FastifyInstance,
@@ -198,23 +198,18 @@ function asApiError(error: FastifyError | ApiError | CodecError): ApiError {
   }
 }
 
-const stopped = new WeakMap<Server, Promise<void>>();
-
 /**
- * Accepts no more connections, and goes on with the open ones. Resolves when the last of them has
- * ended.
+ * Accepts no more connections, and goes on with the open ones. `close` of an HTTP server would also
+ * end connections whose first request has not arrived yet.
  */
-export function stopAccepting(server: Server): Promise<void> {
-  let lastEnded = stopped.get(server);
-  if (lastEnded === undefined) {
-    lastEnded = new Promise((resolve) => server.close(() => resolve()));
-    stopped.set(server, lastEnded);
-  }
-  return lastEnded;
+export function stopAccepting(server: Server): void {
+  // Connections that the kernel has accepted and Node has not would be reset. Node accepts them just
+  // before it calls the function.
+  setImmediate(() => Server.prototype.close.call(server));
 }
 
 export const closeServer = (server: FastifyInstance): Promise<void> =>
-  closeWithin(server.server, () => Promise.all([stopAccepting(server.server), server.close()]));
+  closeWithin(server.server, () => server.close());
 
 /** Waits for `close`, and ends the connections that are still open after `LINGER_MS`. */
 export async function closeWithin(

@@ -270,7 +270,7 @@ export async function startIngress(
   );
   stack.defer(async () => {
     // The others that listen on the same ports get the new connections from now on.
-    if (sharesPorts) for (const listener of listeners) void stopAccepting(listener);
+    if (sharesPorts) for (const listener of listeners) stopAccepting(listener);
     await drain.close();
     batches.stop();
     await jobs.end(config.drainMs);

@@ -9,7 +9,7 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { HttpsConfig } from '#coordinator/config.ts';
 import { expiryOf } from '#coordinator/founding/certificate-expiry.ts';
-import { closeWithin, stopAccepting } from '#http-api/server.ts';
+import { closeWithin } from '#http-api/server.ts';
 import { measured } from '#observability';
 
 /** Time between two checks whether the files of the certificate have changed, in milliseconds. */
@@ -81,7 +81,11 @@ export async function startTlsListener({
     url: `https://${host}:${chosen}`,
     [Symbol.asyncDispose]: async () => {
       for (const file of files) unwatchFile(file, changed);
-      await closeWithin(server, () => stopAccepting(server));
+      await closeWithin(server, () => {
+        server.close();
+        server.closeIdleConnections();
+        return once(server, 'close');
+      });
     },
   };
 }

@@ -8,7 +8,7 @@ import type { WorkerPlace } from '#coordinator/worker-place.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { endWithin, sendError } from '#http-api/respond.ts';
 import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';
-import { closeWithin, type limitsOfNode, stopAccepting } from '#http-api/server.ts';
+import { closeWithin, type limitsOfNode } from '#http-api/server.ts';
 
 /** Digits at the end of a job id that decide to which worker it belongs. */
 const DIGITS = 8;
@@ -92,7 +92,11 @@ export class SiblingWorkers {
     listener.listen(path);
     await once(listener, 'listening');
     return {
-      [Symbol.asyncDispose]: () => closeWithin(listener, () => stopAccepting(listener)),
+      [Symbol.asyncDispose]: () =>
+        closeWithin(listener, () => {
+          listener.close();
+          return once(listener, 'close');
+        }),
     };
   }
 }
