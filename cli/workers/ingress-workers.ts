@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import type { Config } from '#coordinator';
 import { keepRunning, LaunchError, type Restartable, startSupervised } from '#provider';
-import { WORKER_LISTENS, WORKER_STARTED, type WorkerOrder } from './worker-order.ts';
+import { type IngressWorkerOrder, WORKER_LISTENS, WORKER_STARTED } from './worker-order.ts';
 
 const PROGRAM = fileURLToPath(new URL('./worker-program.ts', import.meta.url));
 /** Time in which the process of a worker starts to run, and then to serve, in milliseconds. */
@@ -49,7 +49,7 @@ export async function startIngressWorkers({
   portOffset,
   log,
 }: IngressWorkersOptions): Promise<AsyncDisposable> {
-  const orderOf = (index: number): WorkerOrder => ({
+  const orderOf = (index: number): IngressWorkerOrder => ({
     config: {
       ...config,
       ...portsAt(config, portOffset(index)),
@@ -84,10 +84,10 @@ function portsAt({ metrics, admin }: Config, offset: number): Pick<Config, 'metr
 
 class IngressWorker implements Restartable {
   readonly #index: number;
-  readonly #order: WorkerOrder;
+  readonly #order: IngressWorkerOrder;
   #process: Awaited<ReturnType<typeof startSupervised>> | undefined;
 
-  constructor(index: number, order: WorkerOrder) {
+  constructor(index: number, order: IngressWorkerOrder) {
     this.#index = index;
     this.#order = order;
   }

@@ -1,7 +1,7 @@
 import type { Config } from '#coordinator/config.ts';
 
 /** What a worker gets from its parent before it starts. */
-export interface WorkerOrder {
+export interface IngressWorkerOrder {
   readonly config: Config;
 }
 
