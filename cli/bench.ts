@@ -87,6 +87,15 @@ export function addCommands(program: Command): void {
       ),
     );
   bench
+    .command('overload')
+    .description('measure how much is served when three times as much is asked for')
+    .option('--smoke', 'the small size, which shows that it works')
+    .action(async (_: object, command: Command) =>
+      (await import('#e2e/bench/overload.ts')).benchOverload(
+        command.optsWithGlobals()['smoke'] ? 'smoke' : 'full',
+      ),
+    );
+  bench
     .command('attestation')
     .description('measure the cost of attesting a whole fleet every five minutes')
     .option('--smoke', 'the small size, which shows that it works')

@@ -48,6 +48,7 @@ const PLAIN_FIELDS = {
   addressLimit: 'DINF_ADDRESS_LIMIT',
   linksPerDay: 'DINF_LINKS_PER_DAY',
   demandsBusSignature: 'DINF_DEMAND_BUS_SIGNATURE',
+  admissionMs: 'DINF_ADMISSION_MS',
   drainNoticeMs: 'DINF_DRAIN_NOTICE_MS',
   drainMs: 'DINF_DRAIN_MS',
   headersTimeoutMs: 'DINF_HEADERS_TIMEOUT_MS',

@@ -238,6 +238,12 @@ const table = {
     retryable: true,
     message: 'No provider started its answer in time.',
   },
+  overloaded: {
+    status: 429,
+    type: 'rate_limit_exceeded',
+    retryable: true,
+    message: 'This server gets more requests than it can serve. Repeat the request later.',
+  },
   draining: {
     status: 429,
     type: 'rate_limit_exceeded',

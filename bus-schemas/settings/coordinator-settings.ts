@@ -112,6 +112,13 @@ export const apiSettings = {
     description:
       'silence in a stream after which a comment is sent to keep the connection open; `0` for none',
   }),
+  DINF_ADMISSION_MS: milliseconds({
+    default: 500,
+    minimum: 1,
+    maximum: 60_000,
+    description:
+      'longest wait of a request until an ingress with more work than its processor can do begins it; then it refuses new ones with 429 `overloaded` ([capacity-planning.md](operating/capacity-planning.md#overload))',
+  }),
   DINF_DRAIN_NOTICE_MS: milliseconds({
     default: 5_000,
     minimum: 0,

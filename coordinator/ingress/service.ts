@@ -27,6 +27,7 @@ import { addOperatorPages } from './admin/operator-pages.ts';
 import { addOperatorSessionRoutes } from './admin/operator-session-routes.ts';
 import { OperatorSessions } from './admin/operator-sessions.ts';
 import { RecentDecisions } from './admin/recent-decisions.ts';
+import { AdmissionQueue } from './admission-queue.ts';
 import { AskedPrices } from './asked-prices.ts';
 import { BatchRunner } from './batches/batch-runner.ts';
 import { BodyThreads } from './bodies/body-threads.ts';
@@ -145,7 +146,10 @@ export async function startIngress(
     ...((await answersWithin(bus.connection, 1_000)) ? [] : ['bus']),
     ...(catalog.isLoaded ? [] : ['catalog']),
   ];
-  const degraded = () => degradations(bus);
+  const degraded = async () => [
+    ...(admission.isFull ? ['this ingress gets more requests than it can serve'] : []),
+    ...(await degradations(bus)),
+  ];
   const admin = config.admin && createServer({ log, ...config });
   if (admin !== undefined) stack.defer(() => closeServer(admin));
   const rejected = counter(metrics, 'dinf_http_rejected_total');
@@ -180,6 +184,8 @@ export async function startIngress(
   });
   const ingressKey = coreKey(await readCoreSeed(config.coreCredentials), BATCH_KEYS);
   const isClosed = () => drain.state === 'closed';
+  const admission = new AdmissionQueue({ mostMs: config.admissionMs, clock });
+  measured(metrics, 'dinf_ingress_admission_waiting', () => admission.size);
   addRoutes(server, {
     bus,
     catalog,
@@ -229,6 +235,7 @@ export async function startIngress(
       clock,
     }),
     isClosed,
+    admission,
   });
   const limits = limitsOfNode(config);
   stack.use(await workers.listen(server, limits));
@@ -263,6 +270,7 @@ export async function startIngress(
       ingressKey,
       metrics,
       isClosed,
+      admission,
       log,
       now,
       clock,

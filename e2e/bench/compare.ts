@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Load, run } from './load.ts';
 import { PARTS, type Part, processorMsByPart } from './network-parts.ts';
-import { type Measured, ROOT, startOurs } from './processes.ts';
+import { type Measured, startOurs } from './processes.ts';
 import { percentile, show, spread } from './statistics.ts';
 
 const sizes = {
@@ -24,8 +24,8 @@ const say = (line = '') => console.log(line);
  */
 export async function benchCompare(name: keyof typeof sizes, other: string): Promise<void> {
   const { rounds, requests, warmUp } = sizes[name];
-  await using before = await startOurs(0, resolve(other));
-  await using after = await startOurs(0, ROOT);
+  await using before = await startOurs(0, { checkout: resolve(other) });
+  await using after = await startOurs(0);
   const networks = { before, after };
   for (const { target } of Object.values(networks))
     await run(target, { concurrency: 16, requests: warmUp, maxTokens: TOKENS, stream: false });

@@ -20,7 +20,7 @@ export interface Load {
   readonly stream: boolean;
 }
 
-const body = ({ maxTokens, stream }: Load) =>
+export const requestBody = ({ maxTokens, stream }: Pick<Load, 'maxTokens' | 'stream'>) =>
   JSON.stringify({
     model: 'sim-llama-8b',
     max_tokens: maxTokens,
@@ -34,7 +34,7 @@ const body = ({ maxTokens, stream }: Load) =>
  * Sends requests over concurrent connections; each sends its next request after the last response.
  */
 export async function run(target: Target, load: Load): Promise<LoadResult> {
-  const request = encodeRequest(target, body(load));
+  const request = encodeRequest(target, requestBody(load));
   const clients = await Promise.all(
     Array.from({ length: load.concurrency }, () => HttpStreamClient.open(target)),
   );
@@ -64,5 +64,5 @@ export async function run(target: Target, load: Load): Promise<LoadResult> {
   };
 }
 
-const isGood = ({ status, body: text }: Exchange) =>
+export const isGood = ({ status, body: text }: Exchange) =>
   status === 200 && (text.startsWith('{') ? text.includes('"choices"') : text.includes('[DONE]'));

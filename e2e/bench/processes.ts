@@ -65,9 +65,12 @@ export async function startDirect(tokenMs: number): Promise<Measured> {
 
 /**
  * Starts the network of a checkout with `dinf up` and four providers that are as fast as the engine
- * alone.
+ * alone, each with a number of places.
  */
-export async function startOurs(tokenMs: number, checkout: string = ROOT): Promise<Measured> {
+export async function startOurs(
+  tokenMs: number,
+  { checkout = ROOT, places = 256 }: { checkout?: string; places?: number } = {},
+): Promise<Measured> {
   const home = await mkdtemp(join(tmpdir(), 'dinf-bench-'));
   const args = [
     join(checkout, 'bin', 'dinf.ts'),
@@ -79,7 +82,7 @@ export async function startOurs(tokenMs: number, checkout: string = ROOT): Promi
     '--token-ms',
     String(tokenMs),
     '--concurrency',
-    '256',
+    String(places),
     '--endless',
   ];
   const up = await node('dinf up', args, 'Ctrl-C stops the network', {

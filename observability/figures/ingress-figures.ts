@@ -14,6 +14,11 @@ export const ingressFigures = {
     help: 'Requests that got an error instead of an answer, by its code',
     labels: ['code'],
   },
+  dinf_ingress_admission_waiting: {
+    part: 'ingress',
+    type: 'gauge',
+    help: 'Requests that this ingress has not begun, because its processor is busy',
+  },
   dinf_console_streams: {
     part: 'ingress',
     type: 'gauge',

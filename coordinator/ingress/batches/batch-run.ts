@@ -168,6 +168,8 @@ export class BatchRun {
   async #attempt(request: LineRequest, line: number): Promise<ApiError | undefined> {
     const caller = this.#caller;
     if (caller === undefined) return new ApiError('service_unavailable');
+    // Lines of batches wait for all other requests.
+    if (this.#deps.admission.size > 0) return new ApiError('overloaded');
     let refusal: ApiError | undefined;
     const error = await runLine(
       {

@@ -88,6 +88,7 @@ export async function runLine(
 const PASSING: ReadonlySet<ApiErrorCode> = new Set<ApiErrorCode>([
   'saturated',
   'model_shed',
+  'overloaded',
   'draining',
   'no_provider',
   'service_unavailable',

@@ -12,7 +12,7 @@ import type { JobSpec } from '../job-spec.ts';
 import { relaySealing } from '../relay-sealing.ts';
 import { encodingSchema } from './encoding-schemas.ts';
 import type { InferenceDeps } from './inference-exchange.ts';
-import { admitJob, checkOpen, jobCallerOf } from './job-admission.ts';
+import { admitJob, earlyRefusal, jobCallerOf, mayBegin } from './job-admission.ts';
 
 interface EncodingExchange {
   readonly surface: EncodingSurface;
@@ -26,7 +26,7 @@ export function addEncodingRoutes(server: FastifyInstance, deps: InferenceDeps):
   for (const surface of encodingSurfaces) {
     const options = {
       config: { surface, isForBrowsers: true },
-      onRequest: deps.auth.key,
+      onRequest: [earlyRefusal(deps), deps.auth.key],
       schema: encodingSchema(surface.path),
     };
     const add = (scope: FastifyInstance) => {
@@ -41,7 +41,7 @@ export function addEncodingRoutes(server: FastifyInstance, deps: InferenceDeps):
 
 async function encode(exchange: EncodingExchange): Promise<FastifyReply> {
   const { surface, request, reply, deps } = exchange;
-  checkOpen(deps);
+  await mayBegin(deps);
   const receivedAt = deps.clock();
   const body = parseJson(request.body);
   const intent = encodingIntent(surface, body);

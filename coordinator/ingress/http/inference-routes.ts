@@ -21,7 +21,7 @@ import {
   startJob,
 } from './inference-exchange.ts';
 import { inferenceSchema } from './inference-schemas.ts';
-import { checkOpen } from './job-admission.ts';
+import { earlyRefusal, mayBegin } from './job-admission.ts';
 import { openRequestState, type RequestState } from './stored-state.ts';
 import { withTextPrompts } from './token-prompts.ts';
 
@@ -30,7 +30,7 @@ export function addInferenceRoutes(server: FastifyInstance, deps: InferenceDeps)
   for (const surface of surfaces) {
     const options = {
       config: { surface, isForBrowsers: true },
-      onRequest: deps.auth.key,
+      onRequest: [earlyRefusal(deps), deps.auth.key],
       schema: inferenceSchema(surface.path),
     };
     const add = (scope: FastifyInstance) => {
@@ -45,7 +45,7 @@ export function addInferenceRoutes(server: FastifyInstance, deps: InferenceDeps)
     COMPACTION_PATH,
     {
       config: { surface: responses, isForBrowsers: true },
-      onRequest: deps.auth.key,
+      onRequest: [earlyRefusal(deps), deps.auth.key],
       schema: inferenceSchema(COMPACTION_PATH),
     },
     (request, reply) =>
@@ -56,7 +56,7 @@ export function addInferenceRoutes(server: FastifyInstance, deps: InferenceDeps)
 /** Reads a large body in a thread, which is free for other requests when the job starts. */
 async function inferBody(exchange: Omit<InferenceExchange, 'large'>): Promise<FastifyReply> {
   const { request, reply, deps } = exchange;
-  checkOpen(deps);
+  await mayBegin(deps);
   const { body } = request;
   if (!Buffer.isBuffer(body) || body.length < LARGE_BODY_BYTES)
     return infer({ ...exchange, large: undefined });

@@ -3,6 +3,7 @@ import { type CatalogModel, encodingOf } from '#bus-schemas';
 import type { ChatIntent } from '#http-api/core/introspect.ts';
 import { priceTerms, withQuantizations } from '#http-api/core/provider-preferences.ts';
 import { ApiError } from '#http-api/errors.ts';
+import type { AdmissionQueue } from '../admission-queue.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { checkNotShed, deprecationHeaders } from '../core/model-access.ts';
 import type { KeyCaller } from '../identity/key-cache.ts';
@@ -18,6 +19,7 @@ export interface AdmissionDeps {
   readonly ownMachines: OwnMachines;
   /** True when an ingress that is about to stop refuses new requests. */
   readonly isClosed: () => boolean;
+  readonly admission: AdmissionQueue;
   readonly now: () => number;
 }
 
@@ -61,8 +63,23 @@ export interface JobAdmission {
   readonly job: AdmittedJob;
 }
 
-export function checkOpen({ isClosed }: AdmissionDeps): void {
+/**
+ * Refuses a request of an overloaded ingress before its key is checked and its body is read, as a
+ * hook of its route.
+ */
+export const earlyRefusal =
+  ({ admission }: Pick<AdmissionDeps, 'admission'>) =>
+  async (): Promise<void> => {
+    if (admission.isFull) throw new ApiError('overloaded');
+  };
+
+/** Waits until a new request may begin. Throws if this ingress takes none. */
+export async function mayBegin({
+  isClosed,
+  admission,
+}: Pick<AdmissionDeps, 'isClosed' | 'admission'>): Promise<void> {
   if (isClosed()) throw new ApiError('draining');
+  await admission.enter();
 }
 
 /**

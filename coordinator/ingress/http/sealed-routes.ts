@@ -33,9 +33,9 @@ import { type Auth, keyOf } from './authenticate.ts';
 import {
   type AdmissionDeps,
   admitJob,
-  checkOpen,
   type JobWish,
   jobCallerOf,
+  mayBegin,
 } from './job-admission.ts';
 
 export interface SealedRoutesDeps extends AdmissionDeps {
@@ -299,7 +299,7 @@ async function admitted(
   headers: Record<string, string>;
 }> {
   const receivedAt = deps.clock();
-  checkOpen(deps);
+  await mayBegin(deps);
   const { headers, refusal, job } = await admitJob(wishOf(asked), jobCallerOf(request), deps);
   if (refusal !== undefined) throw refusal;
   const conversation = `${job.account} ${asked.affinity ?? id}`;

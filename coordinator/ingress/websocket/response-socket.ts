@@ -7,7 +7,7 @@ import { itemsOfInput } from '#http-api/core/surfaces/responses-conversation.ts'
 import { ApiError } from '#http-api/errors.ts';
 import type { MemoryBudget } from '#http-api/memory-budget.ts';
 import { type Auth, secretOf } from '../http/authenticate.ts';
-import { checkOpen, jobCallerOf } from '../http/job-admission.ts';
+import { jobCallerOf, mayBegin } from '../http/job-admission.ts';
 import { type PrepareDeps, prepareJob } from '../http/prepare-job.ts';
 import type { JobRun } from '../job-run.ts';
 import type { Jobs } from '../jobs.ts';
@@ -131,7 +131,7 @@ class ResponseSocket {
     const request = this.#request;
     // The key may have been revoked since the last response.
     await auth.key(request);
-    checkOpen(this.#deps);
+    await mayBegin(this.#deps);
     for (const field of REFUSED)
       if (isGiven(body[field])) throw invalid(field, `A WebSocket has no field ${field}.`);
     const { previous_response_id: previousId, ...fields } = body;

@@ -118,6 +118,9 @@ export const germanErrors: Readonly<Record<string, (param: string) => string>> =
   saturated: always('Alle Maschinen dieses Modells sind beschäftigt.'),
   model_shed: always('Der Betreiber hat Anfragen für dieses Modell angehalten.'),
   first_content_timeout: always('Keine Maschine hat ihre Antwort rechtzeitig begonnen.'),
+  overloaded: always(
+    'Dieser Server bekommt mehr Anfragen, als er bearbeiten kann. Wiederholen Sie die Anfrage später.',
+  ),
   draining: always('Dieser Server wird beendet. Wiederholen Sie die Anfrage.'),
   no_provider: always('Zurzeit bietet keine Maschine dieses Modell an.'),
   provider_error: always('Keine der Maschinen, die es versucht haben, konnte antworten.'),
