@@ -6,7 +6,7 @@ import type { Target } from './http-stream-client.ts';
 import { installRival } from './rival-package.ts';
 
 /** Folder of this checkout. */
-export const ROOT = resolve(import.meta.dirname, '../..');
+const ROOT = resolve(import.meta.dirname, '../..');
 const RIVAL = '@portkey-ai/gateway';
 const RIVAL_VERSION = '1.15.2';
 const READY_MS = 60_000;
