@@ -119,6 +119,12 @@ export {
   type RefusalAbout,
   type RefusalContext,
 } from './messages/outcomes.ts';
+export {
+  MAX_ANNOUNCED_PREFIXES,
+  MAX_HELD_PREFIXES,
+  PrefixTag,
+  prefixTagOf,
+} from './messages/prefix-tag.ts';
 export * from './messages/provider.ts';
 export type { RateLimits } from './messages/rate-limits.ts';
 export { inCell, type ServiceMethod } from './messages/service-method.ts';

@@ -4,6 +4,7 @@ import { Bytes, defineMessage } from '../codec.ts';
 import { BuildId } from '../ids.ts';
 import { countUpTo, optional } from '../schema-parts.ts';
 import { REFUSAL_ABOUTS } from './outcomes.ts';
+import { PrefixTag } from './prefix-tag.ts';
 import { Finish, PromptUsage, Usage } from './vocabulary.ts';
 
 /**
@@ -89,6 +90,11 @@ const request = Type.Object({
    * reveal, by the speed of an answer, which prompts others sent.
    */
   cacheScope: optional(Type.String({ minLength: 1, maxLength: 64 })),
+  /**
+   * The name under which the provider tells routing that it has this prompt in its cache. Absent if the
+   * coordinator does not know the prompt, or if the prompt is short.
+   */
+  prefixTag: optional(PrefixTag),
   /**
    * The deltas shall have the ids of their tokens, with which another machine can continue the
    * answer.

@@ -6,6 +6,7 @@ import { P256_KEY_BYTES, P256_SIGNATURE_BYTES } from '../receipts/signed-by.ts';
 import { count, countUpTo, optional } from '../schema-parts.ts';
 import { Conditions, MAX_MEMORY_MB } from './conditions.ts';
 import { REFUSAL_ABOUTS } from './outcomes.ts';
+import { MAX_ANNOUNCED_PREFIXES, PrefixTag } from './prefix-tag.ts';
 import { Delivered, EngineName, Finish, Refusal, SlotState, Traits, Usage } from './vocabulary.ts';
 
 /**
@@ -86,6 +87,11 @@ const announcement = Type.Object({
    * owner. Absent if it ignores them.
    */
   prefetches: optional(Type.Boolean()),
+  /**
+   * Some of the prompts that the machine can continue without computing them, from memory or disk. All of
+   * them appear in turn; those that were used last are in every announcement.
+   */
+  holds: optional(Type.Array(PrefixTag, { maxItems: MAX_ANNOUNCED_PREFIXES })),
   sealing: Type.Object({ suite: Type.String({ maxLength: 64 }), publicKey: X25519Key }),
 });
 export type Announcement = Static<typeof announcement>;

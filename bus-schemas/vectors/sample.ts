@@ -25,6 +25,7 @@ const IDS: readonly [string, string][] = [
   ['^s_', 's_0123456789ab'],
   ['^A[', `A${'B'.repeat(55)}`],
   ['^U[', `U${'C'.repeat(55)}`],
+  ['^[A-Za-z0-9_-]{10}$', '0123456789'],
   ['^dep_', 'dep_0123456789abcdefghij'],
   ['^acct_', 'acct_0123456789abcdef'],
   ['^key_', 'key_0123456789abcdef'],

@@ -69,6 +69,9 @@ const later: readonly (readonly [string, MessageKind<unknown>])[] = [
   ['memory', services.routing.explain.reply],
   ['names', services.trust.machines.reply],
   ['promotions', services.settlement.rewards.reply],
+  ['prefixes', everything.Hello],
+  ['prefixes', everything.Beat],
+  ['prefixes', everything.InferenceRequest],
 ];
 
 const needed = [

@@ -174,7 +174,7 @@ export class CellState implements AsyncDisposable {
     // The verdict may have changed while the record was read.
     if (!this.#trusted.admits(provider, announcement, now())) return;
     const verified = this.#trusted.verifiedOf(provider);
-    const change = this.router.fleet.announce(provider, announcement, clock(), verified);
+    const change = this.router.announced(provider, announcement, clock(), verified);
     this.#reportChange(provider, change);
     this.drainSoon();
   }

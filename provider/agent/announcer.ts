@@ -4,6 +4,7 @@ import {
   Capacity,
   type Conditions,
   Hello,
+  MAX_ANNOUNCED_PREFIXES,
   MAX_JOBS_NAMED,
   newSessionId,
   providerSubjects,
@@ -41,6 +42,11 @@ const BEAT_MS = 5_000;
  */
 const FIRST_BEAT_MS = 100;
 const SLOWER = 1.6;
+/**
+ * Number of the prompts that were used last in every hello and beat, so that a router that has just
+ * started knows the conversations of the last minute after one beat.
+ */
+const NEWEST_PREFIXES = 16;
 /** Largest random deviation of an interval, as a share of it. */
 const JITTER = 0.1;
 /** Time for which changes of the capacity are gathered into one message, in milliseconds. */
@@ -54,6 +60,8 @@ export class Announcer implements Disposable {
   readonly #options: AnnouncerOptions;
   readonly #session = newSessionId();
   #sequence = 0;
+  /** Number of tags of older prompts that were announced in this turn. */
+  #announced = 0;
   #pauseMs = FIRST_BEAT_MS;
   #beat: NodeJS.Timeout | undefined;
   #change: NodeJS.Timeout | undefined;
@@ -64,7 +72,7 @@ export class Announcer implements Disposable {
   }
 
   hello(): void {
-    this.#options.publish(providerSubjects.up('hello'), Hello.encode(this.#announcement()));
+    this.#options.publish(providerSubjects.up('hello'), Hello.encode(this.#withHeld()));
     this.#scheduleBeat();
   }
 
@@ -98,7 +106,7 @@ export class Announcer implements Disposable {
     const wait = this.#pauseMs * (1 - JITTER + 2 * JITTER * this.#options.random());
     this.#pauseMs = Math.min(BEAT_MS, this.#pauseMs * SLOWER);
     this.#beat = setTimeout(() => {
-      this.#options.publish(providerSubjects.up('beat'), Beat.encode(this.#announcement()));
+      this.#options.publish(providerSubjects.up('beat'), Beat.encode(this.#withHeld()));
       this.#scheduleBeat();
     }, wait);
   }
@@ -127,6 +135,20 @@ export class Announcer implements Disposable {
       engine: engine.name,
       sealing: { suite: SUITE_ID, publicKey: sealingKey() },
     };
+  }
+
+  /** Adds the newest prompts, and the next ones of the others: one message has no room for all of them. */
+  #withHeld(): Announcement {
+    const announcement = this.#announcement();
+    const held = this.#options.engine.heldPrefixes ?? [];
+    if (held.length === 0) return announcement;
+    const newest = held.slice(0, NEWEST_PREFIXES);
+    const older = held.slice(NEWEST_PREFIXES);
+    if (this.#announced >= older.length) this.#announced = 0;
+    const end = this.#announced + MAX_ANNOUNCED_PREFIXES - NEWEST_PREFIXES;
+    const next = older.slice(this.#announced, end);
+    this.#announced = end;
+    return { ...announcement, holds: [...newest, ...next] };
   }
 
   [Symbol.dispose](): void {

@@ -29,13 +29,14 @@ export function startWork(
     const mostTokens = BYTES_PER_TOKEN * order.promptTokens;
     return engine.encode({ build, task: work.task, mostTokens, firstContentMs }, sink);
   }
-  const { chat, cacheScope, reportsIds, continues } = work;
+  const { chat, cacheScope, prefixTag, reportsIds, continues } = work;
   const request = {
     build,
     chat,
     maxTokens: Math.min(chat.max_tokens, order.maxOutputTokens),
     firstContentMs,
     ...(cacheScope !== undefined && { cacheScope }),
+    ...(prefixTag !== undefined && { prefixTag }),
     ...(reportsIds && { reportsIds }),
     ...(continues && { answerTokens: continues.tokens }),
   };

@@ -26,6 +26,8 @@ export interface GenerationRequest {
    * prompts other consumers have sent.
    */
   readonly cacheScope?: string;
+  /** The name by which routing knows this prompt. */
+  readonly prefixTag?: string;
   /**
    * Time left until the first content is due, in milliseconds. A request that cannot begin in time
    * is refused.
@@ -127,6 +129,11 @@ export interface Engine extends AsyncDisposable {
   readonly memory?: ModelMemory | undefined;
   /** Pages of prompts on the disk; absent if the engine keeps none there. */
   readonly storedPrefixes?: PrefixStoreFigures | undefined;
+  /**
+   * The tags of prompts that need not be computed again, those that were used last first. Absent for
+   * engines that do not know their caches.
+   */
+  readonly heldPrefixes?: readonly string[];
   /** The present state of each model. */
   slots(): readonly Slot[];
   /** The digests of its builds' files. Engines without files have no such method. */

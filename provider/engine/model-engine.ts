@@ -22,8 +22,16 @@ import { expectedLoadMs, expectedSpeeds } from './residency/expected-figures.ts'
 import { cacheShares, modelsThatFit } from './residency/memory-plan.ts';
 import { Residency } from './residency/residency.ts';
 import { withDrafter } from './speculation/open-draft-models.ts';
+import { HeldPrefixes } from './stored/held-prefixes.ts';
 import { modelStore } from './stored/model-store.ts';
 import type { PrefixStore, PrefixStoreFigures } from './stored/prefix-store.ts';
+
+export interface EnginePrefixes {
+  readonly store: PrefixStore;
+  readonly held: HeldPrefixes;
+  /** Version of this program. */
+  readonly version: string;
+}
 
 export interface ModelEngineOptions {
   readonly backend: Backend;
@@ -42,7 +50,7 @@ export interface ModelEngineOptions {
   /** Models that may draft the answers of a model that is added later. */
   readonly drafters?: readonly Model[];
   /** Where prefixes of prompts outlive the process. The engine disposes of it. */
-  readonly prefixes?: { readonly store: PrefixStore; readonly version: string };
+  readonly prefixes?: EnginePrefixes;
   /** Results of earlier benchmarks; those of these models on this backend are announced. */
   readonly measured?: readonly Measurement[];
   readonly log: RunnerLog;
@@ -71,6 +79,7 @@ export class ModelEngine implements Engine {
   readonly #models: Model[];
   readonly #encoderModels: EncoderModel[] = [];
   readonly #clock: () => number;
+  readonly #held: HeldPrefixes;
   #listeners: (() => void)[] = [];
 
   constructor(options: ModelEngineOptions) {
@@ -78,6 +87,7 @@ export class ModelEngine implements Engine {
     this.name = backend.name;
     this.machine = machine;
     this.#options = options;
+    this.#held = options.prefixes?.held ?? new HeldPrefixes();
     this.#models = [...models];
     this.#clock = options.clock ?? (() => performance.now());
     const { leftBytes } = encodersThatFit(options.encoders ?? [], { backend, memoryBytes });
@@ -183,6 +193,7 @@ export class ModelEngine implements Engine {
         loadMs: expectedLoadMs(model),
       },
       log,
+      held: this.#held,
       ...(prefixes && { store: modelStore(prefixes.store, { ...prefixes, model, backend }) }),
       ...(speeds !== undefined && { measuredSpeeds: speeds }),
       ...(cacheIdleMs !== undefined && { cacheIdleMs }),
@@ -197,6 +208,10 @@ export class ModelEngine implements Engine {
 
   get storedPrefixes(): PrefixStoreFigures | undefined {
     return this.#options.prefixes?.store.figures;
+  }
+
+  get heldPrefixes(): readonly string[] {
+    return this.#held.tags;
   }
 
   slots(): Slot[] {
@@ -264,6 +279,7 @@ export class ModelEngine implements Engine {
     for (const runner of [...this.#runners.values(), ...this.#encoders.values()])
       await runner[Symbol.asyncDispose]();
     await this.#options.backend[Symbol.asyncDispose]();
+    await this.#held.written();
     this.#options.prefixes?.store[Symbol.dispose]();
   }
 }

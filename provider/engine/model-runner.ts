@@ -22,12 +22,14 @@ import type { Movable, Stay } from './residency/residency.ts';
 import { RETRY_MS } from './residency/residency-state.ts';
 import { type Constraint, GrammarError, Grammars } from './sampling/grammars.ts';
 import { requiredForm } from './sampling/required-form.ts';
+import { pageDigests } from './scheduling/page-pool.ts';
 import { Scheduler } from './scheduling/scheduler.ts';
 import type { Speeds } from './scheduling/speeds.ts';
-import type { UnitStore } from './scheduling/stored-prefixes.ts';
 import type { Running } from './scheduling/task.ts';
 import type { DraftModel } from './speculation/draft-model.ts';
 import { drafterOf, loadDraftModel } from './speculation/load-draft-model.ts';
+import type { HeldPrefixes } from './stored/held-prefixes.ts';
+import type { ModelStore } from './stored/model-store.ts';
 import { ImageReader } from './vision/image-reader.ts';
 import { canRunTower, expectedImageMs } from './vision/native-tower.ts';
 
@@ -54,7 +56,8 @@ interface RunnerOptions {
   /** Whether tokens of answers are drafted and verified; default true. */
   readonly drafts?: boolean;
   /** Where pages outlive the process; nothing is stored without it. */
-  readonly store?: UnitStore;
+  readonly store?: ModelStore;
+  readonly held: HeldPrefixes;
   readonly onChange: () => void;
   readonly log: RunnerLog;
   readonly guard?: Guard;
@@ -193,6 +196,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
       chat,
       maxTokens,
       cacheScope,
+      prefixTag,
       firstContentMs = Number.POSITIVE_INFINITY,
       isOwners = false,
       reportsIds,
@@ -222,6 +226,8 @@ export class ModelRunner implements Movable, AsyncDisposable {
     const pending = new PendingSequence(stay);
     this.#sequences += 1;
     this.#begun += 1;
+    if (cacheScope !== undefined && prefixTag !== undefined)
+      this.#noteHeld(prefixTag, pageDigests({ prompt, scope, images }));
     void this.#start(pending, {
       prompt,
       unread: images,
@@ -305,6 +311,15 @@ export class ModelRunner implements Movable, AsyncDisposable {
       this.#logFailure(error, 'a request could not be started');
       end('error');
     }
+  }
+
+  #noteHeld(tag: string, pages: readonly string[]): void {
+    const last = pages.at(-1);
+    if (last === undefined) return;
+    this.#options.held.note(tag, {
+      files: this.#options.store?.filesOf(pages) ?? [],
+      isCached: () => this.#loaded?.scheduler.isCached(last) === true,
+    });
   }
 
   #logFailure(error: unknown, message: string): void {

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
 import { memoryForModels, thisMachine } from '../machine.ts';
@@ -16,6 +17,7 @@ import { ModelEngine, type ModelEngineOptions } from './model-engine.ts';
 import type { RunnerLog } from './model-runner.ts';
 import { modelsThatFit } from './residency/memory-plan.ts';
 import { openDraftModels, withDrafter } from './speculation/open-draft-models.ts';
+import { HeldPrefixes } from './stored/held-prefixes.ts';
 import type { PrefixSettings } from './stored/prefix-settings.ts';
 import { PrefixStore } from './stored/prefix-store.ts';
 
@@ -110,6 +112,9 @@ export async function openUnloadedEngine({
   });
 }
 
+/** The list of prompts beside their pages. */
+const HELD_FILE = 'held-prefixes';
+
 /** Without its folder, the engine serves as well, and computes more. */
 async function openPrefixes(
   { secret, version, ...settings }: PrefixSettings,
@@ -122,7 +127,12 @@ async function openPrefixes(
       log,
       now: Date.now,
     });
-    return { prefixes: { store, version } };
+    const held = await HeldPrefixes.open({
+      file: join(settings.folder, HELD_FILE),
+      hasFile: (name) => store.hasFile(name),
+      log,
+    });
+    return { prefixes: { store, held, version } };
   } catch (error) {
     log.error({ err: messageOf(error) }, 'prefixes of prompts are not kept on the disk');
     return {};

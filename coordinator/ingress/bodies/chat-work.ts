@@ -1,4 +1,4 @@
-import { InferenceRequest } from '#bus-schemas';
+import { InferenceRequest, prefixTagOf } from '#bus-schemas';
 import { type ChatIntent, forwardedRequest, introspectChat } from '#http-api/core/introspect.ts';
 import type { JsonObject } from '#http-api/core/json.ts';
 import { type Beginnings, beginningsOf } from '#http-api/core/prefixes.ts';
@@ -71,13 +71,16 @@ export class ChatWork {
       images.size === 0 ? this.#intent : introspectChat(withImages(this.#chat, images));
     if (intent === undefined) throw new TypeError('no request was read');
     const topLogprobs = topLogprobsOf(intent.body);
+    const beginnings = beginningsOf(intent, `${cacheScope} ${model}`);
+    const [whole] = beginnings.prefixes;
     return {
       promptBound: intent.promptBound,
       recount: recountTerms(intent.body),
       topLogprobs,
-      ...beginningsOf(intent, `${cacheScope} ${model}`),
+      ...beginnings,
       encoded: InferenceRequest.encode({
         ...forwardedRequest(intent, { maxOutputTokens, cacheScope }),
+        ...(whole && { prefixTag: prefixTagOf(whole.key) }),
         // The log probabilities of tokens that another machine takes over are not known.
         ...(intent.streamed && topLogprobs === undefined && { reportsIds: true }),
       }) as Uint8Array<ArrayBuffer>,

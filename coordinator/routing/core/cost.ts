@@ -42,9 +42,10 @@ export const rounded = (cost: Cost): Record<string, number> =>
   Object.fromEntries(Object.entries(cost).map(([term, ms]) => [term, Math.round(ms * 10) / 10]));
 
 export function unreadTokens(serving: Serving, { promptTokens, warm }: PlacementRequest): number {
-  return warm !== undefined && warm.provider === serving.id
-    ? Math.max(0, promptTokens - warm.tokens)
-    : promptTokens;
+  if (warm !== undefined)
+    for (const { provider, tokens } of warm)
+      if (provider === serving.id) return Math.max(0, promptTokens - tokens);
+  return promptTokens;
 }
 
 function delayAt(serving: Serving, promptTokens: number, now: number): Record<Delay, number> {

@@ -2,6 +2,7 @@ import type { Candidate, Reserve, RoutingSwitches, TrustLevel } from '#bus-schem
 import type { Fleet } from './fleet.ts';
 import type { Choice, PlacementRequest } from './placement.ts';
 import { choosePreferred } from './preferences.ts';
+import type { PrefixClaim, PrefixClaims } from './prefix-claims.ts';
 import type { PrefixMemory } from './prefix-memory.ts';
 import type { PriceBook } from './price-book.ts';
 import { isLeftToNewcomers, type ProbationTurns } from './probation.ts';
@@ -22,11 +23,19 @@ export const NO_CHOICE: Choice = {
   rejected: {},
 };
 
+/** One of both, or none. */
+interface WarmMachines {
+  /** The machine that read the longest known prefix last. */
+  readonly seen?: { readonly provider: string; readonly tokens: number };
+  readonly claims?: readonly PrefixClaim[];
+}
+
 export interface MachineChooserParts {
   readonly fleet: Fleet;
   readonly reservations: Reservations;
   readonly prices: PriceBook;
   readonly prefixes: PrefixMemory;
+  readonly claims: PrefixClaims;
   readonly probationTurns: ProbationTurns;
   readonly random: () => number;
   /** Minimum trust level of machines for paid requests; undefined without one. */
@@ -53,24 +62,40 @@ export class MachineChooser {
   }
 
   #chooseMachine(request: Reserve, now: number, despiteCooling: boolean): Choice {
-    const { prefixes, prices, probationTurns, minimumTrust, switches } = this.#parts;
-    const warm =
-      request.prefixes && switches().affinity ? prefixes.find(request.prefixes, now) : undefined;
+    const { prices, probationTurns, minimumTrust } = this.#parts;
+    const { seen, claims } = this.#warmFor(request, now);
     const pricing = prices.pricingFor(request.model, request.price);
     const newcomers = request.only !== undefined || probationTurns.isOpen(wantedBuild(request));
     const ask = {
       ...request,
-      warm,
+      warm: seen === undefined ? claims : [seen],
       pricing,
       newcomers,
       // A caller pays for every machine that another account owns.
       areOwn: request.only !== undefined && request.price === undefined,
       ...(request.price !== undefined && { minimumTrust, exempt: request.price.exempt }),
     };
-    const choice = this.#chooseAmong(ask, now, despiteCooling);
-    return isLeftToNewcomers(choice)
+    const first = this.#chooseAmong(ask, now, despiteCooling);
+    const choice = isLeftToNewcomers(first)
       ? this.#chooseAmong({ ...ask, newcomers: true }, now, despiteCooling)
-      : choice;
+      : first;
+    const winner = choice.candidates[0]?.provider;
+    const claim = claims?.find(({ provider }) => provider === winner);
+    return claim === undefined ? choice : { ...choice, claim };
+  }
+
+  /**
+   * Machines that need not compute all of the prompt. What machines state counts only if this router has
+   * observed nothing, or if the observed machine is away: no machine can take the conversation of
+   * another one by a statement.
+   */
+  #warmFor({ prefixes: asked }: Reserve, now: number): WarmMachines {
+    const { fleet, prefixes, claims, switches } = this.#parts;
+    if (asked === undefined || !switches().affinity) return {};
+    const seen = prefixes.find(asked, now);
+    if (seen !== undefined && fleet.provider(seen.provider)?.silent === false) return { seen };
+    const claimed = claims.find(asked, now);
+    return claimed.length > 0 ? { claims: claimed } : {};
   }
 
   #chooseAmong(ask: PlacementRequest, now: number, despiteCooling: boolean): Choice {

@@ -9,7 +9,7 @@ import type { MachineCounts } from './unwritten-records.ts';
 
 export type ObservedEnd = Pick<
   JobEnded,
-  'job' | 'provider' | 'result' | 'attempts' | 'timing' | 'deliveredTokens'
+  'job' | 'provider' | 'result' | 'attempts' | 'timing' | 'deliveredTokens' | 'usage'
 >;
 export type ObservedFailure = Pick<
   JobAttempt,

@@ -6,6 +6,7 @@ import {
   type TrustLevel,
 } from '#bus-schemas';
 import { type Cost, costFor, expectedMs, penaltiesMs, rounded, unreadTokens } from './cost.ts';
+import type { PrefixClaim } from './prefix-claims.ts';
 import { isTooExpensive, type RequestPricing } from './price-book.ts';
 import type { Serving } from './serving.ts';
 
@@ -43,8 +44,8 @@ export type PlacementRequest = Pick<
    * machine could serve.
    */
   readonly newcomers?: boolean;
-  /** This machine probably has the first `tokens` tokens of the prompt in its cache. */
-  readonly warm?: { readonly provider: string; readonly tokens: number } | undefined;
+  /** These machines probably have the first `tokens` tokens of the prompt in their caches. */
+  readonly warm?: readonly { readonly provider: string; readonly tokens: number }[] | undefined;
 };
 
 /**
@@ -122,6 +123,8 @@ const placesForLines = ({ maxConcurrency, uncrowded }: Serving): number =>
   Math.min(maxConcurrency, Math.max(1, Math.min(Math.floor(maxConcurrency / 2), uncrowded)));
 
 export interface Choice {
+  /** The statement of the first candidate that it need not compute the prompt, if it was counted on. */
+  readonly claim?: PrefixClaim | undefined;
   readonly candidates: readonly Candidate[];
   /** Slots that may serve, of which the candidates are the best. */
   readonly able: number;

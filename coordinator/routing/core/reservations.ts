@@ -1,3 +1,5 @@
+import type { PrefixClaim } from './prefix-claims.ts';
+
 export interface Reservation {
   readonly job: string;
   readonly account: string;
@@ -14,6 +16,8 @@ export interface Reservation {
   readonly at: number;
   /** The client has not sealed the request for this machine yet, and may never do so. */
   readonly isUnordered?: boolean;
+  /** What the machine stated about the prompt, if it was chosen for that. */
+  readonly claim?: PrefixClaim | undefined;
 }
 
 /**

@@ -1,10 +1,17 @@
-import type { Candidate, Reserve, RoutingRefusal, RoutingSwitches, TrustLevel } from '#bus-schemas';
+import type {
+  Announcement,
+  Candidate,
+  Reserve,
+  RoutingRefusal,
+  RoutingSwitches,
+  TrustLevel,
+} from '#bus-schemas';
 import { queueWaitMs } from '#http-api/retry-after.ts';
 import { type Decision, DemandCounts, DemandSurvey } from './demand.ts';
 import { DesiredPlan } from './desired-builds.ts';
 import { reasonOf } from './explanation.ts';
 import type { Faults } from './faults.ts';
-import { Fleet } from './fleet.ts';
+import { Fleet, type FleetChange, type VerifiedProperties } from './fleet.ts';
 import { MachineChooser, NO_CHOICE } from './machine-chooser.ts';
 import type { MachineMemory, StoredAt } from './machine-memory.ts';
 import {
@@ -15,6 +22,7 @@ import {
 } from './measurements.ts';
 import { answeringBoth, type PendingRequest } from './pending-request.ts';
 import type { Choice } from './placement.ts';
+import { PrefixClaims } from './prefix-claims.ts';
 import { PrefixMemory } from './prefix-memory.ts';
 import { PriceBook } from './price-book.ts';
 import { ProbationTurns } from './probation.ts';
@@ -71,6 +79,7 @@ export class Router {
   readonly #options: RouterOptions;
   readonly #queue: Queue;
   readonly #prefixes = new PrefixMemory();
+  readonly #claims = new PrefixClaims();
   readonly #warmPool = new WarmPool();
   readonly #demand = new DemandCounts();
   readonly #probationTurns = new ProbationTurns();
@@ -103,11 +112,25 @@ export class Router {
       reservations: this.reservations,
       prices: this.prices,
       prefixes: this.#prefixes,
+      claims: this.#claims,
       probationTurns: this.#probationTurns,
       random: options.random,
       minimumTrust: options.minimumTrust,
       switches: () => this.switches,
     });
+  }
+
+  /** Takes the status of a machine: the state of the fleet, and the prompts that it states to hold. */
+  announced(
+    provider: string,
+    announcement: Announcement,
+    now: number,
+    verified?: VerifiedProperties,
+  ): FleetChange | undefined {
+    const change = this.fleet.announce(provider, announcement, now, verified);
+    if (announcement.holds !== undefined && this.fleet.provider(provider) !== undefined)
+      this.#claims.claimed(provider, announcement.holds, now);
+    return change;
   }
 
   get faults(): Faults {
@@ -184,6 +207,9 @@ export class Router {
     if (isCompleted && reservation !== undefined)
       this.#warmPool.served(reservation.build, now - reservation.at);
     this.#measurements.jobEnded(end, reservation, now);
+    const { usage } = end;
+    if (isCompleted && usage && reservation?.claim && reservation.provider === end.provider)
+      this.#claims.proved(reservation.claim, usage, now);
     this.end(end.job, now, isCompleted);
   }
 
@@ -206,7 +232,7 @@ export class Router {
     if (released === undefined) return;
     this.#releases.add(now);
     if (next === undefined) return;
-    const { expectedMs: _, ...moved } = released;
+    const { expectedMs: _, claim: _claim, ...moved } = released;
     this.reservations.take({ ...moved, provider: next, at: now });
   }
 
@@ -263,6 +289,7 @@ export class Router {
       isKnown: (provider) => this.fleet.provider(provider) !== undefined || isKept(provider),
       isListed: (provider, build) => this.fleet.provider(provider)?.slots.has(build) === true,
     });
+    this.#claims.sweep((provider) => this.fleet.provider(provider) !== undefined);
     this.#probationTurns.sweep((build) => this.fleet.serving(build).length > 0);
   }
 
@@ -344,6 +371,7 @@ export class Router {
       at: now,
       promptMs: choice.cost?.prefill ?? 0,
       isUnordered: isUnordered(request, winner),
+      claim: choice.claim,
       ...(isLoaded && { expectedMs: this.#measurements.predictedByOwnFigures(winner, choice) }),
     });
     this.#decided(pending, choice, 'placed');

@@ -179,12 +179,15 @@ test('after a crash or a restart of the engine, a repeated prompt is read from t
     version: '1',
     limits: { mostBytes: 1e9, mostAgeMs: 1e8, dailyBytes: 1e9, freeBytes: 0 },
   };
+  const tagOf = (scope: string) => scope.replaceAll(' ', '-').slice(0, 10).padEnd(10, '-');
+  const expectHeld = (engine: EngineProcess, ...scopes: string[]) =>
+    expect.poll(() => engine.heldPrefixes, PATIENT).toEqual(scopes.map(tagOf));
   const content = `What is 12 + 30? ${Array.from({ length: 25 }, (_, i) => `Not ${i}.`).join(' ')}`;
   const ask = async (engine: EngineProcess, cacheScope: string | undefined) => {
     const { text, usage } = await begin(engine, {
       ...requestFor(content),
       maxTokens: 8,
-      ...(cacheScope !== undefined && { cacheScope }),
+      ...(cacheScope !== undefined && { cacheScope, prefixTag: tagOf(cacheScope) }),
     }).answer;
     return { text, share: usage.cachedTokens / usage.promptTokens };
   };
@@ -197,6 +200,7 @@ test('after a crash or a restart of the engine, a repeated prompt is read from t
     expect(engine.storedPrefixes?.files).toBe(0);
     cold = await ask(engine, 'one customer');
     await expectFiles(engine, 2);
+    await expectHeld(engine, 'one customer');
     process.kill(engine.pid as number, 'SIGKILL');
     await expect.poll(() => engine.fault, PATIENT).toBe('engine_crashed');
     await expect.poll(() => engine.slots()[0]?.state, PATIENT).toBe('resident');
@@ -205,6 +209,8 @@ test('after a crash or a restart of the engine, a repeated prompt is read from t
     expect(warm.share).toBeGreaterThan(0.5);
   }
   await using engine = await open({ prefixes });
+  // It can say so before its first request.
+  await expectHeld(engine, 'one customer');
   expect((await ask(engine, 'another customer')).share).toBe(0);
   expect((await ask(engine, undefined)).share).toBe(0);
   expect(await ask(engine, 'one customer')).toMatchObject({ text: cold.text });

@@ -51,6 +51,7 @@ export class EngineProcess implements Engine {
   #slots: readonly Slot[] = [];
   #fault: EngineFault | undefined;
   #storedPrefixes: PrefixStoreFigures | undefined;
+  #heldPrefixes: readonly string[] = [];
   #starting = Promise.withResolvers<void>();
   #keeping: AsyncDisposable | undefined;
   /** Models that were added after the start. */
@@ -100,6 +101,10 @@ export class EngineProcess implements Engine {
 
   get storedPrefixes(): PrefixStoreFigures | undefined {
     return this.#storedPrefixes;
+  }
+
+  get heldPrefixes(): readonly string[] {
+    return this.#heldPrefixes;
   }
 
   get fault(): EngineFault | undefined {
@@ -245,6 +250,9 @@ export class EngineProcess implements Engine {
         return this.#setSlots(report.slots);
       case 'prefixes':
         this.#storedPrefixes = report.figures;
+        return;
+      case 'held':
+        this.#heldPrefixes = report.tags;
         return;
       case 'loaded':
         this.#fault = undefined;

@@ -3,7 +3,9 @@ import {
   Delta,
   EngineName,
   Finish,
+  MAX_HELD_PREFIXES,
   Machine,
+  PrefixTag,
   REFUSAL_ABOUTS,
   Refusal,
   Slot,
@@ -62,6 +64,11 @@ const EngineReport = Type.Union([
       pagesRead: count,
       damaged: count,
     }),
+  }),
+  /** The prompts that need not be computed again, after a change. */
+  Type.Object({
+    t: Type.Literal('held'),
+    tags: Type.Array(PrefixTag, { maxItems: MAX_HELD_PREFIXES }),
   }),
   Type.Object({
     t: Type.Literal('pulse'),

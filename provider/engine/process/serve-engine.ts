@@ -17,6 +17,8 @@ const TICK_MS = 500;
 const TURN_MS = 20;
 /** Longest time for which the worker has an old state of the models, in milliseconds. */
 const SLOTS_MS = 100;
+/** The same for the list of prompts, which is sent to the network every 5 s. */
+const HELD_MS = 2_000;
 
 /** Serves an engine to the worker that started this process, until the worker ends. */
 export function serveEngine(open: (options: OpenEngineOptions) => Promise<ModelEngine>): void {
@@ -34,6 +36,7 @@ class EngineServer {
   #unsent: EngineReport[] = [];
   #sentSlots = '';
   #sentPrefixes = '';
+  #sentHeld = '[]';
   #turnedAt = 0;
 
   constructor(open: (options: OpenEngineOptions) => Promise<ModelEngine>) {
@@ -95,6 +98,8 @@ class EngineServer {
       }, SLOTS_MS);
       const { name, machine } = engine;
       this.#send({ t: 'opened', name, machine, isHardened, ...modelsOf(engine) });
+      this.#sendHeld();
+      setInterval(() => this.#sendHeld(), HELD_MS);
       await engine.loadAll();
       this.#sendSlots();
       this.#send({ t: 'loaded' });
@@ -165,6 +170,14 @@ class EngineServer {
     if (figures === undefined || text === this.#sentPrefixes) return;
     this.#sentPrefixes = text;
     this.#send({ t: 'prefixes', figures });
+  }
+
+  #sendHeld(): void {
+    const tags = [...(this.#engine?.heldPrefixes ?? [])];
+    const text = JSON.stringify(tags);
+    if (text === this.#sentHeld) return;
+    this.#sentHeld = text;
+    this.#send({ t: 'held', tags });
   }
 
   /** Is sent at once, because the work that follows may block this process. */

@@ -101,6 +101,12 @@ export class PagePool {
     return this.#byDigest.get(digest);
   }
 
+  /** Whether a prompt that ends with the page of this digest can be continued without computing it. */
+  isContinuable(digest: string): boolean {
+    const page = this.#byDigest.get(digest);
+    return page !== undefined && this.#states?.isStored(page) !== false;
+  }
+
   /** Stores a state as the one after the named pages of a sequence. The caller holds it. */
   store(sequence: SequencePages, slot: number): boolean {
     const page = this.#byDigest.get(sequence.digest);

@@ -125,6 +125,11 @@ export class Scheduler {
     );
   }
 
+  /** Whether a prompt that ends with the page of this digest need not be computed. */
+  isCached(digest: string): boolean {
+    return this.#pool.isContinuable(digest);
+  }
+
   submit(task: Task): Running {
     const sequence = new ScheduledSequence(task, () => this.#wake());
     const firstOther = this.#waiting.findIndex((other) => !other.task.isUrgent);

@@ -125,7 +125,16 @@ export class PrefixStore {
   }
 
   has(id: UnitId): boolean {
-    return this.#hung === 0 && this.#files.has(nameOf(this.#options.secret, id));
+    return this.hasFile(this.fileOf(id));
+  }
+
+  /** The name of the file in which a unit is stored, or would be. */
+  fileOf(id: UnitId): string {
+    return nameOf(this.#options.secret, id);
+  }
+
+  hasFile(name: string): boolean {
+    return this.#hung === 0 && this.#files.has(name);
   }
 
   /** Returns undefined if nothing is stored for the id, or if it cannot be read. */

@@ -1,0 +1,141 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { services } from '#bus-schemas';
+import type { SupervisedProcess } from '#provider';
+import { TINY_MODEL_FOLDER, tinyAlias, tinyModel } from '#tiny-model';
+import { startProviderProcess } from './provider-process.ts';
+import { startTestNetwork, type TestNetwork } from './test-network.ts';
+
+/**
+ * Two machines with the same model and a router in a process of its own. Each conversation is as likely on
+ * one machine as on the other; only what the machines report sends it back to the one that has it.
+ */
+const CALL = { timeoutMs: 5_000 };
+const PATIENT = { timeout: 60_000, interval: 100 };
+const CONVERSATIONS = 6;
+const homes = ['first', 'second'] as const;
+type Home = (typeof homes)[number];
+
+interface Message {
+  readonly role: 'user' | 'assistant';
+  readonly content: string;
+}
+
+interface Answered {
+  readonly by: string;
+  readonly cachedShare: number;
+  readonly messages: readonly Message[];
+}
+
+let network: TestNetwork;
+const machines = new Map<Home, SupervisedProcess>();
+
+async function startMachine(home: Home, args: readonly string[] = []): Promise<void> {
+  const settings = { DINF_HOME: join(network.network.home, home) };
+  machines.set(
+    home,
+    await startProviderProcess(
+      network,
+      ['--engine', 'reference', '--model', TINY_MODEL_FOLDER, ...args],
+      undefined,
+      settings,
+    ),
+  );
+}
+
+beforeAll(async () => {
+  network = await startTestNetwork({ providers: 0, tokenMs: 1, apart: ['routing'] });
+  await network.network.putModels([tinyModel], [tinyAlias]);
+  for (const home of homes)
+    await startMachine(home, ['--token', await network.network.enrolToken()]);
+  await untilBothReport();
+}, 240_000);
+
+afterAll(async () => {
+  await network.expectMoneyBalances();
+  for (const machine of machines.values()) await machine.stop();
+  await network[Symbol.asyncDispose]();
+});
+
+/** The router has had a complete status of each machine. */
+const untilBothReport = () =>
+  vi.waitFor(async () => {
+    const { providers } = await network.network.coordinator.bus.call(
+      services.routing.fleet,
+      {},
+      CALL,
+    );
+    const states = providers.map(({ state, running, pending }) => [state, running + pending]);
+    expect(states).toEqual(homes.map(() => ['resident', 0]));
+  }, PATIENT);
+
+async function restartRouter(): Promise<void> {
+  await network.apart.stop('routing');
+  await network.apart.start('routing');
+  await untilBothReport();
+}
+
+async function ask(messages: readonly Message[]): Promise<Answered> {
+  const { data, response } = await network
+    .openai()
+    .chat.completions.create({ model: 'tiny', messages: [...messages], max_tokens: 4 })
+    .withResponse();
+  const { usage, choices } = data;
+  const cached = usage?.prompt_tokens_details?.cached_tokens ?? 0;
+  return {
+    by: String(response.headers.get('x-provider-id')),
+    cachedShare: cached / (usage?.prompt_tokens ?? 1),
+    messages: [
+      ...messages,
+      { role: 'assistant', content: choices[0]?.message.content ?? '' },
+      { role: 'user', content: 'And then?' },
+    ],
+  };
+}
+
+/** Asks one conversation after the other, so that both machines are free each time. */
+async function askAll(conversations: readonly (readonly Message[])[]): Promise<Answered[]> {
+  const answers: Answered[] = [];
+  for (const messages of conversations) {
+    answers.push(await ask(messages));
+    await untilBothReport();
+  }
+  return answers;
+}
+
+const beginningOf = (conversation: number): readonly Message[] => [
+  {
+    role: 'user',
+    content: `Conversation ${conversation}. ${Array.from({ length: 60 }, (_, i) => `Not ${i}.`).join(' ')}`,
+  },
+];
+
+const storedFiles = (home: Home) =>
+  readdirSync(join(network.network.home, home), { recursive: true }).filter((path) =>
+    /prefix-cache.[A-Za-z0-9_-]{43}$/.test(String(path)),
+  ).length;
+
+test('conversations continue where they are, after a restart of the router and of the machines', {
+  timeout: 240_000,
+}, async () => {
+  const first = await askAll(
+    Array.from({ length: CONVERSATIONS }, (_, conversation) => beginningOf(conversation)),
+  );
+  await restartRouter();
+  const second = await askAll(first.map(({ messages }) => messages));
+  expect(second.map(({ by }) => by)).toEqual(first.map(({ by }) => by));
+  for (const { cachedShare } of second) expect(cachedShare).toBeGreaterThan(0.5);
+
+  await expect
+    .poll(() => storedFiles('first') + storedFiles('second'), PATIENT)
+    .toBeGreaterThan(20);
+  for (const home of homes) {
+    await machines.get(home)?.stop();
+    await startMachine(home);
+  }
+  await restartRouter();
+  const third = await askAll(second.map(({ messages }) => messages));
+  expect(third.map(({ by }) => by)).toEqual(second.map(({ by }) => by));
+  for (const { cachedShare } of third) expect(cachedShare).toBeGreaterThan(0.5);
+});
