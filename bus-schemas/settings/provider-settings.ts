@@ -79,6 +79,12 @@ export const providerSettings = {
     description:
       'whether the engines guess several tokens of an answer and verify them in one step: `auto` does so where it was measured to be faster, and the answers are the same',
   }),
+  DINF_RERANKERS: list({
+    separator: 'path delimiter',
+    shownDefault: 'none',
+    description:
+      'models, by folder or name, that are rerankers of the kind of Qwen3-Reranker, if their folders are those of chat models',
+  }),
   DINF_DRAFT_MODELS: list({
     separator: 'path delimiter',
     shownDefault: 'none',

@@ -21,6 +21,7 @@ const KEPT = [
   'DINF_LOG',
   'DINF_DRAFTS',
   'DINF_DRAFT_MODELS',
+  'DINF_RERANKERS',
   'HF_HOME',
   'HF_HUB_CACHE',
   'HF_ENDPOINT',

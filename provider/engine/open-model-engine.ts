@@ -2,12 +2,10 @@ import { join } from 'node:path';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
 import { memoryForModels, thisMachine } from '../machine.ts';
-import { type EncoderModel, openEncoder } from '../models/encoders/encoder-model.ts';
-import { holdsEncoder } from '../models/encoders/holds-encoder.ts';
-import { findModel } from '../models/find-model.ts';
-import { type Model, openModel } from '../models/model.ts';
+import type { EncoderModel } from '../models/encoders/encoder-model.ts';
+import type { Model } from '../models/model.ts';
 import { ModelError } from '../models/model-error.ts';
-import { ModelFolder } from '../models/model-folder.ts';
+import { isNamedReranker, openServedModel } from '../models/open-served-model.ts';
 import type { BackendName } from './backend-names.ts';
 import { chooseBackend } from './choose-backend.ts';
 import { encodersThatFit } from './encoders/encoder-memory.ts';
@@ -60,10 +58,11 @@ export async function openUnloadedEngine({
   const faults: unknown[] = [];
   for (const name of names) {
     try {
-      const { path, build } = await findModel(name);
-      if (await holdsEncoder(await ModelFolder.open(path)))
-        encoders.push(await openEncoder(path, build));
-      else models.push(withDrafter(await openModel(path, build), drafters));
+      const served = await openServedModel(name, setting('DINF_RERANKERS'));
+      if (served.kind === 'encoder') encoders.push(served.model);
+      else models.push(withDrafter(served.model, drafters));
+      if (isNamedReranker(served))
+        log.error({ model: name, setting: 'DINF_RERANKERS' }, SERVED_AS_WRITER);
     } catch (error) {
       if (!(error instanceof ModelError)) throw error;
       faults.push(error);
@@ -112,6 +111,9 @@ export async function openUnloadedEngine({
   });
 }
 
+const SERVED_AS_WRITER =
+  'a model with the name of a reranker writes answers, because its folder is that of a chat model; the setting makes it a reranker';
+
 /** The list of prompts beside their pages. */
 const HELD_FILE = 'held-prefixes';
 
@@ -141,11 +143,10 @@ async function openPrefixes(
 
 /** Lets an engine serve a further model, and returns its build. Throws ModelError if it cannot. */
 export async function addModel(engine: ModelEngine, name: string): Promise<string> {
-  const { path, build } = await findModel(name);
-  if (await holdsEncoder(await ModelFolder.open(path)))
-    engine.addEncoder(await openEncoder(path, build));
-  else engine.addModel(await openModel(path, build));
-  return build;
+  const served = await openServedModel(name, setting('DINF_RERANKERS'));
+  if (served.kind === 'encoder') engine.addEncoder(served.model);
+  else engine.addModel(served.model);
+  return served.model.build;
 }
 
 /** Opens an engine in this process, and loads the models that fit beside one another. */

@@ -21,13 +21,17 @@ export interface ModelFile extends AsyncDisposable {
 export class ModelFolder {
   readonly path: string;
   readonly #root: string;
+  /** By name. A tokenizer is a large file that several parts of the opening read. */
+  readonly #parsed = new Map<string, JsonObject>();
 
   private constructor(path: string, root: string) {
     this.path = path;
     this.#root = root;
   }
 
-  static async open(path: string): Promise<ModelFolder> {
+  /** Returns a folder that is open already as it is. */
+  static async open(path: string | ModelFolder): Promise<ModelFolder> {
+    if (path instanceof ModelFolder) return path;
     const real = await orMissing(realpath(path), `the folder ${path} does not exist`);
     const isSnapshot = basename(dirname(real)) === 'snapshots';
     return new ModelFolder(real, isSnapshot ? dirname(dirname(real)) : real);
@@ -81,8 +85,13 @@ export class ModelFolder {
     return (await this.names()).includes(name) ? this.text(name) : undefined;
   }
 
+  /** The result is kept and must not be changed. */
   async json(name: string): Promise<JsonObject> {
-    return parseObject(await this.text(name), name);
+    const known = this.#parsed.get(name);
+    if (known !== undefined) return known;
+    const parsed = parseObject(await this.text(name), name);
+    this.#parsed.set(name, parsed);
+    return parsed;
   }
 
   async jsonIfAny(name: string): Promise<JsonObject | undefined> {

@@ -53,8 +53,9 @@ export interface Model extends DecoderModel {
 }
 
 /** Throws ModelError if the folder holds no model, or one that cannot be served correctly. */
-export async function openModel(path: string, build = basename(path)): Promise<Model> {
+export async function openModel(path: string | ModelFolder, name?: string): Promise<Model> {
   const folder = await ModelFolder.open(path);
+  const build = name ?? basename(typeof path === 'string' ? path : path.path);
   const config = await folder.json('config.json');
   const decoder = await openDecoder(folder, config);
   const about = (await folder.jsonIfAny('tokenizer_config.json')) ?? {};

@@ -28,12 +28,22 @@ export interface EncoderCommon {
 /** A model for embeddings or reranking whose folder has been read and checked. */
 export type EncoderModel = BertModel | ReadingDecoder;
 
+interface EncoderOptions {
+  /** The owner says that a folder without `modules.json` is a reranker of the kind of Qwen3-Reranker. */
+  readonly isReranker?: boolean;
+}
+
 /** Throws ModelError if the folder holds no such model, or one that cannot be served correctly. */
-export async function openEncoder(path: string, build = basename(path)): Promise<EncoderModel> {
+export async function openEncoder(
+  path: string | ModelFolder,
+  name?: string,
+  { isReranker = false }: EncoderOptions = {},
+): Promise<EncoderModel> {
   const folder = await ModelFolder.open(path);
+  const build = name ?? basename(typeof path === 'string' ? path : path.path);
   const config = await folder.json('config.json');
   const model = isBert(config)
     ? await openBert(folder, config)
-    : await openReadingDecoder(folder, config);
+    : await openReadingDecoder(folder, config, isReranker);
   return { ...model, build, digest: await weightsDigest(folder) };
 }

@@ -1,12 +1,13 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { FIXTURES } from '../../engine/encoders/encoders-under-test.ts';
 import { openModel } from '../model.ts';
 import { ModelFolder } from '../model-folder.ts';
-import { openEncoder } from './encoder-model.ts';
+import { isNamedReranker, openServedModel } from '../open-served-model.ts';
+import { type EncoderModel, openEncoder } from './encoder-model.ts';
 import { holdsEncoder } from './holds-encoder.ts';
 
 let folder: string;
@@ -63,6 +64,85 @@ test('a model whose tokens attend to later ones writes no answers', async () => 
     code: 'unsupported_architecture',
     message: expect.stringContaining('an answer is computed token by token'),
   });
+});
+
+describe('a reranker without modules.json', () => {
+  /** What a conversion by mlx-lm makes of the folder. */
+  async function converted(chatTemplate?: string): Promise<string> {
+    const path = await copyOf(
+      'qwen3-reranker',
+      'tokenizer_config.json',
+      chatTemplate === undefined ? {} : { chat_template: chatTemplate },
+    );
+    await rm(join(path, 'modules.json'));
+    await rm(join(path, '1_LogitScore'), { recursive: true });
+    return path;
+  }
+  const chatTemplate =
+    '{% for message in messages %}<|im_start|>{{ message.content }}<|im_end|>{% endfor %}';
+
+  test('is known by the prompt in its chat template, and compares the same tokens', async () => {
+    const path = await converted();
+    expect(await holds(path)).toBe(true);
+    const before = await openEncoder(join(FIXTURES, 'qwen3-reranker'));
+    const after = await openEncoder(path);
+    expect(after).toMatchObject({ task: 'rerank', kind: 'decoder', pooling: undefined });
+    const rowsOf = (model: EncoderModel) => model.kind === 'decoder' && model.scoreRows;
+    expect(JSON.stringify(rowsOf(after)).replaceAll(path, '')).toBe(
+      JSON.stringify(rowsOf(before)).replaceAll(join(FIXTURES, 'qwen3-reranker'), ''),
+    );
+  });
+
+  test('with the template of a chat model is one if its owner says so, by folder or name', async () => {
+    const path = await converted(chatTemplate);
+    expect(await holds(path)).toBe(false);
+    const chat = await openServedModel(path, ['another']);
+    expect(chat.kind).toBe('writer');
+    for (const named of [path, basename(path)])
+      expect(await openServedModel(path, [named])).toMatchObject({
+        kind: 'encoder',
+        model: { task: 'rerank', build: basename(path) },
+      });
+  });
+
+  test('writes answers otherwise, and only its name shows what it may be', async () => {
+    const path = await converted(chatTemplate);
+    const renamed = join(path, 'Qwen3-Reranker-0.6B-4bit');
+    const names = await readdir(path);
+    await mkdir(renamed);
+    for (const name of names) await cp(join(path, name), join(renamed, name));
+    expect(isNamedReranker(await openServedModel(renamed, []))).toBe(true);
+    expect(isNamedReranker(await openServedModel(path, []))).toBe(false);
+    expect(isNamedReranker(await openServedModel(renamed, [renamed]))).toBe(false);
+  });
+
+  test('is refused if it has not the tokens yes and no, or is of another family', async () => {
+    const path = await converted(chatTemplate);
+    const { model, ...rest } = JSON.parse(await readFile(join(path, 'tokenizer.json'), 'utf8'));
+    const { yes, ...vocab } = model.vocab;
+    expect(yes).toBe(263);
+    await writeFile(
+      join(path, 'tokenizer.json'),
+      JSON.stringify({ ...rest, model: { ...model, vocab } }),
+    );
+    await expect(openServedModel(path, [path])).rejects.toMatchObject({
+      code: 'malformed_config',
+      message: expect.stringContaining('yes'),
+    });
+    await expect(openServedModel(TINY_MODEL_FOLDER, [TINY_MODEL_FOLDER])).rejects.toMatchObject({
+      code: 'unsupported_architecture',
+    });
+  });
+});
+
+test('a tokenizer is read once, although it shows what the folder holds', async () => {
+  const path = await copyOf('qwen3-embedding-4bit');
+  const opened = await ModelFolder.open(path);
+  expect(await holdsEncoder(opened)).toBe(true);
+  const read = await opened.json('tokenizer.json');
+  await writeFile(join(path, 'tokenizer.json'), 'read a second time');
+  expect(await opened.json('tokenizer.json')).toBe(read);
+  await expect(openEncoder(opened)).resolves.toMatchObject({ task: 'embeddings' });
 });
 
 describe('a folder of an embedding decoder', () => {

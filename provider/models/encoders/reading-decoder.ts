@@ -9,8 +9,16 @@ import { readTensors, type Tensors } from '../safetensors.ts';
 import { TensorReader } from '../tensor-reader.ts';
 import type { EncoderCommon } from './encoder-model.ts';
 import { type PoolingOf, readPooling } from './pooling.ts';
-import { comparesTokens, PROMPT, readScoreTokens, rowsOf } from './score-tokens.ts';
-import { MODULES_FILE, readModules } from './sentence-modules.ts';
+import {
+  asksForPairs,
+  comparesTokens,
+  PROMPT,
+  readScoreTokens,
+  rowsOf,
+  type ScoreTokens,
+  wordTokens,
+} from './score-tokens.ts';
+import { MODULES_FILE, readModules, type SentenceModule } from './sentence-modules.ts';
 import { openTextTokenizer } from './text-tokenizer.ts';
 
 /**
@@ -49,16 +57,15 @@ export const attendsBothWays = (config: JsonObject): boolean =>
 export async function openReadingDecoder(
   folder: ModelFolder,
   config: JsonObject,
+  isNamedReranker = false,
 ): Promise<Omit<ReadingDecoder, 'build' | 'digest'>> {
   const kind = kindOf(config);
   const tensors = withUsualNames(await readTensors(folder));
   const shape = shapeOf(config, tensors);
   const hasModules = (await folder.names()).includes(MODULES_FILE);
   const modules = hasModules ? await readModules(folder) : undefined;
-  const isReranker = modules !== undefined && comparesTokens(modules);
-  const scoreTokens = isReranker
-    ? await readScoreTokens(folder, modules, shape.vocabulary)
-    : undefined;
+  const scoreTokens = await scoreTokensOf({ folder, modules, shape, isNamedReranker });
+  const isReranker = scoreTokens !== undefined;
   const pooling = isReranker
     ? undefined
     : await readPooling(folder, { ...kind, modules, hidden: shape.hidden });
@@ -83,6 +90,25 @@ export async function openReadingDecoder(
     ),
     pooling,
   };
+}
+
+/** The tokens that a reranker compares; undefined for a model that computes embeddings. */
+async function scoreTokensOf({
+  folder,
+  modules,
+  shape: { vocabulary },
+  isNamedReranker,
+}: {
+  readonly folder: ModelFolder;
+  readonly modules: readonly SentenceModule[] | undefined;
+  readonly shape: DecoderShape;
+  readonly isNamedReranker: boolean;
+}): Promise<ScoreTokens | undefined> {
+  if (modules !== undefined)
+    return comparesTokens(modules) ? readScoreTokens(folder, modules, vocabulary) : undefined;
+  return isNamedReranker || (await asksForPairs(folder))
+    ? wordTokens(await folder.json('tokenizer.json'), vocabulary)
+    : undefined;
 }
 
 /**

@@ -2,6 +2,7 @@ import { templateIn } from '../chat-template.ts';
 import { chosenMatrix } from '../chosen-rows.ts';
 import type { Matrix } from '../decoder-weights.ts';
 import { FieldReader } from '../field-reader.ts';
+import { isObject, type JsonObject } from '../json.ts';
 import { ModelError } from '../model-error.ts';
 import type { ModelFolder } from '../model-folder.ts';
 import type { PairPrompt } from './encoder-tokenizer.ts';
@@ -30,6 +31,28 @@ export const PROMPT: PairPrompt = {
 export const comparesTokens = (modules: readonly SentenceModule[]): boolean =>
   modules.some(({ kind }) => kind === 'logit_score');
 
+/** Whether the chat template has the prompt of Qwen3-Reranker. */
+export async function asksForPairs(folder: ModelFolder): Promise<boolean> {
+  const template =
+    (await folder.textIfAny('chat_template.jinja')) ??
+    templateIn((await folder.jsonIfAny('tokenizer_config.json')) ?? {});
+  return template?.includes(SYSTEM.slice(0, SYSTEM.indexOf('.'))) === true;
+}
+
+/**
+ * The tokens "yes" and "no" of a folder without the steps of sentence-transformers. Throws ModelError if its
+ * tokenizer has no such tokens.
+ */
+export function wordTokens(tokenizer: JsonObject, vocabulary: number): ScoreTokens {
+  const model = isObject(tokenizer['model']) ? tokenizer['model'] : {};
+  const words = new FieldReader(
+    isObject(model['vocab']) ? model['vocab'] : {},
+    'tokenizer.json.model.vocab',
+  );
+  const token = (word: string) => words.integer(word, { min: 0, max: vocabulary - 1 });
+  return { relevant: token('yes'), irrelevant: token('no') };
+}
+
 /**
  * Reads which tokens are compared. Throws ModelError unless the folder has the prompt of
  * Qwen3-Reranker: with another one, every score would be wrong.
@@ -45,10 +68,7 @@ export async function readScoreTokens(
       'unsupported_architecture',
       `a reranker with the steps ${modules.map(({ kind }) => kind).join(' ')} is not supported; supported is a transformer, then logit_score`,
     );
-  const template =
-    (await folder.textIfAny('chat_template.jinja')) ??
-    templateIn((await folder.jsonIfAny('tokenizer_config.json')) ?? {});
-  if (!template?.includes(SYSTEM.slice(0, SYSTEM.indexOf('.'))))
+  if (!(await asksForPairs(folder)))
     throw new ModelError(
       'unsupported_architecture',
       'the chat template is not that of Qwen3-Reranker; other rerankers that compare logits are not supported',
