@@ -45,7 +45,7 @@ export function addCommands(program: Command): void {
   bench
     .command('prefixes')
     .description(
-      'replay the prompt lengths and repeats of a large network, and count the tokens that are reused, also after a restart',
+      'replay the prompt lengths and repeats of a large network, count the tokens that are reused, also after a restart, and time the first content of a repeated prompt',
     )
     .option('--smoke', 'the small size, which shows that it works')
     .action(async (_: object, command: Command) =>

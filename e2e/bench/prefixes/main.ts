@@ -1,13 +1,23 @@
 import { fileURLToPath } from 'node:url';
+import type { Backend } from '#provider/engine/decoders/decoder.ts';
 import { createCpuBackend } from '#provider/engine/decoders/native-decoder.ts';
 import { createReferenceBackend } from '#provider/engine/decoders/reference-decoder.ts';
 import { openDecoderAlone } from '#provider/models/model.ts';
+import { type Spread, show, spread } from '../statistics.ts';
+import { measureRepeatedPrompt, type RepeatedPrompt } from './repeated-prompt.ts';
 import { type ReplayResult, type ReuseFigures, replay } from './replay.ts';
 import { trafficOf, type Workload, workloads } from './traffic.ts';
 
+/** `repeatedTokens` is the length of the prompt that is sent again, `rounds` how often that is measured. */
 const sizes = {
-  full: { requests: 400, mostTokens: 12_000, pages: 4_000 },
-  smoke: { requests: 60, mostTokens: 1_200, pages: 400 },
+  full: {
+    requests: 400,
+    mostTokens: 12_000,
+    pages: 4_000,
+    repeatedTokens: 13_000,
+    rounds: 3,
+  },
+  smoke: { requests: 60, mostTokens: 1_200, pages: 400, repeatedTokens: 5_000, rounds: 1 },
 } as const;
 
 /** Small models with the parts of the models they stand for: pages alone, and pages with states. */
@@ -21,6 +31,8 @@ const PREFILL_TPS = 1_600;
 const SEED = 20_260_926;
 const LEAST_SHARE = 0.6;
 const LEAST_SHARE_AFTER_RESTART = 0.5;
+/** Most time until the first content of a repeated prompt, as a share of the time of computing it. */
+export const MOST_REPEATED_SHARE = 0.05;
 
 interface ReplayedModel {
   readonly workload: string;
@@ -31,15 +43,11 @@ interface ReplayedModel {
 /** Replays each workload with each model, with a restart after half of the requests. */
 export async function replayAll(size: keyof typeof sizes): Promise<ReplayedModel[]> {
   const { requests, mostTokens, pages } = sizes[size];
-  const cpu = createCpuBackend();
-  await using backend = 'reason' in cpu ? createReferenceBackend() : cpu.backend;
+  await using backend = anyBackend();
   const results: ReplayedModel[] = [];
   for (const [workload, table] of Object.entries(workloads))
     for (const { name, fixture, states } of models) {
-      const path = fileURLToPath(
-        new URL(`../../../provider/engine/fixtures/${fixture}`, import.meta.url),
-      );
-      const model = await openDecoderAlone(path);
+      const model = await openDecoderAlone(folderOf(fixture));
       const random = randomFrom(SEED);
       const { vocabulary } = model.shape;
       const traffic = trafficOf({
@@ -64,6 +72,39 @@ export async function replayAll(size: keyof typeof sizes): Promise<ReplayedModel
   return results;
 }
 
+interface RepeatedModel {
+  readonly model: string;
+  readonly rounds: readonly RepeatedPrompt[];
+}
+
+/** Measures with each model how soon the first content of a repeated prompt comes. */
+export async function repeatAll(size: keyof typeof sizes): Promise<RepeatedModel[]> {
+  const { repeatedTokens, rounds } = sizes[size];
+  await using backend = anyBackend();
+  const random = randomFrom(SEED);
+  const results: RepeatedModel[] = [];
+  for (const { name, fixture, states } of models) {
+    const model = await openDecoderAlone(folderOf(fixture));
+    const measured: RepeatedPrompt[] = [];
+    for (let round = 0; round < rounds; round += 1) {
+      const prompt = Array.from({ length: repeatedTokens }, () =>
+        Math.floor(random() * model.shape.vocabulary),
+      );
+      measured.push(await measureRepeatedPrompt({ backend, model, states, prompt }));
+    }
+    results.push({ model: name, rounds: measured });
+  }
+  return results;
+}
+
+function anyBackend(): Backend {
+  const cpu = createCpuBackend();
+  return 'reason' in cpu ? createReferenceBackend() : cpu.backend;
+}
+
+const folderOf = (fixture: string): string =>
+  fileURLToPath(new URL(`../../../provider/engine/fixtures/${fixture}`, import.meta.url));
+
 /** Prints the shares that were reused. Throws if one is below what the engine promises. */
 export async function benchPrefixes(size: keyof typeof sizes): Promise<void> {
   console.log('Tokens and requests with a beginning that an earlier one had, which were reused:');
@@ -75,7 +116,28 @@ export async function benchPrefixes(size: keyof typeof sizes): Promise<void> {
     if (shareOf(all) < LEAST_SHARE || shareOf(afterRestart) < LEAST_SHARE_AFTER_RESTART)
       throw new Error(`${workload}, ${model}: less was reused than promised`);
   }
+  console.log(
+    `Time until the first content of a repeated prompt of ${sizes[size].repeatedTokens} tokens, in percent of the time of computing it, by clock and by processor time:`,
+  );
+  for (const { model, rounds } of await repeatAll(size))
+    for (const kind of ['fromMemory', 'fromDisk'] as const) {
+      const [byClock, byProcessor] = (['ms', 'processorMs'] as const).map((unit) =>
+        spread(rounds.map((round) => round[kind][unit] / round.cold[unit])),
+      ) as [Spread, Spread];
+      const [clock, processor] = [byClock, byProcessor].map((shares) => show(inPercent(shares)));
+      console.log(
+        `${model}, ${kind === 'fromDisk' ? 'from the disk' : 'from memory'}: ${clock}, ${processor}`,
+      );
+      if (byClock.median > MOST_REPEATED_SHARE)
+        throw new Error(`${model}: a repeated prompt takes longer than promised`);
+    }
 }
+
+const inPercent = ({ median, min, max }: Spread): Spread => ({
+  median: 100 * median,
+  min: 100 * min,
+  max: 100 * max,
+});
 
 export const shareOf = ({ reused, repeats }: ReuseFigures): number => reused / repeats;
 
