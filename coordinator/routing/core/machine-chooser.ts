@@ -89,12 +89,12 @@ export class MachineChooser {
    * observed nothing, or if the observed machine is away: no machine can take the conversation of
    * another one by a statement.
    */
-  #warmFor({ prefixes: asked }: Reserve, now: number): WarmMachines {
+  #warmFor({ account, prefixes: asked }: Reserve, now: number): WarmMachines {
     const { fleet, prefixes, claims, switches } = this.#parts;
     if (asked === undefined || !switches().affinity) return {};
     const seen = prefixes.find(asked, now);
     if (seen !== undefined && fleet.provider(seen.provider)?.silent === false) return { seen };
-    const claimed = claims.find(asked, now);
+    const claimed = claims.find(asked, account, now);
     return claimed.length > 0 ? { claims: claimed } : {};
   }
 

@@ -179,47 +179,66 @@ test('a liar loses the preference after three requests, and a machine that tells
 });
 
 const prefixes = [{ key: KEY, tokens: 900 }];
+const ACCOUNT = 'acct_ann';
 
-test('each wrong claim halves what a machine’s claims count, and time restores them', () => {
+test('each wrong claim halves what a machine’s claims count for an account, and time restores them', () => {
   const claims = new PrefixClaims();
   const counted = (now: number) => {
     claims.claimed(LIAR, [TAG], now);
-    return claims.find(prefixes, now)[0];
+    return claims.find(prefixes, ACCOUNT, now)[0];
   };
   const first = counted(0);
   expect(first).toMatchObject({ provider: LIAR, tokens: 900 });
   if (first === undefined) throw new Error('the claim is not known');
-  claims.proved(first, usageOf(0), 0);
-  expect(claims.find(prefixes, 0)).toEqual([]);
+  claims.proved(first, { account: ACCOUNT, usage: usageOf(0) }, 0);
+  expect(claims.find(prefixes, ACCOUNT, 0)).toEqual([]);
   expect(counted(1)?.tokens).toBe(450);
-  claims.proved(first, usageOf(32), 2);
+  claims.proved(first, { account: ACCOUNT, usage: usageOf(32) }, 2);
   expect(counted(3)?.tokens).toBe(225);
-  claims.proved(first, usageOf(32), 4);
+  claims.proved(first, { account: ACCOUNT, usage: usageOf(32) }, 4);
   expect(counted(5)).toBeUndefined();
   expect(counted(31 * MINUTE_MS)?.tokens).toBe(225);
-  claims.proved(first, usageOf(896), 31 * MINUTE_MS);
+  claims.proved(first, { account: ACCOUNT, usage: usageOf(896) }, 31 * MINUTE_MS);
   expect(counted(32 * MINUTE_MS)?.tokens).toBe(450);
 });
 
 test('a claim that is not repeated ends, and so do those of a machine that has left', () => {
   const claims = new PrefixClaims();
   claims.claimed(HOLDER, [TAG], 0);
-  expect(claims.find(prefixes, 9 * MINUTE_MS)).toHaveLength(1);
-  expect(claims.find(prefixes, 10 * MINUTE_MS)).toEqual([]);
+  expect(claims.find(prefixes, ACCOUNT, 9 * MINUTE_MS)).toHaveLength(1);
+  expect(claims.find(prefixes, ACCOUNT, 10 * MINUTE_MS)).toEqual([]);
   claims.claimed(HOLDER, [TAG], 11 * MINUTE_MS);
   claims.sweep((provider) => provider !== HOLDER);
-  expect(claims.find(prefixes, 11 * MINUTE_MS)).toEqual([]);
+  expect(claims.find(prefixes, ACCOUNT, 11 * MINUTE_MS)).toEqual([]);
   expect(claims.size).toBe(0);
 });
 
-test('the first four machines of a beginning stay, unless they lied', () => {
+test('one account cannot make a machine lose the preference for others, but three can', () => {
+  const claims = new PrefixClaims();
+  const counted = (account: string) => {
+    claims.claimed(LIAR, [TAG], 0);
+    return claims.find(prefixes, account, 0)[0];
+  };
+  const first = counted('acct_ann');
+  if (first === undefined) throw new Error('the claim is not known');
+  const lie = (account: string) => claims.proved(first, { account, usage: usageOf(0) }, 0);
+  for (let time = 0; time < 10; time += 1) lie('acct_ann');
+  expect(counted('acct_ann')).toBeUndefined();
+  expect(counted('acct_bob')?.tokens).toBe(450);
+  lie('acct_bob');
+  lie('acct_eve');
+  expect(counted('acct_joe')).toBeUndefined();
+});
+
+test('the first four machines of a beginning stay, unless they lied to three accounts', () => {
   const claims = new PrefixClaims();
   const machines = ['B', 'C', 'D', 'E', 'F', 'G'].map(idOf);
-  const holders = () => claims.find(prefixes, 0).map(({ provider }) => provider);
+  const holders = () => claims.find(prefixes, ACCOUNT, 0).map(({ provider }) => provider);
   for (const machine of machines) claims.claimed(machine, [TAG], 0);
   expect(holders()).toEqual(machines.slice(0, 4));
-  const [liar] = claims.find(prefixes, 0);
-  for (let lie = 0; lie < 3; lie += 1) if (liar) claims.proved(liar, usageOf(0), 0);
+  const [liar] = claims.find(prefixes, ACCOUNT, 0);
+  for (const account of ['acct_bob', 'acct_eve', 'acct_joe'])
+    if (liar) claims.proved(liar, { account, usage: usageOf(0) }, 0);
   claims.claimed(HOLDER, [TAG], 0);
   claims.claimed(machines[5] as string, [TAG], 0);
   expect(holders()).toEqual([...machines.slice(1, 4), machines[5]]);

@@ -21,6 +21,13 @@ interface ClaimedTags {
   next: number;
 }
 
+interface Strikes {
+  /** By account. */
+  readonly counts: LruMap<string, number>;
+  /** Time of the last one. */
+  at: number;
+}
+
 /** A machine repeats each claim within two minutes while it is true. */
 const CLAIM_LIFETIME_MS = 10 * 60_000;
 const MAX_TAGS = 100_000;
@@ -41,12 +48,14 @@ const LEAST_USED = 0.5;
  *
  * A machine may lie. It can only claim prompts that it has received, because no other machine is told
  * their tags. A claim that brought a request and then was not used is a strike: each one halves what the
- * machine's claims count, and with MAX_STRIKES they count nothing.
+ * machine's claims count for this account, and with MAX_STRIKES they count nothing. For other accounts,
+ * all strikes of one account are one: the same messages with other settings are another prompt, with
+ * which a customer could make honest machines look like liars.
  */
 export class PrefixClaims {
   readonly #holders = new LruMap<string, Holder[]>(MAX_TAGS);
   readonly #tagsOf = new Map<string, ClaimedTags>();
-  readonly #strikes = new LruMap<string, { count: number; at: number }>(MAX_STRUCK);
+  readonly #strikes = new LruMap<string, Strikes>(MAX_STRUCK);
 
   /** Number of stored tags. */
   get size(): number {
@@ -70,12 +79,12 @@ export class PrefixClaims {
   }
 
   /** The machines that claim the longest of these prefixes. `prefixes` lists the longest first. */
-  find(prefixes: readonly Prefix[], now: number): readonly PrefixClaim[] {
+  find(prefixes: readonly Prefix[], account: string, now: number): readonly PrefixClaim[] {
     for (const { key, tokens: length } of prefixes) {
       const tag = prefixTagOf(key);
       const claims: PrefixClaim[] = [];
       for (const { provider, at } of this.#holders.get(tag) ?? []) {
-        const tokens = Math.floor(length * this.#weightOf(provider, now));
+        const tokens = Math.floor(length * this.#weightOf(provider, now, account));
         if (now - at < CLAIM_LIFETIME_MS && tokens > 0)
           claims.push({ provider, tag, length, tokens });
       }
@@ -85,13 +94,19 @@ export class PrefixClaims {
   }
 
   /** A machine got a request for this claim, and has reported how much of the prompt it did not compute. */
-  proved({ provider, tag, length }: PrefixClaim, usage: Usage, now: number): void {
-    const strikes = this.#strikesOf(provider, now);
+  proved(
+    { provider, tag, length }: PrefixClaim,
+    { account, usage }: { readonly account: string; readonly usage: Usage },
+    now: number,
+  ): void {
     const isTrue = usage.cachedTokens >= LEAST_USED * Math.min(length, usage.promptTokens);
-    if (!isTrue) this.#drop(provider, tag);
-    const count = isTrue ? strikes - 1 : Math.min(MAX_STRIKES, strikes + 1);
-    if (count > 0) this.#strikes.set(provider, { count, at: now });
-    else this.#strikes.delete(provider);
+    const strikes = this.#strikes.get(provider) ?? { counts: new LruMap(MAX_STRIKES), at: now };
+    const count = strikes.counts.get(account) ?? 0;
+    if (isTrue) return strikes.counts.set(account, Math.max(0, count - 1));
+    this.#drop(provider, tag);
+    strikes.counts.set(account, Math.min(MAX_STRIKES, count + 1));
+    strikes.at = now;
+    this.#strikes.set(provider, strikes);
   }
 
   /** Drops the claims of machines that have left. */
@@ -130,14 +145,22 @@ export class PrefixClaims {
     else this.#holders.delete(tag);
   }
 
-  #strikesOf(provider: string, now: number): number {
+  /** Strikes that count for the account, or for any if none is named. */
+  #strikesOf(provider: string, now: number, account?: string): number {
     const strikes = this.#strikes.get(provider);
     if (strikes === undefined) return 0;
-    return Math.max(0, strikes.count - Math.floor((now - strikes.at) / FORGIVEN_MS));
+    const forgiven = Math.floor((now - strikes.at) / FORGIVEN_MS);
+    let accounts = 0;
+    let own = 0;
+    for (const [name, count] of strikes.counts) {
+      if (count > forgiven) accounts += 1;
+      if (name === account) own = Math.max(0, count - forgiven);
+    }
+    return Math.max(accounts, own);
   }
 
-  #weightOf(provider: string, now: number): number {
-    const strikes = this.#strikesOf(provider, now);
+  #weightOf(provider: string, now: number, account?: string): number {
+    const strikes = this.#strikesOf(provider, now, account);
     return strikes >= MAX_STRIKES ? 0 : 2 ** -strikes;
   }
 }

@@ -209,7 +209,7 @@ export class Router {
     this.#measurements.jobEnded(end, reservation, now);
     const { usage } = end;
     if (isCompleted && usage && reservation?.claim && reservation.provider === end.provider)
-      this.#claims.proved(reservation.claim, usage, now);
+      this.#claims.proved(reservation.claim, { account: reservation.account, usage }, now);
     this.end(end.job, now, isCompleted);
   }
 
