@@ -26,7 +26,7 @@ import { HeldPrefixes } from './stored/held-prefixes.ts';
 import { modelStore } from './stored/model-store.ts';
 import type { PrefixStore, PrefixStoreFigures } from './stored/prefix-store.ts';
 
-export interface EnginePrefixes {
+interface EnginePrefixes {
   readonly store: PrefixStore;
   readonly held: HeldPrefixes;
   /** Version of this program. */
