@@ -44,6 +44,7 @@ const GLOSSARY_NAMES: Readonly<Record<string, readonly string[]>> = {
   Outline: ['bus-schemas/messages/provider.ts'],
   Pace: ['coordinator/routing/core/calibration.ts'],
   Person: ['coordinator/ingress/identity/token-verifier.ts'],
+  PrefixTag: ['bus-schemas/messages/prefix-tag.ts'],
   Receipt: ['bus-schemas/messages/provider.ts'],
   Reservation: ['coordinator/routing/core/reservations.ts'],
   Residency: ['provider/engine/residency/residency.ts'],

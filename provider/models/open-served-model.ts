@@ -5,7 +5,7 @@ import { type Model, openModel } from './model.ts';
 import { ModelFolder } from './model-folder.ts';
 
 /** A model that writes answers, or one for embeddings or reranking. */
-export type ServedModel =
+export type OpenedModel =
   | { readonly kind: 'writer'; readonly model: Model }
   | { readonly kind: 'encoder'; readonly model: EncoderModel };
 
@@ -16,7 +16,7 @@ export type ServedModel =
 export async function openServedModel(
   name: string,
   rerankers: readonly string[],
-): Promise<ServedModel> {
+): Promise<OpenedModel> {
   const { path, build } = await findModel(name);
   const folder = await ModelFolder.open(path);
   const isReranker = rerankers.includes(name) || rerankers.includes(build);
@@ -29,5 +29,5 @@ export async function openServedModel(
  * Whether a model that writes answers may be a reranker whose folder does not show it: conversions of the
  * first files of Qwen3-Reranker are those of a chat model, except for their name.
  */
-export const isNamedReranker = ({ kind, model: { build } }: ServedModel): boolean =>
+export const isNamedReranker = ({ kind, model: { build } }: OpenedModel): boolean =>
   kind === 'writer' && /rerank/i.test(build);
