@@ -54,10 +54,14 @@ export const loadCpuEncoders = (addon: 'cpu' | 'cpu-sanitized') =>
 /** A vision tower on its own thread, which computes images one after the other. */
 export interface NativeVisionTower {
   /**
-   * Resolves to the embeddings of an image's tokens. Rejects with the code `invalid_step` if the
-   * numbers are not those of all patches.
+   * Resolves to the numbers of an image's tokens. Rejects with the code `invalid_step` if `numbers` are
+   * not those of all patches, or if rows and columns of patches cannot be divided into tokens.
    */
-  embed(image: { readonly numbers: Float32Array }): Promise<Float32Array<ArrayBuffer>>;
+  embed(image: {
+    readonly numbers: Float32Array;
+    readonly rows: number;
+    readonly columns: number;
+  }): Promise<Float32Array<ArrayBuffer>>;
   close(): Promise<void>;
 }
 

@@ -103,7 +103,7 @@ std::string CpuEngine::step(const Step& step, StepResult& result) {
     embedding_.row(step.tokens[t], to);
     for (int i = 0; i < hidden; i++) to[i] *= model_.embeddingScale;
   });
-  for (size_t i = 0; i < step.imageTokens.size(); i++) std::copy_n(step.imageEmbeddings.data() + i * hidden, hidden, state_.data() + static_cast<size_t>(step.imageTokens[i]) * hidden);
+  for (size_t i = 0; i < step.imageTokens.size(); i++) std::copy_n(step.imageEmbeddings.data() + i * model_.imageNumbers(), hidden, state_.data() + static_cast<size_t>(step.imageTokens[i]) * hidden);
   if (model_.perLayer) embedForLayers(step);
   for (LayerOf& layer : layers_) {
     stateInputs(layer.inputNorm, tokens);
@@ -127,6 +127,13 @@ std::string CpuEngine::step(const Step& step, StepResult& result) {
     if (model_.perLayer) addPerLayer(layer, tokens);
     if (!layer.scale.empty())
       for (size_t i = 0; i < static_cast<size_t>(tokens) * hidden; i++) state_[i] *= layer.scale[0];
+    const int index = &layer - layers_.data();
+    if (index < model_.imageLayers)
+      for (size_t i = 0; i < step.imageTokens.size(); i++) {
+        const float* from = step.imageEmbeddings.data() + i * model_.imageNumbers() + static_cast<size_t>(1 + index) * hidden;
+        float* to = state_.data() + static_cast<size_t>(step.imageTokens[i]) * hidden;
+        for (int n = 0; n < hidden; n++) to[n] += from[n];
+      }
   }
   const int outputs = step.outputs.size();
   if (outputs == 0) return "";

@@ -38,12 +38,13 @@ void EncoderParts::multiply(const Affine& by, const std::vector<float>& from, in
 
 void EncoderParts::normalise(const float* from, const Affine& by, float* to) const {
   const float* weight = static_cast<const float*>(by.weight);
+  const int size = by.out;
   float mean = 0, variance = 0;
-  for (int i = 0; i < hidden_; i++) mean += from[i];
-  mean /= static_cast<float>(hidden_);
-  for (int i = 0; i < hidden_; i++) variance += (from[i] - mean) * (from[i] - mean);
-  const float factor = 1.0f / std::sqrt(variance / static_cast<float>(hidden_) + normEps_);
-  for (int i = 0; i < hidden_; i++) to[i] = (from[i] - mean) * factor * weight[i] + by.bias[i];
+  for (int i = 0; i < size; i++) mean += from[i];
+  mean /= static_cast<float>(size);
+  for (int i = 0; i < size; i++) variance += (from[i] - mean) * (from[i] - mean);
+  const float factor = 1.0f / std::sqrt(variance / static_cast<float>(size) + normEps_);
+  for (int i = 0; i < size; i++) to[i] = (from[i] - mean) * factor * weight[i] + by.bias[i];
 }
 
 /// `room` first holds the keys, then the values with one row for each number, then the scores of TILE

@@ -8,7 +8,7 @@
 
 namespace dinf::cpu {
 
-/// A matrix with its bias, or the weight and bias of a normalisation, whose numbers are floats.
+/// A matrix with its bias, or the weight and bias of a normalisation of `out` numbers, which are floats.
 struct Affine {
   const void* weight;
   const float* bias;
@@ -30,7 +30,7 @@ class EncoderParts {
   EncoderParts(int hidden, int heads, float normEps, int threads);
   /// Multiplies the rows of `from` by a matrix and adds its bias.
   void multiply(const Affine& by, const std::vector<float>& from, int rows, std::vector<float>& to);
-  /// Layer normalisation of one row, in place or not.
+  /// Layer normalisation of one row of `by.out` numbers, in place or not.
   void normalise(const float* from, const Affine& by, float* to) const;
   /// Reads q_, k_ and v_, and writes to attended_. `room` is used by one thread.
   void attend(const AttentionShare& share, std::vector<float>& room);

@@ -13,7 +13,7 @@ class VisionAddon : public Napi::ObjectWrap<VisionAddon> {
   explicit VisionAddon(const Napi::CallbackInfo& info) : Napi::ObjectWrap<VisionAddon>(info) {
     std::string wrong;
     const reading::Fields model(info[0], "model", wrong);
-    const TowerShape shape{model.integer("hidden"), model.integer("heads"), model.integer("inner"), model.integer("layers"), model.integer("out"), model.integer("across"), model.integer("pooled"), model.integer("patchNumbers"), static_cast<float>(model.number("normEps"))};
+    const TowerShape shape{model.integer("hidden"), model.integer("heads"), model.integer("inner"), model.integer("layers"), model.integer("out"), model.integer("positionsAcross"), model.integer("pooled"), model.integer("patchNumbers"), static_cast<float>(model.number("normEps")), model.number("ropeTheta"), model.flag("merges"), model.list<int32_t>("deepLayers")};
     const int threads = model.integer("threads");
     const uint32_t count = model.length("tensors");
     if (wrong.empty()) wrong = shape.wrong();
@@ -33,7 +33,7 @@ class VisionAddon : public Napi::ObjectWrap<VisionAddon> {
       throwInvalidModel(info.Env(), wrong);
       return;
     }
-    numbers_ = static_cast<size_t>(shape.patches()) * shape.patchNumbers;
+    shape_ = std::make_unique<const TowerShape>(shape);
     thread_ = std::make_unique<EngineThread>();
   }
   ~VisionAddon() override { shut(); }
@@ -41,11 +41,12 @@ class VisionAddon : public Napi::ObjectWrap<VisionAddon> {
  private:
   Napi::Value embed(const Napi::CallbackInfo& info) {
     std::string wrong;
-    auto numbers = std::make_shared<std::vector<float>>(reading::Fields(info[0], "image", wrong).list<float>("numbers"));
+    const reading::Fields from(info[0], "image", wrong);
+    const auto image = std::make_shared<const TowerImage>(TowerImage{from.list<float>("numbers"), from.integer("rows"), from.integer("columns")});
     if (wrong.empty() && !thread_) wrong = "the tower is closed";
-    if (wrong.empty() && numbers->size() != numbers_) wrong = "the image has not the size of the tower";
+    if (wrong.empty()) wrong = image->wrong(*shape_);
     if (!wrong.empty()) return rejected(info.Env(), wrong, "invalid_step");
-    return floatsFrom(info.Env(), *thread_, [tower = tower_, numbers] { return tower->embed(*numbers); });
+    return floatsFrom(info.Env(), *thread_, [tower = tower_, image] { return tower->embed(*image); });
   }
 
   Napi::Value close(const Napi::CallbackInfo& info) {
@@ -61,7 +62,7 @@ class VisionAddon : public Napi::ObjectWrap<VisionAddon> {
   }
 
   std::shared_ptr<VisionTower> tower_;
-  size_t numbers_ = 0;
+  std::unique_ptr<const TowerShape> shape_;
   std::unique_ptr<EngineThread> thread_;
 };
 

@@ -9,28 +9,61 @@
 namespace dinf::cpu {
 
 namespace {
+/// Most patches of an image, and of one of its sides.
+constexpr int MOST_PATCHES = 1 << 16, MOST_SIDE = 1 << 12;
+/// Rows of one thread's share of attention: enough that packing the keys again costs little.
+constexpr int SHARE = 512;
+
 bool isWithin(int64_t value, int64_t most) { return value >= 1 && value <= most; }
+
+/// Two neighbours in the table of positions, and the share of the second one.
+struct Between {
+  int first, second;
+  float share;
+};
+
+Between between(int index, int count, int across) {
+  const float at = static_cast<float>(index) * static_cast<float>(across - 1) / static_cast<float>(std::max(1, count - 1));
+  const int first = std::min(static_cast<int>(at), across - 1);
+  return {first, std::min(first + 1, across - 1), at - static_cast<float>(first)};
+}
+
+float geluTanh(float x) { return 0.5f * x * (1.0f + std::tanh(0.7978845608f * (x + 0.044715f * x * x * x))); }
+float geluErf(float x) { return 0.5f * x * (1.0f + std::erf(x * 0.70710678f)); }
 }  // namespace
 
 std::string TowerShape::wrong() const {
-  if (!isWithin(hidden, 8192) || !isWithin(heads, 256) || !isWithin(inner, 65536) || !isWithin(layers, 128) || !isWithin(out, 1 << 16) || !isWithin(across, 256) || !isWithin(pooled, across) || !isWithin(patchNumbers, 1 << 14)) return "a size of the tower is out of range";
-  if (hidden % heads != 0 || across % pooled != 0) return "the heads or the tokens do not divide the tower";
+  if (!isWithin(hidden, 8192) || !isWithin(heads, 256) || !isWithin(inner, 65536) || !isWithin(layers, 128) || !isWithin(out, 1 << 16) || !isWithin(positionsAcross, 256) || !isWithin(pooled, 256) || !isWithin(patchNumbers, 1 << 16) || !isWithin(int64_t{hidden} * pooled * pooled, 1 << 20)) return "a size of the tower is out of range";
+  if (hidden % heads != 0) return "the heads do not divide the tower";
   if (!(normEps >= 0 && normEps <= 1)) return "normEps is out of range";
+  if (!(ropeTheta == 0 || (ropeTheta >= 1 && ropeTheta <= 1e12)) || (ropeTheta > 0 && hidden / heads % 4 != 0)) return "the rotation of the tower is out of range";
+  if (deepLayers.size() > 16 || (!deepLayers.empty() && !merges)) return "the layers for the decoder are too many, or have no merger";
+  for (size_t i = 0; i < deepLayers.size(); i++)
+    if (deepLayers[i] < (i == 0 ? 0 : deepLayers[i - 1] + 1) || deepLayers[i] >= layers) return "the layers for the decoder are not layers in rising order";
   return "";
 }
 
 std::vector<int64_t> TowerShape::sizes() const {
-  const int64_t h = hidden, i = inner;
-  std::vector<int64_t> all{h * patchNumbers, h, int64_t{patches()} * h};
+  const int64_t h = hidden, i = inner, s = square();
+  std::vector<int64_t> all{h * patchNumbers, h, int64_t{positionsAcross} * positionsAcross * h};
   for (int layer = 0; layer < layers; layer++) all.insert(all.end(), {h, h, h * h, h, h * h, h, h * h, h, h * h, h, h, h, i * h, i, h * i, h});
-  all.insert(all.end(), {h, h, h, h * out});
+  if (merges) all.insert(all.end(), {h, h, s * s, s, s * out, out});
+  else all.insert(all.end(), {h, h, h, h * out});
+  for (size_t deep = 0; deep < deepLayers.size(); deep++) all.insert(all.end(), {s, s, s * s, s, s * out, out});
   return all;
+}
+
+std::string TowerImage::wrong(const TowerShape& shape) const {
+  if (!isWithin(rows, MOST_SIDE) || !isWithin(columns, MOST_SIDE) || !isWithin(int64_t{rows} * columns, MOST_PATCHES)) return "the image has too many patches";
+  if (rows % shape.pooled != 0 || columns % shape.pooled != 0) return "the image cannot be divided into tokens";
+  if (numbers.size() != static_cast<size_t>(patches()) * shape.patchNumbers) return "the numbers of the image are not those of its patches";
+  return "";
 }
 
 std::string VisionTower::load(const std::vector<Tensor>& tensors) {
   size_t at = 0;
   bool isGone = false;
-  const int h = shape_.hidden;
+  const int h = shape_.hidden, square = shape_.square();
   const auto floats = [&](int64_t count) -> const float* {
     const Tensor& tensor = tensors[at++];
     const uint8_t* bytes = files_.bytes(tensor);
@@ -49,26 +82,36 @@ std::string VisionTower::load(const std::vector<Tensor>& tensors) {
     if (!bytes) isGone = true;
     return Affine{bytes, floats(out), out, in, numberOf(tensor.type)};
   };
-  const auto norm = [&] {
-    const float* weight = floats(h);
-    return Affine{weight, floats(h), h, 1};
+  const auto norm = [&](int size) {
+    const float* weight = floats(size);
+    return Affine{weight, floats(size), size, 1};
+  };
+  const auto merger = [&](int normed) {
+    const Affine by = norm(normed), up = matrix(square, square);
+    return Merger{by, up, matrix(shape_.out, square)};
   };
   vectors_.reserve(tensors.size() + 1);
   patches_ = matrix(h, shape_.patchNumbers);
-  positions_ = floats(int64_t{shape_.patches()} * h);
+  positions_ = floats(int64_t{shape_.positionsAcross} * shape_.positionsAcross * h);
   for (int i = 0; i < shape_.layers; i++) {
     Layer layer;
-    layer.attentionNorm = norm();
+    layer.attentionNorm = norm(h);
     for (Affine* each : {&layer.q, &layer.k, &layer.v, &layer.o}) *each = matrix(h, h);
-    layer.mlpNorm = norm();
+    layer.mlpNorm = norm(h);
     layer.up = matrix(shape_.inner, h);
     layer.down = matrix(h, shape_.inner);
     layers_.push_back(layer);
   }
-  norm_ = norm();
-  tokenNorm_ = floats(h);
-  const float* projection = floats(int64_t{h} * shape_.out);
+  const float* projection = nullptr;
+  if (shape_.merges) merger_ = merger(h);
+  else {
+    norm_ = norm(h);
+    tokenNorm_ = floats(h);
+    projection = floats(int64_t{h} * shape_.out);
+  }
+  for (size_t deep = 0; deep < shape_.deepLayers.size(); deep++) deep_.push_back(merger(square));
   if (isGone) return "a file of the model is missing or has become shorter";
+  if (shape_.merges) return "";
   // The file has a row for each number of a patch's vector; the kernels need one for each number that
   // is made.
   auto& rows = vectors_.emplace_back(static_cast<size_t>(h) * shape_.out);
@@ -78,10 +121,67 @@ std::string VisionTower::load(const std::vector<Tensor>& tensors) {
   return "";
 }
 
+/// The patches of a token's square follow one another, row by row, and so do the squares.
+VisionTower::Place VisionTower::placeOf(int patch, const TowerImage& image) const {
+  const int pooled = shape_.pooled, tokensAcross = image.columns / pooled;
+  const int token = patch / (pooled * pooled), within = patch % (pooled * pooled);
+  return {token / tokensAcross * pooled + within / pooled, token % tokensAcross * pooled + within % pooled};
+}
+
+/// Positions of the table, or ones between its entries if the image has another number of patches. The
+/// corners of the table are those of the image.
+void VisionTower::addPositions(const TowerImage& image, std::vector<float>& states) {
+  const int h = shape_.hidden, across = shape_.positionsAcross;
+  threads_.each(image.patches(), [&](int patch, int) {
+    const auto [y, x] = placeOf(patch, image);
+    const Between row = between(y, image.rows, across), column = between(x, image.columns, across);
+    const auto entry = [&](int r, int c) { return positions_ + (static_cast<size_t>(r) * across + c) * h; };
+    const float *a = entry(row.first, column.first), *b = entry(row.first, column.second), *c = entry(row.second, column.first), *d = entry(row.second, column.second);
+    const float top = 1 - row.share, left = 1 - column.share;
+    float* to = &states[static_cast<size_t>(patch) * h];
+    for (int i = 0; i < h; i++) to[i] += top * (left * a[i] + column.share * b[i]) + row.share * (left * c[i] + column.share * d[i]);
+  });
+}
+
+/// Returns cosine and sine of each pair of a head's numbers, for each patch: the first half of the pairs
+/// rotates by its row, and the second half by its column. Nothing is returned if nothing rotates.
+std::vector<float> VisionTower::turnsOf(const TowerImage& image) {
+  const int pairs = shape_.hidden / shape_.heads / 2, half = pairs / 2;
+  std::vector<float> turns;
+  if (shape_.ropeTheta == 0) return turns;
+  turns.resize(static_cast<size_t>(image.patches()) * 2 * pairs);
+  threads_.each(image.patches(), [&](int patch, int) {
+    const auto [row, column] = placeOf(patch, image);
+    float* to = &turns[static_cast<size_t>(patch) * 2 * pairs];
+    for (int pair = 0; pair < pairs; pair++) {
+      const double angle = (pair < half ? row : column) * std::pow(shape_.ropeTheta, -2.0 * (pair % half) / pairs);
+      to[2 * pair] = static_cast<float>(std::cos(angle));
+      to[2 * pair + 1] = static_cast<float>(std::sin(angle));
+    }
+  });
+  return turns;
+}
+
+void VisionTower::rotate(const std::vector<float>& turns, std::vector<float>& vectors) {
+  const int size = shape_.hidden / shape_.heads, pairs = size / 2;
+  threads_.each(static_cast<int>(turns.size() / (2 * pairs)), [&](int patch, int) {
+    for (int pair = 0; pair < pairs; pair++) {
+      const float* turn = &turns[(static_cast<size_t>(patch) * pairs + pair) * 2];
+      const float cos = turn[0], sin = turn[1];
+      for (int head = 0; head < shape_.heads; head++) {
+        float* at = &vectors[static_cast<size_t>(patch) * shape_.hidden + static_cast<size_t>(head) * size + pair];
+        const float one = at[0], other = at[pairs];
+        at[0] = one * cos - other * sin;
+        at[pairs] = other * cos + one * sin;
+      }
+    }
+  });
+}
+
 void VisionTower::normaliseRows(const Affine& by, const std::vector<float>& from, std::vector<float>& to) {
-  const int h = shape_.hidden;
+  const int width = by.out;
   to.resize(from.size());
-  threads_.each(static_cast<int>(from.size() / h), [&](int row, int) { normalise(&from[static_cast<size_t>(row) * h], by, &to[static_cast<size_t>(row) * h]); });
+  threads_.each(static_cast<int>(from.size() / width), [&](int row, int) { normalise(&from[static_cast<size_t>(row) * width], by, &to[static_cast<size_t>(row) * width]); });
 }
 
 void VisionTower::addTo(std::vector<float>& states, const std::vector<float>& made) {
@@ -91,22 +191,22 @@ void VisionTower::addTo(std::vector<float>& states, const std::vector<float>& ma
   });
 }
 
-std::vector<float> VisionTower::embed(const std::vector<float>& numbers) {
-  /// Rows of one thread's share of attention: enough that packing the keys again costs little.
-  constexpr int SHARE = 512;
-  const int rows = shape_.patches(), shares = (rows + SHARE - 1) / SHARE;
+std::vector<float> VisionTower::embed(const TowerImage& image) {
+  const int rows = image.patches(), shares = (rows + SHARE - 1) / SHARE, tokens = rows / (shape_.pooled * shape_.pooled);
   std::vector<float> states;
-  multiply(patches_, numbers, rows, states);
-  threads_.each(rows, [&](int row, int) {
-    for (size_t i = static_cast<size_t>(row) * shape_.hidden; i < static_cast<size_t>(row + 1) * shape_.hidden; i++) states[i] += positions_[i];
-  });
+  multiply(patches_, image.numbers, rows, states);
+  addPositions(image, states);
+  const std::vector<float> turns = turnsOf(image);
   attended_.resize(states.size());
-  std::vector<std::vector<float>> rooms(threads_.count());
-  for (const Layer& layer : layers_) {
+  std::vector<std::vector<float>> rooms(threads_.count()), parts(1);
+  for (int index = 0; index < shape_.layers; index++) {
+    const Layer& layer = layers_[index];
     normaliseRows(layer.attentionNorm, states, normed_);
     multiply(layer.q, normed_, rows, q_);
     multiply(layer.k, normed_, rows, k_);
     multiply(layer.v, normed_, rows, v_);
+    if (!turns.empty())
+      for (std::vector<float>* vectors : {&q_, &k_}) rotate(turns, *vectors);
     threads_.each(shares * shape_.heads, [&](int task, int thread) {
       const int from = task / shape_.heads * SHARE;
       attend({0, rows, from, std::min(from + SHARE, rows), task % shape_.heads}, rooms[thread]);
@@ -117,36 +217,56 @@ std::vector<float> VisionTower::embed(const std::vector<float>& numbers) {
     multiply(layer.up, normed_, rows, inner_);
     threads_.each(rows, [&](int row, int) {
       float* x = &inner_[static_cast<size_t>(row) * shape_.inner];
-      for (int i = 0; i < shape_.inner; i++) x[i] = 0.5f * x[i] * (1.0f + std::tanh(0.7978845608f * (x[i] + 0.044715f * x[i] * x[i] * x[i])));
+      std::transform(x, x + shape_.inner, x, geluTanh);
     });
     multiply(layer.down, inner_, rows, made_);
     addTo(states, made_);
+    const auto deep = std::find(shape_.deepLayers.begin(), shape_.deepLayers.end(), index);
+    if (deep != shape_.deepLayers.end()) parts.push_back(merge(deep_[deep - shape_.deepLayers.begin()], states));
   }
-  normaliseRows(norm_, states, normed_);
-  std::vector<float> embeddings;
-  multiply(projection_, pool(normed_), shape_.tokens(), embeddings);
-  return embeddings;
+  parts[0] = shape_.merges ? merge(merger_, states) : average(states);
+  if (parts.size() == 1) return parts[0];
+  std::vector<float> all;
+  all.reserve(parts.size() * parts[0].size());
+  for (int token = 0; token < tokens; token++)
+    for (const auto& part : parts) all.insert(all.end(), part.begin() + static_cast<ptrdiff_t>(token) * shape_.out, part.begin() + static_cast<ptrdiff_t>(token + 1) * shape_.out);
+  return all;
 }
 
-/// Returns the normalised average of each square of patches.
-std::vector<float> VisionTower::pool(const std::vector<float>& states) {
-  const int h = shape_.hidden, pooled = shape_.pooled, tokensAcross = shape_.across / pooled;
-  std::vector<float> tokens(static_cast<size_t>(shape_.tokens()) * h);
-  threads_.each(shape_.tokens(), [&](int token, int) {
-    float* to = &tokens[static_cast<size_t>(token) * h];
-    const int top = token / tokensAcross * pooled, left = token % tokensAcross * pooled;
-    for (int y = top; y < top + pooled; y++)
-      for (int x = left; x < left + pooled; x++)
-        for (int i = 0; i < h; i++) to[i] += states[(static_cast<size_t>(y) * shape_.across + x) * h + i];
+/// Returns what a merger makes of the vectors of each square, which follow one another in `states`. They
+/// are normalised each for itself, or together.
+std::vector<float> VisionTower::merge(const Merger& merger, const std::vector<float>& states) {
+  const int square = shape_.square(), tokens = static_cast<int>(states.size() / square);
+  normaliseRows(merger.norm, states, normed_);
+  multiply(merger.up, normed_, tokens, inner_);
+  threads_.each(tokens, [&](int token, int) {
+    float* x = &inner_[static_cast<size_t>(token) * square];
+    std::transform(x, x + square, x, geluErf);
+  });
+  std::vector<float> made;
+  multiply(merger.down, inner_, tokens, made);
+  return made;
+}
+
+/// Returns the projection of the normalised average of each square.
+std::vector<float> VisionTower::average(const std::vector<float>& states) {
+  const int h = shape_.hidden, count = shape_.pooled * shape_.pooled, tokens = static_cast<int>(states.size() / shape_.square());
+  normaliseRows(norm_, states, normed_);
+  std::vector<float> averages(static_cast<size_t>(tokens) * h), made;
+  threads_.each(tokens, [&](int token, int) {
+    float* to = &averages[static_cast<size_t>(token) * h];
+    for (int patch = token * count; patch < (token + 1) * count; patch++)
+      for (int i = 0; i < h; i++) to[i] += normed_[static_cast<size_t>(patch) * h + i];
     float squares = 0;
     for (int i = 0; i < h; i++) {
-      to[i] /= static_cast<float>(pooled * pooled);
+      to[i] /= static_cast<float>(count);
       squares += to[i] * to[i];
     }
     const float factor = 1.0f / std::sqrt(squares / static_cast<float>(h) + shape_.normEps);
     for (int i = 0; i < h; i++) to[i] *= factor * (1.0f + tokenNorm_[i]);
   });
-  return tokens;
+  multiply(projection_, averages, tokens, made);
+  return made;
 }
 
 }  // namespace dinf::cpu

@@ -1,8 +1,10 @@
-// The vision tower of Gemma 3 on the processor: SigLIP, which makes a vector of each patch of an image,
-// and a projector, which makes the embeddings of tokens from squares of patches.
+// Vision towers on the processor: they make a vector of each patch of an image, and the embeddings of
+// tokens from squares of patches. SigLIP with the projector of Gemma 3 averages a square, and the tower
+// of Qwen merges its vectors.
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../decoder/model.h"
@@ -12,16 +14,32 @@ namespace dinf::cpu {
 
 struct TowerShape {
   int hidden, heads, inner, layers, out;
-  /// Patches on a side of the image and of the square that becomes one token, and numbers of a patch.
-  int across, pooled, patchNumbers;
+  /// Entries on a side of the table of positions, patches on a side of the square that becomes one
+  /// token, and numbers of a patch.
+  int positionsAcross, pooled, patchNumbers;
   float normEps;
-  int patches() const { return across * across; }
-  int tokens() const { return (across / pooled) * (across / pooled); }
+  /// Base of the angles by which queries and keys rotate; 0 if nothing rotates.
+  double ropeTheta;
+  /// True if a token is made by a merger, and not from an average.
+  bool merges;
+  /// The layers, in rising order, after which further numbers of each token are made.
+  std::vector<int32_t> deepLayers;
+  /// Number of the numbers that a merger reads.
+  int square() const { return hidden * pooled * pooled; }
   /// Returns the reason why the shape cannot be computed, or an empty text.
   std::string wrong() const;
   /// The numbers of every weight, in the order of `listVisionWeights` in vision-weights.ts. Call it
   /// only if nothing is wrong.
   std::vector<int64_t> sizes() const;
+};
+
+/// The numbers of an image's patches, token by token, and the number of patches on its sides.
+struct TowerImage {
+  std::vector<float> numbers;
+  int rows = 0, columns = 0;
+  int patches() const { return rows * columns; }
+  /// Returns the reason why the tower cannot compute the image, or an empty text.
+  std::string wrong(const TowerShape& shape) const;
 };
 
 class VisionTower : EncoderParts {
@@ -30,24 +48,36 @@ class VisionTower : EncoderParts {
   /// Maps the files of the weights. Each tensor must have the size that the shape gives it. Returns an
   /// error message, or an empty text.
   std::string load(const std::vector<Tensor>& tensors);
-  /// Returns the embeddings of an image's tokens. There must be `patchNumbers` numbers for each patch.
-  std::vector<float> embed(const std::vector<float>& numbers);
+  /// Returns the numbers of an image's tokens, one token after the other. The image must not be wrong.
+  std::vector<float> embed(const TowerImage& image);
 
  private:
   struct Layer {
     Affine attentionNorm, q, k, v, o, mlpNorm, up, down;
   };
+  struct Merger {
+    Affine norm, up, down;
+  };
+  /// Row and column of a patch.
+  using Place = std::pair<int, int>;
+  Place placeOf(int patch, const TowerImage& image) const;
+  void addPositions(const TowerImage& image, std::vector<float>& states);
+  std::vector<float> turnsOf(const TowerImage& image);
+  void rotate(const std::vector<float>& turns, std::vector<float>& vectors);
   void normaliseRows(const Affine& by, const std::vector<float>& from, std::vector<float>& to);
   void addTo(std::vector<float>& states, const std::vector<float>& made);
-  std::vector<float> pool(const std::vector<float>& states);
+  std::vector<float> merge(const Merger& merger, const std::vector<float>& states);
+  std::vector<float> average(const std::vector<float>& states);
 
   const TowerShape shape_;
   Mappings files_;
   /// The biases, norms, positions and the projection, as floats.
   std::vector<std::vector<float>> vectors_;
   Affine patches_, norm_, projection_;
-  const float *positions_, *tokenNorm_;
+  const float *positions_ = nullptr, *tokenNorm_ = nullptr;
   std::vector<Layer> layers_;
+  Merger merger_;
+  std::vector<Merger> deep_;
   std::vector<float> normed_, made_, inner_;
 };
 

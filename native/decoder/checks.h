@@ -38,6 +38,7 @@ class ModelCheck {
     check(isWithin(m.pageTokens, LANES, 1024) && m.pageTokens % LANES == 0 && m.pages >= 1 && int64_t{m.pages} * m.pageTokens <= INT32_MAX, "the number of pages");
     check(isWithin(m.maxTokens, 1, 1 << 16) && isWithin(m.threads, 1, MAX_THREADS) && isWithin(m.ropes, 1, 16), "the number of tokens, threads or ropes");
     check(isWithin(m.layers.size(), 1, 1024), "the number of layers");
+    check(isWithin(m.imageLayers, 0, m.layers.size()), "the number of layers that get numbers of images");
     if (!wrong_.empty()) return wrong_;
     const int query = m.heads * m.headDim;
     matrix(m.embedding, {m.vocabulary, m.hidden}, "embedding");
@@ -256,7 +257,7 @@ inline std::string wrongStep(const Model& model, const Step& step) {
   for (size_t t = 0; t < tokens; t++)
     if (step.ends[t] <= step.positions[t] || step.ends[t] > width * model.pageTokens) return "a token attends to positions outside of its sequence's pages";
   if (!all(step.imageTokens, tokens) || std::adjacent_find(step.imageTokens.begin(), step.imageTokens.end(), std::greater_equal<int32_t>()) != step.imageTokens.end()) return "tokens of images must be tokens of the step, in rising order";
-  if (step.imageEmbeddings.size() != step.imageTokens.size() * static_cast<size_t>(model.hidden)) return "the embeddings of images have not the size of their tokens";
+  if (step.imageEmbeddings.size() != step.imageTokens.size() * static_cast<size_t>(model.imageNumbers())) return "the embeddings of images have not the size of their tokens";
   if (!all(step.places, cacheTokens)) return "a place is outside of the cache";
   if (!all(step.tables, model.pages)) return "a page is not in the cache";
   if (!all(step.rows, step.tables.size() / width)) return "a row is not in the tables";

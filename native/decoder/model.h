@@ -150,6 +150,8 @@ struct Model {
   /// If `attendsBothWays`, a window reaches as far to later tokens as to earlier ones. If
   /// `returnsStates`, a step returns normalised hidden states in place of logits.
   bool attendsBothWays = false, returnsStates = false;
+  /// Number of the first layers after which a token of an image gets numbers that its tower made.
+  int imageLayers = 0;
   Activation activation = Activation::silu;
   Matrix embedding, lmHead;
   Tensor norm;
@@ -160,6 +162,8 @@ struct Model {
   /// processor's engine rounds inputs.
   bool fine = false;
 
+  /// Number of the numbers that a step has for each token of an image.
+  int64_t imageNumbers() const { return int64_t{hidden} * (1 + imageLayers); }
   /// Number of the numbers that a step returns for each output.
   int outputNumbers() const { return returnsStates ? hidden : vocabulary; }
   /// Returns the positions from the first one up to the one before the last one that a token attends to.

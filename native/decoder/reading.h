@@ -260,6 +260,7 @@ inline Model model(const Napi::Value& value, std::string& wrong) {
   m.valueNorm = shape.flag("valueNorm");
   m.attendsBothWays = shape.flag("attendsBothWays");
   m.returnsStates = shape.flag("returnsStates");
+  m.imageLayers = shape.integer("imageLayers");
   m.activation = activation(shape);
   m.activationLimit = static_cast<float>(shape.number("activationLimit"));
   m.tied = weights.areSame("lmHead", "embedding");

@@ -246,9 +246,13 @@ mx::array MlxEngine::embed(const Step& step) {
   const auto rows = rowsOf(embedding_, step);
   const auto scaled = model_.embeddingScale == 1 ? rows : rows * mx::array(model_.embeddingScale, type_);
   if (step.imageTokens.empty()) return scaled;
-  const int count = step.imageTokens.size();
-  const auto images = mx::array(step.imageEmbeddings.data(), mx::Shape{count, 1, model_.hidden}, mx::float32);
-  return mx::scatter(scaled, listOf(step.imageTokens), mx::astype(images, type_), 0);
+  return mx::scatter(scaled, listOf(step.imageTokens), ofImages(step, 0), 0);
+}
+
+mx::array MlxEngine::ofImages(const Step& step, int part) {
+  const int count = step.imageTokens.size(), hidden = model_.hidden;
+  const auto all = mx::array(step.imageEmbeddings.data(), mx::Shape{count, 1, static_cast<int>(model_.imageNumbers())}, mx::float32);
+  return mx::astype(mx::slice(all, {0, 0, part * hidden}, {count, 1, (part + 1) * hidden}), type_);
 }
 
 std::vector<MlxEngine::Group> MlxEngine::groups(const Step& step) {
@@ -433,6 +437,8 @@ std::string MlxEngine::step(const Step& step, StepResult& result) try {
     add(mlpOf(layer, state), layer.mlpOutputNorm);
     if (perLayer) state = state + fromPerLayer(layer, state, *perLayer);
     if (layer.scale) state = state * *layer.scale;
+    const int index = &layer - layers_.data();
+    if (index < model_.imageLayers && !step.imageTokens.empty()) state = mx::scatter_add(state, listOf(step.imageTokens), ofImages(step, 1 + index), 0);
   }
   std::vector<mx::array> wanted;
   for (const LayerOf& layer : layers_) {

@@ -78,6 +78,8 @@ class MlxEngine final : public Engine {
   std::vector<Group> groups(const Step& step);
   mx::array rowsOf(const Weights& w, const Step& step);
   mx::array embed(const Step& step);
+  /// Returns the embeddings of the step's tokens of images (part 0), or what they get after a layer.
+  mx::array ofImages(const Step& step, int part);
   mx::array embedForLayers(const Step& step, const mx::array& state);
   mx::array fromPerLayer(const LayerOf& layer, const mx::array& state, const mx::array& all);
   mx::array attention(LayerOf& layer, const mx::array& input, const Step& step, const mx::array& places, const mx::array& ropeAngles, const std::vector<Group>& groups);

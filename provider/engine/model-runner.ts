@@ -31,7 +31,7 @@ import { drafterOf, loadDraftModel } from './speculation/load-draft-model.ts';
 import type { HeldPrefixes } from './stored/held-prefixes.ts';
 import type { ModelStore } from './stored/model-store.ts';
 import { ImageReader } from './vision/image-reader.ts';
-import { canRunTower, expectedImageMs } from './vision/native-tower.ts';
+import { canRunTower, msPerOperation, usualOperations } from './vision/native-tower.ts';
 
 export interface RunnerLog {
   info(facts: object, message: string): void;
@@ -76,7 +76,7 @@ const PREFILL_MS = 100;
  */
 const USUAL_TOKENS = 8_192;
 const WAITING_PER_SEAT = 4;
-/** Longest time for one image with which a model is announced as reading images, in milliseconds. */
+/** Longest time for an image of the usual size with which a model is announced as reading images, in milliseconds. */
 const MOST_IMAGE_MS = 60_000;
 /**
  * Time for which an unused conversation stays cached, in milliseconds: long enough to read an
@@ -411,7 +411,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
   async #loadImages(): Promise<ImageReader | undefined> {
     const { model, log, clock, guard = unguarded } = this.#options;
     if (!this.#readsImages || model.vision === undefined) return undefined;
-    const imageMs = await expectedImageMs(model.vision);
+    const imageMs = (await msPerOperation(model.vision)) * usualOperations(model.vision);
     if (imageMs <= MOST_IMAGE_MS) return ImageReader.load(model.vision, { guard, clock });
     this.#readsImages = false;
     log.info(

@@ -40,37 +40,43 @@ export function readPrompt(
   model: Model,
   readsImages: boolean,
 ): ReadPrompt {
-  const { tokenizer, template, format, shape, imageMarks, build } = model;
-  const files = filesOf(chat);
+  const { tokenizer, template, format, shape, imageMarks, build, vision } = model;
+  const files = usable(() => readInlineImages(imageUris(chat.messages)));
   if (files.length > 0 && !(readsImages && imageMarks))
     throw new RequestRefused('invalid_request', { detail: `${build} reads no images here.` });
   const marks = files.length > 0 ? imageMarks : undefined;
+  const counts = usable(() =>
+    files.map((file) => (vision === undefined ? 0 : tokensOfImage(vision.shape, file))),
+  );
   const written = refusing(() => template.render(chat));
-  const rendered = marks?.expand(written) ?? written;
+  const rendered = marks?.expand(written, counts) ?? written;
   if (promptLength(rendered) > shape.contextTokens * CHARACTERS_PER_TOKEN)
     throw new RequestRefused('request_exceeds_context');
   const prompt = refusing(() => tokenizer.encode(rendered));
-  const places = refusing(() => marks?.placesIn(prompt, files.length) ?? []);
+  const places = refusing(() => marks?.placesIn(prompt, counts) ?? []);
   return {
     prompt,
-    images: places.map((at, index) => placed(files[index] as InlineImage, at, model)),
+    images: places.map((at, index) => ({
+      ...placed(files[index] as InlineImage, at),
+      tokens: counts[index] as number,
+    })),
     thinksFirst: format.beginsThinking(markupAtEnd(rendered)),
   };
 }
 
-function filesOf({ messages }: InferenceRequest['chat']): InlineImage[] {
+/** Refuses a request with an image that cannot be used, with the reason. */
+function usable<T>(read: () => T): T {
   try {
-    return readInlineImages(imageUris(messages));
+    return read();
   } catch (cause) {
     if (!(cause instanceof UnusableImage)) throw cause;
     throw new RequestRefused('invalid_request', { detail: cause.message, cause });
   }
 }
 
-const placed = (file: InlineImage, at: number, { vision }: Model): UnreadImage => ({
+const placed = (file: InlineImage, at: number): Omit<UnreadImage, 'tokens'> => ({
   ...file,
   at,
-  tokens: vision === undefined ? 0 : tokensOfImage(vision.shape),
   digest: createHash('sha256').update(file.bytes).digest('hex'),
 });
 

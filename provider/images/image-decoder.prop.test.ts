@@ -52,7 +52,7 @@ test(
           const [image] = readInlineImages([`data:image/png;base64,${damaged(damage)}`]);
           if (image === undefined) throw new Error('no image was read');
           const scaled = { width: 4, height: 4, filter: 'bilinear' } as const;
-          expect(await decoder.decode(image, scaled)).toHaveLength(48);
+          expect((await decoder.decode(image, scaled)).numbers).toHaveLength(48);
         } catch (error) {
           expect(error).toBeInstanceOf(UnusableImage);
         }

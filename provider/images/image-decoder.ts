@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { type InlineImage, UnusableImage } from '#http-api/core/images/inline-image.ts';
 import type { ImageAnswer, ImageTask } from './image-thread.ts';
+import type { Pixels, Scaled } from './scale-image.ts';
 
 /** Longest time for one image, in milliseconds. */
 const LIMIT_MS = 10_000;
@@ -19,10 +20,9 @@ export class ImageDecoder {
   }
 
   /**
-   * Returns the pixels of an image in its new size, with red, green and blue for each. Throws
-   * UnusableImage if the file cannot be decoded.
+   * Returns the pixels of an image in its new size. Throws UnusableImage if the file cannot be decoded.
    */
-  decode(image: InlineImage, scaled: ImageTask['scaled']): Promise<Uint8Array<ArrayBuffer>> {
+  decode(image: InlineImage, scaled: Scaled): Promise<Pixels> {
     const { type, bytes, width, height } = image;
     if (type === 'gif')
       throw new UnusableImage(
@@ -35,7 +35,7 @@ export class ImageDecoder {
     return decoded;
   }
 
-  async #inThread(task: ImageTask): Promise<Uint8Array<ArrayBuffer>> {
+  async #inThread(task: ImageTask): Promise<Pixels> {
     const worker = new Worker(new URL('./image-thread.ts', import.meta.url), {
       // The output of a codec may quote the image, which is private, so it is discarded.
       stdout: true,

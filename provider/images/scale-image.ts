@@ -6,6 +6,18 @@ export interface ImageSize {
   readonly height: number;
 }
 
+/** How an image is scaled. */
+export interface Scaled extends ImageSize {
+  readonly filter: ScalingFilter;
+  /** If true, a picture that its file turns by a quarter gets the sides exchanged. */
+  readonly followsTurn?: boolean;
+}
+
+/** The pixels of an image, with 8 bits for red, green and blue of each. */
+export interface Pixels extends ImageSize {
+  readonly numbers: Uint8Array<ArrayBuffer>;
+}
+
 /** Rows of pixels, whose numbers have 8 bits. */
 interface Raster extends ImageSize {
   readonly numbers: Uint8Array | Uint8ClampedArray;

@@ -130,6 +130,8 @@ export interface DecoderShape {
   readonly attendsBothWays: boolean;
   /** True if a step returns normalised hidden states in place of logits, as embeddings need them. */
   readonly returnsStates: boolean;
+  /** Number of the first layers after which a token of an image gets numbers that its tower made. */
+  readonly imageLayers: number;
   readonly ropes: readonly Rope[];
   /** Set if each layer has an embedding of the token of its own, beside the hidden state. */
   readonly perLayer?: PerLayerShape;

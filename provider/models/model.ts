@@ -15,7 +15,6 @@ import { TensorReader } from './tensor-reader.ts';
 import { Tokenizer } from './tokenizer.ts';
 import { ImageMarks } from './vision/image-marks.ts';
 import { openVision, type VisionModel } from './vision/vision-model.ts';
-import { tokensOfImage } from './vision/vision-shape.ts';
 import { weightsDigest } from './weights-digest.ts';
 
 /**
@@ -75,7 +74,7 @@ export async function openModel(path: string | ModelFolder, name?: string): Prom
     has: (token) => tokenizer.idOf(token) !== undefined,
   });
   const { vision } = decoder;
-  const imageMarks = vision && ImageMarks.read(config, tokenizer, tokensOfImage(vision.shape));
+  const imageMarks = vision && ImageMarks.read(config, tokenizer, vision.shape.family);
   const template =
     format.promptWriter?.(() => new Date().toISOString().slice(0, 10)) ??
     new ChatTemplate({
@@ -144,6 +143,8 @@ async function openDecoder(folder: ModelFolder, config: JsonObject): Promise<Dec
 const PUBLISHED = 'model.language_model.';
 /** The parts of a vision tower, whose names have `model.` before them in such a file. */
 const VISION_PARTS = /^model\.(?=vision_tower\.|multi_modal_projector\.)/;
+/** The tower of Qwen in such a file. */
+const QWEN_TOWER = /^model\.visual\./;
 
 /**
  * Names the tensors of a model that also reads images as mlx-lm does, if they have the names that
@@ -154,7 +155,10 @@ function withMlxNames(tensors: Tensors): Tensors {
   const renamed = (name: string) =>
     name.startsWith(PUBLISHED)
       ? `language_model.model.${name.slice(PUBLISHED.length)}`
-      : name.replace(/^lm_head\./, 'language_model.lm_head.').replace(VISION_PARTS, '');
+      : name
+          .replace(/^lm_head\./, 'language_model.lm_head.')
+          .replace(VISION_PARTS, '')
+          .replace(QWEN_TOWER, 'vision_tower.');
   return new Map(tensors.entries().map(([name, tensor]) => [renamed(name), tensor]));
 }
 

@@ -34,12 +34,22 @@ export type RopeScaling =
       readonly attention: number;
     };
 
+export type Sections = readonly [time: number, row: number, column: number];
+
+/** Number of coordinates of a token: time, row and column. */
+export const AXES = 3;
+
 export interface Rope {
   readonly theta: number;
   /** How many of a head's numbers rotate, if not all. */
   readonly rotated?: number;
   /** True if the file pairs each number with the next one, and not with the one half a turn later. */
   readonly pairsNeighbours?: boolean;
+  /**
+   * Set if pairs rotate by three coordinates of a token, in turn: its time, and its row and column if it
+   * belongs to an image. These are the numbers of pairs for each of them.
+   */
+  readonly sections?: Sections;
   readonly scaling: RopeScaling;
 }
 
@@ -132,6 +142,8 @@ function frequenciesOfAll({ theta, scaling }: Rope, headDim: number): Float64Arr
 class RopeTable {
   readonly half: number;
   readonly #frequencies: Float64Array;
+  /** The coordinate by which each pair rotates; undefined if all rotate by the first one. */
+  readonly #axes: Uint8Array | undefined;
   /** The factor of the pairs that rotate. */
   readonly #scale: number;
   #rows: Float32Array = new Float32Array(0);
@@ -140,16 +152,29 @@ class RopeTable {
   constructor(rope: Rope, headDim: number) {
     this.half = headDim / 2;
     this.#frequencies = frequencies(rope, headDim);
+    this.#axes = rope.sections && axesOf(rope.sections, this.half);
     this.#scale = 'attention' in rope.scaling ? rope.scaling.attention : 1;
   }
 
-  /** Writes the cosines and then the sines of each position. */
-  fill(into: Float32Array, positions: Int32Array): void {
+  /** Writes the cosines and then the sines of each token, by its three coordinates. */
+  fill(into: Float32Array, coordinates: Int32Array): void {
     const width = 2 * this.half;
-    for (let i = 0; i < positions.length; i += 1) {
-      const position = positions[i] as number;
-      if (position >= this.#known) this.#grow(position + 1);
-      into.set(this.#rows.subarray(position * width, (position + 1) * width), i * width);
+    for (let i = 0; i < coordinates.length / AXES; i += 1) {
+      const own = coordinates.subarray(i * AXES, (i + 1) * AXES);
+      const [time, row, column] = own as unknown as [number, number, number];
+      const most = Math.max(time, row, column);
+      if (most >= this.#known) this.#grow(most + 1);
+      into.set(this.#rows.subarray(time * width, (time + 1) * width), i * width);
+      if (row !== time || column !== time) this.#turn(into.subarray(i * width), own);
+    }
+  }
+
+  /** Replaces the angles of the pairs that rotate by the row and the column of a token. */
+  #turn(angles: Float32Array, coordinates: Int32Array): void {
+    for (const [pair, axis] of this.#axes?.entries() ?? []) {
+      const from = (coordinates[axis] as number) * 2 * this.half;
+      angles[pair] = this.#rows[from + pair] as number;
+      angles[this.half + pair] = this.#rows[from + this.half + pair] as number;
     }
   }
 
@@ -171,6 +196,13 @@ class RopeTable {
   }
 }
 
+/** The pairs of rows and columns lie between those of time, one after the other, as long as there are some. */
+const axesOf = (sections: Sections, pairs: number): Uint8Array =>
+  Uint8Array.from({ length: pairs }, (_, pair) => {
+    const axis = pair % AXES;
+    return pair < (sections[axis] as number) * AXES ? axis : 0;
+  });
+
 /** The tables of all ropes of a model. */
 export class RopeTables {
   readonly #tables: readonly RopeTable[];
@@ -179,12 +211,12 @@ export class RopeTables {
     this.#tables = ropes.map((rope) => new RopeTable(rope, headDim));
   }
 
-  /** Returns, for each rope and each position, the cosines and then the sines. */
-  angles(positions: Int32Array): Float32Array<ArrayBuffer> {
-    const size = positions.length * 2 * (this.#tables[0]?.half ?? 0);
+  /** Returns, for each rope and each token, the cosines and then the sines, by its three coordinates. */
+  angles(coordinates: Int32Array): Float32Array<ArrayBuffer> {
+    const size = (coordinates.length / AXES) * 2 * (this.#tables[0]?.half ?? 0);
     const angles = new Float32Array(this.#tables.length * size);
     for (const [index, table] of this.#tables.entries())
-      table.fill(angles.subarray(index * size, (index + 1) * size), positions);
+      table.fill(angles.subarray(index * size, (index + 1) * size), coordinates);
     return angles;
   }
 }

@@ -1,4 +1,5 @@
 import { CodedError } from '#bus-schemas/coded-error.ts';
+import { AXES } from '../../models/rope.ts';
 import {
   type DecoderOptions,
   NO_STATE,
@@ -20,8 +21,8 @@ export class InvalidStep extends CodedError<'invalid_step'> {
 
 export interface StepLimits {
   readonly vocabulary: number;
-  /** Size of an embedding. */
-  readonly hidden: number;
+  /** Numbers of an image's token in a step. */
+  readonly imageNumbers: number;
   readonly pages: number;
   readonly maxTokens: number;
   /** Number of state slots; 0 if the model has no states. */
@@ -36,7 +37,7 @@ export const stepLimits = ({
   maxTokens,
 }: DecoderOptions): StepLimits => ({
   vocabulary: model.shape.vocabulary,
-  hidden: model.shape.hidden,
+  imageNumbers: model.shape.hidden * (1 + model.shape.imageLayers),
   pages,
   maxTokens,
   states: stateBytes(model) > 0 ? states : 0,
@@ -48,14 +49,15 @@ export const stepLimits = ({
  * one's keys and values. `native/decoder/checks.h` has the same rules for the decoders in C++.
  */
 export function checkStep(step: Step, limits: StepLimits): void {
-  const { vocabulary, hidden, pages, maxTokens } = limits;
+  const { vocabulary, imageNumbers, pages, maxTokens } = limits;
   const { tokens, positions, places, rows, tables, tableWidth, outputs, ends } = step;
-  const { imageTokens, imageEmbeddings } = step;
+  const { coordinates, imageTokens, imageEmbeddings } = step;
   const count = tokens.length;
   check(count <= maxTokens, 'the step has too many tokens');
   check(count > 0, 'the step has no tokens');
   check(
-    [positions, places, rows, ends].every(({ length }) => length === count),
+    [positions, places, rows, ends].every(({ length }) => length === count) &&
+      coordinates.length === AXES * count,
     'the lists of the step differ in length',
   );
   check(
@@ -72,12 +74,14 @@ export function checkStep(step: Step, limits: StepLimits): void {
     ends.every((end, i) => end > (positions[i] as number) && end <= tableWidth * PAGE_TOKENS),
     'a token attends to positions outside of its sequence’s pages',
   );
+  // The rope table grows up to the highest coordinate: one that is out of range would use up all memory.
+  check(all(coordinates, tableWidth * PAGE_TOKENS), 'a coordinate is after the last position');
   const rise = (list: Int32Array) =>
     list.every((token, i) => isIndex(token, count) && (i === 0 || token > (list[i - 1] as number)));
   check(rise(outputs), 'outputs must be tokens of the step, in rising order');
   check(rise(imageTokens), 'tokens of images must be tokens of the step, in rising order');
   check(
-    imageEmbeddings.length === imageTokens.length * hidden,
+    imageEmbeddings.length === imageTokens.length * imageNumbers,
     'the embeddings of images have not the size of their tokens',
   );
   if (limits.states > 0) checkStates(step, limits.states);

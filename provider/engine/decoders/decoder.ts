@@ -10,11 +10,16 @@ export const NO_STATE = -1;
 
 /**
  * The input of one pass through the model. A step may serve several sequences, each with one or
- * more new tokens. All lists except `tables` and `outputs` have one entry for each token.
+ * more new tokens. Lists without another description have one entry for each token.
  */
 export interface Step {
   readonly tokens: Int32Array<ArrayBuffer>;
   readonly positions: Int32Array<ArrayBuffer>;
+  /**
+   * Three coordinates of each token, by which it rotates: its time, row and column. All are its position,
+   * except in and after images with a grid (`step.ts`).
+   */
+  readonly coordinates: Int32Array<ArrayBuffer>;
   /** The cache slot of each token's key and value: page × PAGE_TOKENS + index within the page. */
   readonly places: Int32Array<ArrayBuffer>;
   /** The row of `tables` that belongs to the token's sequence. */
@@ -39,7 +44,10 @@ export interface Step {
   readonly ends: Int32Array<ArrayBuffer>;
   /** Indices into `tokens`, in rising order, of the tokens of images. */
   readonly imageTokens: Int32Array<ArrayBuffer>;
-  /** Their embeddings, one after the other. They are not scaled. */
+  /**
+   * Their numbers, one token after the other: its embedding, which is not scaled, and then what is added
+   * to its state after each of the shape's first `imageLayers` layers.
+   */
   readonly imageEmbeddings: Float32Array<ArrayBuffer>;
 }
 

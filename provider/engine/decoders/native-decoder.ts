@@ -143,12 +143,11 @@ class NativelyDecoded implements Decoder {
   }
 
   async step(step: Step): Promise<StepResult> {
-    // The addon checks the step too. It is checked here first, because the rope table grows up to
-    // the highest position: one that is out of range would use up all memory.
+    // The addon checks the step too. It is checked here first, because the addon gets no coordinates.
     checkStep(step, this.#limits);
     const { cacheBytes, ...result } = await this.#native.step({
       ...step,
-      ropeAngles: this.#ropes.angles(step.positions),
+      ropeAngles: this.#ropes.angles(step.coordinates),
     });
     this.cacheBytes = cacheBytes;
     return result;

@@ -13,9 +13,14 @@ import {
   withValueAt,
 } from '../../models/model-folder-under-test.ts';
 import { RopeTables } from '../../models/rope.ts';
+import { numbersOfPatch } from '../../models/vision/vision-shape.ts';
 import { openReading } from '../encoders/reading-under-test.ts';
 import { nativeTowerOrder } from '../vision/native-tower.ts';
-import { openVisionFixture } from '../vision/vision-under-test.ts';
+import {
+  openVisionFixture,
+  type VisionFixtureName,
+  visionFixtures,
+} from '../vision/vision-under-test.ts';
 import { type Decoder, NO_STATE, PAGE_TOKENS } from './decoder.ts';
 import { fixtures, openFixture } from './decoder-under-test.ts';
 import { createCpuBackend } from './native-decoder.ts';
@@ -113,7 +118,7 @@ const junk = fc.oneof(
  * Generates steps like those of the scheduler, but replaces some fields, or single numbers of their
  * lists.
  */
-function hostileStep(ropes: RopeTables, hidden: number) {
+function hostileStep(ropes: RopeTables, imageNumbers: number) {
   const parts = fc.array(
     fc.record({
       tokens: fc.array(fc.nat(90), { minLength: 1, maxLength: 20 }),
@@ -154,14 +159,17 @@ function hostileStep(ropes: RopeTables, hidden: number) {
         sequences.map(({ tokens, from, isImage }, index) => ({
           tokens,
           from,
-          images: isImage ? [imageOf(from, tokens.length, hidden)] : [],
+          images: isImage ? [imageOf(from, tokens.length, imageNumbers)] : [],
           pages: pagesFor(from + tokens.length),
           state: { read: from === 0 ? NO_STATE : index, write: index },
           outputTokens: 'every' as const,
         })),
         wantsLogits,
       );
-      const step: Record<string, unknown> = { ...plain, ropeAngles: ropes.angles(plain.positions) };
+      const step: Record<string, unknown> = {
+        ...plain,
+        ropeAngles: ropes.angles(plain.coordinates),
+      };
       for (const [name, value] of changes) {
         const before = step[name];
         if (Array.isArray(value) && ArrayBuffer.isView(before))
@@ -172,21 +180,23 @@ function hostileStep(ropes: RopeTables, hidden: number) {
     });
 }
 
-const imageOf = (at: number, tokens: number, hidden: number): PlacedImage => ({
+const imageOf = (at: number, tokens: number, imageNumbers: number): PlacedImage => ({
   at,
   tokens,
   digest: '',
-  embeddings: new Float32Array(tokens * hidden).fill(0.5),
+  embeddings: new Float32Array(tokens * imageNumbers).fill(0.5),
+  isWhole: at % 2 === 0,
+  grid: { rows: 1, columns: tokens },
 });
 
 async function callSteps(
   native: NativeDecoder,
-  { ropes, hidden }: { ropes: RopeTables; hidden: number },
+  { ropes, imageNumbers }: { ropes: RopeTables; imageNumbers: number },
   run: RunOptions,
 ): Promise<void> {
   await assertFor(
     fc.asyncProperty(
-      hostileStep(ropes, hidden),
+      hostileStep(ropes, imageNumbers),
       fc.option(junk),
       fc.option(hostileUnits),
       async (step, pages, units) => {
@@ -251,17 +261,20 @@ async function callLoads(order: object, run: RunOptions): Promise<void> {
 }
 
 /** Opens vision towers of changed shapes and weights, and lets those that open compute an image. */
-async function callTowers(run: RunOptions): Promise<void> {
+async function callTowers(name: VisionFixtureName, run: RunOptions): Promise<void> {
   const towers = loadCpuVisionTowers('cpu-sanitized');
   if (!towers.available) throw new Error(towers.reason);
   const { VisionTower } = towers.exports;
-  const order = nativeTowerOrder((await openVisionFixture()).vision, 2);
+  const { vision } = await openVisionFixture(name);
+  const order = nativeTowerOrder(vision, 2);
+  const [rows, columns] = [2 * vision.shape.pooled, 3 * vision.shape.pooled];
+  const count = rows * columns * numbersOfPatch(vision.shape);
   const changes = fc.array(
     fc.tuple(fc.array(fc.nat(10_000), { minLength: 1, maxLength: 4 }), junk),
     { maxLength: 2 },
   );
   await assertFor(
-    fc.asyncProperty(changes, junk, async (all, image) => {
+    fc.asyncProperty(changes, junk, junk, async (all, image, side) => {
       const model = structuredClone(order);
       for (const [path, value] of all) withValueAt(model, path, value);
       tried.models += 1;
@@ -269,8 +282,10 @@ async function callTowers(run: RunOptions): Promise<void> {
         (async () => {
           const tower = new VisionTower(model);
           tried.loaded += 1;
-          await isTaken(tower.embed({ numbers: image as Float32Array }));
-          await tower.embed({ numbers: new Float32Array(64 * 588).fill(0.5) });
+          const numbers = new Float32Array(count).fill(0.5);
+          await isTaken(tower.embed({ numbers: image as Float32Array, rows, columns }));
+          await isTaken(tower.embed({ numbers, rows: side as number, columns }));
+          await tower.embed({ numbers, rows, columns });
           await tower.close();
         })(),
       );
@@ -311,6 +326,7 @@ const models = [
   ...(await Promise.all(fixtures.map(async (name) => (await openFixture(name)).model))),
   (await openReading('qwen3-embedding')).decoder,
   (await openReading('embeddinggemma')).decoder,
+  (await openVisionFixture('qwen3-vl')).model,
 ];
 for (const { shape, weights } of models) {
   const order = {
@@ -327,11 +343,11 @@ for (const { shape, weights } of models) {
   await native.load(order);
   await callSteps(
     native,
-    { ropes: new RopeTables(shape), hidden: shape.hidden },
+    { ropes: new RopeTables(shape), imageNumbers: shape.hidden * (1 + shape.imageLayers) },
     { ms: ms / 4 / models.length },
   );
   await callLoads(order, { ms: ms / 4 / models.length });
   await native.close();
 }
-await callTowers({ ms: ms / 8 });
+for (const name of visionFixtures) await callTowers(name, { ms: ms / 8 / visionFixtures.length });
 process.stdout.write(`${JSON.stringify(tried)}\n`);

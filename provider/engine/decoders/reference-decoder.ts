@@ -181,9 +181,13 @@ class ReferenceDecoder implements Decoder {
         .slice(token * hidden, (token + 1) * hidden)
         .map((value) => value * embeddingScale),
     );
-    for (const [index, token] of step.imageTokens.entries())
-      states[token] = step.imageEmbeddings.slice(index * hidden, (index + 1) * hidden);
-    const ropeAngles = ropes.angles(step.positions);
+    /** What an image's token gets first, or after one of the layers. */
+    const ofImage = (index: number, part: number) => {
+      const from = (index * (1 + shape.imageLayers) + part) * hidden;
+      return step.imageEmbeddings.slice(from, from + hidden);
+    };
+    for (const [index, token] of step.imageTokens.entries()) states[token] = ofImage(index, 0);
+    const ropeAngles = ropes.angles(step.coordinates);
     const anglesPerRope = step.tokens.length * shape.headDim;
     const perLayer = this.#perLayerEmbeddings(step, states);
     for (const [index, layer] of layers.entries()) {
@@ -206,6 +210,9 @@ class ReferenceDecoder implements Decoder {
           add(state, fromPerLayer(layer.perLayer, { state, own: own(index), shape }));
         if (layer.scale) multiplyBy(state, layer.scale[0] as number);
       }
+      if (index < shape.imageLayers)
+        for (const [image, token] of step.imageTokens.entries())
+          add(states[token] as Float32Array, ofImage(image, 1 + index));
     }
     const width = shape.returnsStates ? hidden : vocabulary;
     const logits = new Float32Array(step.outputs.length * width);

@@ -192,7 +192,7 @@ function gatedBy(
 }
 
 export const silu = (x: number): number => x * sigmoid(x);
-const geluTanh = (x: number): number =>
+export const geluTanh = (x: number): number =>
   0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
 
 export function softmax(scores: readonly number[]): number[] {

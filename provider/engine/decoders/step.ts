@@ -1,3 +1,4 @@
+import { AXES } from '../../models/rope.ts';
 import { NO_STATE, PAGE_TOKENS, type Step } from './decoder.ts';
 
 /**
@@ -29,8 +30,21 @@ export interface PlacedImage {
   readonly tokens: number;
   /** Names the image, and no other one. */
   readonly digest: string;
-  /** The embeddings of its tokens, one after the other. */
+  /** The numbers of its tokens, one token after the other, as a step has them. */
   readonly embeddings: Float32Array;
+  /** True if its tokens attend to one another, so that all of them must be in one step. */
+  readonly isWhole: boolean;
+  /**
+   * Set if its tokens have rows and columns for the model. They then stand at the same time, and what
+   * follows begins after the longer side of the image.
+   */
+  readonly grid?: Grid;
+}
+
+/** Number of an image's tokens below and beside one another. */
+export interface Grid {
+  readonly rows: number;
+  readonly columns: number;
 }
 
 interface StateSlots {
@@ -57,6 +71,7 @@ export function stepOf(parts: readonly StepPart[], wantsLogits: boolean): Step {
   const step = {
     tokens: list(),
     positions: list(),
+    coordinates: new Int32Array(AXES * total),
     places: list(),
     rows: list(),
     ends: list(),
@@ -82,7 +97,8 @@ export function stepOf(parts: readonly StepPart[], wantsLogits: boolean): Step {
         (position % PAGE_TOKENS);
       step.rows[at] = row;
       const image = images.find((each) => each.at <= position && position < each.at + each.tokens);
-      step.ends[at] = image === undefined ? (end ?? position + 1) : image.at + image.tokens;
+      step.ends[at] = image?.isWhole ? image.at + image.tokens : (end ?? position + 1);
+      step.coordinates.set(coordinatesOf(position, images), AXES * at);
       if (image !== undefined) {
         imageTokens.push(at);
         embeddings.push(embeddingAt(image, position));
@@ -98,6 +114,21 @@ export function stepOf(parts: readonly StepPart[], wantsLogits: boolean): Step {
     imageTokens: Int32Array.from(imageTokens),
     imageEmbeddings: joinedNumbers(embeddings),
   };
+}
+
+/** Time, row and column of a token, which are smaller than its position after images with a grid. */
+function coordinatesOf(position: number, images: readonly PlacedImage[]): readonly number[] {
+  let time = position;
+  for (const { at, tokens, grid } of images) {
+    if (grid === undefined || position < at) continue;
+    if (position >= at + tokens) time -= tokens - Math.max(grid.rows, grid.columns);
+    else {
+      const within = position - at;
+      time -= within;
+      return [time, time + Math.floor(within / grid.columns), time + (within % grid.columns)];
+    }
+  }
+  return [time, time, time];
 }
 
 function embeddingAt({ at, tokens, embeddings }: PlacedImage, position: number): Float32Array {

@@ -83,7 +83,7 @@ export class RememberingDecoder implements Decoder {
   async step(step: Step): Promise<StepResult> {
     checkStep(step, {
       vocabulary: VOCABULARY,
-      hidden: 1,
+      imageNumbers: 1,
       pages: this.#memory.length / PAGE_TOKENS,
       maxTokens: Number.POSITIVE_INFINITY,
       states: this.#options.states ?? 0,

@@ -51,7 +51,8 @@ function promptWith(
     // A prompt ends with text.
     if (at + IMAGE_TOKENS >= length) break;
     const embeddings = Float32Array.from({ length: IMAGE_TOKENS }, (_, i) => 100 + 50 * id + i);
-    images.push({ at, tokens: IMAGE_TOKENS, digest: `image ${id}`, embeddings });
+    const isWhole = id % 2 === 0;
+    images.push({ at, tokens: IMAGE_TOKENS, digest: `image ${id}`, embeddings, isWhole });
     prompt.fill(IMAGE_PLACE, at, at + IMAGE_TOKENS);
     seen.splice(at, IMAGE_TOKENS, ...embeddings);
     at += IMAGE_TOKENS;

@@ -29,8 +29,8 @@ export const tokensOf = (parts: readonly Part[]): number =>
 
 /**
  * Returns the sequence's next tokens: at most `most` of them, and none after its next mark. All tokens
- * of an image are in one part, which may therefore have up to `room` tokens; without room for them, it
- * has none of them.
+ * of an image whose tokens attend to one another are in one part, which may therefore have up to `room`
+ * tokens; without room for them, it has none of them.
  */
 export function partOf(sequence: ScheduledSequence, most: number, room = most): Part {
   const { worked, marks, task } = sequence;
@@ -54,7 +54,7 @@ function endOutsideImages(
   most: number,
   { worked, task: { images = [] } }: ScheduledSequence,
 ): number {
-  const cut = images.find(({ at, tokens }) => at < end && end < at + tokens);
+  const cut = images.find(({ at, tokens, isWhole }) => isWhole && at < end && end < at + tokens);
   if (cut === undefined) return end;
   const after = cut.at + cut.tokens;
   if (cut.at <= worked) return after <= most ? after : worked;

@@ -1,14 +1,25 @@
 import { LruMap } from '#bus-schemas/lru-map.ts';
 import { ImageDecoder } from '../../images/image-decoder.ts';
 import type { VisionModel } from '../../models/vision/vision-model.ts';
+import {
+  operationsOf,
+  scaledFor,
+  standingOf,
+  type VisionShape,
+} from '../../models/vision/vision-shape.ts';
 import type { PlacedImage } from '../decoders/step.ts';
 import { type Guard, IMAGE_LIMIT_MS } from '../guarded-work.ts';
 import type { UnreadImage } from '../prompt-reader.ts';
 import { loadTower } from './native-tower.ts';
 import type { VisionTower } from './vision-tower.ts';
 
-/** Most images whose embeddings are kept: those of one request. */
+/** Most images whose embeddings are kept, and most bytes of all of them: those of one request. */
 const MOST_KEPT = 16;
+const MOST_KEPT_BYTES = 128e6;
+
+/** An image without its place in a prompt. */
+type ReadImage = Omit<PlacedImage, 'at' | 'tokens' | 'digest'>;
+
 /** All models of a process decode one image at a time, so that memory is bounded. */
 const decoder = new ImageDecoder();
 
@@ -23,29 +34,31 @@ interface ReaderOptions {
  * reveal which images other customers have sent.
  */
 export class ImageReader implements AsyncDisposable {
-  readonly #side: number;
+  readonly #shape: VisionShape;
   readonly #tower: VisionTower;
   readonly #options: ReaderOptions;
-  readonly #kept = new LruMap<string, Float32Array>(MOST_KEPT);
-  /** Shortest time of an image so far, in milliseconds; 0 before the first one. */
+  readonly #kept = new LruMap<string, ReadImage>(MOST_KEPT);
+  /** Shortest time of an operation so far, in milliseconds; 0 before the first image. */
   #leastMs = 0;
-  /** Number of images that are computed or wait for it. */
+  /** Operations of the images that are computed or wait for it. */
   #unread = 0;
 
-  private constructor(side: number, tower: VisionTower, options: ReaderOptions) {
-    this.#side = side;
+  private constructor(shape: VisionShape, tower: VisionTower, options: ReaderOptions) {
+    this.#shape = shape;
     this.#tower = tower;
     this.#options = options;
   }
 
   static async load(model: VisionModel, options: ReaderOptions): Promise<ImageReader> {
-    return new ImageReader(model.shape.side, await loadTower(model), options);
+    return new ImageReader(model.shape, await loadTower(model), options);
   }
 
   /** Minimum time in milliseconds until these images and those before them are computed. */
   leastWaitMs(images: readonly UnreadImage[], scope: string): number {
     const fresh = images.filter(({ digest }) => this.#kept.get(keyOf(scope, digest)) === undefined);
-    return fresh.length === 0 ? 0 : (this.#unread + fresh.length) * this.#leastMs;
+    if (fresh.length === 0) return 0;
+    const operations = fresh.reduce((sum, image) => sum + this.#operationsOf(image), 0);
+    return (this.#unread + operations) * this.#leastMs;
   }
 
   /**
@@ -61,28 +74,43 @@ export class ImageReader implements AsyncDisposable {
       if (!isWanted()) return undefined;
       const { at, tokens, digest } = image;
       const key = keyOf(scope, digest);
-      const embeddings = this.#kept.get(key) ?? (await this.#embed(image));
-      this.#kept.set(key, embeddings);
-      placed.push({ at, tokens, digest, embeddings });
+      const read = this.#kept.get(key) ?? (await this.#embed(image));
+      this.#keep(key, read);
+      placed.push({ at, tokens, digest, ...read });
     }
     return placed;
   }
 
-  async #embed(image: UnreadImage): Promise<Float32Array> {
+  #keep(key: string, image: ReadImage): void {
+    this.#kept.set(key, image);
+    let bytes = 0;
+    for (const { embeddings } of this.#kept.values()) bytes += embeddings.byteLength;
+    for (const [oldest, { embeddings }] of this.#kept) {
+      if (bytes <= MOST_KEPT_BYTES) return;
+      this.#kept.delete(oldest);
+      bytes -= embeddings.byteLength;
+    }
+  }
+
+  #operationsOf(image: UnreadImage): number {
+    return operationsOf(this.#shape, scaledFor(this.#shape, image));
+  }
+
+  async #embed(image: UnreadImage): Promise<ReadImage> {
     const { guard, clock } = this.#options;
-    const scaled = { width: this.#side, height: this.#side, filter: 'bilinear' } as const;
-    this.#unread += 1;
+    const operations = this.#operationsOf(image);
+    this.#unread += operations;
     try {
-      const pixels = await decoder.decode(image, scaled);
+      const pixels = await decoder.decode(image, scaledFor(this.#shape, image));
       const began = clock();
       const embeddings = await guard({ kind: 'image', limitMs: IMAGE_LIMIT_MS }, () =>
         this.#tower.embed(pixels),
       );
-      const tookMs = clock() - began;
-      this.#leastMs = this.#leastMs === 0 ? tookMs : Math.min(this.#leastMs, tookMs);
-      return embeddings;
+      const ms = (clock() - began) / operations;
+      this.#leastMs = this.#leastMs === 0 ? ms : Math.min(this.#leastMs, ms);
+      return { embeddings, ...standingOf(this.#shape, pixels) };
     } finally {
-      this.#unread -= 1;
+      this.#unread -= operations;
     }
   }
 

@@ -1,10 +1,15 @@
 import { availableParallelism } from 'node:os';
 import { loadCpuVisionTowers } from '#native';
 import type { VisionModel } from '../../models/vision/vision-model.ts';
-import { patchesOf, type VisionShape } from '../../models/vision/vision-shape.ts';
+import {
+  numbersOfPatch,
+  operationsOf,
+  scaledFor,
+  USUAL_IMAGE,
+} from '../../models/vision/vision-shape.ts';
 import { listVisionWeights } from '../../models/vision/vision-weights.ts';
 import { loadReferenceTower } from './reference-tower.ts';
-import { numbersOfPatch, patchNumbers, type VisionTower } from './vision-tower.ts';
+import { patchNumbers, type VisionTower } from './vision-tower.ts';
 
 /** Most weights of a tower that plain TypeScript computes in an acceptable time. */
 const MOST_IN_TYPESCRIPT = 4_000_000;
@@ -17,49 +22,33 @@ export const canRunTower = ({ size }: VisionModel): boolean =>
   loadCpuVisionTowers('cpu').available || size <= MOST_IN_TYPESCRIPT;
 
 /**
- * The time in milliseconds that this computer needs for one image, by its time for one layer and a few
- * patches.
+ * The time in milliseconds that this computer needs for one operation of a tower, by its time for one
+ * layer and a few patches.
  */
-export async function expectedImageMs(model: VisionModel): Promise<number> {
+export async function msPerOperation(model: VisionModel): Promise<number> {
   const trial = trialOf(model);
   await using tower = await loadTower(trial);
-  const pixels = new Uint8Array(3 * trial.shape.side ** 2);
+  const side = TRIAL_ACROSS * trial.shape.pooled * trial.shape.patch;
+  const pixels = { numbers: new Uint8Array(3 * side ** 2), width: side, height: side };
   await tower.embed(pixels);
   const began = performance.now();
   await tower.embed(pixels);
-  return ((performance.now() - began) * operationsOf(model.shape)) / operationsOf(trial.shape);
+  return (performance.now() - began) / operationsOf(trial.shape, pixels);
 }
 
-/** Patches on a side of the image of a trial. */
-const TRIAL_ACROSS = 8;
+/** The operations of an image of the usual size. */
+export const usualOperations = ({ shape }: VisionModel): number =>
+  operationsOf(shape, scaledFor(shape, USUAL_IMAGE));
+
+/** Tokens on a side of the image of a trial. */
+const TRIAL_ACROSS = 4;
 
 function trialOf({ shape, weights, ...rest }: VisionModel): VisionModel {
-  const { positions, layers } = weights;
-  const [rows = 1, ...width] = positions.shape;
-  const patches = Math.min(rows, TRIAL_ACROSS ** 2);
   return {
     ...rest,
-    shape: { ...shape, layers: 1, side: Math.sqrt(patches) * shape.patch, pooled: 1 },
-    weights: {
-      ...weights,
-      positions: {
-        ...positions,
-        shape: [patches, ...width],
-        bytes: (positions.bytes / rows) * patches,
-      },
-      layers: layers.slice(0, 1),
-    },
+    shape: { ...shape, layers: 1, deepLayers: [] },
+    weights: { ...weights, layers: weights.layers.slice(0, 1), deep: [] },
   };
-}
-
-/** Number of multiplications, of which all other work is a small part. */
-function operationsOf(shape: VisionShape): number {
-  const { hidden, inner, layers, pooled, out } = shape;
-  const patches = patchesOf(shape);
-  const ofLayer = hidden * (4 * hidden + 2 * inner + 2 * patches);
-  return (
-    patches * (hidden * numbersOfPatch(shape) + layers * ofLayer + (hidden * out) / pooled ** 2)
-  );
 }
 
 export const loadTower = (model: VisionModel): Promise<VisionTower> =>
@@ -72,22 +61,29 @@ export function loadNativeTower(
   const addon = loadCpuVisionTowers(name);
   if (!addon.available) return undefined;
   const { VisionTower: Native, kernels } = addon.exports;
+  const { patch } = model.shape;
   const native = new Native(nativeTowerOrder(model, threads));
   return Promise.resolve({
     name: `cpu (${kernels})`,
-    embed: (pixels) => native.embed({ numbers: patchNumbers(pixels, model) }),
+    embed: (pixels) =>
+      native.embed({
+        numbers: patchNumbers(pixels, model),
+        rows: pixels.height / patch,
+        columns: pixels.width / patch,
+      }),
     [Symbol.asyncDispose]: () => native.close(),
   });
 }
 
 /** What the addon needs to load a tower. */
-export function nativeTowerOrder(model: VisionModel, threads: number): object {
-  const { side, patch, ...shape } = model.shape;
+export function nativeTowerOrder({ shape, weights }: VisionModel, threads: number): object {
+  const { family, patch, frames, scaling, deepLayers, ...sizes } = shape;
   return {
-    ...shape,
-    across: side / patch,
-    patchNumbers: numbersOfPatch(model.shape),
+    ...sizes,
+    patchNumbers: numbersOfPatch(shape),
+    merges: weights.head.kind === 'merger',
+    deepLayers: Int32Array.from(deepLayers),
     threads,
-    tensors: listVisionWeights(model.weights),
+    tensors: listVisionWeights(weights),
   };
 }

@@ -1,168 +1,210 @@
+import type { Pixels } from '../../images/scale-image.ts';
 import { TensorReader } from '../../models/tensor-reader.ts';
 import type { VisionModel } from '../../models/vision/vision-model.ts';
-import type { VisionShape } from '../../models/vision/vision-shape.ts';
-import type { Affine, VisionLayer } from '../../models/vision/vision-weights.ts';
-import { normaliseVector, softmax } from '../decoders/reference-parts.ts';
-import { numbersOfPatch, patchNumbers, type VisionTower } from './vision-tower.ts';
+import { numbersOfPatch, type VisionShape } from '../../models/vision/vision-shape.ts';
+import type { Affine, Merger, VisionLayer } from '../../models/vision/vision-weights.ts';
+import { geluTanh, normaliseVector } from '../decoders/reference-parts.ts';
+import {
+  added,
+  attention,
+  gelu,
+  multiply,
+  normalise,
+  type ReadAffine,
+} from '../encoders/affine-parts.ts';
+import { type PatchPlace, patchNumbers, patchPlaces, type VisionTower } from './vision-tower.ts';
 
 /**
- * SigLIP and the projector of Gemma 3 in plain TypeScript, in the order of the published formulas. It
- * is slow, runs on any machine, and the tests compare the tower in C++ with it.
+ * Vision towers in plain TypeScript, in the order of the published formulas: SigLIP with the projector
+ * of Gemma 3, and the tower of Qwen. It is slow, runs on any machine, and the tests compare the towers in
+ * C++ with it.
  */
 export async function loadReferenceTower(model: VisionModel): Promise<VisionTower> {
   const weights = await readWeights(model);
   return {
     name: 'reference',
-    embed: async (pixels) => embeddings(model, weights, patchNumbers(pixels, model)),
+    embed: async (pixels) => tokenNumbers(model, weights, pixels),
     [Symbol.asyncDispose]: async () => {},
   };
 }
 
-interface ReadAffine {
-  readonly weight: Float32Array;
-  readonly bias: Float32Array;
-}
-
 type Weights = Awaited<ReturnType<typeof readWeights>>;
-type Layer = Weights['layers'][number];
+type ReadMerger = Record<keyof Merger, ReadAffine>;
+type ReadLayer = Record<keyof VisionLayer, ReadAffine>;
 
-async function readWeights({ weights }: VisionModel) {
+async function readWeights({ weights: { patches, positions, layers, head, deep } }: VisionModel) {
   await using reader = new TensorReader();
   const affine = async ({ weight, bias }: Affine): Promise<ReadAffine> => ({
     weight: await reader.numbers(weight),
     bias: await reader.numbers(bias),
   });
-  const layer = async ({ attentionNorm, q, k, v, o, mlpNorm, up, down }: VisionLayer) => ({
-    attentionNorm: await affine(attentionNorm),
-    q: await affine(q),
-    k: await affine(k),
-    v: await affine(v),
-    o: await affine(o),
-    mlpNorm: await affine(mlpNorm),
-    up: await affine(up),
-    down: await affine(down),
-  });
-  const layers = [];
-  for (const each of weights.layers) layers.push(await layer(each));
+  const all = async <Name extends string>(parts: Readonly<Record<Name, Affine>>) => {
+    const read: [string, ReadAffine][] = [];
+    for (const [name, part] of Object.entries<Affine>(parts)) read.push([name, await affine(part)]);
+    return Object.fromEntries(read) as Record<Name, ReadAffine>;
+  };
+  const layerWeights: ReadLayer[] = [];
+  for (const layer of layers) layerWeights.push(await all<keyof VisionLayer>({ ...layer }));
+  const deepWeights: ReadMerger[] = [];
+  for (const merger of deep) deepWeights.push(await all<keyof Merger>({ ...merger }));
   return {
-    patches: await affine(weights.patches),
-    positions: await reader.numbers(weights.positions),
-    layers,
-    norm: await affine(weights.norm),
-    tokenNorm: await reader.numbers(weights.tokenNorm),
-    projection: await reader.numbers(weights.projection),
+    patches: await affine(patches),
+    positions: await reader.numbers(positions),
+    layers: layerWeights,
+    head:
+      head.kind === 'merger'
+        ? { kind: head.kind, merger: await all<keyof Merger>({ ...head.merger }) }
+        : {
+            kind: head.kind,
+            norm: await affine(head.norm),
+            tokenNorm: await reader.numbers(head.tokenNorm),
+            projection: await reader.numbers(head.projection),
+          },
+    deep: deepWeights,
   };
 }
 
-function embeddings(
-  { shape }: VisionModel,
+function tokenNumbers(
+  model: VisionModel,
   weights: Weights,
-  numbers: Float32Array,
+  pixels: Pixels,
 ): Float32Array<ArrayBuffer> {
-  const { hidden, normEps } = shape;
+  const { shape } = model;
+  const { heads, normEps, deepLayers, patch } = shape;
   const size = numbersOfPatch(shape);
-  let states = Array.from({ length: numbers.length / size }, (_, patch) => {
-    const place = weights.positions.subarray(patch * hidden, (patch + 1) * hidden);
-    const made = multiply(weights.patches, numbers.subarray(patch * size, (patch + 1) * size));
-    return added(made, place);
+  const numbers = patchNumbers(pixels, model);
+  const places = patchPlaces(shape, pixels);
+  const grid = { rows: pixels.height / patch, columns: pixels.width / patch };
+  let states = places.map((place, index) => {
+    const made = multiply(weights.patches, numbers.subarray(index * size, (index + 1) * size));
+    return added(made, positionAt(weights.positions, { place, grid, shape }));
   });
-  for (const layer of weights.layers) {
-    const attended = attention(states, layer, shape);
+  /** For each of the deep layers, the numbers of all tokens. */
+  const deep: Float32Array[][] = [];
+  for (const [index, layer] of weights.layers.entries()) {
+    const inputs = states.map((state) => normalise(state, layer.attentionNorm, normEps));
+    const made = (matrix: ReadAffine) => inputs.map((input) => multiply(matrix, input));
+    const turned = (vectors: Float32Array[]) => vectors.map((v, i) => rotated(v, places[i], shape));
+    const attended = attention(
+      [turned(made(layer.q)), turned(made(layer.k)), made(layer.v)],
+      heads,
+    );
     states = states.map((state, i) => {
       const settled = added(state, multiply(layer.o, attended[i] as Float32Array));
-      const inner = multiply(layer.up, normalise(settled, layer.mlpNorm, normEps)).map(gelu);
+      const inner = multiply(layer.up, normalise(settled, layer.mlpNorm, normEps)).map(geluTanh);
       return added(settled, multiply(layer.down, inner));
     });
+    const merger = weights.deep[deepLayers.indexOf(index)];
+    if (merger !== undefined) deep.push(merged(merger, states, shape));
   }
-  const finished = states.map((state) => normalise(state, weights.norm, normEps));
-  const tokens = averages(finished, shape).map((token) => project(token, weights, shape));
-  const all = new Float32Array(tokens.length * shape.out);
-  for (const [index, token] of tokens.entries()) all.set(token, index * shape.out);
-  return all;
+  const tokens = headOf(weights.head, states, shape);
+  const parts = tokens.flatMap((token, index) => [token, ...deep.map((all) => all[index])]);
+  const joined = new Float32Array(parts.length * shape.out);
+  for (const [index, part] of parts.entries()) joined.set(part as Float32Array, index * shape.out);
+  return joined;
 }
 
-function attention(
-  states: readonly Float32Array[],
-  { attentionNorm, q, k, v }: Layer,
-  { hidden, heads, normEps }: VisionShape,
-): Float32Array[] {
-  const inputs = states.map((state) => normalise(state, attentionNorm, normEps));
-  const [queries, keys, values] = [q, k, v].map((matrix) =>
-    inputs.map((input) => multiply(matrix, input)),
-  ) as [Float32Array[], Float32Array[], Float32Array[]];
-  const size = hidden / heads;
-  return queries.map((query) => {
-    const out = new Float32Array(hidden);
-    for (let from = 0; from < hidden; from += size) {
-      const scores = keys.map((key) => {
-        let sum = 0;
-        for (let i = from; i < from + size; i += 1)
-          sum += (query[i] as number) * (key[i] as number);
-        return sum / Math.sqrt(size);
-      });
-      for (const [n, share] of softmax(scores).entries()) {
-        const value = values[n] as Float32Array;
-        for (let i = from; i < from + size; i += 1)
-          out[i] = (out[i] as number) + share * (value[i] as number);
-      }
-    }
-    return out;
-  });
-}
-
-/** The average of each square of patches. */
-function averages(
-  states: readonly Float32Array[],
-  { side, patch, pooled, hidden }: VisionShape,
-): Float32Array[] {
-  const across = side / patch;
-  const tokensAcross = across / pooled;
-  return Array.from({ length: tokensAcross ** 2 }, (_, token) => {
-    const sum = new Float32Array(hidden);
-    const top = Math.floor(token / tokensAcross) * pooled;
-    const left = (token % tokensAcross) * pooled;
-    for (let y = top; y < top + pooled; y += 1)
-      for (let x = left; x < left + pooled; x += 1)
-        for (const [i, value] of (states[y * across + x] as Float32Array).entries())
-          sum[i] = (sum[i] as number) + value;
-    return sum.map((value) => value / pooled ** 2);
-  });
-}
-
-function project(
-  token: Float32Array,
-  { tokenNorm, projection }: Weights,
-  { out, normEps }: VisionShape,
+/**
+ * The position of a patch: that of the table where the image has as many patches, otherwise one between
+ * its four neighbours in the table, whose corners are those of the image.
+ */
+function positionAt(
+  table: Float32Array,
+  {
+    place,
+    grid,
+    shape,
+  }: { place: PatchPlace; grid: { rows: number; columns: number }; shape: VisionShape },
 ): Float32Array {
-  const weight = tokenNorm.map((value) => 1 + value);
-  const made = new Float32Array(out);
-  for (const [row, value] of normaliseVector(token, { weight, eps: normEps }).entries())
-    for (let i = 0; i < out; i += 1)
-      made[i] = (made[i] as number) + value * (projection[row * out + i] as number);
-  return made;
+  const { hidden, positionsAcross } = shape;
+  const along = (index: number, count: number) => {
+    const at = (index * (positionsAcross - 1)) / Math.max(1, count - 1);
+    const first = Math.min(Math.floor(at), positionsAcross - 1);
+    return { first, second: Math.min(first + 1, positionsAcross - 1), share: at - first };
+  };
+  const row = along(place.row, grid.rows);
+  const column = along(place.column, grid.columns);
+  const sum = new Float32Array(hidden);
+  for (const [y, ofRow] of [
+    [row.first, 1 - row.share],
+    [row.second, row.share],
+  ] as const)
+    for (const [x, ofColumn] of [
+      [column.first, 1 - column.share],
+      [column.second, column.share],
+    ] as const)
+      for (let i = 0; i < hidden; i += 1)
+        sum[i] =
+          (sum[i] as number) +
+          ofRow * ofColumn * (table[(y * positionsAcross + x) * hidden + i] as number);
+  return sum;
 }
 
-function multiply({ weight, bias }: ReadAffine, input: Float32Array): Float32Array {
-  return bias.map((start, row) => {
-    let sum = start;
-    const from = row * input.length;
-    for (let i = 0; i < input.length; i += 1)
-      sum += (weight[from + i] as number) * (input[i] as number);
-    return sum;
+/** Rotates the first half of each head's pairs by the row of a patch, and the second by its column. */
+function rotated(
+  vector: Float32Array,
+  place: PatchPlace | undefined,
+  { hidden, heads, ropeTheta }: VisionShape,
+): Float32Array {
+  if (ropeTheta === 0 || place === undefined) return vector;
+  const size = hidden / heads;
+  const pairs = size / 2;
+  const out = new Float32Array(vector);
+  for (let from = 0; from < hidden; from += size)
+    for (let pair = 0; pair < pairs; pair += 1) {
+      const isOfRow = pair < pairs / 2;
+      const at = isOfRow ? pair : pair - pairs / 2;
+      const angle = (isOfRow ? place.row : place.column) * ropeTheta ** ((-2 * at) / pairs);
+      const [one, other] = [vector[from + pair] as number, vector[from + pairs + pair] as number];
+      out[from + pair] = one * Math.cos(angle) - other * Math.sin(angle);
+      out[from + pairs + pair] = other * Math.cos(angle) + one * Math.sin(angle);
+    }
+  return out;
+}
+
+/** The vectors of each token's square of patches, one after the other. */
+function squares(states: readonly Float32Array[], { hidden, pooled }: VisionShape): Float32Array[] {
+  const count = pooled ** 2;
+  return Array.from({ length: states.length / count }, (_, token) => {
+    const square = new Float32Array(count * hidden);
+    for (let i = 0; i < count; i += 1)
+      square.set(states[token * count + i] as Float32Array, i * hidden);
+    return square;
   });
 }
 
-function normalise(input: Float32Array, { weight, bias }: ReadAffine, eps: number): Float32Array {
-  const mean = input.reduce((sum, value) => sum + value, 0) / input.length;
-  const variance = input.reduce((sum, value) => sum + (value - mean) ** 2, 0) / input.length;
-  const factor = 1 / Math.sqrt(variance + eps);
-  return input.map(
-    (value, i) => (value - mean) * factor * (weight[i] as number) + (bias[i] as number),
-  );
+function merged(
+  { norm, up, down }: ReadMerger,
+  states: readonly Float32Array[],
+  shape: VisionShape,
+): Float32Array[] {
+  const isOfPatches = norm.weight.length === shape.hidden;
+  const normed = (vector: Float32Array) => normalise(vector, norm, shape.normEps);
+  const inputs = isOfPatches
+    ? squares(states.map(normed), shape)
+    : squares(states, shape).map(normed);
+  return inputs.map((input) => multiply(down, multiply(up, input).map(gelu)));
 }
 
-const added = (one: Float32Array, other: Float32Array): Float32Array =>
-  one.map((value, i) => value + (other[i] as number));
-
-const gelu = (x: number): number =>
-  0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+function headOf(
+  head: Weights['head'],
+  states: readonly Float32Array[],
+  shape: VisionShape,
+): Float32Array[] {
+  if (head.kind === 'merger') return merged(head.merger, states, shape);
+  const { hidden, out, normEps, pooled } = shape;
+  const weight = head.tokenNorm.map((value) => 1 + value);
+  return squares(
+    states.map((state) => normalise(state, head.norm, normEps)),
+    shape,
+  ).map((square) => {
+    const average = new Float32Array(hidden);
+    for (const [i, value] of square.entries())
+      average[i % hidden] = (average[i % hidden] as number) + value / pooled ** 2;
+    const made = new Float32Array(out);
+    for (const [row, value] of normaliseVector(average, { weight, eps: normEps }).entries())
+      for (let i = 0; i < out; i += 1)
+        made[i] = (made[i] as number) + value * (head.projection[row * out + i] as number);
+    return made;
+  });
+}

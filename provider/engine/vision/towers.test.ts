@@ -1,46 +1,78 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { loadCpuVisionTowers } from '#native';
 import { ImageDecoder } from '../../images/image-decoder.ts';
 import type { VisionModel } from '../../models/vision/vision-model.ts';
-import { expectedImageMs, loadNativeTower } from './native-tower.ts';
+import { operationsOf, scaledFor, standingOf } from '../../models/vision/vision-shape.ts';
+import { loadNativeTower, msPerOperation, usualOperations } from './native-tower.ts';
 import { loadReferenceTower } from './reference-tower.ts';
 import type { VisionTower } from './vision-tower.ts';
-import { features, inlineImages, openVisionFixture } from './vision-under-test.ts';
+import { inlineImages, openVisionFixture, visionFixtures } from './vision-under-test.ts';
 
 const addon = loadCpuVisionTowers('cpu');
-const why = addon.available ? undefined : addon.reason;
+const why = addon.available ? '' : ` (${addon.reason})`;
+const loaders = {
+  reference: loadReferenceTower,
+  cpu: async (model: VisionModel) => (await loadNativeTower(model, { threads: 3 })) as VisionTower,
+};
 
-async function embeddingsBy(tower: VisionTower, side: number): Promise<Float32Array> {
+const scaledImages = ({ shape }: VisionModel) => {
   const decoder = new ImageDecoder();
-  const all: number[] = [];
-  for (const image of inlineImages()) {
-    const pixels = await decoder.decode(image, { width: side, height: side, filter: 'bilinear' });
-    all.push(...(await tower.embed(pixels)));
-  }
-  return Float32Array.from(all);
-}
+  return Promise.all(inlineImages().map((image) => decoder.decode(image, scaledFor(shape, image))));
+};
 
-test.each([
-  ['reference', (model: VisionModel) => loadReferenceTower(model)],
-  ['cpu', (model: VisionModel) => loadNativeTower(model, { threads: 3 })],
-] as const)('the tower %s makes the embeddings of transformers from files', async (name, load) => {
-  if (name === 'cpu' && why !== undefined) return;
-  const { vision } = await openVisionFixture();
-  await using tower = await load(vision);
-  if (tower === undefined) throw new Error('the tower was not loaded');
-  const made = await embeddingsBy(tower, vision.shape.side);
-  expect(made).toHaveLength(features.length);
-  const worst = made.reduce(
-    (most, value, i) => Math.max(most, Math.abs(value - (features[i] as number))),
-    0,
+describe.each(visionFixtures)('the tower of %s', (name) => {
+  test.each(['reference', 'cpu'] as const)(
+    'on %s makes the numbers of transformers from files',
+    async (by) => {
+      if (by === 'cpu' && why !== '') return;
+      const { vision, features } = await openVisionFixture(name);
+      await using tower = await loaders[by](vision);
+      const made: number[] = [];
+      for (const pixels of await scaledImages(vision)) made.push(...(await tower.embed(pixels)));
+      expect(made).toHaveLength(features.length);
+      const worst = made.reduce(
+        (most, value, i) => Math.max(most, Math.abs(value - (features[i] as number))),
+        0,
+      );
+      expect(worst).toBeLessThan(2e-4);
+    },
   );
-  expect(worst).toBeLessThan(2e-4);
+
+  test('places the tokens of a turned image as they are seen', async () => {
+    const { vision, images } = await openVisionFixture(name);
+    const standings = (await scaledImages(vision)).map((pixels) =>
+      standingOf(vision.shape, pixels),
+    );
+    expect(standings).toEqual(
+      images.map(({ isWhole, grid }) => ({ isWhole, ...(grid && { grid }) })),
+    );
+  });
+
+  test('tells by a trial with few patches and one layer the time of an image', async () => {
+    const { vision } = await openVisionFixture(name);
+    const ms = await msPerOperation(vision);
+    expect(ms).toBeGreaterThan(0);
+    const { shape } = vision;
+    const larger = { ...vision, shape: { ...shape, layers: 3_000 } };
+    expect(usualOperations(larger)).toBeGreaterThan(100 * usualOperations(vision));
+    const size = { width: 2 * shape.patch * shape.pooled, height: shape.patch * shape.pooled };
+    expect(operationsOf(shape, size)).toBeGreaterThan(0);
+  });
 });
 
-test('a trial with few patches and one layer tells the time of an image', async () => {
-  const { vision } = await openVisionFixture();
-  const ms = await expectedImageMs(vision);
-  expect(ms).toBeGreaterThan(0);
-  const larger = { ...vision, shape: { ...vision.shape, layers: 3_000 } };
-  expect(await expectedImageMs(larger)).toBeGreaterThan(10 * ms);
-});
+test.skipIf(why !== '')(
+  `the addon refuses images that are not divided into tokens${why}`,
+  async () => {
+    const { vision } = await openVisionFixture('qwen3-vl');
+    await using tower = await loaders.cpu(vision);
+    const { patch, pooled } = vision.shape;
+    for (const [width, height] of [
+      [patch * (pooled + 1), patch * pooled],
+      [patch * pooled * 200, patch * pooled * 200],
+      [0, patch * pooled],
+    ] as const) {
+      const pixels = { width, height, numbers: new Uint8Array(3 * width * height) };
+      await expect(tower.embed(pixels)).rejects.toMatchObject({ code: 'invalid_step' });
+    }
+  },
+);

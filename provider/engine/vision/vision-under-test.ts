@@ -3,58 +3,77 @@ import { join } from 'node:path';
 import { type InlineImage, readInlineImages } from '#http-api/core/images/inline-image.ts';
 import { type DecoderModel, openDecoderAlone } from '../../models/model.ts';
 import type { VisionModel } from '../../models/vision/vision-model.ts';
-import type { PlacedImage } from '../decoders/step.ts';
+import { numbersOfToken } from '../../models/vision/vision-shape.ts';
+import type { Grid, PlacedImage } from '../decoders/step.ts';
 
 /**
- * A small Gemma 3 with a vision tower and random weights, and what transformers computes with it for a
- * prompt with two images (`fixtures/make_vision.py`).
+ * Small models with vision towers and random weights, and what transformers computes with them for a
+ * prompt with two images (`fixtures/make_vision.py` and `fixtures/make_vision_qwen.py`).
  */
-export const VISION_FOLDER = join(import.meta.dirname, '../fixtures/gemma3-vision');
+export const visionFixtures = ['gemma3-vision', 'qwen3-vl', 'qwen3-5-vision'] as const;
+export type VisionFixtureName = (typeof visionFixtures)[number];
 
-interface Expected {
-  readonly images: readonly string[];
-  readonly prompt: readonly number[];
-  readonly greedy: readonly number[];
-  readonly features: string;
-  readonly logits: string;
-}
+export const visionFolder = (name: VisionFixtureName): string =>
+  join(import.meta.dirname, '../fixtures', name);
 
-const expected: Expected = JSON.parse(readFileSync(join(VISION_FOLDER, 'expected.json'), 'utf8'));
+const expectedOf = (name: VisionFixtureName) =>
+  JSON.parse(readFileSync(join(visionFolder(name), 'expected.json'), 'utf8'));
 const files: Record<string, { file: string }> = JSON.parse(
   readFileSync(join(import.meta.dirname, '../../images/fixtures/images.json'), 'utf8'),
 );
 const numbers = (text: string) =>
   new Float32Array(Uint8Array.from(Buffer.from(text, 'base64')).buffer);
 
-export const { prompt, greedy } = expected;
-export const imageUris = expected.images.map(
+/** The images of all fixtures. The file of the second one says that it is turned by a quarter. */
+export const imageUris = ['jpeg', 'turned jpeg'].map(
   (name) => `data:image/jpeg;base64,${files[name]?.file ?? ''}`,
 );
 export const inlineImages = (): InlineImage[] => readInlineImages(imageUris);
-/** The embeddings of the tokens of all images, and the logits of all tokens of the prompt. */
-export const features = numbers(expected.features);
-export const logits = numbers(expected.logits);
 
-export async function openVisionFixture(): Promise<DecoderModel & { vision: VisionModel }> {
-  const { vision, ...model } = await openDecoderAlone(VISION_FOLDER);
-  if (vision === undefined) throw new Error('the fixture has no vision tower');
-  return { ...model, vision };
+interface VisionFixture {
+  readonly model: DecoderModel;
+  readonly vision: VisionModel;
+  readonly prompt: readonly number[];
+  readonly greedy: readonly number[];
+  /** The numbers of the tokens of all images. */
+  readonly features: Float32Array;
+  /** The logits of the last tokens of the prompt. */
+  readonly logits: Float32Array;
+  /** The images of the prompt with the embeddings that transformers computes. */
+  readonly images: readonly [PlacedImage, PlacedImage];
 }
 
 const IMAGE_PLACE = 502;
 
-/** The images of a prompt with the embeddings that transformers computes. */
-export function placedImages(): PlacedImage[] {
-  const tokens = prompt.filter((token) => token === IMAGE_PLACE).length / imageUris.length;
-  const width = features.length / (tokens * imageUris.length);
-  return imageUris.map((uri, index) => ({
-    at: prompt.indexOf(IMAGE_PLACE) + index * (tokens + gapOf(tokens)),
-    tokens,
-    digest: uri,
-    embeddings: features.slice(index * tokens * width, (index + 1) * tokens * width),
-  }));
+export async function openVisionFixture(name: VisionFixtureName): Promise<VisionFixture> {
+  const model = await openDecoderAlone(visionFolder(name));
+  const { vision } = model;
+  if (vision === undefined) throw new Error('the fixture has no vision tower');
+  const { prompt, greedy, grids, ...expected } = expectedOf(name);
+  const features = numbers(expected.features);
+  const isPlace = (token: number) => token === IMAGE_PLACE;
+  const [first, last] = [prompt.findIndex(isPlace), prompt.findLastIndex(isPlace)];
+  const tokens = prompt.filter(isPlace).length / imageUris.length;
+  const imageAt = (at: number, index: number): PlacedImage => {
+    const [rows, columns] = grids?.[index] ?? [];
+    const grid: Grid | undefined = grids && { rows, columns };
+    const size = tokens * numbersOfToken(vision.shape);
+    return {
+      at,
+      tokens,
+      digest: imageUris[index] as string,
+      embeddings: features.slice(index * size, (index + 1) * size),
+      isWhole: grid === undefined,
+      ...(grid && { grid }),
+    };
+  };
+  return {
+    model,
+    vision,
+    prompt,
+    greedy,
+    features,
+    logits: numbers(expected.logits),
+    images: [imageAt(first, 0), imageAt(last + 1 - tokens, 1)],
+  };
 }
-
-/** Number of tokens between two images. */
-const gapOf = (tokens: number): number =>
-  prompt.lastIndexOf(IMAGE_PLACE) + 1 - prompt.indexOf(IMAGE_PLACE) - 2 * tokens;

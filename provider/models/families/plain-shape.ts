@@ -99,6 +99,7 @@ export function plainShape(
     ),
     attendsBothWays: false,
     returnsStates: false,
+    imageLayers: 0,
     ropes: [ropeOf(fields, { theta: defaults.ropeTheta ?? 1e4, scalingOf })],
     layers: Array.from({ length: layers }, (_, index) => ({
       kvHeads,

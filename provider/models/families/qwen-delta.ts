@@ -4,6 +4,7 @@ import { ModelError } from '../model-error.ts';
 import type { DecoderConfig, Family } from './family.ts';
 import { denseMlp, type LayerPlace, layerTypesOf, plainShape, rotatedOf } from './plain-shape.ts';
 import { expertsWithShared, hasExperts } from './qwen.ts';
+import { withSections } from './qwen-vl.ts';
 
 /**
  * Qwen 3.5 and the versions after it with the same `model_type`. Its experts, if it has any, are in
@@ -13,8 +14,12 @@ export const QWEN3_5: Family = {
   types: ['qwen3_5', 'qwen3_5_text', 'qwen3_5_moe', 'qwen3_5_moe_text'],
   nestedTypes: ['qwen3_5', 'qwen3_5_moe'],
   read: (config) =>
-    hybridShape(config, (fields) =>
-      fields.has('num_experts') ? expertsBesideShared(fields) : denseMlp(fields),
+    withSections(
+      hybridShape(config, (fields) =>
+        fields.has('num_experts') ? expertsBesideShared(fields) : denseMlp(fields),
+      ),
+      config,
+      [11, 11, 10],
     ),
 };
 
@@ -43,8 +48,6 @@ function hybridShape(
   });
   if (plain.layers.every(({ delta }) => delta !== undefined))
     throw new ModelError('unsupported_architecture', 'a model without attention is not supported');
-  // `mrope_section` divides the numbers that rotate between the three coordinates of an image's
-  // parts. Those of a text's token are equal, so that it changes nothing.
   const rotated = rotatedOf(fields, { headDim: plain.headDim, factor: 0.25 });
   return {
     ...plain,

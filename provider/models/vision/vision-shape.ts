@@ -1,92 +1,113 @@
-import type { DecoderShape } from '../decoder-shape.ts';
-import { FieldReader } from '../field-reader.ts';
-import type { JsonObject } from '../json.ts';
-import { ModelError } from '../model-error.ts';
+import type { ImageSize, Scaled } from '../../images/scale-image.ts';
+import { sizeWithin } from './smart-resize.ts';
 
 /**
- * The vision tower of Gemma 3: SigLIP, which makes a vector of each patch of an image, and a projector,
- * which makes the embeddings of tokens from squares of patches.
+ * A vision tower: it makes a vector of each patch of an image, and the embeddings of tokens from
+ * squares of patches. All towers share one block, and differ in the parts around it.
  */
 export interface VisionShape {
+  readonly family: 'siglip' | 'qwen';
   readonly hidden: number;
   readonly heads: number;
   /** Width between the two matrices of a layer's MLP. */
   readonly inner: number;
   readonly layers: number;
   readonly normEps: number;
-  /** Pixels on a side of the square to which every image is scaled. */
-  readonly side: number;
   /** Pixels on a side of a patch. */
   readonly patch: number;
+  /** Pictures of a video that make one patch; a still image counts as so many equal ones. */
+  readonly frames: number;
   /** Patches on a side of the square that becomes one token. */
   readonly pooled: number;
   /** Size of the embeddings that the decoder gets. */
   readonly out: number;
+  /**
+   * Entries on a side of the square table of positions. An image with another number of patches has
+   * positions between them.
+   */
+  readonly positionsAcross: number;
+  /** Base of the angles by which queries and keys rotate with row and column; 0 if nothing rotates. */
+  readonly ropeTheta: number;
+  /**
+   * Indices, in rising order, of the layers after which numbers for the first layers of the decoder
+   * are made, beside the embeddings.
+   */
+  readonly deepLayers: readonly number[];
+  readonly scaling: Scaling;
 }
 
-export const patchesOf = ({ side, patch }: VisionShape): number => (side / patch) ** 2;
+/** The size to which images are scaled. */
+export type Scaling =
+  | { readonly kind: 'square'; readonly side: number }
+  /** The proportions are kept. Both sides are multiples of the side of a token. */
+  | { readonly kind: 'within'; readonly leastPixels: number; readonly mostPixels: number };
 
-export const tokensOfImage = (shape: VisionShape): number => patchesOf(shape) / shape.pooled ** 2;
+const COLOURS = 3;
 
-/** Memory for the numbers of one image while it is computed, in bytes. */
-export const bytesOfImage = (shape: VisionShape): number =>
-  Float32Array.BYTES_PER_ELEMENT * patchesOf(shape) * (7 * shape.hidden + shape.inner);
+export const numbersOfPatch = ({ patch, frames }: VisionShape): number =>
+  COLOURS * frames * patch * patch;
 
-/** Whether a configuration describes a tower that is computed. Models with another one read only text. */
-export const hasKnownTower = (config: JsonObject): boolean =>
-  config['model_type'] === 'gemma3' && config['vision_config'] !== undefined;
-
-/** Reads `config.json`. Throws ModelError if the tower is not exactly that of Gemma 3. */
-export function readVisionShape(config: JsonObject, decoder: DecoderShape): VisionShape {
-  const outer = new FieldReader(config, 'config.json');
-  const fields = outer.object('vision_config');
-  if (fields === undefined) throw new ModelError('malformed_config', 'vision_config is missing');
-  fields.text('model_type', ['siglip_vision_model']);
-  fields.text('hidden_act', ['gelu_pytorch_tanh'], { or: undefined });
-  const shape = {
-    hidden: fields.integer('hidden_size', { max: 8_192 }),
-    heads: fields.integer('num_attention_heads', { max: 256 }),
-    inner: fields.integer('intermediate_size', { max: 65_536 }),
-    layers: fields.integer('num_hidden_layers', { max: 128 }),
-    normEps: fields.number('layer_norm_eps', { max: 1, or: 1e-6 }),
-    side: fields.integer('image_size', { max: 2_048 }),
-    patch: fields.integer('patch_size', { max: 64 }),
-    out: decoder.hidden,
-  };
-  const tokens = outer.integer('mm_tokens_per_image', { max: MOST_TOKENS, or: 256 });
-  const pooled = shape.side / shape.patch / Math.sqrt(tokens);
-  if (shape.hidden % shape.heads !== 0 || !Number.isInteger(pooled))
-    throw new ModelError(
-      'malformed_config',
-      `config.json.vision_config: ${shape.heads} heads do not divide the width, or ${tokens} tokens do not divide the patches`,
-    );
-  // A token of an image sees all tokens of the image, so that a window must not be smaller.
-  if (decoder.layers.some(({ window }) => window > 0 && window < tokens))
-    throw new ModelError('malformed_config', `a window has fewer tokens than an image, ${tokens}`);
-  return { ...shape, pooled };
-}
-
-/** Most tokens of an image: all of them are computed in one step, with room for others. */
-const MOST_TOKENS = 256;
+/** Numbers of a token that a decoder gets: its embedding, and what is added after its first layers. */
+export const numbersOfToken = ({ out, deepLayers }: VisionShape): number =>
+  out * (1 + deepLayers.length);
 
 /**
- * Checks that images are prepared in the way that is computed: scaled to the side of the tower, with
- * numbers from -1 to 1. Throws ModelError if not.
+ * How an image of this size is scaled for the tower. Throws UnusableImage for an image with extreme
+ * proportions.
  */
-export function checkPreparation(config: JsonObject, { side }: VisionShape): void {
-  const fields = new FieldReader(config, 'preprocessor_config.json');
-  const isHalf = (item: unknown): item is number => item === 0.5;
-  fields.list('image_mean', isHalf, 3);
-  fields.list('image_std', isHalf, 3);
-  const isUsual =
-    fields.integer('resample', { min: 0, or: BILINEAR }) === BILINEAR &&
-    fields.object('size')?.integer('height', { or: side }) === side &&
-    !fields.flag('do_pan_and_scan', false);
-  if (!isUsual)
-    throw new ModelError(
-      'unsupported_architecture',
-      `preprocessor_config.json prepares images in another way than scaling them to ${side} pixels on a side`,
-    );
+export function scaledFor({ scaling, patch, pooled }: VisionShape, image: ImageSize): Scaled {
+  if (scaling.kind === 'square')
+    return { width: scaling.side, height: scaling.side, filter: 'bilinear' };
+  const size = sizeWithin(image, { ...scaling, step: patch * pooled });
+  return { ...size, filter: 'bicubic', followsTurn: true };
 }
 
-const BILINEAR = 2;
+export const patchesOf = ({ patch }: VisionShape, { width, height }: ImageSize): number =>
+  (width / patch) * (height / patch);
+
+/** Number of tokens of an image, by the size in its file. Throws UnusableImage. */
+export const tokensOfImage = (shape: VisionShape, image: ImageSize): number =>
+  patchesOf(shape, scaledFor(shape, image)) / shape.pooled ** 2;
+
+/**
+ * How the tokens of an image stand to one another in the decoder: they attend to one another, or they have
+ * rows and columns.
+ */
+export function standingOf(
+  { family, patch, pooled }: VisionShape,
+  { width, height }: ImageSize,
+): { readonly isWhole: boolean; readonly grid?: { rows: number; columns: number } } {
+  if (family === 'siglip') return { isWhole: true };
+  const side = patch * pooled;
+  return { isWhole: false, grid: { rows: height / side, columns: width / side } };
+}
+
+/** An image of the size that most requests have, by which the speed of a computer is judged. */
+export const USUAL_IMAGE: ImageSize = { width: 1_024, height: 1_024 };
+
+/** Most tokens of an image for which memory is kept and whose time is limited. */
+export const MOST_TOKENS = 4_096;
+
+/** Memory for the numbers of the largest image while it is computed, in bytes. */
+export function bytesOfImage(shape: VisionShape): number {
+  const { hidden, inner, pooled } = shape;
+  const tokens = shape.scaling.kind === 'square' ? tokensOfImage(shape, USUAL_IMAGE) : MOST_TOKENS;
+  const ofPatch = 9 * hidden + inner + 2 * numbersOfPatch(shape);
+  return Float32Array.BYTES_PER_ELEMENT * tokens * (pooled ** 2 * ofPatch + numbersOfToken(shape));
+}
+
+/** Number of multiplications for an image in the tower, of which all other work is a small part. */
+export function operationsOf(shape: VisionShape, scaled: ImageSize): number {
+  const { hidden, inner, layers, pooled, deepLayers, family } = shape;
+  const patches = patchesOf(shape, scaled);
+  const ofLayer = hidden * (4 * hidden + 2 * inner + 2 * patches);
+  const square = hidden * pooled ** 2;
+  const ofToken =
+    family === 'siglip'
+      ? hidden * shape.out
+      : (1 + deepLayers.length) * square * (square + shape.out);
+  return (
+    patches * (hidden * numbersOfPatch(shape) + layers * ofLayer) +
+    (patches / pooled ** 2) * ofToken
+  );
+}

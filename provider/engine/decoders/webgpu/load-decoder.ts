@@ -108,7 +108,7 @@ class DecoderLoader {
       pages,
       maxTokens,
       vocabulary: shape.vocabulary,
-      hidden: shape.hidden,
+      imageNumbers: shape.hidden * (1 + shape.imageLayers),
       attendsBothWays: shape.attendsBothWays,
     });
   }

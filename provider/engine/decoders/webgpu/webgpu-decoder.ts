@@ -53,7 +53,7 @@ interface Parts {
   readonly pages: number;
   readonly maxTokens: number;
   readonly vocabulary: number;
-  readonly hidden: number;
+  readonly imageNumbers: number;
 }
 
 /** A model on the device, as a sequence of dispatches. */
@@ -175,7 +175,7 @@ export class WebGpuDecoder implements Decoder {
       prefillRuns: Int32Array.from(prefillRuns),
       stateRuns: Int32Array.from(stateRuns),
       runOf: Int32Array.from(runOf),
-      ropeAngles: ropes.angles(step.positions),
+      ropeAngles: ropes.angles(step.coordinates),
     };
     for (const name of [
       'tokens',
