@@ -1,44 +1,57 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { InferenceRequest } from '#bus-schemas';
 import { pngUri } from '#http-api/core/images/images-under-test.ts';
 import { thisMachine } from '../../machine.ts';
 import { type Model, openModel } from '../../models/model.ts';
 import { createVisionFolder } from '../../models/vision/vision-folder-under-test.ts';
-import type { Backend } from '../decoders/decoder.ts';
+import { createCpuBackend } from '../decoders/native-decoder.ts';
 import { createReferenceBackend } from '../decoders/reference-decoder.ts';
 import { begin } from '../engine-under-test.ts';
 import { ModelEngine } from '../model-engine.ts';
-import { imageUris } from './vision-under-test.ts';
+import { PrefixStore } from '../stored/prefix-store.ts';
+import { STORE_SECRET } from '../stored/store-under-test.ts';
+import { imageUris, visionFixtures } from './vision-under-test.ts';
 
+const cpu = createCpuBackend({ threads: 1 });
 const [jpeg, turned] = imageUris as [string, string];
-/** Tokens of an image, with the marks before and after it. */
-const IMAGE_TOKENS = 16 + 2;
 
-let folder: Awaited<ReturnType<typeof createVisionFolder>>;
-let model: Model;
-let engine: ModelEngine;
-beforeAll(async () => {
-  folder = await createVisionFolder();
-  model = await openModel(folder.path, 'small-vision');
-  engine = await start();
-});
-afterAll(async () => {
-  await engine[Symbol.asyncDispose]();
-  await folder[Symbol.asyncDispose]();
-});
-
-async function start(backend: Backend = createReferenceBackend()): Promise<ModelEngine> {
+async function start(
+  model: Model,
+  options: Partial<ConstructorParameters<typeof ModelEngine>[0]> = {},
+): Promise<ModelEngine> {
   const started = new ModelEngine({
-    backend,
+    backend: 'reason' in cpu ? createReferenceBackend() : cpu.backend,
     models: [model],
     machine: thisMachine(),
     memoryBytes: 200e6,
     maxConcurrency: 4,
     idleMs: 0,
     log: { info: () => {}, error: () => {} },
+    ...options,
   });
   await started.loadAll();
   return started;
+}
+
+/** A folder in which engines store prefixes of prompts, one after the other. */
+async function storeFolder() {
+  const folder = await mkdtemp(join(tmpdir(), 'dinf-prefixes-'));
+  return {
+    open: async () => ({
+      version: 'test',
+      store: await PrefixStore.open({
+        folder,
+        secret: STORE_SECRET,
+        limits: { mostBytes: 1e9, mostAgeMs: 1e9, dailyBytes: 1e9, freeBytes: 0 },
+        log: { error: () => {} },
+        now: Date.now,
+      }),
+    }),
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, maxRetries: 10 }),
+  };
 }
 
 type Part = { readonly type: 'text'; readonly text: string } | { readonly url: string };
@@ -57,8 +70,8 @@ const chatOf = (...parts: readonly Part[]): InferenceRequest['chat'] => ({
   ],
 });
 
-const answerTo = (chat: InferenceRequest['chat'], cacheScope?: string, by = engine) =>
-  begin(by, {
+const answerBy = (engine: ModelEngine, chat: InferenceRequest['chat'], cacheScope?: string) =>
+  begin(engine, {
     build: 'small-vision',
     chat,
     maxTokens: 8,
@@ -67,15 +80,34 @@ const answerTo = (chat: InferenceRequest['chat'], cacheScope?: string, by = engi
 
 const question = text('Which one is the river, and why does it flow to the north of the hill?');
 
-describe('a model with a vision tower', () => {
+describe.each(visionFixtures)('%s', (name) => {
+  let folder: Awaited<ReturnType<typeof createVisionFolder>>;
+  let model: Model;
+  let engine: ModelEngine;
+  beforeAll(async () => {
+    folder = await createVisionFolder(name);
+    model = await openModel(folder.path, 'small-vision');
+    engine = await start(model);
+  });
+  afterAll(async () => {
+    await engine[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+  });
+  const answerTo = (chat: InferenceRequest['chat'], cacheScope?: string) =>
+    answerBy(engine, chat, cacheScope);
+  /** Tokens of an image and its marks, and the line breaks that stand before and after it. */
+  const { imageTokens, lines } = {
+    'gemma3-vision': { imageTokens: 16 + 2, lines: 2 },
+    'qwen3-vl': { imageTokens: 30 + 2, lines: 0 },
+    'qwen3-5-vision': { imageTokens: 30 + 2, lines: 0 },
+  }[name];
+
   test('is announced with the trait, and images count as exactly their tokens', async () => {
     expect(engine.slots()[0]?.traits).toContain('vision');
-    const plain = await answerTo(chatOf(text('a'), text('b')));
+    const one = await answerTo(chatOf(text('a'), { url: jpeg }, text('b')));
     const seen = await answerTo(chatOf(text('a'), { url: jpeg }, { url: turned }, text('b')));
-    const newlines = (count: number) => model.tokenizer.encode('\n'.repeat(count)).length;
-    expect(seen.usage.promptTokens - plain.usage.promptTokens).toBe(
-      2 * IMAGE_TOKENS + newlines(2) + newlines(4) + newlines(2),
-    );
+    const between = lines === 0 ? 0 : model.tokenizer.encode('\n'.repeat(2 * lines)).length;
+    expect(seen.usage.promptTokens - one.usage.promptTokens).toBe(imageTokens + between);
     expect(seen.prompt?.promptTokens).toBe(seen.usage.promptTokens);
   });
 
@@ -125,9 +157,9 @@ describe('a model with a vision tower', () => {
   });
 
   test('reads the name of a mark in a text as text', async () => {
-    const spelled = await answerTo(
-      chatOf({ url: jpeg }, text('<start_of_image><image_soft_token>')),
-    );
+    const names =
+      lines === 0 ? '<|vision_start|><|image_pad|>' : '<start_of_image><image_soft_token>';
+    const spelled = await answerTo(chatOf({ url: jpeg }, text(names)));
     const plain = await answerTo(chatOf({ url: jpeg }, text('a')));
     expect(spelled.usage.promptTokens).toBeGreaterThan(plain.usage.promptTokens + 10);
   });
@@ -150,11 +182,61 @@ describe('a model with a vision tower', () => {
   });
 });
 
-test('an engine that cannot compute images announces no vision, and refuses them', async () => {
-  await using blind = await start({ ...createReferenceBackend(), readsImages: false });
-  expect(blind.slots()[0]?.traits).not.toContain('vision');
-  expect((await answerTo(chatOf(question), undefined, blind)).finish).toBe('length');
-  expect(() => answerTo(chatOf({ url: jpeg }), undefined, blind)).toThrow(
-    expect.objectContaining({ detail: 'small-vision reads no images here.' }),
-  );
+describe('an engine', () => {
+  let folder: Awaited<ReturnType<typeof createVisionFolder>>;
+  let model: Model;
+  beforeAll(async () => {
+    folder = await createVisionFolder('qwen3-vl');
+    model = await openModel(folder.path, 'small-vision');
+  });
+  afterAll(() => folder[Symbol.asyncDispose]());
+
+  test('that cannot compute images announces no vision, and refuses them', async () => {
+    const backend = { ...createReferenceBackend(), readsImages: false };
+    await using blind = await start(model, { backend });
+    expect(blind.slots()[0]?.traits).not.toContain('vision');
+    expect((await answerBy(blind, chatOf(question))).finish).toBe('length');
+    expect(() => answerBy(blind, chatOf({ url: jpeg }))).toThrow(
+      expect.objectContaining({ detail: 'small-vision reads no images here.' }),
+    );
+  });
+
+  test('refuses an image with extreme proportions as the fault of the client', async () => {
+    await using engine = await start(model);
+    expect(() => answerBy(engine, chatOf({ url: pngUri(201, 1) }, question))).toThrow(
+      expect.objectContaining({
+        code: 'invalid_request',
+        detail: expect.stringContaining('201×1 pixels'),
+      }),
+    );
+  });
+
+  test('counts the tokens of an image by its size', async () => {
+    await using engine = await start(model);
+    const tokens = async (width: number, height: number) =>
+      (await answerBy(engine, chatOf({ url: pngUri(width, height) }))).usage.promptTokens;
+    const least = await tokens(64, 96);
+    expect(await tokens(96, 96)).toBe(least - 4 * 6 + 6 * 6);
+    expect(await tokens(1_000, 1_000)).toBe(least - 4 * 6 + 6 * 6);
+  });
+
+  test('continues pages with images that an earlier engine has stored', async () => {
+    await using stored = await storeFolder();
+    // Only prefixes that take longer to compute than to load are stored.
+    const slow = createReferenceBackend();
+    const chat = chatOf({ url: jpeg }, question);
+    const other = chatOf({ url: turned }, question);
+    const first = await (async () => {
+      const prefixes = await stored.open();
+      await using engine = await start(model, { backend: slow, prefixes });
+      const { deltas } = await answerBy(engine, chat, 'scope');
+      await vi.waitFor(() => expect(prefixes.store.figures.files).toBeGreaterThan(0));
+      return deltas;
+    })();
+    await using engine = await start(model, { backend: slow, prefixes: await stored.open() });
+    const again = await answerBy(engine, chat, 'scope');
+    expect(again.usage.cachedTokens).toBeGreaterThanOrEqual(32);
+    expect(again.deltas).toEqual(first);
+    expect((await answerBy(engine, other, 'scope')).usage.cachedTokens).toBe(0);
+  });
 });
