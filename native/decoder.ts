@@ -54,13 +54,14 @@ export const loadCpuEncoders = (addon: 'cpu' | 'cpu-sanitized') =>
 /** A vision tower on its own thread, which computes images one after the other. */
 export interface NativeVisionTower {
   /**
-   * Resolves to the numbers of an image's tokens. Rejects with the code `invalid_step` if `numbers` are
-   * not those of all patches, or if rows and columns of patches cannot be divided into tokens.
+   * Resolves to the numbers of an image's tokens, from the red, green and blue of its pixels. Rejects
+   * with the code `invalid_step` if they are not those of its size, or if the size cannot be divided
+   * into tokens.
    */
   embed(image: {
-    readonly numbers: Float32Array;
-    readonly rows: number;
-    readonly columns: number;
+    readonly numbers: Uint8Array;
+    readonly width: number;
+    readonly height: number;
   }): Promise<Float32Array<ArrayBuffer>>;
   close(): Promise<void>;
 }

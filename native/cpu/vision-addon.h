@@ -13,7 +13,7 @@ class VisionAddon : public Napi::ObjectWrap<VisionAddon> {
   explicit VisionAddon(const Napi::CallbackInfo& info) : Napi::ObjectWrap<VisionAddon>(info) {
     std::string wrong;
     const reading::Fields model(info[0], "model", wrong);
-    const TowerShape shape{model.integer("hidden"), model.integer("heads"), model.integer("inner"), model.integer("layers"), model.integer("out"), model.integer("positionsAcross"), model.integer("pooled"), model.integer("patchNumbers"), static_cast<float>(model.number("normEps")), model.number("ropeTheta"), model.flag("merges"), model.list<int32_t>("deepLayers")};
+    const TowerShape shape{model.integer("hidden"), model.integer("heads"), model.integer("inner"), model.integer("layers"), model.integer("out"), model.integer("positionsAcross"), model.integer("pooled"), model.integer("patch"), model.integer("frames"), static_cast<float>(model.number("normEps")), model.number("ropeTheta"), model.flag("merges"), model.list<int32_t>("deepLayers"), model.flag("byPixels")};
     const int threads = model.integer("threads");
     const uint32_t count = model.length("tensors");
     if (wrong.empty()) wrong = shape.wrong();
@@ -42,7 +42,7 @@ class VisionAddon : public Napi::ObjectWrap<VisionAddon> {
   Napi::Value embed(const Napi::CallbackInfo& info) {
     std::string wrong;
     const reading::Fields from(info[0], "image", wrong);
-    const auto image = std::make_shared<const TowerImage>(TowerImage{from.list<float>("numbers"), from.integer("rows"), from.integer("columns")});
+    const auto image = std::make_shared<const TowerImage>(TowerImage{from.list<uint8_t>("numbers"), from.integer("width"), from.integer("height")});
     if (wrong.empty() && !thread_) wrong = "the tower is closed";
     if (wrong.empty()) wrong = image->wrong(*shape_);
     if (!wrong.empty()) return rejected(info.Env(), wrong, "invalid_step");

@@ -9,8 +9,8 @@
 namespace dinf::cpu {
 
 namespace {
-/// Most patches of an image, and of one of its sides.
-constexpr int MOST_PATCHES = 1 << 16, MOST_SIDE = 1 << 12;
+/// Most patches of an image, and most pixels of one of its sides.
+constexpr int MOST_PATCHES = 1 << 16, MOST_SIDE = 1 << 17;
 /// Rows of one thread's share of attention: enough that packing the keys again costs little.
 constexpr int SHARE = 512;
 
@@ -33,7 +33,7 @@ float geluErf(float x) { return 0.5f * x * (1.0f + std::erf(x * 0.70710678f)); }
 }  // namespace
 
 std::string TowerShape::wrong() const {
-  if (!isWithin(hidden, 8192) || !isWithin(heads, 256) || !isWithin(inner, 65536) || !isWithin(layers, 128) || !isWithin(out, 1 << 16) || !isWithin(positionsAcross, 256) || !isWithin(pooled, 256) || !isWithin(patchNumbers, 1 << 16) || !isWithin(int64_t{hidden} * pooled * pooled, 1 << 20)) return "a size of the tower is out of range";
+  if (!isWithin(hidden, 8192) || !isWithin(heads, 256) || !isWithin(inner, 65536) || !isWithin(layers, 128) || !isWithin(out, 1 << 16) || !isWithin(positionsAcross, 256) || !isWithin(pooled, 256) || !isWithin(patch, 256) || !isWithin(frames, 4) || !isWithin(int64_t{hidden} * pooled * pooled, 1 << 20)) return "a size of the tower is out of range";
   if (hidden % heads != 0) return "the heads do not divide the tower";
   if (!(normEps >= 0 && normEps <= 1)) return "normEps is out of range";
   if (!(ropeTheta == 0 || (ropeTheta >= 1 && ropeTheta <= 1e12)) || (ropeTheta > 0 && hidden / heads % 4 != 0)) return "the rotation of the tower is out of range";
@@ -45,7 +45,7 @@ std::string TowerShape::wrong() const {
 
 std::vector<int64_t> TowerShape::sizes() const {
   const int64_t h = hidden, i = inner, s = square();
-  std::vector<int64_t> all{h * patchNumbers, h, int64_t{positionsAcross} * positionsAcross * h};
+  std::vector<int64_t> all{h * patchNumbers(), h, int64_t{positionsAcross} * positionsAcross * h};
   for (int layer = 0; layer < layers; layer++) all.insert(all.end(), {h, h, h * h, h, h * h, h, h * h, h, h * h, h, h, h, i * h, i, h * i, h});
   if (merges) all.insert(all.end(), {h, h, s * s, s, s * out, out});
   else all.insert(all.end(), {h, h, h, h * out});
@@ -54,9 +54,10 @@ std::vector<int64_t> TowerShape::sizes() const {
 }
 
 std::string TowerImage::wrong(const TowerShape& shape) const {
-  if (!isWithin(rows, MOST_SIDE) || !isWithin(columns, MOST_SIDE) || !isWithin(int64_t{rows} * columns, MOST_PATCHES)) return "the image has too many patches";
-  if (rows % shape.pooled != 0 || columns % shape.pooled != 0) return "the image cannot be divided into tokens";
-  if (numbers.size() != static_cast<size_t>(patches()) * shape.patchNumbers) return "the numbers of the image are not those of its patches";
+  const int side = shape.patch * shape.pooled;
+  if (!isWithin(width, MOST_SIDE) || !isWithin(height, MOST_SIDE) || int64_t{width / shape.patch} * (height / shape.patch) > MOST_PATCHES) return "the image has too many patches";
+  if (width % side != 0 || height % side != 0) return "the image cannot be divided into tokens";
+  if (pixels.size() != static_cast<size_t>(width) * height * 3) return "the image has not the pixels of its size";
   return "";
 }
 
@@ -91,7 +92,7 @@ std::string VisionTower::load(const std::vector<Tensor>& tensors) {
     return Merger{by, up, matrix(shape_.out, square)};
   };
   vectors_.reserve(tensors.size() + 1);
-  patches_ = matrix(h, shape_.patchNumbers);
+  patches_ = matrix(h, shape_.patchNumbers());
   positions_ = floats(int64_t{shape_.positionsAcross} * shape_.positionsAcross * h);
   for (int i = 0; i < shape_.layers; i++) {
     Layer layer;
@@ -122,19 +123,38 @@ std::string VisionTower::load(const std::vector<Tensor>& tensors) {
 }
 
 /// The patches of a token's square follow one another, row by row, and so do the squares.
-VisionTower::Place VisionTower::placeOf(int patch, const TowerImage& image) const {
-  const int pooled = shape_.pooled, tokensAcross = image.columns / pooled;
+VisionTower::Place VisionTower::placeOf(int patch, const Grid& grid) const {
+  const int pooled = shape_.pooled, tokensAcross = grid.columns / pooled;
   const int token = patch / (pooled * pooled), within = patch % (pooled * pooled);
   return {token / tokensAcross * pooled + within / pooled, token % tokensAcross * pooled + within % pooled};
 }
 
+/// Returns the numbers of all patches, from -1 to 1, each in the order of the matrix that multiplies it.
+std::vector<float> VisionTower::numbersOf(const TowerImage& image, const Grid& grid) {
+  const int side = shape_.patch, ofPicture = side * side, size = shape_.patchNumbers();
+  std::vector<float> numbers(static_cast<size_t>(grid.patches()) * size);
+  threads_.each(grid.patches(), [&](int patch, int) {
+    const auto [row, column] = placeOf(patch, grid);
+    float* to = &numbers[static_cast<size_t>(patch) * size];
+    for (int within = 0; within < ofPicture; within++) {
+      const size_t y = static_cast<size_t>(row) * side + within / side, x = static_cast<size_t>(column) * side + within % side;
+      const uint8_t* pixel = &image.pixels[(y * image.width + x) * 3];
+      for (int colour = 0; colour < 3; colour++) {
+        const float number = (static_cast<float>(pixel[colour]) / 255.0f - 0.5f) / 0.5f;
+        for (int frame = 0; frame < shape_.frames; frame++) to[shape_.byPixels ? (frame * ofPicture + within) * 3 + colour : (colour * shape_.frames + frame) * ofPicture + within] = number;
+      }
+    }
+  });
+  return numbers;
+}
+
 /// Positions of the table, or ones between its entries if the image has another number of patches. The
 /// corners of the table are those of the image.
-void VisionTower::addPositions(const TowerImage& image, std::vector<float>& states) {
+void VisionTower::addPositions(const Grid& grid, std::vector<float>& states) {
   const int h = shape_.hidden, across = shape_.positionsAcross;
-  threads_.each(image.patches(), [&](int patch, int) {
-    const auto [y, x] = placeOf(patch, image);
-    const Between row = between(y, image.rows, across), column = between(x, image.columns, across);
+  threads_.each(grid.patches(), [&](int patch, int) {
+    const auto [y, x] = placeOf(patch, grid);
+    const Between row = between(y, grid.rows, across), column = between(x, grid.columns, across);
     const auto entry = [&](int r, int c) { return positions_ + (static_cast<size_t>(r) * across + c) * h; };
     const float *a = entry(row.first, column.first), *b = entry(row.first, column.second), *c = entry(row.second, column.first), *d = entry(row.second, column.second);
     const float top = 1 - row.share, left = 1 - column.share;
@@ -145,13 +165,13 @@ void VisionTower::addPositions(const TowerImage& image, std::vector<float>& stat
 
 /// Returns cosine and sine of each pair of a head's numbers, for each patch: the first half of the pairs
 /// rotates by its row, and the second half by its column. Nothing is returned if nothing rotates.
-std::vector<float> VisionTower::turnsOf(const TowerImage& image) {
+std::vector<float> VisionTower::turnsOf(const Grid& grid) {
   const int pairs = shape_.hidden / shape_.heads / 2, half = pairs / 2;
   std::vector<float> turns;
   if (shape_.ropeTheta == 0) return turns;
-  turns.resize(static_cast<size_t>(image.patches()) * 2 * pairs);
-  threads_.each(image.patches(), [&](int patch, int) {
-    const auto [row, column] = placeOf(patch, image);
+  turns.resize(static_cast<size_t>(grid.patches()) * 2 * pairs);
+  threads_.each(grid.patches(), [&](int patch, int) {
+    const auto [row, column] = placeOf(patch, grid);
     float* to = &turns[static_cast<size_t>(patch) * 2 * pairs];
     for (int pair = 0; pair < pairs; pair++) {
       const double angle = (pair < half ? row : column) * std::pow(shape_.ropeTheta, -2.0 * (pair % half) / pairs);
@@ -192,11 +212,12 @@ void VisionTower::addTo(std::vector<float>& states, const std::vector<float>& ma
 }
 
 std::vector<float> VisionTower::embed(const TowerImage& image) {
-  const int rows = image.patches(), shares = (rows + SHARE - 1) / SHARE, tokens = rows / (shape_.pooled * shape_.pooled);
+  const Grid grid{image.height / shape_.patch, image.width / shape_.patch};
+  const int rows = grid.patches(), shares = (rows + SHARE - 1) / SHARE, tokens = rows / (shape_.pooled * shape_.pooled);
   std::vector<float> states;
-  multiply(patches_, image.numbers, rows, states);
-  addPositions(image, states);
-  const std::vector<float> turns = turnsOf(image);
+  multiply(patches_, numbersOf(image, grid), rows, states);
+  addPositions(grid, states);
+  const std::vector<float> turns = turnsOf(grid);
   attended_.resize(states.size());
   std::vector<std::vector<float>> rooms(threads_.count()), parts(1);
   for (int index = 0; index < shape_.layers; index++) {

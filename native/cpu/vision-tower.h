@@ -14,9 +14,11 @@ namespace dinf::cpu {
 
 struct TowerShape {
   int hidden, heads, inner, layers, out;
-  /// Entries on a side of the table of positions, patches on a side of the square that becomes one
-  /// token, and numbers of a patch.
-  int positionsAcross, pooled, patchNumbers;
+  /// Entries on a side of the table of positions, and patches on a side of the square that becomes one
+  /// token.
+  int positionsAcross, pooled;
+  /// Pixels on a side of a patch, and pictures that make one patch: a still image counts as equal ones.
+  int patch, frames;
   float normEps;
   /// Base of the angles by which queries and keys rotate; 0 if nothing rotates.
   double ropeTheta;
@@ -24,6 +26,9 @@ struct TowerShape {
   bool merges;
   /// The layers, in rising order, after which further numbers of each token are made.
   std::vector<int32_t> deepLayers;
+  /// True if the numbers of a patch are pixel by pixel in the rows of its matrix, and not colour by colour.
+  bool byPixels;
+  int patchNumbers() const { return 3 * frames * patch * patch; }
   /// Number of the numbers that a merger reads.
   int square() const { return hidden * pooled * pooled; }
   /// Returns the reason why the shape cannot be computed, or an empty text.
@@ -33,11 +38,10 @@ struct TowerShape {
   std::vector<int64_t> sizes() const;
 };
 
-/// The numbers of an image's patches, token by token, and the number of patches on its sides.
+/// A scaled image: red, green and blue of each pixel.
 struct TowerImage {
-  std::vector<float> numbers;
-  int rows = 0, columns = 0;
-  int patches() const { return rows * columns; }
+  std::vector<uint8_t> pixels;
+  int width = 0, height = 0;
   /// Returns the reason why the tower cannot compute the image, or an empty text.
   std::string wrong(const TowerShape& shape) const;
 };
@@ -58,11 +62,17 @@ class VisionTower : EncoderParts {
   struct Merger {
     Affine norm, up, down;
   };
+  /// Number of patches on the sides of an image.
+  struct Grid {
+    int rows, columns;
+    int patches() const { return rows * columns; }
+  };
   /// Row and column of a patch.
   using Place = std::pair<int, int>;
-  Place placeOf(int patch, const TowerImage& image) const;
-  void addPositions(const TowerImage& image, std::vector<float>& states);
-  std::vector<float> turnsOf(const TowerImage& image);
+  Place placeOf(int patch, const Grid& grid) const;
+  std::vector<float> numbersOf(const TowerImage& image, const Grid& grid);
+  void addPositions(const Grid& grid, std::vector<float>& states);
+  std::vector<float> turnsOf(const Grid& grid);
   void rotate(const std::vector<float>& turns, std::vector<float>& vectors);
   void normaliseRows(const Affine& by, const std::vector<float>& from, std::vector<float>& to);
   void addTo(std::vector<float>& states, const std::vector<float>& made);

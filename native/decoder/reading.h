@@ -73,9 +73,10 @@ class Fields {
   template <class T>
   std::vector<T> list(const char* name) const {
     const Napi::Value value = get(name);
-    constexpr napi_typedarray_type type = std::is_same_v<T, float> ? napi_float32_array : napi_int32_array;
+    constexpr bool isBytes = std::is_same_v<T, uint8_t>;
+    constexpr napi_typedarray_type type = isBytes ? napi_uint8_array : std::is_same_v<T, float> ? napi_float32_array : napi_int32_array;
     if (value.IsEmpty() || !value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type) {
-      fail(name, "a typed array of 32-bit numbers");
+      fail(name, isBytes ? "an array of bytes" : "a typed array of 32-bit numbers");
       return {};
     }
     const auto array = value.As<Napi::TypedArrayOf<T>>();

@@ -13,7 +13,6 @@ import {
   withValueAt,
 } from '../../models/model-folder-under-test.ts';
 import { RopeTables } from '../../models/rope.ts';
-import { numbersOfPatch } from '../../models/vision/vision-shape.ts';
 import { openReading } from '../encoders/reading-under-test.ts';
 import { nativeTowerOrder } from '../vision/native-tower.ts';
 import {
@@ -267,8 +266,8 @@ async function callTowers(name: VisionFixtureName, run: RunOptions): Promise<voi
   const { VisionTower } = towers.exports;
   const { vision } = await openVisionFixture(name);
   const order = nativeTowerOrder(vision, 2);
-  const [rows, columns] = [2 * vision.shape.pooled, 3 * vision.shape.pooled];
-  const count = rows * columns * numbersOfPatch(vision.shape);
+  const token = vision.shape.patch * vision.shape.pooled;
+  const [width, height] = [2 * token, 3 * token];
   const changes = fc.array(
     fc.tuple(fc.array(fc.nat(10_000), { minLength: 1, maxLength: 4 }), junk),
     { maxLength: 2 },
@@ -282,10 +281,10 @@ async function callTowers(name: VisionFixtureName, run: RunOptions): Promise<voi
         (async () => {
           const tower = new VisionTower(model);
           tried.loaded += 1;
-          const numbers = new Float32Array(count).fill(0.5);
-          await isTaken(tower.embed({ numbers: image as Float32Array, rows, columns }));
-          await isTaken(tower.embed({ numbers, rows: side as number, columns }));
-          await tower.embed({ numbers, rows, columns });
+          const numbers = new Uint8Array(3 * width * height).fill(99);
+          await isTaken(tower.embed({ numbers: image as Uint8Array, width, height }));
+          await isTaken(tower.embed({ numbers, width: side as number, height }));
+          await tower.embed({ numbers, width, height });
           await tower.close();
         })(),
       );

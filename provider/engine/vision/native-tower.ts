@@ -1,15 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { loadCpuVisionTowers } from '#native';
 import type { VisionModel } from '../../models/vision/vision-model.ts';
-import {
-  numbersOfPatch,
-  operationsOf,
-  scaledFor,
-  USUAL_IMAGE,
-} from '../../models/vision/vision-shape.ts';
+import { operationsOf, scaledFor, USUAL_IMAGE } from '../../models/vision/vision-shape.ts';
 import { listVisionWeights } from '../../models/vision/vision-weights.ts';
 import { loadReferenceTower } from './reference-tower.ts';
-import { patchNumbers, type VisionTower } from './vision-tower.ts';
+import type { VisionTower } from './vision-tower.ts';
 
 /** Most weights of a tower that plain TypeScript computes in an acceptable time. */
 const MOST_IN_TYPESCRIPT = 4_000_000;
@@ -61,27 +56,21 @@ export function loadNativeTower(
   const addon = loadCpuVisionTowers(name);
   if (!addon.available) return undefined;
   const { VisionTower: Native, kernels } = addon.exports;
-  const { patch } = model.shape;
   const native = new Native(nativeTowerOrder(model, threads));
   return Promise.resolve({
     name: `cpu (${kernels})`,
-    embed: (pixels) =>
-      native.embed({
-        numbers: patchNumbers(pixels, model),
-        rows: pixels.height / patch,
-        columns: pixels.width / patch,
-      }),
+    embed: (pixels) => native.embed(pixels),
     [Symbol.asyncDispose]: () => native.close(),
   });
 }
 
 /** What the addon needs to load a tower. */
 export function nativeTowerOrder({ shape, weights }: VisionModel, threads: number): object {
-  const { family, patch, frames, scaling, deepLayers, ...sizes } = shape;
+  const { family, scaling, deepLayers, ...sizes } = shape;
   return {
     ...sizes,
-    patchNumbers: numbersOfPatch(shape),
     merges: weights.head.kind === 'merger',
+    byPixels: weights.order === 'pixels',
     deepLayers: Int32Array.from(deepLayers),
     threads,
     tensors: listVisionWeights(weights),

@@ -12,7 +12,8 @@ import {
   normalise,
   type ReadAffine,
 } from '../encoders/affine-parts.ts';
-import { type PatchPlace, patchNumbers, patchPlaces, type VisionTower } from './vision-tower.ts';
+import { type PatchPlace, patchNumbers, patchPlaces } from './patches.ts';
+import type { VisionTower } from './vision-tower.ts';
 
 /**
  * Vision towers in plain TypeScript, in the order of the published formulas: SigLIP with the projector
