@@ -92,7 +92,7 @@ function readScaling(
 
 /**
  * The bounds of an image's pixels. Older files name them `min_pixels` and `max_pixels`. A larger image
- * than one of MOST_TOKENS is made smaller: the largest that the files allow would need more than ten
+ * than one of MOST_TOKENS is made smaller: the largest that the files allow would need about a hundred
  * times the time of a usual one.
  */
 function boundsOf(fields: FieldReader, pixelsOfToken: number): Scaling {
