@@ -6,7 +6,7 @@ export interface ReadAffine {
   readonly bias: Float32Array;
 }
 
-export function multiply({ weight, bias }: ReadAffine, input: Float32Array): Float32Array {
+export function multiplyAffine({ weight, bias }: ReadAffine, input: Float32Array): Float32Array {
   return bias.map((start, row) => {
     let sum = start;
     const from = row * input.length;
@@ -17,7 +17,7 @@ export function multiply({ weight, bias }: ReadAffine, input: Float32Array): Flo
 }
 
 /** Layer normalisation. */
-export function normalise(
+export function normaliseAffine(
   input: Float32Array,
   { weight, bias }: ReadAffine,
   eps: number,

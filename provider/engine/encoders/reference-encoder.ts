@@ -1,6 +1,13 @@
 import type { BertModel } from '../../models/encoders/bert-model.ts';
 import type { EncoderInput } from '../../models/encoders/encoder-tokenizer.ts';
-import { added, attention, gelu, multiply, normalise, type ReadAffine } from './affine-parts.ts';
+import {
+  added,
+  attention,
+  gelu,
+  multiplyAffine,
+  normaliseAffine,
+  type ReadAffine,
+} from './affine-parts.ts';
 import { type Encoder, readWeights } from './encoder.ts';
 
 /**
@@ -61,21 +68,25 @@ function encode({ shape }: BertModel, parts: Parts, { tokens, first }: EncoderIn
     const place = row(parts.positions, position);
     const kind = row(parts.kinds, position < first ? 0 : 1);
     const sum = word.map((value, i) => value + (place[i] as number) + (kind[i] as number));
-    return normalise(sum, parts.norm, normEps);
+    return normaliseAffine(sum, parts.norm, normEps);
   });
   for (const layer of parts.layers) {
-    const made = (matrix: ReadAffine) => states.map((state) => multiply(matrix, state));
+    const made = (matrix: ReadAffine) => states.map((state) => multiplyAffine(matrix, state));
     const attended = attention([made(layer.q), made(layer.k), made(layer.v)], shape.heads);
     const settled = states.map((state, i) =>
-      normalise(
-        added(state, multiply(layer.o, attended[i] as Float32Array)),
+      normaliseAffine(
+        added(state, multiplyAffine(layer.o, attended[i] as Float32Array)),
         layer.attentionNorm,
         normEps,
       ),
     );
     states = settled.map((state) => {
-      const inner = multiply(layer.up, state).map(gelu);
-      return normalise(added(state, multiply(layer.down, inner)), layer.outputNorm, normEps);
+      const inner = multiplyAffine(layer.up, state).map(gelu);
+      return normaliseAffine(
+        added(state, multiplyAffine(layer.down, inner)),
+        layer.outputNorm,
+        normEps,
+      );
     });
   }
   return states;

@@ -8,8 +8,8 @@ import {
   added,
   attention,
   gelu,
-  multiply,
-  normalise,
+  multiplyAffine,
+  normaliseAffine,
   type ReadAffine,
 } from '../encoders/affine-parts.ts';
 import { type PatchPlace, patchNumbers, patchPlaces } from './patches.ts';
@@ -77,23 +77,28 @@ function tokenNumbers(
   const places = patchPlaces(shape, pixels);
   const grid = { rows: pixels.height / patch, columns: pixels.width / patch };
   let states = places.map((place, index) => {
-    const made = multiply(weights.patches, numbers.subarray(index * size, (index + 1) * size));
+    const made = multiplyAffine(
+      weights.patches,
+      numbers.subarray(index * size, (index + 1) * size),
+    );
     return added(made, positionAt(weights.positions, { place, grid, shape }));
   });
   /** For each of the deep layers, the numbers of all tokens. */
   const deep: Float32Array[][] = [];
   for (const [index, layer] of weights.layers.entries()) {
-    const inputs = states.map((state) => normalise(state, layer.attentionNorm, normEps));
-    const made = (matrix: ReadAffine) => inputs.map((input) => multiply(matrix, input));
+    const inputs = states.map((state) => normaliseAffine(state, layer.attentionNorm, normEps));
+    const made = (matrix: ReadAffine) => inputs.map((input) => multiplyAffine(matrix, input));
     const turned = (vectors: Float32Array[]) => vectors.map((v, i) => rotated(v, places[i], shape));
     const attended = attention(
       [turned(made(layer.q)), turned(made(layer.k)), made(layer.v)],
       heads,
     );
     states = states.map((state, i) => {
-      const settled = added(state, multiply(layer.o, attended[i] as Float32Array));
-      const inner = multiply(layer.up, normalise(settled, layer.mlpNorm, normEps)).map(geluTanh);
-      return added(settled, multiply(layer.down, inner));
+      const settled = added(state, multiplyAffine(layer.o, attended[i] as Float32Array));
+      const inner = multiplyAffine(layer.up, normaliseAffine(settled, layer.mlpNorm, normEps)).map(
+        geluTanh,
+      );
+      return added(settled, multiplyAffine(layer.down, inner));
     });
     const merger = weights.deep[deepLayers.indexOf(index)];
     if (merger !== undefined) deep.push(merged(merger, states, shape));
@@ -180,11 +185,11 @@ function merged(
   shape: VisionShape,
 ): Float32Array[] {
   const isOfPatches = norm.weight.length === shape.hidden;
-  const normed = (vector: Float32Array) => normalise(vector, norm, shape.normEps);
+  const normed = (vector: Float32Array) => normaliseAffine(vector, norm, shape.normEps);
   const inputs = isOfPatches
     ? squares(states.map(normed), shape)
     : squares(states, shape).map(normed);
-  return inputs.map((input) => multiply(down, multiply(up, input).map(gelu)));
+  return inputs.map((input) => multiplyAffine(down, multiplyAffine(up, input).map(gelu)));
 }
 
 function headOf(
@@ -196,7 +201,7 @@ function headOf(
   const { hidden, out, normEps, pooled } = shape;
   const weight = head.tokenNorm.map((value) => 1 + value);
   return squares(
-    states.map((state) => normalise(state, head.norm, normEps)),
+    states.map((state) => normaliseAffine(state, head.norm, normEps)),
     shape,
   ).map((square) => {
     const average = new Float32Array(hidden);

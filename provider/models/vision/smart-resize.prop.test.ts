@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { imageTokenBound } from '#http-api/core/images/inline-image.ts';
-import { sizeWithin } from './smart-resize.ts';
+import { smartSize } from './smart-resize.ts';
 
 /** The bounds that Qwen publishes, with the largest one of this program. */
 const BOUNDS = { leastPixels: 65_536, mostPixels: 4_096 * 32 * 32, step: 32 };
@@ -19,14 +19,14 @@ test.each([
   [{ width: 240, height: 272 }, 256, 256],
   [{ width: 200, height: 1 }, 3_648, 32],
 ] as const)('%o becomes %i×%i', (image, width, height) => {
-  expect(sizeWithin(image, BOUNDS)).toEqual({ width, height });
+  expect(smartSize(image, BOUNDS)).toEqual({ width, height });
 });
 
 test('a turned image becomes the turned size, and has no more tokens than money is held for', () => {
   fc.assert(
     fc.property(sizes, ({ width, height }) => {
-      const made = sizeWithin({ width, height }, BOUNDS);
-      expect(sizeWithin({ width: height, height: width }, BOUNDS)).toEqual({
+      const made = smartSize({ width, height }, BOUNDS);
+      expect(smartSize({ width: height, height: width }, BOUNDS)).toEqual({
         width: made.height,
         height: made.width,
       });
@@ -42,6 +42,6 @@ test('a turned image becomes the turned size, and has no more tokens than money 
 });
 
 test('an image whose sides differ more than 200 times is refused', () => {
-  expect(() => sizeWithin({ width: 201, height: 1 }, BOUNDS)).toThrow('201×1 pixels');
-  expect(() => sizeWithin({ width: 10, height: 2_010 }, BOUNDS)).toThrow('10×2010 pixels');
+  expect(() => smartSize({ width: 201, height: 1 }, BOUNDS)).toThrow('201×1 pixels');
+  expect(() => smartSize({ width: 10, height: 2_010 }, BOUNDS)).toThrow('10×2010 pixels');
 });

@@ -16,7 +16,7 @@ const MOST_RATIO = 200;
  * within bounds, as `smart_resize` of Qwen does. An upright image gets the exchanged sides of a flat
  * one. Throws UnusableImage for extreme proportions.
  */
-export function sizeWithin(
+export function smartSize(
   { width, height }: ImageSize,
   { leastPixels, mostPixels, step }: Bounds,
 ): ImageSize {

@@ -1,5 +1,5 @@
 import type { ImageSize, Scaled } from '../../images/scale-image.ts';
-import { sizeWithin } from './smart-resize.ts';
+import { smartSize } from './smart-resize.ts';
 
 /**
  * A vision tower: it makes a vector of each patch of an image, and the embeddings of tokens from
@@ -58,7 +58,7 @@ export const numbersOfToken = ({ out, deepLayers }: VisionShape): number =>
 export function scaledFor({ scaling, patch, pooled }: VisionShape, image: ImageSize): Scaled {
   if (scaling.kind === 'square')
     return { width: scaling.side, height: scaling.side, filter: 'bilinear' };
-  const size = sizeWithin(image, { ...scaling, step: patch * pooled });
+  const size = smartSize(image, { ...scaling, step: patch * pooled });
   return { ...size, filter: 'bicubic', followsTurn: true };
 }
 
