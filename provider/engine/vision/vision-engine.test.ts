@@ -222,10 +222,11 @@ describe('an engine', () => {
 
   test('continues pages with images that an earlier engine has stored', async () => {
     await using stored = await storeFolder();
-    // Only prefixes that take longer to compute than to load are stored.
+    // Only prefixes that take longer to compute than to load are stored, so this one is long.
+    const long = text('Which one is the river? '.repeat(40));
     const slow = createReferenceBackend();
-    const chat = chatOf({ url: jpeg }, question);
-    const other = chatOf({ url: turned }, question);
+    const chat = chatOf({ url: jpeg }, long);
+    const other = chatOf({ url: turned }, long);
     const first = await (async () => {
       const prefixes = await stored.open();
       await using engine = await start(model, { backend: slow, prefixes });
