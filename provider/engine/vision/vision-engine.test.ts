@@ -11,6 +11,7 @@ import { createCpuBackend } from '../decoders/native-decoder.ts';
 import { createReferenceBackend } from '../decoders/reference-decoder.ts';
 import { begin } from '../engine-under-test.ts';
 import { ModelEngine } from '../model-engine.ts';
+import { HeldPrefixes } from '../stored/held-prefixes.ts';
 import { PrefixStore } from '../stored/prefix-store.ts';
 import { STORE_SECRET } from '../stored/store-under-test.ts';
 import { imageUris, visionFixtures } from './vision-under-test.ts';
@@ -42,6 +43,7 @@ async function storeFolder() {
   return {
     open: async () => ({
       version: 'test',
+      held: new HeldPrefixes(),
       store: await PrefixStore.open({
         folder,
         secret: STORE_SECRET,
