@@ -4,9 +4,11 @@
 import { writeSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { PGlite } from '@electric-sql/pglite';
+import { installCompileOnce } from './compile-once.ts';
 import { DatabaseSnapshot } from './database/database-snapshot.ts';
 import type { WorldFault } from './faults.ts';
 import type { Life } from './life.ts';
+import { installNativeSignatures } from './native-signatures.ts';
 import { watchSeals } from './seal-watch.ts';
 import { installNetwork } from './virtual/install-network.ts';
 import { installTime } from './virtual/install-time.ts';
@@ -92,10 +94,12 @@ async function prepareLives({ template, mutation }: LivesOrder): Promise<Live> {
   if (mutation !== undefined) await mutate(mutation);
   let world = new World({ seed: 0, database, story: () => undefined });
   install(() => world);
+  installNativeSignatures();
+  installCompileOnce();
   const { live } = await import('./life.ts');
   const { rehearse } = await import('./rehearsal.ts');
-  const { decodeWithoutCache, forgetEarlierLives } = await import('./module-state.ts');
-  decodeWithoutCache();
+  const { decodeWithoutChance, forgetEarlierLives } = await import('./module-state.ts');
+  decodeWithoutChance();
   const forgetSeals = await watchSeals((text) => world.repeatedSeals.push(text));
   await rehearse(world);
   return ({ seed, faults, tells }) => {

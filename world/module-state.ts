@@ -14,14 +14,24 @@ export function forgetEarlierLives(): void {
   randomToken(POOL_BYTES);
 }
 
+/** The names that a decoder of MessagePack has read already, by their length. */
+interface KeyCache {
+  readonly caches: readonly { readonly bytes: Uint8Array; readonly str: string }[][];
+  readonly maxLengthPerKey: number;
+}
+
 /**
- * Has MessagePack decode without its cache of names. A full cache draws a random number for each
- * new name, and how full it is depends on the earlier lives of the process.
+ * Has MessagePack replace the oldest name of a full cache, not one by chance: a random number would
+ * be drawn from the present world, and how full a cache is depends on the earlier lives.
  */
-export function decodeWithoutCache(): void {
-  const { decode } = Decoder.prototype;
-  Decoder.prototype.decode = function (this: Decoder, ...parameters) {
-    Object.assign(this, { keyDecoder: undefined });
-    return decode.apply(this, parameters);
-  };
+export function decodeWithoutChance(): void {
+  const { keyDecoder } = new Decoder() as unknown as { keyDecoder: KeyCache };
+  Object.assign(Object.getPrototypeOf(keyDecoder), {
+    store(this: KeyCache, bytes: Uint8Array, str: string): void {
+      const known = this.caches[bytes.length - 1];
+      if (known === undefined) return;
+      known.push({ bytes, str });
+      if (known.length > this.maxLengthPerKey) known.shift();
+    },
+  });
 }

@@ -75,7 +75,7 @@ function copyOfFiles(files: Files): () => void {
     } else if (files.isFile(node.mode)) {
       const bytes = (contents as Uint8Array | null)?.slice(0, usedBytes);
       restores.push(() => {
-        node.contents = bytes === undefined ? null : bytes.slice();
+        node.contents = bytes === undefined ? null : copied(bytes, node.contents);
         node.usedBytes = usedBytes;
       });
     }
@@ -100,6 +100,13 @@ function copyOfFiles(files: Files): () => void {
     files.streams.splice(0, files.streams.length, ...streams.map(restored));
     files.nextInode = nextInode;
   };
+}
+
+/** Copies a file into the memory that it has now, because new memory takes many times as long. */
+function copied(bytes: Uint8Array, into: FileNode['contents']): Uint8Array {
+  if (!(into instanceof Uint8Array) || into.length < bytes.length) return bytes.slice();
+  into.set(bytes);
+  return into;
 }
 
 function setNext(node: FileNode, next: FileNode | undefined): void {

@@ -17,6 +17,8 @@ const SSL_REQUEST = 80_877_103;
 const STARTUP_HEADER_BYTES = 8;
 /** The last byte of an answer: the session is idle, in a transaction, or in a failed one. */
 const IDLE = 'I';
+/** The first byte of the answer to a statement that failed. */
+const ERROR = 'E'.charCodeAt(0);
 /** After these messages the client waits for an answer. */
 const ENDS_A_REQUEST = new Set(['S', 'Q']);
 const TERMINATE = 'X';
@@ -142,7 +144,8 @@ export class VirtualPostgres {
     if (!session.isOpen) return;
     if (this.#role !== session.role) {
       this.#role = session.role;
-      await this.#database.exec(`SET ROLE ${session.role}`);
+      const answer = await this.#database.execProtocolRaw(query(`SET ROLE ${session.role}`));
+      if (answer[0] === ERROR) throw new Error(`the role ${session.role} could not be set`);
     }
     const answer = Buffer.from(await this.#database.execProtocolRaw(bytes));
     this.#owner = String.fromCharCode(answer.at(-1) ?? 0) === IDLE ? undefined : session;
@@ -162,6 +165,13 @@ export class VirtualPostgres {
     if (rows.length > 0)
       await this.#database.exec(rows.map(({ name }) => `DEALLOCATE "${name}"`).join(';'));
   }
+}
+
+/** The bytes of a statement without parameters. */
+function query(text: string): Buffer {
+  const bytes = Buffer.from(`Q    ${text}\0`);
+  bytes.writeInt32BE(bytes.length - 1, 1);
+  return bytes;
 }
 
 /** The role that the client demands in its first message; `none` is the owner of the database. */

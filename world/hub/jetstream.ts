@@ -102,10 +102,17 @@ export class JetStream {
       this.#send('core', { subject: to, payload: Buffer.from(JSON.stringify(answer)) });
   }
 
+  /** The stream that stores messages of this subject. Only few subjects of the bus have one. */
+  #streamOf(subject: string): Stream | undefined {
+    const beginning = subject.slice(0, subject.indexOf('.') + 1);
+    for (const stream of this.#disk.streams.values())
+      for (const pattern of stream.config.subjects)
+        if (pattern.startsWith(beginning) && matches(pattern, subject)) return stream;
+    return undefined;
+  }
+
   #store(message: BusMessage): boolean {
-    const stream = [...this.#disk.streams.values()].find(({ config }) =>
-      config.subjects.some((pattern) => matches(pattern, message.subject)),
-    );
+    const stream = this.#streamOf(message.subject);
     if (stream === undefined) return false;
     if (this.#disk.isFull) return true;
     const id = headerIn(message.headers, 'Nats-Msg-Id');

@@ -25,7 +25,7 @@ export class Cables {
   }
 
   isCut(one: string, other: string): boolean {
-    return this.#cut.has(nameOf(one, other));
+    return this.#cut.size > 0 && this.#cut.has(nameOf(one, other));
   }
 
   cut(one: string, other: string): void {

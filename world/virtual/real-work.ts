@@ -1,29 +1,51 @@
 import files from 'node:fs/promises';
-import { syncBuiltinESMExports } from 'node:module';
+import { registerHooks, syncBuiltinESMExports } from 'node:module';
+import { fromProgram } from './program-files.ts';
 
-/**
- * Work that the operating system does for this process although time stands still: reading files.
- * Everything else in a world settles through promises.
- */
-const REAL_WORK: ReadonlySet<string> = new Set([
-  'FSReqPromise',
-  'FSReqCallback',
-  'FileHandleCloseReq',
-  'CloseReq',
-]);
 /** Taken before the timers of the process are replaced. */
 const nextTurn = setImmediate;
-
-const turn = (): Promise<void> => new Promise((resolve) => nextTurn(resolve));
 
 /** Calls that run in other threads: WebCrypto and files. */
 let open = 0;
 let last: Promise<unknown> = Promise.resolve();
 
-/** Resolves when all promises have settled and no file is being read. */
-export async function realWorkEnds(): Promise<void> {
-  do await turn();
-  while (open > 0 || process.getActiveResourcesInfo().some((kind) => REAL_WORK.has(kind)));
+/**
+ * Runs `next` again and again until it returns false. Before each call all promises have settled,
+ * and all calls of WebCrypto and of the file system that the one before it began.
+ *
+ * A turn of the event loop for each call would take longer than the call itself. So all of them
+ * run in one turn, as long as no other thread works for this process; `onError` receives what a
+ * callback of `process.nextTick` throws, which is an uncaught exception.
+ */
+export async function runInTurns(
+  next: () => boolean,
+  onError: (error: unknown) => void,
+): Promise<void> {
+  let isOver = false;
+  while (!isOver) isOver = await inOneTurn(next, onError);
+}
+
+/** Resolves with true when `next` has returned false, and with false if another thread works. */
+const inOneTurn = (next: () => boolean, onError: (error: unknown) => void): Promise<boolean> =>
+  new Promise((resolve) => {
+    nextTurn(() => {
+      for (;;) {
+        settlePromises(onError);
+        if (open > 0) return resolve(false);
+        if (!next()) return resolve(true);
+      }
+    });
+  });
+
+/** Runs what the end of a turn of the event loop runs: `process.nextTick` and all promises. */
+function settlePromises(onError: (error: unknown) => void): void {
+  for (let isSettled = false; !isSettled; )
+    try {
+      (process as unknown as { _tickCallback(): void })._tickCallback();
+      isSettled = true;
+    } catch (error) {
+      onError(error);
+    }
 }
 
 const CRYPTO_CALLS = [
@@ -60,19 +82,29 @@ const FILE_CALLS = [
   'utimes',
   'writeFile',
 ];
-const HANDLE_CALLS = ['close', 'datasync', 'read', 'readFile', 'stat', 'sync', 'truncate', 'write'];
+const HANDLE_CALLS = ['close', 'read', 'readFile', 'stat', 'truncate', 'write'];
+/** A computer of a world never loses its power, so nothing has to reach its disk. */
+const DISK_CALLS = ['datasync', 'sync'];
 
 /**
  * Has the calls of WebCrypto and of the file system run one after the other, and counts them: no
  * event of the world happens before they have ended, and they end in the order in which they began,
- * whichever of them takes longer.
+ * whichever of them takes longer. Modules are loaded without other threads.
  */
 export function installRealWork(): void {
   runInTurn(globalThis.crypto.subtle, CRYPTO_CALLS);
+  Object.assign(files, { readFile: fromProgram(files.readFile, nextTurn) });
   runInTurn(files, FILE_CALLS);
-  runInTurn(files, ['open'], (handle) => runInTurn(handle as object, HANDLE_CALLS));
+  runInTurn(files, ['open'], (handle) => {
+    for (const call of DISK_CALLS) Object.assign(handle as object, { [call]: async () => undefined });
+    runInTurn(handle as object, HANDLE_CALLS);
+  });
+  // With a hook, Node reads a module in the thread that loads it.
+  registerHooks({ load: (url, context, next) => next(url, context) });
   syncBuiltinESMExports();
 }
+
+type Call = (...parameters: unknown[]) => Promise<unknown>;
 
 function runInTurn(
   target: object,
@@ -80,7 +112,7 @@ function runInTurn(
   onResult: (result: unknown) => void = () => undefined,
 ): void {
   for (const method of methods) {
-    const of = target as Record<string, (...parameters: unknown[]) => Promise<unknown>>;
+    const of = target as Record<string, Call>;
     const real = of[method]?.bind(target);
     if (real === undefined) throw new Error(`there is no call ${method}`);
     of[method] = (...parameters) => {

@@ -1,6 +1,6 @@
 import { Timeline } from '#simulator/replay/timeline.ts';
 import { currentHost, type Host, runOn } from './host.ts';
-import { realWorkEnds } from './real-work.ts';
+import { runInTurns } from './real-work.ts';
 
 /** The time of the world begins at this date, in milliseconds since 1970. */
 const BEGIN = Date.UTC(2026, 0, 1);
@@ -50,8 +50,7 @@ export class VirtualTime {
 
   /** Runs the world until this time. */
   async runUntil(end: number): Promise<void> {
-    await realWorkEnds();
-    while (this.#timeline.runNext(end)) await realWorkEnds();
+    await this.#run(() => this.#timeline.runNext(end));
     this.#timeline.jumpTo(end);
   }
 
@@ -63,9 +62,12 @@ export class VirtualTime {
     };
     work.then(close, close);
     const end = this.now + limitMs;
-    await realWorkEnds();
-    while (isOpen && this.#timeline.runNext(end)) await realWorkEnds();
+    await this.#run(() => isOpen && this.#timeline.runNext(end));
     if (isOpen) throw new Error(`the work did not end within ${limitMs} ms of the world's time`);
     return work;
+  }
+
+  #run(next: () => boolean): Promise<void> {
+    return runInTurns(next, (error) => this.#onError(undefined, error));
   }
 }
