@@ -9,6 +9,7 @@ import type { SocketWorld } from './virtual/sockets.ts';
 import { VirtualTime } from './virtual/virtual-time.ts';
 
 const FIRST_FREE_PORT = 20_000;
+const NOTED_AT_ONCE = 16_384;
 
 /** What every part of one world shares: its seed, time, network, disks and story. */
 export class World implements SocketWorld {
@@ -30,6 +31,8 @@ export class World implements SocketWorld {
   readonly #hosts = new Map<string, Host>();
   readonly #story: Story;
   readonly #trace = createHash('sha256');
+  /** What was noted and is not in the hash yet, which takes long texts better than short ones. */
+  #noted = '';
   #nextPort = FIRST_FREE_PORT;
 
   constructor({ seed, database, story }: { seed: number; database: PGlite; story: Story }) {
@@ -49,11 +52,18 @@ export class World implements SocketWorld {
 
   /** Adds something that happened to the fingerprint of this world. */
   note(text: string): void {
-    this.#trace.update(`${this.time.now} ${text}\n`);
+    this.#noted += `${this.time.now} ${text}\n`;
+    if (this.#noted.length >= NOTED_AT_ONCE) this.#addToTrace();
+  }
+
+  #addToTrace(): void {
+    this.#trace.update(this.#noted);
+    this.#noted = '';
   }
 
   /** Equal for two runs in which the same things happened at the same times. */
   fingerprint(): string {
+    this.#addToTrace();
     return this.#trace.copy().digest('hex');
   }
 

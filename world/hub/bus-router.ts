@@ -44,9 +44,10 @@ class Subscriptions {
   }
 
   for(subject: string): readonly Subscription[] {
-    const found = [...(this.#bySubject.get(subject) ?? [])];
+    const found: Subscription[] = [];
+    for (const one of this.#bySubject.get(subject) ?? []) found.push(one);
     for (const pattern of this.#matching(subject))
-      found.push(...(this.#bySubject.get(pattern) ?? []));
+      for (const one of this.#bySubject.get(pattern) ?? []) found.push(one);
     return found;
   }
 
@@ -106,18 +107,19 @@ export class BusRouter {
 
   #deliver(account: Account, message: BusMessage): boolean {
     const receivers = this.#receivers(account, message.subject);
-    const queues = new Map<string, Subscription[]>();
+    let queues: Map<string, Subscription[]> | undefined;
     for (const receiver of receivers) {
       if (receiver.queue === undefined) {
         receiver.deliver(message);
         continue;
       }
+      queues ??= new Map();
       const name = `${receiver.subject} ${receiver.queue}`;
       const members = queues.get(name);
       if (members === undefined) queues.set(name, [receiver]);
       else members.push(receiver);
     }
-    for (const members of queues.values())
+    for (const members of queues?.values() ?? [])
       members[this.#random.integer(members.length)]?.deliver(message);
     return receivers.length > 0;
   }
@@ -127,7 +129,9 @@ export class BusRouter {
   }
 }
 
-const isMachine = (account: Account): boolean => !['core', 'ops', 'system'].includes(account);
+const OF_COORDINATOR: ReadonlySet<Account> = new Set(['core', 'ops', 'system']);
+
+const isMachine = (account: Account): boolean => !OF_COORDINATOR.has(account);
 
 /** The account that receives a message, and the message as that account sees it. */
 function acrossAccounts(from: Account, message: BusMessage): [Account, BusMessage] {

@@ -39,7 +39,7 @@ export class ClientParser {
     const space = line.indexOf(' ');
     const [verb, rest] =
       space === -1 ? [line, ''] : [line.slice(0, space), line.slice(space + 1).trim()];
-    const words = rest.split(/\s+/);
+    const words = rest.split(' ');
     const after = end + END.length;
     switch (verb.toUpperCase()) {
       case 'CONNECT':
@@ -82,8 +82,8 @@ export class ClientParser {
     const message = {
       subject,
       ...(others[0] !== undefined && { reply: others[0] }),
-      ...(hasHeaders && { headers: Buffer.from(this.#bytes.subarray(start, start + headerBytes)) }),
-      payload: Buffer.from(this.#bytes.subarray(start + headerBytes, start + total)),
+      ...(hasHeaders && { headers: this.#bytes.subarray(start, start + headerBytes) }),
+      payload: this.#bytes.subarray(start + headerBytes, start + total),
     };
     this.#drop(start + total + END.length);
     return { is: 'pub', ...message };

@@ -7,6 +7,8 @@ const nextTurn = setImmediate;
 
 /** Calls that run in other threads: WebCrypto and files. */
 let open = 0;
+/** Called when the last of them has ended. */
+let whenNoneIsOpen: () => void = () => undefined;
 let last: Promise<unknown> = Promise.resolve();
 
 /**
@@ -21,8 +23,10 @@ export async function runInTurns(
   next: () => boolean,
   onError: (error: unknown) => void,
 ): Promise<void> {
-  let isOver = false;
-  while (!isOver) isOver = await inOneTurn(next, onError);
+  while (!(await inOneTurn(next, onError)))
+    await new Promise<void>((resolve) => {
+      whenNoneIsOpen = resolve;
+    });
 }
 
 /** Resolves with true when `next` has returned false, and with false if another thread works. */
@@ -96,7 +100,8 @@ export function installRealWork(): void {
   Object.assign(files, { readFile: fromProgram(files.readFile, nextTurn) });
   runInTurn(files, FILE_CALLS);
   runInTurn(files, ['open'], (handle) => {
-    for (const call of DISK_CALLS) Object.assign(handle as object, { [call]: async () => undefined });
+    for (const call of DISK_CALLS)
+      Object.assign(handle as object, { [call]: async () => undefined });
     runInTurn(handle as object, HANDLE_CALLS);
   });
   // With a hook, Node reads a module in the thread that loads it.
@@ -126,4 +131,5 @@ function runInTurn(
 
 const close = (): void => {
   open -= 1;
+  if (open === 0) whenNoneIsOpen();
 };
