@@ -6,13 +6,14 @@ type Build = (schema: object, options?: object) => Serialize;
 /**
  * Has Fastify compile the functions that write its answers once for each schema. Every start of an
  * ingress compiles the same ones, which would be a tenth of its time; a world starts it up to
- * twelve times, and a process lives many worlds.
+ * twelve times, and a process lives many worlds. Fastify must be loaded later.
  */
 export function installCompileOnce(): void {
   const requireOfFastify = createRequire(import.meta.resolve('fastify'));
-  const compiler = createRequire(requireOfFastify.resolve('@fastify/fast-json-stringify-compiler'));
-  const path = compiler.resolve('fast-json-stringify');
-  const build = compiler(path) as Build;
+  const compiler = requireOfFastify.resolve('@fastify/fast-json-stringify-compiler');
+  if (compiler in requireOfFastify.cache) throw new Error('Fastify has its compiler already');
+  const requireOfCompiler = createRequire(compiler);
+  const build = requireOfCompiler('fast-json-stringify') as Build;
   const known = new Map<string, Serialize>();
   const buildOnce: Build = (schema, options) => {
     const name = JSON.stringify([schema, options]);
@@ -20,7 +21,7 @@ export function installCompileOnce(): void {
     known.set(name, made);
     return made;
   };
-  const loaded = compiler.cache[path];
+  const loaded = requireOfCompiler.cache[requireOfCompiler.resolve('fast-json-stringify')];
   if (loaded === undefined) throw new Error('Fastify has another compiler of answers');
   loaded.exports = Object.assign(buildOnce, build);
 }
