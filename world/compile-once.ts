@@ -1,7 +1,18 @@
 import { createRequire } from 'node:module';
 
 type Serialize = (value: unknown) => string;
-type Build = (schema: object, options?: object) => Serialize;
+export type Build = (schema: object, options?: object) => Serialize;
+
+/** Makes one function for all schemas with the same content. */
+export function compileOnce(build: Build): Build {
+  const known = new Map<string, Serialize>();
+  return (schema, options) => {
+    const name = JSON.stringify([schema, options]);
+    const made = known.get(name) ?? build(schema, options);
+    known.set(name, made);
+    return made;
+  };
+}
 
 /**
  * Has Fastify compile the functions that write its answers once for each schema. Every start of an
@@ -14,14 +25,7 @@ export function installCompileOnce(): void {
   if (compiler in requireOfFastify.cache) throw new Error('Fastify has its compiler already');
   const requireOfCompiler = createRequire(compiler);
   const build = requireOfCompiler('fast-json-stringify') as Build;
-  const known = new Map<string, Serialize>();
-  const buildOnce: Build = (schema, options) => {
-    const name = JSON.stringify([schema, options]);
-    const made = known.get(name) ?? build(schema, options);
-    known.set(name, made);
-    return made;
-  };
   const loaded = requireOfCompiler.cache[requireOfCompiler.resolve('fast-json-stringify')];
   if (loaded === undefined) throw new Error('Fastify has another compiler of answers');
-  loaded.exports = Object.assign(buildOnce, build);
+  loaded.exports = Object.assign(compileOnce(build), build);
 }
