@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { type Build, compileOnce } from './compile-once.ts';
+import { type Compile, compileOnce } from './compile-once.ts';
 
 const schemaOf = (property: string) => ({ properties: { [property]: { type: 'string' } } });
 
 test('schemas with the same content share one function, and others have their own', () => {
-  const build: Build = (schema, options) => () => JSON.stringify({ schema, options });
+  const build: Compile = (schema, options) => () => JSON.stringify({ schema, options });
   const compile = compileOnce(build);
   const first = compile(schemaOf('first'), { rounding: 'ceil' });
   expect(compile(schemaOf('first'), { rounding: 'ceil' })).toBe(first);

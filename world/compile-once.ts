@@ -1,10 +1,10 @@
 import { createRequire } from 'node:module';
 
 type Serialize = (value: unknown) => string;
-export type Build = (schema: object, options?: object) => Serialize;
+export type Compile = (schema: object, options?: object) => Serialize;
 
 /** Makes one function for all schemas with the same content. */
-export function compileOnce(build: Build): Build {
+export function compileOnce(build: Compile): Compile {
   const known = new Map<string, Serialize>();
   return (schema, options) => {
     const name = JSON.stringify([schema, options]);
@@ -24,7 +24,7 @@ export function installCompileOnce(): void {
   const compiler = requireOfFastify.resolve('@fastify/fast-json-stringify-compiler');
   if (compiler in requireOfFastify.cache) throw new Error('Fastify has its compiler already');
   const requireOfCompiler = createRequire(compiler);
-  const build = requireOfCompiler('fast-json-stringify') as Build;
+  const build = requireOfCompiler('fast-json-stringify') as Compile;
   const loaded = requireOfCompiler.cache[requireOfCompiler.resolve('fast-json-stringify')];
   if (loaded === undefined) throw new Error('Fastify has another compiler of answers');
   loaded.exports = Object.assign(compileOnce(build), build);
