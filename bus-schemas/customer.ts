@@ -25,6 +25,7 @@ export {
   InferenceRequest,
 } from './messages/inference.ts';
 export { Finish, TRUST_LEVELS, type Trait, TrustLevel, Usage } from './messages/vocabulary.ts';
+export { faultOfReceipt, isReceiptFor, type PrintedReceipt } from './receipts/printed-receipt.ts';
 export { ED25519_SIGNATURE_BYTES } from './receipts/signed-by.ts';
 export { type JobSeals, SealError } from './sealing/job-seals.ts';
 export { RelaySenders } from './sealing/relay-senders.ts';

@@ -221,14 +221,15 @@ export {
 } from './messages/trust.ts';
 export * from './messages/vocabulary.ts';
 export { type ContentDigest, ContentHash } from './receipts/content-hash.ts';
+export { MAX_GROUP } from './receipts/group-place.ts';
 export {
   faultOfReceipt,
   isReceiptFor,
   PrintedReceipt,
   printReceipt,
 } from './receipts/printed-receipt.ts';
+export { isSignedReceipt, isWorkSigned, signTogether } from './receipts/receipt-signature.ts';
 export {
-  isSignedReceipt,
   type ProviderSignature,
   type Settled,
   settledText,

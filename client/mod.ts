@@ -1,4 +1,8 @@
-/** The client library for blind mode, in which the coordinator cannot read requests. */
+/**
+ * The client library for blind mode, in which the coordinator cannot read requests, and the checks
+ * of receipts.
+ */
+export { faultOfReceipt, isReceiptFor, type PrintedReceipt } from '#bus-schemas/customer.ts';
 export { LogView, type PrintedHead } from './log-view.ts';
 export { Offer } from './offer-check.ts';
 export {

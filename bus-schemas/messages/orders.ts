@@ -42,6 +42,11 @@ const job = Type.Object({
    * share frames.
    */
   whole: optional(Type.Boolean()),
+  /**
+   * The ingress and settlement read receipts of which several share one signature. Settlement is
+   * upgraded before the ingresses, so an ingress that reads them can state it for both.
+   */
+  groups: optional(Type.Boolean()),
   /** The sealed body is an `encoding-request` of this kind; absent if it asks for an answer. */
   encoding: optional(Encoding),
   part: countUpTo(MAX_PARTS - 1),

@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox';
 import { Hash, X25519Key } from '../bytes.ts';
 import { Bytes, defineMessage } from '../codec.ts';
 import { AttemptNumber, BuildId, JobId, SessionId } from '../ids.ts';
+import { GroupPlaceBytes } from '../receipts/group-place.ts';
 import { P256_KEY_BYTES, P256_SIGNATURE_BYTES } from '../receipts/signed-by.ts';
 import { count, countUpTo, optional } from '../schema-parts.ts';
 import { Conditions, MAX_MEMORY_MB } from './conditions.ts';
@@ -125,6 +126,11 @@ const receipt = Type.Object({
   /** Signature of the other fields with the provider's own key (bus-schemas/receipts/). */
   signature: optional(Bytes({ min: P256_SIGNATURE_BYTES, max: P256_SIGNATURE_BYTES })),
   signingKey: optional(Bytes({ min: P256_KEY_BYTES, max: P256_KEY_BYTES })),
+  /**
+   * The place of this receipt in the group that `signature` covers; absent if it covers this receipt
+   * alone. Sent only for orders with `groups`.
+   */
+  group: optional(GroupPlaceBytes),
 });
 export type Receipt = Static<typeof receipt>;
 /** Several receipts in one message. Each is repeated until settlement acknowledges it. */

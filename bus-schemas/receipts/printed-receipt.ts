@@ -1,21 +1,20 @@
-import { createHash, createHmac } from 'node:crypto';
 import { type Static, Type } from 'typebox';
-import { checkerOf } from '#bus-schemas/platform.ts';
+import { checkerOf, hmacSha256, secretKey, sha256 } from '#bus-schemas/platform.ts';
 import { fromHex, HASH_BYTES, Hex, hex } from '../bytes.ts';
 import { AttemptNumber, BuildId, JobId, ModelName, ProviderId } from '../ids.ts';
 import { Finish } from '../messages/vocabulary.ts';
+import { MAX_GROUP, MAX_GROUP_PROOF, packPlace, unpackPlace } from './group-place.ts';
+import { isWorkSigned } from './receipt-signature.ts';
 import {
   type ProviderSignature,
   type Settled,
   settledText,
   type WorkDone,
-  workText,
 } from './receipt-texts.ts';
 import {
   ED25519_KEY_BYTES,
   ED25519_SIGNATURE_BYTES,
   isSignedByEd25519,
-  isSignedByP256,
   P256_KEY_BYTES,
   P256_SIGNATURE_BYTES,
 } from './signed-by.ts';
@@ -24,6 +23,18 @@ import {
 
 const count = (description: string) =>
   Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description });
+
+const PrintedPlace = Type.Object(
+  {
+    index: Type.Integer({ minimum: 0, maximum: MAX_GROUP - 1 }),
+    size: Type.Integer({ minimum: 2, maximum: MAX_GROUP, description: 'Receipts in the group.' }),
+    proof: Type.Array(Hex(HASH_BYTES), { minItems: 1, maxItems: MAX_GROUP_PROOF }),
+  },
+  {
+    description:
+      'Present if `signature` covers the root of a tree (RFC 6962) of several receipts: the place of this one, and the hashes that lead from it to the root.',
+  },
+);
 
 export const PrintedReceipt = Type.Object({
   object: Type.Literal('receipt'),
@@ -53,6 +64,7 @@ export const PrintedReceipt = Type.Object({
   }),
   signing_key: Hex(P256_KEY_BYTES, { description: 'Public key of the provider (P-256).' }),
   signature: Hex(P256_SIGNATURE_BYTES, { description: 'Signature of the provider over the work.' }),
+  group: Type.Optional(PrintedPlace),
   prices: Type.Object({
     input: count('Micro-dollars for a million prompt tokens.'),
     cache_read: count('Micro-dollars for a million cached prompt tokens.'),
@@ -106,12 +118,18 @@ export function printReceipt({
     response_hash: hex(work.responseHash),
     signing_key: hex(by.signingKey),
     signature: hex(by.signature),
+    ...printPlace(by),
     prices: { input: prices.input, cache_read: prices.cacheRead, output: prices.output },
     charged_micro_usd: settled.chargedMicroUsd,
     settled_at: settled.settledAt,
     coordinator_key: hex(coordinatorKey),
     countersignature: hex(countersignature),
   };
+}
+
+function printPlace({ group }: ProviderSignature): Pick<PrintedReceipt, 'group'> {
+  const place = group && unpackPlace(group);
+  return place ? { group: { ...place, proof: place.proof.map(hex) } } : {};
 }
 
 /**
@@ -121,8 +139,7 @@ export function printReceipt({
 export function faultOfReceipt(printed: unknown): string | undefined {
   if (!shape.Check(printed)) return 'the file is not a receipt';
   const { work, by, settled, coordinatorKey, countersignature } = read(printed);
-  if (!isSignedByP256(by.signingKey, workText(work), by.signature))
-    return 'the signature of the provider does not match the receipt';
+  if (!isWorkSigned(work, by)) return 'the signature of the provider does not match the receipt';
   if (!isSignedByEd25519(coordinatorKey, settledText(work, by, settled), countersignature))
     return 'the signature of the coordinator does not match the receipt';
   return undefined;
@@ -137,17 +154,13 @@ export function isReceiptFor(
   answer: Uint8Array,
   salt?: Uint8Array,
 ): boolean {
-  if (printed.version === undefined)
-    return createHash('sha256').update(answer).digest('hex') === printed.response_hash;
-  return (
-    salt !== undefined &&
-    createHmac('sha256', salt).update(answer).digest('hex') === printed.response_hash
-  );
+  if (printed.version === undefined) return hex(sha256(answer)) === printed.response_hash;
+  return salt !== undefined && hex(hmacSha256(secretKey(salt), answer)) === printed.response_hash;
 }
 
 function read(printed: PrintedReceipt): SettledReceipt {
   const { version, job, attempt, build, finish, usage, provider, model, prices } = printed;
-  const { continued_tokens: continuedTokens } = printed;
+  const { continued_tokens: continuedTokens, group } = printed;
   return {
     work: {
       ...(version && { version }),
@@ -164,7 +177,11 @@ function read(printed: PrintedReceipt): SettledReceipt {
       requestHash: fromHex(printed.request_hash),
       responseHash: fromHex(printed.response_hash),
     },
-    by: { signingKey: fromHex(printed.signing_key), signature: fromHex(printed.signature) },
+    by: {
+      signingKey: fromHex(printed.signing_key),
+      signature: fromHex(printed.signature),
+      ...(group && { group: packPlace({ ...group, proof: group.proof.map(fromHex) }) }),
+    },
     settled: {
       provider,
       model,

@@ -19,10 +19,18 @@ export interface WorkFields {
   readonly responseHash: string;
 }
 
+/** The place of a receipt in the group that the provider's signature covers. */
+export interface GroupFields {
+  readonly index: number;
+  readonly size: number;
+  readonly proof: readonly string[];
+}
+
 export interface SettledFields {
   readonly provider: string;
   readonly signingKey: string;
   readonly signature: string;
+  readonly group?: GroupFields | undefined;
   readonly model: string;
   /** Micro-dollars for a million tokens. */
   readonly prices: { readonly input: number; readonly cacheRead: number; readonly output: number };
@@ -55,11 +63,19 @@ export function workLines({
   ];
 }
 
+/** What the provider signs if one signature covers several receipts. */
+export const groupLines = ({ size, root }: { size: number; root: string }): string[] => [
+  'd-inference receipt group 1',
+  `receipts ${size}`,
+  `root ${root}`,
+];
+
 /** What the coordinator adds before it signs all of it. */
 export function settledLines({
   provider,
   signingKey,
   signature,
+  group,
   model,
   prices,
   chargedMicroUsd,
@@ -70,6 +86,7 @@ export function settledLines({
     `provider ${provider}`,
     `key ${signingKey}`,
     `signature ${signature}`,
+    ...(group === undefined ? [] : [`group ${group.index} ${group.size} ${group.proof.join(' ')}`]),
     `model ${model}`,
     `prices ${prices.input} ${prices.cacheRead} ${prices.output}`,
     `charged ${chargedMicroUsd}`,

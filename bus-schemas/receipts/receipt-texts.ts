@@ -1,8 +1,9 @@
+import { joined } from '#bus-schemas/platform.ts';
 import { hex } from '../bytes.ts';
 import type { Receipt } from '../messages/provider.ts';
+import { unpackPlace } from './group-place.ts';
 import { textOf } from './lines-of-text.ts';
-import { settledLines, workLines } from './receipt-lines.ts';
-import { isSignedByP256 } from './signed-by.ts';
+import { groupLines, settledLines, workLines } from './receipt-lines.ts';
 
 /**
  * Texts that are signed. They consist of plain lines, each with a name and its values, in exactly
@@ -10,7 +11,7 @@ import { isSignedByP256 } from './signed-by.ts';
  */
 
 /** The provider's statement about its work. */
-export type WorkDone = Omit<Receipt, 'delivered' | 'signature' | 'signingKey'>;
+export type WorkDone = Omit<Receipt, 'delivered' | 'signature' | 'signingKey' | 'group'>;
 
 /** The coordinator's additions: the provider, the model, and the price of the work. */
 export interface Settled {
@@ -26,6 +27,8 @@ export interface ProviderSignature {
   /** Uncompressed public key on the curve P-256. */
   readonly signingKey: Uint8Array;
   readonly signature: Uint8Array;
+  /** The place in the group that the signature covers; absent if it covers this receipt alone. */
+  readonly group?: Uint8Array;
 }
 
 export function workText(work: WorkDone): Uint8Array {
@@ -35,28 +38,22 @@ export function workText(work: WorkDone): Uint8Array {
   );
 }
 
-/**
- * Returns true if the receipt is signed with the key that it names. The caller must check
- * separately to which provider this key belongs.
- */
-export function isSignedReceipt({ signature, signingKey, ...work }: Receipt): boolean {
-  return (
-    signature !== undefined &&
-    signingKey !== undefined &&
-    isSignedByP256(signingKey, workText(work), signature)
-  );
-}
+/** What the provider signs for a group of receipts. */
+export const groupText = ({ size, root }: { size: number; root: Uint8Array }): Uint8Array =>
+  textOf(groupLines({ size, root: hex(root) }));
 
 /** Returns the text that the coordinator signs. It includes the provider's text and signature. */
 export function settledText(
   work: WorkDone,
-  { signingKey, signature }: ProviderSignature,
+  { signingKey, signature, group }: ProviderSignature,
   settled: Settled,
 ): Uint8Array {
+  const place = group && unpackPlace(group);
   const lines = settledLines({
     ...settled,
+    ...(place && { group: { ...place, proof: place.proof.map(hex) } }),
     signingKey: hex(signingKey),
     signature: hex(signature),
   });
-  return Buffer.concat([workText(work), textOf(lines)]);
+  return joined([workText(work), textOf(lines)]);
 }

@@ -45,6 +45,37 @@ export function rootOfInclusion(
   return last === 0 ? root : undefined;
 }
 
+/**
+ * Returns the root of a tree of at least one leaf, and the proof of each leaf. It holds all nodes at
+ * once, so it is for small trees.
+ */
+export function proofsIn(leaves: readonly Uint8Array[]): {
+  root: Uint8Array;
+  proofs: Uint8Array[][];
+} {
+  const proofs = leaves.map((): Uint8Array[] => []);
+  let level = leaves;
+  for (let height = 0; level.length > 1; height += 1) {
+    for (const [index, proof] of proofs.entries()) {
+      const place = Math.floor(index / 2 ** height);
+      const sibling = level[isOdd(place) ? place - 1 : place + 1];
+      // The last node of a level has no sibling if their number is odd; it moves up as it is.
+      if (sibling !== undefined) proof.push(sibling);
+    }
+    level = pairsOf(level);
+  }
+  return { root: level[0] ?? EMPTY_ROOT, proofs };
+}
+
+function pairsOf(level: readonly Uint8Array[]): Uint8Array[] {
+  const above: Uint8Array[] = [];
+  for (let place = 0; place < level.length; place += 2) {
+    const [left, right] = [level[place], level[place + 1]];
+    if (left !== undefined) above.push(right === undefined ? left : nodeHash(left, right));
+  }
+  return above;
+}
+
 export interface Tree {
   readonly size: number;
   readonly root: Uint8Array;

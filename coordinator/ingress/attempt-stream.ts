@@ -161,6 +161,7 @@ export class AttemptStream {
         window: this.#receiver.window,
         ...(sealing.outlined && { outlined: true }),
         ...(!job.streamed && { whole: true }),
+        groups: true,
         ...(job.encoding !== undefined && { encoding: job.encoding }),
       },
       parts: sealing.parts,

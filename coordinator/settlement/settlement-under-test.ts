@@ -14,6 +14,7 @@ import {
   type Receipt,
   randomToken,
   services,
+  signTogether,
   workText,
 } from '#bus-schemas';
 import { setting } from '#bus-schemas/settings/settings.ts';
@@ -40,6 +41,12 @@ export const signed = (receipt: Receipt): Receipt => ({
   signature: signer.sign(workText(receipt)),
   signingKey: signer.publicKey,
 });
+/** One signature for all of them. */
+export const signedTogether = (receipts: readonly Receipt[]): Receipt[] =>
+  signTogether(
+    receipts.map((receipt) => ({ ...receipt, version: 2 as const })),
+    signer,
+  );
 export const OWNER = 'acct_owner';
 export const KEY = 'key_test';
 /** One micro-dollar per prompt token and two per completion token. */

@@ -21,8 +21,6 @@ import {
   Out,
   providerSubjects,
   type Receipt,
-  type Signer,
-  workText,
 } from '#bus-schemas';
 import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
 import { TRACE_HEADER } from '#observability/otel/trace-context.ts';
@@ -34,6 +32,7 @@ import { Attester, type Identity } from './attester.ts';
 import { FaultReporter, faultKinds } from './fault-reporter.ts';
 import { JobDesk, type JobDeskOptions } from './job-desk.ts';
 import { limitedSlots } from './limited-slots.ts';
+import { ReceiptSigner } from './receipt-signer.ts';
 import { ReceiptKeeper } from './receipts.ts';
 import { SealingKeys } from './sealing-keys.ts';
 
@@ -124,6 +123,7 @@ export async function startAgent({
       log,
     }),
   );
+  const receiptSigner = stack.use(new ReceiptSigner(signer, log));
   const reporter = new FaultReporter((counted) => {
     const report = { agentVersion: AGENT_VERSION, engine: engine.name, faults: counted };
     publish(providerSubjects.up('faults'), FaultReport.encode(report));
@@ -148,7 +148,7 @@ export async function startAgent({
     clock,
     traceOf: otel && (await tracing(otel)),
     send: (ingress, job, out) => publish(providerSubjects.frames(ingress, job), Out.encode(out)),
-    sign: (receipt) => signed(receipt, signer, log),
+    sign: (request) => receiptSigner.sign(request),
     onReceipt: (receipt, durationMs) => {
       receipts.add(receipt, clock());
       observer?.answered(receipt, durationMs);
@@ -285,19 +285,6 @@ export async function startAgent({
 
 const digestsOf = (engine: Engine): string =>
   (engine.weights?.() ?? []).map(({ build, digest }) => `${build} ${hex(digest)}`).join(' ');
-
-/** Signs a receipt. If the key fails, the receipt is sent unsigned: settlement does not pay it. */
-function signed(receipt: Receipt, signer: Signer, log: Logger): Receipt {
-  try {
-    return { ...receipt, signature: signer.sign(workText(receipt)), signingKey: signer.publicKey };
-  } catch (error) {
-    log.error(
-      { job: receipt.job, err: error },
-      'the signing key of this machine failed: the job will not be paid',
-    );
-    return receipt;
-  }
-}
 
 /** Loads the code for traces only if it is needed. */
 async function tracing(otel: OpenTelemetry): Promise<JobDeskOptions['traceOf']> {

@@ -29,7 +29,7 @@ test('an exception in the engine refuses only its job, and its message reaches n
     slots: () => engine.slots(),
     recipients: () => [recipient],
     send: (_ingress, _job, out) => void said.push(out),
-    sign: (receipt) => receipt,
+    sign: ({ receipt, onSigned }) => onSigned(receipt),
     onReceipt: () => undefined,
     log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
     clock: () => performance.now(),

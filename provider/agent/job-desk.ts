@@ -25,6 +25,7 @@ import { admit, BUSY_RETRY_MS } from './admission.ts';
 import type { AttemptTrace } from './attempt-trace.ts';
 import type { SealedFrame } from './frame-sender.ts';
 import { ProviderJob, type ProviderJobOptions } from './provider-job.ts';
+import type { SigningRequest } from './receipt-signer.ts';
 import { RequestAssembly } from './request-assembly.ts';
 import { continuationIn, type OrderedWork } from './start-work.ts';
 
@@ -35,8 +36,7 @@ export interface JobDeskOptions {
   /** Keys that a request may be sealed for, the current one first. */
   readonly recipients: () => readonly RelayRecipient[];
   readonly send: (ingress: string, job: string, out: Out) => void;
-  /** Signs a receipt with the key that the network identifies this machine by. */
-  readonly sign: (receipt: Receipt) => Receipt;
+  readonly sign: (request: SigningRequest) => void;
   /** `durationMs` is the time since the attempt was accepted. */
   readonly onReceipt: (receipt: Receipt, durationMs: number) => void;
   /**

@@ -13,6 +13,7 @@ import type { EndFacts, Engine, RequestRefused, Sequence } from '../engine/engin
 import { withPromptUsage } from '../engine/prompt-usage.ts';
 import { continuedSink } from './continued-sink.ts';
 import { FrameSender, type SealedFrame } from './frame-sender.ts';
+import type { SigningRequest } from './receipt-signer.ts';
 import { continuationIn, type OrderedWork, startWork } from './start-work.ts';
 
 export interface ProviderJobOptions {
@@ -24,7 +25,7 @@ export interface ProviderJobOptions {
   readonly seals: JobSeals;
   readonly engine: Engine;
   readonly sendFrame: (frame: SealedFrame) => void;
-  readonly sign: (receipt: Receipt) => Receipt;
+  readonly sign: (request: SigningRequest) => void;
   readonly onEnd: (receipt: Receipt) => void;
   /** Called instead of `onEnd` if the engine refuses the request after it was started. */
   readonly onRefused: (refusal: RequestRefused) => void;
@@ -88,7 +89,7 @@ export class ProviderJob implements Disposable {
     );
     const frames = withPromptUsage({
       delta: (delta) => this.#frames.delta(delta, now()),
-      end: (finish, usage, more) => this.#end({ finish, usage, ...more }, now()),
+      end: (finish, usage, more) => this.#end({ finish, usage, ...more }, now),
       refuse: (refusal) => {
         this.#ended = true;
         options.onRefused(refusal);
@@ -178,7 +179,7 @@ export class ProviderJob implements Disposable {
 
   #end(
     { finish, usage, stopSequence, about }: { finish: Finish; usage: Usage } & EndFacts,
-    now: number,
+    now: () => number,
   ): void {
     this.#ended = true;
     const { order, request, requestHash, sign } = this.#options;
@@ -189,19 +190,24 @@ export class ProviderJob implements Disposable {
       ...(about !== undefined && { about }),
     };
     const keyed = { requestHash: requestHash.keyed, responseHash: responseHash.keyed };
-    const receipt = sign({
-      version: 2,
-      job: order.job,
-      attempt: order.attempt,
-      build: order.build,
-      usage,
-      ...(continued && { continuedTokens: continued.tokens.length }),
-      finish,
-      ...keyed,
-    });
     const plain = { requestHash: requestHash.plain, responseHash: responseHash.plain };
-    this.#frames.end({ k: 'end', finish, usage, ...facts, ...plain }, receipt, now);
-    this.#sendReceipt(receipt);
+    sign({
+      receipt: {
+        version: 2,
+        job: order.job,
+        attempt: order.attempt,
+        build: order.build,
+        usage,
+        ...(continued && { continuedTokens: continued.tokens.length }),
+        finish,
+        ...keyed,
+      },
+      grouped: order.groups === true,
+      onSigned: (receipt) => {
+        this.#frames.end({ k: 'end', finish, usage, ...facts, ...plain }, receipt, now());
+        this.#sendReceipt(receipt);
+      },
+    });
   }
 
   #sendReceipt(receipt: Receipt): void {

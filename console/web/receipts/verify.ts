@@ -1,4 +1,9 @@
-import { settledLines, type WorkFields, workLines } from '#bus-schemas/receipt-lines.ts';
+import {
+  groupLines,
+  settledLines,
+  type WorkFields,
+  workLines,
+} from '#bus-schemas/receipt-lines.ts';
 import type { Routes } from '../api/routes.ts';
 
 export type ReceiptFile = Routes['GET /v1/receipts/{job}']['answer'];
@@ -29,7 +34,7 @@ export async function verifyReceipt(
     { name: 'ECDSA', hash: 'SHA-256' },
     machine,
     bytesOf(receipt.signature),
-    textOf(work),
+    await signedText(receipt, textOf(work)),
   );
   if (!isWork) return 'wrong_machine_signature';
   const settled = textOf([...work, ...settledLines(settledOf(receipt))]);
@@ -48,6 +53,20 @@ export async function verifyReceipt(
   );
   if (!isSettled) return 'wrong_network_signature';
   return networkKeys.includes(receipt.coordinator_key) ? 'valid' : 'unknown_network_key';
+}
+
+/**
+ * The text that the machine has signed: the work, or the root of the group that the receipt names.
+ * A false place gives another root, so its signature does not match.
+ */
+async function signedText(
+  { group }: ReceiptFile,
+  work: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (group === undefined) return work;
+  const { fromHex, hex, leafHash, rootOfInclusion } = await import('#bus-schemas/customer.ts');
+  const root = rootOfInclusion(leafHash(work), group, group.proof.map(fromHex));
+  return textOf(groupLines({ size: group.size, root: root === undefined ? '' : hex(root) }));
 }
 
 const workOf = (receipt: ReceiptFile): WorkFields => ({
@@ -70,6 +89,7 @@ const settledOf = (receipt: ReceiptFile) => ({
   provider: receipt.provider,
   signingKey: receipt.signing_key,
   signature: receipt.signature,
+  group: receipt.group,
   model: receipt.model,
   prices: {
     input: receipt.prices.input,

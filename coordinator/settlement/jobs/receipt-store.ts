@@ -18,6 +18,7 @@ export interface ReceiptRow extends Usage {
   readonly deliveredTokens: number;
   readonly signature?: Uint8Array | undefined;
   readonly signingKey?: Uint8Array | undefined;
+  readonly group?: Uint8Array | undefined;
 }
 
 /** A job that ended without a signed receipt, with the encoded JobEnded message of its ingress. */
@@ -36,6 +37,7 @@ type StoredReceipt = Numeric<Usage> &
     responseHash: Buffer;
     signature: Buffer | null;
     signingKey: Buffer | null;
+    group: Buffer | null;
     continuedTokens: string | null;
   };
 
@@ -73,6 +75,7 @@ export class ReceiptStore {
         column(pluck(rows, 'deliveredTokens')),
         column(rows.map(({ version = 1 }) => version)),
         rows.map(({ continuedTokens = null }) => continuedTokens),
+        rows.map(({ group = null }) => asBuffer(group)),
       ],
     );
   }
@@ -109,6 +112,7 @@ function asReceipt({
   completionTokens,
   signature,
   signingKey,
+  group,
   continuedTokens,
   ...row
 }: StoredReceipt): Receipt & { provider: string } {
@@ -124,5 +128,6 @@ function asReceipt({
     ...(continuedTokens !== null && { continuedTokens: Number(continuedTokens) }),
     ...(signature && { signature }),
     ...(signingKey && { signingKey }),
+    ...(group && { group }),
   };
 }

@@ -3,12 +3,11 @@ import type { Pool } from 'pg';
 import {
   type Finish,
   isSame,
-  isSignedByP256,
+  isWorkSigned,
   type MessageOf,
   printReceipt,
   type services,
   settledText,
-  workText,
 } from '#bus-schemas';
 import { loadStatements, query } from '#coordinator/sql.ts';
 import type { ReceiptKeys } from './receipt-keys.ts';
@@ -34,6 +33,8 @@ interface Row {
    */
   readonly signature: Buffer | null;
   readonly signingKey: Buffer | null;
+  /** Null if the signature covers this receipt alone. */
+  readonly group: Buffer | null;
   readonly model: string;
   readonly charged: string;
   readonly at: Date;
@@ -78,7 +79,7 @@ export class SettledReceipts {
       job,
     ]);
     if (row === undefined) return { ok: false, code: 'unknown_job' };
-    const { signature, signingKey } = row;
+    const { signature, signingKey, group } = row;
     if (signature === null || signingKey === null) return { ok: false, code: 'unsigned' };
     const work = {
       ...(row.version === 2 && { version: row.version }),
@@ -97,9 +98,8 @@ export class SettledReceipts {
     };
     const verifiedKey = await this.#keyOf(row.provider);
     const isOtherKey = verifiedKey !== undefined && !isSame(verifiedKey, signingKey);
-    if (isOtherKey || !isSignedByP256(signingKey, workText(work), signature))
-      return { ok: false, code: 'forged' };
-    const by = { signature, signingKey };
+    const by = { signature, signingKey, ...(group && { group }) };
+    if (isOtherKey || !isWorkSigned(work, by)) return { ok: false, code: 'forged' };
     const settled = {
       provider: row.provider,
       model: row.model,

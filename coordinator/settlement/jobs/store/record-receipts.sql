@@ -5,16 +5,16 @@
 WITH sent AS (
   SELECT DISTINCT ON (job, attempt, provider) *
   FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::bytea[], $10::bytea[], $11::bytea[],
-    $12::bytea[], $13::bigint[], $14::int[], $15::bigint[]) AS r(job, attempt, provider, build, prompt, cached, completion, finish, request, response, signature, signing_key,
-    delivered, version, continued)
+    $12::bytea[], $13::bigint[], $14::int[], $15::bigint[], $16::bytea[]) AS r(job, attempt, provider, build, prompt, cached, completion, finish, request, response, signature, signing_key,
+    delivered, version, continued, group_place)
   ORDER BY job, attempt, provider, delivered DESC
 ), known AS (
   SELECT s.*, c.job IS NOT NULL AS is_over, coalesce(s.provider = ANY(h.providers), false) OR coalesce(s.provider = c.provider, false) AS is_its_own
   FROM sent s LEFT JOIN holds h ON h.job = s.job LEFT JOIN charges c ON c.job = s.job
 ), written AS (
   INSERT INTO receipts (job, attempt, provider, build, prompt_tokens, cached_tokens, completion_tokens, finish, request_hash, response_hash, signature, signing_key,
-    delivered_tokens, version, continued_tokens)
-  SELECT job, attempt, provider, build, prompt, cached, completion, finish, request, response, signature, signing_key, delivered, version, continued FROM known WHERE is_its_own
+    delivered_tokens, version, continued_tokens, group_place)
+  SELECT job, attempt, provider, build, prompt, cached, completion, finish, request, response, signature, signing_key, delivered, version, continued, group_place FROM known WHERE is_its_own
   ON CONFLICT (job, attempt, provider) DO UPDATE SET delivered_tokens = excluded.delivered_tokens
   WHERE excluded.delivered_tokens > receipts.delivered_tokens
 )
