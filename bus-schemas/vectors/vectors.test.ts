@@ -72,6 +72,10 @@ const later: readonly (readonly [string, MessageKind<unknown>])[] = [
   ['prefixes', everything.Hello],
   ['prefixes', everything.Beat],
   ['prefixes', everything.InferenceRequest],
+  ['groups', everything.JobOrder],
+  ['groups', everything.Receipts],
+  ['groups', everything.Out],
+  ['groups', services.settlement.receipt.reply],
 ];
 
 const needed = [
