@@ -28,7 +28,7 @@ import { EventPublisher, type FailingStream } from './event-publisher.ts';
 import { RequestError } from './open-calls.ts';
 import { type CallAnswer, OwnEndpoints } from './own-endpoints.ts';
 import { isLeaving, RequestMux } from './request-mux.ts';
-import { VERSION_FIELD } from './running-versions.ts';
+import { SERVICE_METADATA } from './running-versions.ts';
 
 export type BusErrorCode = 'unavailable' | 'timeout' | 'failed' | 'closed';
 
@@ -238,7 +238,7 @@ export class Bus {
       version: packageJson.version,
       description: DESCRIPTIONS[component],
       queue: sharesCalls ? component : NO_QUEUE,
-      metadata: { [VERSION_FIELD]: packageJson.version },
+      metadata: SERVICE_METADATA,
     });
     const answering = new Set<Promise<CallAnswer>>();
     using servedHere = new DisposableStack();

@@ -4,7 +4,12 @@ import { connectToServer, services } from '#bus-schemas';
 import type { NatsNode } from '#network';
 import { startNatsHub } from '#testcontainers';
 import { Bus, endpoint } from './bus.ts';
-import { announceVersion, missingComponents, processesWithout } from './running-versions.ts';
+import {
+  announceVersion,
+  isAbleEverywhere,
+  missingComponents,
+  processesWithout,
+} from './running-versions.ts';
 
 const MIGRATION = '0200-drop-a-column.sql';
 
@@ -61,4 +66,22 @@ test('a component that no process serves is named as missing', async () => {
   expect(await missingComponents(bus.connection, 300)).toEqual(all);
   for (const name of all.filter((each) => each !== 'trust')) await serve(name);
   expect(await missingComponents(bus.connection, 300)).toEqual(['trust']);
+});
+
+test('a component has an ability if it runs and each of its copies announces it', async () => {
+  const readGroups = () =>
+    isAbleEverywhere(bus.connection, { component: 'settlement', ability: 'receipt_groups' }, 300);
+  expect(await readGroups()).toBe(false);
+  await bus.serve('settlement', []);
+  await new Svcm(bus.connection).add({ name: 'catalog', version: '1.0.0' });
+  expect(await readGroups()).toBe(true);
+  const metadata = { process_version: '0.1.0' };
+  const earlier = await new Svcm(bus.connection).add({
+    name: 'settlement',
+    version: '0.1.0',
+    metadata,
+  });
+  expect(await readGroups()).toBe(false);
+  await earlier.stop();
+  expect(await readGroups()).toBe(true);
 });

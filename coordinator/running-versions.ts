@@ -7,7 +7,21 @@ import { readMigrations } from './database/migration-files.ts';
 /** Name of the service with which every process of the coordinator announces its version. */
 const SERVICE = 'coordinator';
 /** Field in the metadata of a component's service: the version of its process. */
-export const VERSION_FIELD = 'process_version';
+const VERSION_FIELD = 'process_version';
+/** Field in the same metadata: the abilities of its process. */
+const ABILITIES_FIELD = 'abilities';
+/**
+ * Abilities that other processes must be sure of before they use them, because a process without
+ * one would do harm: without `receipt_groups`, settlement stores a receipt without its place in the
+ * group, so that its signature is never valid again.
+ */
+const ABILITIES = ['receipt_groups'] as const;
+export type Ability = (typeof ABILITIES)[number];
+/** Metadata of every service of a component. */
+export const SERVICE_METADATA: Readonly<Record<string, string>> = {
+  [VERSION_FIELD]: packageJson.version,
+  [ABILITIES_FIELD]: ABILITIES.join(' '),
+};
 /** Names of the components that serve methods. */
 const COMPONENTS: ReadonlySet<string> = new Set(
   Object.values(services)
@@ -67,6 +81,19 @@ export async function missingComponents(
   return [...COMPONENTS].filter((name) => !running.has(name)).toSorted();
 }
 
+/** Returns true if the component runs, and every process that runs it has the ability. */
+export async function isAbleEverywhere(
+  connection: NatsConnection,
+  { component, ability }: { component: ComponentName; ability: Ability },
+  collectMs = COLLECT_MS,
+): Promise<boolean> {
+  const found = await runningServices(connection, collectMs, component);
+  return (
+    found.length > 0 &&
+    found.every(({ metadata }) => metadata?.[ABILITIES_FIELD]?.split(' ').includes(ability))
+  );
+}
+
 /** Beside the methods, the table has limits and parts of messages. */
 function isMethod(part: unknown): part is { readonly component: ComponentName } {
   return typeof part === 'object' && part !== null && 'component' in part;
@@ -75,11 +102,12 @@ function isMethod(part: unknown): part is { readonly component: ComponentName } 
 async function runningServices(
   connection: NatsConnection,
   collectMs: number,
+  name?: string,
 ): Promise<readonly ServiceIdentity[]> {
   const client = new Svcm(connection).client({ strategy: 'timer', maxWait: collectMs });
   const found: ServiceIdentity[] = [];
   try {
-    for await (const service of await client.ping()) found.push(service);
+    for await (const service of await client.ping(name)) found.push(service);
   } catch (error) {
     if (!(error instanceof NoRespondersError)) throw error;
   }

@@ -43,8 +43,7 @@ const job = Type.Object({
    */
   whole: optional(Type.Boolean()),
   /**
-   * The ingress and settlement read receipts of which several share one signature. Settlement is
-   * upgraded before the ingresses, so an ingress that reads them can state it for both.
+   * The ingress and every copy of settlement read receipts of which several share one signature.
    */
   groups: optional(Type.Boolean()),
   /** The sealed body is an `encoding-request` of this kind; absent if it asks for an answer. */

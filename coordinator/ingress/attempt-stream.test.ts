@@ -47,6 +47,7 @@ function stream({ before, ids = [] }: { before?: AttemptStreamOptions['before'];
         promptTokens: 1,
         maxOutputTokens: 10,
         encoding: undefined,
+        groups: false,
       },
       attempt: { number: 2, candidate, contentBy: 0, startBy: 0, sealBy: undefined },
       sealing,

@@ -68,6 +68,8 @@ interface AttemptJob {
   readonly maxOutputTokens: number;
   /** The kind of results that the job asks for; undefined if it asks for an answer. */
   readonly encoding: Encoding | undefined;
+  /** Whether the receipt may share its signature with others. */
+  readonly groups: boolean;
 }
 
 export interface AttemptStreamOptions {
@@ -161,7 +163,7 @@ export class AttemptStream {
         window: this.#receiver.window,
         ...(sealing.outlined && { outlined: true }),
         ...(!job.streamed && { whole: true }),
-        groups: true,
+        ...(job.groups && { groups: true }),
         ...(job.encoding !== undefined && { encoding: job.encoding }),
       },
       parts: sealing.parts,

@@ -37,6 +37,7 @@ import { JobRecount } from './job-recount.ts';
 import type { JobSpec } from './job-spec.ts';
 import type { JobTrace } from './job-trace.ts';
 import type { PlaceFinder } from './place-finder.ts';
+import type { ReceiptGroups } from './receipt-groups.ts';
 import type { Recounter } from './recounter.ts';
 
 export interface JobDeps {
@@ -45,6 +46,7 @@ export interface JobDeps {
   readonly places: PlaceFinder;
   readonly flow: FlowSender;
   readonly lateBudget: LateBudget;
+  readonly receiptGroups: Pick<ReceiptGroups, 'areRead'>;
   readonly recounter: Recounter;
   /** For the parts of answers that other machines could continue. */
   readonly memoryOfAnswers: MemoryBudget;
@@ -295,7 +297,7 @@ export class JobRun {
 
   async #dispatch(attempt: Attempt): Promise<void> {
     const { candidate, number } = attempt;
-    const { bus, flow, clock, ingress, lateBudget } = this.#deps;
+    const { bus, flow, clock, ingress, lateBudget, receiptGroups } = this.#deps;
     const topUpFailure = number > 1 ? await this.#calls.topUp(candidate.provider) : undefined;
     if (topUpFailure !== undefined)
       return this.#happen({ type: 'attempt_failed', attempt: number, failure: topUpFailure });
@@ -318,7 +320,15 @@ export class JobRun {
     this.#soFar.begin(sealing.receiptSalt);
     const isContinuation = this.#state.committed;
     const options = {
-      job: { id, ingress, streamed, promptTokens: promptEstimate, maxOutputTokens, encoding },
+      job: {
+        id,
+        ingress,
+        streamed,
+        promptTokens: promptEstimate,
+        maxOutputTokens,
+        encoding,
+        groups: receiptGroups.areRead,
+      },
       attempt: this.#state.attempt,
       sealing,
       flow,

@@ -64,6 +64,7 @@ import { GuessLimiter } from './limits/guess-limiter.ts';
 import { LimitTaker } from './limits/limit-taker.ts';
 import { OwnMachines } from './own-machines.ts';
 import { PlaceFinder } from './place-finder.ts';
+import { ReceiptGroups } from './receipt-groups.ts';
 import { receiptWhenSettled } from './receipt-wait.ts';
 import { Recounter } from './recounter.ts';
 import { EvidenceCache } from './sealed/evidence-cache.ts';
@@ -120,6 +121,7 @@ export async function startIngress(
     flow,
     places,
     lateBudget: new LateBudget(),
+    receiptGroups: stack.use(new ReceiptGroups({ connection: bus.connection, log })),
     recounter: new Recounter({
       counter: tokenCounter,
       home: config.home,
