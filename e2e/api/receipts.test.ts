@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { faultOfReceipt, isReceiptFor } from '#client';
 import { DINF, operatorSettings } from '../dinf-program.ts';
 import { type ApiResponse, startTestNetwork, type TestNetwork } from '../test-network.ts';
 
@@ -100,6 +101,50 @@ test(
     await expect(verify(receipt, '--answer', file, '--salt', salt)).rejects.toThrow(
       /not the answer that this receipt is for/,
     );
+  },
+  VERIFIED_MS,
+);
+
+/** Requests that are sent at once, so that several of their answers end together. */
+const TOGETHER = 24;
+
+test(
+  'receipts that a machine signed together are verified one by one with the client library',
+  async () => {
+    const askAll = () =>
+      Promise.all(
+        Array.from({ length: TOGETHER }, async (_, index) => {
+          const messages = [{ role: 'user', content: `Question ${index}` }];
+          const { json, headers } = await network.ask('POST', '/v1/chat/completions', {
+            token: network.apiKey,
+            body: { model: 'sim', messages, max_tokens: 8 },
+          });
+          const job = headers.get('x-inference-job-id') as string;
+          const salt = Buffer.from(headers.get('x-receipt-salt') as string, 'hex');
+          const answer = Buffer.from(json.choices[0].message.content);
+          return { receipt: (await settled(job)).json, salt, answer };
+        }),
+      );
+    // Groups are ordered some seconds after the start, and which answers end together is chance.
+    const asked = await vi.waitFor(
+      async () => {
+        const all = await askAll();
+        expect(all.filter(({ receipt }) => receipt.group !== undefined).length).toBeGreaterThan(1);
+        return all;
+      },
+      { timeout: 90_000 },
+    );
+    for (const { receipt, salt, answer } of asked) {
+      expect(faultOfReceipt(receipt)).toBeUndefined();
+      expect(isReceiptFor(receipt, answer, salt)).toBe(true);
+    }
+    const grouped = asked.filter(({ receipt }) => receipt.group !== undefined);
+    const [{ receipt }] = grouped as [(typeof grouped)[0]];
+    const mates = grouped.filter((other) => other.receipt.signature === receipt.signature);
+    expect(mates.length).toBe(receipt.group.size);
+    expect(await verify(receipt)).toContain('Both signatures hold');
+    const elsewhere = { ...receipt, group: mates.at(-1)?.receipt.group };
+    expect(faultOfReceipt(elsewhere)).toMatch(/the signature of the provider does not match/);
   },
   VERIFIED_MS,
 );
