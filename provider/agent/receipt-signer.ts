@@ -14,7 +14,7 @@ export interface SigningRequest {
 
 /**
  * Signs receipts with the key that the network identifies this machine by. Receipts that are ready
- * in the same turn of the event loop share one signature, which costs as much as a dozen hashes. No
+ * in the same turn of the event loop share one signature, which costs as much as ten hashes. No
  * receipt waits longer than this turn: a machine with few requests signs each one alone, and a busy
  * one, whose turns are long, signs many together.
  */
