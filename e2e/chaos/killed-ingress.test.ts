@@ -10,6 +10,8 @@ const KILLS = setting('DINF_CHAOS_INGRESS_KILLS');
 const STREAMS = setting('DINF_CHAOS_STREAMS');
 const TOKEN_MS = 40;
 const MAX_TOKENS = 4_000;
+/** All streams belong to one account, which asks for more tokens at once than it may by default. */
+const NO_LIMITS = { DINF_ACCOUNT_RPM: '0', DINF_ACCOUNT_ITPM: '0', DINF_ACCOUNT_OTPM: '0' };
 /** Longest time until the ingress is killed, once all streams have content, in milliseconds. */
 const LATEST_MS = 2_000;
 /** A provider ends a job after 15 s without its ingress, and its receipt follows. */
@@ -55,7 +57,7 @@ function listenToReports(): ReadonlyMap<string, number> {
 }
 
 async function streamUntilKilled(kill: number): Promise<Received[]> {
-  const child = await startComponentProcess(network, 'ingress');
+  const child = await startComponentProcess(network, 'ingress', NO_LIMITS);
   const listening = child.logs().find((line) => line.includes('the API listens')) ?? '{}';
   const { url } = JSON.parse(listening) as { url: string };
   const underWay = Promise.withResolvers<void>();
@@ -76,7 +78,14 @@ async function streamUntilKilled(kill: number): Promise<Received[]> {
           if (received.every(({ text: each }) => each !== '')) underWay.resolve();
         },
       },
-    ).catch(() => undefined),
+    ).then(
+      ({ status, errors }) =>
+        underWay.reject(
+          new Error(`a stream ended before all had content: ${status} ${JSON.stringify(errors)}`),
+        ),
+      // The kill cuts the connection.
+      () => undefined,
+    ),
   );
   await underWay.promise;
   await delay(Math.random() * LATEST_MS);
