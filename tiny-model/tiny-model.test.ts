@@ -35,7 +35,7 @@ const questions: readonly Question[] = readFileSync(
   .map((line) => JSON.parse(line));
 const LEAST_RIGHT = 0.95;
 /** Each engine gets every n-th question; n is larger for slow engines. */
-const EVERY: Readonly<Record<string, number>> = { cpu: 1, webgpu: 10, mlx: 4, reference: 4 };
+const EVERY: Readonly<Record<string, number>> = { cpu: 1, webgpu: 20, mlx: 10, reference: 10 };
 const AT_ONCE = 16;
 const LONG = 256;
 const PROMPTS = [

@@ -115,7 +115,8 @@ export const testSettings = {
     default: 600,
     minimum: 1,
     maximum: MANY,
-    description: 'number of requests that a test sends through one engine',
+    description:
+      'number of requests that a test sends through one engine; if it is set, a tenth of them also through WebGPU',
   }),
   DINF_PROPERTY_RUNS: optional(
     integerSetting({
