@@ -39,7 +39,8 @@ export class Jobs implements AsyncDisposable {
   readonly #running = new Map<string, JobRun>();
   readonly #reportedAt = new LruMap<string, number>(MAX_REMEMBERED);
   readonly #subscriptions: { unsubscribe(): void }[];
-  readonly #ticker: NodeJS.Timeout;
+  /** Runs only while jobs do. */
+  #ticker: NodeJS.Timeout | undefined;
   #idle: (() => void)[] = [];
 
   constructor(deps: Omit<JobDeps, 'onOver'>) {
@@ -68,7 +69,6 @@ export class Jobs implements AsyncDisposable {
           bus.rejectOpenCalls(inCell(services.routing.reserve, cell)),
       }),
     ];
-    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     void this.#watchReconnects();
   }
 
@@ -80,6 +80,7 @@ export class Jobs implements AsyncDisposable {
     spec.jointHold?.started(spec.id);
     const job = new JobRun(spec, answer, this.#deps);
     this.#running.set(spec.id, job);
+    this.#ticker ??= setInterval(() => this.#tick(), TICK_MS);
     return job;
   }
 
@@ -106,7 +107,9 @@ export class Jobs implements AsyncDisposable {
   #over(job: JobRun): void {
     this.#running.delete(job.spec.id);
     this.#endUnstarted(job.spec);
-    if (this.#running.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    if (this.#running.size > 0) return;
+    this.#stopTicker();
+    for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   /** Reports the end of choices that will not start, so that their money is released. */
@@ -172,6 +175,11 @@ export class Jobs implements AsyncDisposable {
     for (const job of this.#running.values()) job.providerLost(provider);
   }
 
+  #stopTicker(): void {
+    clearInterval(this.#ticker);
+    this.#ticker = undefined;
+  }
+
   #tick(): void {
     for (const job of this.#running.values()) job.tick();
   }
@@ -184,7 +192,7 @@ export class Jobs implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#ticker);
+    this.#stopTicker();
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
   }
 }

@@ -27,6 +27,7 @@ import { TRACE_HEADER } from '#observability/otel/trace-context.ts';
 import type { Engine } from '../engine/engine.ts';
 import { errorPlace } from '../error-place.ts';
 import type { ClosureReason } from '../reasons.ts';
+import { AgentTicker } from './agent-ticker.ts';
 import { Announcer } from './announcer.ts';
 import { Attester, type Identity } from './attester.ts';
 import { FaultReporter, faultKinds } from './fault-reporter.ts';
@@ -90,7 +91,8 @@ export interface Agent extends AsyncDisposable {
 }
 
 const AGENT_VERSION = '0.1.0';
-const TICK_MS = 50;
+/** Time between two looks whether the last job has ended, in milliseconds. */
+const LOOK_MS = 50;
 
 /**
  * Starts a provider on the bus: it announces itself, proves its identity, accepts jobs, streams
@@ -202,10 +204,23 @@ export async function startAgent({
     announcer.changed();
   };
 
+  const ticker = stack.use(
+    new AgentTicker({
+      tick: () => {
+        desk.tick();
+        receipts.tick(clock());
+        attester.tick();
+        keys.tick(() => attester.ask());
+        reporter.tick(clock());
+      },
+      isBusy: () => desk.running > 0 || receipts.size > 0,
+    }),
+  );
   const handlers: Record<string, Reader> = {
-    [providerSubjects.down('job')]: reader(JobOrder, (order, headers) =>
-      desk.order(order, headers?.get(TRACE_HEADER)),
-    ),
+    [providerSubjects.down('job')]: reader(JobOrder, (order, headers) => {
+      ticker.wake();
+      desk.order(order, headers?.get(TRACE_HEADER));
+    }),
     [providerSubjects.down('flow')]: reader(Flow, (flow) => desk.flow(flow)),
     [providerSubjects.down('cancel')]: reader(Cancel, (cancel) => desk.cancel(cancel)),
     [providerSubjects.down('ack')]: reader(Ack, (ack) => receipts.acknowledged(ack.receipts)),
@@ -232,14 +247,6 @@ export async function startAgent({
       if (!draining) engine.load(build);
     }),
   };
-  const ticker = setInterval(() => {
-    desk.tick();
-    receipts.tick(clock());
-    attester.tick();
-    keys.tick(() => attester.ask());
-    reporter.tick(clock());
-  }, TICK_MS);
-  stack.defer(() => clearInterval(ticker));
   const subscription = connection.subscribe(providerSubjects.everyDown, {
     callback: (error, message) => {
       if (!error)
@@ -277,7 +284,7 @@ export async function startAgent({
       setDraining(true);
       const giveUpAt = clock() + timeoutMs;
       while (desk.running > 0 && clock() < giveUpAt)
-        await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+        await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
