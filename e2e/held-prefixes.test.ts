@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { services } from '#bus-schemas';
 import type { SupervisedProcess } from '#provider';
@@ -14,6 +15,8 @@ import { startTestNetwork, type TestNetwork } from './test-network.ts';
 const CALL = { timeoutMs: 5_000 };
 const PATIENT = { timeout: 60_000, interval: 100 };
 const CONVERSATIONS = 6;
+/** Longer than the pause between two beats of a machine without requests. */
+const BEAT_MS = 7_000;
 const homes = ['first', 'second'] as const;
 type Home = (typeof homes)[number];
 
@@ -74,6 +77,8 @@ async function restartRouter(): Promise<void> {
   await network.apart.stop('routing');
   await network.apart.start('routing');
   await untilBothReport();
+  // A machine is known before its first beat, which names the prompts that it holds.
+  await delay(BEAT_MS);
 }
 
 async function ask(messages: readonly Message[]): Promise<Answered> {
