@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { services } from '#bus-schemas';
+import { setting } from '#bus-schemas/settings/settings.ts';
 import type { SupervisedProcess } from '#provider';
 import { TINY_MODEL_FOLDER, tinyAlias, tinyModel } from '#tiny-model';
 import { startProviderProcess } from './provider-process.ts';
@@ -15,6 +16,8 @@ import { startTestNetwork, type TestNetwork } from './test-network.ts';
 const CALL = { timeoutMs: 5_000 };
 const PATIENT = { timeout: 60_000, interval: 100 };
 const CONVERSATIONS = 6;
+/** Lines of the first question; the reference engine needs some seconds for twice as many. */
+const LINES = 60;
 /** Longer than the pause between two beats of a machine without requests. */
 const BEAT_MS = 7_000;
 const homes = ['first', 'second'] as const;
@@ -48,6 +51,7 @@ async function startMachine(home: Home, args: readonly string[] = []): Promise<v
 }
 
 beforeAll(async () => {
+  if (!isQuiet) return;
   network = await startTestNetwork({ providers: 0, tokenMs: 1, apart: ['routing'] });
   await network.network.putModels([tinyModel], [tinyAlias]);
   for (const home of homes)
@@ -56,6 +60,7 @@ beforeAll(async () => {
 }, 240_000);
 
 afterAll(async () => {
+  if (!isQuiet) return;
   await network.expectMoneyBalances();
   for (const machine of machines.values()) await machine.stop();
   await network[Symbol.asyncDispose]();
@@ -112,7 +117,7 @@ async function askAll(conversations: readonly (readonly Message[])[]): Promise<A
 const beginningOf = (conversation: number): readonly Message[] => [
   {
     role: 'user',
-    content: `Conversation ${conversation}. ${Array.from({ length: 60 }, (_, i) => `Not ${i}.`).join(' ')}`,
+    content: `Conversation ${conversation}. ${Array.from({ length: LINES }, (_, i) => `Not ${i}.`).join(' ')}`,
   },
 ];
 
@@ -121,26 +126,35 @@ const storedFiles = (home: Home) =>
     /prefix-cache.[A-Za-z0-9_-]{43}$/.test(String(path)),
   ).length;
 
-test('conversations continue where they are, after a restart of the router and of the machines', {
-  timeout: 240_000,
-}, async () => {
-  const first = await askAll(
-    Array.from({ length: CONVERSATIONS }, (_, conversation) => beginningOf(conversation)),
-  );
-  await restartRouter();
-  const second = await askAll(first.map(({ messages }) => messages));
-  expect(second.map(({ by }) => by)).toEqual(first.map(({ by }) => by));
-  for (const { cachedShare } of second) expect(cachedShare).toBeGreaterThan(0.5);
+const isQuiet = setting('DINF_QUIET_COMPUTER');
+const why = isQuiet
+  ? ''
+  : ' (skipped: npm run held-prefixes runs it; on a busy computer one machine seems faster than what a cache saves)';
 
-  await expect
-    .poll(() => storedFiles('first') + storedFiles('second'), PATIENT)
-    .toBeGreaterThan(20);
-  for (const home of homes) {
-    await machines.get(home)?.stop();
-    await startMachine(home);
-  }
-  await restartRouter();
-  const third = await askAll(second.map(({ messages }) => messages));
-  expect(third.map(({ by }) => by)).toEqual(second.map(({ by }) => by));
-  for (const { cachedShare } of third) expect(cachedShare).toBeGreaterThan(0.5);
-});
+test.skipIf(!isQuiet)(
+  `conversations continue where they are, after a restart of the router and of the machines${why}`,
+  {
+    timeout: 240_000,
+  },
+  async () => {
+    const first = await askAll(
+      Array.from({ length: CONVERSATIONS }, (_, conversation) => beginningOf(conversation)),
+    );
+    await restartRouter();
+    const second = await askAll(first.map(({ messages }) => messages));
+    expect(second.map(({ by }) => by)).toEqual(first.map(({ by }) => by));
+    for (const { cachedShare } of second) expect(cachedShare).toBeGreaterThan(0.5);
+
+    await expect
+      .poll(() => storedFiles('first') + storedFiles('second'), PATIENT)
+      .toBeGreaterThan(20);
+    for (const home of homes) {
+      await machines.get(home)?.stop();
+      await startMachine(home);
+    }
+    await restartRouter();
+    const third = await askAll(second.map(({ messages }) => messages));
+    expect(third.map(({ by }) => by)).toEqual(second.map(({ by }) => by));
+    for (const { cachedShare } of third) expect(cachedShare).toBeGreaterThan(0.5);
+  },
+);

@@ -84,6 +84,11 @@ export const testSettings = {
     description:
       '`1` tests the engine WebGPU with all small models, as `npm run fixtures` does, and not only with those whose layers differ most',
   }),
+  DINF_QUIET_COMPUTER: flag({
+    default: false,
+    description:
+      '`1` runs `e2e/held-prefixes.test.ts`, as `npm run held-prefixes` does: on a computer without other work, two machines differ in nothing but what they hold',
+  }),
   DINF_FIRST_ANSWER: flag({
     default: false,
     description:

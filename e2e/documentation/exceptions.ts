@@ -17,6 +17,8 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
     'e2e/installed-package.test.ts installs the package',
   'docs/operating/install.md: npm run package && cp dist/d-inference-*.tgz packaging/containers/d-inference.tgz':
     'needs a container engine (packaging/containers/containers.test.ts)',
+  'docs/operating/several-machines.md: dinf coordinator --components ingress --workers 4':
+    'runs until it is stopped (e2e/workers.test.ts)',
   'docs/operating/install.md: dinf release hash':
     'changes the releases of a network (e2e/operator-tools.test.ts)',
   'docs/operating/install.md: kubectl apply -f .dinf/helm/secrets.yaml':
@@ -45,6 +47,8 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
     'kills for half an hour; the test itself kills once (e2e/chaos/killed-ingress.test.ts)',
   'CONTRIBUTING.md: npm run engine-soak': 'takes minutes; e2e and unit tests send fewer requests',
   'CONTRIBUTING.md: npm run incidents': 'waits for more than an hour; the tests wait for 40 s',
+  'CONTRIBUTING.md: npm run held-prefixes':
+    'needs a computer without other work (coordinator/routing/core/prefix-claims.test.ts)',
   'CONTRIBUTING.md: npm run first-answer':
     'installs and compiles the program for minutes (e2e/first-paid-answer.test.ts)',
   'CONTRIBUTING.md: npm run schemathesis': 'sends generated requests for several minutes',
