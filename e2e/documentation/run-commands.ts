@@ -193,7 +193,6 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   'coordinator --components ingress,routing': 'runs until it is stopped (e2e/components.test.ts)',
   'coordinator --components routing':
     'runs until it is stopped (e2e/chaos/router-failover.test.ts)',
-  'coordinator --components ingress --workers 4': 'runs until it is stopped (e2e/workers.test.ts)',
   up: 'starts a network of its own (e2e/up.test.ts)',
   'up --workers 4': 'starts a network of its own (e2e/up.test.ts)',
   'up --model smollm2': 'starts a network of its own (e2e/smollm2/smollm2.test.ts)',
