@@ -1,5 +1,4 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { startComponentProcess } from './component-process.ts';
 import { readStream } from './read-stream.ts';
 import { expectedText, startTestNetwork, type TestNetwork } from './test-network.ts';
 
@@ -53,45 +52,6 @@ describe('every slot is taken', () => {
     expect(waiting).toMatchObject({ status: 200, text: expectedText(messages, 5), done: 1 });
     expect(await holding).toMatchObject({ done: 1, errors: [] });
   });
-});
-
-describe('the processor of the ingress has more work than it can do', () => {
-  test('new requests get a 429 with Retry-After at once, and those that have begun are served', async () => {
-    network = await startTestNetwork({ providers: 1, tokenMs: 0, maxConcurrency: 2_000 });
-    const ingress = await startComponentProcess(network, 'ingress', {
-      DINF_ADMISSION_MS: '1',
-      DINF_ACCOUNT_RPM: '0',
-    });
-    const listening = ingress.logs().find((line) => line.includes('the API listens')) ?? '{}';
-    const { url } = JSON.parse(listening) as { url: string };
-    const ask = () =>
-      fetch(`${url}/v1/chat/completions`, {
-        method: 'POST',
-        headers: {
-          authorization: `Bearer ${network.apiKey}`,
-          'content-type': 'application/json',
-        },
-        body: JSON.stringify(short),
-      });
-    // The first requests wait for their turns when the last ones arrive.
-    const answers = await Promise.all(Array.from({ length: 1_500 }, ask));
-    const served = answers.filter(({ status }) => status === 200);
-    const refused = answers.filter(({ status }) => status !== 200);
-    expect(served.length).toBeGreaterThan(100);
-    expect(refused.length).toBeGreaterThan(0);
-    for (const answer of served)
-      expect(await answer.json()).toMatchObject({
-        choices: [{ message: { content: expectedText(messages, 5) } }],
-      });
-    for (const answer of refused) {
-      expect(await answer.json()).toMatchObject({ error: { code: 'overloaded' } });
-      expect(answer.status).toBe(429);
-      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
-    }
-    expect(await network.charges()).toHaveLength(served.length);
-    await expect.poll(async () => (await ask()).status).toBe(200);
-    await ingress.stop();
-  }, 60_000);
 });
 
 describe('many clients that disconnect', () => {
