@@ -119,8 +119,7 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   const databaseUrl = setting('DATABASE_URL');
   const { issuer: issuerPort, ...hubPorts } = await savedPorts(home);
   const { workers: count } = options;
-  await using workersFolder = await makeWorkersFolder();
-  const folder = workersFolder.path;
+  await using sharing = count > 1 ? await makeWorkersFolder() : undefined;
   await using network = await startNetwork({
     home,
     log,
@@ -128,7 +127,7 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
     config: {
       http,
       ...access?.config,
-      ...(count > 1 && { sharesPorts: true, worker: { index: 0, count, folder } }),
+      ...(sharing && { sharesPorts: true, worker: { index: 0, count, folder: sharing.path } }),
     },
     ...(access && { publicHost: access.host }),
     hubPorts,
@@ -150,18 +149,20 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
     databaseUrl: network.databaseUrl,
     ...(network.issuer && { issuer: { url: network.issuer.url, secret: network.issuer.secret } }),
   });
-  await using _workers = await startIngressWorkers({
-    config: {
-      ...network.config,
-      logLevel: log.level,
-      http: { ...network.config.http, port: network.config.http.port || portOf(network.url) },
-    },
-    count,
-    first: 1,
-    folder,
-    portOffset: (index) => WORKER_METRICS + index - 1,
-    log,
-  });
+  await using _workers =
+    sharing &&
+    (await startIngressWorkers({
+      config: {
+        ...network.config,
+        logLevel: log.level,
+        http: { ...network.config.http, port: network.config.http.port || portOf(network.url) },
+      },
+      count,
+      first: 1,
+      folder: sharing.path,
+      portOffset: (index) => WORKER_METRICS + index - 1,
+      log,
+    }));
   await offerModels(network, realModels, home);
   const apiKey = await firstKey(home, network);
   const common = { home, network, log, say };

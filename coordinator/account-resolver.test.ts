@@ -2,15 +2,12 @@ import { TimeoutError } from '@nats-io/nats-core';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { connectToServer } from '#bus-schemas';
 import type { NatsNode } from '#network';
-import { startNatsHub } from '#testcontainers';
+import { startBareHub } from '#testcontainers';
 import { replaceAccount } from './account-resolver.ts';
 
 let hub: NatsNode;
 beforeEach(async () => {
-  hub = await startNatsHub({
-    runtime: 'local',
-    config: ({ host, ports }) => `host: "${host}"\nport: ${ports.client}\n`,
-  });
+  hub = await startBareHub();
 });
 afterEach(() => hub[Symbol.asyncDispose]());
 

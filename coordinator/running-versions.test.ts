@@ -2,7 +2,7 @@ import { Svcm } from '@nats-io/services';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { connectToServer, services } from '#bus-schemas';
 import type { NatsNode } from '#network';
-import { startNatsHub } from '#testcontainers';
+import { startBareHub } from '#testcontainers';
 import { Bus, endpoint } from './bus.ts';
 import {
   announceVersion,
@@ -17,10 +17,7 @@ let hub: NatsNode;
 let bus: Bus;
 
 beforeEach(async () => {
-  hub = await startNatsHub({
-    runtime: 'local',
-    config: ({ host, ports }) => `host: "${host}"\nport: ${ports.client}\n`,
-  });
+  hub = await startBareHub();
   bus = new Bus(await connectToServer({ servers: hub.clientUrl }));
 });
 afterEach(async () => {

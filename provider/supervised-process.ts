@@ -26,6 +26,8 @@ export type SupervisedOptions = {
   onLine?: (line: string) => void;
   /** Opens a channel for messages of a child that is a Node program, and receives them. */
   onMessage?: (message: unknown) => void;
+  /** Opens such a channel too, and is sent at once. It is the way for secrets: nobody else can read it. */
+  firstMessage?: object;
   stopSignal?: 'SIGTERM' | 'SIGINT';
   /** Time from the stop signal to a SIGKILL, in milliseconds; 10 s if not given. */
   stopTimeoutMs?: number;
@@ -42,7 +44,7 @@ export type SupervisedProcess = AsyncDisposable & {
   /** Resolves with the first line of this run, past or future, that passes the test. */
   whenLine(test: (line: string) => boolean, timeoutMs: number): Promise<string>;
   signal(name: NodeJS.Signals): void;
-  /** Sends a message to the child; does nothing without `onMessage` or after its end. */
+  /** Sends a message to the child; does nothing without a channel or after its end. */
   send(message: object): void;
   stop(): Promise<Exit>;
   kill(): Promise<Exit>;
@@ -92,7 +94,7 @@ function launch(options: SupervisedOptions): SupervisedProcess {
     cwd: options.cwd,
     env: options.env ?? process.env,
     detached: true,
-    stdio: ['ignore', 'pipe', 'pipe', ...(options.onMessage ? (['ipc'] as const) : [])],
+    stdio: ['ignore', 'pipe', 'pipe', ...(hasChannel(options) ? (['ipc'] as const) : [])],
   });
   if (options.onMessage !== undefined) child.on('message', options.onMessage);
   if (child.pid !== undefined) watcher?.watch(child.pid);
@@ -128,20 +130,26 @@ function launch(options: SupervisedOptions): SupervisedProcess {
   };
   const stop = (): Promise<Exit> => end(options.stopSignal ?? 'SIGTERM');
 
+  const send = (message: object): void => {
+    if (child.connected) child.send(message, () => undefined);
+  };
+  if (options.firstMessage !== undefined) send(options.firstMessage);
+
   return {
     pid: child.pid ?? -1,
     exited,
     logs: () => output.kept,
     whenLine: (test, timeoutMs) => output.when(test, timeoutMs, name),
     signal: (signal) => void child.kill(signal),
-    send: (message) => {
-      if (child.connected) child.send(message, () => undefined);
-    },
+    send,
     stop,
     kill: () => end('SIGKILL'),
     [Symbol.asyncDispose]: async () => void (await stop()),
   };
 }
+
+const hasChannel = ({ onMessage, firstMessage }: SupervisedOptions): boolean =>
+  onMessage !== undefined || firstMessage !== undefined;
 
 type Waiting = {
   test: (line: string) => boolean;

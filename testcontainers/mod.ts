@@ -12,7 +12,14 @@ export type { Dispute } from './fake-stripe/bank.ts';
 export { FakeStripe, type FaultKind } from './fake-stripe/fake-stripe.ts';
 export { HubRoutes } from './hub-routes.ts';
 export { makeMemoryGroup, whyNoMemoryGroups } from './memory-group.ts';
-export { nodeStarters, startNatsHub, startNatsLeaf, startPostgres, startTestHub } from './nodes.ts';
+export {
+  nodeStarters,
+  startBareHub,
+  startNatsHub,
+  startNatsLeaf,
+  startPostgres,
+  startTestHub,
+} from './nodes.ts';
 export { npmPackages } from './npm-packages.ts';
 export { type ArchivedPostgres, startArchivedPostgres } from './postgres/archived-postgres.ts';
 export { lockWaits } from './postgres/lock-waits.ts';

@@ -55,6 +55,13 @@ ${setting('DINF_TEST_HUB_CONFIG')}
 `,
   });
 
+/** Starts a hub without accounts and JetStream, as a process of this machine. */
+export const startBareHub = (): Promise<NatsNode> =>
+  startNatsHub({
+    runtime: 'local',
+    config: ({ host, ports }) => `host: "${host}"\nport: ${ports.client}\n`,
+  });
+
 export const startNatsLeaf = (options: NatsNodeOptions & RuntimeChoice): Promise<NatsNode> =>
   startNats('leaf', options);
 

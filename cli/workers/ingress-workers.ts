@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import type { Config } from '#coordinator';
-import { keepRunning, LaunchError, type Restartable, startSupervised } from '#provider';
-import { type IngressWorkerOrder, WORKER_LISTENS, WORKER_STARTED } from './worker-order.ts';
+import { keepRunning, startRestartable } from '#provider';
+import { type IngressWorkerOrder, WORKER_LISTENS } from './worker-order.ts';
 
 const PROGRAM = fileURLToPath(new URL('./worker-program.ts', import.meta.url));
-/** Time in which the process of a worker starts to run, and then to serve, in milliseconds. */
+/** Time in which a worker starts to serve, in milliseconds. */
 const START_MS = 60_000;
 /** Time that a worker has to close its connections after it was drained, in milliseconds. */
 const CLOSE_MS = 15_000;
@@ -57,21 +57,32 @@ export async function startIngressWorkers({
       worker: { index, count, folder },
     },
   });
-  const indices = Array.from({ length: count - first }, (_, offset) => first + offset);
+  const { drainNoticeMs, drainMs } = config;
   await using started = new AsyncDisposableStack();
-  const workers: IngressWorker[] = [];
-  started.defer(async () => void (await Promise.all(workers.map((worker) => worker.stop()))));
-  // What is wrong with the configuration is said once, by the first one.
-  for (const group of [indices.slice(0, 1), indices.slice(1)])
-    await Promise.all(
-      group.map(async (index) => {
-        const worker = new IngressWorker(index, orderOf(index));
-        workers.push(worker);
-        await worker.restart();
-        const name = `ingress ${index}`;
-        started.use(keepRunning({ name, child: worker, log, pausesMs: PAUSES_MS }));
-      }),
-    );
+  const workers: AsyncDisposable[] = [];
+  started.defer(async () => {
+    await Promise.all(workers.map((worker) => worker[Symbol.asyncDispose]()));
+  });
+  const start = async (index: number): Promise<void> => {
+    const name = `ingress ${index}`;
+    const child = await startRestartable({
+      name,
+      command: process.execPath,
+      args: [PROGRAM],
+      firstMessage: orderOf(index),
+      isReady: (line) => line === WORKER_LISTENS,
+      readyTimeoutMs: START_MS,
+      stopTimeoutMs: drainNoticeMs + drainMs + CLOSE_MS,
+      // The workers of a parent that was killed answer what they have begun.
+      deathSignal: 'SIGTERM',
+      onLine: (line) => void (line === WORKER_LISTENS || process.stderr.write(`${line}\n`)),
+    });
+    workers.push(child);
+    started.use(keepRunning({ name, child, log, pausesMs: PAUSES_MS }));
+  };
+  const indices = Array.from({ length: count - first }, (_, offset) => first + offset);
+  // What is wrong with the configuration is told once, by the first one.
+  for (const group of [indices.slice(0, 1), indices.slice(1)]) await Promise.all(group.map(start));
   return started.move();
 }
 
@@ -80,51 +91,4 @@ function portsAt({ metrics, admin }: Config, offset: number): Pick<Config, 'metr
   const moved = <Address extends { readonly port: number }>(address: Address): Address =>
     address.port === 0 ? address : { ...address, port: address.port + offset };
   return { metrics: metrics && moved(metrics), admin: admin && moved(admin) };
-}
-
-class IngressWorker implements Restartable {
-  readonly #index: number;
-  readonly #order: IngressWorkerOrder;
-  #process: Awaited<ReturnType<typeof startSupervised>> | undefined;
-
-  constructor(index: number, order: IngressWorkerOrder) {
-    this.#index = index;
-    this.#order = order;
-  }
-
-  get exited(): Restartable['exited'] {
-    return this.#process?.exited ?? Promise.resolve({ code: null, signal: null });
-  }
-
-  async restart(): Promise<void> {
-    await this.stop();
-    const { drainNoticeMs, drainMs } = this.#order.config;
-    const listens = Promise.withResolvers<void>();
-    const child = await startSupervised({
-      name: `ingress ${this.#index}`,
-      command: process.execPath,
-      args: [PROGRAM],
-      isReady: (line) => line === WORKER_STARTED,
-      readyTimeoutMs: START_MS,
-      stopTimeoutMs: drainNoticeMs + drainMs + CLOSE_MS,
-      // The workers of a parent that was killed answer what they have begun.
-      deathSignal: 'SIGTERM',
-      onLine: (line) => void (line === WORKER_STARTED || process.stderr.write(`${line}\n`)),
-      onMessage: (message) => void (message === WORKER_LISTENS && listens.resolve()),
-    });
-    this.#process = child;
-    child.send(this.#order);
-    const timer = setTimeout(
-      () => listens.reject(new LaunchError('not_ready_in_time', 'it does not listen')),
-      START_MS,
-    );
-    const ended = child.exited.then(() =>
-      Promise.reject(new LaunchError('exited_early', child.logs().at(-1) ?? 'it ended')),
-    );
-    await Promise.race([listens.promise, ended]).finally(() => clearTimeout(timer));
-  }
-
-  async stop(): Promise<void> {
-    await this.#process?.stop();
-  }
 }

@@ -5,7 +5,5 @@ export interface IngressWorkerOrder {
   readonly config: Config;
 }
 
-/** The line that a worker prints when it can receive its order. */
-export const WORKER_STARTED = 'the worker has started';
-/** The message of a worker that serves requests. */
-export const WORKER_LISTENS = 'listens';
+/** The line that a worker prints when it serves requests. */
+export const WORKER_LISTENS = 'the worker listens';

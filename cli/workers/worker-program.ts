@@ -3,20 +3,18 @@ import { messageOf } from '#bus-schemas/message-of.ts';
 import { startCoordinator } from '#coordinator';
 import { createLogger } from '#coordinator/logger.ts';
 import { stopSignal } from '../stop-signal.ts';
-import { type IngressWorkerOrder, WORKER_LISTENS, WORKER_STARTED } from './worker-order.ts';
+import { type IngressWorkerOrder, WORKER_LISTENS } from './worker-order.ts';
 
 // The program of one of several ingresses that share the ports of the API. Its parent sends it the
 // configuration, which may contain secrets that no command line and no file should have.
 async function runWorker(): Promise<void> {
   const stopped = stopSignal();
-  const ordered = once(process, 'message');
-  console.log(WORKER_STARTED);
-  const [{ config }] = (await ordered) as [IngressWorkerOrder];
+  const [{ config }] = (await once(process, 'message')) as [IngressWorkerOrder];
   const log = createLogger({ name: 'coordinator', level: config.logLevel }).child({
     worker: config.worker?.index,
   });
   await using _coordinator = await startCoordinator({ config, components: ['ingress'], log });
-  process.send?.(WORKER_LISTENS);
+  console.log(WORKER_LISTENS);
   await stopped;
 }
 

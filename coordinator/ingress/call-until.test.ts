@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectToServer, services } from '#bus-schemas';
 import { Bus, endpoint } from '#coordinator/bus.ts';
 import type { NatsNode } from '#network';
-import { startNatsHub } from '#testcontainers';
+import { startBareHub } from '#testcontainers';
 import { answerIfAny, answerOf } from './call-until.ts';
 
 const LIMITS = { eachMs: 200, totalMs: 250 };
@@ -10,10 +10,7 @@ const LIMITS = { eachMs: 200, totalMs: 250 };
 let hub: NatsNode;
 let bus: Bus;
 beforeAll(async () => {
-  hub = await startNatsHub({
-    runtime: 'local',
-    config: ({ host, ports }) => `host: "${host}"\nport: ${ports.client}\n`,
-  });
+  hub = await startBareHub();
   bus = new Bus(await connectToServer({ servers: hub.clientUrl }));
 });
 afterAll(async () => {

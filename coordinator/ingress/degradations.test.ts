@@ -1,19 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectToServer, services } from '#bus-schemas';
 import { Bus, endpoint } from '#coordinator/bus.ts';
-import { startNatsHub } from '#testcontainers';
+import { startBareHub } from '#testcontainers';
 import { degradations } from './degradations.ts';
 
 const stack = new AsyncDisposableStack();
 let bus: Bus;
 
 beforeAll(async () => {
-  const hub = stack.use(
-    await startNatsHub({
-      runtime: 'local',
-      config: ({ host, ports }) => `host: "${host}"\nport: ${ports.client}\n`,
-    }),
-  );
+  const hub = stack.use(await startBareHub());
   bus = new Bus(await connectToServer({ servers: hub.clientUrl }));
   stack.defer(() => bus.connection.close());
 }, 60_000);

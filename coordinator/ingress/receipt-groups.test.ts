@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { connectToServer } from '#bus-schemas';
 import { Bus } from '#coordinator/bus.ts';
 import type { NatsNode } from '#network';
-import { startNatsHub } from '#testcontainers';
+import { startBareHub } from '#testcontainers';
 import { ReceiptGroups } from './receipt-groups.ts';
 
 const log = pino({ level: 'silent' });
@@ -14,10 +14,7 @@ const WAIT = { timeout: 20_000 };
 let hub: NatsNode;
 let bus: Bus;
 beforeAll(async () => {
-  hub = await startNatsHub({
-    runtime: 'local',
-    config: ({ host, ports }) => `host: "${host}"\nport: ${ports.client}\n`,
-  });
+  hub = await startBareHub();
   bus = new Bus(await connectToServer({ servers: hub.clientUrl }));
 });
 afterAll(async () => {

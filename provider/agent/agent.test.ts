@@ -29,7 +29,7 @@ import {
 } from '#bus-schemas';
 import type { NatsNode } from '#network';
 import { createSimulatedEngine, type SimulatedEngine, simulatedAnswer } from '#simulator';
-import { startNatsHub } from '#testcontainers';
+import { startBareHub } from '#testcontainers';
 import { type Agent, startAgent } from './agent.ts';
 import type { Identity } from './attester.ts';
 
@@ -62,10 +62,7 @@ const received: { subject: string; data: Uint8Array }[] = [];
 const reported: CountedFaults[] = [];
 
 beforeAll(async () => {
-  hub = await startNatsHub({
-    runtime: 'local',
-    config: ({ host, ports }) => `host: "${host}"\nport: ${ports.client}\n`,
-  });
+  hub = await startBareHub();
   ingress = await connectToServer({ servers: hub.clientUrl });
   ingress.subscribe('up.>', {
     callback: (_error, { subject, data }) => void received.push({ subject, data }),
