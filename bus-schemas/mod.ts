@@ -271,6 +271,7 @@ export {
 export {
   type ComponentName,
   core,
+  DOWN_KINDS,
   type DownKind,
   type EventSubject,
   events,
@@ -278,6 +279,7 @@ export {
   parseFrameSubject,
   provider as providerSubjects,
   providerOf,
+  UP_KINDS,
   type UpKind,
 } from './subjects.ts';
 export { BYTES_PER_TOKEN } from './token-estimate.ts';

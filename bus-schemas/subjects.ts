@@ -6,17 +6,20 @@
  * `down.…`, so that it cannot name another provider.
  */
 
-export type UpKind = 'hello' | 'beat' | 'capacity' | 'trust' | 'receipt' | 'faults';
-export type DownKind =
-  | 'job'
-  | 'flow'
-  | 'cancel'
-  | 'load'
-  | 'challenge'
-  | 'ack'
-  | 'judgement'
-  | 'demand'
-  | 'desired';
+export const UP_KINDS = ['hello', 'beat', 'capacity', 'trust', 'receipt', 'faults'] as const;
+export const DOWN_KINDS = [
+  'job',
+  'flow',
+  'cancel',
+  'load',
+  'challenge',
+  'ack',
+  'judgement',
+  'demand',
+  'desired',
+] as const;
+export type UpKind = (typeof UP_KINDS)[number];
+export type DownKind = (typeof DOWN_KINDS)[number];
 export type ComponentName =
   | 'ingress'
   | 'routing'

@@ -1,6 +1,6 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { core, Out } from '#bus-schemas';
+import { core, DOWN_KINDS, Out, UP_KINDS } from '#bus-schemas';
 import { type Attacker, arrives, type Heard, honest, hostile, listen } from './attackers.ts';
 import { readStream } from './read-stream.ts';
 import { expectedText, startTestNetwork, type TestNetwork } from './test-network.ts';
@@ -132,8 +132,9 @@ describe.each([
     await expectOwnWordsPass('after listening');
     expect(attacker.heard().filter(({ text }) => text.includes(SECRET))).toEqual([]);
     // What its own agent says is heard on its own machine; nothing but that and its orders may be.
-    const own =
-      /^(up\.(hello|beat|capacity|trust|receipt|out\..+)|down\.(job|flow|cancel|load|challenge|ack))$/;
+    const own = new RegExp(
+      `^(up\\.(${UP_KINDS.join('|')}|out\\..+)|down\\.(${DOWN_KINDS.join('|')}))$`,
+    );
     expect(
       attacker
         .heard()
