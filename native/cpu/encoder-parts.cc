@@ -9,9 +9,12 @@ namespace dinf::cpu {
 
 namespace {
 constexpr int MOST_THREADS = 1024;
+/// Rows of one thread's share of attention: enough that packing the keys again costs little.
+constexpr int SHARE = 512;
 }  // namespace
 
-EncoderParts::EncoderParts(int hidden, int heads, float normEps, int threads) : hidden_(hidden), heads_(heads), normEps_(normEps), kernels_(chooseKernels()), threads_(std::clamp(threads, 1, MOST_THREADS)) {}
+EncoderParts::EncoderParts(int hidden, int heads, float normEps, int threads, std::optional<float> attentionScale)
+    : hidden_(hidden), heads_(heads), normEps_(normEps), attentionScale_(attentionScale.value_or(1.0f / std::sqrt(static_cast<float>(hidden / heads)))), kernels_(chooseKernels()), threads_(std::clamp(threads, 1, MOST_THREADS)) {}
 
 /// Each share of the threads is a block of the matrix's rows, so that one reading of it serves TILE
 /// inputs.
@@ -51,7 +54,6 @@ void EncoderParts::normalise(const float* from, const Affine& by, float* to) con
 /// rows.
 void EncoderParts::attend(const AttentionShare& share, std::vector<float>& room) {
   const int size = hidden_ / heads_, count = share.count;
-  const float scale = 1.0f / std::sqrt(static_cast<float>(size));
   room.resize((2 * static_cast<size_t>(size) + TILE) * count);
   float *keys = room.data(), *values = keys + static_cast<size_t>(count) * size, *scores = values + static_cast<size_t>(count) * size;
   const auto placeOf = [&](int row) { return static_cast<size_t>(share.first + row) * hidden_ + share.head * size; };
@@ -72,11 +74,21 @@ void EncoderParts::attend(const AttentionShare& share, std::vector<float>& room)
     for (int j = 0; j < count; j++) kernels_.multiplyDense(ofKeys, j, queries, n, ofRow);
     for (int i = 0; i < n; i++) {
       float *list = ofRow[i], most = *std::max_element(list, list + count), sum = 0;
-      for (int j = 0; j < count; j++) sum += list[j] = std::exp((list[j] - most) * scale);
+      for (int j = 0; j < count; j++) sum += list[j] = std::exp((list[j] - most) * attentionScale_);
       for (int j = 0; j < count; j++) list[j] /= sum;
     }
     for (int d = 0; d < size; d++) kernels_.multiplyDense(ofValues, d, shares, n, outs);
   }
+}
+
+void EncoderParts::attendWhole(int rows) {
+  const int shares = (rows + SHARE - 1) / SHARE;
+  attended_.resize(static_cast<size_t>(rows) * hidden_);
+  std::vector<std::vector<float>> rooms(threads_.count());
+  threads_.each(shares * heads_, [&](int task, int thread) {
+    const int from = task / heads_ * SHARE;
+    attend({0, rows, from, std::min(from + SHARE, rows), task % heads_}, rooms[thread]);
+  });
 }
 
 }  // namespace dinf::cpu

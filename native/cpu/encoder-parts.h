@@ -1,6 +1,7 @@
 // What the encoder of texts and the vision tower share: models that read a whole input at once.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "kernels.h"
@@ -27,16 +28,20 @@ struct AttentionShare {
 
 class EncoderParts {
  protected:
-  EncoderParts(int hidden, int heads, float normEps, int threads);
+  /// `hidden` is the width of all heads together. Without a factor of their own, scores are divided by the
+  /// root of a head's size.
+  EncoderParts(int hidden, int heads, float normEps, int threads, std::optional<float> attentionScale = std::nullopt);
   /// Multiplies the rows of `from` by a matrix and adds its bias.
   void multiply(const Affine& by, const std::vector<float>& from, int rows, std::vector<float>& to);
   /// Layer normalisation of one row of `by.out` numbers, in place or not.
   void normalise(const float* from, const Affine& by, float* to) const;
   /// Reads q_, k_ and v_, and writes to attended_. `room` is used by one thread.
   void attend(const AttentionShare& share, std::vector<float>& room);
+  /// Lets each of the rows attend to all of them, and divides this work between the threads.
+  void attendWhole(int rows);
 
   const int hidden_, heads_;
-  const float normEps_;
+  const float normEps_, attentionScale_;
   const Kernels& kernels_;
   Threads threads_;
   std::vector<float> q_, k_, v_, attended_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "floats-promise.h"
+#include "gemma4-tower.h"
 #include "vision-tower.h"
 
 namespace dinf::cpu {
@@ -13,7 +14,39 @@ class VisionAddon : public Napi::ObjectWrap<VisionAddon> {
   explicit VisionAddon(const Napi::CallbackInfo& info) : Napi::ObjectWrap<VisionAddon>(info) {
     std::string wrong;
     const reading::Fields model(info[0], "model", wrong);
-    const TowerShape shape{model.integer("hidden"), model.integer("heads"), model.integer("inner"), model.integer("layers"), model.integer("out"), model.integer("positionsAcross"), model.integer("pooled"), model.integer("patch"), model.integer("frames"), static_cast<float>(model.number("normEps")), model.number("ropeTheta"), model.flag("merges"), model.list<int32_t>("deepLayers"), model.flag("byPixels")};
+    if (model.flag("isGated")) openGemma4(model, wrong);
+    else {
+      const TowerShape shape = plainShape(model);
+      open(shape, model, wrong, [&](int threads) { return std::make_shared<VisionTower>(shape, threads); });
+    }
+    if (!wrong.empty()) {
+      throwInvalidModel(info.Env(), wrong);
+      return;
+    }
+    thread_ = std::make_unique<EngineThread>();
+  }
+  ~VisionAddon() override { shut(); }
+
+ private:
+  static Division division(const reading::Fields& model, bool byPixels) { return {model.integer("patch"), model.integer("pooled"), model.integer("frames"), byPixels}; }
+  static TowerShape plainShape(const reading::Fields& model) {
+    return {model.integer("hidden"), model.integer("heads"), model.integer("inner"), model.integer("layers"), model.integer("out"), model.integer("positionsAcross"), division(model, model.flag("byPixels")), static_cast<float>(model.number("normEps")), model.number("ropeTheta"), model.flag("merges"), model.list<int32_t>("deepLayers")};
+  }
+  static Gemma4TowerShape gemma4Shape(const reading::Fields& model) {
+    return {model.integer("hidden"), model.integer("heads"), model.integer("headDim"), model.integer("inner"), model.integer("layers"), model.integer("out"), model.integer("positionsAcross"), division(model, true), static_cast<float>(model.number("normEps")), model.number("ropeTheta"), model.flag("clips"), model.flag("standardises")};
+  }
+
+  void openGemma4(const reading::Fields& model, std::string& wrong) {
+    const Gemma4TowerShape shape = gemma4Shape(model);
+    std::vector<float> projection = model.list<float>("projection");
+    if (wrong.empty() && projection.size() != static_cast<size_t>(int64_t{shape.out} * shape.hidden)) wrong = "the projection has not the size that the shape gives it";
+    open(shape, model, wrong, [&](int threads) { return std::make_shared<Gemma4Tower>(shape, std::move(projection), threads); });
+  }
+
+  /// Checks the shape and the weights of a tower, lets `make` make it for a number of threads, and loads its
+  /// weights. If that is not possible, `wrong` holds the reason.
+  template <class Shape, class Make>
+  void open(const Shape& shape, const reading::Fields& model, std::string& wrong, const Make& make) {
     const int threads = model.integer("threads");
     const uint32_t count = model.length("tensors");
     if (wrong.empty()) wrong = shape.wrong();
@@ -25,26 +58,17 @@ class VisionAddon : public Napi::ObjectWrap<VisionAddon> {
       tensors.push_back(reading::tensor(model.at("tensors", i)));
       if (wrong.empty() && !checks::isPlain(tensors.back(), sizes[i])) wrong = "a weight has not the size that the shape gives it";
     }
-    if (wrong.empty()) {
-      tower_ = std::make_shared<VisionTower>(shape, threads);
-      wrong = tower_->load(tensors);
-    }
-    if (!wrong.empty()) {
-      throwInvalidModel(info.Env(), wrong);
-      return;
-    }
-    shape_ = std::make_unique<const TowerShape>(shape);
-    thread_ = std::make_unique<EngineThread>();
+    if (!wrong.empty()) return;
+    tower_ = make(threads);
+    wrong = tower_->load(tensors);
   }
-  ~VisionAddon() override { shut(); }
 
- private:
   Napi::Value embed(const Napi::CallbackInfo& info) {
     std::string wrong;
     const reading::Fields from(info[0], "image", wrong);
     const auto image = std::make_shared<const TowerImage>(TowerImage{from.list<uint8_t>("numbers"), from.integer("width"), from.integer("height")});
     if (wrong.empty() && !thread_) wrong = "the tower is closed";
-    if (wrong.empty()) wrong = image->wrong(*shape_);
+    if (wrong.empty()) wrong = tower_->wrong(*image);
     if (!wrong.empty()) return rejected(info.Env(), wrong, "invalid_step");
     return floatsFrom(info.Env(), *thread_, [tower = tower_, image] { return tower->embed(*image); });
   }
@@ -61,8 +85,7 @@ class VisionAddon : public Napi::ObjectWrap<VisionAddon> {
     tower_.reset();
   }
 
-  std::shared_ptr<VisionTower> tower_;
-  std::unique_ptr<const TowerShape> shape_;
+  std::shared_ptr<Tower> tower_;
   std::unique_ptr<EngineThread> thread_;
 };
 

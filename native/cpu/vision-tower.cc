@@ -3,19 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "decoder.h"
-#include "packing.h"
-
 namespace dinf::cpu {
 
 namespace {
-/// Most patches of an image, and most pixels of one of its sides.
-constexpr int MOST_PATCHES = 1 << 16, MOST_SIDE = 1 << 17;
-/// Rows of one thread's share of attention: enough that packing the keys again costs little.
-constexpr int SHARE = 512;
-
-bool isWithin(int64_t value, int64_t most) { return value >= 1 && value <= most; }
-
 /// Two neighbours in the table of positions, and the share of the second one.
 struct Between {
   int first, second;
@@ -33,7 +23,7 @@ float geluErf(float x) { return 0.5f * x * (1.0f + std::erf(x * 0.70710678f)); }
 }  // namespace
 
 std::string TowerShape::wrong() const {
-  if (!isWithin(hidden, 8192) || !isWithin(heads, 256) || !isWithin(inner, 65536) || !isWithin(layers, 128) || !isWithin(out, 1 << 16) || !isWithin(positionsAcross, 256) || !isWithin(pooled, 256) || !isWithin(patch, 256) || !isWithin(frames, 4) || !isWithin(int64_t{hidden} * pooled * pooled, 1 << 20)) return "a size of the tower is out of range";
+  if (!isFrom1To(hidden, 8192) || !isFrom1To(heads, 256) || !isFrom1To(inner, 65536) || !isFrom1To(layers, 128) || !isFrom1To(out, 1 << 16) || !isFrom1To(positionsAcross, 256) || !isFrom1To(division.pooled, 256) || !isFrom1To(division.patch, 256) || !isFrom1To(division.frames, 4) || !isFrom1To(int64_t{hidden} * division.pooled * division.pooled, 1 << 20)) return "a size of the tower is out of range";
   if (hidden % heads != 0) return "the heads do not divide the tower";
   if (!(normEps >= 0 && normEps <= 1)) return "normEps is out of range";
   if (!(ropeTheta == 0 || (ropeTheta >= 1 && ropeTheta <= 1e12)) || (ropeTheta > 0 && hidden / heads % 4 != 0)) return "the rotation of the tower is out of range";
@@ -45,7 +35,7 @@ std::string TowerShape::wrong() const {
 
 std::vector<int64_t> TowerShape::sizes() const {
   const int64_t h = hidden, i = inner, s = square();
-  std::vector<int64_t> all{h * patchNumbers(), h, int64_t{positionsAcross} * positionsAcross * h};
+  std::vector<int64_t> all{h * division.patchNumbers(), h, int64_t{positionsAcross} * positionsAcross * h};
   for (int layer = 0; layer < layers; layer++) all.insert(all.end(), {h, h, h * h, h, h * h, h, h * h, h, h * h, h, h, h, i * h, i, h * i, h});
   if (merges) all.insert(all.end(), {h, h, s * s, s, s * out, out});
   else all.insert(all.end(), {h, h, h, h * out});
@@ -53,35 +43,14 @@ std::vector<int64_t> TowerShape::sizes() const {
   return all;
 }
 
-std::string TowerImage::wrong(const TowerShape& shape) const {
-  const int side = shape.patch * shape.pooled;
-  if (!isWithin(width, MOST_SIDE) || !isWithin(height, MOST_SIDE) || int64_t{width / shape.patch} * (height / shape.patch) > MOST_PATCHES) return "the image has too many patches";
-  if (width % side != 0 || height % side != 0) return "the image cannot be divided into tokens";
-  if (pixels.size() != static_cast<size_t>(width) * height * 3) return "the image has not the pixels of its size";
-  return "";
-}
-
 std::string VisionTower::load(const std::vector<Tensor>& tensors) {
-  size_t at = 0;
-  bool isGone = false;
   const int h = shape_.hidden, square = shape_.square();
-  const auto floats = [&](int64_t count) -> const float* {
-    const Tensor& tensor = tensors[at++];
-    const uint8_t* bytes = files_.bytes(tensor);
-    auto& numbers = vectors_.emplace_back();
-    if (!bytes) {
-      isGone = true;
-      return nullptr;
-    }
-    numbers.resize(count);
-    for (int64_t i = 0; i < count; i++) numbers[i] = toFloat(bytes, numberOf(tensor.type), i);
-    return numbers.data();
-  };
+  weights_.open(tensors);
+  const auto floats = [&](int64_t count) { return weights_.floats(count); };
   const auto matrix = [&](int out, int in) {
-    const Tensor& tensor = tensors[at++];
-    const uint8_t* bytes = files_.bytes(tensor);
-    if (!bytes) isGone = true;
-    return Affine{bytes, floats(out), out, in, numberOf(tensor.type)};
+    Affine made = weights_.matrix(out, in);
+    made.bias = floats(out);
+    return made;
   };
   const auto norm = [&](int size) {
     const float* weight = floats(size);
@@ -91,8 +60,7 @@ std::string VisionTower::load(const std::vector<Tensor>& tensors) {
     const Affine by = norm(normed), up = matrix(square, square);
     return Merger{by, up, matrix(shape_.out, square)};
   };
-  vectors_.reserve(tensors.size() + 1);
-  patches_ = matrix(h, shape_.patchNumbers());
+  patches_ = matrix(h, shape_.division.patchNumbers());
   positions_ = floats(int64_t{shape_.positionsAcross} * shape_.positionsAcross * h);
   for (int i = 0; i < shape_.layers; i++) {
     Layer layer;
@@ -111,41 +79,15 @@ std::string VisionTower::load(const std::vector<Tensor>& tensors) {
     projection = floats(int64_t{h} * shape_.out);
   }
   for (size_t deep = 0; deep < shape_.deepLayers.size(); deep++) deep_.push_back(merger(square));
-  if (isGone) return "a file of the model is missing or has become shorter";
+  if (weights_.isGone()) return "a file of the model is missing or has become shorter";
   if (shape_.merges) return "";
   // The file has a row for each number of a patch's vector; the kernels need one for each number that
   // is made.
-  auto& rows = vectors_.emplace_back(static_cast<size_t>(h) * shape_.out);
+  auto& rows = weights_.make(static_cast<size_t>(h) * shape_.out);
   for (int i = 0; i < h; i++)
     for (int out = 0; out < shape_.out; out++) rows[static_cast<size_t>(out) * h + i] = projection[static_cast<size_t>(i) * shape_.out + out];
   projection_ = {rows.data(), nullptr, shape_.out, h};
   return "";
-}
-
-/// The patches of a token's square follow one another, row by row, and so do the squares.
-VisionTower::Place VisionTower::placeOf(int patch, const Grid& grid) const {
-  const int pooled = shape_.pooled, tokensAcross = grid.columns / pooled;
-  const int token = patch / (pooled * pooled), within = patch % (pooled * pooled);
-  return {token / tokensAcross * pooled + within / pooled, token % tokensAcross * pooled + within % pooled};
-}
-
-/// Returns the numbers of all patches, from -1 to 1, each in the order of the matrix that multiplies it.
-std::vector<float> VisionTower::numbersOf(const TowerImage& image, const Grid& grid) {
-  const int side = shape_.patch, ofPicture = side * side, size = shape_.patchNumbers();
-  std::vector<float> numbers(static_cast<size_t>(grid.patches()) * size);
-  threads_.each(grid.patches(), [&](int patch, int) {
-    const auto [row, column] = placeOf(patch, grid);
-    float* to = &numbers[static_cast<size_t>(patch) * size];
-    for (int within = 0; within < ofPicture; within++) {
-      const size_t y = static_cast<size_t>(row) * side + within / side, x = static_cast<size_t>(column) * side + within % side;
-      const uint8_t* pixel = &image.pixels[(y * image.width + x) * 3];
-      for (int colour = 0; colour < 3; colour++) {
-        const float number = (static_cast<float>(pixel[colour]) / 255.0f - 0.5f) / 0.5f;
-        for (int frame = 0; frame < shape_.frames; frame++) to[shape_.byPixels ? (frame * ofPicture + within) * 3 + colour : (colour * shape_.frames + frame) * ofPicture + within] = number;
-      }
-    }
-  });
-  return numbers;
 }
 
 /// Positions of the table, or ones between its entries if the image has another number of patches. The
@@ -153,7 +95,7 @@ std::vector<float> VisionTower::numbersOf(const TowerImage& image, const Grid& g
 void VisionTower::addPositions(const Grid& grid, std::vector<float>& states) {
   const int h = shape_.hidden, across = shape_.positionsAcross;
   threads_.each(grid.patches(), [&](int patch, int) {
-    const auto [y, x] = placeOf(patch, grid);
+    const auto [y, x] = grid.place(patch);
     const Between row = between(y, grid.rows, across), column = between(x, grid.columns, across);
     const auto entry = [&](int r, int c) { return positions_ + (static_cast<size_t>(r) * across + c) * h; };
     const float *a = entry(row.first, column.first), *b = entry(row.first, column.second), *c = entry(row.second, column.first), *d = entry(row.second, column.second);
@@ -171,7 +113,7 @@ std::vector<float> VisionTower::turnsOf(const Grid& grid) {
   if (shape_.ropeTheta == 0) return turns;
   turns.resize(static_cast<size_t>(grid.patches()) * 2 * pairs);
   threads_.each(grid.patches(), [&](int patch, int) {
-    const auto [row, column] = placeOf(patch, grid);
+    const auto [row, column] = grid.place(patch);
     float* to = &turns[static_cast<size_t>(patch) * 2 * pairs];
     for (int pair = 0; pair < pairs; pair++) {
       const double angle = (pair < half ? row : column) * std::pow(shape_.ropeTheta, -2.0 * (pair % half) / pairs);
@@ -212,14 +154,13 @@ void VisionTower::addTo(std::vector<float>& states, const std::vector<float>& ma
 }
 
 std::vector<float> VisionTower::embed(const TowerImage& image) {
-  const Grid grid{image.height / shape_.patch, image.width / shape_.patch};
-  const int rows = grid.patches(), shares = (rows + SHARE - 1) / SHARE, tokens = rows / (shape_.pooled * shape_.pooled);
+  const Grid grid = image.grid(shape_.division);
+  const int rows = grid.patches();
   std::vector<float> states;
-  multiply(patches_, numbersOf(image, grid), rows, states);
+  multiply(patches_, image.numbers(shape_.division, threads_), rows, states);
   addPositions(grid, states);
   const std::vector<float> turns = turnsOf(grid);
-  attended_.resize(states.size());
-  std::vector<std::vector<float>> rooms(threads_.count()), parts(1);
+  std::vector<std::vector<float>> parts(1);
   for (int index = 0; index < shape_.layers; index++) {
     const Layer& layer = layers_[index];
     normaliseRows(layer.attentionNorm, states, normed_);
@@ -228,10 +169,7 @@ std::vector<float> VisionTower::embed(const TowerImage& image) {
     multiply(layer.v, normed_, rows, v_);
     if (!turns.empty())
       for (std::vector<float>* vectors : {&q_, &k_}) rotate(turns, *vectors);
-    threads_.each(shares * shape_.heads, [&](int task, int thread) {
-      const int from = task / shape_.heads * SHARE;
-      attend({0, rows, from, std::min(from + SHARE, rows), task % shape_.heads}, rooms[thread]);
-    });
+    attendWhole(rows);
     multiply(layer.o, attended_, rows, made_);
     addTo(states, made_);
     normaliseRows(layer.mlpNorm, states, normed_);
@@ -249,7 +187,7 @@ std::vector<float> VisionTower::embed(const TowerImage& image) {
   if (parts.size() == 1) return parts[0];
   std::vector<float> all;
   all.reserve(parts.size() * parts[0].size());
-  for (int token = 0; token < tokens; token++)
+  for (int token = 0; token < grid.tokens(); token++)
     for (const auto& part : parts) all.insert(all.end(), part.begin() + static_cast<ptrdiff_t>(token) * shape_.out, part.begin() + static_cast<ptrdiff_t>(token + 1) * shape_.out);
   return all;
 }
@@ -271,7 +209,7 @@ std::vector<float> VisionTower::merge(const Merger& merger, const std::vector<fl
 
 /// Returns the projection of the normalised average of each square.
 std::vector<float> VisionTower::average(const std::vector<float>& states) {
-  const int h = shape_.hidden, count = shape_.pooled * shape_.pooled, tokens = static_cast<int>(states.size() / shape_.square());
+  const int h = shape_.hidden, count = shape_.division.pooled * shape_.division.pooled, tokens = static_cast<int>(states.size() / shape_.square());
   normaliseRows(norm_, states, normed_);
   std::vector<float> averages(static_cast<size_t>(tokens) * h), made;
   threads_.each(tokens, [&](int token, int) {

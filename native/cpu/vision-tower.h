@@ -3,22 +3,15 @@
 // of Qwen merges its vectors.
 #pragma once
 
-#include <string>
-#include <utility>
-#include <vector>
-
-#include "../decoder/model.h"
-#include "encoder-parts.h"
+#include "tower.h"
 
 namespace dinf::cpu {
 
 struct TowerShape {
   int hidden, heads, inner, layers, out;
-  /// Entries on a side of the table of positions, and patches on a side of the square that becomes one
-  /// token.
-  int positionsAcross, pooled;
-  /// Pixels on a side of a patch, and pictures that make one patch: a still image counts as equal ones.
-  int patch, frames;
+  /// Entries on a side of the table of positions.
+  int positionsAcross;
+  Division division;
   float normEps;
   /// Base of the angles by which queries and keys rotate; 0 if nothing rotates.
   double ropeTheta;
@@ -26,11 +19,8 @@ struct TowerShape {
   bool merges;
   /// The layers, in rising order, after which further numbers of each token are made.
   std::vector<int32_t> deepLayers;
-  /// True if the numbers of a patch are pixel by pixel in the rows of its matrix, and not colour by colour.
-  bool byPixels;
-  int patchNumbers() const { return 3 * frames * patch * patch; }
   /// Number of the numbers that a merger reads.
-  int square() const { return hidden * pooled * pooled; }
+  int square() const { return hidden * division.pooled * division.pooled; }
   /// Returns the reason why the shape cannot be computed, or an empty text.
   std::string wrong() const;
   /// The numbers of every weight, in the order of `listVisionWeights` in vision-weights.ts. Call it
@@ -38,22 +28,12 @@ struct TowerShape {
   std::vector<int64_t> sizes() const;
 };
 
-/// A scaled image: red, green and blue of each pixel.
-struct TowerImage {
-  std::vector<uint8_t> pixels;
-  int width = 0, height = 0;
-  /// Returns the reason why the tower cannot compute the image, or an empty text.
-  std::string wrong(const TowerShape& shape) const;
-};
-
-class VisionTower : EncoderParts {
+class VisionTower final : public Tower, EncoderParts {
  public:
   VisionTower(const TowerShape& shape, int threads) : EncoderParts(shape.hidden, shape.heads, shape.normEps, threads), shape_(shape) {}
-  /// Maps the files of the weights. Each tensor must have the size that the shape gives it. Returns an
-  /// error message, or an empty text.
-  std::string load(const std::vector<Tensor>& tensors);
-  /// Returns the numbers of an image's tokens, one token after the other. The image must not be wrong.
-  std::vector<float> embed(const TowerImage& image);
+  std::string load(const std::vector<Tensor>& tensors) override;
+  std::string wrong(const TowerImage& image) const override { return image.wrong(shape_.division); }
+  std::vector<float> embed(const TowerImage& image) override;
 
  private:
   struct Layer {
@@ -62,15 +42,6 @@ class VisionTower : EncoderParts {
   struct Merger {
     Affine norm, up, down;
   };
-  /// Number of patches on the sides of an image.
-  struct Grid {
-    int rows, columns;
-    int patches() const { return rows * columns; }
-  };
-  /// Row and column of a patch.
-  using Place = std::pair<int, int>;
-  Place placeOf(int patch, const Grid& grid) const;
-  std::vector<float> numbersOf(const TowerImage& image, const Grid& grid);
   void addPositions(const Grid& grid, std::vector<float>& states);
   std::vector<float> turnsOf(const Grid& grid);
   void rotate(const std::vector<float>& turns, std::vector<float>& vectors);
@@ -80,9 +51,7 @@ class VisionTower : EncoderParts {
   std::vector<float> average(const std::vector<float>& states);
 
   const TowerShape shape_;
-  Mappings files_;
-  /// The biases, norms, positions and the projection, as floats.
-  std::vector<std::vector<float>> vectors_;
+  TowerWeights weights_;
   Affine patches_, norm_, projection_;
   const float *positions_ = nullptr, *tokenNorm_ = nullptr;
   std::vector<Layer> layers_;

@@ -148,8 +148,9 @@ struct Model {
   /// If `normsWholeProjections`, the norms of queries and keys apply to all heads of a token at once.
   bool normPlusOne = false, valueNorm = false, normsWholeProjections = false, tied = false;
   /// If `attendsBothWays`, a window reaches as far to later tokens as to earlier ones. If
-  /// `returnsStates`, a step returns normalised hidden states in place of logits.
-  bool attendsBothWays = false, returnsStates = false;
+  /// `globalIsCausal`, layers without a window attend to no later tokens. If `returnsStates`, a step
+  /// returns normalised hidden states in place of logits.
+  bool attendsBothWays = false, globalIsCausal = false, returnsStates = false;
   /// Number of the first layers after which a token of an image gets numbers that its tower made.
   int imageLayers = 0;
   Activation activation = Activation::silu;
@@ -168,7 +169,7 @@ struct Model {
   int outputNumbers() const { return returnsStates ? hidden : vocabulary; }
   /// Returns the positions from the first one up to the one before the last one that a token attends to.
   std::pair<int, int> attended(const Layer& layer, int position, int end) const {
-    if (layer.window == 0) return {0, end};
+    if (layer.window == 0) return {0, globalIsCausal ? position + 1 : end};
     const bool isBounded = attendsBothWays && end - position > layer.window;
     return {position >= layer.window ? position - layer.window + 1 : 0, isBounded ? position + layer.window : end};
   }

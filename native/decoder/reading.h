@@ -260,6 +260,7 @@ inline Model model(const Napi::Value& value, std::string& wrong) {
   m.normsWholeProjections = shape.text("qkNorm") == "projections";
   m.valueNorm = shape.flag("valueNorm");
   m.attendsBothWays = shape.flag("attendsBothWays");
+  m.globalIsCausal = shape.flag("globalIsCausal");
   m.returnsStates = shape.flag("returnsStates");
   m.imageLayers = shape.integer("imageLayers");
   m.activation = activation(shape);

@@ -55,7 +55,7 @@ export function readPrompt(
   const prompt = refusing(() => tokenizer.encode(rendered));
   const places = refusing(() => marks?.placesIn(prompt, counts) ?? []);
   return {
-    prompt,
+    prompt: marks?.computedFor(prompt) ?? prompt,
     images: places.map((at, index) => ({
       ...placed(files[index] as InlineImage, at),
       tokens: counts[index] as number,

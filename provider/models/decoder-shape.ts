@@ -128,6 +128,11 @@ export interface DecoderShape {
    * The last token that one attends to is in each step.
    */
   readonly attendsBothWays: boolean;
+  /**
+   * True if layers without a window attend to no later tokens, also within an image whose tokens attend
+   * to one another in the other layers.
+   */
+  readonly globalIsCausal: boolean;
   /** True if a step returns normalised hidden states in place of logits, as embeddings need them. */
   readonly returnsStates: boolean;
   /** Number of the first layers after which a token of an image gets numbers that its tower made. */

@@ -142,7 +142,7 @@ async function openDecoder(folder: ModelFolder, config: JsonObject): Promise<Dec
 
 const PUBLISHED = 'model.language_model.';
 /** The parts of a vision tower, whose names have `model.` before them in such a file. */
-const VISION_PARTS = /^model\.(?=vision_tower\.|multi_modal_projector\.)/;
+const VISION_PARTS = /^model\.(?=vision_tower\.|multi_modal_projector\.|embed_vision\.)/;
 /** The tower of Qwen in such a file. */
 const QWEN_TOWER = /^model\.visual\./;
 

@@ -37,7 +37,7 @@ describe.each(cases)('the decoder %s of %s', (_, fixture, made) => {
   beforeAll(async () => {
     ({ model, prompt, greedy, logits: expected, images } = await openVisionFixture(fixture));
     if (why === '')
-      decoder = await backend().load({ model, pages: PAGES, maxTokens: 128, states: 2 });
+      decoder = await backend().load({ model, pages: PAGES, maxTokens: 160, states: 2 });
   });
   afterAll(() => decoder?.[Symbol.asyncDispose]());
 

@@ -265,7 +265,7 @@ async function callTowers(name: VisionFixtureName, run: RunOptions): Promise<voi
   if (!towers.available) throw new Error(towers.reason);
   const { VisionTower } = towers.exports;
   const { vision } = await openVisionFixture(name);
-  const order = nativeTowerOrder(vision, 2);
+  const order = await nativeTowerOrder(vision, 2);
   const token = vision.shape.patch * vision.shape.pooled;
   const [width, height] = [2 * token, 3 * token];
   const changes = fc.array(

@@ -357,13 +357,14 @@ class ReferenceDecoder implements Decoder {
     index: number,
     { layer, step, token, query }: { layer: Layer; step: Step; token: number; query: Float32Array },
   ): Float32Array {
-    const { heads, attentionScale, attendsBothWays } = this.#parts.shape;
+    const { heads, attentionScale, attendsBothWays, globalIsCausal } = this.#parts.shape;
     const { kvHeads, headDim, window, keysOf = index } = layer.shape;
     const { keys, values } = this.#cache[keysOf] as LayerCache;
     const position = step.positions[token] as number;
     const first = window > 0 ? Math.max(0, position - window + 1) : 0;
     const reach = attendsBothWays && window > 0 ? position + window : Number.POSITIVE_INFINITY;
-    const end = Math.min(step.ends[token] as number, reach);
+    const isCausal = globalIsCausal && window === 0;
+    const end = isCausal ? position + 1 : Math.min(step.ends[token] as number, reach);
     const table = (step.rows[token] as number) * step.tableWidth;
     const seen = Array.from({ length: end - first }, (_, i) => {
       const page = step.tables[table + Math.floor((first + i) / PAGE_TOKENS)] as number;

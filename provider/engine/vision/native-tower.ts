@@ -1,8 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { loadCpuVisionTowers } from '#native';
+import { TensorReader } from '../../models/tensor-reader.ts';
 import type { VisionModel } from '../../models/vision/vision-model.ts';
 import { operationsOf, scaledFor, USUAL_IMAGE } from '../../models/vision/vision-shape.ts';
 import { listVisionWeights } from '../../models/vision/vision-weights.ts';
+import { readDense } from '../decoders/reference-weights.ts';
 import { loadReferenceTower } from './reference-tower.ts';
 import type { VisionTower } from './vision-tower.ts';
 
@@ -38,41 +40,51 @@ export const usualOperations = ({ shape }: VisionModel): number =>
 /** Tokens on a side of the image of a trial. */
 const TRIAL_ACROSS = 4;
 
-function trialOf({ shape, weights, ...rest }: VisionModel): VisionModel {
-  return {
-    ...rest,
-    shape: { ...shape, layers: 1, deepLayers: [] },
-    weights: { ...weights, layers: weights.layers.slice(0, 1), deep: [] },
-  };
-}
+const trialOf = ({ shape, weights, ...rest }: VisionModel): VisionModel => ({
+  ...rest,
+  shape: { ...shape, layers: 1, deepLayers: [] },
+  weights:
+    weights.kind === 'gated'
+      ? { ...weights, layers: weights.layers.slice(0, 1) }
+      : { ...weights, layers: weights.layers.slice(0, 1), deep: [] },
+});
 
-export const loadTower = (model: VisionModel): Promise<VisionTower> =>
-  loadNativeTower(model) ?? loadReferenceTower(model);
+export const loadTower = async (model: VisionModel): Promise<VisionTower> =>
+  (await loadNativeTower(model)) ?? loadReferenceTower(model);
 
-export function loadNativeTower(
+/** Returns undefined if the addon is not built. */
+export async function loadNativeTower(
   model: VisionModel,
   { threads = availableParallelism(), addon: name = 'cpu' as 'cpu' | 'cpu-sanitized' } = {},
-): Promise<VisionTower> | undefined {
+): Promise<VisionTower | undefined> {
   const addon = loadCpuVisionTowers(name);
   if (!addon.available) return undefined;
   const { VisionTower: Native, kernels } = addon.exports;
-  const native = new Native(nativeTowerOrder(model, threads));
-  return Promise.resolve({
+  const native = new Native(await nativeTowerOrder(model, threads));
+  return {
     name: `cpu (${kernels})`,
     embed: (pixels) => native.embed(pixels),
     [Symbol.asyncDispose]: () => native.close(),
-  });
+  };
 }
 
 /** What the addon needs to load a tower. */
-export function nativeTowerOrder({ shape, weights }: VisionModel, threads: number): object {
-  const { family, scaling, deepLayers, ...sizes } = shape;
+export async function nativeTowerOrder(
+  { shape, weights }: VisionModel,
+  threads: number,
+): Promise<object> {
+  const { family, scaling, deepLayers, gated, ...sizes } = shape;
+  const common = { ...sizes, threads, tensors: listVisionWeights(weights) };
+  if (weights.kind === 'gated') {
+    await using reader = new TensorReader();
+    const projection = (await readDense(reader, weights.projection)).values;
+    return { ...common, ...gated, isGated: true, projection };
+  }
   return {
-    ...sizes,
+    ...common,
+    isGated: false,
     merges: weights.head.kind === 'merger',
     byPixels: weights.order === 'pixels',
     deepLayers: Int32Array.from(deepLayers),
-    threads,
-    tensors: listVisionWeights(weights),
   };
 }

@@ -1,8 +1,17 @@
-import type { Pixels } from '../../images/scale-image.ts';
+import type { ImageSize } from '../../images/scale-image.ts';
 import { TensorReader } from '../../models/tensor-reader.ts';
 import type { VisionModel } from '../../models/vision/vision-model.ts';
-import { numbersOfPatch, type VisionShape } from '../../models/vision/vision-shape.ts';
-import type { Affine, Merger, VisionLayer } from '../../models/vision/vision-weights.ts';
+import {
+  type GatedShape,
+  numbersOfPatch,
+  type VisionShape,
+} from '../../models/vision/vision-shape.ts';
+import type {
+  Affine,
+  Merger,
+  VisionLayer,
+  VisionWeights,
+} from '../../models/vision/vision-weights.ts';
 import { geluTanh, normaliseVector } from '../decoders/reference-parts.ts';
 import {
   added,
@@ -13,18 +22,24 @@ import {
   type ReadAffine,
 } from '../encoders/affine-parts.ts';
 import { type PatchPlace, patchNumbers, patchPlaces } from './patches.ts';
+import { loadReferenceGemma4Tower } from './reference-gemma4-tower.ts';
 import type { VisionTower } from './vision-tower.ts';
 
 /**
  * Vision towers in plain TypeScript, in the order of the published formulas: SigLIP with the projector
- * of Gemma 3, and the tower of Qwen. It is slow, runs on any machine, and the tests compare the towers in
- * C++ with it.
+ * of Gemma 3, and the tower of Qwen. That of Gemma 4 is in a file of its own. They are slow, run on any
+ * machine, and the tests compare the towers in C++ with them.
  */
 export async function loadReferenceTower(model: VisionModel): Promise<VisionTower> {
-  const weights = await readWeights(model);
+  const { shape, weights } = model;
+  if (weights.kind === 'gated') return loadReferenceGemma4Tower(shape as GatedShape, weights);
+  const read = await readWeights(weights);
   return {
     name: 'reference',
-    embed: async (pixels) => tokenNumbers(model, weights, pixels),
+    embed: async (pixels) => {
+      const numbers = patchNumbers(pixels, model);
+      return tokenNumbers(shape, read, { numbers, width: pixels.width, height: pixels.height });
+    },
     [Symbol.asyncDispose]: async () => {},
   };
 }
@@ -33,7 +48,7 @@ type Weights = Awaited<ReturnType<typeof readWeights>>;
 type ReadMerger = Record<keyof Merger, ReadAffine>;
 type ReadLayer = Record<keyof VisionLayer, ReadAffine>;
 
-async function readWeights({ weights: { patches, positions, layers, head, deep } }: VisionModel) {
+async function readWeights({ patches, positions, layers, head, deep }: VisionWeights) {
   await using reader = new TensorReader();
   const affine = async ({ weight, bias }: Affine): Promise<ReadAffine> => ({
     weight: await reader.numbers(weight),
@@ -66,16 +81,14 @@ async function readWeights({ weights: { patches, positions, layers, head, deep }
 }
 
 function tokenNumbers(
-  model: VisionModel,
+  shape: VisionShape,
   weights: Weights,
-  pixels: Pixels,
+  { numbers, ...image }: ImageSize & { readonly numbers: Float32Array },
 ): Float32Array<ArrayBuffer> {
-  const { shape } = model;
   const { heads, normEps, deepLayers, patch } = shape;
   const size = numbersOfPatch(shape);
-  const numbers = patchNumbers(pixels, model);
-  const places = patchPlaces(shape, pixels);
-  const grid = { rows: pixels.height / patch, columns: pixels.width / patch };
+  const places = patchPlaces(shape, image);
+  const grid = { rows: image.height / patch, columns: image.width / patch };
   let states = places.map((place, index) => {
     const made = multiplyAffine(
       weights.patches,

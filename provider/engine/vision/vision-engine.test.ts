@@ -11,6 +11,7 @@ import { createCpuBackend } from '../decoders/native-decoder.ts';
 import { createReferenceBackend } from '../decoders/reference-decoder.ts';
 import { begin } from '../engine-under-test.ts';
 import { ModelEngine } from '../model-engine.ts';
+import { readPrompt } from '../prompt-reader.ts';
 import { HeldPrefixes } from '../stored/held-prefixes.ts';
 import { PrefixStore } from '../stored/prefix-store.ts';
 import { STORE_SECRET } from '../stored/store-under-test.ts';
@@ -97,11 +98,22 @@ describe.each(visionFixtures)('%s', (name) => {
   });
   const answerTo = (chat: InferenceRequest['chat'], cacheScope?: string) =>
     answerBy(engine, chat, cacheScope);
-  /** Tokens of an image and its marks, and the line breaks that stand before and after it. */
-  const { imageTokens, lines } = {
-    'gemma3-vision': { imageTokens: 16 + 2, lines: 2 },
-    'qwen3-vl': { imageTokens: 30 + 2, lines: 0 },
-    'qwen3-5-vision': { imageTokens: 30 + 2, lines: 0 },
+  const qwen = { imageTokens: 30 + 2, lines: 0, names: '<|vision_start|><|image_pad|>' };
+  const gemma4 = { imageTokens: 60 + 2, lines: 0, names: '<|image><|image|><image|>' };
+  /**
+   * Tokens of an image and its marks, the line breaks that stand before and after it, and names of
+   * marks.
+   */
+  const { imageTokens, lines, names } = {
+    'gemma3-vision': {
+      imageTokens: 16 + 2,
+      lines: 2,
+      names: '<start_of_image><image_soft_token>',
+    },
+    'qwen3-vl': qwen,
+    'qwen3-5-vision': qwen,
+    'gemma4-vision': gemma4,
+    'gemma4-vision-whole': gemma4,
   }[name];
 
   test('is announced with the trait, and images count as exactly their tokens', async () => {
@@ -159,8 +171,6 @@ describe.each(visionFixtures)('%s', (name) => {
   });
 
   test('reads the name of a mark in a text as text', async () => {
-    const names =
-      lines === 0 ? '<|vision_start|><|image_pad|>' : '<start_of_image><image_soft_token>';
     const spelled = await answerTo(chatOf({ url: jpeg }, text(names)));
     const plain = await answerTo(chatOf({ url: jpeg }, text('a')));
     expect(spelled.usage.promptTokens).toBeGreaterThan(plain.usage.promptTokens + 10);
@@ -201,6 +211,15 @@ describe('an engine', () => {
     expect(() => answerBy(blind, chatOf({ url: jpeg }))).toThrow(
       expect.objectContaining({ detail: 'small-vision reads no images here.' }),
     );
+  });
+
+  test('gets padding in the places of an image of Gemma 4, for the embeddings of its layers', async () => {
+    await using gemma = await createVisionFolder('gemma4-vision');
+    const chat = chatOf({ url: jpeg }, question);
+    const { prompt, images } = readPrompt(chat, await openModel(gemma.path), true);
+    const [{ at, tokens } = { at: 0, tokens: 0 }] = images;
+    const padding = Array.from({ length: 60 }, () => 3);
+    expect(prompt.slice(at - 1, at + tokens + 1)).toEqual([500, ...padding, 501]);
   });
 
   test('refuses an image with extreme proportions as the fault of the client', async () => {

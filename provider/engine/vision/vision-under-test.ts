@@ -8,9 +8,16 @@ import type { Grid, PlacedImage } from '../decoders/step.ts';
 
 /**
  * Small models with vision towers and random weights, and what transformers computes with them for a
- * prompt with two images (`fixtures/make_vision.py` and `fixtures/make_vision_qwen.py`).
+ * prompt with two images (`make_vision.py`, `make_vision_qwen.py` and `make_vision_gemma4.py` in
+ * `fixtures/`).
  */
-export const visionFixtures = ['gemma3-vision', 'qwen3-vl', 'qwen3-5-vision'] as const;
+export const visionFixtures = [
+  'gemma3-vision',
+  'qwen3-vl',
+  'qwen3-5-vision',
+  'gemma4-vision',
+  'gemma4-vision-whole',
+] as const;
 export type VisionFixtureName = (typeof visionFixtures)[number];
 
 export const visionFolder = (name: VisionFixtureName): string =>
@@ -33,6 +40,7 @@ export const inlineImages = (): InlineImage[] => readInlineImages(imageUris);
 interface VisionFixture {
   readonly model: DecoderModel;
   readonly vision: VisionModel;
+  /** The tokens that the decoder gets. */
   readonly prompt: readonly number[];
   readonly greedy: readonly number[];
   /** The numbers of the tokens of all images. */
@@ -49,7 +57,7 @@ export async function openVisionFixture(name: VisionFixtureName): Promise<Vision
   const model = await openDecoderAlone(visionFolder(name));
   const { vision } = model;
   if (vision === undefined) throw new Error('the fixture has no vision tower');
-  const { prompt, greedy, grids, ...expected } = expectedOf(name);
+  const { prompt, greedy, grids, isWhole, seen, ...expected } = expectedOf(name);
   const features = numbers(expected.features);
   const isPlace = (token: number) => token === IMAGE_PLACE;
   const [first, last] = [prompt.findIndex(isPlace), prompt.findLastIndex(isPlace)];
@@ -63,14 +71,14 @@ export async function openVisionFixture(name: VisionFixtureName): Promise<Vision
       tokens,
       digest: imageUris[index] as string,
       embeddings: features.slice(index * size, (index + 1) * size),
-      isWhole: grid === undefined,
+      isWhole: isWhole ?? grid === undefined,
       ...(grid && { grid }),
     };
   };
   return {
     model,
     vision,
-    prompt,
+    prompt: seen ?? prompt,
     greedy,
     features,
     logits: numbers(expected.logits),

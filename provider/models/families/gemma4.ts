@@ -42,6 +42,7 @@ export const GEMMA4: Family = {
       norms: GEMMA_NORMS,
       qkNorm: 'heads',
       valueNorm: true,
+      globalIsCausal: true,
       embeddingScale: toBfloat16(Math.sqrt(plain.hidden)),
       attentionScale: 1,
       ropes: [globalRope(fields), { ...localRope(fields), rotated: local }],

@@ -98,6 +98,7 @@ export function plainShape(
       defaults.tied ?? outer.flag('tie_word_embeddings', false),
     ),
     attendsBothWays: false,
+    globalIsCausal: false,
     returnsStates: false,
     imageLayers: 0,
     ropes: [ropeOf(fields, { theta: defaults.ropeTheta ?? 1e4, scalingOf })],

@@ -1,3 +1,4 @@
+import { FieldReader } from '../field-reader.ts';
 import type { JsonObject } from '../json.ts';
 import { ModelError } from '../model-error.ts';
 import type { Prompt } from '../prompt-part.ts';
@@ -13,6 +14,8 @@ interface Marks {
   /** The name of the token that is the place of one of the image's tokens, and its number. */
   readonly name: string;
   readonly place: number;
+  /** The token that the decoder gets in its place, if its layers have embeddings of their own. */
+  readonly computed?: number;
 }
 
 /** How images stand in a prompt: what the template writes for one, and the tokens that it becomes. */
@@ -36,6 +39,16 @@ export class ImageMarks {
       // The template writes the marks of beginning and end itself.
       const token = tokenOf('image_token_id');
       return new ImageMarks({ written: token.name, before: '', after: '', ...token });
+    }
+    if (family === 'gemma4') {
+      const token = tokenOf('image_token_id');
+      return new ImageMarks({
+        written: token.name,
+        before: tokenOf('boi_token_id').name,
+        after: tokenOf('eoi_token_id').name,
+        ...token,
+        computed: paddingOf(config),
+      });
     }
     const { name: written } = tokenOf('boi_token_index');
     return new ImageMarks({
@@ -61,6 +74,13 @@ export class ImageMarks {
     return prompt.map((part) => ('markup' in part ? { markup: expanded(part.markup) } : part));
   }
 
+  /** The tokens that the decoder gets for a prompt. */
+  computedFor(prompt: readonly number[]): readonly number[] {
+    const { place, computed } = this.#marks;
+    if (computed === undefined) return prompt;
+    return prompt.map((token) => (token === place ? computed : token));
+  }
+
   /**
    * The places of the first token of each image in a prompt. Throws ModelError if the template has
    * left one out: the model would answer without it.
@@ -81,6 +101,12 @@ export class ImageMarks {
       throw new ModelError('malformed_template', 'the template does not render every image');
     return places;
   }
+}
+
+function paddingOf(config: JsonObject): number {
+  const fields = new FieldReader(config, 'config.json').object('text_config');
+  if (fields === undefined) return 0;
+  return fields.integer('pad_token_id', { min: 0, max: fields.integer('vocab_size') - 1, or: 0 });
 }
 
 const countOf = (tokens: readonly number[], wanted: number): number =>

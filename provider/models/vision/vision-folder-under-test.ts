@@ -1,4 +1,4 @@
-import { copyFile } from 'node:fs/promises';
+import { copyFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type VisionFixtureName, visionFolder } from '../../engine/vision/vision-under-test.ts';
 import { FolderWithSignsUnderTest } from '../folder-with-signs-under-test.ts';
@@ -48,10 +48,24 @@ const QWEN: Style = {
 {%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' }}{%- endif -%}`,
 };
 
+/** Has the structure of the template of Gemma 4. */
+const GEMMA4: Style = {
+  signs: ['<|image>', '<image|>', '<|image|>', '<|turn>', '<turn|>', '<bos>'],
+  endToken: '<turn|>',
+  template: `<bos>{%- for message in messages -%}
+<|turn>{{ 'model' if message.role == 'assistant' else message.role }}
+{% if message.content is string %}{{ message.content | trim }}{% else %}{% for item in message.content %}{% if item.type == 'image' %}{{ '<|image|>' }}{% else %}{{ item.text | trim }}{% endif %}{% endfor %}{% endif %}<turn|>
+{% endfor -%}
+{%- if add_generation_prompt -%}<|turn>model
+{% endif -%}`,
+};
+
 const STYLES: Record<VisionFixtureName, Style> = {
   'gemma3-vision': GEMMA,
   'qwen3-vl': QWEN,
   'qwen3-5-vision': QWEN,
+  'gemma4-vision': GEMMA4,
+  'gemma4-vision-whole': GEMMA4,
 };
 
 /** A small model of the fixtures, with a tokenizer and a template. */
@@ -64,7 +78,9 @@ export async function createVisionFolder(
     endToken,
     template,
   });
-  for (const file of ['config.json', 'model.safetensors', 'preprocessor_config.json'])
-    await copyFile(join(visionFolder(name), file), join(folder.path, file));
+  const from = visionFolder(name);
+  // All but what transformers computes with the model.
+  for (const file of (await readdir(from)).filter((each) => each !== 'expected.json'))
+    await copyFile(join(from, file), join(folder.path, file));
   return folder;
 }

@@ -1,12 +1,14 @@
 import type { ImageSize, Scaled } from '../../images/scale-image.ts';
+import { budgetSize } from './budget-size.ts';
 import { smartSize } from './smart-resize.ts';
 
 /**
  * A vision tower: it makes a vector of each patch of an image, and the embeddings of tokens from
- * squares of patches. All towers share one block, and differ in the parts around it.
+ * squares of patches. The towers of Gemma 3 and Qwen share their block, and differ in the parts around
+ * it. That of Gemma 4 has another one.
  */
 export interface VisionShape {
-  readonly family: 'siglip' | 'qwen';
+  readonly family: 'siglip' | 'qwen' | 'gemma4';
   readonly hidden: number;
   readonly heads: number;
   /** Width between the two matrices of a layer's MLP. */
@@ -23,7 +25,8 @@ export interface VisionShape {
   readonly out: number;
   /**
    * Entries on a side of the square table of positions. An image with another number of patches has
-   * positions between them.
+   * positions between them. The tower of Gemma 4 has two tables of so many entries, one for columns and one
+   * for rows.
    */
   readonly positionsAcross: number;
   /** Base of the angles by which queries and keys rotate with row and column; 0 if nothing rotates. */
@@ -34,13 +37,37 @@ export interface VisionShape {
    */
   readonly deepLayers: readonly number[];
   readonly scaling: Scaling;
+  /** Set for the block of Gemma 4. */
+  readonly gated?: GatedBlock;
 }
+
+/**
+ * What is particular to the tower of Gemma 4, whose block has gated MLPs, norms without biases, and a
+ * norm for each head.
+ */
+interface GatedBlock {
+  /** Size of a head. All heads together may be wider or narrower than a patch's vector. */
+  readonly headDim: number;
+  /** True if the inputs and outputs of each matrix have bounds. */
+  readonly clips: boolean;
+  /** True if averages get the mean and the deviation of the data with which the model was trained. */
+  readonly standardises: boolean;
+  /** True if the tokens of an image attend to one another in the decoder. */
+  readonly isWhole: boolean;
+}
+
+/** A tower with the block of Gemma 4. */
+export type GatedShape = VisionShape & { readonly gated: GatedBlock };
+
+export const isGated = (shape: VisionShape): shape is GatedShape => shape.gated !== undefined;
 
 /** The size to which images are scaled. */
 export type Scaling =
   | { readonly kind: 'square'; readonly side: number }
   /** The proportions are kept. Both sides are multiples of the side of a token. */
-  | { readonly kind: 'within'; readonly leastPixels: number; readonly mostPixels: number };
+  | { readonly kind: 'within'; readonly leastPixels: number; readonly mostPixels: number }
+  /** The proportions are kept, and an image has about as many tokens as are allowed. */
+  | { readonly kind: 'budget'; readonly tokens: number };
 
 const COLOURS = 3;
 
@@ -58,7 +85,11 @@ export const numbersOfToken = ({ out, deepLayers }: VisionShape): number =>
 export function scaledFor({ scaling, patch, pooled }: VisionShape, image: ImageSize): Scaled {
   if (scaling.kind === 'square')
     return { width: scaling.side, height: scaling.side, filter: 'bilinear' };
-  const size = smartSize(image, { ...scaling, step: patch * pooled });
+  const side = patch * pooled;
+  const size =
+    scaling.kind === 'budget'
+      ? budgetSize(image, { ...scaling, side })
+      : smartSize(image, { ...scaling, step: side });
   return { ...size, filter: 'bicubic', followsTurn: true };
 }
 
@@ -74,10 +105,11 @@ export const tokensOfImage = (shape: VisionShape, image: ImageSize): number =>
  * rows and columns.
  */
 export function standingOf(
-  { family, patch, pooled }: VisionShape,
+  { family, patch, pooled, gated }: VisionShape,
   { width, height }: ImageSize,
 ): { readonly isWhole: boolean; readonly grid?: { rows: number; columns: number } } {
   if (family === 'siglip') return { isWhole: true };
+  if (gated !== undefined) return { isWhole: gated.isWhole };
   const side = patch * pooled;
   return { isWhole: false, grid: { rows: height / side, columns: width / side } };
 }
@@ -90,20 +122,34 @@ export const MOST_TOKENS = 4_096;
 
 /** Memory for the numbers of the largest image while it is computed, in bytes. */
 export function bytesOfImage(shape: VisionShape): number {
-  const { hidden, inner, pooled } = shape;
-  const tokens = shape.scaling.kind === 'square' ? tokensOfImage(shape, USUAL_IMAGE) : MOST_TOKENS;
-  const ofPatch = 9 * hidden + inner + 2 * numbersOfPatch(shape);
+  const { pooled } = shape;
+  const ofPatch = numbersBesidePatch(shape) + 2 * numbersOfPatch(shape);
+  const tokens = mostTokens(shape);
   return Float32Array.BYTES_PER_ELEMENT * tokens * (pooled ** 2 * ofPatch + numbersOfToken(shape));
+}
+
+function mostTokens(shape: VisionShape): number {
+  const { scaling } = shape;
+  if (scaling.kind === 'budget') return scaling.tokens;
+  return scaling.kind === 'square' ? tokensOfImage(shape, USUAL_IMAGE) : MOST_TOKENS;
+}
+
+/** Numbers that are kept for a patch while its layers are computed, beside those of its pixels. */
+function numbersBesidePatch({ hidden, inner, heads, gated }: VisionShape): number {
+  if (gated === undefined) return 9 * hidden + inner;
+  return 4 * hidden + 5 * heads * gated.headDim + 3 * inner;
 }
 
 /** Number of multiplications for an image in the tower, of which all other work is a small part. */
 export function operationsOf(shape: VisionShape, scaled: ImageSize): number {
-  const { hidden, inner, layers, pooled, deepLayers, family } = shape;
+  const { hidden, inner, layers, heads, pooled, deepLayers, family, gated } = shape;
   const patches = patchesOf(shape, scaled);
-  const ofLayer = hidden * (4 * hidden + 2 * inner + 2 * patches);
+  const attended = gated ? heads * gated.headDim : hidden;
+  const matrices = gated ? 3 : 2;
+  const ofLayer = hidden * (4 * attended + matrices * inner) + 2 * attended * patches;
   const square = hidden * pooled ** 2;
   const ofToken =
-    family === 'siglip'
+    family !== 'qwen'
       ? hidden * shape.out
       : (1 + deepLayers.length) * square * (square + shape.out);
   return (

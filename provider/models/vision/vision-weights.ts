@@ -3,7 +3,13 @@ import type { JsonObject } from '../json.ts';
 import { ModelError } from '../model-error.ts';
 import type { Tensor, Tensors } from '../safetensors.ts';
 import { WeightFinder } from '../weight-finder.ts';
-import type { VisionShape } from './vision-shape.ts';
+import {
+  findGatedWeights,
+  type GatedWeights,
+  GEMMA4_PATCHES,
+  listGatedWeights,
+} from './gemma4-tower-weights.ts';
+import { isGated, type VisionShape } from './vision-shape.ts';
 
 /** A matrix with its bias, or the weight and bias of a normalisation. */
 export interface Affine {
@@ -31,6 +37,7 @@ export interface Merger {
 }
 
 export interface VisionWeights {
+  readonly kind: 'plain';
   readonly patches: Affine;
   /**
    * Order of the numbers of a patch in the rows of `patches`: colour by colour in the files of
@@ -57,6 +64,7 @@ const TOWER = 'vision_tower.';
 const PATCHES = {
   siglip: 'vision_model.embeddings.patch_embedding',
   qwen: 'patch_embed.proj',
+  gemma4: GEMMA4_PATCHES,
 } as const;
 
 /** Whether the files have the tower, and its matrices are not quantized. */
@@ -69,7 +77,8 @@ export function findVisionWeights(
   shape: VisionShape,
   tensors: Tensors,
   config: JsonObject,
-): VisionWeights {
+): VisionWeights | GatedWeights {
+  if (isGated(shape)) return findGatedWeights(shape, tensors, config);
   const find = new VisionFinder(new WeightFinder(tensors, config, TOWER));
   if (shape.family === 'qwen') return findQwen(shape, find);
   return findSiglip(shape, find, new WeightFinder(tensors, config, 'multi_modal_projector.'));
@@ -125,6 +134,7 @@ function findSiglip(
     };
   };
   return {
+    kind: 'plain',
     ...finder.patches(PATCHES.siglip, shape),
     positions: finder.find.tensor('vision_model.embeddings.position_embedding.weight', [
       positionsAcross ** 2,
@@ -165,6 +175,7 @@ function findQwen(shape: VisionShape, finder: VisionFinder): VisionWeights {
     down: finder.affine(`${at}.linear_fc2`, out, square),
   });
   return {
+    kind: 'plain',
     ...finder.patches(PATCHES.qwen, shape),
     positions: finder.find.tensor('pos_embed.weight', [positionsAcross ** 2, hidden]),
     layers: Array.from({ length: layers }, (_, index) => layer(index)),
@@ -183,14 +194,14 @@ const COLOURS = 3;
 const ofAffine = ({ weight, bias }: Affine): Tensor[] => [weight, bias];
 const ofMerger = ({ norm, up, down }: Merger): Tensor[] => [norm, up, down].flatMap(ofAffine);
 
-/** Every weight of the tower, in the order in which the addon takes them. */
-export const listVisionWeights = ({
-  patches,
-  positions,
-  layers,
-  head,
-  deep,
-}: VisionWeights): Tensor[] => [
+/**
+ * Every weight of the tower, in the order in which the addon takes them, except the projection of
+ * Gemma 4.
+ */
+export const listVisionWeights = (weights: VisionWeights | GatedWeights): Tensor[] =>
+  weights.kind === 'gated' ? listGatedWeights(weights) : listPlainWeights(weights);
+
+const listPlainWeights = ({ patches, positions, layers, head, deep }: VisionWeights): Tensor[] => [
   ...ofAffine(patches),
   positions,
   ...layers.flatMap(({ attentionNorm, q, k, v, o, mlpNorm, up, down }) =>
