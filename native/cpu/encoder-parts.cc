@@ -50,34 +50,30 @@ void EncoderParts::normalise(const float* from, const Affine& by, float* to) con
   for (int i = 0; i < size; i++) to[i] = (from[i] - mean) * factor * weight[i] + by.bias[i];
 }
 
-/// `room` first holds the keys, then the values with one row for each number, then the scores of TILE
-/// rows.
+/// Uses the kernel of the decoder, as if each head had a cache of its own whose pages follow one
+/// another. `room` first holds the pages of keys, then the values, the queries, the results and the
+/// scores of some rows.
 void EncoderParts::attend(const AttentionShare& share, std::vector<float>& room) {
-  const int size = hidden_ / heads_, count = share.count;
-  room.resize((2 * static_cast<size_t>(size) + TILE) * count);
-  float *keys = room.data(), *values = keys + static_cast<size_t>(count) * size, *scores = values + static_cast<size_t>(count) * size;
-  const auto placeOf = [&](int row) { return static_cast<size_t>(share.first + row) * hidden_ + share.head * size; };
+  /// Rows that share one reading of the keys.
+  constexpr int ROWS = 8, PAGE = 2 * LANES;
+  // The kernel reads whole vectors, so that numbers of 0 fill up each head.
+  const int size = hidden_ / heads_, padded = (size + LANES - 1) / LANES * LANES, count = share.count, pages = (count + PAGE - 1) / PAGE;
+  const size_t cached = static_cast<size_t>(pages) * PAGE * padded, row = static_cast<size_t>(pages + 1) * PAGE;
+  room.assign(2 * cached + 2 * static_cast<size_t>(ROWS) * padded + ROWS * row, 0);
+  float *keys = room.data(), *values = keys + cached, *queries = values + cached, *results = queries + ROWS * padded, *scores = results + ROWS * padded;
+  std::vector<int32_t> table(pages);
+  for (int page = 0; page < pages; page++) table[page] = page;
+  const auto placeOf = [&](int input) { return static_cast<size_t>(share.first + input) * hidden_ + share.head * size; };
   for (int i = 0; i < count; i++) {
-    std::copy_n(&k_[placeOf(i)], size, keys + static_cast<size_t>(i) * size);
-    for (int d = 0; d < size; d++) values[static_cast<size_t>(d) * count + i] = v_[placeOf(i) + d];
+    float* key = keys + static_cast<size_t>(i / PAGE) * PAGE * padded + i % PAGE;
+    for (int d = 0; d < size; d++) key[static_cast<size_t>(d) * PAGE] = k_[placeOf(i) + d];
+    std::copy_n(&v_[placeOf(i)], size, values + static_cast<size_t>(i) * padded);
   }
-  const Dense ofKeys{keys, size, count, Number::f32}, ofValues{values, count, size, Number::f32};
-  for (int row = share.from; row < share.to; row += TILE) {
-    const int n = std::min(TILE, share.to - row);
-    const float *queries[TILE], *shares[TILE];
-    float *ofRow[TILE], *outs[TILE];
-    for (int i = 0; i < n; i++) {
-      queries[i] = &q_[placeOf(row + i)];
-      outs[i] = &attended_[placeOf(row + i)];
-      shares[i] = ofRow[i] = scores + static_cast<size_t>(i) * count;
-    }
-    for (int j = 0; j < count; j++) kernels_.multiplyDense(ofKeys, j, queries, n, ofRow);
-    for (int i = 0; i < n; i++) {
-      float *list = ofRow[i], most = *std::max_element(list, list + count), sum = 0;
-      for (int j = 0; j < count; j++) sum += list[j] = std::exp((list[j] - most) * attentionScale_);
-      for (int j = 0; j < count; j++) list[j] /= sum;
-    }
-    for (int d = 0; d < size; d++) kernels_.multiplyDense(ofValues, d, shares, n, outs);
+  for (int from = share.from; from < share.to; from += ROWS) {
+    const int n = std::min(ROWS, share.to - from);
+    for (int i = 0; i < n; i++) std::copy_n(&q_[placeOf(from + i)], size, queries + i * padded);
+    kernels_.attend({queries, keys, values, table.data(), PAGE, 0, count - 1, n, padded, padded, attentionScale_, nullptr, scores, row, results});
+    for (int i = 0; i < n; i++) std::copy_n(results + i * padded, size, &attended_[placeOf(from + i)]);
   }
 }
 

@@ -211,31 +211,60 @@ void multiplyPacked(const Packed& w, int block, int blocks, const Rounded& x, co
   for (int b = block; b < block + blocks; b++) multiplyBlocksOf<1>(w, b, x, rows, n, out);
 }
 
-template <class Read>
-inline void multiplyDenseRow(int in, const Read& read, const float* const* x, int n, int row, float* const* out) {
-  Floats sums[TILE];
-  for (int t = 0; t < n; t++) sums[t] = spread(0);
+/// Half of the lanes. GCC keeps vectors of the width of the registers in registers; an array of wider
+/// ones it keeps in memory.
+typedef float HalfFloats __attribute__((vector_size(LANES / 2 * sizeof(float))));
+
+inline HalfFloats loadHalf(const float* at) {
+  HalfFloats v;
+  memcpy(&v, at, sizeof v);
+  return v;
+}
+
+/// Multiplies one row by N inputs, a number that the compiler knows.
+template <int N, class Read>
+inline void multiplyDenseRow(int in, const Read& read, const float* const* x, int row, float* const* out) {
+  HalfFloats lows[N], highs[N];
+  for (int t = 0; t < N; t++) lows[t] = highs[t] = HalfFloats{};
   int i = 0;
   for (; i + LANES <= in; i += LANES) {
     const Floats w = read(i, LANES);
-    for (int t = 0; t < n; t++) sums[t] += w * load(x[t] + i);
+    const HalfFloats low = loadHalf((const float*)&w), high = loadHalf((const float*)&w + LANES / 2);
+    for (int t = 0; t < N; t++) {
+      lows[t] += low * loadHalf(x[t] + i);
+      highs[t] += high * loadHalf(x[t] + i + LANES / 2);
+    }
   }
-  if (i < in) {
-    const Floats w = read(i, in - i);
-    for (int t = 0; t < n; t++) sums[t] += w * loadPart(x[t] + i, in - i, 0);
+  for (int t = 0; t < N; t++) {
+    Floats sums;
+    memcpy(&sums, &lows[t], sizeof lows[t]);
+    memcpy((float*)&sums + LANES / 2, &highs[t], sizeof highs[t]);
+    if (i < in) sums += read(i, in - i) * loadPart(x[t] + i, in - i, 0);
+    out[t][row] = total(sums);
   }
-  for (int t = 0; t < n; t++) out[t][row] = total(sums[t]);
+}
+
+template <Number TYPE>
+inline void multiplyDenseOf(const Dense& w, int row, const float* const* x, int n, float* const* out) {
+  constexpr int SIZE = TYPE == Number::f32 ? 4 : 2;
+  const uint8_t* from = (const uint8_t*)w.values + (size_t)row * w.in * SIZE;
+  const auto read = [from](int i, int count) {
+    if (count == LANES) return loadNumbers(from + (size_t)i * SIZE, TYPE);
+    uint8_t padded[LANES * 4] = {};
+    memcpy(padded, from + (size_t)i * SIZE, count * SIZE);
+    return loadNumbers(padded, TYPE);
+  };
+  static_assert(TILE == 4);
+  if (n == 4) multiplyDenseRow<4>(w.in, read, x, row, out);
+  else if (n == 3) multiplyDenseRow<3>(w.in, read, x, row, out);
+  else if (n == 2) multiplyDenseRow<2>(w.in, read, x, row, out);
+  else multiplyDenseRow<1>(w.in, read, x, row, out);
 }
 
 void multiplyDense(const Dense& w, int row, const float* const* x, int n, float* const* out) {
-  const int size = w.type == Number::f32 ? 4 : 2;
-  const uint8_t* from = (const uint8_t*)w.values + (size_t)row * w.in * size;
-  return multiplyDenseRow(w.in, [&w, from, size](int i, int n) {
-    if (n == LANES) return loadNumbers(from + (size_t)i * size, w.type);
-    uint8_t padded[LANES * 4] = {};
-    memcpy(padded, from + (size_t)i * size, n * size);
-    return loadNumbers(padded, w.type);
-  }, x, n, row, out);
+  if (w.type == Number::f32) multiplyDenseOf<Number::f32>(w, row, x, n, out);
+  else if (w.type == Number::f16) multiplyDenseOf<Number::f16>(w, row, x, n, out);
+  else multiplyDenseOf<Number::bf16>(w, row, x, n, out);
 }
 
 inline float dot(const float* a, const float* b, int n) {

@@ -18,7 +18,6 @@ Between between(int index, int count, int across) {
   return {first, std::min(first + 1, across - 1), at - static_cast<float>(first)};
 }
 
-float geluTanh(float x) { return 0.5f * x * (1.0f + std::tanh(0.7978845608f * (x + 0.044715f * x * x * x))); }
 float geluErf(float x) { return 0.5f * x * (1.0f + std::erf(x * 0.70710678f)); }
 }  // namespace
 
@@ -161,6 +160,7 @@ std::vector<float> VisionTower::embed(const TowerImage& image) {
   addPositions(grid, states);
   const std::vector<float> turns = turnsOf(grid);
   std::vector<std::vector<float>> parts(1);
+  const std::vector<float> ones(shape_.inner, 1.0f);
   for (int index = 0; index < shape_.layers; index++) {
     const Layer& layer = layers_[index];
     normaliseRows(layer.attentionNorm, states, normed_);
@@ -175,8 +175,7 @@ std::vector<float> VisionTower::embed(const TowerImage& image) {
     normaliseRows(layer.mlpNorm, states, normed_);
     multiply(layer.up, normed_, rows, inner_);
     threads_.each(rows, [&](int row, int) {
-      float* x = &inner_[static_cast<size_t>(row) * shape_.inner];
-      std::transform(x, x + shape_.inner, x, geluTanh);
+      kernels_.activate(&inner_[static_cast<size_t>(row) * shape_.inner], ones.data(), shape_.inner, Activation::gelu, 0);
     });
     multiply(layer.down, inner_, rows, made_);
     addTo(states, made_);
