@@ -116,6 +116,13 @@ export const testSettings = {
       description: 'seed of the fuzz test of the C++ engine; a failure prints it',
     }),
   ),
+  DINF_ENGINE_SOAK_SECONDS: integerSetting({
+    default: 12,
+    minimum: 5,
+    maximum: 86_400,
+    description:
+      'seconds for which a test sends requests of many families to one engine; `npm run engine-soak` takes two hours',
+  }),
   DINF_SOAK_REQUESTS: integerSetting({
     default: 600,
     minimum: 1,

@@ -45,7 +45,8 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   ),
   'CONTRIBUTING.md: npm run killed-ingress':
     'kills for half an hour; the test itself kills once (e2e/chaos/killed-ingress.test.ts)',
-  'CONTRIBUTING.md: npm run engine-soak': 'takes minutes; e2e and unit tests send fewer requests',
+  'CONTRIBUTING.md: npm run engine-soak':
+    'runs for more than two hours; the tests send fewer requests (e2e/engine-soak)',
   'CONTRIBUTING.md: npm run incidents': 'waits for more than an hour; the tests wait for 40 s',
   'CONTRIBUTING.md: npm run held-prefixes':
     'needs a computer without other work (coordinator/routing/core/prefix-claims.test.ts)',
