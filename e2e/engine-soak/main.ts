@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fixtures, openFixture } from '#provider/engine/decoders/decoder-under-test.ts';
+import { type fixtures, openFixture } from '#provider/engine/decoders/decoder-under-test.ts';
 import { createCpuBackend } from '#provider/engine/decoders/native-decoder.ts';
 import { PrefixStore } from '#provider/engine/stored/prefix-store.ts';
 import { SeededNumbers } from '#world/virtual/seeded-numbers.ts';
