@@ -1,27 +1,25 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openVisionFixture, visionFixtures } from '../vision/vision-under-test.ts';
-import {
-  type Backend,
-  type BackendOrReason,
-  type Decoder,
-  NO_STATE,
-  PAGE_TOKENS,
-} from './decoder.ts';
-import { createCpuBackend, createMlxBackend } from './native-decoder.ts';
-import { createReferenceBackend } from './reference-decoder.ts';
+import { type Backend, type Decoder, NO_STATE, PAGE_TOKENS } from './decoder.ts';
+import { backendsUnderTest } from './decoder-under-test.ts';
 import { stepOf } from './step.ts';
+
+// A driver that runs on the processor needs a long time to compile kernels for the first time.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 const PAGES = 8;
 const VOCABULARY = 512;
 const pages = Int32Array.from({ length: PAGES }, (_, page) => page);
-const backends: [string, BackendOrReason][] = [
-  ['reference', { backend: createReferenceBackend() }],
-  ['cpu', createCpuBackend({ threads: 2 })],
-  ['mlx', createMlxBackend()],
-];
-const cases = backends.flatMap(([backend, made]) =>
-  visionFixtures.map((fixture) => [backend, fixture, made] as const),
+const backends = await Promise.all(
+  backendsUnderTest.map(async ({ name, create }) => ({ name, made: await create() })),
 );
+const cases = backends.flatMap(({ name, made }) =>
+  visionFixtures.map((fixture) => [name, fixture, made] as const),
+);
+afterAll(async () => {
+  for (const { made } of backends)
+    if ('backend' in made) await made.backend[Symbol.asyncDispose]();
+});
 
 describe.each(cases)('the decoder %s of %s', (_, fixture, made) => {
   const why = 'reason' in made ? ` (${made.reason})` : '';

@@ -105,14 +105,18 @@ export const tokensOfImage = (shape: VisionShape, image: ImageSize): number =>
  * rows and columns.
  */
 export function standingOf(
-  { family, patch, pooled, gated }: VisionShape,
+  shape: VisionShape,
   { width, height }: ImageSize,
 ): { readonly isWhole: boolean; readonly grid?: { rows: number; columns: number } } {
-  if (family === 'siglip') return { isWhole: true };
-  if (gated !== undefined) return { isWhole: gated.isWhole };
-  const side = patch * pooled;
-  return { isWhole: false, grid: { rows: height / side, columns: width / side } };
+  const isWhole = imagesAreWhole(shape);
+  if (shape.family !== 'qwen') return { isWhole };
+  const side = shape.patch * shape.pooled;
+  return { isWhole, grid: { rows: height / side, columns: width / side } };
 }
+
+/** Whether the tokens of an image attend to one another in the decoder. */
+export const imagesAreWhole = ({ family, gated }: VisionShape): boolean =>
+  gated?.isWhole ?? family === 'siglip';
 
 /** An image of the size that most requests have, by which the speed of a computer is judged. */
 export const USUAL_IMAGE: ImageSize = { width: 1_024, height: 1_024 };

@@ -9,13 +9,16 @@ import type { CacheBuffer } from './gpu-cache.ts';
 import { Uploader } from './gpu-weights.ts';
 import { copyRows, normalise } from './kernels/rows.ts';
 import { THREADS } from './kernels/wgsl.ts';
-import { createScratch, type Scratch } from './scratch.ts';
+import { attendsLater, createScratch, type Scratch } from './scratch.ts';
 import type { Counts } from './webgpu-decoder.ts';
 
 /** A decoder that is being built: its weights and scratch buffers on the device, and its dispatches. */
 export class DecoderBuild {
   readonly shape: DecoderShape;
   readonly maxTokens: number;
+  readonly readsImages: boolean;
+  /** True if the step says how far each token attends to later ones. */
+  readonly attendsLater: boolean;
   readonly upload: Uploader;
   readonly scratch: Scratch;
   readonly dispatches: Dispatches;
@@ -24,6 +27,8 @@ export class DecoderBuild {
   constructor(gpu: Gpu, options: DecoderOptions, reader: TensorReader) {
     this.shape = options.model.shape;
     this.maxTokens = options.maxTokens;
+    this.readsImages = options.model.vision !== undefined;
+    this.attendsLater = attendsLater(options.model);
     this.#reader = reader;
     this.upload = new Uploader(gpu.device, reader);
     this.scratch = createScratch(this.upload, options);

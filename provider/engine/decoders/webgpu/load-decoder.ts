@@ -20,8 +20,9 @@ import { THREADS } from './kernels/wgsl.ts';
 import { addAttention } from './parts/attention.ts';
 import { addDelta } from './parts/delta.ts';
 import { addEmbedding, addEmbeddingForLayers, addPerLayer } from './parts/embeddings.ts';
+import { addImages, addImagesAfter } from './parts/images.ts';
 import { addMlp } from './parts/mlp.ts';
-import { slotsPerToken } from './scratch.ts';
+import { attendsLater, slotsPerToken } from './scratch.ts';
 import { WebGpuDecoder } from './webgpu-decoder.ts';
 
 /** Pages are allocated in blocks of this many. */
@@ -54,8 +55,8 @@ class DecoderLoader {
   readonly #stateCache: GpuCache;
 
   constructor(gpu: Gpu, options: DecoderOptions) {
-    const { layers, hidden, headDim, attendsBothWays, attentionSinks } = options.model.shape;
-    if (attendsBothWays && attentionSinks)
+    const { layers, hidden, headDim, attentionSinks } = options.model.shape;
+    if (attendsLater(options.model) && attentionSinks)
       throw new ModelError(
         'unsupported_architecture',
         'the WebGPU kernels have no attention to later tokens for a model with attention sinks',
@@ -91,6 +92,7 @@ class DecoderLoader {
     const lmHead = await this.#addEmbeddings();
     await this.#addLayers();
     const outputs = await this.#addOutput(lmHead);
+    const { states, imageNumbers } = stepLimits(this.#options);
     return new WebGpuDecoder(this.#gpu.device, {
       operations: dispatches.operations,
       progressed,
@@ -98,7 +100,7 @@ class DecoderLoader {
       buffers: upload.buffers,
       cache: this.#cache,
       stateCache: this.#stateCache,
-      states: stepLimits(this.#options).states,
+      states,
       unitBytes: { page: this.#cache.unitBytes, state: this.#stateCache.unitBytes },
       memoryBytes: upload.bytes,
       ropes: new RopeTables(shape),
@@ -108,8 +110,9 @@ class DecoderLoader {
       pages,
       maxTokens,
       vocabulary: shape.vocabulary,
-      imageNumbers: shape.hidden * (1 + shape.imageLayers),
-      attendsBothWays: shape.attendsBothWays,
+      imageNumbers,
+      attendsLater: this.#build.attendsLater,
+      readsImages: this.#build.readsImages,
     });
   }
 
@@ -133,6 +136,7 @@ class DecoderLoader {
         : await build.upload.matrices([weights.lmHead]);
     await build.dispatches.chooseMultiplication(lmHead[0] as WeightRows);
     await addEmbedding(build, embedding, { to: build.scratch.state, width: hidden, scale });
+    await addImages(build);
     if (weights.perLayer && perLayer)
       await addEmbeddingForLayers(build, weights.perLayer, perLayer);
     return lmHead;
@@ -166,6 +170,7 @@ class DecoderLoader {
           [state, await build.vector(layer.scale)],
           ({ tokens }) => [Math.ceil(shape.hidden / THREADS), tokens],
         );
+      await addImagesAfter(build, index);
     }
   }
 

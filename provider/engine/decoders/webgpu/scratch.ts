@@ -4,6 +4,9 @@ import {
   deltaChannels,
 } from '../../../models/decoder-shape.ts';
 import type { DecoderWeights } from '../../../models/decoder-weights.ts';
+import type { DecoderModel } from '../../../models/model.ts';
+import { imagesAreWhole } from '../../../models/vision/vision-shape.ts';
+import { stepLimits } from '../check-step.ts';
 import type { DecoderOptions } from '../decoder.ts';
 import type { Uploader } from './gpu-weights.ts';
 
@@ -39,13 +42,18 @@ export interface Scratch {
   readonly writeFade: GPUBuffer;
   /** Scores of the expert that every token uses. */
   readonly sharedScores: GPUBuffer;
+  /** For models with a vision tower: which tokens belong to images, and their numbers. */
+  readonly imageTokens: GPUBuffer;
+  readonly imageEmbeddings: GPUBuffer;
 }
 
 /** Creates the buffers for steps of up to `maxTokens` tokens. Those that the model does not use are tiny. */
 export function createScratch(
   upload: Uploader,
-  { model: { shape, weights }, maxTokens, pages }: DecoderOptions,
+  options: DecoderOptions,
 ): Scratch {
+  const { model, maxTokens, pages } = options;
+  const { shape, weights, vision } = model;
   const { hidden, heads, headDim } = shape;
   const perLayerWidth = shape.perLayer?.width ?? 0;
   const qkvWidth = Math.max(
@@ -60,7 +68,7 @@ export function createScratch(
   return {
     tokens: numbers(maxTokens),
     positions: numbers(maxTokens),
-    ends: numbers(shape.attendsBothWays ? maxTokens : 0),
+    ends: numbers(attendsLater(model) ? maxTokens : 0),
     places: numbers(maxTokens),
     decodeRows: numbers(2 * maxTokens),
     prefillRuns: numbers(3 * maxTokens),
@@ -84,8 +92,14 @@ export function createScratch(
     mixed: numbers(maxTokens * most(deltaChannels)),
     writeFade: numbers(2 * maxTokens * most(({ valueHeads }) => valueHeads)),
     sharedScores: numbers(maxTokens),
+    imageTokens: numbers(vision ? maxTokens : 0),
+    imageEmbeddings: numbers(vision ? maxTokens * stepLimits(options).imageNumbers : 0),
   };
 }
+
+/** Whether tokens attend to later ones: those of a text, or those of an image to one another. */
+export const attendsLater = ({ shape, vision }: DecoderModel): boolean =>
+  shape.attendsBothWays || (vision !== undefined && imagesAreWhole(vision.shape));
 
 /** The largest number of experts that a token uses in one layer. */
 export const slotsPerToken = (shape: DecoderShape): number =>

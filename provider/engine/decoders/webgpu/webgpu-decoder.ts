@@ -20,6 +20,8 @@ export interface Counts {
   readonly prefillRuns: number;
   /** Number of sequences in the step. */
   readonly stateRuns: number;
+  /** Number of the tokens that belong to images. */
+  readonly imageTokens: number;
 }
 
 /** Returns one dispatch of a step with the given counts. */
@@ -49,7 +51,8 @@ interface Parts {
   readonly rowsOfLogits: number;
   /** Number of the numbers that a step returns for each output. */
   readonly outputNumbers: number;
-  readonly attendsBothWays: boolean;
+  readonly attendsLater: boolean;
+  readonly readsImages: boolean;
   readonly pages: number;
   readonly maxTokens: number;
   readonly vocabulary: number;
@@ -134,14 +137,16 @@ export class WebGpuDecoder implements Decoder {
       logits,
       best,
       rowsOfLogits,
-      attendsBothWays,
+      attendsLater,
+      readsImages,
       outputNumbers,
       cache,
       stateCache,
       states,
     } = this.#parts;
     checkStep(step, this.#parts);
-    if (step.imageTokens.length > 0) throw new InvalidStep('this decoder reads no images');
+    if (step.imageTokens.length > 0 && !readsImages)
+      throw new InvalidStep('the model reads no images');
     await cache.grow(pagesOf(step));
     if (states > 0) await stateCache.grow(statesOf(step));
     const { queue } = this.#device;
@@ -154,6 +159,7 @@ export class WebGpuDecoder implements Decoder {
       decodeRows: decodeRows.length / 2,
       prefillRuns: prefillRuns.length / 3,
       stateRuns: stateRuns.length / 4,
+      imageTokens: step.imageTokens.length,
     };
     if (counts.outputs > rowsOfLogits) throw new InvalidStep('the step has too many outputs');
     queue.writeBuffer(
@@ -170,7 +176,7 @@ export class WebGpuDecoder implements Decoder {
     );
     const lists = {
       ...step,
-      ends: attendsBothWays ? step.ends : new Int32Array(0),
+      ends: attendsLater ? step.ends : new Int32Array(0),
       decodeRows: Int32Array.from(decodeRows),
       prefillRuns: Int32Array.from(prefillRuns),
       stateRuns: Int32Array.from(stateRuns),
@@ -189,6 +195,8 @@ export class WebGpuDecoder implements Decoder {
       'tables',
       'outputs',
       'ropeAngles',
+      'imageTokens',
+      'imageEmbeddings',
     ] as const)
       if (lists[name].length > 0) queue.writeBuffer(scratch[name], 0, lists[name]);
     const encoder = await this.#dispatch(counts);

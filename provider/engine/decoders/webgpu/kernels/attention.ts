@@ -130,7 +130,10 @@ interface AttentionShape {
   readonly pageTokens: number;
   /** True if each head has a sink, a score that takes a share of its attention. */
   readonly sinks: boolean;
-  /** True if a token attends to later ones, as far as the step and the window say. */
+  /**
+   * True if a token attends to later ones, as far as the step and the window say. No window ends within
+   * an image, because a model whose windows are smaller than its images is refused.
+   */
   readonly bothWays: boolean;
 }
 

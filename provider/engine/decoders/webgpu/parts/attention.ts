@@ -89,8 +89,9 @@ async function attendTo(
   { shape, keys, values, stride }: AttentionParts & { readonly stride: number },
 ): Promise<void> {
   const { scratch } = build;
-  const { heads, attentionScale, attendsBothWays: bothWays } = build.shape;
+  const { heads, attentionScale, globalIsCausal } = build.shape;
   const { kvHeads, headDim, window } = shape;
+  const bothWays = build.attendsLater && !(globalIsCausal && window === 0);
   const sinks = layer.sinks ? [await build.vector(layer.sinks)] : [];
   const attention = {
     heads,
