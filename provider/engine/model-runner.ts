@@ -31,7 +31,7 @@ import { drafterOf, loadDraftModel } from './speculation/load-draft-model.ts';
 import type { HeldPrefixes } from './stored/held-prefixes.ts';
 import type { ModelStore } from './stored/model-store.ts';
 import { ImageReader } from './vision/image-reader.ts';
-import { canRunTower, msPerOperation, usualOperations } from './vision/native-tower.ts';
+import { msPerOperation, usualOperations, whyNoTower } from './vision/native-tower.ts';
 
 export interface RunnerLog {
   info(facts: object, message: string): void;
@@ -103,7 +103,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
   readonly #states: number;
   /** Number of requests that are answered at once. */
   readonly #seats: number;
-  /** False for a computer that is too slow for images, from the first load on. */
+  /** False for a computer that cannot compute images, or is too slow for them, from the first load on. */
   #readsImages: boolean;
   #state: SlotState = 'cold';
   #loading: Promise<void> | undefined;
@@ -131,8 +131,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
     });
     this.#states = slots;
     this.#seats = seats;
-    this.#readsImages =
-      backend.readsImages && model.vision !== undefined && canRunTower(model.vision);
+    this.#readsImages = model.vision !== undefined && whyNoTower(model.vision) === undefined;
     const ofStates = this.#states * stateBytes(model);
     const largestKey = Math.max(
       ...[model, model.drafter].map((each) => (each ? mostKeyBytes(each, backend) : 0)),
@@ -410,12 +409,20 @@ export class ModelRunner implements Movable, AsyncDisposable {
   /** Returns undefined if the model reads no images here. */
   async #loadImages(): Promise<ImageReader | undefined> {
     const { model, log, clock, guard = unguarded } = this.#options;
-    if (!this.#readsImages || model.vision === undefined) return undefined;
-    const imageMs = (await msPerOperation(model.vision)) * usualOperations(model.vision);
-    if (imageMs <= MOST_IMAGE_MS) return ImageReader.load(model.vision, { guard, clock });
+    const { build, vision } = model;
+    if (vision === undefined) return undefined;
+    const reason = whyNoTower(vision);
+    if (reason !== undefined)
+      log.info(
+        { model: build, reason },
+        'this machine cannot compute the images of a model, which answers only text',
+      );
+    if (!this.#readsImages) return undefined;
+    const imageMs = (await msPerOperation(vision)) * usualOperations(vision);
+    if (imageMs <= MOST_IMAGE_MS) return ImageReader.load(vision, { guard, clock });
     this.#readsImages = false;
     log.info(
-      { model: model.build, imageMs: Math.round(imageMs) },
+      { model: build, imageMs: Math.round(imageMs) },
       'the processor is too slow for the images of a model, which answers only text',
     );
     return undefined;

@@ -114,8 +114,6 @@ export interface Backend extends AsyncDisposable {
   readonly isSoftware: boolean;
   /** Maximum size of one layer's keys, or of its states, in the cache, in bytes. */
   readonly maxBufferBytes: number;
-  /** Whether its decoders compute steps with images. */
-  readonly readsImages: boolean;
   /** Size in bytes of one number in the cache of this model's keys and values. */
   cacheNumberBytes(model: DecoderModel): number;
   load(options: DecoderOptions): Promise<Decoder>;

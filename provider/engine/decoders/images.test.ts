@@ -2,14 +2,21 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openVisionFixture, visionFixtures } from '../vision/vision-under-test.ts';
 import { type Backend, type Decoder, NO_STATE, PAGE_TOKENS } from './decoder.ts';
 import { backendsUnderTest } from './decoder-under-test.ts';
-import { stepOf } from './step.ts';
+import { type PlacedImage, type StepPart, stepOf } from './step.ts';
 
 // A driver that runs on the processor needs a long time to compile kernels for the first time.
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
-const PAGES = 8;
+const PAGES = 18;
 const VOCABULARY = 512;
 const pages = Int32Array.from({ length: PAGES }, (_, page) => page);
+/** Where a sequence stands in the decoder, and the images of its text. */
+interface Standing {
+  readonly of: readonly PlacedImage[];
+  readonly at: ArrayLike<number>;
+  readonly slot: number;
+}
+
 const backends = await Promise.all(
   backendsUnderTest.map(async ({ name, create }) => ({ name, made: await create() })),
 );
@@ -17,8 +24,7 @@ const cases = backends.flatMap(({ name, made }) =>
   visionFixtures.map((fixture) => [name, fixture, made] as const),
 );
 afterAll(async () => {
-  for (const { made } of backends)
-    if ('backend' in made) await made.backend[Symbol.asyncDispose]();
+  for (const { made } of backends) if ('backend' in made) await made.backend[Symbol.asyncDispose]();
 });
 
 describe.each(cases)('the decoder %s of %s', (_, fixture, made) => {
@@ -35,15 +41,35 @@ describe.each(cases)('the decoder %s of %s', (_, fixture, made) => {
   beforeAll(async () => {
     ({ model, prompt, greedy, logits: expected, images } = await openVisionFixture(fixture));
     if (why === '')
-      decoder = await backend().load({ model, pages: PAGES, maxTokens: 160, states: 2 });
+      decoder = await backend().load({ model, pages: PAGES, maxTokens: 360, states: 4 });
   });
   afterAll(() => decoder?.[Symbol.asyncDispose]());
 
-  const step = async (tokens: readonly number[], from: number, of = images) => {
-    const state = { read: from === 0 ? NO_STATE : 0, write: 0 };
-    const part = { tokens, from, pages, state, images: of, outputTokens: 'every' } as const;
-    const { best, logits } = await decoder.step(stepOf([part], true));
+  const partOf = (
+    tokens: readonly number[],
+    from: number,
+    { of = images, at = pages, slot = 0 }: Partial<Standing> = {},
+  ): StepPart => ({
+    tokens,
+    from,
+    pages: at,
+    state: { read: from === 0 ? NO_STATE : slot, write: slot },
+    images: of,
+    outputTokens: 'every',
+  });
+  const run = async (...parts: StepPart[]) => {
+    const { best, logits } = await decoder.step(stepOf(parts, true));
     return { best, logits: logits?.slice() as Float32Array };
+  };
+  const step = (tokens: readonly number[], from: number, of: readonly PlacedImage[] = images) =>
+    run(partOf(tokens, from, { of }));
+  /** The embeddings of each image in the place of the other one. */
+  const swapped = () => {
+    const [first, second] = images;
+    return [
+      { ...first, embeddings: second.embeddings },
+      { ...second, embeddings: first.embeddings },
+    ];
   };
   /** The largest difference from the logits of transformers, of the tokens that have some of them. */
   const worst = (made: Float32Array, from: number) => {
@@ -91,15 +117,43 @@ describe.each(cases)('the decoder %s of %s', (_, fixture, made) => {
     }
   });
 
+  test.skipIf(why !== '')(`computes the same beside other texts and images${why}`, async () => {
+    const [first] = images;
+    const cut = first.at + first.tokens;
+    const own = { at: [17, 3, 11, 5, 9], slot: 1 };
+    await run(partOf(prompt.slice(0, cut), 0, own));
+    const { logits } = await run(
+      {
+        ...partOf(prompt, 0, { of: swapped(), at: [0, 2, 4, 6, 8], slot: 2 }),
+        outputTokens: 'none',
+      },
+      partOf(prompt.slice(cut), cut, own),
+      partOf(prompt.toReversed().slice(0, 40), 0, { of: [], at: [1, 7], slot: 3 }),
+    );
+    expect(worst(logits.subarray(0, (prompt.length - cut) * VOCABULARY), cut)).toBeLessThan(2e-3);
+  });
+
+  test.skipIf(why !== '')(`continues saved pages with images in other places${why}`, async () => {
+    const [first] = images;
+    const cut = first.at + first.tokens;
+    const hasStates = model.shape.layers.some(({ delta }) => delta !== undefined);
+    const unitsOf = (page: number, slot: number) => ({
+      pages: pages.slice(page, page + Math.ceil(cut / PAGE_TOKENS)),
+      states: Int32Array.from(hasStates ? [slot] : []),
+    });
+    await step(prompt.slice(0, cut), 0);
+    const bytes = await decoder.save(unitsOf(0, 0));
+    await step(prompt.toReversed(), 0, []);
+    await decoder.restore(unitsOf(10, 3), bytes);
+    const { logits } = await run(partOf(prompt.slice(cut), cut, { at: pages.slice(10), slot: 3 }));
+    expect(worst(logits, cut)).toBeLessThan(2e-3);
+  });
+
   test.skipIf(why !== '')(`computes other logits for other images${why}`, async () => {
-    const [first, second] = images;
     const plain = (await step(prompt, 0)).logits;
-    const { logits } = await step(prompt, 0, [
-      { ...first, embeddings: second.embeddings },
-      { ...second, embeddings: first.embeddings },
-    ]);
+    const { logits } = await step(prompt, 0, swapped());
     expect(worst(logits, 0)).toBeGreaterThan(0.5);
-    const before = first.at * VOCABULARY;
+    const before = images[0].at * VOCABULARY;
     expect(logits.subarray(0, before)).toEqual(plain.subarray(0, before));
   });
 

@@ -103,7 +103,6 @@ function nativeBackend({
     device,
     isSoftware,
     maxBufferBytes: Number.POSITIVE_INFINITY,
-    readsImages: true,
     cacheNumberBytes,
     load: async (options: DecoderOptions) => {
       const native = new Native();

@@ -53,7 +53,6 @@ export function createReferenceBackend(): Backend {
     device: 'plain TypeScript',
     isSoftware: false,
     maxBufferBytes: Number.POSITIVE_INFINITY,
-    readsImages: true,
     cacheNumberBytes: wholeNumbers,
     load: ReferenceDecoder.load,
     [Symbol.asyncDispose]: async () => {},

@@ -12,11 +12,16 @@ import type { VisionTower } from './vision-tower.ts';
 const MOST_IN_TYPESCRIPT = 4_000_000;
 
 /**
- * Whether this machine can compute a tower: in C++, or in plain TypeScript if the addon is not built and
- * the tower is very small. Towers run on the processor, whatever engine the decoder has.
+ * The reason why this machine cannot compute a tower; undefined if it can: in C++, or in plain TypeScript
+ * if the addon is not built and the tower is very small. Towers run on the processor, whatever engine the
+ * decoder has.
  */
-export const canRunTower = ({ size }: VisionModel): boolean =>
-  loadCpuVisionTowers('cpu').available || size <= MOST_IN_TYPESCRIPT;
+export function whyNoTower(
+  { size }: Pick<VisionModel, 'size'>,
+  addon: { available: true } | { available: false; reason: string } = loadCpuVisionTowers('cpu'),
+): string | undefined {
+  return addon.available || size <= MOST_IN_TYPESCRIPT ? undefined : addon.reason;
+}
 
 /**
  * The time in milliseconds that this computer needs for one operation of a tower, by its time for one

@@ -3,7 +3,7 @@ import { loadCpuVisionTowers } from '#native';
 import { ImageDecoder } from '../../images/image-decoder.ts';
 import type { VisionModel } from '../../models/vision/vision-model.ts';
 import { operationsOf, scaledFor, standingOf } from '../../models/vision/vision-shape.ts';
-import { loadNativeTower, msPerOperation, usualOperations } from './native-tower.ts';
+import { loadNativeTower, msPerOperation, usualOperations, whyNoTower } from './native-tower.ts';
 import { loadReferenceTower } from './reference-tower.ts';
 import type { VisionTower } from './vision-tower.ts';
 import { inlineImages, openVisionFixture, visionFixtures } from './vision-under-test.ts';
@@ -76,3 +76,11 @@ test.skipIf(why !== '')(
     }
   },
 );
+
+test('a computer without the addon computes very small towers alone, and says why', async () => {
+  const { vision } = await openVisionFixture('qwen3-vl');
+  const missing = { available: false, reason: 'no compiler' } as const;
+  expect(whyNoTower(vision, missing)).toBeUndefined();
+  expect(whyNoTower({ size: 5e6 }, missing)).toBe('no compiler');
+  expect(whyNoTower({ size: 5e6 }, { available: true })).toBeUndefined();
+});

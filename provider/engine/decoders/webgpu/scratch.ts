@@ -48,10 +48,7 @@ export interface Scratch {
 }
 
 /** Creates the buffers for steps of up to `maxTokens` tokens. Those that the model does not use are tiny. */
-export function createScratch(
-  upload: Uploader,
-  options: DecoderOptions,
-): Scratch {
+export function createScratch(upload: Uploader, options: DecoderOptions): Scratch {
   const { model, maxTokens, pages } = options;
   const { shape, weights, vision } = model;
   const { hidden, heads, headDim } = shape;
