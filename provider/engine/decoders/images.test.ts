@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openVisionFixture, visionFixtures } from '../vision/vision-under-test.ts';
 import { type Backend, type Decoder, NO_STATE, PAGE_TOKENS } from './decoder.ts';
-import { backendsUnderTest } from './decoder-under-test.ts';
+import { backendsUnderTest, distance } from './decoder-under-test.ts';
 import { type PlacedImage, type StepPart, stepOf } from './step.ts';
 
 // A driver that runs on the processor needs a long time to compile kernels for the first time.
@@ -115,6 +115,17 @@ describe.each(cases)('the decoder %s of %s', (_, fixture, made) => {
       const from = ends[i - 1] ?? 0;
       expect(worst((await step(prompt.slice(from, to), from)).logits, from)).toBeLessThan(2e-3);
     }
+  });
+
+  // WebGPU computes so few tokens one by one, with another kernel.
+  test.skipIf(why !== '')(`computes the end of an image alone${why}`, async () => {
+    const [first] = images;
+    const whole = (await step(prompt, 0)).logits;
+    const from = first.at + first.tokens - 2;
+    if (!first.isWhole) await step(prompt.slice(0, from), 0);
+    const { logits } = await step(prompt.slice(from, from + 3), from);
+    const expected = whole.subarray(from * VOCABULARY, (from + 3) * VOCABULARY);
+    expect(distance(logits, expected)).toBeLessThan(1e-3);
   });
 
   test.skipIf(why !== '')(`computes the same beside other texts and images${why}`, async () => {
