@@ -22,12 +22,12 @@ import { imageUris, visionFixtures } from './vision-under-test.ts';
 // A driver that runs on the processor needs a long time to compile kernels for the first time.
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
-const processor = createCpuBackend({ threads: 1 });
+const cpu = createCpuBackend({ threads: 1 });
+const processor = 'reason' in cpu ? createReferenceBackend() : cpu.backend;
 const engines: [string, BackendOrReason][] = [
-  ['cpu', processor],
+  [processor.name, { backend: processor }],
   ['webgpu', await createWebGpuBackend()],
 ];
-const backendOf = (made: BackendOrReason) => ('backend' in made ? made.backend : undefined);
 const [jpeg, turned] = imageUris as [string, string];
 
 async function start(
@@ -35,7 +35,7 @@ async function start(
   options: Partial<ConstructorParameters<typeof ModelEngine>[0]> = {},
 ): Promise<ModelEngine> {
   const started = new ModelEngine({
-    backend: backendOf(processor) ?? createReferenceBackend(),
+    backend: processor,
     models: [model],
     machine: thisMachine(),
     memoryBytes: 200e6,

@@ -17,7 +17,7 @@ export class DecoderBuild {
   readonly shape: DecoderShape;
   readonly maxTokens: number;
   readonly readsImages: boolean;
-  /** True if the step says how far each token attends to later ones. */
+  /** True if tokens attend to later ones, as far as each step says. */
   readonly attendsLater: boolean;
   readonly upload: Uploader;
   readonly scratch: Scratch;
