@@ -1,6 +1,6 @@
 import { Decoder, Encoder } from '@msgpack/msgpack';
 import { type Static, type TSchema, Type } from 'typebox';
-import { checkerOf } from '#bus-schemas/platform.ts';
+import { checkerOf, fastCodecOf } from '#bus-schemas/platform.ts';
 import { isWholeValue } from './codec-shape.ts';
 import { CodedError } from './coded-error.ts';
 
@@ -26,6 +26,7 @@ export class CodecError extends CodedError<CodecErrorCode> {
 export interface MessageKind<T> {
   readonly kind: string;
   readonly schema: TSchema;
+  /** A small message may be a part of a buffer that others share. */
   encode(value: T): Uint8Array;
   /** The encoded message with further fields, which it must not have yet; it is not decoded. */
   extended(bytes: Uint8Array, fields: Partial<T>): Uint8Array;
@@ -61,12 +62,13 @@ export function defineMessage<S extends TSchema>(
   schema: S,
   maxBytes = MAX_MESSAGE_BYTES,
 ): MessageKind<Static<S>> {
-  const validator = checkerOf(schema);
+  const reference = referenceCodec(kind, schema);
+  const fast = fastCodecOf(schema, VERSION);
   return {
     kind,
     schema,
     encode(value) {
-      const bytes = encoder.encode({ v: VERSION, ...(value as object) });
+      const bytes = fast.encode(value) ?? reference.encode(value);
       if (bytes.length > maxBytes) throw new CodecError('too_large', kind, `${bytes.length} bytes`);
       return bytes;
     },
@@ -78,12 +80,27 @@ export function defineMessage<S extends TSchema>(
     },
     decode(bytes) {
       if (bytes.length > maxBytes) throw new CodecError('too_large', kind, `${bytes.length} bytes`);
+      return (fast.decode(bytes) ?? reference.decode(bytes)) as Static<S>;
+    },
+  };
+}
+
+/**
+ * The codec with @msgpack/msgpack and a check of the schema. It defines which messages are valid and
+ * what they hold. It encodes and decodes those that the fast codec of a kind does not cover, and all
+ * errors come from here.
+ */
+export function referenceCodec(kind: string, schema: TSchema) {
+  const validator = checkerOf(schema);
+  return {
+    encode: (value: unknown): Uint8Array => encoder.encode({ v: VERSION, ...(value as object) }),
+    decode(bytes: Uint8Array): unknown {
       const value = decodeMap(kind, bytes);
       if (value['v'] !== VERSION)
         throw new CodecError('unsupported_version', kind, 'version is not 1');
       if (!validator.Check(value))
         throw new CodecError('schema_mismatch', kind, firstMismatch(validator.Errors(value)));
-      return value as Static<S>;
+      return value;
     },
   };
 }

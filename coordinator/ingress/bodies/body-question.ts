@@ -100,7 +100,9 @@ export class OpenBody {
       }
       case 'encode': {
         const value = this.#chat.encode(question.terms, question.images);
-        return { value, transfer: [value.encoded.buffer] };
+        const { buffer, length } = value.encoded;
+        // A small request shares its buffer with other messages, and is copied.
+        return { value, transfer: buffer.byteLength === length ? [buffer] : [] };
       }
       case 'close': {
         const bytes = this.#bytes;
