@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import * as everything from '../mod.ts';
 import { type MessageKind, services } from '../mod.ts';
 import { setting } from '../settings/settings.ts';
+import { kinds } from './kinds.ts';
 import { samplesOf } from './sample.ts';
 
 /**
@@ -21,25 +22,6 @@ interface Vector {
   readonly value: unknown;
   readonly hex: string;
 }
-
-const isKind = (value: unknown): value is MessageKind<unknown> =>
-  typeof value === 'object' &&
-  value !== null &&
-  'encode' in value &&
-  'decode' in value &&
-  'kind' in value;
-const methods: readonly unknown[] = Object.values(services).flatMap((component) =>
-  Object.values(component),
-);
-const messagesOf = (method: unknown): unknown[] =>
-  typeof method === 'object' && method !== null && 'request' in method && 'reply' in method
-    ? [method.request, method.reply]
-    : [];
-const candidates: readonly unknown[] = [
-  ...Object.values(everything),
-  ...methods.flatMap(messagesOf),
-];
-const kinds: readonly MessageKind<unknown>[] = candidates.filter(isKind);
 
 const toJson = (_key: string, value: unknown) =>
   value instanceof Uint8Array ? { $bytes: Buffer.from(value).toString('hex') } : value;
