@@ -69,6 +69,7 @@ class DecoderSource {
     }
   }
 
+  /** Of a field that comes twice, the last one counts, as for @msgpack/msgpack. */
   #object(fields: readonly Field[]): string {
     const required = fields.filter(({ isRequired }) => isRequired);
     const optional = fields.filter(({ isRequired }) => !isRequired);
@@ -78,7 +79,6 @@ class DecoderSource {
     const dispatch = lookedUp([...fieldOf.keys()], (key, end) => {
       const field = fieldOf.get(key) as Field;
       return `r.at = at + ${end};
-        if (${name(field)} !== undefined) return undefined;
         ${name(field)} = ${this.#nameOf(field.shape)}();
         if (${name(field)} === undefined) return undefined;
         continue;`;

@@ -28,7 +28,7 @@ function map(value: object, chance: Chance): Uint8Array {
   const isOdd = chance(4) === 0;
   if (isOdd) {
     const [some] = fields.splice(chance(fields.length + 1), 1);
-    if (some !== undefined && chance(2) === 0) fields.push(some, some);
+    if (some !== undefined && chance(2) === 0) fields.push([some[0], chance(300)], some);
     if (chance(3) === 0)
       fields.push([['new', '__proto__', 'constructor', 'é'][chance(4)] as string, chance(300)]);
   }

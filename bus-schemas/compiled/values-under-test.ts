@@ -95,6 +95,7 @@ function textOf({ pattern, minLength = 0, maxLength = 400 }: Loose): fc.Arbitrar
   if (pattern !== undefined) return fc.stringMatching(new RegExp(pattern, 'u'));
   const length = { minLength, maxLength: Math.min(maxLength, 400) };
   return fc.oneof(
+    fc.constantFrom('x'.repeat(minLength), 'x'.repeat(Math.min(maxLength, 400) + 1)),
     fc.string({ ...length, unit: 'binary-ascii' }),
     fc.string({ ...length, unit: 'grapheme' }),
     // Any units, also lone surrogates, replacement characters and byte order marks.
