@@ -18,7 +18,7 @@ const reference = referenceCodec('note', note);
 const encoder = new Encoder();
 const good = { text: 'words' };
 
-/** A note with the text `x`, and a field of which only the name is valid MessagePack for certain. */
+/** A note with the text `x`, and another field whose value is these bytes. */
 const noteWith = (name: string, ...value: readonly number[]): Uint8Array =>
   Buffer.concat([
     Buffer.of(0x83, 0xa1, 0x76, 0x01, 0xa4),
@@ -138,30 +138,24 @@ const NUMBERS = [
   .concat(0, -0, -1, 2 ** 53 - 1, -(2 ** 53) + 1, 2 ** 53, -(2 ** 53), 0.1, -1.5, 1e300)
   .concat(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY);
 
+const fieldsOf = (size: number): Record<string, number> =>
+  Object.fromEntries(Array.from({ length: size }, (_, index) => [`${index}`, 1]));
+
 describe('a compiled encoder', () => {
-  test.each<[string, object]>([
-    ...NUMBERS.map((number): [string, object] => [`the number ${number}`, { number }]),
-    ...SIZES.map((size): [string, object] => [
-      `a text of ${size} characters`,
-      { text: 'x'.repeat(size) },
-    ]),
-    ...SIZES.map((size) => [`a text of ${size} Greek letters`, { text: 'λ'.repeat(size) }]),
-    ...SIZES.map((size): [string, object] => [
-      `${size} bytes`,
-      { bytes: new Uint8Array(size).fill(7) },
-    ]),
-    ...SIZES.map((size): [string, object] => [
-      `a list of ${size} numbers`,
-      { list: Array(size).fill(7) },
-    ]),
-    ...[15, 16, 300].map((size): [string, object] => {
-      const names = Array.from({ length: size }, (_, index) => [`name ${index}`, index]);
-      return [`a map of ${size} fields`, { counts: Object.fromEntries(names) }];
-    }),
+  const ofSize = SIZES.flatMap((size): [string, object][] => [
+    [`a text of ${size} characters`, { text: 'x'.repeat(size) }],
+    [`a text of ${size} Greek letters`, { text: 'λ'.repeat(size) }],
+    [`${size} bytes`, { bytes: new Uint8Array(size).fill(7) }],
+    [`a list of ${size} numbers`, { list: Array(size).fill(7) }],
+    [`a map of ${size} fields`, { counts: fieldsOf(size) }],
+  ]);
+  const numbers = NUMBERS.map((number): [string, object] => [`the number ${number}`, { number }]);
+  const others: [string, object][] = [
     ['fields in another order', { counts: { a: 1 }, text: 'words', count: 1 }],
     ['a decoded message', { text: 'words', v: 1 }],
     ['an undefined field', { text: 'words', count: undefined }],
-  ])('writes %s like the reference', (_, value) => {
+  ];
+  test.each([...ofSize, ...numbers, ...others])('writes %s like the reference', (_, value) => {
     const written = compiled.encode(value);
     expect(written && Buffer.from(written)).toStrictEqual(Buffer.from(reference.encode(value)));
   });
@@ -181,7 +175,7 @@ describe('a compiled encoder', () => {
       'many long texts',
       {
         ...good,
-        counts: Object.fromEntries(Array.from({ length: 12_000 }, (_, index) => [`${index}`, 1])),
+        counts: fieldsOf(12_000),
       },
     ],
     ['no fields', null],

@@ -13,7 +13,7 @@ const { utf8Slice } = Buffer.prototype as unknown as {
 /**
  * Reads the values of one message at a time. The result is `undefined`, or NaN for numbers, where
  * there is a value of another type, where the message ends, and for text that is not UTF-8.
- * Nothing is allocated for a length that is larger than the rest of the message.
+ * Announced lengths allocate nothing: lists grow with their items, and bytes are views of the message.
  */
 export class MessageReader {
   bytes: Uint8Array = NOTHING;
@@ -143,28 +143,23 @@ export class MessageReader {
     return this.#view;
   }
 
-  /** Number of items of an array, at most one for each byte that follows; NaN if there is none. */
+  /** Number of items that an array announces; NaN if there is none. */
   array(): number {
-    return this.#count({ short: 0x90, long: 0xdc, itemBytes: 1 });
+    return this.#count(0x90, 0xdc);
   }
 
-  /** Number of fields of a map. */
+  /** Number of fields that a map announces; NaN if there is none. */
   map(): number {
-    return this.#count({ short: 0x80, long: 0xde, itemBytes: 2 });
+    return this.#count(0x80, 0xde);
   }
 
-  #count({ short, long, itemBytes }: { short: number; long: number; itemBytes: number }): number {
+  #count(short: number, long: number): number {
     const { bytes, at } = this;
     const head = bytes[at] as number;
-    let count: number;
     if ((head & 0xf0) === short) {
       this.at = at + 1;
-      count = head & 0x0f;
-    } else if (head === long || head === long + 1) {
-      count = this.#size(head - long + 1);
-    } else {
-      return Number.NaN;
+      return head & 0x0f;
     }
-    return count * itemBytes <= bytes.length - this.at ? count : Number.NaN;
+    return head === long || head === long + 1 ? this.#size(head - long + 1) : Number.NaN;
   }
 }
