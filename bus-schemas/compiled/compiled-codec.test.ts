@@ -28,15 +28,6 @@ const noteWith = (name: string, ...value: readonly number[]): Uint8Array =>
     Buffer.of(...value),
   ]);
 
-const expected = (bytes: Uint8Array): unknown => {
-  try {
-    return reference.decode(bytes);
-  } catch (error) {
-    if (!(error instanceof CodecError)) throw error;
-    return undefined;
-  }
-};
-
 describe('a compiled decoder', () => {
   test.each([
     ['the usual fields', encoder.encode({ v: 1, ...good, number: 1.5, bytes: new Uint8Array(3) })],
@@ -125,12 +116,12 @@ describe('a compiled decoder', () => {
     ],
   ])('leaves a message with %s to the reference, which reads it', (_, bytes) => {
     expect(compiled.decode(bytes)).toBeUndefined();
-    expect(expected(bytes)).toBeDefined();
+    expect(reference.decode(bytes)).toBeDefined();
   });
 });
 
 /** Where a number, a text, bytes, a list or a map gets a longer head. */
-const SIZES = [0, 1, 15, 16, 28, 29, 31, 32, 40, 41, 255, 256, 4_000, 20_000];
+const SIZES = [0, 1, 15, 16, 28, 29, 31, 32, 40, 41, 255, 256, 4_000, 9_000];
 const NUMBERS = [
   0x20, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff,
 ]
