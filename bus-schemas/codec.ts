@@ -1,6 +1,6 @@
 import { Decoder, Encoder } from '@msgpack/msgpack';
 import { type Static, type TSchema, Type } from 'typebox';
-import { checkerOf, fastCodecOf } from '#bus-schemas/platform.ts';
+import { checkerOf, compiledCodec } from '#bus-schemas/platform.ts';
 import { isWholeValue } from './codec-shape.ts';
 import { CodedError } from './coded-error.ts';
 
@@ -63,12 +63,12 @@ export function defineMessage<S extends TSchema>(
   maxBytes = MAX_MESSAGE_BYTES,
 ): MessageKind<Static<S>> {
   const reference = referenceCodec(kind, schema);
-  const fast = fastCodecOf(schema, VERSION);
+  const compiled = compiledCodec(schema, VERSION);
   return {
     kind,
     schema,
     encode(value) {
-      const bytes = fast.encode(value) ?? reference.encode(value);
+      const bytes = compiled.encode(value) ?? reference.encode(value);
       if (bytes.length > maxBytes) throw new CodecError('too_large', kind, `${bytes.length} bytes`);
       return bytes;
     },
@@ -80,14 +80,14 @@ export function defineMessage<S extends TSchema>(
     },
     decode(bytes) {
       if (bytes.length > maxBytes) throw new CodecError('too_large', kind, `${bytes.length} bytes`);
-      return (fast.decode(bytes) ?? reference.decode(bytes)) as Static<S>;
+      return (compiled.decode(bytes) ?? reference.decode(bytes)) as Static<S>;
     },
   };
 }
 
 /**
  * The codec with @msgpack/msgpack and a check of the schema. It defines which messages are valid and
- * what they hold. It encodes and decodes those that the fast codec of a kind does not cover, and all
+ * what they hold. It encodes and decodes those that the compiled codec of a kind does not cover, and all
  * errors come from here.
  */
 export function referenceCodec(kind: string, schema: TSchema) {

@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox';
 import { Environment } from 'typebox/system';
-import type { FastCodec } from '../platform/types.ts';
+import { COVERS_NOTHING, type CompiledCodec } from './codec-contract.ts';
 import { decoderSource } from './decoder-source.ts';
 import { encoderSource } from './encoder-source.ts';
 import { MessageReader } from './message-reader.ts';
@@ -16,8 +16,8 @@ const reader = new MessageReader();
  * first use, because a process uses few of the messages that it loads. Like the checks of TypeBox, it
  * needs `new Function`; where that is forbidden, it covers no message.
  */
-export function compiledCodec(schema: TSchema, version: number): FastCodec {
-  if (!Environment.CanEvaluate()) return { encode: () => undefined, decode: () => undefined };
+export function compiledCodec(schema: TSchema, version: number): CompiledCodec {
+  if (!Environment.CanEvaluate()) return COVERS_NOTHING;
   return {
     encode: madeWhenUsed(() => encoderOf(schema, version)),
     decode: madeWhenUsed(() => decoderOf(schema, version)),
@@ -34,14 +34,14 @@ function madeWhenUsed<Argument, Result>(
   };
 }
 
-function encoderOf(schema: TSchema, version: number): FastCodec['encode'] {
+function encoderOf(schema: TSchema, version: number): CompiledCodec['encode'] {
   const source = encoderSource(messageShapeOf(schema, version));
   return new Function('w', source)(writer);
 }
 
-function decoderOf(schema: TSchema, version: number): FastCodec['decode'] {
+function decoderOf(schema: TSchema, version: number): CompiledCodec['decode'] {
   const { source, patterns } = decoderSource(messageShapeOf(schema, version));
-  const decode: FastCodec['decode'] = new Function('r', 'p', source)(reader, patterns);
+  const decode: CompiledCodec['decode'] = new Function('r', 'p', source)(reader, patterns);
   // A message that is not covered after all is read twice, which large ones are not worth.
   return (bytes) => (bytes.length > MAX_COMPILED_BYTES ? undefined : decode(bytes));
 }

@@ -61,11 +61,14 @@ class EncoderSource {
       case 'object':
         return this.#object(shape);
       case 'record':
-        return map({ field: `w.text(key); ${this.#written(shape.values, 'y')};` });
+        return map({
+          field: `if (!w.isComplete) return;
+            w.text(key); ${this.#written(shape.values, 'y')};`,
+        });
       case 'array':
         return `if (!Array.isArray(x)) return w.fail();
           w.array(x.length);
-          for (let i = 0; i < x.length; i++) { const y = x[i]; ${this.#written(shape.items, 'y')}; }`;
+          for (let i = 0; i < x.length && w.isComplete; i++) { const y = x[i]; ${this.#written(shape.items, 'y')}; }`;
       case 'union':
         return `if (!w.isComplete) return;
           const { at } = w;

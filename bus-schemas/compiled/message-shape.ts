@@ -36,8 +36,8 @@ export interface Field {
   readonly isRequired: boolean;
 }
 
-/** The keywords that are read here. A schema with any other one is not covered. */
-interface Keywords {
+/** The keywords of the schemas of messages. A schema with any other one is not covered. */
+export interface Keywords {
   readonly type?: string;
   readonly const?: unknown;
   readonly enum?: readonly unknown[];
@@ -180,8 +180,10 @@ function constant(value: unknown): Shape {
 }
 
 function choice(values: readonly unknown[]): Shape {
-  const texts = values.filter((value) => typeof value === 'string');
-  return texts.length === values.length && texts.every(isShort) ? { is: 'choice', texts } : OTHER;
+  const texts = [...new Set(values)].filter((value) => typeof value === 'string');
+  return values.every((value) => typeof value === 'string' && isShort(value))
+    ? { is: 'choice', texts }
+    : OTHER;
 }
 
 const isShort = (text: string): boolean =>

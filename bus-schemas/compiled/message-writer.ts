@@ -91,7 +91,7 @@ export class MessageWriter {
     if (head !== expectedHead)
       bytes.copyWithin(at + head, at + expectedHead, at + expectedHead + size);
     if (head === 1) bytes[at] = 0xa0 | size;
-    else this.#head({ first: 0xd9, size });
+    else this.#head(0xd9, size);
     this.at = at + head + size;
   }
 
@@ -100,14 +100,14 @@ export class MessageWriter {
     const { length } = value;
     if (!this.#hasRoom(MAX_HEAD_BYTES + length)) return;
     const { bytes } = this;
-    const at = this.at + this.#head({ first: 0xc4, size: length });
+    const at = this.at + this.#head(0xc4, length);
     if (length > MAX_COPIED_BYTES) bytes.set(value, at);
     else for (let index = 0; index < length; index += 1) bytes[at + index] = value[index] as number;
     this.at = at + length;
   }
 
-  /** Writes a length after the head `first`, or after the two that follow it if it needs more bytes. */
-  #head({ first, size }: { first: number; size: number }): number {
+  /** Writes a length of one byte after the head `first`, or one of two bytes after the next head. */
+  #head(first: number, size: number): number {
     const { bytes, at } = this;
     if (size < 0x100) {
       bytes[at] = first;
@@ -142,7 +142,7 @@ export class MessageWriter {
   #positive(value: number): void {
     const { bytes, at } = this;
     if (value < 0x1_0000) {
-      this.at = at + this.#head({ first: 0xcc, size: value });
+      this.at = at + this.#head(0xcc, value);
     } else if (value < UINT32) {
       bytes[at] = 0xce;
       this.#view.setUint32(at + 1, value);

@@ -1,33 +1,13 @@
 import fc from 'fast-check';
 import type { TSchema } from 'typebox';
-
-/** The keywords of the schemas of messages. */
-interface Loose {
-  readonly type?: string;
-  readonly const?: unknown;
-  readonly enum?: readonly unknown[];
-  readonly anyOf?: readonly Loose[];
-  readonly properties?: Readonly<Record<string, Loose>>;
-  readonly required?: readonly string[];
-  readonly patternProperties?: Readonly<Record<string, Loose>>;
-  readonly maxProperties?: number;
-  readonly items?: Loose;
-  readonly minItems?: number;
-  readonly maxItems?: number;
-  readonly pattern?: string;
-  readonly minLength?: number;
-  readonly maxLength?: number;
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly 'x-bytes'?: { readonly min: number; readonly max: number };
-}
+import type { Keywords } from './message-shape.ts';
 
 const MOST_ITEMS = 4;
 
 /** Values that fit a schema; some texts and numbers do not. */
-export const valuesOf = (schema: TSchema): fc.Arbitrary<unknown> => someOf(schema as Loose);
+export const valuesOf = (schema: TSchema): fc.Arbitrary<unknown> => someOf(schema as Keywords);
 
-function someOf(schema: Loose): fc.Arbitrary<unknown> {
+function someOf(schema: Keywords): fc.Arbitrary<unknown> {
   const bytes = schema['x-bytes'];
   if (bytes)
     return fc.uint8Array({
@@ -61,13 +41,13 @@ function someOf(schema: Loose): fc.Arbitrary<unknown> {
   }
 }
 
-const objectOf = ({ properties = {}, required = [] }: Loose): fc.Arbitrary<unknown> =>
+const objectOf = ({ properties = {}, required = [] }: Keywords): fc.Arbitrary<unknown> =>
   fc.record(
     Object.fromEntries(Object.entries(properties).map(([name, field]) => [name, someOf(field)])),
     { requiredKeys: [...required] },
   );
 
-const recordOf = ({ patternProperties = {}, maxProperties = MOST_ITEMS }: Loose) =>
+const recordOf = ({ patternProperties = {}, maxProperties = MOST_ITEMS }: Keywords) =>
   fc.dictionary(
     fc.oneof(fc.string({ maxLength: 12 }), fc.constantFrom('7', 'a\nb', 'toString', 'é')),
     fc.oneof(...Object.values(patternProperties).map(someOf)),
@@ -78,7 +58,7 @@ const recordOf = ({ patternProperties = {}, maxProperties = MOST_ITEMS }: Loose)
 function integerOf({
   minimum = -Number.MAX_SAFE_INTEGER,
   maximum = Number.MAX_SAFE_INTEGER,
-}: Loose): fc.Arbitrary<number> {
+}: Keywords): fc.Arbitrary<number> {
   const min = Math.ceil(minimum);
   const max = Math.floor(maximum);
   const edges = [0x20, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0xffff, 0x1_0000, 0xffff_ffff, 2 ** 32]
@@ -91,7 +71,7 @@ function integerOf({
   );
 }
 
-function textOf({ pattern, minLength = 0, maxLength = 400 }: Loose): fc.Arbitrary<string> {
+function textOf({ pattern, minLength = 0, maxLength = 400 }: Keywords): fc.Arbitrary<string> {
   if (pattern !== undefined) return fc.stringMatching(new RegExp(pattern, 'u'));
   const length = { minLength, maxLength: Math.min(maxLength, 400) };
   return fc.oneof(

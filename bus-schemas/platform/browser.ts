@@ -14,7 +14,8 @@ import { sha256 as sha256Of } from '@noble/hashes/sha2.js';
 import { bytesToHex, concatBytes, hexToBytes } from '@noble/hashes/utils.js';
 import type { Static, TSchema } from 'typebox';
 import { Value } from 'typebox/value';
-import type { Aead, FastCodec, RunningHash } from './types.ts';
+import { COVERS_NOTHING, type CompiledCodec } from '../compiled/codec-contract.ts';
+import type { Aead, RunningHash } from './types.ts';
 
 export const randomBytes = (size: number): Uint8Array =>
   crypto.getRandomValues(new Uint8Array(size));
@@ -68,8 +69,5 @@ export const checkerOf = <Schema extends TSchema>(schema: Schema) => ({
   Errors: (value: unknown) => Value.Errors(schema, value),
 });
 
-/** Covers no message: compiled codecs need `eval` too. */
-export const fastCodecOf = (_schema: TSchema, _version: number): FastCodec => ({
-  encode: () => undefined,
-  decode: () => undefined,
-});
+/** A compiled codec needs `eval` too. */
+export const compiledCodec = (_schema: TSchema, _version: number): CompiledCodec => COVERS_NOTHING;

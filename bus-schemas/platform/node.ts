@@ -23,7 +23,7 @@ import { derSignature } from '../receipts/der-signature.ts';
 import type { Aead, RunningHash } from './types.ts';
 
 export { randomBytes } from 'node:crypto';
-export { compiledCodec as fastCodecOf } from '../compiled/compiled-codec.ts';
+export { compiledCodec } from '../compiled/compiled-codec.ts';
 
 export const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 export const fromHex = (text: string): Uint8Array => Buffer.from(text, 'hex');

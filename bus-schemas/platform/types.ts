@@ -15,13 +15,3 @@ export interface RunningHash {
   update(data: Uint8Array): unknown;
   digest(): Uint8Array;
 }
-
-/**
- * Encodes and decodes the usual messages of one kind. `undefined` says that it does not cover the value
- * or the message, which may be valid nevertheless.
- */
-export interface FastCodec {
-  encode(value: unknown): Uint8Array | undefined;
-  /** Everything that it returns fits the schema. */
-  decode(bytes: Uint8Array): unknown;
-}

@@ -1,21 +1,7 @@
 import type { TSchema } from 'typebox';
+import type { Keywords } from '../compiled/message-shape.ts';
 
 /** Values that fit a schema, always the same ones. Golden vectors are made from them. */
-
-interface Loose {
-  readonly type?: string;
-  readonly const?: unknown;
-  readonly enum?: readonly unknown[];
-  readonly anyOf?: readonly Loose[];
-  readonly properties?: Readonly<Record<string, Loose>>;
-  readonly patternProperties?: Readonly<Record<string, Loose>>;
-  readonly items?: Loose;
-  readonly pattern?: string;
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly minLength?: number;
-  readonly 'x-bytes'?: { readonly min: number; readonly max: number };
-}
 
 /** Sample ids, by the beginning of the pattern that the id must match. */
 const IDS: readonly [string, string][] = [
@@ -46,12 +32,12 @@ const HEXADECIMAL = /^\^\[0-9a-f\]\{(\d+)\}\$$/;
  * Returns as many values as the widest union has branches. Value n takes branch n of every union.
  */
 export function samplesOf(schema: TSchema): readonly unknown[] {
-  return Array.from({ length: branchesOf(schema as Loose) }, (_, branch) =>
-    sample(schema as Loose, branch),
+  return Array.from({ length: branchesOf(schema as Keywords) }, (_, branch) =>
+    sample(schema as Keywords, branch),
   );
 }
 
-function branchesOf(schema: Loose): number {
+function branchesOf(schema: Keywords): number {
   const own = schema.anyOf?.length ?? schema.enum?.length ?? 1;
   const inner = [
     ...(schema.anyOf ?? []),
@@ -61,17 +47,17 @@ function branchesOf(schema: Loose): number {
   return Math.max(own, ...inner.map(branchesOf));
 }
 
-function sample(schema: Loose, branch: number): unknown {
+function sample(schema: Keywords, branch: number): unknown {
   const bytes = schema['x-bytes'];
   if (bytes) return Uint8Array.from({ length: Math.max(bytes.min, 4) }, (_, index) => index);
   if (schema.const !== undefined) return schema.const;
   if (schema.enum) return schema.enum[Math.min(branch, schema.enum.length - 1)];
   if (schema.anyOf)
-    return sample(schema.anyOf[Math.min(branch, schema.anyOf.length - 1)] as Loose, branch);
+    return sample(schema.anyOf[Math.min(branch, schema.anyOf.length - 1)] as Keywords, branch);
   switch (schema.type) {
     case 'object':
       if (schema.patternProperties)
-        return { busy: sample(Object.values(schema.patternProperties)[0] as Loose, branch) };
+        return { busy: sample(Object.values(schema.patternProperties)[0] as Keywords, branch) };
       return Object.fromEntries(
         Object.entries(schema.properties ?? {}).map(([name, field]) => [
           name,
@@ -79,7 +65,7 @@ function sample(schema: Loose, branch: number): unknown {
         ]),
       );
     case 'array':
-      return [sample(schema.items as Loose, branch)];
+      return [sample(schema.items as Keywords, branch)];
     case 'string':
       return textFor(schema);
     case 'integer':
@@ -97,7 +83,7 @@ function sample(schema: Loose, branch: number): unknown {
   }
 }
 
-function textFor({ pattern, minLength = 0 }: Loose): string {
+function textFor({ pattern, minLength = 0 }: Keywords): string {
   if (pattern === undefined) return `words é🦙${'.'.repeat(minLength)}`;
   const digits = HEXADECIMAL.exec(pattern)?.[1];
   if (digits !== undefined) return 'a1'.repeat(Number(digits) / 2);
