@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CodecError, referenceCodec } from '../codec.ts';
 import { kinds } from '../vectors/kinds.ts';
+import { samplesOf } from '../vectors/sample.ts';
 import { compiledCodec } from './compiled-codec.ts';
 import { type Chance, encodedOtherwise } from './encodings-under-test.ts';
 import { valuesOf } from './values-under-test.ts';
@@ -14,9 +15,6 @@ import { valuesOf } from './values-under-test.ts';
 
 const RUNS = 20;
 const VERSION = 1;
-/** Compared messages by what became of them, so that the tests cannot pass without comparing. */
-const seen = { covered: 0, left: 0, refused: 0 };
-
 const codecs = kinds.map((kind) => ({
   name: kind.kind,
   reference: referenceCodec(kind.kind, kind.schema),
@@ -27,25 +25,36 @@ const codecs = kinds.map((kind) => ({
 /** Throws if the compiled codec reads these bytes, and the reference does not read the same. */
 function compare({ reference, compiled }: (typeof codecs)[number], bytes: Uint8Array): void {
   const read = compiled.decode(bytes);
+  if (read === undefined) return;
   let expected: unknown;
   try {
     expected = reference.decode(bytes);
   } catch (error) {
     if (!(error instanceof CodecError)) throw error;
-    seen.refused += 1;
   }
-  if (read === undefined) seen.left += 1;
-  else {
-    seen.covered += 1;
-    if (!isDeepStrictEqual(read, expected)) expect(read).toStrictEqual(expected);
-  }
+  if (!isDeepStrictEqual(read, expected)) expect(read).toStrictEqual(expected);
 }
 
 const chances = fc.infiniteStream(fc.nat()).map((numbers): Chance => {
   return (below) => (numbers.next().value as number) % below;
 });
 
+/** The messages of most requests. */
+const USUAL = [
+  'routing.reserve routing.reserve.reply settlement.hold settlement.hold.reply inference-request job',
+  'out frame-content flow receipt ack evt.job.ended evt.settlement.settled beat capacity cell.digest',
+].flatMap((line) => line.split(' '));
+
 describe('a compiled codec', () => {
+  test.each(USUAL)('of %s covers the usual messages', (name) => {
+    const { schema } = kinds.find(({ kind }) => kind === name) as (typeof kinds)[number];
+    const { encode, decode } = compiledCodec(schema, VERSION);
+    for (const sample of samplesOf(schema)) {
+      const value = withoutTools(sample);
+      expect(decode(encode(value) ?? new Uint8Array(0))).toMatchObject(value);
+    }
+  });
+
   test.each(codecs.map((codec) => [codec.name, codec] as const))(
     'of %s writes and reads the same as the reference',
     (_, codec) => {
@@ -65,6 +74,14 @@ describe('a compiled codec', () => {
     },
   );
 });
+
+/** The parameters of tools and the schema of an answer hold any value, and are not covered. */
+const withoutTools = (sample: unknown): object => {
+  const { chat, ...message } = sample as { chat?: object };
+  return chat
+    ? { ...message, chat: { ...chat, tools: [], response_format: { type: 'text' } } }
+    : message;
+};
 
 /** Some bytes changed, taken out, repeated, or cut off. */
 function damaged(bytes: Uint8Array, chance: Chance): Uint8Array {

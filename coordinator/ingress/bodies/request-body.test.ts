@@ -59,6 +59,7 @@ const chatOf = (fields: object) => json({ model: 'sim', messages: user(LONG), ..
 
 test.each<[string, Surface, Buffer]>([
   ['a long text', chat, chatOf({ stream: true, temperature: 0.5 })],
+  ['a short text', chat, chatOf({ messages: user('Hello') })],
   ['many messages', chat, chatOf({ messages: Array(900).fill(user('Hello')[0]) })],
   ['log probabilities, a stop and tools', chat, chatOf({ logprobs: true, stop: 'x', tools: [] })],
   [
