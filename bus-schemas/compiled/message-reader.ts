@@ -41,7 +41,7 @@ export class MessageReader {
     this.at = end;
     if (size === 0) return '';
     const text = utf8Slice.call(bytes, at, end);
-    // The length differs if there is any character beyond ASCII. An invalid byte becomes a character.
+    // Node reads an invalid byte as this character, and @msgpack/msgpack as another one.
     if (text.includes(REPLACEMENT)) return undefined;
     return size > MAX_MARKED_TEXT && text.charCodeAt(0) === BYTE_ORDER_MARK ? undefined : text;
   }
