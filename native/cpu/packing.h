@@ -92,7 +92,7 @@ inline bool pack(const Matrix& from, int index, Mappings& files, Threads& thread
     const size_t size = type == Number::f32 ? 4 : 2;
     const size_t bytes = size * from.out * from.in;
     weight += index * bytes;
-    if (!from.weight.chosen.empty()) {
+    if (from.weight.isCopied()) {
       to.values.assign(weight, weight + bytes);
       weight = to.values.data();
     }

@@ -175,10 +175,16 @@ class ModelCheck {
     check(isNumber(matrix.scales.type) && matrix.scales.type == matrix.biases.type && holds(matrix.scales, bytes) && holds(matrix.biases, bytes), "the scales of " + name);
   }
   void vector(const Tensor& tensor, int size, const std::string& name) { check(isNumber(tensor.type) && holds(tensor, size * sizeOf(tensor.type)), "the bytes of " + name); }
-  /// Returns true if the tensor has this size and, if it is chosen from the rows of another one,
-  /// consists of whole rows of whole periods.
+  /// Returns true if the tensor has this size and, if it is chosen from the rows or columns of
+  /// another one, consists of whole ones of whole periods or matrices.
   static bool holds(const Tensor& tensor, int64_t bytes) {
     if (tensor.bytes != bytes || !isWithin(bytes, 1, MAX_BYTES) || !isWithin(tensor.offset, 0, MAX_BYTES)) return false;
+    if (tensor.turned) {
+      const auto [rows, across, first, columns] = *tensor.turned;
+      if (!tensor.chosen.empty() || !isNumber(tensor.type)) return false;
+      if (!isWithin(rows, 1, MAX_SIZE) || !isWithin(across, 1, MAX_SIZE) || !isWithin(columns, 1, across) || !isWithin(first, 0, across - columns)) return false;
+      return bytes % (rows * columns * sizeOf(tensor.type)) == 0 && bytes / columns <= MAX_BYTES / across;
+    }
     if (tensor.chosen.empty()) return true;
     const int64_t count = tensor.chosen.size();
     if (!isWithin(count, 1, MAX_SIZE) || !isWithin(tensor.rowBytes, 1, bytes) || !isWithin(tensor.period, 1, MAX_SIZE)) return false;
@@ -191,7 +197,7 @@ class ModelCheck {
 };
 
 /// Returns true if the tensor has this many numbers of 16 or 32 bits, which are adjacent in its file.
-inline bool isPlain(const Tensor& tensor, int64_t numbers) { return isNumber(tensor.type) && tensor.chosen.empty() && isWithin(numbers, 1, MAX_NUMBERS) && tensor.bytes == numbers * sizeOf(tensor.type) && isWithin(tensor.offset, 0, MAX_BYTES); }
+inline bool isPlain(const Tensor& tensor, int64_t numbers) { return isNumber(tensor.type) && !tensor.isCopied() && isWithin(numbers, 1, MAX_NUMBERS) && tensor.bytes == numbers * sizeOf(tensor.type) && isWithin(tensor.offset, 0, MAX_BYTES); }
 
 inline std::string wrongModel(const Model& model) { return ModelCheck(model).wrong(); }
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <map>
@@ -38,8 +39,16 @@ struct Tensor {
   /// `period` rows, those with these indexes, in this order. A row has `rowBytes` bytes.
   int64_t rowBytes = 1, period = 1;
   std::vector<int32_t> chosen;
+  /// If set, the rows of the tensor are columns of matrices of the file: of each one, with `rows` rows
+  /// of `across` numbers, the `columns` columns from number `first` on.
+  struct Turned {
+    int64_t rows = 0, across = 0, first = 0, columns = 0;
+  };
+  std::optional<Turned> turned;
+  /// True if the tensor does not stand in the file as it is.
+  bool isCopied() const { return !chosen.empty() || turned; }
   /// Number of bytes from the tensor's offset that contain it.
-  int64_t span() const { return chosen.empty() ? bytes : bytes / static_cast<int64_t>(chosen.size()) * period; }
+  int64_t span() const { return turned ? bytes / turned->columns * turned->across : chosen.empty() ? bytes : bytes / static_cast<int64_t>(chosen.size()) * period; }
 };
 
 struct Matrix {
@@ -263,9 +272,13 @@ class Mappings {
     if (!file) file = Mapping::open(tensor.file);
     if (!file) return nullptr;
     const uint8_t* whole = file->at(tensor.offset, tensor.span());
-    if (!whole || tensor.chosen.empty()) return whole;
-    auto& rows = gathered_[{tensor.file, tensor.offset, tensor.bytes, tensor.rowBytes, tensor.period, tensor.chosen}];
-    if (rows.empty()) {
+    if (!whole || !tensor.isCopied()) return whole;
+    auto& rows = gathered_[{tensor.file, tensor.offset, tensor.bytes, tensor.turned ? tensor.turned->first : tensor.rowBytes, tensor.turned ? 0 : tensor.period, tensor.chosen}];
+    if (rows.empty() && tensor.turned) {
+      rows.resize(tensor.bytes);
+      if (sizeOf(tensor.type) == 2) turn<uint16_t>(whole, tensor, rows.data());
+      else turn<uint32_t>(whole, tensor, rows.data());
+    } else if (rows.empty()) {
       rows.resize(tensor.bytes);
       uint8_t* to = rows.data();
       for (; to < rows.data() + tensor.bytes; whole += tensor.period * tensor.rowBytes)
@@ -280,6 +293,18 @@ class Mappings {
   void forget() { gathered_.clear(); }
 
  private:
+  /// Copies columns of the file's matrices to rows. Numbers may stand at any address of the file.
+  template <class Number>
+  static void turn(const uint8_t* from, const Tensor& tensor, uint8_t* to) {
+    const auto [rows, across, first, columns] = *tensor.turned;
+    constexpr int64_t size = sizeof(Number), BLOCK = 64;
+    for (const uint8_t* end = to + tensor.bytes; to < end; from += rows * across * size, to += columns * rows * size)
+      // By blocks of rows, so that the lines of a block stay in the processor's cache.
+      for (int64_t block = 0; block < rows; block += BLOCK)
+        for (int64_t column = 0; column < columns; column++)
+          for (int64_t row = block; row < std::min(rows, block + BLOCK); row++) std::memcpy(to + (column * rows + row) * size, from + (row * across + first + column) * size, size);
+  }
+
   std::map<std::string, std::shared_ptr<Mapping>> files_;
   std::map<std::tuple<std::string, int64_t, int64_t, int64_t, int64_t, std::vector<int32_t>>, std::vector<uint8_t>> gathered_;
 };

@@ -116,6 +116,10 @@ inline Tensor tensor(const Fields& from) {
     made.period = rows.whole("period");
     made.chosen = rows.list<int32_t>("of");
   }
+  if (from.has("turned")) {
+    const Fields turned = from.object("turned");
+    made.turned = {turned.whole("rows"), turned.whole("across"), turned.whole("first"), turned.whole("columns")};
+  }
   return made;
 }
 

@@ -1,10 +1,6 @@
 import type { DecoderShape, Experts, LayerShape, PerLayerShape } from './decoder-shape.ts';
-import {
-  type ExpertsBeside,
-  findExperts,
-  type LayerWeights,
-  type PerLayerEmbedding,
-} from './decoder-weights.ts';
+import type { ExpertsBeside, LayerWeights, PerLayerEmbedding } from './decoder-weights.ts';
+import { findExperts } from './mlp-weights.ts';
 import type { WeightFinder } from './weight-finder.ts';
 
 interface LayerPath {

@@ -20,6 +20,20 @@ export interface Tensor {
   readonly bytes: number;
   /** Set if the tensor consists of some rows of a larger tensor of the file. */
   readonly rows?: Rows;
+  /** Set if the tensor consists of some columns of matrices of the file, which are its rows. */
+  readonly turned?: Turned;
+}
+
+/**
+ * A choice of columns: of each of the file's matrices, with `rows` rows of `across` numbers, the
+ * `columns` columns from number `first` on. A number has `bytes` bytes.
+ */
+export interface Turned {
+  readonly bytes: number;
+  readonly rows: number;
+  readonly across: number;
+  readonly first: number;
+  readonly columns: number;
 }
 
 /**
@@ -47,6 +61,21 @@ export function chooseRows(
   if (period === rows && of.every((row, i) => row === first + i))
     return { ...chosen, offset: tensor.offset + first * rowBytes };
   return { ...chosen, rows: { bytes: rowBytes, period, of } };
+}
+
+/** Returns some columns of stacked matrices, each as a row of the matrices of the result. */
+export function turnedColumns(
+  tensor: Tensor,
+  { first, columns }: { first: number; columns: number },
+): Tensor {
+  const [count, rows, across] = tensor.shape as [number, number, number];
+  const bytes = BYTES[tensor.type];
+  return {
+    ...tensor,
+    shape: [count, columns, rows],
+    bytes: count * columns * rows * bytes,
+    turned: { bytes, rows, across, first, columns },
+  };
 }
 
 const MAX_HEADER_BYTES = 32 * 1024 * 1024;

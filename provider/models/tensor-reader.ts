@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { ModelError } from './model-error.ts';
-import type { Rows, Tensor } from './safetensors.ts';
+import type { Rows, Tensor, Turned } from './safetensors.ts';
 
 const PIECE = 8 * 1024 * 1024;
 
@@ -17,7 +17,8 @@ export class TensorReader implements AsyncDisposable {
 
   /** All pieces share one buffer: a piece is valid only until the next one is read. */
   async *pieces(tensor: Tensor): AsyncGenerator<Piece> {
-    if (tensor.rows === undefined) yield* this.#wholePieces(tensor);
+    if (tensor.turned !== undefined) yield* this.#turnedPieces(tensor, tensor.turned);
+    else if (tensor.rows === undefined) yield* this.#wholePieces(tensor);
     else if (2 * tensor.rows.bytes * tensor.rows.period <= PIECE)
       yield* this.#chosenPieces(tensor, tensor.rows);
     else yield* this.#chosenRuns(tensor, tensor.rows);
@@ -65,6 +66,29 @@ export class TensorReader implements AsyncDisposable {
           yield { bytes: this.#piece.subarray(0, length), at };
           at += length;
         }
+  }
+
+  /** Turns one of the file's matrices after the other. */
+  async *#turnedPieces(tensor: Tensor, turned: Turned): AsyncGenerator<Piece> {
+    const { bytes, rows, across, first, columns } = turned;
+    const made = Buffer.allocUnsafeSlow(rows * columns * bytes);
+    const List = bytes === 2 ? Uint16Array : Uint32Array;
+    const [read, to] = [new List(this.#piece.buffer), new List(made.buffer)];
+    const most = Math.floor(PIECE / (across * bytes));
+    if (most === 0)
+      throw new ModelError('malformed_weights', `the rows of ${tensor.name} are too long`);
+    for (let at = 0; at < tensor.bytes; at += made.length) {
+      const matrix = (at / made.length) * rows * across * bytes;
+      for (let row = 0; row < rows; row += most) {
+        const count = Math.min(most, rows - row);
+        const from = matrix + row * across * bytes;
+        await this.#fill(tensor, { from, length: count * across * bytes });
+        for (let column = 0; column < columns; column += 1)
+          for (let i = 0; i < count; i += 1)
+            to[column * rows + row + i] = read[i * across + first + column] as number;
+      }
+      yield { bytes: made, at };
+    }
   }
 
   async #fill(

@@ -326,6 +326,7 @@ const models = [
   (await openReading('qwen3-embedding')).decoder,
   (await openReading('embeddinggemma')).decoder,
   (await openVisionFixture('qwen3-vl')).model,
+  (await openVisionFixture('qwen3-vl-moe')).model,
 ];
 for (const { shape, weights } of models) {
   const order = {

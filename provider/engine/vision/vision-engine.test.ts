@@ -145,7 +145,9 @@ describe.each(cases)('%s on %s', (name, _, made) => {
       names: '<start_of_image><image_soft_token>',
     },
     'qwen3-vl': qwen,
+    'qwen3-vl-moe': qwen,
     'qwen3-5-vision': qwen,
+    'qwen3-5-moe-vision': qwen,
     'gemma4-vision': gemma4,
     'gemma4-vision-whole': gemma4,
   }[name];

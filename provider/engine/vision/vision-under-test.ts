@@ -14,7 +14,9 @@ import type { Grid, PlacedImage } from '../decoders/step.ts';
 export const visionFixtures = [
   'gemma3-vision',
   'qwen3-vl',
+  'qwen3-vl-moe',
   'qwen3-5-vision',
+  'qwen3-5-moe-vision',
   'gemma4-vision',
   'gemma4-vision-whole',
 ] as const;

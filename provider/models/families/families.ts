@@ -12,7 +12,7 @@ import { OLMO2 } from './olmo2.ts';
 import { PHI3 } from './phi3.ts';
 import { QWEN2, QWEN2_MOE, QWEN3, QWEN3_MOE } from './qwen.ts';
 import { QWEN3_5, QWEN3_NEXT } from './qwen-delta.ts';
-import { QWEN3_VL } from './qwen-vl.ts';
+import { QWEN3_VL, QWEN3_VL_MOE } from './qwen-vl.ts';
 import { SMOLLM3 } from './smollm3.ts';
 
 /** All families that the engines compute. A new one is a file of this folder and an entry here. */
@@ -23,6 +23,7 @@ const FAMILIES: readonly Family[] = [
   QWEN3,
   QWEN3_MOE,
   QWEN3_VL,
+  QWEN3_VL_MOE,
   QWEN3_5,
   QWEN3_NEXT,
   GEMMA3,

@@ -4,21 +4,28 @@ import { ModelError } from '../model-error.ts';
 import { AXES, type Sections } from '../rope.ts';
 import { deepLayersOf } from '../vision/deep-layers.ts';
 import type { DecoderConfig, Family } from './family.ts';
-import { plainShape } from './plain-shape.ts';
+import { plainLayer, plainShape } from './plain-shape.ts';
+import { layersWithExperts } from './qwen.ts';
 
 /** The decoder of Qwen3, whose tokens of images have rows and columns. */
 export const QWEN3_VL: Family = {
   types: ['qwen3_vl_text'],
   nestedTypes: ['qwen3_vl'],
-  read: (config) => ({
-    ...withSections(
-      { ...plainShape(config, { defaults: { normEps: 1e-6, ropeTheta: 5e5 } }), qkNorm: 'heads' },
-      config,
-      [24, 20, 20],
-    ),
-    imageLayers: imageLayersOf(config),
-  }),
+  read: (config) => shapeOf(config),
 };
+
+/** The decoder of Qwen3 with experts, whose shares always add up to one. */
+export const QWEN3_VL_MOE: Family = {
+  types: ['qwen3_vl_moe_text'],
+  nestedTypes: ['qwen3_vl_moe'],
+  read: (config) => shapeOf(config, layersWithExperts(true)),
+};
+
+function shapeOf(config: DecoderConfig, layerOf = plainLayer): Omit<DecoderShape, 'prefix'> {
+  const defaults = { normEps: 1e-6, ropeTheta: 5e5 };
+  const plain = { ...plainShape(config, { defaults, layerOf }), qkNorm: 'heads' as const };
+  return { ...withSections(plain, config, [24, 20, 20]), imageLayers: imageLayersOf(config) };
+}
 
 function imageLayersOf({ fields, outer }: DecoderConfig): number {
   const count = deepLayersOf(outer).length;

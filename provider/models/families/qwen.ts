@@ -20,7 +20,10 @@ export const QWEN3: Family = {
 
 export const QWEN3_MOE: Family = {
   types: ['qwen3_moe'],
-  read: (config) => ({ ...plainShape(config, { layerOf: layerWithExperts }), qkNorm: 'heads' }),
+  read: (config) => ({
+    ...plainShape(config, { layerOf: layersWithExperts(false) }),
+    qkNorm: 'heads',
+  }),
 };
 
 /** Its projections have biases like those of Qwen2. */
@@ -45,14 +48,17 @@ function layerWithShared(fields: FieldReader, place: LayerPlace): LayerWithoutHe
   };
 }
 
-function layerWithExperts(fields: FieldReader, place: LayerPlace): LayerWithoutHeads {
-  const layer = plainLayer(fields, place);
-  if (!hasExperts(fields, place.index)) return layer;
-  return {
-    ...layer,
-    mlp: { ...qwenExperts(fields), normalised: fields.flag('norm_topk_prob', false) },
+/** The layers of Qwen3 with experts. `normalised` applies if the configuration does not say it. */
+export const layersWithExperts =
+  (normalised: boolean) =>
+  (fields: FieldReader, place: LayerPlace): LayerWithoutHeads => {
+    const layer = plainLayer(fields, place);
+    if (!hasExperts(fields, place.index)) return layer;
+    return {
+      ...layer,
+      mlp: { ...qwenExperts(fields), normalised: fields.flag('norm_topk_prob', normalised) },
+    };
   };
-}
 
 const qwenExperts = (fields: FieldReader) =>
   expertsOf(fields, {

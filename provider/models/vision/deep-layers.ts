@@ -13,9 +13,10 @@ export function deepLayersOf(config: FieldReader): readonly number[] {
     Number.isSafeInteger(item) && (item as number) >= 0;
   const tower = config.object('vision_config');
   const layers = tower?.list('deepstack_visual_indexes', isIndex, MOST_DEEP) ?? [];
-  if (config.anyText('model_type') === 'qwen3_vl' || layers.length === 0) return layers;
+  const isDeep = ['qwen3_vl', 'qwen3_vl_moe'].includes(config.anyText('model_type') ?? '');
+  if (isDeep || layers.length === 0) return layers;
   throw new ModelError(
     'unsupported_architecture',
-    'deepstack_visual_indexes is supported for qwen3_vl alone',
+    'deepstack_visual_indexes is supported for Qwen3-VL alone',
   );
 }

@@ -63,7 +63,9 @@ const GEMMA4: Style = {
 const STYLES: Record<VisionFixtureName, Style> = {
   'gemma3-vision': GEMMA,
   'qwen3-vl': QWEN,
+  'qwen3-vl-moe': QWEN,
   'qwen3-5-vision': QWEN,
+  'qwen3-5-moe-vision': QWEN,
   'gemma4-vision': GEMMA4,
   'gemma4-vision-whole': GEMMA4,
 };

@@ -67,6 +67,7 @@ function readVisionShape(
     case 'gemma3':
       return readSiglipShape(config, preparation ?? {}, decoder);
     case 'qwen3_vl':
+    case 'qwen3_vl_moe':
     case 'qwen3_5':
     case 'qwen3_5_moe':
       return readQwenShape(config, preparation, decoder);
