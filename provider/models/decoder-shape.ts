@@ -141,6 +141,8 @@ export interface DecoderShape {
   /** Set if each layer has an embedding of the token of its own, beside the hidden state. */
   readonly perLayer?: PerLayerShape;
   readonly layers: readonly LayerShape[];
+  /** The layer of the draft head. Undefined if the model was trained without one, or its files have none. */
+  readonly head?: LayerShape;
   /** The text before `model.` in the names of the weights, for example `language_model.`. */
   readonly prefix: string;
 }

@@ -129,6 +129,19 @@ export interface PerLayerEmbedding {
   readonly norm: Tensor;
 }
 
+/**
+ * A head that drafts the token after the next one. Its input is joined from the embedding of the next
+ * token and the normalised hidden state before it. Embedding and matrix of logits are those of the decoder.
+ */
+export interface HeadWeights {
+  readonly embeddingNorm: Tensor;
+  readonly hiddenNorm: Tensor;
+  /** Makes the input of the layer from both: the embedding, then the hidden state. */
+  readonly join: Matrix;
+  readonly layer: LayerWeights;
+  readonly norm: Tensor;
+}
+
 export interface DecoderWeights {
   readonly embedding: Matrix;
   readonly layers: readonly LayerWeights[];
@@ -136,6 +149,8 @@ export interface DecoderWeights {
   /** The matrix that computes logits (`lm_head`). It is the embedding if the two are tied. */
   readonly lmHead: Matrix;
   readonly perLayer?: PerLayerEmbedding;
+  /** Set if the shape has a head. */
+  readonly head?: HeadWeights;
 }
 
 /** Finds every weight that the shape requires, and checks its size. */
@@ -162,7 +177,8 @@ export function findWeights(
   };
 }
 
-function findLayer(
+/** Finds the weights of one layer. */
+export function findLayer(
   find: WeightFinder,
   { shape, layer, path }: { shape: DecoderShape; layer: LayerShape; path: string },
 ): LayerWeights {
@@ -263,7 +279,9 @@ function* multipliers(weights: DecoderWeights): Generator<Tensor> {
   }
   yield weights.norm;
   if (weights.perLayer) yield weights.perLayer.norm;
-  for (const layer of weights.layers) {
+  const { head } = weights;
+  if (head) yield* [head.embeddingNorm, head.hiddenNorm, head.norm];
+  for (const layer of [...weights.layers, ...(head ? [head.layer] : [])]) {
     for (const vector of [
       layer.inputNorm,
       layer.sinks,
@@ -290,11 +308,18 @@ function* multipliers(weights: DecoderWeights): Generator<Tensor> {
 }
 
 /** All matrices of a decoder. One that it uses twice may be in the list twice. */
-export const allMatrices = ({ embedding, layers, lmHead, perLayer }: DecoderWeights): Matrix[] => [
+export const allMatrices = ({
+  embedding,
+  layers,
+  lmHead,
+  perLayer,
+  head,
+}: DecoderWeights): Matrix[] => [
   embedding,
   lmHead,
   ...(perLayer ? [perLayer.embedding, perLayer.projection] : []),
   ...layers.flatMap(layerMatrices),
+  ...(head ? [head.join, ...layerMatrices(head.layer)] : []),
 ];
 
 /** All matrices of a layer. */

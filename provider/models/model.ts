@@ -7,6 +7,7 @@ import { type DecoderShape, readDecoderShape } from './decoder-shape.ts';
 import { checkFinite, type DecoderWeights, findWeights } from './decoder-weights.ts';
 import { asStored } from './delta-weights.ts';
 import { FieldReader } from './field-reader.ts';
+import { findHead } from './head-weights.ts';
 import type { JsonObject } from './json.ts';
 import { ModelError } from './model-error.ts';
 import { ModelFolder } from './model-folder.ts';
@@ -122,13 +123,14 @@ export async function openDecoderAlone(path: string): Promise<DecoderModel> {
 
 async function openDecoder(folder: ModelFolder, config: JsonObject): Promise<DecoderModel> {
   const tensors = withMlxNames(await readTensors(folder));
-  const shape = asStored(readDecoderShape(config), tensors);
+  const described = asStored(readDecoderShape(config), tensors);
+  const { shape, head } = findHead(described, tensors, config);
   if (shape.attendsBothWays)
     throw new ModelError(
       'unsupported_architecture',
       'use_bidirectional_attention is supported for embeddings alone, because an answer is computed token by token',
     );
-  const weights = findWeights(shape, tensors, config);
+  const weights = { ...findWeights(shape, tensors, config), ...(head && { head }) };
   await using reader = new TensorReader();
   await checkFinite(weights, reader);
   const vision = await openVision(folder, { config, tensors, decoder: shape });

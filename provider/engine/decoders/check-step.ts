@@ -2,6 +2,7 @@ import { CodedError } from '#bus-schemas/coded-error.ts';
 import { AXES } from '../../models/rope.ts';
 import {
   type DecoderOptions,
+  type DraftStep,
   NO_STATE,
   PAGE_TOKENS,
   type Step,
@@ -49,6 +50,33 @@ export const stepLimits = ({
  * one's keys and values. `native/decoder/checks.h` has the same rules for the decoders in C++.
  */
 export function checkStep(step: Step, limits: StepLimits): void {
+  checkTokens(step, limits);
+  // The rope table grows up to the highest coordinate: one that is out of range would use up all memory.
+  check(
+    step.coordinates.every((value) => isIndex(value, step.tableWidth * PAGE_TOKENS)),
+    'a coordinate is after the last position',
+  );
+  if (limits.states > 0) checkStates(step, limits.states);
+}
+
+/** Throws InvalidStep. `kept` is the number of states that the decoder kept of the pass before. */
+export function checkDraft(step: DraftStep, limits: StepLimits, kept: number): void {
+  checkTokens(step, limits);
+  check(
+    step.coordinates.every((value) => isIndex(value, limits.pages * PAGE_TOKENS)),
+    'a coordinate is after the last position',
+  );
+  check(
+    step.before.length === step.tokens.length && step.before.every((index) => isIndex(index, kept)),
+    'a state was not kept',
+  );
+  check(
+    step.imageTokens.length === 0 && step.outputs.length > 0,
+    'a draft has no images, and outputs',
+  );
+}
+
+function checkTokens(step: Step, limits: StepLimits): void {
   const { vocabulary, imageNumbers, pages, maxTokens } = limits;
   const { tokens, positions, places, rows, tables, tableWidth, outputs, ends } = step;
   const { coordinates, imageTokens, imageEmbeddings } = step;
@@ -74,8 +102,6 @@ export function checkStep(step: Step, limits: StepLimits): void {
     ends.every((end, i) => end > (positions[i] as number) && end <= tableWidth * PAGE_TOKENS),
     'a token attends to positions outside of its sequence’s pages',
   );
-  // The rope table grows up to the highest coordinate: one that is out of range would use up all memory.
-  check(all(coordinates, tableWidth * PAGE_TOKENS), 'a coordinate is after the last position');
   const rise = (list: Int32Array) =>
     list.every((token, i) => isIndex(token, count) && (i === 0 || token > (list[i - 1] as number)));
   check(rise(outputs), 'outputs must be tokens of the step, in rising order');
@@ -84,7 +110,6 @@ export function checkStep(step: Step, limits: StepLimits): void {
     imageEmbeddings.length === imageTokens.length * imageNumbers,
     'the embeddings of images have not the size of their tokens',
   );
-  if (limits.states > 0) checkStates(step, limits.states);
 }
 
 /**

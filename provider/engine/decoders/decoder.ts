@@ -62,6 +62,21 @@ export interface StepResult {
 }
 
 /**
+ * The input of one pass through the draft head. A token's input is joined from its embedding and the
+ * normalised hidden state of the token before it, which the decoder kept; so no state leaves it.
+ *
+ * A sequence has a second row of places, in the head's own cache. `positions` and `places` count the
+ * tokens that the head has read, and `coordinates` are those of the tokens before, by which it rotates.
+ * The head has no states, reads no images and returns no logits.
+ */
+export interface DraftStep extends Step {
+  /** For each token, the index of the token before it in the pass whose states are read. */
+  readonly before: Int32Array<ArrayBuffer>;
+  /** True if that pass is the last draft; otherwise it is the last step. */
+  readonly isChained: boolean;
+}
+
+/**
  * A model in memory with its cache of keys and values. The cache takes memory as pages are used.
  * The caller assigns pages to sequences, and runs one step at a time.
  */
@@ -74,6 +89,11 @@ export interface Decoder extends AsyncDisposable {
    */
   readonly cacheBytes: number;
   step(step: Step): Promise<StepResult>;
+  /**
+   * Returns the most likely token after each output. Set if the model has a draft head and the backend
+   * computes it. Call it between steps.
+   */
+  draft?(step: DraftStep): Promise<Int32Array>;
   /**
    * Keeps the first `pages` pages and `states` state slots and frees the others, whose content is
    * lost. Call it between steps.
@@ -114,6 +134,8 @@ export interface Backend extends AsyncDisposable {
   readonly isSoftware: boolean;
   /** Maximum size of one layer's keys, or of its states, in the cache, in bytes. */
   readonly maxBufferBytes: number;
+  /** Whether its decoders compute the draft heads of models. */
+  readonly draftsWithHeads: boolean;
   /** Size in bytes of one number in the cache of this model's keys and values. */
   cacheNumberBytes(model: DecoderModel): number;
   load(options: DecoderOptions): Promise<Decoder>;
@@ -122,19 +144,19 @@ export interface Backend extends AsyncDisposable {
 /** A backend, or the reason why it does not run on this machine. */
 export type BackendOrReason = { readonly backend: Backend } | { readonly reason: string };
 
-/** Size in bytes of one token's keys and values in a backend's cache, over all layers. */
+/** Size in bytes of one token's keys and values in a backend's cache, over all layers and the draft head. */
 export function kvBytesPerToken(
   model: DecoderModel,
   backend: Pick<Backend, 'cacheNumberBytes'>,
 ): number {
-  const numbers = model.shape.layers.reduce(
-    (sum, layer) => sum + (hasKeys(layer) ? 2 * layer.kvHeads * layer.headDim : 0),
-    0,
-  );
-  return numbers * backend.cacheNumberBytes(model);
+  const { layers, head } = model.shape;
+  return keyNumbers(head ? [...layers, head] : layers) * backend.cacheNumberBytes(model);
 }
 
-/** Sizes in bytes of one page and of one state, as `save` copies them. */
+const keyNumbers = (layers: readonly LayerShape[]): number =>
+  layers.reduce((sum, layer) => sum + (hasKeys(layer) ? 2 * layer.kvHeads * layer.headDim : 0), 0);
+
+/** Sizes in bytes of one page and of one state, as `save` copies them: without the keys of a draft head. */
 export interface UnitBytes {
   readonly page: number;
   readonly state: number;
@@ -144,7 +166,7 @@ export const unitBytesOf = (
   model: DecoderModel,
   backend: Pick<Backend, 'cacheNumberBytes'>,
 ): UnitBytes => ({
-  page: PAGE_TOKENS * kvBytesPerToken(model, backend),
+  page: PAGE_TOKENS * keyNumbers(model.shape.layers) * backend.cacheNumberBytes(model),
   state: stateBytes(model),
 });
 

@@ -103,6 +103,7 @@ function nativeBackend({
     device,
     isSoftware,
     maxBufferBytes: Number.POSITIVE_INFINITY,
+    draftsWithHeads: true,
     cacheNumberBytes,
     load: async (options: DecoderOptions) => {
       const native = new Native();

@@ -1,11 +1,19 @@
-import type { DeltaShape } from '../../models/decoder-shape.ts';
+import type { DeltaShape, LayerShape } from '../../models/decoder-shape.ts';
 import { RopeTables } from '../../models/rope.ts';
 import { TensorReader } from '../../models/tensor-reader.ts';
-import { checkStep, checkUnits, type StepLimits, stepLimits } from './check-step.ts';
+import {
+  checkDraft,
+  checkStep,
+  checkUnits,
+  InvalidStep,
+  type StepLimits,
+  stepLimits,
+} from './check-step.ts';
 import {
   type Backend,
   type Decoder,
   type DecoderOptions,
+  type DraftStep,
   hasKeys,
   NO_STATE,
   PAGE_TOKENS,
@@ -16,10 +24,10 @@ import {
   unitBytesOf,
   wholeNumbers,
 } from './decoder.ts';
-import { type DeltaState, deltaState, deltaStep, sigmoid } from './reference-delta.ts';
+import { attention, type LayerCache } from './reference-attention.ts';
+import { type DeltaState, deltaState, deltaStep } from './reference-delta.ts';
 import {
   add,
-  eachHead,
   fromPerLayer,
   mlp,
   mlpAndExperts,
@@ -27,9 +35,7 @@ import {
   multiplyMatrix,
   normalisedIf,
   normaliseVector,
-  rotate,
   silu,
-  softmax,
 } from './reference-parts.ts';
 import {
   countWeights,
@@ -39,6 +45,7 @@ import {
   type Parts,
   type ReadDelta,
   readDense,
+  readHead,
   readLayer,
 } from './reference-weights.ts';
 import { pagesOf } from './step.ts';
@@ -53,26 +60,27 @@ export function createReferenceBackend(): Backend {
     device: 'plain TypeScript',
     isSoftware: false,
     maxBufferBytes: Number.POSITIVE_INFINITY,
+    draftsWithHeads: true,
     cacheNumberBytes: wholeNumbers,
     load: ReferenceDecoder.load,
     [Symbol.asyncDispose]: async () => {},
   };
 }
 
-interface LayerCache {
-  readonly keys: Float32Array<ArrayBuffer>[];
-  readonly values: Float32Array<ArrayBuffer>[];
-}
-
 class ReferenceDecoder implements Decoder {
   readonly memoryBytes: number;
   readonly #parts: Parts;
   readonly #limits: StepLimits & { readonly unitBytes: UnitBytes };
-  /** The pages of each layer, from the first to the highest one used so far. */
+  /** The layers, and that of the draft head if there is one. */
+  readonly #cached: readonly LayerShape[];
+  /** The pages of each of them, from the first to the highest one used so far. */
   readonly #cache: readonly LayerCache[];
 
   /** The states of each layer with Gated DeltaNet, from the first slot to the highest one used so far. */
   readonly #states: readonly DeltaState[][];
+  /** The normalised states of the last step, if there is a draft head, and of its last draft. */
+  #stepped: readonly Float32Array[] = [];
+  #drafted: readonly Float32Array[] = [];
 
   private constructor(parts: Parts, options: DecoderOptions) {
     this.#parts = parts;
@@ -81,7 +89,8 @@ class ReferenceDecoder implements Decoder {
       unitBytes: unitBytesOf(options.model, { cacheNumberBytes: wholeNumbers }),
     };
     const { shape } = parts;
-    this.#cache = shape.layers.map(() => ({ keys: [], values: [] }));
+    this.#cached = shape.head ? [...shape.layers, shape.head] : shape.layers;
+    this.#cache = this.#cached.map(() => ({ keys: [], values: [] }));
     this.#states = shape.layers.map(() => []);
     this.memoryBytes = 4 * countWeights(options.model.weights);
   }
@@ -119,8 +128,9 @@ class ReferenceDecoder implements Decoder {
 
   /** The numbers of units, layer by layer. */
   #partsOf({ pages, states }: Units): Float32Array<ArrayBuffer>[] {
+    const ofLayers = this.#cache.slice(0, this.#parts.shape.layers.length);
     const ofPages = [...pages].flatMap((page) =>
-      this.#cache.flatMap(({ keys, values }) => [keys[page], values[page]]),
+      ofLayers.flatMap(({ keys, values }) => [keys[page], values[page]]),
     );
     const ofStates = [...states].flatMap((slot) =>
       this.#states.flatMap((list) => [list[slot]?.memory, list[slot]?.inputs]),
@@ -138,7 +148,7 @@ class ReferenceDecoder implements Decoder {
   }
 
   #growCache(pages: number): void {
-    for (const [index, layer] of this.#parts.shape.layers.entries()) {
+    for (const [index, layer] of this.#cached.entries()) {
       const { keys, values } = this.#cache[index] as LayerCache;
       for (const list of hasKeys(layer) ? [keys, values] : [])
         while (list.length < pages)
@@ -151,7 +161,9 @@ class ReferenceDecoder implements Decoder {
     await using reader = new TensorReader();
     const layers: Layer[] = [];
     for (const [index, layer] of weights.layers.entries())
-      layers.push(await readLayer(reader, { shape, layer, index }));
+      layers.push(
+        await readLayer(reader, { shape, layer, layerShape: shape.layers[index] as LayerShape }),
+      );
     const embedding = await readDense(reader, weights.embedding);
     const parts = {
       shape,
@@ -165,21 +177,18 @@ class ReferenceDecoder implements Decoder {
         norm: await reader.numbers(weights.perLayer.norm),
       },
       layers,
+      head: weights.head && (await readHead(reader, shape, weights.head)),
       ropes: new RopeTables(shape),
     };
     return new ReferenceDecoder(parts, options);
   }
 
   async step(step: Step): Promise<StepResult> {
-    const { shape, embedding, lmHead, norm, layers, ropes } = this.#parts;
-    const { hidden, normEps, embeddingScale, vocabulary } = shape;
+    const { shape, lmHead, norm, layers, head, ropes } = this.#parts;
+    const { hidden, normEps, vocabulary } = shape;
     checkStep(step, this.#limits);
     this.#growCache(pagesOf(step));
-    const states = Array.from(step.tokens, (token) =>
-      embedding.values
-        .slice(token * hidden, (token + 1) * hidden)
-        .map((value) => value * embeddingScale),
-    );
+    const states = this.#embeddings(step);
     /** What an image's token gets first, or after one of the layers. */
     const ofImage = (index: number, part: number) => {
       const from = (index * (1 + shape.imageLayers) + part) * hidden;
@@ -187,23 +196,10 @@ class ReferenceDecoder implements Decoder {
     };
     for (const [index, token] of step.imageTokens.entries()) states[token] = ofImage(index, 0);
     const ropeAngles = ropes.angles(step.coordinates);
-    const anglesPerRope = step.tokens.length * shape.headDim;
     const perLayer = this.#perLayerEmbeddings(step, states);
     for (const [index, layer] of layers.entries()) {
-      const inputs = states.map((state) =>
-        normalisedIf(state, { weight: layer.inputNorm, eps: normEps }),
-      );
-      const angles = ropeAngles.subarray(layer.shape.rope * anglesPerRope);
-      const mixed = layer.shape.delta
-        ? this.#delta(index, { layer, step, inputs })
-        : this.#attention(index, { layer, step, inputs, angles });
+      this.#runLayer(index, { layer, step, states, ropeAngles });
       for (const [token, state] of states.entries()) {
-        const attentionOut = multiplyMatrix(layer.o, mixed[token] as Float32Array);
-        add(state, normalisedIf(attentionOut, { weight: layer.attentionNorm, eps: normEps }));
-        const mlpOut = layer.expertsBeside
-          ? mlpAndExperts(layer, state, shape)
-          : mlp(layer, normalisedIf(state, { weight: layer.mlpNorm, eps: normEps }), shape);
-        add(state, normalisedIf(mlpOut, { weight: layer.mlpOutputNorm, eps: normEps }));
         const own = perLayer?.[token];
         if (layer.perLayer && own)
           add(state, fromPerLayer(layer.perLayer, { state, own: own(index), shape }));
@@ -213,11 +209,14 @@ class ReferenceDecoder implements Decoder {
         for (const [image, token] of step.imageTokens.entries())
           add(states[token] as Float32Array, ofImage(image, 1 + index));
     }
+    const normalised = (state: Float32Array) =>
+      normaliseVector(state, { weight: norm, eps: normEps });
+    if (head) this.#stepped = states.map(normalised);
     const width = shape.returnsStates ? hidden : vocabulary;
     const logits = new Float32Array(step.outputs.length * width);
     const best = new Int32Array(step.outputs.length);
     for (const [index, token] of step.outputs.entries()) {
-      const state = normaliseVector(states[token] as Float32Array, { weight: norm, eps: normEps });
+      const state = normalised(states[token] as Float32Array);
       if (shape.returnsStates) {
         logits.set(state, index * width);
         continue;
@@ -227,12 +226,79 @@ class ReferenceDecoder implements Decoder {
         for (let i = 0; i < row.length; i += 1)
           row[i] = Math.tanh((row[i] as number) / shape.logitSoftcap) * shape.logitSoftcap;
       logits.set(row, index * width);
-      best[index] = row.reduce(
-        (found, value, i) => (value > (row[found] as number) ? i : found),
-        0,
-      );
+      best[index] = indexOfLargest(row);
     }
     return { best, logits };
+  }
+
+  async draft(step: DraftStep): Promise<Int32Array> {
+    const { shape, lmHead, head, ropes } = this.#parts;
+    if (head === undefined) throw new InvalidStep('the model has no draft head');
+    const kept = step.isChained ? this.#drafted : this.#stepped;
+    checkDraft(step, this.#limits, kept.length);
+    this.#growCache(pagesOf(step));
+    const norm = (state: Float32Array, weight: Float32Array) =>
+      normaliseVector(state, { weight, eps: shape.normEps });
+    const states = this.#embeddings(step).map((embedding, token) => {
+      const before = kept[step.before[token] as number] as Float32Array;
+      const both = [norm(embedding, head.embeddingNorm), norm(before, head.hiddenNorm)];
+      return multiplyMatrix(head.join, Float32Array.from(both.flatMap((part) => [...part])));
+    });
+    const ropeAngles = ropes.angles(step.coordinates);
+    this.#runLayer(shape.layers.length, { layer: head.layer, step, states, ropeAngles });
+    this.#drafted = states.map((state) => norm(state, head.norm));
+    return step.outputs.map((token) =>
+      indexOfLargest(multiplyMatrix(lmHead, this.#drafted[token] as Float32Array)),
+    );
+  }
+
+  #embeddings({ tokens }: Step): Float32Array[] {
+    const { embedding, shape } = this.#parts;
+    const { hidden, embeddingScale } = shape;
+    return Array.from(tokens, (token) =>
+      embedding.values
+        .slice(token * hidden, (token + 1) * hidden)
+        .map((value) => value * embeddingScale),
+    );
+  }
+
+  /** Adds to the states what attention, or Gated DeltaNet, and the MLP of a layer make of them. */
+  #runLayer(
+    index: number,
+    {
+      layer,
+      step,
+      states,
+      ropeAngles,
+    }: {
+      layer: Layer;
+      step: Step;
+      states: readonly Float32Array[];
+      ropeAngles: Float32Array;
+    },
+  ): void {
+    const { shape } = this.#parts;
+    const eps = shape.normEps;
+    const inputs = states.map((state) => normalisedIf(state, { weight: layer.inputNorm, eps }));
+    const mixed = layer.shape.delta
+      ? this.#delta(index, { layer, step, inputs })
+      : attention({
+          shape,
+          layer,
+          step,
+          inputs,
+          own: this.#cache[index] as LayerCache,
+          read: this.#cache[layer.shape.keysOf ?? index] as LayerCache,
+          angles: ropeAngles.subarray(layer.shape.rope * step.tokens.length * shape.headDim),
+        });
+    for (const [token, state] of states.entries()) {
+      const attentionOut = multiplyMatrix(layer.o, mixed[token] as Float32Array);
+      add(state, normalisedIf(attentionOut, { weight: layer.attentionNorm, eps }));
+      const mlpOut = layer.expertsBeside
+        ? mlpAndExperts(layer, state, shape)
+        : mlp(layer, normalisedIf(state, { weight: layer.mlpNorm, eps }), shape);
+      add(state, normalisedIf(mlpOut, { weight: layer.mlpOutputNorm, eps }));
+    }
   }
 
   /** Returns for each token a function from the index of a layer to the embedding for it. */
@@ -260,24 +326,11 @@ class ReferenceDecoder implements Decoder {
     });
   }
 
-  /** Returns for each token what it attends to, before the output projection. */
-  #attention(
-    index: number,
-    { layer, step, inputs, angles }: LayerInputs & { readonly angles: Float32Array },
-  ): Float32Array[] {
-    const queries = inputs.map((input, token) =>
-      this.#projectAndCache(index, { layer, step, token, input, angles }),
-    );
-    return queries.map((query, token) => {
-      const out = this.#attend(index, { layer, step, token, query });
-      if (!layer.outputGate) return out;
-      const gate = multiplyMatrix(layer.outputGate, inputs[token] as Float32Array);
-      return out.map((value, i) => value * sigmoid(gate[i] as number));
-    });
-  }
-
   /** Returns for each token what it reads from its sequence's state, before the output projection. */
-  #delta(index: number, { layer, step, inputs }: LayerInputs): Float32Array[] {
+  #delta(
+    index: number,
+    { layer, step, inputs }: { layer: Layer; step: Step; inputs: readonly Float32Array[] },
+  ): Float32Array[] {
     const { normEps } = this.#parts.shape;
     const shape = layer.shape.delta as DeltaShape;
     const { norm, ...weights } = layer.delta as ReadDelta;
@@ -314,93 +367,9 @@ class ReferenceDecoder implements Decoder {
     });
   }
 
-  /** Computes query, key and value of a token, caches key and value, and returns the query. */
-  #projectAndCache(
-    index: number,
-    {
-      layer,
-      step,
-      token,
-      input,
-      angles,
-    }: { layer: Layer; step: Step; token: number; input: Float32Array; angles: Float32Array },
-  ): Float32Array {
-    const { headDim: anglesPerToken, normEps, valueNorm, qkNorm } = this.#parts.shape;
-    const { headDim, kvHeads } = layer.shape;
-    const row = angles.subarray(token * anglesPerToken, (token + 1) * anglesPerToken);
-    const ready = (projected: Float32Array, weight: Float32Array | undefined) => {
-      const norm = { weight, eps: normEps };
-      const heads = qkNorm === 'projections' ? normaliseVector(projected, norm) : projected;
-      return eachHead(heads, headDim, (head) => {
-        if (qkNorm === 'heads') head.set(normaliseVector(head, norm));
-        rotate(head, row);
-      });
-    };
-    if (layer.k) {
-      const keys = multiplyMatrix(layer.k, input);
-      const values = layer.v ? multiplyMatrix(layer.v, input) : keys.slice();
-      if (valueNorm)
-        eachHead(values, headDim, (head) =>
-          head.set(normaliseVector(head, { weight: undefined, eps: normEps })),
-        );
-      const place = step.places[token] as number;
-      const page = Math.floor(place / PAGE_TOKENS);
-      const at = (place % PAGE_TOKENS) * kvHeads * headDim;
-      this.#cache[index]?.keys[page]?.set(ready(keys, layer.kNorm), at);
-      this.#cache[index]?.values[page]?.set(values, at);
-    }
-    return ready(multiplyMatrix(layer.q, input), layer.qNorm);
-  }
-
-  #attend(
-    index: number,
-    { layer, step, token, query }: { layer: Layer; step: Step; token: number; query: Float32Array },
-  ): Float32Array {
-    const { heads, attentionScale, attendsBothWays, globalIsCausal } = this.#parts.shape;
-    const { kvHeads, headDim, window, keysOf = index } = layer.shape;
-    const { keys, values } = this.#cache[keysOf] as LayerCache;
-    const position = step.positions[token] as number;
-    const first = window > 0 ? Math.max(0, position - window + 1) : 0;
-    const reach = attendsBothWays && window > 0 ? position + window : Number.POSITIVE_INFINITY;
-    const isCausal = globalIsCausal && window === 0;
-    const end = isCausal ? position + 1 : Math.min(step.ends[token] as number, reach);
-    const table = (step.rows[token] as number) * step.tableWidth;
-    const seen = Array.from({ length: end - first }, (_, i) => {
-      const page = step.tables[table + Math.floor((first + i) / PAGE_TOKENS)] as number;
-      return {
-        keys: keys[page] as Float32Array,
-        values: values[page] as Float32Array,
-        at: ((first + i) % PAGE_TOKENS) * kvHeads * headDim,
-      };
-    });
-    const out = new Float32Array(heads * headDim);
-    for (let head = 0; head < heads; head += 1) {
-      const offset = Math.floor((head * kvHeads) / heads) * headDim;
-      const scores = seen.map(({ keys: page, at }) => {
-        let sum = 0;
-        for (let i = 0; i < headDim; i += 1)
-          sum += (query[head * headDim + i] as number) * (page[at + offset + i] as number);
-        return sum * attentionScale;
-      });
-      // The sink takes part in the softmax like a token with a value of zero.
-      const sink = layer.sinks?.[head];
-      const shares = softmax(sink === undefined ? scores : [...scores, sink]);
-      for (const [n, { values: page, at }] of seen.entries()) {
-        const share = shares[n] as number;
-        for (let i = 0; i < headDim; i += 1)
-          out[head * headDim + i] =
-            (out[head * headDim + i] as number) + share * (page[at + offset + i] as number);
-      }
-    }
-    return out;
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
-interface LayerInputs {
-  readonly layer: Layer;
-  readonly step: Step;
-  /** The normalised hidden state of each token. */
-  readonly inputs: readonly Float32Array[];
-}
+/** The index of the largest number; of equal ones, the lowest. */
+const indexOfLargest = (row: Float32Array): number =>
+  row.reduce((found, value, i) => (value > (row[found] as number) ? i : found), 0);

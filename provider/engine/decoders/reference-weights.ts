@@ -3,6 +3,7 @@ import {
   allMatrices,
   type DecoderWeights,
   type ExpertsBeside,
+  type HeadWeights,
   type LayerWeights,
   type Matrix,
   type Mlp,
@@ -56,6 +57,8 @@ export interface ReadDelta extends DeltaNumbers {
 export type ReadParts<Part> = { readonly [Name in keyof Part]: Read<Part[Name]> };
 export type ReadExpertsBeside = ReadParts<Omit<ExpertsBeside, 'mlp'>> & { readonly mlp: ReadMlp };
 
+type ReadHead = ReadParts<Omit<HeadWeights, 'layer'>> & { readonly layer: Layer };
+
 export interface Parts {
   readonly shape: DecoderShape;
   readonly embedding: Dense;
@@ -63,12 +66,17 @@ export interface Parts {
   readonly norm: Float32Array;
   readonly perLayer: ReadParts<PerLayerEmbedding> | undefined;
   readonly layers: readonly Layer[];
+  readonly head: ReadHead | undefined;
   readonly ropes: RopeTables;
 }
 
 export async function readLayer(
   reader: TensorReader,
-  { shape, layer, index }: { shape: DecoderShape; layer: LayerWeights; index: number },
+  {
+    shape,
+    layer,
+    layerShape,
+  }: { shape: DecoderShape; layer: LayerWeights; layerShape: LayerShape },
 ): Promise<Layer> {
   const dense = (matrix: Matrix) => readDense(reader, matrix);
   const some = async (matrix: Matrix | undefined) => matrix && (await dense(matrix));
@@ -89,7 +97,7 @@ export async function readLayer(
     },
   });
   return {
-    shape: shape.layers[index] as LayerShape,
+    shape: layerShape,
     inputNorm: await someNorm(layer.inputNorm),
     q: await dense(layer.q),
     k: await some(layer.k),
@@ -127,6 +135,25 @@ export async function readLayer(
       norm: await norm(perLayer.norm),
     },
     scale: layer.scale && (await reader.numbers(layer.scale)),
+  };
+}
+
+export async function readHead(
+  reader: TensorReader,
+  shape: DecoderShape,
+  head: HeadWeights,
+): Promise<ReadHead> {
+  const norm = async (tensor: Tensor) => normOf(await reader.numbers(tensor), shape);
+  return {
+    embeddingNorm: await norm(head.embeddingNorm),
+    hiddenNorm: await norm(head.hiddenNorm),
+    join: await readDense(reader, head.join),
+    layer: await readLayer(reader, {
+      shape,
+      layer: head.layer,
+      layerShape: shape.head as LayerShape,
+    }),
+    norm: await norm(head.norm),
   };
 }
 

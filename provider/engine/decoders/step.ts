@@ -1,5 +1,5 @@
 import { AXES } from '../../models/rope.ts';
-import { NO_STATE, PAGE_TOKENS, type Step } from './decoder.ts';
+import { type DraftStep, NO_STATE, PAGE_TOKENS, type Step } from './decoder.ts';
 
 /**
  * One sequence's share of a step: its next tokens. The first one is at position `from` of its text.
@@ -113,6 +113,35 @@ export function stepOf(parts: readonly StepPart[], wantsLogits: boolean): Step {
     wantsLogits,
     imageTokens: Int32Array.from(imageTokens),
     imageEmbeddings: joinedNumbers(embeddings),
+  };
+}
+
+/** One sequence's share of a draft: the next tokens that the head reads for it. */
+export interface DraftPart {
+  readonly tokens: ArrayLike<number>;
+  /** Number of tokens in the head's cache. */
+  readonly from: number;
+  /** The position of the token before the first one in the text. */
+  readonly at: number;
+  /** The index of that token in the pass whose states are read. The tokens after it follow. */
+  readonly before: number;
+  readonly pages: ArrayLike<number>;
+}
+
+/** One output for each part: the token after its last one. */
+export function draftStepOf(parts: readonly DraftPart[], isChained: boolean): DraftStep {
+  const step = stepOf(
+    parts.map(({ tokens, from, pages }) => ({ tokens, from, pages, outputTokens: 'last' })),
+    false,
+  );
+  const indexes = parts.flatMap((part) => Array.from(part.tokens, (_, i) => ({ part, i })));
+  return {
+    ...step,
+    coordinates: Int32Array.from(
+      indexes.flatMap(({ part: { at }, i }) => Array<number>(AXES).fill(at + i)),
+    ),
+    before: Int32Array.from(indexes, ({ part, i }) => part.before + i),
+    isChained,
   };
 }
 

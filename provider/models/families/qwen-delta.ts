@@ -31,10 +31,12 @@ export const QWEN3_NEXT: Family = {
     ),
 };
 
+type MlpOf = (fields: FieldReader, place: LayerPlace) => LayerShape['mlp'];
+
 /** Most layers have Gated DeltaNet. Every fourth one, by default, has attention. */
 function hybridShape(
   config: DecoderConfig,
-  mlpOf: (fields: FieldReader, place: LayerPlace) => LayerShape['mlp'],
+  mlpOf: MlpOf,
 ): Omit<DecoderShape, 'prefix'> {
   const { fields } = config;
   const plain = plainShape(config, {
@@ -53,8 +55,22 @@ function hybridShape(
     ...plain,
     qkNorm: 'heads',
     gatedAttention: fields.flag('attn_output_gate', true),
+    ...headOf(fields, { ...plain, mlpOf }),
     ropes: plain.ropes.map((rope) => ({ ...rope, rotated })),
   };
+}
+
+/** The layer of the head that drafts tokens has attention, and is otherwise like the last layer. */
+function headOf(
+  fields: FieldReader,
+  { layers, mlpOf }: Pick<DecoderShape, 'layers'> & { readonly mlpOf: MlpOf },
+): Pick<DecoderShape, 'head'> {
+  const [attention] = layers.filter(({ delta }) => delta === undefined);
+  const count = fields.integer('mtp_num_hidden_layers', { min: 0, or: 1 });
+  const isShared = !fields.flag('mtp_use_dedicated_embeddings', false);
+  if (attention === undefined || count !== 1 || !isShared) return {};
+  const place = { index: layers.length - 1, layers: layers.length };
+  return { head: { ...attention, mlp: mlpOf(fields, place) } };
 }
 
 const LAYER_TYPES = ['linear_attention', 'full_attention'] as const;
