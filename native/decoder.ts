@@ -8,6 +8,8 @@ export interface NativeDecoder {
    */
   load(model: unknown): Promise<number>;
   step(step: unknown): Promise<{ best: Int32Array; logits?: Float32Array; cacheBytes: number }>;
+  /** Runs the draft head. Resolves to the most likely token after each output. */
+  draft(step: unknown): Promise<Int32Array>;
   /**
    * Keeps the first `pages` pages and `states` state slots and frees the others. Resolves to the
    * remaining size of the cache in bytes.

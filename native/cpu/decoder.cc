@@ -65,14 +65,14 @@ std::string CpuEngine::keep(int pages, int states) {
 template <class Copy>
 void CpuEngine::eachPart(const Units& units, const Copy& copy) {
   for (const int32_t page : units.pages)
-    for (LayerOf& layer : layers_) {
+    for (LayerOf& layer : trunk()) {
       if (!layer.shape->hasKeys()) continue;
       const size_t size = pageSize(*layer.shape);
       copy(layer.keys.data() + page * size, size);
       copy(layer.values.data() + page * size, size);
     }
   for (const int32_t slot : units.states)
-    for (LayerOf& layer : layers_)
+    for (LayerOf& layer : trunk())
       if (const auto& delta = layer.shape->delta) copy(layer.states.data() + slot * delta->stateNumbers(), delta->stateNumbers());
 }
 
@@ -94,36 +94,59 @@ std::string CpuEngine::restore(const Units& units, const uint8_t* bytes) {
   return "";
 }
 
-std::string CpuEngine::step(const Step& step, StepResult& result) {
-  usedPages_ = std::max(usedPages_, checks::pagesOf(model_, step));
-  usedStates_ = std::max(usedStates_, checks::statesOf(model_, step));
-  const int tokens = step.tokens.size(), hidden = model_.hidden;
-  threads_->each(tokens, [&](int t, int) {
+void CpuEngine::embed(const Step& step) {
+  const int hidden = model_.hidden;
+  threads_->each(step.tokens.size(), [&](int t, int) {
     float* to = state_.data() + static_cast<size_t>(t) * hidden;
     embedding_.row(step.tokens[t], to);
     for (int i = 0; i < hidden; i++) to[i] *= model_.embeddingScale;
   });
+}
+
+void CpuEngine::runLayer(LayerOf& layer, const Step& step) {
+  const int tokens = step.tokens.size();
+  stateInputs(layer.inputNorm, tokens);
+  if (layer.shape->keysOf != NO_LAYER) multiply({{&layer.q, q_.data()}}, inputs_, tokens);
+  else if (layer.shape->keysAreValues) multiply({{&layer.q, q_.data()}, {&layer.k, k_.data()}}, inputs_, tokens);
+  else multiply({{&layer.q, q_.data()}, {&layer.k, k_.data()}, {&layer.v, v_.data()}}, inputs_, tokens);
+  if (layer.shape->outputGate) multiply({{&layer.outputGate, outputGate_.data()}}, inputs_, tokens);
+  if (layer.shape->delta) delta(layer, step);
+  else attention(layer, step, step.ropeAngles.data() + static_cast<size_t>(layer.shape->rope) * tokens * model_.headDim);
+  multiply({{&layer.o, made_.data()}}, attended_, tokens);
+  addTo(state_.data(), made_.data(), layer.attentionNorm, tokens);
+  stateInputs(layer.mlpNorm, tokens);
+  if (layer.shape->beside) mlpAndExperts(layer, tokens);
+  else if (layer.shape->routing.experts > 0) {
+    std::vector<float> shares(static_cast<size_t>(tokens) * layer.shape->routing.experts);
+    multiply({{&layer.router, shares.data()}}, inputs_, tokens);
+    experts({layer.gate, layer.up, layer.down, layer.shape->routing, layer.shareScales, layer.choiceBias}, shares, tokens);
+  } else mlp(layer.gate[0], layer.up[0], layer.down[0], tokens);
+  if (layer.shape->shared) sharedExpert(layer, tokens);
+  addTo(state_.data(), made_.data(), layer.mlpOutputNorm, tokens);
+}
+
+void CpuEngine::chooseBest(int outputs, std::vector<float>& logits, std::vector<int32_t>& best) {
+  const Weights& lmHead = model_.tied ? embedding_ : lmHead_;
+  logits.resize(static_cast<size_t>(outputs) * model_.vocabulary);
+  best.resize(outputs);
+  multiply({{&lmHead, logits.data()}}, inputs_, outputs);
+  threads_->each(outputs, [&](int i, int) {
+    float* row = logits.data() + static_cast<size_t>(i) * model_.vocabulary;
+    if (model_.logitSoftcap > 0)
+      for (int v = 0; v < model_.vocabulary; v++) row[v] = std::tanh(row[v] / model_.logitSoftcap) * model_.logitSoftcap;
+    best[i] = std::max_element(row, row + model_.vocabulary) - row;
+  });
+}
+
+std::string CpuEngine::step(const Step& step, StepResult& result) {
+  usedPages_ = std::max(usedPages_, checks::pagesOf(model_, step));
+  usedStates_ = std::max(usedStates_, checks::statesOf(model_, step));
+  const int tokens = step.tokens.size(), hidden = model_.hidden;
+  embed(step);
   for (size_t i = 0; i < step.imageTokens.size(); i++) std::copy_n(step.imageEmbeddings.data() + i * model_.imageNumbers(), hidden, state_.data() + static_cast<size_t>(step.imageTokens[i]) * hidden);
   if (model_.perLayer) embedForLayers(step);
-  for (LayerOf& layer : layers_) {
-    stateInputs(layer.inputNorm, tokens);
-    if (layer.shape->keysOf != NO_LAYER) multiply({{&layer.q, q_.data()}}, inputs_, tokens);
-    else if (layer.shape->keysAreValues) multiply({{&layer.q, q_.data()}, {&layer.k, k_.data()}}, inputs_, tokens);
-    else multiply({{&layer.q, q_.data()}, {&layer.k, k_.data()}, {&layer.v, v_.data()}}, inputs_, tokens);
-    if (layer.shape->outputGate) multiply({{&layer.outputGate, outputGate_.data()}}, inputs_, tokens);
-    if (layer.shape->delta) delta(layer, step);
-    else attention(layer, step, step.ropeAngles.data() + static_cast<size_t>(layer.shape->rope) * tokens * model_.headDim);
-    multiply({{&layer.o, made_.data()}}, attended_, tokens);
-    addTo(state_.data(), made_.data(), layer.attentionNorm, tokens);
-    stateInputs(layer.mlpNorm, tokens);
-    if (layer.shape->beside) mlpAndExperts(layer, tokens);
-    else if (layer.shape->routing.experts > 0) {
-      std::vector<float> shares(static_cast<size_t>(tokens) * layer.shape->routing.experts);
-      multiply({{&layer.router, shares.data()}}, inputs_, tokens);
-      experts({layer.gate, layer.up, layer.down, layer.shape->routing, layer.shareScales, layer.choiceBias}, shares, tokens);
-    } else mlp(layer.gate[0], layer.up[0], layer.down[0], tokens);
-    if (layer.shape->shared) sharedExpert(layer, tokens);
-    addTo(state_.data(), made_.data(), layer.mlpOutputNorm, tokens);
+  for (LayerOf& layer : trunk()) {
+    runLayer(layer, step);
     if (model_.perLayer) addPerLayer(layer, tokens);
     if (!layer.scale.empty())
       for (size_t i = 0; i < static_cast<size_t>(tokens) * hidden; i++) state_[i] *= layer.scale[0];
@@ -135,6 +158,11 @@ std::string CpuEngine::step(const Step& step, StepResult& result) {
         for (int n = 0; n < hidden; n++) to[n] += from[n];
       }
   }
+  if (model_.head) {
+    normInputs(norm_, state_.data(), tokens);
+    steppedStates_.assign(normed_.begin(), normed_.begin() + static_cast<size_t>(tokens) * hidden);
+    stepped_ = tokens;
+  }
   const int outputs = step.outputs.size();
   if (outputs == 0) return "";
   // Outputs are in rising order, so no row is overwritten before it is read.
@@ -142,21 +170,37 @@ std::string CpuEngine::step(const Step& step, StepResult& result) {
     std::copy_n(state_.data() + static_cast<size_t>(step.outputs[i]) * hidden, hidden, state_.data() + static_cast<size_t>(i) * hidden);
   }
   normInputs(norm_, state_.data(), outputs);
-  result.best.resize(outputs);
   if (model_.returnsStates) {
+    result.best.resize(outputs);
     if (step.wantsLogits) result.logits.assign(normed_.begin(), normed_.begin() + static_cast<size_t>(outputs) * hidden);
     return "";
   }
-  const Weights& lmHead = model_.tied ? embedding_ : lmHead_;
-  result.logits.resize(static_cast<size_t>(outputs) * model_.vocabulary);
-  multiply({{&lmHead, result.logits.data()}}, inputs_, outputs);
-  threads_->each(outputs, [&](int i, int) {
-    float* row = result.logits.data() + static_cast<size_t>(i) * model_.vocabulary;
-    if (model_.logitSoftcap > 0)
-      for (int v = 0; v < model_.vocabulary; v++) row[v] = std::tanh(row[v] / model_.logitSoftcap) * model_.logitSoftcap;
-    result.best[i] = std::max_element(row, row + model_.vocabulary) - row;
-  });
+  chooseBest(outputs, result.logits, result.best);
   if (!step.wantsLogits) result.logits.clear();
+  return "";
+}
+
+std::string CpuEngine::draft(const DraftStep& draft, std::vector<int32_t>& best) {
+  const Step& step = draft.step;
+  usedPages_ = std::max(usedPages_, checks::pagesOf(model_, step));
+  const int tokens = step.tokens.size(), hidden = model_.hidden, outputs = step.outputs.size();
+  const std::vector<float>& kept = draft.isChained ? draftedStates_ : steppedStates_;
+  embed(step);
+  threads_->each(tokens, [&](int t, int) {
+    float* to = joined_.data() + static_cast<size_t>(t) * 2 * hidden;
+    kernels_->normalise(state_.data() + static_cast<size_t>(t) * hidden, joinedEmbeddingNorm_.data(), hidden, model_.normEps, to);
+    kernels_->normalise(kept.data() + static_cast<size_t>(draft.before[t]) * hidden, joinedHiddenNorm_.data(), hidden, model_.normEps, to + hidden);
+  });
+  setInputs(inputs_, joined_.data(), 2 * hidden);
+  multiply({{&join_, state_.data()}}, inputs_, tokens);
+  runLayer(layers_.back(), step);
+  normInputs(headNorm_, state_.data(), tokens);
+  draftedStates_.assign(normed_.begin(), normed_.begin() + static_cast<size_t>(tokens) * hidden);
+  drafted_ = tokens;
+  for (int i = 0; i < outputs; i++) std::copy_n(draftedStates_.data() + static_cast<size_t>(step.outputs[i]) * hidden, hidden, normed_.data() + static_cast<size_t>(i) * hidden);
+  setInputs(inputs_, normed_.data(), hidden);
+  std::vector<float> logits;
+  chooseBest(outputs, logits, best);
   return "";
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cmath>
+#include <span>
 
 #include "../decoder/addon.h"
 #include "lazy-memory.h"
@@ -18,6 +19,8 @@ class CpuEngine final : public Engine {
  public:
   std::string load(const Model& model) override;
   std::string step(const Step& step, StepResult& result) override;
+  std::string draft(const DraftStep& draft, std::vector<int32_t>& best) override;
+  size_t keptStates(bool ofDraft) const override { return ofDraft ? drafted_ : stepped_; }
   int64_t memoryBytes() const override { return memory_; }
   int64_t cacheBytes() const override { return usedPages_ * pageBytes() + usedStates_ * stateBytes(); }
   std::string keep(int pages, int states) override;
@@ -64,12 +67,14 @@ class CpuEngine final : public Engine {
   template <class BytesOf>
   int64_t sum(const BytesOf& bytesOf) const {
     int64_t bytes = 0;
-    for (const Layer& layer : model_.layers) bytes += bytesOf(layer);
+    for (const LayerOf& layer : layers_) bytes += bytesOf(*layer.shape);
     return bytes;
   }
   /// Calls `copy` with the place and the number of the numbers of each unit, layer by layer.
   template <class Copy>
   void eachPart(const Units& units, const Copy& copy);
+  /// The layers of the model without that of its draft head.
+  std::span<LayerOf> trunk() { return {layers_.data(), model_.layers.size()}; }
   bool loadLayer(const Layer& from, LayerOf& to);
   bool packStack(const Matrix& from, std::vector<Weights>& to);
   bool loadVector(const std::optional<Tensor>& from, bool plusOne, std::vector<float>& to);
@@ -78,6 +83,11 @@ class CpuEngine final : public Engine {
   void multiply(std::initializer_list<std::pair<const Weights*, float*>> products, Inputs& inputs, int tokens);
   void multiplySome(const Weights& w, Inputs& inputs, int tokens, const int* from, const int* to, int n, float* out);
   void rows(const Weights& w, int unit, Inputs& inputs, const Rounded& x, const int* from, const int* to, int n, float* out);
+  void embed(const Step& step);
+  /// Adds to state_ what attention, or Gated DeltaNet, and the MLP of a layer make of it.
+  void runLayer(LayerOf& layer, const Step& step);
+  /// Computes the logits of the states in inputs_, and the largest one of each.
+  void chooseBest(int outputs, std::vector<float>& logits, std::vector<int32_t>& best);
   void attention(LayerOf& layer, const Step& step, const float* ropeAngles);
   void delta(LayerOf& layer, const Step& step);
   void beginState(LayerOf& layer, const Step& step, const Run& run);
@@ -110,7 +120,13 @@ class CpuEngine final : public Engine {
   Mappings files_;
   Weights embedding_, lmHead_, perLayerEmbedding_, perLayerProjection_;
   std::vector<float> norm_, perLayerNorm_, ones_;
+  /// The layers, and that of the draft head if there is one.
   std::vector<LayerOf> layers_;
+  /// Of the draft head: the rest of its weights, the joined inputs of a pass, and the normalised states
+  /// of the last step and of the last draft, with their numbers.
+  Weights join_;
+  std::vector<float> joinedEmbeddingNorm_, joinedHiddenNorm_, headNorm_, joined_, steppedStates_, draftedStates_;
+  size_t stepped_ = 0, drafted_ = 0;
   int64_t memory_ = 0;
   int usedPages_ = 0, usedStates_ = 0;
   Inputs inputs_, attended_, gated_;

@@ -15,12 +15,14 @@ std::string CpuEngine::load(const Model& model) {
   if (!model_.tied && !pack(model_.lmHead, 0, files_, *threads_, lmHead_)) return gone;
   if (!loadVector(model_.norm, model_.normPlusOne, norm_)) return gone;
   for (float& weight : norm_) weight *= model_.outputScale;
-  layers_.resize(model_.layers.size());
+  const size_t own = model_.layers.size();
+  layers_.resize(model_.head ? own + 1 : own);
   for (size_t i = 0; i < layers_.size(); i++)
-    if (!loadLayer(model_.layers[i], layers_[i])) return gone;
+    if (!loadLayer(i < own ? model_.layers[i] : model_.head->layer, layers_[i])) return gone;
   const size_t tokens = model_.maxTokens;
   size_t widest = 0, query = static_cast<size_t>(model_.heads) * model_.headDim, key = 0, value = 0, gate = 0, mixed = 0, heads = 0, shared = 0;
-  for (const Layer& layer : model_.layers) {
+  for (const LayerOf& of : layers_) {
+    const Layer& layer = *of.shape;
     key = std::max<size_t>(key, layer.keyNumbers());
     value = std::max<size_t>(value, layer.keyNumbers());
     if (layer.beside) {
@@ -45,6 +47,14 @@ std::string CpuEngine::load(const Model& model) {
     widest = std::max<size_t>(widest, perLayer->width);
     perLayer_.resize(tokens * perLayer->width * model_.layers.size());
     memory_ += perLayerEmbedding_.bytes() + perLayerProjection_.bytes();
+  }
+  if (const auto& head = model_.head) {
+    const bool plusOne = model_.normPlusOne;
+    if (!pack(head->join, 0, files_, *threads_, join_) || !loadVector(head->embeddingNorm, plusOne, joinedEmbeddingNorm_) || !loadVector(head->hiddenNorm, plusOne, joinedHiddenNorm_) || !loadVector(head->norm, plusOne, headNorm_)) return gone;
+    joined_.resize(tokens * 2 * model_.hidden);
+    steppedStates_.reserve(tokens * model_.hidden);
+    draftedStates_.reserve(tokens * model_.hidden);
+    memory_ += join_.bytes() + 2 * joined_.size() * sizeof(float);
   }
   ones_.assign(model_.headDim, 1.0f);
   state_.resize(tokens * model_.hidden);

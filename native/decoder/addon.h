@@ -23,6 +23,10 @@ class Engine {
   virtual ~Engine() = default;
   virtual std::string load(const Model& model) = 0;
   virtual std::string step(const Step& step, StepResult& result) = 0;
+  /// Runs the draft head, and returns the most likely token after each output.
+  virtual std::string draft(const DraftStep& draft, std::vector<int32_t>& best) = 0;
+  /// Number of the states that are kept of the last draft, or of the last step, for the next draft.
+  virtual size_t keptStates(bool ofDraft) const = 0;
   /// Memory of the engine without the cache of keys and values, in bytes.
   virtual int64_t memoryBytes() const = 0;
   /// Memory of the cache, in bytes. Only pages up to the highest used one count, because the others
@@ -82,7 +86,7 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
  public:
   static Napi::Function define(Napi::Env env) {
     using Wrap = Napi::ObjectWrap<Decoder>;
-    return Wrap::DefineClass(env, "Decoder", {Wrap::InstanceMethod("load", &Decoder::load), Wrap::InstanceMethod("step", &Decoder::step), Wrap::InstanceMethod("keep", &Decoder::keep), Wrap::InstanceMethod("save", &Decoder::save), Wrap::InstanceMethod("restore", &Decoder::restore), Wrap::InstanceMethod("close", &Decoder::close)});
+    return Wrap::DefineClass(env, "Decoder", {Wrap::InstanceMethod("load", &Decoder::load), Wrap::InstanceMethod("step", &Decoder::step), Wrap::InstanceMethod("draft", &Decoder::draft), Wrap::InstanceMethod("keep", &Decoder::keep), Wrap::InstanceMethod("save", &Decoder::save), Wrap::InstanceMethod("restore", &Decoder::restore), Wrap::InstanceMethod("close", &Decoder::close)});
   }
   explicit Decoder(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Decoder>(info), thread_(std::make_unique<EngineThread>()), state_(std::make_shared<State>()) {}
   ~Decoder() override { shut(); }
@@ -101,6 +105,11 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
     std::string text;
   };
   using Work = std::function<Failure(Answer&)>;
+  static Napi::Value arrayOf(Napi::Env env, const std::vector<int32_t>& list) {
+    auto array = Napi::Int32Array::New(env, list.size());
+    std::copy(list.begin(), list.end(), array.Data());
+    return array;
+  }
   static Failure failureOf(std::string wrong) { return wrong.empty() ? Failure{} : Failure{"engine_failed", std::move(wrong)}; }
 
   Napi::Value load(const Napi::CallbackInfo& info) {
@@ -129,9 +138,7 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
       Failure failure = failureOf(state->engine->step(*step, *result));
       answer = [result, cacheBytes = state->engine->cacheBytes()](Napi::Env env) {
         auto object = Napi::Object::New(env);
-        auto best = Napi::Int32Array::New(env, result->best.size());
-        std::copy(result->best.begin(), result->best.end(), best.Data());
-        object.Set("best", best);
+        object.Set("best", arrayOf(env, result->best));
         object.Set("cacheBytes", Napi::Number::New(env, static_cast<double>(cacheBytes)));
         if (!result->logits.empty()) {
           auto logits = Napi::Float32Array::New(env, result->logits.size());
@@ -140,6 +147,20 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
         }
         return object;
       };
+      return failure;
+    });
+  }
+
+  Napi::Value draft(const Napi::CallbackInfo& info) {
+    std::string wrong;
+    auto draft = std::make_shared<DraftStep>(reading::draft(info[0], wrong));
+    if (!wrong.empty()) return refuse(info.Env(), {"invalid_step", wrong});
+    return run(info.Env(), [state = state_, draft](Answer& answer) -> Failure {
+      if (!state->engine) return {"not_loaded", "no model is loaded"};
+      if (std::string wrong = checks::wrongDraft(state->model, *draft, state->engine->keptStates(draft->isChained)); !wrong.empty()) return {"invalid_step", wrong};
+      auto best = std::make_shared<std::vector<int32_t>>();
+      Failure failure = failureOf(state->engine->draft(*draft, *best));
+      answer = [best](Napi::Env env) { return arrayOf(env, *best); };
       return failure;
     });
   }

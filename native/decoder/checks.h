@@ -55,49 +55,63 @@ class ModelCheck {
       vector(m.perLayer->norm, m.perLayer->width, "the norm of the embeddings of layers");
     }
     for (size_t index = 0; index < m.layers.size(); index++) {
-      const Layer& layer = m.layers[index];
-      check(isWithin(layer.rope, 0, m.ropes - 1) && layer.window >= 0 && isWithin(layer.width, 1, MAX_SIZE), "the shape of a layer");
-      check(layer.router.has_value() ? isRouting(layer.routing) : layer.routing.experts == 0, "the number of experts");
+      layer(m.layers[index], index, widest);
       if (!wrong_.empty()) return wrong_;
-      const int count = std::max(1, layer.routing.experts);
-      widest = std::max(widest, int64_t{std::max(layer.width, m.hidden)} * std::max(1, layer.routing.perToken));
-      if (layer.delta) delta(layer, *layer.delta);
-      else attention(layer, index);
-      if (!wrong_.empty()) return wrong_;
-      if (layer.delta) widest = std::max(widest, int64_t{layer.delta->channels()});
-      if (layer.shared) {
-        check(layer.router.has_value() && isWithin(layer.shared->width, 1, MAX_SIZE), "the size of the shared expert");
-        if (!wrong_.empty()) return wrong_;
-        widest = std::max(widest, int64_t{layer.shared->width});
-        matrix(layer.shared->gate, {layer.shared->width, m.hidden}, "the gate of the shared expert");
-        matrix(layer.shared->up, {layer.shared->width, m.hidden}, "up of the shared expert");
-        matrix(layer.shared->down, {m.hidden, layer.shared->width}, "down of the shared expert");
-        if (layer.shared->share) matrix(*layer.shared->share, {1, m.hidden}, "the share of the shared expert");
-      }
-      matrix(layer.gate, {layer.width, m.hidden, count, true}, "gate");
-      matrix(layer.up, {layer.width, m.hidden, count, true}, "up");
-      matrix(layer.down, {m.hidden, layer.width, count, true}, "down");
-      if (layer.router) matrix(*layer.router, {layer.routing.experts, m.hidden}, "router");
-      if (layer.choiceBias) vector(*layer.choiceBias, layer.routing.experts, "choiceBias");
-      if (layer.inputNorm) vector(*layer.inputNorm, m.hidden, "inputNorm");
-      if (layer.mlpNorm) vector(*layer.mlpNorm, m.hidden, "mlpNorm");
-      if (layer.attentionNorm) vector(*layer.attentionNorm, m.hidden, "attentionNorm");
-      if (layer.mlpOutputNorm) vector(*layer.mlpOutputNorm, m.hidden, "mlpOutputNorm");
-      if (layer.scale) vector(*layer.scale, 1, "the scale of a layer");
-      check(layer.perLayer.has_value() == m.perLayer.has_value(), "the embedding of a layer");
-      if (!wrong_.empty()) return wrong_;
-      if (layer.perLayer) {
-        matrix(layer.perLayer->gate, {m.perLayer->width, m.hidden}, "the gate of a layer's embedding");
-        matrix(layer.perLayer->projection, {m.hidden, m.perLayer->width}, "the projection of a layer's embedding");
-        vector(layer.perLayer->norm, m.hidden, "the norm of a layer's embedding");
-      }
-      if (layer.beside) widest = std::max(widest, beside(*layer.beside, layer));
     }
+    if (m.head) head(*m.head, widest);
     check(widest * m.maxTokens <= MAX_NUMBERS, "the size of a step");
     return wrong_;
   }
 
  private:
+  /// Checks a layer, and raises `widest` to the largest number of values that a token has in it.
+  void layer(const Layer& layer, size_t index, int64_t& widest) {
+    check(isWithin(layer.rope, 0, m.ropes - 1) && layer.window >= 0 && isWithin(layer.width, 1, MAX_SIZE), "the shape of a layer");
+    check(layer.router.has_value() ? isRouting(layer.routing) : layer.routing.experts == 0, "the number of experts");
+    if (!wrong_.empty()) return;
+    const int count = std::max(1, layer.routing.experts);
+    widest = std::max(widest, int64_t{std::max(layer.width, m.hidden)} * std::max(1, layer.routing.perToken));
+    if (layer.delta) delta(layer, *layer.delta);
+    else attention(layer, index);
+    if (!wrong_.empty()) return;
+    if (layer.delta) widest = std::max(widest, int64_t{layer.delta->channels()});
+    if (layer.shared) {
+      check(layer.router.has_value() && isWithin(layer.shared->width, 1, MAX_SIZE), "the size of the shared expert");
+      if (!wrong_.empty()) return;
+      widest = std::max(widest, int64_t{layer.shared->width});
+      matrix(layer.shared->gate, {layer.shared->width, m.hidden}, "the gate of the shared expert");
+      matrix(layer.shared->up, {layer.shared->width, m.hidden}, "up of the shared expert");
+      matrix(layer.shared->down, {m.hidden, layer.shared->width}, "down of the shared expert");
+      if (layer.shared->share) matrix(*layer.shared->share, {1, m.hidden}, "the share of the shared expert");
+    }
+    matrix(layer.gate, {layer.width, m.hidden, count, true}, "gate");
+    matrix(layer.up, {layer.width, m.hidden, count, true}, "up");
+    matrix(layer.down, {m.hidden, layer.width, count, true}, "down");
+    if (layer.router) matrix(*layer.router, {layer.routing.experts, m.hidden}, "router");
+    if (layer.choiceBias) vector(*layer.choiceBias, layer.routing.experts, "choiceBias");
+    if (layer.inputNorm) vector(*layer.inputNorm, m.hidden, "inputNorm");
+    if (layer.mlpNorm) vector(*layer.mlpNorm, m.hidden, "mlpNorm");
+    if (layer.attentionNorm) vector(*layer.attentionNorm, m.hidden, "attentionNorm");
+    if (layer.mlpOutputNorm) vector(*layer.mlpOutputNorm, m.hidden, "mlpOutputNorm");
+    if (layer.scale) vector(*layer.scale, 1, "the scale of a layer");
+    check(layer.perLayer.has_value() == m.perLayer.has_value(), "the embedding of a layer");
+    if (!wrong_.empty()) return;
+    if (layer.perLayer) {
+      matrix(layer.perLayer->gate, {m.perLayer->width, m.hidden}, "the gate of a layer's embedding");
+      matrix(layer.perLayer->projection, {m.hidden, m.perLayer->width}, "the projection of a layer's embedding");
+      vector(layer.perLayer->norm, m.hidden, "the norm of a layer's embedding");
+    }
+    if (layer.beside) widest = std::max(widest, beside(*layer.beside, layer));
+  }
+  void head(const Head& head, int64_t& widest) {
+    const Layer& own = head.layer;
+    check(!own.delta && own.keysOf == NO_LAYER && !m.perLayer && m.imageLayers == 0 && own.window == 0, "the layer of the draft head");
+    if (!wrong_.empty()) return;
+    layer(own, m.layers.size(), widest);
+    widest = std::max(widest, int64_t{2} * m.hidden);
+    matrix(head.join, {m.hidden, 2 * m.hidden}, "the input of the draft head");
+    for (const Tensor* norm : {&head.embeddingNorm, &head.hiddenNorm, &head.norm}) vector(*norm, m.hidden, "a norm of the draft head");
+  }
   void attention(const Layer& layer, size_t index) {
     check(isWithin(layer.headDim, 2, m.headDim) && layer.headDim % 2 == 0 && isWithin(layer.kvHeads, 1, m.heads) && m.heads % layer.kvHeads == 0, "the heads of a layer");
     if (!wrong_.empty()) return;
@@ -248,9 +262,8 @@ inline std::string wrongUnits(const Model& model, const Units& units) {
   return "";
 }
 
-/// Returns the error of a step, or an empty text if all of its reads and writes stay inside the
-/// model's memory. The model must have passed `wrongModel`.
-inline std::string wrongStep(const Model& model, const Step& step) {
+/// Returns the error of a step without its state slots, or an empty text.
+inline std::string wrongTokens(const Model& model, const Step& step) {
   const size_t tokens = step.tokens.size();
   if (tokens > static_cast<size_t>(model.maxTokens)) return "the step has too many tokens";
   if (tokens == 0) return "the step has no tokens";
@@ -270,7 +283,25 @@ inline std::string wrongStep(const Model& model, const Step& step) {
   if (!all(step.positions, width * model.pageTokens)) return "a position is outside of its sequence’s pages";
   if (!all(step.outputs, tokens) || std::adjacent_find(step.outputs.begin(), step.outputs.end(), std::greater_equal<int32_t>()) != step.outputs.end())
     return "outputs must be tokens of the step, in rising order";
-  if (hasStates(model)) return wrongStates(model, step);
+  return "";
+}
+
+/// Returns the error of a step, or an empty text if all of its reads and writes stay inside the
+/// model's memory. The model must have passed `wrongModel`.
+inline std::string wrongStep(const Model& model, const Step& step) {
+  std::string wrong = wrongTokens(model, step);
+  return wrong.empty() && hasStates(model) ? wrongStates(model, step) : wrong;
+}
+
+/// Returns the error of a draft, or an empty text. `kept` is the number of states that the engine kept
+/// of the pass that the draft follows.
+inline std::string wrongDraft(const Model& model, const DraftStep& draft, size_t kept) {
+  if (!model.head) return "the model has no draft head";
+  if (std::string wrong = wrongTokens(model, draft.step); !wrong.empty()) return wrong;
+  if (draft.before.size() != draft.step.tokens.size()) return "the lists of the draft differ in length";
+  for (const int32_t index : draft.before)
+    if (!isWithin(index, 0, static_cast<int64_t>(kept) - 1)) return "a state was not kept";
+  if (!draft.step.imageTokens.empty() || draft.step.outputs.empty()) return "a draft has no images, and outputs";
   return "";
 }
 

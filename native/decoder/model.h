@@ -148,6 +148,14 @@ struct Layer {
   int keyNumbers() const { return kvHeads * headDim; }
 };
 
+/// A head that drafts the token after the next one. `HeadWeights` in provider/models/decoder-weights.ts
+/// describes it.
+struct Head {
+  Tensor embeddingNorm, hiddenNorm, norm;
+  Matrix join;
+  Layer layer;
+};
+
 struct Model {
   /// `headDim` is the size of the largest heads.
   int vocabulary = 0, hidden = 0, heads = 0, headDim = 0, ropes = 0;
@@ -167,6 +175,7 @@ struct Model {
   Tensor norm;
   std::optional<PerLayerEmbedding> perLayer;
   std::vector<Layer> layers;
+  std::optional<Head> head;
   int pages = 0, states = 0, pageTokens = 0, maxTokens = 0, threads = 0;
   /// If true, inputs of quantized matrices are rounded to 16 bits instead of 8. Only the
   /// processor's engine rounds inputs.
@@ -182,7 +191,7 @@ struct Model {
     const bool isBounded = attendsBothWays && end - position > layer.window;
     return {position >= layer.window ? position - layer.window + 1 : 0, isBounded ? position + layer.window : end};
   }
-  /// Number of the numbers in one page of the cache, over all layers.
+  /// Number of the numbers in one page of the cache, over all layers. The head's are not copied with it.
   int64_t pageNumbers() const {
     int64_t numbers = 0;
     for (const Layer& layer : layers)
@@ -225,6 +234,14 @@ struct Step {
     }
     return runs;
   }
+};
+
+/// The input of one pass through the draft head: for each token, the index of the one before it in the
+/// last draft, if `isChained`, or in the last step.
+struct DraftStep {
+  Step step;
+  std::vector<int32_t> before;
+  bool isChained = false;
 };
 
 /// Pages and state slots that are copied out of the cache or into it.

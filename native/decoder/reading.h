@@ -240,6 +240,8 @@ inline Layer layer(const Fields& shape, const Fields& weights) {
   return l;
 }
 
+inline Head head(const Fields& shape, const Fields& weights) { return {tensor(weights.object("embeddingNorm")), tensor(weights.object("hiddenNorm")), tensor(weights.object("norm")), matrix(weights.object("join")), layer(shape, weights.object("layer"))}; }
+
 inline Activation activation(const Fields& shape) {
   const std::string name = shape.text("activation");
   if (name != "silu" && name != "gelu_tanh" && name != "clamped_silu") shape.fail("activation", "silu, gelu_tanh or clamped_silu");
@@ -277,6 +279,7 @@ inline Model model(const Napi::Value& value, std::string& wrong) {
   const uint32_t layers = weights.length("layers");
   if (shape.length("layers") != layers) shape.fail("layers", "as many as the layers with weights");
   for (uint32_t i = 0; i < layers && wrong.empty(); i++) m.layers.push_back(layer(shape.at("layers", i), weights.at("layers", i)));
+  if (weights.has("head")) m.head = head(shape.object("head"), weights.object("head"));
   m.pages = from.integer("pages");
   m.states = from.integer("states");
   m.pageTokens = from.integer("pageTokens");
@@ -291,6 +294,12 @@ inline Step step(const Napi::Value& value, std::string& wrong) {
   const Fields from(value, "step", wrong);
   return {from.list<int32_t>("tokens"), from.list<int32_t>("positions"), from.list<int32_t>("places"), from.list<int32_t>("rows"), from.list<int32_t>("tables"), from.list<int32_t>("states"),
           from.list<int32_t>("outputs"), from.list<float>("ropeAngles"), from.integer("tableWidth"), from.flag("wantsLogits"), from.list<int32_t>("ends"), from.list<int32_t>("imageTokens"), from.list<float>("imageEmbeddings")};
+}
+
+/// Converts a pass through the draft head. If the value is invalid, `wrong` holds the error message.
+inline DraftStep draft(const Napi::Value& value, std::string& wrong) {
+  const Fields from(value, "draft", wrong);
+  return {step(value, wrong), from.list<int32_t>("before"), from.flag("isChained")};
 }
 
 /// Converts the pages and state slots of a copy. If the value is invalid, `wrong` holds the error message.

@@ -25,8 +25,8 @@ std::string mismatch() {
 
 MlxEngine::~MlxEngine() {
   layers_.clear();
-  embedding_ = lmHead_ = perLayerEmbedding_ = perLayerProjection_ = Weights{};
-  norm_ = perLayerNorm_ = mx::array(0.0f);
+  embedding_ = lmHead_ = perLayerEmbedding_ = perLayerProjection_ = join_ = Weights{};
+  for (mx::array* array : {&norm_, &perLayerNorm_, &joinedEmbeddingNorm_, &joinedHiddenNorm_, &headNorm_, &steppedStates_, &draftedStates_}) *array = mx::array(0.0f);
   mx::synchronize();
   mx::clear_cache();
 #if MLX_VERSION_NUMERIC >= 31002
@@ -227,6 +227,13 @@ std::string MlxEngine::load(const Model& model) try {
     mx::eval(perLayerNorm_);
   }
   for (const Layer& layer : model_.layers) layers_.push_back(read(layer));
+  if (const auto& head = model_.head) {
+    layers_.push_back(read(head->layer));
+    join_ = read(head->join);
+    joinedEmbeddingNorm_ = norm(head->embeddingNorm);
+    joinedHiddenNorm_ = norm(head->hiddenNorm);
+    headNorm_ = norm(head->norm);
+  }
   resizeCache(wholeBlocks(1, model_.pages));
   return "";
 } catch (const std::exception& error) {
@@ -419,34 +426,63 @@ mx::array MlxEngine::fromPerLayer(const LayerOf& layer, const mx::array& state, 
   return mx::fast::rms_norm(multiply(layer.perLayerProjection, activate(multiply(layer.perLayerGate, state), own)), layer.perLayerNorm, model_.normEps);
 }
 
+std::vector<mx::array> MlxEngine::anglesOf(const Step& step) {
+  const int tokens = step.tokens.size();
+  std::vector<mx::array> angles;
+  for (int rope = 0; rope < model_.ropes; rope++)
+    angles.push_back(mx::astype(mx::array(step.ropeAngles.data() + static_cast<size_t>(rope) * tokens * model_.headDim, mx::Shape{tokens, 1, model_.headDim}, mx::float32), type_));
+  return angles;
+}
+
+MlxEngine::Pass MlxEngine::passOf(const Step& step) { return {step, listOf(step.places), anglesOf(step), groups(step)}; }
+
+mx::array MlxEngine::runLayer(LayerOf& layer, const mx::array& before, const Pass& pass) {
+  const auto mixed = normalised(before, layer.inputNorm);
+  const auto made = layer.shape->delta ? delta(layer, mixed, pass.step, pass.groups) : attention(layer, mixed, pass.step, pass.places, pass.ropeAngles[layer.shape->rope], pass.groups);
+  const auto state = before + normalised(made, layer.attentionNorm);
+  return state + normalised(mlpOf(layer, state), layer.mlpOutputNorm);
+}
+
+std::string MlxEngine::draft(const DraftStep& draft, std::vector<int32_t>& best) try {
+  growCache(checks::pagesOf(model_, draft.step));
+  const auto before = mx::take(draft.isChained ? draftedStates_ : steppedStates_, listOf(draft.before), 0);
+  const auto joined = mx::concatenate({normalised(embed(draft.step), joinedEmbeddingNorm_), normalised(before, joinedHiddenNorm_)}, -1);
+  LayerOf& layer = layers_.back();
+  draftedStates_ = normalised(runLayer(layer, multiply(join_, joined), passOf(draft.step)), headNorm_);
+  const auto logits = mx::astype(multiply(lmHead_, mx::take(draftedStates_, listOf(draft.step.outputs), 0)), mx::float32);
+  const auto tokens = mx::astype(mx::argmax(logits, -1), mx::int32);
+  mx::eval({layer.keys, layer.values, draftedStates_, tokens});
+  best.assign(tokens.data<int32_t>(), tokens.data<int32_t>() + draft.step.outputs.size());
+  return "";
+} catch (const std::exception& error) {
+  return error.what();
+}
+
 std::string MlxEngine::step(const Step& step, StepResult& result) try {
   const int tokens = step.tokens.size(), outputs = step.outputs.size();
   growCache(checks::pagesOf(model_, step));
   if (const int needed = checks::statesOf(model_, step); needed > states_) resizeStates(needed);
-  const auto places = listOf(step.places);
-  std::vector<mx::array> ropeAngles;
-  for (int rope = 0; rope < model_.ropes; rope++)
-    ropeAngles.push_back(mx::astype(mx::array(step.ropeAngles.data() + static_cast<size_t>(rope) * tokens * model_.headDim, mx::Shape{tokens, 1, model_.headDim}, mx::float32), type_));
-  const auto together = groups(step);
+  const Pass pass = passOf(step);
   auto state = embed(step);
   const auto perLayer = model_.perLayer ? std::optional(embedForLayers(step, state)) : std::nullopt;
-  for (LayerOf& layer : layers_) {
-    const auto add = [&](const mx::array& made, const std::optional<mx::array>& norm) { state = state + normalised(made, norm); };
-    const auto mixed = normalised(state, layer.inputNorm);
-    add(layer.shape->delta ? delta(layer, mixed, step, together) : attention(layer, mixed, step, places, ropeAngles[layer.shape->rope], together), layer.attentionNorm);
-    add(mlpOf(layer, state), layer.mlpOutputNorm);
+  for (LayerOf& layer : trunk()) {
+    state = runLayer(layer, state, pass);
     if (perLayer) state = state + fromPerLayer(layer, state, *perLayer);
     if (layer.scale) state = state * *layer.scale;
     const int index = &layer - layers_.data();
     if (index < model_.imageLayers && !step.imageTokens.empty()) state = mx::scatter_add(state, listOf(step.imageTokens), ofImages(step, 1 + index), 0);
   }
   std::vector<mx::array> wanted;
-  for (const LayerOf& layer : layers_) {
+  for (const LayerOf& layer : trunk()) {
     if (layer.shape->hasKeys()) wanted.insert(wanted.end(), {layer.keys, layer.values});
     for (const Run& run : layer.shape->delta ? step.runs() : std::vector<Run>{}) {
       const int slot = step.states[2 * run.row + 1];
       wanted.insert(wanted.end(), {layer.memories[slot], layer.inputs[slot]});
     }
+  }
+  if (model_.head) {
+    steppedStates_ = mx::fast::rms_norm(state, norm_, model_.normEps);
+    wanted.push_back(steppedStates_);
   }
   const size_t caches = wanted.size();
   if (outputs > 0) {
@@ -465,7 +501,7 @@ std::string MlxEngine::step(const Step& step, StepResult& result) try {
       result.logits.assign(logits, logits + static_cast<size_t>(outputs) * model_.outputNumbers());
     }
   }
-  if (tokens > static_cast<int>(together.size()) || ++steps_ % STEPS_BETWEEN_CLEANING == 0) mx::clear_cache();
+  if (tokens > static_cast<int>(pass.groups.size()) || ++steps_ % STEPS_BETWEEN_CLEANING == 0) mx::clear_cache();
   return "";
 } catch (const std::exception& error) {
   return error.what();

@@ -2,6 +2,8 @@
 
 #include <mlx/mlx.h>
 
+#include <span>
+
 #include "../decoder/addon.h"
 
 namespace dinf::mlx {
@@ -16,6 +18,8 @@ class MlxEngine final : public Engine {
   ~MlxEngine() override;
   std::string load(const Model& model) override;
   std::string step(const Step& step, StepResult& result) override;
+  std::string draft(const DraftStep& draft, std::vector<int32_t>& best) override;
+  size_t keptStates(bool ofDraft) const override { return (ofDraft ? draftedStates_ : steppedStates_).shape(0); }
   int64_t memoryBytes() const override { return memory_; }
   int64_t cacheBytes() const override;
   std::string keep(int pages, int states) override;
@@ -76,6 +80,20 @@ class MlxEngine final : public Engine {
   std::optional<mx::array> norm(const std::optional<Tensor>& tensor);
   LayerOf read(const Layer& layer);
   std::vector<Group> groups(const Step& step);
+  /// The layers of the model without that of its draft head.
+  std::span<LayerOf> trunk() { return {layers_.data(), model_.layers.size()}; }
+  /// The angles of each rope.
+  std::vector<mx::array> anglesOf(const Step& step);
+  /// What the layers of a pass share.
+  struct Pass {
+    const Step& step;
+    mx::array places;
+    std::vector<mx::array> ropeAngles;
+    std::vector<Group> groups;
+  };
+  Pass passOf(const Step& step);
+  /// Returns the state with what attention, or Gated DeltaNet, and the MLP of a layer make of it.
+  mx::array runLayer(LayerOf& layer, const mx::array& state, const Pass& pass);
   mx::array rowsOf(const Weights& w, const Step& step);
   mx::array embed(const Step& step);
   /// Returns the embeddings of the step's tokens of images (part 0), or what they get after a layer.
@@ -100,7 +118,12 @@ class MlxEngine final : public Engine {
   mx::Dtype type_ = mx::float32;
   Weights embedding_, lmHead_, perLayerEmbedding_, perLayerProjection_;
   mx::array norm_ = mx::array(0.0f), perLayerNorm_ = mx::array(0.0f);
+  /// The layers, and that of the draft head if there is one.
   std::vector<LayerOf> layers_;
+  /// Of the draft head: the rest of its weights, and the normalised states of the last step and of the
+  /// last draft, which have no rows without a head.
+  Weights join_;
+  mx::array joinedEmbeddingNorm_ = mx::array(0.0f), joinedHiddenNorm_ = mx::array(0.0f), headNorm_ = mx::array(0.0f), steppedStates_ = mx::zeros({0, 1}), draftedStates_ = mx::zeros({0, 1});
   int64_t memory_ = 0;
   int cachePages_ = 0;
   int states_ = 0;

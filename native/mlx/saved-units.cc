@@ -37,7 +37,7 @@ std::string MlxEngine::save(const Units& units, uint8_t* bytes) try {
     sizes.push_back(size);
   };
   for (const int32_t page : units.pages)
-    for (const LayerOf& layer : layers_) {
+    for (const LayerOf& layer : trunk()) {
       if (!layer.shape->hasKeys()) continue;
       const int heads = layer.shape->kvHeads, headDim = layer.shape->headDim;
       const int64_t size = int64_t{rows} * layer.shape->keyNumbers() * type_.size();
@@ -45,7 +45,7 @@ std::string MlxEngine::save(const Units& units, uint8_t* bytes) try {
         add(page < cachePages_ ? mx::slice(*cache, {page * rows, 0, 0}, {(page + 1) * rows, heads, headDim}) : mx::array(0.0f), size);
     }
   for (const int32_t slot : units.states)
-    for (const LayerOf& layer : layers_) {
+    for (const LayerOf& layer : trunk()) {
       if (!layer.shape->delta) continue;
       const Delta& delta = *layer.shape->delta;
       const int64_t memory = delta.memoryNumbers() * sizeof(float), all = delta.stateNumbers() * sizeof(float);
@@ -72,7 +72,7 @@ std::string MlxEngine::restore(const Units& units, const uint8_t* bytes) try {
   const auto places = mx::array(list.data(), mx::Shape{static_cast<int>(list.size())}, mx::int32);
   std::vector<mx::array> made;
   int64_t at = 0;
-  for (LayerOf& layer : layers_) {
+  for (LayerOf& layer : trunk()) {
     if (!layer.shape->hasKeys() || pages == 0) continue;
     const int64_t size = int64_t{rows} * layer.shape->keyNumbers() * type_.size();
     for (mx::array* cache : {&layer.keys, &layer.values}) {
@@ -87,7 +87,7 @@ std::string MlxEngine::restore(const Units& units, const uint8_t* bytes) try {
   }
   const uint8_t* from = bytes + pages * pageBytes;
   for (const int32_t slot : units.states)
-    for (LayerOf& layer : layers_) {
+    for (LayerOf& layer : trunk()) {
       if (!layer.shape->delta) continue;
       const Delta& delta = *layer.shape->delta;
       layer.memories[slot] = arrayOf(from, {1, delta.valueHeads, delta.keyDim, delta.valueDim}, mx::float32);

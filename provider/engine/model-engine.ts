@@ -1,5 +1,6 @@
 import { hex, type Machine, type Slot, type WeightsDigest } from '#bus-schemas';
 import type { EncoderModel } from '../models/encoders/encoder-model.ts';
+import { withoutHead } from '../models/head-weights.ts';
 import type { Model } from '../models/model.ts';
 import { ModelError } from '../models/model-error.ts';
 import type { Backend } from './decoders/decoder.ts';
@@ -83,12 +84,13 @@ export class ModelEngine implements Engine {
   #listeners: (() => void)[] = [];
 
   constructor(options: ModelEngineOptions) {
-    const { backend, models, machine, memoryBytes, idleMs } = options;
+    const { backend, machine, memoryBytes, idleMs } = options;
+    const models = options.models.map((model) => this.#withUsedParts(model, options));
     this.name = backend.name;
     this.machine = machine;
     this.#options = options;
     this.#held = options.prefixes?.held ?? new HeldPrefixes();
-    this.#models = [...models];
+    this.#models = models;
     this.#clock = options.clock ?? (() => performance.now());
     const { leftBytes } = encodersThatFit(options.encoders ?? [], { backend, memoryBytes });
     const shares = cacheShares(models, { backend, memoryBytes: leftBytes });
@@ -154,7 +156,8 @@ export class ModelEngine implements Engine {
       backend,
       memoryBytes: this.#options.memoryBytes,
     });
-    const fit = modelsThatFit([withDrafter(added, drafters)], { backend, memoryBytes });
+    const drafted = withDrafter(this.#withUsedParts(added, this.#options), drafters);
+    const fit = modelsThatFit([drafted], { backend, memoryBytes });
     const [model] = fit.fitting;
     if (model === undefined) throw fit.refused[0]?.error;
     const shares = cacheShares([...this.#models, model], { backend, memoryBytes });
@@ -163,6 +166,11 @@ export class ModelEngine implements Engine {
     this.#runners.set(model.build, runner);
     this.#residency.add(runner);
     this.#changed();
+  }
+
+  /** A draft head that nothing uses takes no memory. */
+  #withUsedParts(model: Model, { backend, drafts = true }: ModelEngineOptions): Model {
+    return drafts && backend.draftsWithHeads ? model : withoutHead(model);
   }
 
   #runnerOf(model: Model, cacheBytes: number): ModelRunner {

@@ -26,8 +26,11 @@ import { pageDigests } from './scheduling/page-pool.ts';
 import { Scheduler } from './scheduling/scheduler.ts';
 import type { Speeds } from './scheduling/speeds.ts';
 import type { Running } from './scheduling/task.ts';
+import type { DraftHead } from './speculation/draft-head.ts';
 import type { DraftModel } from './speculation/draft-model.ts';
-import { drafterOf, loadDraftModel } from './speculation/load-draft-model.ts';
+import { drafterOf } from './speculation/drafter.ts';
+import { loadDraftHead } from './speculation/load-draft-head.ts';
+import { loadDraftModel } from './speculation/load-draft-model.ts';
 import type { HeldPrefixes } from './stored/held-prefixes.ts';
 import type { ModelStore } from './stored/model-store.ts';
 import { ImageReader } from './vision/image-reader.ts';
@@ -369,6 +372,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
       const draftModel =
         drafts && model.drafter ? await this.#loadDrafter(model.drafter) : undefined;
       const speeds = measuredSpeeds ?? tried;
+      const head = model.shape.head && (await this.#loadHead(decoder, speeds));
       const scheduler = new Scheduler({
         decoder,
         clock,
@@ -379,7 +383,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
         prefillMs: PREFILL_MS,
         speeds,
         guard,
-        ...(drafts && { drafter: drafterOf(draftModel) }),
+        ...(drafts && { drafter: drafterOf({ head, draftModel }) }),
         ...(store && { stored: { store, unitBytes: unitBytesOf(model, backend) } }),
         onFailure: (error) => this.#failRunning(error),
       });
@@ -468,6 +472,19 @@ export class ModelRunner implements Movable, AsyncDisposable {
     }
   }
 
+  /** Returns undefined if the draft head fails: the model answers without it. */
+  #loadHead(decoder: Decoder, speeds: Speeds): Promise<DraftHead | undefined> {
+    const { model, clock, guard = unguarded } = this.#options;
+    return loadDraftHead(decoder, {
+      vocabulary: model.shape.vocabulary,
+      maxTokens: STEP_TOKENS,
+      speeds,
+      guard,
+      clock,
+      onFailure: (error) => this.#logFailure(error, DRAFTS_WITHOUT_HEAD),
+    });
+  }
+
   /** Logs an error instead of throwing it: the callers do not wait, so it would end the process. */
   async #dispose({ decoder, images, draftModel }: Loaded): Promise<void> {
     try {
@@ -501,6 +518,9 @@ export class ModelRunner implements Movable, AsyncDisposable {
 
 const DRAFTS_WITHOUT_MODEL =
   'the draft model failed, and answers are written without it until the model is loaded again';
+
+const DRAFTS_WITHOUT_HEAD =
+  'the draft head of a model failed, and answers are written without it until the model is loaded again';
 
 const megabytes = (bytes: number): number => Math.round(bytes / 1e6);
 

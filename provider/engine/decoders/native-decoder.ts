@@ -3,12 +3,13 @@ import { setting } from '#bus-schemas/settings/settings.ts';
 import { loadCpuDecoders, loadMlxDecoders, type NativeDecoder, type NativeDecoders } from '#native';
 import type { DecoderModel } from '../../models/model.ts';
 import { RopeTables } from '../../models/rope.ts';
-import { checkStep, type StepLimits, stepLimits } from './check-step.ts';
+import { checkDraft, checkStep, type StepLimits, stepLimits } from './check-step.ts';
 import {
   type Backend,
   type BackendOrReason,
   type Decoder,
   type DecoderOptions,
+  type DraftStep,
   PAGE_TOKENS,
   type Step,
   type StepResult,
@@ -118,6 +119,7 @@ function nativeBackend({
       return new NativelyDecoded(native, {
         memoryBytes,
         ropes: new RopeTables(shape),
+        hasHead: weights.head !== undefined,
         limits: { pages, states, maxTokens, ...limits },
       });
     },
@@ -131,15 +133,25 @@ class NativelyDecoded implements Decoder {
   readonly #native: NativeDecoder;
   readonly #ropes: RopeTables;
   readonly #limits: StepLimits;
+  readonly #hasHead: boolean;
+  /** Numbers of the states that the addon keeps of the last step and of the last draft. */
+  #stepped = 0;
+  #drafted = 0;
 
   constructor(
     native: NativeDecoder,
-    { memoryBytes, ropes, limits }: { memoryBytes: number; ropes: RopeTables; limits: StepLimits },
+    {
+      memoryBytes,
+      ropes,
+      limits,
+      hasHead,
+    }: { memoryBytes: number; ropes: RopeTables; limits: StepLimits; hasHead: boolean },
   ) {
     this.#native = native;
     this.memoryBytes = memoryBytes;
     this.#ropes = ropes;
     this.#limits = limits;
+    this.#hasHead = hasHead;
   }
 
   async step(step: Step): Promise<StepResult> {
@@ -150,7 +162,16 @@ class NativelyDecoded implements Decoder {
       ropeAngles: this.#ropes.angles(step.coordinates),
     });
     this.cacheBytes = cacheBytes;
+    this.#stepped = this.#hasHead ? step.tokens.length : 0;
     return result;
+  }
+
+  async draft(step: DraftStep): Promise<Int32Array> {
+    checkDraft(step, this.#limits, step.isChained ? this.#drafted : this.#stepped);
+    const ropeAngles = this.#ropes.angles(step.coordinates);
+    const best = await this.#native.draft({ ...step, ropeAngles });
+    this.#drafted = step.tokens.length;
+    return best;
   }
 
   async keep(pages: number, states: number): Promise<void> {

@@ -1,4 +1,5 @@
 import type { AnswerDrafts } from '../speculation/answer-drafts.ts';
+import type { KeptStates } from '../speculation/draft-source.ts';
 import type { SequencePages } from './page-pool.ts';
 import type { PrefixLoad } from './prefix-load.ts';
 import type { Running, Task } from './task.ts';
@@ -23,6 +24,8 @@ export class ScheduledSequence implements Running {
   /** Number of tokens whose keys and values are in the cache, and in the state. */
   worked = 0;
   cachedTokens = 0;
+  /** The states that the decoder kept, if the sequence took part in its last step. */
+  kept: KeptStates | undefined;
   isPaused = false;
   isCancelled = false;
 

@@ -213,8 +213,19 @@ export class Scheduler {
         return this.#break(error);
       }
       const tookMs = this.#options.clock() - began;
+      this.#noteKept(parts);
       const taken = await this.#take(parts, result);
       this.#measure(taken, { tookMs, draftMs: began - drafting });
+    }
+  }
+
+  /** The decoder keeps states of its last step alone. */
+  #noteKept(parts: readonly Part[]): void {
+    for (const sequence of this.#running) sequence.kept = undefined;
+    let index = 0;
+    for (const { sequence, tokens } of parts) {
+      sequence.kept = { from: sequence.worked, index };
+      index += tokens.length;
     }
   }
 
@@ -333,6 +344,7 @@ export class Scheduler {
         return {
           drafts: sequence.drafts,
           tokens: sequence.tokens,
+          kept: sequence.kept,
           most: mayDraft ? Math.max(0, sequence.remaining - 1) : 0,
         };
       }),

@@ -6,7 +6,7 @@ import {
   FIRST_ACCEPTANCE,
   forgotten,
 } from './draft-account.ts';
-import type { DraftSource } from './draft-source.ts';
+import type { DraftSource, KeptStates } from './draft-source.ts';
 
 /** How often the drafts of one source were right in an answer. */
 class SourceRecord {
@@ -21,8 +21,12 @@ class SourceRecord {
     this.source = source;
   }
 
-  async draft(tokens: readonly number[], most: number): Promise<readonly number[]> {
-    this.guess = await this.source.draft(tokens, most);
+  async draft(
+    tokens: readonly number[],
+    most: number,
+    kept: KeptStates | undefined,
+  ): Promise<readonly number[]> {
+    this.guess = await this.source.draft(tokens, most, kept);
     this.from = tokens.length;
     return this.guess;
   }
@@ -44,6 +48,8 @@ interface DraftLimits {
   /** Time of a step without drafts, in milliseconds. */
   readonly plainMs: number;
   readonly most: number;
+  /** The states of the answer that the decoder kept of the last step. */
+  readonly kept?: KeptStates | undefined;
 }
 
 /** The drafts of one running answer. */
@@ -78,17 +84,17 @@ export class AnswerDrafts {
   async #draftFrom(
     record: SourceRecord,
     tokens: readonly number[],
-    { delay, plainMs, most }: DraftLimits,
+    { delay, plainMs, most, kept }: DraftLimits,
   ): Promise<readonly number[]> {
     const { source, acceptance, guess } = record;
-    const costOf = (count: number) => source.expectedMs(tokens, count) / plainMs;
+    const costOf = (count: number) => source.expectedMs(tokens, count, kept) / plainMs;
     const wanted = draftsWanted(
       { acceptance, balance: this.balance },
       { delay: (count) => delay(count) + costOf(count), most },
     );
     if (wanted === 0 && !(source.isCheap && guess.length === 0)) return [];
     this.balance -= costOf(wanted);
-    const drafted = await record.draft(tokens, wanted === 0 ? most : wanted);
+    const drafted = await record.draft(tokens, wanted === 0 ? most : wanted, kept);
     return drafted.slice(0, wanted);
   }
 

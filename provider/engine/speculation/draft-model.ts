@@ -2,6 +2,7 @@ import { type Decoder, PAGE_TOKENS } from '../decoders/decoder.ts';
 import { stepOf } from '../decoders/step.ts';
 import { type Guard, stepLimitMs, TRIM_LIMIT_MS } from '../guarded-work.ts';
 import type { Speeds } from '../scheduling/speeds.ts';
+import { DraftChains } from './draft-chains.ts';
 import type { DraftSource } from './draft-source.ts';
 
 interface DraftModelOptions {
@@ -23,12 +24,10 @@ interface DraftModelOptions {
 const MOST_READ = 256;
 const SMOOTHING = 0.2;
 
-/** A draft that was requested and is made together with the others of the same step. */
-interface Job {
+/** The next tokens of one text. */
+interface ModelPart {
   readonly text: DraftedText;
-  readonly tokens: readonly number[];
-  readonly most: number;
-  readonly resolve: (drafted: readonly number[]) => void;
+  readonly next: readonly number[];
 }
 
 /**
@@ -39,12 +38,21 @@ interface Job {
 export class DraftModel implements AsyncDisposable {
   readonly #options: DraftModelOptions;
   #stepMs: number;
-  #hasFailed = false;
-  #jobs: Job[] = [];
+  readonly #chains: DraftChains<DraftedText, ModelPart>;
 
   constructor(options: DraftModelOptions) {
     this.#options = options;
     this.#stepMs = 1_000 / options.speeds.decodeTps;
+    this.#chains = new DraftChains({
+      vocabulary: options.vocabulary,
+      first: ({ text, tokens }, jobs) => {
+        const room = Math.min(MOST_READ, Math.floor(options.maxTokens / jobs));
+        return { text, next: text.nextOf(tokens, room) };
+      },
+      next: ({ text }, token) => ({ text, next: [token] }),
+      pass: (parts) => this.#pass(parts),
+      onFailure: options.onFailure,
+    });
   }
 
   /** Returns the source for an answer with these pages. */
@@ -58,8 +66,8 @@ export class DraftModel implements AsyncDisposable {
       draft: (tokens, count) => {
         const end = text.length + Math.min(text.unread(tokens), MOST_READ) + count;
         const isUnknown = tokens.slice(-MOST_READ).some((token) => token >= vocabulary);
-        if (this.#hasFailed || isUnknown || end > most) return [];
-        return new Promise((resolve) => this.#submit({ text, tokens, most: count, resolve }));
+        if (this.#chains.hasFailed || isUnknown || end > most) return [];
+        return this.#chains.draft({ text, tokens, most: count });
       },
     };
   }
@@ -69,7 +77,7 @@ export class DraftModel implements AsyncDisposable {
     try {
       await guard({ kind: 'trim', limitMs: TRIM_LIMIT_MS }, () => decoder.keep(pages, 0));
     } catch (error) {
-      this.#fail(error);
+      this.#chains.fail(error);
     }
   }
 
@@ -79,39 +87,11 @@ export class DraftModel implements AsyncDisposable {
     return Math.max(readMs, this.#stepMs) + (count - 1) * this.#stepMs;
   }
 
-  #submit(job: Job): void {
-    this.#jobs.push(job);
-    if (this.#jobs.length === 1) queueMicrotask(() => void this.#run());
-  }
-
-  /** Drafts for all answers that asked in the same turn of the event loop. */
-  async #run(): Promise<void> {
-    const jobs = this.#jobs.splice(0);
-    const drafts = new Map(jobs.map((job) => [job, [] as number[]]));
-    try {
-      const room = Math.min(MOST_READ, Math.floor(this.#options.maxTokens / jobs.length));
-      let open = jobs.map((job) => ({ job, next: job.text.nextOf(job.tokens, room) }));
-      while (open.length > 0) {
-        const best = await this.#step(open);
-        open = open.flatMap(({ job }, i) => {
-          const token = best[i] as number;
-          const drafted = drafts.get(job) as number[];
-          if (token >= this.#options.vocabulary) return [];
-          drafted.push(token);
-          return drafted.length < job.most ? [{ job, next: [token] }] : [];
-        });
-      }
-    } catch (error) {
-      this.#fail(error);
-    }
-    for (const [{ resolve }, drafted] of drafts) resolve(drafted);
-  }
-
-  async #step(parts: readonly { job: Job; next: readonly number[] }[]): Promise<Int32Array> {
+  async #pass(parts: readonly ModelPart[]): Promise<Int32Array> {
     const { decoder, guard, speeds, clock } = this.#options;
     const tokens = parts.reduce((sum, { next }) => sum + next.length, 0);
     const step = stepOf(
-      parts.map(({ job: { text }, next }) => ({
+      parts.map(({ text, next }) => ({
         tokens: next,
         from: text.length,
         pages: text.pages,
@@ -124,14 +104,8 @@ export class DraftModel implements AsyncDisposable {
       decoder.step(step),
     );
     if (tokens === parts.length) this.#stepMs += SMOOTHING * (clock() - began - this.#stepMs);
-    for (const { job, next } of parts) job.text.read(next);
+    for (const { text, next } of parts) text.read(next);
     return best;
-  }
-
-  #fail(error: unknown): void {
-    if (this.#hasFailed) return;
-    this.#hasFailed = true;
-    this.#options.onFailure(error);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

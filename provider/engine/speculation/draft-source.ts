@@ -1,5 +1,13 @@
 import type { Task } from '../scheduling/task.ts';
 
+/** The states of an answer's last tokens that the decoder kept of its last step. */
+export interface KeptStates {
+  /** The place in the text of the first of these tokens. */
+  readonly from: number;
+  /** The index of that token in the step. */
+  readonly index: number;
+}
+
 /**
  * Proposes the next tokens of one answer. The model computes them all in one step and keeps those that
  * it would have chosen itself, so a wrong proposal costs time and never changes the answer.
@@ -7,10 +15,17 @@ import type { Task } from '../scheduling/task.ts';
 export interface DraftSource {
   /** True if drafts cost so little that they are also made only to see whether they are right. */
   readonly isCheap: boolean;
-  /** Expected time of a draft of `count` tokens, in milliseconds. */
-  expectedMs(tokens: readonly number[], count: number): number;
+  /**
+   * Expected time of a draft of `count` tokens, in milliseconds; infinite if none can be made now.
+   * `kept` is undefined if the answer took no part in the last step.
+   */
+  expectedMs(tokens: readonly number[], count: number, kept?: KeptStates): number;
   /** Returns at most `most` tokens that may follow `tokens`. */
-  draft(tokens: readonly number[], most: number): readonly number[] | Promise<readonly number[]>;
+  draft(
+    tokens: readonly number[],
+    most: number,
+    kept?: KeptStates,
+  ): readonly number[] | Promise<readonly number[]>;
 }
 
 /** Makes the sources of drafts of each answer. */

@@ -3,8 +3,6 @@ import type { Backend } from '../decoders/decoder.ts';
 import { tryOut } from '../decoders/try-out.ts';
 import { type Guard, loadLimitMs } from '../guarded-work.ts';
 import { DraftModel } from './draft-model.ts';
-import type { Drafter } from './draft-source.ts';
-import { RepeatedText } from './repeated-text.ts';
 
 interface DraftModelOptions {
   readonly backend: Backend;
@@ -43,13 +41,3 @@ export function loadDraftModel(
     });
   });
 }
-
-/** Repeated text is preferred, because it costs nothing. */
-export const drafterOf = (draftModel: DraftModel | undefined): Drafter => ({
-  begin: ({ images = [] }, pages) => [
-    new RepeatedText(),
-    // A draft model reads only text.
-    ...(draftModel && images.length === 0 ? [draftModel.begin(pages)] : []),
-  ],
-  keep: async (pages) => draftModel?.keep(pages),
-});

@@ -7,7 +7,7 @@ import {
   FIRST_BALANCE,
   MOST_BALANCE,
 } from './draft-account.ts';
-import type { DraftSource } from './draft-source.ts';
+import type { DraftSource, KeptStates } from './draft-source.ts';
 import { StepTimes } from './step-times.ts';
 
 /** Maximum number of tokens that are drafted for one answer at once. */
@@ -21,6 +21,7 @@ interface Answer {
   readonly tokens: readonly number[];
   /** Maximum number of tokens that may be drafted for it. */
   readonly most: number;
+  readonly kept?: KeptStates | undefined;
 }
 
 /** An answer after a step. */
@@ -66,8 +67,8 @@ export class Speculation {
     if (plain === undefined) return answers.map(() => []);
     const { delay, plainMs } = plain;
     const drafted = await Promise.all(
-      answers.map(({ drafts, tokens, most }) =>
-        drafts.draft(tokens, { delay, plainMs, most: Math.min(most, MOST_DRAFTED) }),
+      answers.map(({ drafts, tokens, most, kept }) =>
+        drafts.draft(tokens, { delay, plainMs, most: Math.min(most, MOST_DRAFTED), kept }),
       ),
     );
     return withoutDelay(drafted, { answers, delay, room });

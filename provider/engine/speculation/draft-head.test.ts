@@ -1,0 +1,120 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import type { Decoder } from '../decoders/decoder.ts';
+import {
+  backendsUnderTest,
+  fixturesWithHeads,
+  openFixture,
+} from '../decoders/decoder-under-test.ts';
+import { answersOf, type CountedAnswers } from './drafting-under-test.ts';
+
+const PAGES = 32;
+const VOCABULARY = 128;
+/** Smaller than the prompt, so that it is read in parts. */
+const MAX_TOKENS = 20;
+
+type Fixture = Awaited<ReturnType<typeof openFixture>>;
+type Change = (best: Int32Array) => Int32Array | Promise<Int32Array>;
+
+for (const { name: kind, create } of backendsUnderTest) {
+  const made = await create();
+  const backend = 'reason' in made ? undefined : made.backend;
+  const why =
+    'reason' in made
+      ? made.reason
+      : made.backend.draftsWithHeads
+        ? ''
+        : 'it computes no draft heads';
+  describe.skipIf(why !== '')(`the draft heads of ${kind} ${why}`, () => {
+    afterAll(() => backend?.[Symbol.asyncDispose]());
+
+    const withAnswers = async (
+      name: (typeof fixturesWithHeads)[number],
+      use: (answers: CountedAnswers, fixture: Fixture, decoder: Decoder) => Promise<void>,
+      { hasHead = true, change }: { hasHead?: boolean; change?: Change } = {},
+    ) => {
+      if (backend === undefined) return;
+      const fixture = await openFixture(name);
+      const limits = { pages: PAGES, maxTokens: MAX_TOKENS };
+      await using decoder = await backend.load({ model: fixture.model, states: 8, ...limits });
+      const answers = answersOf({
+        ...limits,
+        decoder,
+        vocabulary: VOCABULARY,
+        maxRunning: 3,
+        hasHead,
+        ...(change && { change }),
+      });
+      await use(answers, fixture, decoder);
+      await answers.scheduler.close();
+    };
+
+    test.for(fixturesWithHeads)('%s: an answer is the same, in fewer steps', (name) =>
+      withAnswers(name, async (answers, { prompt, greedy }) => {
+        expect(await answers.answer(prompt, greedy.length).tokens).toEqual(greedy);
+        expect(answers.drafts).toBeGreaterThan(5);
+        expect(answers.steps).toBeLessThan(0.9 * greedy.length);
+        expect(answers.failures).toEqual([]);
+      }),
+    );
+
+    test('three answers at once are the same, also beside one that is cancelled', () =>
+      withAnswers('qwen3-next-head', async (answers, { prompt, greedy }) => {
+        const cancelled = answers.answer(prompt.slice(3), 200, 'other');
+        const [first, second] = [
+          answers.answer(prompt, greedy.length),
+          answers.answer(prompt, 40, 'two'),
+        ];
+        expect(await second.tokens).toEqual(greedy.slice(0, 40));
+        cancelled.running.cancel();
+        expect(await first.tokens).toEqual(greedy);
+        await cancelled.tokens;
+        const stepsBefore = answers.steps;
+        // The pages of the cancelled answer, with what the head wrote to them, are used again.
+        expect(await answers.answer(prompt, greedy.length, 'three').tokens).toEqual(greedy);
+        expect(answers.steps - stepsBefore).toBeLessThan(0.6 * greedy.length);
+      }));
+
+    test('an answer that continues a cached prompt is the same', () =>
+      withAnswers('qwen3-next-head', async (answers, { prompt, greedy }) => {
+        const long = [...prompt, ...greedy.slice(0, 40)];
+        await answers.answer(long, 1).tokens;
+        const { tokens } = answers.answer(long, 24);
+        expect(await tokens).toEqual(greedy.slice(40));
+        expect(answers.drafts).toBeGreaterThan(0);
+      }));
+
+    test('an answer that is paused is the same', () =>
+      withAnswers('qwen3-next-head', async (answers, { prompt, greedy }) => {
+        const paused = answers.answer(prompt, greedy.length);
+        const other = answers.answer(prompt, greedy.length, 'two');
+        paused.running.pause();
+        expect(await other.tokens).toEqual(greedy);
+        paused.running.resume();
+        expect(await paused.tokens).toEqual(greedy);
+      }));
+
+    test('a head that is always wrong changes no token, and is given up', () =>
+      withAnswers(
+        'qwen3-next-head',
+        async (answers, { prompt, greedy }) => {
+          expect(await answers.answer(prompt, greedy.length).tokens).toEqual(greedy);
+          expect(answers.drafts).toBeLessThan(greedy.length / 3);
+        },
+        { change: (best) => best.map((token) => (token + 1) % VOCABULARY) },
+      ));
+
+    test('a head that fails or drafts impossible tokens changes no token', async () => {
+      const answer = async (change: Change, failures: number) =>
+        withAnswers(
+          'qwen3-5-head',
+          async (answers, { prompt, greedy }) => {
+            expect(await answers.answer(prompt, greedy.length).tokens).toEqual(greedy);
+            expect(answers.failures).toHaveLength(failures);
+          },
+          { change },
+        );
+      await answer(() => Promise.reject(new Error('the device is lost')), 1);
+      await answer((best) => best.map(() => 2 ** 31 - 1), 0);
+    });
+  });
+}

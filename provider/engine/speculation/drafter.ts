@@ -1,0 +1,23 @@
+import type { DraftHead } from './draft-head.ts';
+import type { DraftModel } from './draft-model.ts';
+import type { Drafter } from './draft-source.ts';
+import { RepeatedText } from './repeated-text.ts';
+
+/**
+ * Repeated text is preferred, because it costs nothing. The head of a model comes before a draft model: it
+ * is one layer, and knows the states of the model.
+ */
+export const drafterOf = ({ head, draftModel }: DraftParts): Drafter => ({
+  begin: (task, pages) => [
+    new RepeatedText(),
+    ...(head ? [head.begin(task, pages)] : []),
+    // A draft model reads only text.
+    ...(draftModel && (task.images ?? []).length === 0 ? [draftModel.begin(pages)] : []),
+  ],
+  keep: async (pages) => draftModel?.keep(pages),
+});
+
+interface DraftParts {
+  readonly head: DraftHead | undefined;
+  readonly draftModel: DraftModel | undefined;
+}

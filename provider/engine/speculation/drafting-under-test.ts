@@ -1,0 +1,116 @@
+import type { Decoder } from '../decoders/decoder.ts';
+import { unguarded } from '../guarded-work.ts';
+import { Scheduler } from '../scheduling/scheduler.ts';
+import type { Running } from '../scheduling/task.ts';
+import { DraftHead } from './draft-head.ts';
+
+interface Options {
+  readonly decoder: Decoder;
+  readonly vocabulary: number;
+  readonly pages: number;
+  readonly maxTokens: number;
+  readonly maxRunning: number;
+  readonly hasHead: boolean;
+  /** Changes what the head drafts. */
+  readonly change?: (best: Int32Array) => Int32Array | Promise<Int32Array>;
+}
+
+export interface CountedAnswers {
+  readonly scheduler: Scheduler;
+  readonly steps: number;
+  /** Number of passes through the head. */
+  readonly drafts: number;
+  readonly failures: readonly unknown[];
+  /** The answer is cancelled after its token number `cancelAfter`. */
+  answer(
+    prompt: readonly number[],
+    maxTokens: number,
+    scope?: string,
+    cancelAfter?: number,
+  ): Answer;
+}
+
+interface Answer {
+  readonly running: Running;
+  readonly tokens: Promise<readonly number[]>;
+}
+
+/** Answers of a model with a draft head, on a clock on which each of its steps takes 100 ms and each draft 5 ms. */
+export function answersOf({
+  decoder,
+  vocabulary,
+  hasHead,
+  change,
+  ...limits
+}: Options): CountedAnswers {
+  let [steps, drafts] = [0, 0];
+  const clock = () => 100 * steps + 5 * drafts;
+  const failures: unknown[] = [];
+  const speeds = { prefillTps: 10_000, decodeTps: 10 };
+  const head = new DraftHead({
+    draft: async (step) => {
+      drafts += 1;
+      const best = (await decoder.draft?.(step)) ?? new Int32Array();
+      return change ? change(best) : best;
+    },
+    vocabulary,
+    maxTokens: limits.maxTokens,
+    times: { stepMs: 5, readMs: 0.1 },
+    speeds,
+    guard: unguarded,
+    clock,
+    onFailure: (error) => failures.push(error),
+  });
+  const scheduler = new Scheduler({
+    decoder: {
+      memoryBytes: 0,
+      cacheBytes: 0,
+      step: (step) => {
+        steps += 1;
+        return decoder.step(step);
+      },
+      keep: (pages, states) => decoder.keep(pages, states),
+      save: (units) => decoder.save(units),
+      restore: (units, bytes) => decoder.restore(units, bytes),
+      [Symbol.asyncDispose]: async () => {},
+    },
+    ...limits,
+    states: 2 * limits.maxRunning + 2,
+    prefillMs: 100,
+    speeds,
+    clock,
+    ...(hasHead && {
+      drafter: { begin: (task, pages) => [head.begin(task, pages)], keep: async () => {} },
+    }),
+    onFailure: (error) => {
+      throw error;
+    },
+  });
+  return {
+    scheduler,
+    get steps() {
+      return steps;
+    },
+    get drafts() {
+      return drafts;
+    },
+    failures,
+    answer: (prompt, maxTokens, scope = 'one', cancelAfter = Number.POSITIVE_INFINITY) => {
+      const ended = Promise.withResolvers<readonly number[]>();
+      const tokens: number[] = [];
+      const running = scheduler.submit({
+        prompt,
+        maxTokens,
+        scope,
+        wantsLogits: false,
+        choose: (best) => {
+          tokens.push(best);
+          if (tokens.length === cancelAfter) running.cancel();
+          return best;
+        },
+        end: () => ended.resolve(tokens),
+      });
+      return { running, tokens: ended.promise };
+    },
+  };
+}

@@ -1,0 +1,64 @@
+import { type Decoder, type DraftStep, NO_STATE, PAGE_TOKENS } from '../decoders/decoder.ts';
+import { draftStepOf, stepOf } from '../decoders/step.ts';
+import { type Guard, loadLimitMs } from '../guarded-work.ts';
+import type { Speeds } from '../scheduling/speeds.ts';
+import { DraftHead, type HeadTimes } from './draft-head.ts';
+
+interface DraftHeadOptions {
+  readonly vocabulary: number;
+  readonly maxTokens: number;
+  /** Speeds of the model. */
+  readonly speeds: Speeds;
+  readonly guard: Guard;
+  readonly clock: () => number;
+  /** Called when the head fails. The model then answers without it. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** Measures the draft head of a loaded model, whose backend computes heads. */
+export async function loadDraftHead(
+  decoder: Decoder,
+  options: DraftHeadOptions,
+): Promise<DraftHead | undefined> {
+  const { vocabulary, guard, clock, onFailure } = options;
+  const draft = decoder.draft?.bind(decoder);
+  if (draft === undefined) return undefined;
+  try {
+    const times = await guard({ kind: 'load', limitMs: loadLimitMs(0) }, () =>
+      tryOut({ decoder, draft, vocabulary, clock }),
+    );
+    return new DraftHead({ ...options, draft, times });
+  } catch (error) {
+    onFailure(error);
+    return undefined;
+  }
+}
+
+const REPEATS = 4;
+
+/** Measures how long a head takes. Kernels are compiled before the first answer. */
+async function tryOut({
+  decoder,
+  draft,
+  vocabulary,
+  clock,
+}: {
+  decoder: Decoder;
+  draft: (step: DraftStep) => Promise<Int32Array>;
+  vocabulary: number;
+  clock: () => number;
+}): Promise<HeadTimes> {
+  const tokens = Array.from({ length: PAGE_TOKENS }, (_, i) => (i * 31 + 7) % vocabulary);
+  const [pages, state] = [[0], { read: NO_STATE, write: 0 }];
+  await decoder.step(stepOf([{ tokens, from: 0, pages, state, outputTokens: 'last' }], false));
+  const time = async (count: number) => {
+    const part = { tokens: tokens.slice(0, count), from: 0, at: 0, before: 0, pages };
+    const step = draftStepOf([part], false);
+    await draft(step);
+    const began = clock();
+    for (let i = 0; i < REPEATS; i += 1) await draft(step);
+    return Math.max(0.001, (clock() - began) / REPEATS);
+  };
+  const [stepMs, allMs] = [await time(1), await time(PAGE_TOKENS)];
+  return { stepMs, readMs: Math.max(0.001, allMs - stepMs) / (PAGE_TOKENS - 1) };
+}
