@@ -1,14 +1,13 @@
-import { isDeepStrictEqual } from 'node:util';
 import { prepareRealModels } from '#cli/up/real-models.ts';
-import type { Backend, Decoder, Step } from '#provider/engine/decoders/decoder.ts';
+import type { Backend } from '#provider/engine/decoders/decoder.ts';
 import { createCpuBackend } from '#provider/engine/decoders/native-decoder.ts';
 import { tryOut } from '#provider/engine/decoders/try-out.ts';
 import { unguarded } from '#provider/engine/guarded-work.ts';
-import { Scheduler } from '#provider/engine/scheduling/scheduler.ts';
 import { DraftModel } from '#provider/engine/speculation/draft-model.ts';
 import { RepeatedText } from '#provider/engine/speculation/repeated-text.ts';
 import { type Model, openModel } from '#provider/models/model.ts';
-import { show, spread } from './statistics.ts';
+import { benchDraftHeads } from './draft-heads.ts';
+import { comparisonOf, measuredAnswer } from './measured-answer.ts';
 
 const say = (line = '') => console.log(line);
 
@@ -31,14 +30,6 @@ const requests = [
   ['a story', 'Write a long story about a lighthouse, a storm and a lost dog.'],
   ['an explanation', 'Explain why the sky is blue and why sunsets are red.'],
 ] as const;
-
-interface Answer {
-  readonly tokens: readonly number[];
-  readonly tookMs: number;
-  readonly processorMs: number;
-  readonly steps: number;
-  readonly draftedTokens: number;
-}
 
 /**
  * A draft model of the same size as the model cannot help: it shows what a useless one costs. It is used
@@ -74,23 +65,16 @@ export async function benchDrafts(size: keyof typeof sizes): Promise<void> {
       answers.push(Object.fromEntries(made) as Record<Kind, Answer>);
     }
     say(`  ${name}: ${answers[0]?.['no drafts'].tokens.length} tokens`);
-    for (const kind of kinds.slice(1)) say(`    ${kind.padEnd(22)} ${comparison(answers, kind)}`);
+    for (const kind of kinds.slice(1)) {
+      const pairs = answers.map((round) => ({ plain: round['no drafts'], drafted: round[kind] }));
+      say(`    ${kind.padEnd(22)} ${comparisonOf(kind, pairs)}`);
+    }
   }
+  await benchDraftHeads(size);
 }
 
-/** Throws if the answers of a kind are not those without drafts. */
-function comparison(answers: readonly Record<Kind, Answer>[], kind: Kind): string {
-  const rounds = answers.map((round) => ({ plain: round['no drafts'], drafted: round[kind] }));
-  if (!rounds.every(({ plain, drafted }) => isDeepStrictEqual(plain.tokens, drafted.tokens)))
-    throw new Error(`the answers with ${kind} differ from those without`);
-  const factor = (of: 'tookMs' | 'processorMs') =>
-    show(spread(rounds.map(({ plain, drafted }) => plain[of] / drafted[of])));
-  const steps = show(spread(rounds.map(({ drafted }) => drafted.steps)), 0);
-  const drafted = show(spread(rounds.map(({ drafted }) => drafted.draftedTokens)), 0);
-  return `processor time ${factor('processorMs')}×  time ${factor('tookMs')}×  ${steps} steps, ${drafted} drafted`;
-}
+type Answer = Awaited<ReturnType<typeof measuredAnswer>>;
 
-/** The time from the first token of the answer to its last one. */
 async function answerOf({
   backend,
   model,
@@ -103,7 +87,7 @@ async function answerOf({
   prompt: readonly number[];
   tokens: number;
   kind: Kind;
-}): Promise<Answer> {
+}) {
   const load = () => backend.load({ model, pages: PAGES, maxTokens: 512 });
   await using decoder = await load();
   await using drafting = kind === 'a useless draft model' ? await load() : undefined;
@@ -125,63 +109,17 @@ async function answerOf({
       clock,
       onFailure: fail,
     });
-  const scheduler = new Scheduler({
-    decoder: counted(decoder, ({ outputs }) => {
-      steps += 1;
-      draftedTokens += Math.max(0, outputs.length - 1);
-    }),
+  return measuredAnswer({
+    decoder,
     pages: PAGES,
+    states: 0,
     maxTokens: 512,
-    maxRunning: 1,
-    prefillMs: 100,
     speeds,
-    clock,
+    prompt,
+    tokens,
+    isEnd: (token) => model.endTokens.has(token),
     ...(kind !== 'no drafts' && {
-      drafter: {
-        begin: (_, pages) => [draftModel?.begin(pages) ?? new RepeatedText()],
-        keep: async () => {},
-      },
+      source: (_, pages) => draftModel?.begin(pages) ?? new RepeatedText(),
     }),
-    onFailure: fail,
   });
-  const made: number[] = [];
-  let [steps, draftedTokens] = [0, 0];
-  let [began, used] = [0, process.cpuUsage()];
-  const ended = await new Promise<number>((resolve) => {
-    scheduler.submit({
-      prompt,
-      maxTokens: tokens,
-      scope: 'bench',
-      wantsLogits: false,
-      choose: (best) => {
-        if (made.length === 0) [began, used, steps] = [clock(), process.cpuUsage(), 0];
-        if (model.endTokens.has(best)) return undefined;
-        made.push(best);
-        return best;
-      },
-      end: () => resolve(clock()),
-    });
-  });
-  const { user, system } = process.cpuUsage(used);
-  await scheduler.close();
-  return {
-    tokens: made,
-    tookMs: ended - began,
-    processorMs: (user + system) / 1_000,
-    steps,
-    draftedTokens,
-  };
 }
-
-const counted = (decoder: Decoder, onStep: (step: Step) => void): Decoder => ({
-  memoryBytes: decoder.memoryBytes,
-  cacheBytes: 0,
-  keep: (pages, states) => decoder.keep(pages, states),
-  save: (...saved) => decoder.save(...saved),
-  restore: (...restored) => decoder.restore(...restored),
-  step: (step) => {
-    onStep(step);
-    return decoder.step(step);
-  },
-  [Symbol.asyncDispose]: async () => {},
-});

@@ -21,7 +21,7 @@ import {
   visionFixtures,
 } from '../vision/vision-under-test.ts';
 import { type Decoder, NO_STATE, PAGE_TOKENS } from './decoder.ts';
-import { fixtures, openFixture } from './decoder-under-test.ts';
+import { fixtures, fixturesWithHeads, openFixture } from './decoder-under-test.ts';
 import { createCpuBackend } from './native-decoder.ts';
 import { type PlacedImage, stepOf } from './step.ts';
 
@@ -37,7 +37,7 @@ if ('reason' in made || !addon.available)
   throw new Error('native/build/cpu-sanitized.node is not built');
 const { backend } = made;
 const { Decoder: Native } = addon.exports;
-const tried = { folders: 0, answers: 0, steps: 0, taken: 0, models: 0, loaded: 0 };
+const tried = { folders: 0, answers: 0, steps: 0, taken: 0, drafts: 0, models: 0, loaded: 0 };
 
 /**
  * Resolves to true if the call was accepted. Throws if it was rejected without one of the known
@@ -198,9 +198,16 @@ async function callSteps(
       hostileStep(ropes, imageNumbers),
       fc.option(junk),
       fc.option(hostileUnits),
-      async (step, pages, units) => {
+      hostileDraft,
+      async (step, pages, units, { before, isChained }) => {
         tried.steps += 1;
         if (await isTaken(native.step(step))) tried.taken += 1;
+        // The tokens of a step, each after itself, can be a draft.
+        const each = ArrayBuffer.isView(step['tokens'])
+          ? (step['tokens'] as Int32Array).map((_, i) => i)
+          : before;
+        if (await isTaken(native.draft({ ...step, before: before ?? each, isChained })))
+          tried.drafts += 1;
         if (pages !== null) await isTaken(native.keep(pages as number, pages as number));
         if (units !== null) await copyUnits(native, units);
       },
@@ -208,6 +215,11 @@ async function callSteps(
     run,
   );
 }
+
+const hostileDraft = fc.record({
+  before: fc.option(junk, { freq: 2, nil: undefined }),
+  isChained: fc.oneof({ weight: 3, arbitrary: fc.boolean() }, junk),
+});
 
 const someUnits = (most: number) =>
   fc.oneof(
@@ -322,7 +334,9 @@ await assertFor(
 await last;
 
 const models = [
-  ...(await Promise.all(fixtures.map(async (name) => (await openFixture(name)).model))),
+  ...(await Promise.all(
+    [...fixtures, ...fixturesWithHeads].map(async (name) => (await openFixture(name)).model),
+  )),
   (await openReading('qwen3-embedding')).decoder,
   (await openReading('embeddinggemma')).decoder,
   (await openVisionFixture('qwen3-vl')).model,
