@@ -9,7 +9,7 @@ import { comparisonOf, measuredAnswer } from './measured-answer.ts';
 const say = (line = '') => console.log(line);
 
 const sizes = {
-  full: { rounds: 9, tokens: 200 },
+  full: { rounds: 5, tokens: 200 },
   smoke: { rounds: 1, tokens: 24 },
 } as const;
 const LIMITS = { pages: 32, states: 4, maxTokens: 512 };

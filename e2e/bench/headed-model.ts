@@ -55,7 +55,7 @@ interface HeadedModel extends AsyncDisposable {
 
 function* ofModel(isRight: boolean): Generator<Tensor> {
   const { vocab_size: vocabulary, hidden_size: hidden, num_hidden_layers: layers } = SHAPE;
-  yield* matrix('model.embed_tokens', vocabulary, hidden);
+  yield* matrix('model.embed_tokens', vocabulary, hidden, Math.sqrt(hidden));
   yield* matrix('lm_head', vocabulary, hidden);
   yield ones('model.norm', hidden);
   for (let index = 0; index < layers; index += 1)

@@ -85,7 +85,7 @@ export class ModelEngine implements Engine {
 
   constructor(options: ModelEngineOptions) {
     const { backend, machine, memoryBytes, idleMs } = options;
-    const models = options.models.map((model) => this.#withUsedParts(model, options));
+    const models = options.models.map((model) => withUsedParts(model, options));
     this.name = backend.name;
     this.machine = machine;
     this.#options = options;
@@ -156,7 +156,7 @@ export class ModelEngine implements Engine {
       backend,
       memoryBytes: this.#options.memoryBytes,
     });
-    const drafted = withDrafter(this.#withUsedParts(added, this.#options), drafters);
+    const drafted = withDrafter(withUsedParts(added, this.#options), drafters);
     const fit = modelsThatFit([drafted], { backend, memoryBytes });
     const [model] = fit.fitting;
     if (model === undefined) throw fit.refused[0]?.error;
@@ -166,11 +166,6 @@ export class ModelEngine implements Engine {
     this.#runners.set(model.build, runner);
     this.#residency.add(runner);
     this.#changed();
-  }
-
-  /** A draft head that nothing uses takes no memory. */
-  #withUsedParts(model: Model, { backend, drafts = true }: ModelEngineOptions): Model {
-    return drafts && backend.draftsWithHeads ? model : withoutHead(model);
   }
 
   #runnerOf(model: Model, cacheBytes: number): ModelRunner {
@@ -291,3 +286,7 @@ export class ModelEngine implements Engine {
     this.#options.prefixes?.store[Symbol.dispose]();
   }
 }
+
+/** A draft head that nothing uses is not loaded, and has no cache. */
+const withUsedParts = (model: Model, { backend, drafts = true }: ModelEngineOptions): Model =>
+  drafts && backend.draftsWithHeads ? model : withoutHead(model);

@@ -141,7 +141,7 @@ for (const { name: kind, create } of backendsUnderTest) {
           { before: good.before.map((index) => index - 1) },
           { before: good.before.slice(1) },
           { isChained: true },
-          { tokens: good.tokens.map(() => 128) },
+          { tokens: good.tokens.map(() => 512) },
           { places: good.places.map(() => PAGES * PAGE_TOKENS) },
           { tables: good.tables.map(() => -1) },
           { coordinates: good.coordinates.map(() => PAGES * PAGE_TOKENS) },

@@ -224,7 +224,7 @@ export class Scheduler {
     for (const sequence of this.#running) sequence.kept = undefined;
     let index = 0;
     for (const { sequence, tokens } of parts) {
-      sequence.kept = { from: sequence.worked, index };
+      sequence.kept = { from: sequence.worked, index, count: tokens.length };
       index += tokens.length;
     }
   }

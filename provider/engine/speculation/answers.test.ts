@@ -1,7 +1,10 @@
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { thisMachine } from '../../machine.ts';
-import { openModel } from '../../models/model.ts';
+import { type Model, openModel } from '../../models/model.ts';
 import type { Backend } from '../decoders/decoder.ts';
 import { createCpuBackend } from '../decoders/native-decoder.ts';
 import { createReferenceBackend } from '../decoders/reference-decoder.ts';
@@ -10,7 +13,7 @@ import { ModelEngine } from '../model-engine.ts';
 
 type Chat = Readonly<Record<string, unknown>>;
 
-const model = await openModel(TINY_MODEL_FOLDER);
+const tiny = await openModel(TINY_MODEL_FOLDER);
 const MAX_TOKENS = 80;
 const PERSON = {
   type: 'object',
@@ -19,9 +22,13 @@ const PERSON = {
   additionalProperties: false,
 };
 
-/** Answers requests one after the other, and counts the tokens that were drafted. */
-async function answers(chats: readonly Chat[], drafts: 'none' | 'of the text' | 'of a model') {
-  let [steps, drafted] = [0, 0];
+/** Answers requests one after the other, and counts the tokens that were drafted, and the passes of a head. */
+async function answers(
+  chats: readonly Chat[],
+  drafts: 'none' | 'of the text' | 'of a model',
+  model: Model = tiny,
+) {
+  let [steps, drafted, passes] = [0, 0, 0];
   const errors: string[] = [];
   const cpu = createCpuBackend({ threads: 1 });
   const plain = 'reason' in cpu ? createReferenceBackend() : cpu.backend;
@@ -41,6 +48,12 @@ async function answers(chats: readonly Chat[], drafts: 'none' | 'of the text' | 
           drafted += Math.max(0, step.outputs.length - 1);
           return decoder.step(step);
         },
+        ...(decoder.draft && {
+          draft: (step) => {
+            passes += 1;
+            return decoder.draft?.(step) ?? Promise.reject(new Error('the draft head is gone'));
+          },
+        }),
       };
     },
   };
@@ -74,30 +87,52 @@ async function answers(chats: readonly Chat[], drafts: 'none' | 'of the text' | 
     results.push({ text, usage, finish, stopSequence, logprobs, tokens });
   }
   expect(errors).toEqual([]);
-  return { results, drafted };
+  return { results, drafted, passes };
 }
+
+const CHATS: readonly Chat[] = [
+  { temperature: 0 },
+  { temperature: 0.7, seed: 4 },
+  { temperature: 1.5, top_p: 0.9, seed: 5 },
+  { temperature: 0, frequency_penalty: -2 },
+  { temperature: 0, frequency_penalty: 0.4, presence_penalty: 0.2 },
+  { temperature: 0, repetition_penalty: 1.1 },
+  { temperature: 0, logprobs: true, top_logprobs: 2 },
+  { temperature: 0, stop: ['2, 13'] },
+  {
+    temperature: 0,
+    response_format: { type: 'json_schema', json_schema: { name: 'person', schema: PERSON } },
+  },
+];
+
+test('a draft head changes no answer, and is not loaded without drafts', {
+  timeout: 60_000,
+}, async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'dinf-head-'));
+  try {
+    await cp(TINY_MODEL_FOLDER, folder, { recursive: true });
+    for (const file of ['config.json', 'model.safetensors'])
+      await cp(join(import.meta.dirname, '../fixtures/qwen3-next-head', file), join(folder, file));
+    const model = await openModel(folder);
+    expect(model.shape.head).toBeDefined();
+    const plain = await answers(CHATS, 'none', model);
+    expect(plain.passes).toBe(0);
+    const drafted = await answers(CHATS, 'of the text', model);
+    expect(drafted.passes).toBeGreaterThan(20);
+    expect(drafted.drafted).toBeGreaterThan(20);
+    expect(drafted.results).toEqual(plain.results);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
 
 test.for(['of the text', 'of a model'] as const)(
   'drafts %s change no answer: greedy, drawn with a seed, with penalties, log probabilities, stop strings and grammars',
   { timeout: 60_000 },
   async (drafts) => {
-    const chats: Chat[] = [
-      { temperature: 0 },
-      { temperature: 0.7, seed: 4 },
-      { temperature: 1.5, top_p: 0.9, seed: 5 },
-      { temperature: 0, frequency_penalty: -2 },
-      { temperature: 0, frequency_penalty: 0.4, presence_penalty: 0.2 },
-      { temperature: 0, repetition_penalty: 1.1 },
-      { temperature: 0, logprobs: true, top_logprobs: 2 },
-      { temperature: 0, stop: ['2, 13'] },
-      {
-        temperature: 0,
-        response_format: { type: 'json_schema', json_schema: { name: 'person', schema: PERSON } },
-      },
-    ];
-    const plain = await answers(chats, 'none');
+    const plain = await answers(CHATS, 'none');
     expect(plain.drafted).toBe(0);
-    const withDrafts = await answers(chats, drafts);
+    const withDrafts = await answers(CHATS, drafts);
     expect(withDrafts.drafted).toBeGreaterThan(50);
     expect(withDrafts.results).toEqual(plain.results);
     for (const { tokens, usage, finish } of withDrafts.results)

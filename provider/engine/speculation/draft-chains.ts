@@ -25,12 +25,14 @@ interface Waiting<Text> {
 
 /**
  * Drafts tokens one after the other, for all answers that ask in the same turn of the event loop
- * together: a pass for several texts takes little longer than one.
+ * together: a pass for several texts takes little longer than one. Answers that ask while others are
+ * drafted wait for them, because a pass may continue the one before it.
  */
 export class DraftChains<Text, Part> {
   readonly #options: ChainOptions<Text, Part>;
   #waiting: Waiting<Text>[] = [];
   #hasFailed = false;
+  #isRunning = false;
 
   constructor(options: ChainOptions<Text, Part>) {
     this.#options = options;
@@ -43,7 +45,9 @@ export class DraftChains<Text, Part> {
   draft(job: DraftJob<Text>): Promise<readonly number[]> {
     return new Promise((resolve) => {
       this.#waiting.push({ job, resolve });
-      if (this.#waiting.length === 1) queueMicrotask(() => void this.#run());
+      if (this.#isRunning) return;
+      this.#isRunning = true;
+      queueMicrotask(() => void this.#run());
     });
   }
 
@@ -54,7 +58,11 @@ export class DraftChains<Text, Part> {
   }
 
   async #run(): Promise<void> {
-    const waiting = this.#waiting.splice(0);
+    while (this.#waiting.length > 0) await this.#draftTogether(this.#waiting.splice(0));
+    this.#isRunning = false;
+  }
+
+  async #draftTogether(waiting: readonly Waiting<Text>[]): Promise<void> {
     const drafts = new Map(waiting.map(({ job }) => [job, [] as number[]]));
     try {
       await this.#extend(drafts);

@@ -5,7 +5,7 @@ import { createCpuBackend } from '../decoders/native-decoder.ts';
 import { createReferenceBackend } from '../decoders/reference-decoder.ts';
 import { answersOf } from './drafting-under-test.ts';
 
-const VOCABULARY = 128;
+const VOCABULARY = 512;
 const LIMITS = { pages: 24, maxTokens: 24 };
 
 /** An answer, and the number of tokens after which it is cancelled, if it is. */
@@ -27,7 +27,7 @@ test('a draft head changes no token, whatever answers run together and however o
   const backend = 'reason' in cpu ? createReferenceBackend() : cpu.backend;
   const { model } = await openFixture('qwen3-next-head');
   await using decoder = await backend.load({ model, states: 8, ...LIMITS });
-  const running = (hasHead: boolean, wrong = 0) => {
+  const running = (hasHead: boolean, { wrong = 0, repeatsText = false } = {}) => {
     let passes = 0;
     const change = (best: Int32Array) => {
       passes += 1;
@@ -39,6 +39,7 @@ test('a draft head changes no token, whatever answers run together and however o
       vocabulary: VOCABULARY,
       maxRunning: 3,
       hasHead,
+      repeatsText,
       change,
     });
   };
@@ -46,13 +47,14 @@ test('a draft head changes no token, whatever answers run together and however o
     fc.asyncProperty(
       fc.array(request, { minLength: 1, maxLength: 5 }),
       wrongEvery,
-      async (requests, wrong) => {
+      fc.boolean(),
+      async (requests, wrong, repeatsText) => {
         const plain = running(false);
         const expected = [];
         for (const { prompt, maxTokens } of requests)
           expected.push(await plain.answer(prompt, maxTokens, `alone ${expected.length}`).tokens);
         await plain.scheduler.close();
-        const drafted = running(true, wrong);
+        const drafted = running(true, { wrong, repeatsText });
         const answers = requests.map(({ prompt, maxTokens, scope, cancelAfter }) =>
           drafted.answer(prompt, maxTokens, scope, cancelAfter),
         );
@@ -65,6 +67,21 @@ test('a draft head changes no token, whatever answers run together and however o
         await drafted.scheduler.close();
       },
     ),
-    { numRuns: 40 },
+    {
+      numRuns: 40,
+      // A step that computes only some of the tokens again that were accepted before.
+      examples: [
+        [
+          [245, 139, 2, 271, 0].map((token) => ({
+            prompt: [token],
+            maxTokens: 15,
+            cancelAfter: undefined,
+            scope: 'one' as const,
+          })),
+          3,
+          false,
+        ],
+      ],
+    },
   );
 });

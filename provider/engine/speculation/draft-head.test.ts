@@ -8,7 +8,7 @@ import {
 import { answersOf, type CountedAnswers } from './drafting-under-test.ts';
 
 const PAGES = 32;
-const VOCABULARY = 128;
+const VOCABULARY = 512;
 /** Smaller than the prompt, so that it is read in parts. */
 const MAX_TOKENS = 20;
 

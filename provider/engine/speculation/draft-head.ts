@@ -5,6 +5,7 @@ import type { Speeds } from '../scheduling/speeds.ts';
 import type { Task } from '../scheduling/task.ts';
 import { DraftChains, type DraftJob } from './draft-chains.ts';
 import type { DraftSource, KeptStates } from './draft-source.ts';
+import { median } from './median.ts';
 
 /** Time that a head takes, in milliseconds. */
 export interface HeadTimes {
@@ -28,7 +29,8 @@ interface DraftHeadOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-const SMOOTHING = 0.2;
+/** Number of passes of whose times the median is taken: one that was interrupted changes nothing. */
+const SAMPLES = 5;
 
 /** A text with the states that the decoder kept of the last step. */
 interface HeadRequest {
@@ -53,11 +55,12 @@ interface HeadPart {
 export class DraftHead {
   readonly #options: DraftHeadOptions;
   readonly #chains: DraftChains<HeadRequest, HeadPart>;
-  #stepMs: number;
+  /** Times of the last passes with one token for each text. */
+  #timesMs: readonly number[];
 
   constructor(options: DraftHeadOptions) {
     this.#options = options;
-    this.#stepMs = options.times.stepMs;
+    this.#timesMs = Array<number>(SAMPLES).fill(options.times.stepMs);
     this.#chains = new DraftChains({
       vocabulary: options.vocabulary,
       first: (job, jobs) => this.#first(job, jobs),
@@ -72,18 +75,25 @@ export class DraftHead {
     // The head knows tokens of images only by the states that follow them.
     const first = Math.max(0, ...images.map(({ at, tokens }) => at + tokens));
     const text = new HeadText(pages, first);
-    const isPossible = (count: number, kept: KeptStates | undefined): kept is KeptStates =>
-      !this.#chains.hasFailed && kept !== undefined && text.room > count;
+    const isPossible = (
+      tokens: readonly number[],
+      most: number,
+      kept: KeptStates | undefined,
+    ): kept is KeptStates =>
+      !this.#chains.hasFailed &&
+      kept !== undefined &&
+      text.room > most &&
+      text.isReadable(tokens, kept);
     return {
       isCheap: false,
       expectedMs: (tokens, count, kept) => {
         if (count === 0) return 0;
-        if (!isPossible(count, kept)) return Number.POSITIVE_INFINITY;
+        if (!isPossible(tokens, count, kept)) return Number.POSITIVE_INFINITY;
         const read = Math.min(text.unread(tokens, kept), this.#mostRead);
         return count * this.#stepMs + (read - 1) * this.#options.times.readMs;
       },
       draft: (tokens, most, kept) => {
-        if (most === 0 || !isPossible(most, kept) || text.unread(tokens, kept) < 1) return [];
+        if (most === 0 || !isPossible(tokens, most, kept)) return [];
         return this.#chains.draft({ text: { text, kept }, tokens, most });
       },
     };
@@ -115,8 +125,13 @@ export class DraftHead {
     const best = await guard({ kind: 'step', limitMs: stepLimitMs(speeds, tokens) }, () =>
       draft(step),
     );
-    if (tokens === parts.length) this.#stepMs += SMOOTHING * (clock() - began - this.#stepMs);
+    if (tokens === parts.length)
+      this.#timesMs = [...this.#timesMs.slice(1 - SAMPLES), clock() - began];
     return best;
+  }
+
+  get #stepMs(): number {
+    return median(this.#timesMs) ?? 0;
   }
 }
 
@@ -148,6 +163,14 @@ class HeadText {
   /** Number of further tokens for which the cache has room. */
   get room(): number {
     return this.#pages.length * PAGE_TOKENS - this.#length;
+  }
+
+  /**
+   * True if the last token of the text can be read. The state before it is missing if the last step computed
+   * only some of the tokens again that were accepted before.
+   */
+  isReadable(tokens: readonly number[], kept: KeptStates): boolean {
+    return tokens.length - 2 < kept.from + kept.count && this.unread(tokens, kept) > 0;
   }
 
   /** Number of tokens at the end of the text that can be read, because the states before them were kept. */

@@ -3,6 +3,7 @@ import { unguarded } from '../guarded-work.ts';
 import { Scheduler } from '../scheduling/scheduler.ts';
 import type { Running } from '../scheduling/task.ts';
 import { DraftHead } from './draft-head.ts';
+import { RepeatedText } from './repeated-text.ts';
 
 interface Options {
   readonly decoder: Decoder;
@@ -11,6 +12,8 @@ interface Options {
   readonly maxTokens: number;
   readonly maxRunning: number;
   readonly hasHead: boolean;
+  /** True if repeated text is drafted too, before the head is asked. */
+  readonly repeatsText?: boolean;
   /** Changes what the head drafts. */
   readonly change?: (best: Int32Array) => Int32Array | Promise<Int32Array>;
 }
@@ -40,6 +43,7 @@ export function answersOf({
   decoder,
   vocabulary,
   hasHead,
+  repeatsText = false,
   change,
   ...limits
 }: Options): CountedAnswers {
@@ -80,7 +84,13 @@ export function answersOf({
     speeds,
     clock,
     ...(hasHead && {
-      drafter: { begin: (task, pages) => [head.begin(task, pages)], keep: async () => {} },
+      drafter: {
+        begin: (task, pages) => [
+          ...(repeatsText ? [new RepeatedText()] : []),
+          head.begin(task, pages),
+        ],
+        keep: async () => {},
+      },
     }),
     onFailure: (error) => {
       throw error;

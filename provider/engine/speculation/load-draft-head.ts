@@ -3,6 +3,7 @@ import { draftStepOf, stepOf } from '../decoders/step.ts';
 import { type Guard, loadLimitMs } from '../guarded-work.ts';
 import type { Speeds } from '../scheduling/speeds.ts';
 import { DraftHead, type HeadTimes } from './draft-head.ts';
+import { median } from './median.ts';
 
 interface DraftHeadOptions {
   readonly vocabulary: number;
@@ -34,7 +35,7 @@ export async function loadDraftHead(
   }
 }
 
-const REPEATS = 4;
+const REPEATS = 5;
 
 /** Measures how long a head takes. Kernels are compiled before the first answer. */
 async function tryOut({
@@ -55,9 +56,13 @@ async function tryOut({
     const part = { tokens: tokens.slice(0, count), from: 0, at: 0, before: 0, pages };
     const step = draftStepOf([part], false);
     await draft(step);
-    const began = clock();
-    for (let i = 0; i < REPEATS; i += 1) await draft(step);
-    return Math.max(0.001, (clock() - began) / REPEATS);
+    const times: number[] = [];
+    while (times.length < REPEATS) {
+      const began = clock();
+      await draft(step);
+      times.push(clock() - began);
+    }
+    return Math.max(0.001, median(times) ?? 0);
   };
   const [stepMs, allMs] = [await time(1), await time(PAGE_TOKENS)];
   return { stepMs, readMs: Math.max(0.001, allMs - stepMs) / (PAGE_TOKENS - 1) };

@@ -1,3 +1,5 @@
+import { median } from './median.ts';
+
 /** Number of steps of which the median is taken: one that was interrupted changes nothing. */
 const SAMPLES = 5;
 /** Number of later steps after which a time is not used any more. */
@@ -65,8 +67,7 @@ export class StepTimes {
   }
 
   #known(tokens: number): number | undefined {
-    const ms = this.#fresh(tokens)?.toSorted((a, b) => a - b);
-    return ms?.[Math.floor(ms.length / 2)];
+    return median(this.#fresh(tokens) ?? []);
   }
 
   #fresh(tokens: number): readonly number[] | undefined {
