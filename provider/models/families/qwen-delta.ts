@@ -34,10 +34,7 @@ export const QWEN3_NEXT: Family = {
 type MlpOf = (fields: FieldReader, place: LayerPlace) => LayerShape['mlp'];
 
 /** Most layers have Gated DeltaNet. Every fourth one, by default, has attention. */
-function hybridShape(
-  config: DecoderConfig,
-  mlpOf: MlpOf,
-): Omit<DecoderShape, 'prefix'> {
+function hybridShape(config: DecoderConfig, mlpOf: MlpOf): Omit<DecoderShape, 'prefix'> {
   const { fields } = config;
   const plain = plainShape(config, {
     defaults: { normEps: 1e-6 },
