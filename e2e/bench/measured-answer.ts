@@ -24,6 +24,8 @@ interface AnswerOptions {
   readonly prompt: readonly number[];
   readonly tokens: number;
   readonly isEnd: (token: number) => boolean;
+  /** The clock by which drafts are decided; by default, that of the wall. */
+  readonly clock?: () => number;
   /** The source of drafts; without it, none are made. */
   readonly source?: (task: Task, pages: Int32Array) => DraftSource;
 }
@@ -35,9 +37,9 @@ export async function measuredAnswer({
   tokens,
   isEnd,
   source,
+  clock = () => performance.now(),
   ...limits
 }: AnswerOptions): Promise<MeasuredAnswer> {
-  const clock = () => performance.now();
   const scheduler = new Scheduler({
     ...limits,
     decoder: counted(decoder, ({ outputs }) => {
@@ -64,12 +66,12 @@ export async function measuredAnswer({
       scope: 'bench',
       wantsLogits: false,
       choose: (best) => {
-        if (made.length === 0) [began, used, steps] = [clock(), process.cpuUsage(), 0];
+        if (made.length === 0) [began, used, steps] = [performance.now(), process.cpuUsage(), 0];
         if (isEnd(best)) return undefined;
         made.push(best);
         return best;
       },
-      end: () => resolve(clock()),
+      end: () => resolve(performance.now()),
     });
   });
   const { user, system } = process.cpuUsage(used);

@@ -29,6 +29,12 @@ interface DraftHeadOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
+/**
+ * Maximum number of tokens that are drafted at once. A head is trained to draft one: after that, it gets its
+ * own state in place of the model's, and each further token is less often right.
+ */
+const MOST_DRAFTED = 3;
+
 /** Number of passes of whose times the median is taken: one that was interrupted changes nothing. */
 const SAMPLES = 5;
 
@@ -82,6 +88,7 @@ export class DraftHead {
     ): kept is KeptStates =>
       !this.#chains.hasFailed &&
       kept !== undefined &&
+      most <= MOST_DRAFTED &&
       text.room > most &&
       text.isReadable(tokens, kept);
     return {
@@ -92,7 +99,8 @@ export class DraftHead {
         const read = Math.min(text.unread(tokens, kept), this.#mostRead);
         return count * this.#stepMs + (read - 1) * this.#options.times.readMs;
       },
-      draft: (tokens, most, kept) => {
+      draft: (tokens, wanted, kept) => {
+        const most = Math.min(wanted, MOST_DRAFTED);
         if (most === 0 || !isPossible(tokens, most, kept)) return [];
         return this.#chains.draft({ text: { text, kept }, tokens, most });
       },
