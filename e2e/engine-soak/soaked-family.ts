@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Backend, PAGE_TOKENS, unitBytesOf } from '#provider/engine/decoders/decoder.ts';
 import { Scheduler } from '#provider/engine/scheduling/scheduler.ts';
 import type { Running } from '#provider/engine/scheduling/task.ts';
-import { drafterOf } from '#provider/engine/speculation/load-draft-model.ts';
+import { drafterOf } from '#provider/engine/speculation/drafter.ts';
 import { modelStore } from '#provider/engine/stored/model-store.ts';
 import type { PrefixStore } from '#provider/engine/stored/prefix-store.ts';
 import type { DecoderModel } from '#provider/models/model.ts';
@@ -59,7 +59,7 @@ export class SoakedFamily implements AsyncDisposable {
         }),
         unitBytes: unitBytesOf(model, backend),
       },
-      drafter: drafterOf(undefined),
+      drafter: drafterOf({ head: undefined, draftModel: undefined }),
       clock: () => performance.now(),
       onFailure: (error) => {
         soaked.failures += 1;

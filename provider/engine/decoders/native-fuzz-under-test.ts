@@ -23,7 +23,7 @@ import {
 import { type Decoder, NO_STATE, PAGE_TOKENS } from './decoder.ts';
 import { fixtures, fixturesWithHeads, openFixture } from './decoder-under-test.ts';
 import { createCpuBackend } from './native-decoder.ts';
-import { type PlacedImage, stepOf } from './step.ts';
+import { draftStepOf, type PlacedImage, stepOf } from './step.ts';
 
 const [seconds = '5', seed = '1'] = process.argv.slice(2);
 const PAGES = 6;
@@ -216,6 +216,17 @@ async function callSteps(
   );
 }
 
+/** A step and a draft without a fault: the steps after them may be too few for one that is accepted. */
+async function callDraft(native: InstanceType<typeof Native>, ropes: RopeTables): Promise<void> {
+  const state = { read: NO_STATE, write: 0 };
+  const begun = { tokens: [1, 2, 3], from: 0, pages: [0], state, outputTokens: 'last' } as const;
+  const step = stepOf([begun], false);
+  await native.step({ ...step, ropeAngles: ropes.angles(step.coordinates) });
+  const draft = draftStepOf([{ tokens: [4], from: 0, at: 2, before: 2, pages: [0] }], false);
+  await native.draft({ ...draft, ropeAngles: ropes.angles(draft.coordinates) });
+  tried.drafts += 1;
+}
+
 const hostileDraft = fc.record({
   before: fc.option(junk, { freq: 2, nil: undefined }),
   isChained: fc.oneof({ weight: 3, arbitrary: fc.boolean() }, junk),
@@ -355,9 +366,11 @@ for (const { shape, weights } of models) {
   };
   const native = new Native();
   await native.load(order);
+  const ropes = new RopeTables(shape);
+  if (weights.head) await callDraft(native, ropes);
   await callSteps(
     native,
-    { ropes: new RopeTables(shape), imageNumbers: shape.hidden * (1 + shape.imageLayers) },
+    { ropes, imageNumbers: shape.hidden * (1 + shape.imageLayers) },
     { ms: ms / 4 / models.length },
   );
   await callLoads(order, { ms: ms / 4 / models.length });
