@@ -23,7 +23,7 @@ interface AttentionInputs {
 }
 
 /** Returns for each token what it attends to, before the output projection. */
-export function attention(all: AttentionInputs): Float32Array[] {
+export function attendCached(all: AttentionInputs): Float32Array[] {
   const { layer, inputs } = all;
   const queries = inputs.map((_, token) => projectAndCache(all, token));
   return queries.map((query, token) => {

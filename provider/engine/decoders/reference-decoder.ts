@@ -24,7 +24,7 @@ import {
   unitBytesOf,
   wholeNumbers,
 } from './decoder.ts';
-import { attention, type LayerCache } from './reference-attention.ts';
+import { attendCached, type LayerCache } from './reference-attention.ts';
 import { type DeltaState, deltaState, deltaStep } from './reference-delta.ts';
 import {
   add,
@@ -45,7 +45,7 @@ import {
   type Parts,
   type ReadDelta,
   readDense,
-  readHead,
+  readDraftHead,
   readLayer,
 } from './reference-weights.ts';
 import { pagesOf } from './step.ts';
@@ -177,7 +177,7 @@ class ReferenceDecoder implements Decoder {
         norm: await reader.numbers(weights.perLayer.norm),
       },
       layers,
-      head: weights.head && (await readHead(reader, shape, weights.head)),
+      head: weights.head && (await readDraftHead(reader, shape, weights.head)),
       ropes: new RopeTables(shape),
     };
     return new ReferenceDecoder(parts, options);
@@ -282,7 +282,7 @@ class ReferenceDecoder implements Decoder {
     const inputs = states.map((state) => normalisedIf(state, { weight: layer.inputNorm, eps }));
     const mixed = layer.shape.delta
       ? this.#delta(index, { layer, step, inputs })
-      : attention({
+      : attendCached({
           shape,
           layer,
           step,

@@ -138,7 +138,7 @@ export async function readLayer(
   };
 }
 
-export async function readHead(
+export async function readDraftHead(
   reader: TensorReader,
   shape: DecoderShape,
   head: HeadWeights,

@@ -5,7 +5,7 @@ import type { Speeds } from '../scheduling/speeds.ts';
 import type { Task } from '../scheduling/task.ts';
 import { DraftChains, type DraftJob } from './draft-chains.ts';
 import type { DraftSource, KeptStates } from './draft-source.ts';
-import { median } from './median.ts';
+import { middleOf } from './middle-of.ts';
 
 /** Time that a head takes, in milliseconds. */
 export interface HeadTimes {
@@ -139,7 +139,7 @@ export class DraftHead {
   }
 
   get #stepMs(): number {
-    return median(this.#timesMs) ?? 0;
+    return middleOf(this.#timesMs) ?? 0;
   }
 }
 

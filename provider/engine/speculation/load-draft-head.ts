@@ -3,7 +3,7 @@ import { draftStepOf, stepOf } from '../decoders/step.ts';
 import { type Guard, loadLimitMs } from '../guarded-work.ts';
 import type { Speeds } from '../scheduling/speeds.ts';
 import { DraftHead, type HeadTimes } from './draft-head.ts';
-import { median } from './median.ts';
+import { middleOf } from './middle-of.ts';
 
 interface DraftHeadOptions {
   readonly vocabulary: number;
@@ -62,7 +62,7 @@ async function tryOut({
       await draft(step);
       times.push(clock() - began);
     }
-    return Math.max(0.001, median(times) ?? 0);
+    return Math.max(0.001, middleOf(times) ?? 0);
   };
   const [stepMs, allMs] = [await time(1), await time(PAGE_TOKENS)];
   return { stepMs, readMs: Math.max(0.001, allMs - stepMs) / (PAGE_TOKENS - 1) };

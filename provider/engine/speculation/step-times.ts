@@ -1,4 +1,4 @@
-import { median } from './median.ts';
+import { middleOf } from './middle-of.ts';
 
 /** Number of steps of which the median is taken: one that was interrupted changes nothing. */
 const SAMPLES = 5;
@@ -67,7 +67,7 @@ export class StepTimes {
   }
 
   #known(tokens: number): number | undefined {
-    return median(this.#fresh(tokens) ?? []);
+    return middleOf(this.#fresh(tokens) ?? []);
   }
 
   #fresh(tokens: number): readonly number[] | undefined {
