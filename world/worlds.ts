@@ -9,7 +9,7 @@ import type { Life } from './life.ts';
 import { WorldProcess } from './world-process.ts';
 
 /** A process is replaced after so many lives, which bounds the memory that it collects. */
-const LIVES_PER_PROCESS = 25;
+const LIVES_PER_PROCESS = 50;
 
 interface LifeOptions {
   readonly seed: number;

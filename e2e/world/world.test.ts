@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { setting } from '#bus-schemas/settings/settings.ts';
+import type { WorldFault } from '#world/faults.ts';
 import { mutated } from '#world/install-mutation.ts';
 import { mutations } from '#world/mutations.ts';
 import { Worlds } from '#world/worlds.ts';
@@ -70,12 +71,33 @@ test(
   LIMIT_MS,
 );
 
-test(
-  'a world notices that a removed machine keeps its connection, and that one without the change is right',
-  async () => {
-    const faults = [{ at: 10_000, kind: 'removal', host: 'machine-4', forMs: 0 }] as const;
-    const rule = 'a removed machine serves nothing after one second';
-    const mutation = 'a removed machine keeps its connection';
+/** Changes that are noticed in rare circumstances only, with the faults that bring them about. */
+const rare: readonly {
+  readonly mutation: string;
+  readonly rule: string;
+  readonly faults: readonly WorldFault[];
+}[] = [
+  {
+    mutation: 'a removed machine keeps its connection',
+    rule: 'a removed machine serves nothing after one second',
+    faults: [{ at: 10_000, kind: 'removal', host: 'machine-4', forMs: 0 }],
+  },
+  {
+    // Otherwise another machine continues an answer long before its time has passed.
+    mutation: 'a stalled answer is never ended',
+    rule: 'every request ends in time',
+    faults: [
+      { at: 8_000, kind: 'hostile', host: 'machine-4', forMs: 20_000, trick: 'stops_midway' },
+      { at: 9_900, kind: 'kill', host: 'machine-1', forMs: 25_000 },
+      { at: 9_900, kind: 'kill', host: 'machine-2', forMs: 25_000 },
+      { at: 9_900, kind: 'kill', host: 'machine-3', forMs: 25_000 },
+    ],
+  },
+];
+
+test.each(rare)(
+  'a world notices that $mutation, and that one without the change is right',
+  async ({ mutation, rule, faults }) => {
     using changed = await Worlds.prepare({ mutation });
     const brokenIn = async (some: Worlds) =>
       (await some.live({ seed: FIRST_SEED, faults })).violations.map((one) => one.rule);
