@@ -102,7 +102,7 @@ test.each(rare)(
     const brokenIn = async (some: Worlds) =>
       (await some.live({ seed: FIRST_SEED, faults })).violations.map((one) => one.rule);
     expect(await brokenIn(worlds)).toEqual([]);
-    expect(new Set(await brokenIn(changed))).toEqual(new Set([rule]));
+    expect(await brokenIn(changed)).toContain(rule);
   },
   LIMIT_MS,
 );
