@@ -104,23 +104,6 @@ void Gemma4Tower::addPositions(const Grid& grid, std::vector<float>& states) {
   });
 }
 
-/// Returns cosine and sine of each pair of a head's numbers, for each patch: the pairs of a head's first half
-/// rotate by the column, and then those of its second half by the row.
-std::vector<float> Gemma4Tower::turnsOf(const Grid& grid) {
-  const int pairs = shape_.headDim / 2, ofHalf = pairs / 2;
-  std::vector<float> turns(static_cast<size_t>(grid.patches()) * 2 * pairs);
-  threads_.each(grid.patches(), [&](int patch, int) {
-    const auto [row, column] = grid.place(patch);
-    float* to = &turns[static_cast<size_t>(patch) * 2 * pairs];
-    for (int pair = 0; pair < pairs; pair++) {
-      const double angle = (pair < ofHalf ? column : row) * std::pow(shape_.ropeTheta, -1.0 * (pair % ofHalf) / ofHalf);
-      to[2 * pair] = static_cast<float>(std::cos(angle));
-      to[2 * pair + 1] = static_cast<float>(std::sin(angle));
-    }
-  });
-  return turns;
-}
-
 /// Normalises each row by the root of the mean of its squares.
 void Gemma4Tower::normaliseRows(const float* weight, const std::vector<float>& from, std::vector<float>& to) {
   const int h = shape_.hidden;
@@ -163,7 +146,7 @@ std::vector<float> Gemma4Tower::embed(const TowerImage& image) {
   std::vector<float> states;
   multiply(patches_, image.numbers(shape_.division, threads_), rows, states);
   addPositions(grid, states);
-  const std::vector<float> turns = turnsOf(grid);
+  const std::vector<float> turns = turnsOf(grid, shape_.headDim / 2, shape_.ropeTheta, false, threads_);
   for (const Layer& layer : layers_) {
     normaliseRows(layer.attentionNorm, states, normed_);
     multiplyClipped(layer.q, normed_, rows, q_);

@@ -51,7 +51,6 @@ class Gemma4Tower final : public Tower, EncoderParts {
   Clipped clippedMatrix(int out, int in);
   void multiplyClipped(const Clipped& by, const std::vector<float>& from, int rows, std::vector<float>& to);
   void addPositions(const Grid& grid, std::vector<float>& states);
-  std::vector<float> turnsOf(const Grid& grid);
   void normaliseRows(const float* weight, const std::vector<float>& from, std::vector<float>& to);
   void prepareHeads(std::vector<float>& vectors, const float* weight, const std::vector<float>& turns);
   void addNormalised(std::vector<float>& states, std::vector<float>& made, const float* weight);

@@ -1,5 +1,7 @@
 #include "tower.h"
 
+#include <cmath>
+
 #include "packing.h"
 
 namespace dinf::cpu {
@@ -40,6 +42,22 @@ std::vector<float> TowerImage::numbers(const Division& by, Threads& threads) con
     }
   });
   return numbers;
+}
+
+std::vector<float> turnsOf(const Grid& grid, int pairs, double theta, bool rowsFirst, Threads& threads) {
+  const int half = pairs / 2;
+  std::vector<float> turns(static_cast<size_t>(grid.patches()) * 2 * pairs);
+  threads.each(grid.patches(), [&](int patch, int) {
+    const auto [row, column] = grid.place(patch);
+    float* to = &turns[static_cast<size_t>(patch) * 2 * pairs];
+    for (int pair = 0; pair < pairs; pair++) {
+      const int along = (pair < half) == rowsFirst ? row : column;
+      const double angle = along * std::pow(theta, -1.0 * (pair % half) / half);
+      to[2 * pair] = static_cast<float>(std::cos(angle));
+      to[2 * pair + 1] = static_cast<float>(std::sin(angle));
+    }
+  });
+  return turns;
 }
 
 const float* TowerWeights::floats(int64_t count) {

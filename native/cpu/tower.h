@@ -78,6 +78,10 @@ class TowerWeights {
   std::vector<std::vector<float>> vectors_;
 };
 
+/// Returns cosine and sine of each of the pairs of a head's numbers, for each patch. One half of the pairs
+/// rotates by the row of the patch, the other one by its column.
+std::vector<float> turnsOf(const Grid& grid, int pairs, double theta, bool rowsFirst, Threads& threads);
+
 inline bool isFrom1To(int64_t value, int64_t most) { return value >= 1 && value <= most; }
 
 }  // namespace dinf::cpu

@@ -104,25 +104,6 @@ void VisionTower::addPositions(const Grid& grid, std::vector<float>& states) {
   });
 }
 
-/// Returns cosine and sine of each pair of a head's numbers, for each patch: the first half of the pairs
-/// rotates by its row, and the second half by its column. Nothing is returned if nothing rotates.
-std::vector<float> VisionTower::turnsOf(const Grid& grid) {
-  const int pairs = shape_.hidden / shape_.heads / 2, half = pairs / 2;
-  std::vector<float> turns;
-  if (shape_.ropeTheta == 0) return turns;
-  turns.resize(static_cast<size_t>(grid.patches()) * 2 * pairs);
-  threads_.each(grid.patches(), [&](int patch, int) {
-    const auto [row, column] = grid.place(patch);
-    float* to = &turns[static_cast<size_t>(patch) * 2 * pairs];
-    for (int pair = 0; pair < pairs; pair++) {
-      const double angle = (pair < half ? row : column) * std::pow(shape_.ropeTheta, -2.0 * (pair % half) / pairs);
-      to[2 * pair] = static_cast<float>(std::cos(angle));
-      to[2 * pair + 1] = static_cast<float>(std::sin(angle));
-    }
-  });
-  return turns;
-}
-
 void VisionTower::rotate(const std::vector<float>& turns, std::vector<float>& vectors) {
   const int size = shape_.hidden / shape_.heads, pairs = size / 2;
   threads_.each(static_cast<int>(turns.size() / (2 * pairs)), [&](int patch, int) {
@@ -158,7 +139,8 @@ std::vector<float> VisionTower::embed(const TowerImage& image) {
   std::vector<float> states;
   multiply(patches_, image.numbers(shape_.division, threads_), rows, states);
   addPositions(grid, states);
-  const std::vector<float> turns = turnsOf(grid);
+  // A tower whose positions have a table rotates nothing.
+  const std::vector<float> turns = shape_.ropeTheta == 0 ? std::vector<float>() : turnsOf(grid, shape_.hidden / shape_.heads / 2, shape_.ropeTheta, true, threads_);
   std::vector<std::vector<float>> parts(1);
   const std::vector<float> ones(shape_.inner, 1.0f);
   for (int index = 0; index < shape_.layers; index++) {

@@ -43,7 +43,6 @@ class VisionTower final : public Tower, EncoderParts {
     Affine norm, up, down;
   };
   void addPositions(const Grid& grid, std::vector<float>& states);
-  std::vector<float> turnsOf(const Grid& grid);
   void rotate(const std::vector<float>& turns, std::vector<float>& vectors);
   void normaliseRows(const Affine& by, const std::vector<float>& from, std::vector<float>& to);
   void addTo(std::vector<float>& states, const std::vector<float>& made);
