@@ -1,8 +1,9 @@
 import { randomFillSync } from 'node:crypto';
-import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DecoderModel, openDecoderAlone } from '#provider/models/model.ts';
+import { type WrittenTensor, writeTensors } from './engine/write-tensors.ts';
 
 const GROUP = 64;
 const SHAPE = {
@@ -27,13 +28,6 @@ const SHAPE = {
   quantization: { group_size: GROUP, bits: 4 },
 } as const;
 
-interface Tensor {
-  readonly name: string;
-  readonly type: 'U32' | 'F32';
-  readonly shape: readonly number[];
-  readonly bytes: Uint8Array;
-}
-
 /**
  * Writes a hybrid model of random weights in 4 bits, whose layers change its state little. So the next token
  * follows from the last one alone, as far as the head knows too if `isRight`: it passes on the embedding
@@ -53,7 +47,7 @@ interface HeadedModel extends AsyncDisposable {
   readonly model: DecoderModel;
 }
 
-function* ofModel(isRight: boolean): Generator<Tensor> {
+function* ofModel(isRight: boolean): Generator<WrittenTensor> {
   const { vocab_size: vocabulary, hidden_size: hidden, num_hidden_layers: layers } = SHAPE;
   yield* matrix('model.embed_tokens', vocabulary, hidden, Math.sqrt(hidden));
   yield* matrix('lm_head', vocabulary, hidden);
@@ -66,7 +60,7 @@ function* ofModel(isRight: boolean): Generator<Tensor> {
   yield* layer('mtp.layers.0', true);
 }
 
-function* layer(path: string, hasAttention: boolean): Generator<Tensor> {
+function* layer(path: string, hasAttention: boolean): Generator<WrittenTensor> {
   const { hidden_size: hidden, intermediate_size: width } = SHAPE;
   yield ones(`${path}.input_layernorm`, hidden);
   yield ones(`${path}.post_attention_layernorm`, hidden);
@@ -76,7 +70,7 @@ function* layer(path: string, hasAttention: boolean): Generator<Tensor> {
   yield* matrix(`${path}.mlp.down_proj`, hidden, width, SMALL);
 }
 
-function* attention(path: string): Generator<Tensor> {
+function* attention(path: string): Generator<WrittenTensor> {
   const { hidden_size: hidden, head_dim: headDim } = SHAPE;
   const queries = SHAPE.num_attention_heads * headDim;
   const keys = SHAPE.num_key_value_heads * headDim;
@@ -88,7 +82,7 @@ function* attention(path: string): Generator<Tensor> {
   yield ones(`${path}.k_norm`, headDim);
 }
 
-function* delta(path: string): Generator<Tensor> {
+function* delta(path: string): Generator<WrittenTensor> {
   const { hidden_size: hidden, linear_num_value_heads: heads } = SHAPE;
   const keys = SHAPE.linear_num_key_heads * SHAPE.linear_key_head_dim;
   const values = heads * SHAPE.linear_value_head_dim;
@@ -108,7 +102,7 @@ function* delta(path: string): Generator<Tensor> {
 const SMALL = 0.02;
 
 /** A matrix of evenly distributed random numbers in 4 bits. */
-function* matrix(path: string, out: number, width: number, factor = 1): Generator<Tensor> {
+function* matrix(path: string, out: number, width: number, factor = 1): Generator<WrittenTensor> {
   const codes = randomFillSync(new Uint8Array((out * width) / 2));
   yield { name: `${path}.weight`, type: 'U32', shape: [out, width / 8], bytes: codes };
   const scale = (factor * 0.2) / Math.sqrt(width);
@@ -118,7 +112,7 @@ function* matrix(path: string, out: number, width: number, factor = 1): Generato
 }
 
 /** Passes on the embedding, or something random. */
-function joined(isRight: boolean): Tensor {
+function joined(isRight: boolean): WrittenTensor {
   const hidden = SHAPE.hidden_size;
   return numbers('mtp.fc.weight', [hidden, 2 * hidden], (index) => {
     if (!isRight) return (Math.random() - 0.5) / Math.sqrt(hidden);
@@ -126,25 +120,15 @@ function joined(isRight: boolean): Tensor {
   });
 }
 
-const ones = (path: string, size: number): Tensor => numbers(`${path}.weight`, [size], () => 1);
+const ones = (path: string, size: number): WrittenTensor =>
+  numbers(`${path}.weight`, [size], () => 1);
 
-function numbers(name: string, shape: readonly number[], of: (index: number) => number): Tensor {
+function numbers(
+  name: string,
+  shape: readonly number[],
+  of: (index: number) => number,
+): WrittenTensor {
   const count = shape.reduce((product, side) => product * side, 1);
   const list = Float32Array.from({ length: count }, (_, index) => of(index));
   return { name, type: 'F32', shape, bytes: new Uint8Array(list.buffer) };
-}
-
-async function writeTensors(path: string, tensors: readonly Tensor[]): Promise<void> {
-  let end = 0;
-  const entries = tensors.map(({ name, type, shape, bytes }) => {
-    const begin = end;
-    end += bytes.length;
-    return [name, { dtype: type, shape, data_offsets: [begin, end] }] as const;
-  });
-  const header = Buffer.from(JSON.stringify(Object.fromEntries(entries)));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(header.length));
-  await using file = await open(path, 'wx');
-  for (const bytes of [length, header, ...tensors.map((tensor) => tensor.bytes)])
-    await file.write(bytes);
 }

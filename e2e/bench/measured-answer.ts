@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Decoder, Step } from '#provider/engine/decoders/decoder.ts';
+import { changedDecoder } from '#provider/engine/decoders/changed-decoder-under-test.ts';
+import type { Decoder } from '#provider/engine/decoders/decoder.ts';
 import { Scheduler } from '#provider/engine/scheduling/scheduler.ts';
 import type { Speeds } from '#provider/engine/scheduling/speeds.ts';
 import type { Task } from '#provider/engine/scheduling/task.ts';
@@ -42,9 +43,12 @@ export async function measuredAnswer({
 }: AnswerOptions): Promise<MeasuredAnswer> {
   const scheduler = new Scheduler({
     ...limits,
-    decoder: counted(decoder, ({ outputs }) => {
-      steps += 1;
-      draftedTokens += Math.max(0, outputs.length - 1);
+    decoder: changedDecoder(decoder, {
+      step: (step) => {
+        steps += 1;
+        draftedTokens += Math.max(0, step.outputs.length - 1);
+        return decoder.step(step);
+      },
     }),
     maxRunning: 1,
     prefillMs: 100,
@@ -84,19 +88,6 @@ export async function measuredAnswer({
     draftedTokens,
   };
 }
-
-const counted = (decoder: Decoder, onStep: (step: Step) => void): Decoder => ({
-  memoryBytes: decoder.memoryBytes,
-  cacheBytes: 0,
-  keep: (pages, states) => decoder.keep(pages, states),
-  save: (...saved) => decoder.save(...saved),
-  restore: (...restored) => decoder.restore(...restored),
-  step: (step) => {
-    onStep(step);
-    return decoder.step(step);
-  },
-  [Symbol.asyncDispose]: async () => {},
-});
 
 /** Says how many times faster drafts are. Throws if the answers are not those without drafts. */
 export function comparisonOf(

@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type fixtures, openFixture } from '#provider/engine/decoders/decoder-under-test.ts';
 import { createCpuBackend } from '#provider/engine/decoders/native-decoder.ts';
+import { memoryInUse, openFiles } from '#provider/engine/own-figures-under-test.ts';
 import { PrefixStore } from '#provider/engine/stored/prefix-store.ts';
 import { SeededNumbers } from '#world/virtual/seeded-numbers.ts';
 import { type Conversation, conversationsOf } from './conversations.ts';
 import { SoakedFamily } from './soaked-family.ts';
 
-/** What a pause between two rounds shows. */
+/** The figures of a pause between two rounds. */
 export interface SoakSample {
   readonly minute: number;
   /** Memory of the process without the empty part of its heap, in MiB. */
@@ -114,12 +114,10 @@ async function sample(): Promise<SoakSample> {
     lostPages += await family.lostPages();
     failures += family.failures;
   }
-  globalThis.gc?.();
-  const { rss, heapTotal, heapUsed } = process.memoryUsage();
   return {
     minute: minute(),
-    memoryMiB: (rss - heapTotal + heapUsed) / 2 ** 20,
-    openFiles: existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : 0,
+    memoryMiB: memoryInUse() / 2 ** 20,
+    openFiles: openFiles(),
     lostPages,
     ...counts,
     failures,

@@ -3,6 +3,7 @@ import type { InferenceRequest } from '#bus-schemas';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { thisMachine } from '../machine.ts';
 import { type Model, openModel } from '../models/model.ts';
+import { changedDecoder } from './decoders/changed-decoder-under-test.ts';
 import {
   type Backend,
   type Decoder,
@@ -278,16 +279,7 @@ describe('a request is rejected', () => {
         await gate;
         return decoder.step(step);
       };
-      const keep: Decoder['keep'] = (...kept) => decoder.keep(...kept);
-      return {
-        memoryBytes: decoder.memoryBytes,
-        cacheBytes: 0,
-        keep,
-        save: (...saved) => decoder.save(...saved),
-        restore: (...restored) => decoder.restore(...restored),
-        step,
-        [Symbol.asyncDispose]: () => decoder[Symbol.asyncDispose](),
-      };
+      return changedDecoder(decoder, { step });
     };
     const engine = await start({
       backend: { ...real, load, [Symbol.asyncDispose]: () => real[Symbol.asyncDispose]() },
@@ -401,16 +393,9 @@ describe('the model', () => {
       ...real,
       load: async (options) => {
         const decoder = await real.load(options);
-        const broken: Decoder = {
-          memoryBytes: decoder.memoryBytes,
-          cacheBytes: 0,
-          keep: (...kept) => decoder.keep(...kept),
-          save: (...saved) => decoder.save(...saved),
-          restore: (...restored) => decoder.restore(...restored),
+        return changedDecoder(decoder, {
           step: (step) => (failing ? Promise.reject(new Error('device lost')) : decoder.step(step)),
-          [Symbol.asyncDispose]: () => decoder[Symbol.asyncDispose](),
-        };
-        return broken;
+        });
       },
       [Symbol.asyncDispose]: () => real[Symbol.asyncDispose](),
     };

@@ -1,8 +1,8 @@
-import { existsSync, readdirSync } from 'node:fs';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
 import type { BackendName } from './backend-names.ts';
 import { begin } from './engine-under-test.ts';
 import { openModelEngine } from './open-model-engine.ts';
+import { memoryInUse, openFiles } from './own-figures-under-test.ts';
 
 // A program for a child process, with the arguments <engine> <requests>. It sends its measurements
 // to its parent. The process then ends by itself, unless a handle was left open.
@@ -42,13 +42,6 @@ async function ask(n: number): Promise<boolean> {
   return isCancelled || text === String(a + b);
 }
 
-/** Memory in use, in megabytes, without the part of the heap that is reserved but empty. */
-function memoryInUse(): number {
-  globalThis.gc?.();
-  const { rss, heapTotal, heapUsed } = process.memoryUsage();
-  return Math.round((rss - heapTotal + heapUsed) / 1e6);
-}
-
 const total = Number(count);
 const [memory, files]: [number[], number[]] = [[], []];
 let [right, next] = [0, 0];
@@ -58,8 +51,8 @@ for (let quarter = 1; quarter <= 4; quarter += 1) {
     while (next < until) if (await ask(next++)) right += 1;
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  memory.push(memoryInUse());
-  files.push(existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : 0);
+  memory.push(Math.round(memoryInUse() / 1e6));
+  files.push(openFiles());
 }
 await engine[Symbol.asyncDispose]();
 process.send?.({ right: right / total, memory, files });

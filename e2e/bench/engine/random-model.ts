@@ -1,8 +1,6 @@
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { finished } from 'node:stream/promises';
+import { type WrittenTensor, writePieces, writeTensors } from './write-tensors.ts';
 
 /** Sizes of a Llama with random weights, which is used only to measure speed. */
 export interface Size {
@@ -146,7 +144,7 @@ export async function writeMlxFolder(
     quantization: { group_size: GROUP, bits: 4 },
   };
   await writeFile(join(folder, 'config.json'), JSON.stringify(config));
-  const parts: { name: string; type: string; shape: number[]; bytes: Uint8Array }[] = [];
+  const parts: WrittenTensor[] = [];
   const bytes = (array: Uint16Array | Float32Array) => new Uint8Array(array.buffer);
   for (const [name, { out, in: inner, numbers, scales }] of matrices) {
     const packed = new Uint8Array(numbers.length / 2);
@@ -174,20 +172,7 @@ export async function writeMlxFolder(
       shape: [hidden],
       bytes: bytes(new Float32Array(hidden).fill(1)),
     });
-  const header: Record<string, object> = {};
-  let at = 0;
-  for (const { name, type, shape, bytes: part } of parts) {
-    header[name] = { dtype: type, shape, data_offsets: [at, at + part.length] };
-    at += part.length;
-  }
-  const text = Buffer.from(JSON.stringify(header));
-  const start = Buffer.alloc(8);
-  start.writeBigUInt64LE(BigInt(text.length));
-  await writeAll(join(folder, 'model.safetensors'), [
-    start,
-    text,
-    ...parts.map((part) => part.bytes),
-  ]);
+  await writeTensors(join(folder, 'model.safetensors'), parts);
 }
 
 const normNames = (layers: number): string[] => [
@@ -198,14 +183,6 @@ const normNames = (layers: number): string[] => [
   ]).flat(),
 ];
 
-async function writeAll(path: string, pieces: Iterable<Uint8Array>): Promise<void> {
-  const file = createWriteStream(path);
-  for (const piece of pieces) if (!file.write(piece)) await once(file, 'drain');
-  file.end();
-  await finished(file);
-}
-
-/** Writes the same weights for llama.cpp, as a GGUF file with the type Q4_0. */
 export async function writeGguf({ size, matrices }: RandomModel, path: string): Promise<void> {
   const { vocabulary, hidden, width, layers, heads, kvHeads } = size;
   const [U32, F32, STRING, ARRAY, I32] = [4, 6, 8, 9, 5];
@@ -282,7 +259,7 @@ export async function writeGguf({ size, matrices }: RandomModel, path: string): 
     at += Math.ceil(length / 32) * 32;
   }
   const header = Buffer.concat(out);
-  await writeAll(
+  await writePieces(
     path,
     (function* () {
       yield header;

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { changedDecoder } from '#provider/engine/decoders/changed-decoder-under-test.ts';
 import { type Backend, type Decoder, unitBytesOf } from '#provider/engine/decoders/decoder.ts';
 import { Scheduler } from '#provider/engine/scheduling/scheduler.ts';
 import { modelStore } from '#provider/engine/stored/model-store.ts';
@@ -139,12 +140,5 @@ class Busy {
   }
 }
 
-const watched = (decoder: Decoder, { during }: Busy): Decoder => ({
-  memoryBytes: decoder.memoryBytes,
-  cacheBytes: 0,
-  step: (step) => decoder.step(step),
-  keep: (pages, states) => decoder.keep(pages, states),
-  save: (units) => during(() => decoder.save(units)),
-  restore: (units, bytes) => decoder.restore(units, bytes),
-  [Symbol.asyncDispose]: () => decoder[Symbol.asyncDispose](),
-});
+const watched = (decoder: Decoder, { during }: Busy): Decoder =>
+  changedDecoder(decoder, { save: (units) => during(() => decoder.save(units)) });

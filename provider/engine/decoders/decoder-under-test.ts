@@ -51,7 +51,7 @@ export const fixturesWithStates = ['qwen3-5', 'qwen3-5-moe-published', 'qwen3-ne
  */
 export const fixturesWithHeads = ['qwen3-5-head', 'qwen3-next-head'] as const;
 
-/** What the head of such a model drafts after each token of its text but the first one. */
+/** The drafts of the head of such a model after each token of its text but the first one. */
 export function draftsOf(name: (typeof fixturesWithHeads)[number]): readonly (readonly number[])[] {
   const path = fileURLToPath(new URL(`../fixtures/${name}/expected.json`, import.meta.url));
   return JSON.parse(readFileSync(path, 'utf8')).drafts;
@@ -168,6 +168,12 @@ export const backendsUnderTest: readonly {
   { name: 'mlx', create: async () => createMlxBackend() },
   { name: 'webgpu', create: createWebGpuBackend },
 ];
+
+/** The reason why a backend computes no draft heads; empty if it does. */
+export function whyNoHeads(made: BackendOrReason): string {
+  if ('reason' in made) return made.reason;
+  return made.backend.draftsWithHeads ? '' : 'it computes no draft heads';
+}
 
 /**
  * Writes all matrices of a model to `file` as 32-bit numbers, and returns a model with these

@@ -8,6 +8,7 @@ import {
   fixturesWithHeads,
   generateGreedily,
   openFixture,
+  whyNoHeads,
 } from './decoder-under-test.ts';
 import { draftStepOf, stepOf } from './step.ts';
 
@@ -47,12 +48,7 @@ async function chain(
 for (const { name: kind, create } of backendsUnderTest) {
   const made = await create();
   const backend = 'reason' in made ? undefined : made.backend;
-  const why =
-    'reason' in made
-      ? made.reason
-      : made.backend.draftsWithHeads
-        ? ''
-        : 'it computes no draft heads';
+  const why = whyNoHeads(made);
   describe.skipIf(why !== '')(`the draft heads of ${kind} ${why}`, () => {
     afterAll(() => backend?.[Symbol.asyncDispose]());
 

@@ -10,7 +10,7 @@ vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 const PAGES = 18;
 const VOCABULARY = 512;
 const pages = Int32Array.from({ length: PAGES }, (_, page) => page);
-/** Where a sequence stands in the decoder, and the images of its text. */
+/** The pages and the state slot of a sequence in the decoder, and the images of its text. */
 interface Standing {
   readonly of: readonly PlacedImage[];
   readonly at: ArrayLike<number>;

@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { thisMachine } from '../../machine.ts';
 import { openModel } from '../../models/model.ts';
+import { changedDecoder } from '../decoders/changed-decoder-under-test.ts';
 import type { Backend } from '../decoders/decoder.ts';
 import { createReferenceBackend } from '../decoders/reference-decoder.ts';
 import { ModelEngine } from '../model-engine.ts';
@@ -20,20 +21,14 @@ function hangingBackend(marker: string): Backend {
     load: async (options) => {
       const decoder = await backend.load(options);
       let steps = 0;
-      return {
-        memoryBytes: decoder.memoryBytes,
-        cacheBytes: 0,
+      return changedDecoder(decoder, {
         step: (step) => {
           steps += 1;
           if (steps <= GOOD_STEPS || existsSync(marker)) return decoder.step(step);
           writeFileSync(marker, '');
           return new Promise(() => {});
         },
-        keep: (...kept) => decoder.keep(...kept),
-        save: (...saved) => decoder.save(...saved),
-        restore: (...restored) => decoder.restore(...restored),
-        [Symbol.asyncDispose]: () => decoder[Symbol.asyncDispose](),
-      };
+      });
     },
   };
 }

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { thisMachine } from '../../machine.ts';
 import { type Model, openModel } from '../../models/model.ts';
+import { changedDecoder } from '../decoders/changed-decoder-under-test.ts';
 import type { Backend } from '../decoders/decoder.ts';
 import { createCpuBackend } from '../decoders/native-decoder.ts';
 import { createReferenceBackend } from '../decoders/reference-decoder.ts';
@@ -36,13 +37,7 @@ async function answers(
     ...plain,
     load: async (options) => {
       const decoder = await plain.load(options);
-      return {
-        memoryBytes: 0,
-        cacheBytes: 0,
-        keep: (pages, states) => decoder.keep(pages, states),
-        save: (...saved) => decoder.save(...saved),
-        restore: (...restored) => decoder.restore(...restored),
-        [Symbol.asyncDispose]: () => decoder[Symbol.asyncDispose](),
+      return changedDecoder(decoder, {
         step: (step) => {
           steps += 1;
           drafted += Math.max(0, step.outputs.length - 1);
@@ -54,7 +49,7 @@ async function answers(
             return decoder.draft?.(step) ?? Promise.reject(new Error('the draft head is gone'));
           },
         }),
-      };
+      });
     },
   };
   await using engine = new ModelEngine({

@@ -8,9 +8,9 @@ export interface DraftJob<Text> {
 interface ChainOptions<Text, Part> {
   /** Number of tokens that may be drafted. Another one ends the draft before it. */
   readonly vocabulary: number;
-  /** What is computed first for a draft; `jobs` drafts share the pass. */
+  /** The first part of a draft; `jobs` drafts share the pass. */
   readonly first: (job: DraftJob<Text>, jobs: number) => Part;
-  /** What is computed after a drafted token. */
+  /** The part that follows a drafted token. */
   readonly next: (job: DraftJob<Text>, token: number) => Part;
   /** Computes parts together, and returns the token after each. `isFirst` is true for the first pass. */
   readonly pass: (parts: readonly Part[], isFirst: boolean) => Promise<Int32Array>;

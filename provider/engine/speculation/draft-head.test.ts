@@ -4,6 +4,7 @@ import {
   backendsUnderTest,
   fixturesWithHeads,
   openFixture,
+  whyNoHeads,
 } from '../decoders/decoder-under-test.ts';
 import { answersOf, type CountedAnswers } from './drafting-under-test.ts';
 
@@ -18,12 +19,7 @@ type Change = (best: Int32Array) => Int32Array | Promise<Int32Array>;
 for (const { name: kind, create } of backendsUnderTest) {
   const made = await create();
   const backend = 'reason' in made ? undefined : made.backend;
-  const why =
-    'reason' in made
-      ? made.reason
-      : made.backend.draftsWithHeads
-        ? ''
-        : 'it computes no draft heads';
+  const why = whyNoHeads(made);
   describe.skipIf(why !== '')(`the draft heads of ${kind} ${why}`, () => {
     afterAll(() => backend?.[Symbol.asyncDispose]());
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { openModel } from '../../models/model.ts';
+import { changedDecoder } from '../decoders/changed-decoder-under-test.ts';
 import type { Decoder } from '../decoders/decoder.ts';
 import { openFixture } from '../decoders/decoder-under-test.ts';
 import { createCpuBackend } from '../decoders/native-decoder.ts';
@@ -22,18 +23,13 @@ const load = async (name: 'llama' | 'qwen2') =>
 async function answer(drafting: Decoder, prompts: readonly (readonly number[])[], count: number) {
   let [steps, draftSteps] = [0, 0];
   const failures: unknown[] = [];
-  const counted = (decoder: Decoder, onStep: () => void): Decoder => ({
-    memoryBytes: 0,
-    cacheBytes: 0,
-    keep: (pages, states) => decoder.keep(pages, states),
-    save: (units) => decoder.save(units),
-    restore: (units, bytes) => decoder.restore(units, bytes),
-    [Symbol.asyncDispose]: async () => {},
-    step: (step) => {
-      onStep();
-      return decoder.step(step);
-    },
-  });
+  const counted = (decoder: Decoder, onStep: () => void): Decoder =>
+    changedDecoder(decoder, {
+      step: (step) => {
+        onStep();
+        return decoder.step(step);
+      },
+    });
   await using decoder = await load('llama');
   // A step of the model takes 100 ms, and one of the draft model 5 ms.
   const clock = () => 100 * steps + 5 * draftSteps;

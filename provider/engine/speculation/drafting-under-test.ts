@@ -1,3 +1,4 @@
+import { changedDecoder } from '../decoders/changed-decoder-under-test.ts';
 import type { Decoder } from '../decoders/decoder.ts';
 import { unguarded } from '../guarded-work.ts';
 import { Scheduler } from '../scheduling/scheduler.ts';
@@ -66,18 +67,12 @@ export function answersOf({
     onFailure: (error) => failures.push(error),
   });
   const scheduler = new Scheduler({
-    decoder: {
-      memoryBytes: 0,
-      cacheBytes: 0,
+    decoder: changedDecoder(decoder, {
       step: (step) => {
         steps += 1;
         return decoder.step(step);
       },
-      keep: (pages, states) => decoder.keep(pages, states),
-      save: (units) => decoder.save(units),
-      restore: (units, bytes) => decoder.restore(units, bytes),
-      [Symbol.asyncDispose]: async () => {},
-    },
+    }),
     ...limits,
     states: 2 * limits.maxRunning + 2,
     prefillMs: 100,

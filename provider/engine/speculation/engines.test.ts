@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, test, vi } from 'vitest';
+import { changedDecoder } from '../decoders/changed-decoder-under-test.ts';
 import { backendsUnderTest, fixturesOn, withFixture } from '../decoders/decoder-under-test.ts';
 import { Scheduler } from '../scheduling/scheduler.ts';
 import type { DraftSource } from './draft-source.ts';
@@ -39,18 +40,12 @@ for (const { name: kind, create } of backendsUnderTest) {
           async (decoder, { prompt, greedy }) => {
             let steps = 0;
             const scheduler = new Scheduler({
-              decoder: {
-                memoryBytes: 0,
-                cacheBytes: 0,
+              decoder: changedDecoder(decoder, {
                 step: (step) => {
                   steps += 1;
                   return decoder.step(step);
                 },
-                keep: (pages, states) => decoder.keep(pages, states),
-                save: (...saved) => decoder.save(...saved),
-                restore: (...restored) => decoder.restore(...restored),
-                [Symbol.asyncDispose]: async () => {},
-              },
+              }),
               pages: PAGES,
               states: name.startsWith('qwen3-') ? 4 : 0,
               maxTokens: MAX_TOKENS,

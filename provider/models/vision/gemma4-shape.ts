@@ -4,7 +4,7 @@ import type { JsonObject } from '../json.ts';
 import { ModelError } from '../model-error.ts';
 import type { GatedShape } from './vision-shape.ts';
 
-/** How many tokens of an image the models were trained with, at most. */
+/** The largest numbers of tokens of an image with which the models were trained. */
 const TRAINED_TOKENS: readonly number[] = [70, 140, 280, 560, 1_120];
 /**
  * Most tokens of an image here. Small images are made larger, so that an image has about as many tokens

@@ -36,7 +36,7 @@ export interface GatedWeights {
   /** A table for columns, and then one for rows. */
   readonly positions: Tensor;
   readonly layers: readonly GatedLayer[];
-  /** What is subtracted from averages, and what they are multiplied by after that. */
+  /** The numbers that are subtracted from averages, and the factors that these are multiplied by after that. */
   readonly standard?: { readonly bias: Tensor; readonly scale: Tensor };
   /** Quantized in the files of mlx-community, unlike all other matrices of the tower. */
   readonly projection: Matrix;

@@ -2,7 +2,7 @@ import { STEP, THREADS } from './wgsl.ts';
 
 interface ImageNumbers {
   readonly hidden: number;
-  /** How many times a token of an image gets `hidden` numbers: once before the first layer, and after some. */
+  /** Number of times that a token of an image gets `hidden` numbers: before the first layer, and after some. */
   readonly parts: number;
   /** Which of them this is. The first one is the embedding, which replaces that of the token. */
   readonly part: number;
