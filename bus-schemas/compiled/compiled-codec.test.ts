@@ -120,7 +120,7 @@ describe('a compiled decoder', () => {
   });
 });
 
-/** Where a number, a text, bytes, a list or a map gets a longer head. */
+/** Around these sizes, the head of a text, of bytes, of a list or of a map becomes longer. */
 const SIZES = [0, 1, 15, 16, 28, 29, 31, 32, 40, 41, 255, 256, 4_000, 9_000];
 const NUMBERS = [
   0x20, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff,
