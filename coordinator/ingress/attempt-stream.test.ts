@@ -49,7 +49,7 @@ function stream({ before, ids = [] }: { before?: AttemptStreamOptions['before'];
         encoding: undefined,
         groups: false,
       },
-      attempt: { number: 2, candidate, contentBy: 0, startBy: 0, sealBy: undefined },
+      attempt: { number: 2, candidate, contentBy: 0, overdueAt: 0, startBy: 0, sealBy: undefined },
       sealing,
       flow: { report: (_, { resend }) => void resends.push(resend) } as Pick<
         FlowSender,

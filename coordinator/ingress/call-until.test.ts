@@ -21,7 +21,8 @@ afterAll(async () => {
 test('a component that does not reply gives a 503 with its cause', async () => {
   await expect(answerOf(bus, services.catalog.snapshot, {}, LIMITS)).rejects.toMatchObject({
     code: 'service_unavailable',
-    cause: { name: 'BusError', code: 'unavailable' },
+    // The last call may have too little time left to learn that nobody listens.
+    cause: { name: 'BusError', code: expect.stringMatching(/^(unavailable|timeout)$/) },
   });
 });
 

@@ -41,6 +41,8 @@ export class JobCalls {
   readonly #log: Logger;
   readonly #trace: JobTrace | undefined;
   #terms: ChargeTerms | undefined;
+  /** The machine of the newest hold or top-up. */
+  #heldFor: string | undefined;
 
   constructor(spec: JobSpec, { bus, places, log }: JobCallsOptions, trace: JobTrace | undefined) {
     this.#spec = spec;
@@ -144,7 +146,7 @@ export class JobCalls {
       }),
     );
     if (choices && reply) jointHold?.replied(reply.ok && reply.forChoices === true);
-    if (reply?.ok) this.#terms = chargeTerms(reply);
+    if (reply?.ok) this.#heldWith(provider, chargeTerms(reply));
     return reply;
   }
 
@@ -153,6 +155,7 @@ export class JobCalls {
    * the provider so that settlement accepts its receipt. Returns the reason of a failure.
    */
   async topUp(provider: string): Promise<'unaffordable' | 'no_answer' | undefined> {
+    if (this.#heldFor === provider) return undefined;
     const reply = await this.#topUp(provider);
     if (reply === undefined) return 'no_answer';
     return reply.ok ? undefined : 'unaffordable';
@@ -173,8 +176,13 @@ export class JobCalls {
         trace: this.#trace?.context,
       }),
     );
-    if (reply?.ok) this.#terms = chargeTerms(reply);
+    if (reply?.ok) this.#heldWith(provider, chargeTerms(reply));
     return reply;
+  }
+
+  #heldWith(provider: string, terms: ChargeTerms | undefined): void {
+    this.#heldFor = provider;
+    this.#terms = terms;
   }
 
   /**

@@ -163,8 +163,12 @@ export class JobRun {
   }
 
   providerLost(provider: string): void {
-    if (this.#stream?.attempt.candidate.provider === provider)
+    const { attempt } = this.#state;
+    if (attempt?.candidate.provider !== provider) return;
+    if (this.#stream?.attempt.number === attempt.number)
       this.#stream.providerLost(this.#deps.clock());
+    // The order has not been sent: the money or the client's seal is awaited.
+    else this.#happen({ type: 'attempt_failed', attempt: attempt.number, failure: 'disconnected' });
   }
 
   /**
@@ -298,7 +302,7 @@ export class JobRun {
   async #dispatch(attempt: Attempt): Promise<void> {
     const { candidate, number } = attempt;
     const { bus, flow, clock, ingress, lateBudget, receiptGroups } = this.#deps;
-    const topUpFailure = number > 1 ? await this.#calls.topUp(candidate.provider) : undefined;
+    const topUpFailure = await this.#calls.topUp(candidate.provider);
     if (topUpFailure !== undefined)
       return this.#happen({ type: 'attempt_failed', attempt: number, failure: topUpFailure });
     if (!this.#state.committed) this.#beginAnswer();

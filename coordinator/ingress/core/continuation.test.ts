@@ -180,6 +180,50 @@ describe('a job whose machine is silent before it answers', () => {
   });
 });
 
+describe('a job whose only machine is late with the first content', () => {
+  const timer = { type: 'timer' } as const;
+  const overdue = () => {
+    const job = new Machine().serving('B');
+    expect(wakeAt(job.state)).toBe(2_000);
+    expect(job.happen(timer, 2_000)).toEqual([{ do: 'reserve', exclude: [provider('B')] }]);
+    return job;
+  };
+
+  test('begins on another machine, once routing has found one', () => {
+    const job = overdue();
+    expect(wakeAt(job.state)).toBe(9_000);
+    expect(job.happen(reserved('C'), 500)).toMatchObject([
+      { do: 'cancel', attempt: { number: 1 } },
+      { do: 'report_attempt', failure: 'first_content_late', next: provider('C') },
+      { do: 'dispatch', attempt: { number: 2 } },
+    ]);
+  });
+
+  test('stays there if its answer begins first', () => {
+    const job = overdue();
+    job.happen(content(1));
+    expect(job.happen(reserved('C'))).toEqual([]);
+    expect(job.state.attempt?.number).toBe(1);
+  });
+
+  test('stays there while no machine is free, and asks again after a while', () => {
+    const job = overdue();
+    expect(job.happen(none)).toEqual([]);
+    expect(wakeAt(job.state)).toBe(4_000);
+    expect(job.happen(timer, 2_000)).toMatchObject([{ do: 'reserve' }]);
+    expect(job.happen(timer, 5_000)).toMatchObject([
+      { do: 'cancel' },
+      { do: 'report_attempt', failure: 'first_content_late' },
+      { do: 'reject', code: 'first_content_timeout' },
+    ]);
+  });
+
+  test('stays there while many answers are late', () => {
+    const job = new Machine().serving('B');
+    expect(job.happen({ ...timer, isPatient: true }, 2_000)).toEqual([]);
+  });
+});
+
 describe('a streamed answer whose machine is silent', () => {
   test('continues on another machine, once routing has found one', () => {
     const job = answering();

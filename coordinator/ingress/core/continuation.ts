@@ -18,9 +18,9 @@ import {
  * another machine with the same build, from the tokens that arrived.
  *
  * If a machine failed, routing is asked for another one, and the stream is cut if there is none. If
- * a machine is only silent, before or in its answer, it keeps the job until routing has found
- * another one: the silence may be that of the network around it, and then no other machine can be
- * found either.
+ * a machine is only silent, before or in its answer, or overdue with its first content, it keeps the
+ * job until routing has found another one: the silence may be that of the network around it, and
+ * then no other machine can be found either.
  */
 
 /** Shortest time between two searches for another machine, in milliseconds. */
@@ -81,23 +81,31 @@ const maySearch = (state: JobState, now: number): boolean =>
     ? hasContent(state) && mayMove(state, now)
     : state.attempts < MAX_ATTEMPTS && now < state.firstContentBy;
 
-/** Looks for another machine, because the one that has the job is silent. */
-export function searchBeside(state: JobState, attempt: Attempt, now: number): Transition {
-  if (state.search === 'wanted') return stay(state);
-  if (state.search === 'unneeded') return stay({ ...state, search: 'wanted' });
+/** Looks for another machine, because the one that has the job is silent or overdue. */
+export function searchBeside(
+  state: JobState,
+  { attempt, because }: { attempt: Attempt; because: 'silent' | 'overdue' },
+  now: number,
+): Transition {
+  if (isWanted(state)) return stay(state);
+  if (state.search === 'unneeded') return stay({ ...state, search: because });
   if (!maySearch(state, now) || now < state.searchFrom) return stay(state);
   const exclude = [...state.failed, attempt.candidate.provider];
   return {
-    state: { ...state, search: 'wanted' },
+    state: { ...state, search: because },
     commands: [state.committed ? reserveFor(attempt, exclude) : { do: 'reserve', exclude }],
   };
 }
 
+/** Whether another machine would take over. */
+export const isWanted = ({ search }: Pick<JobState, 'search'>): boolean =>
+  search === 'silent' || search === 'overdue';
+
 /** The silent machine was heard again, so it keeps the job. */
 export const searchUnneeded = (state: JobState): Transition =>
-  stay(state.search === undefined ? state : { ...state, search: 'unneeded' });
+  stay(state.search === 'silent' ? { ...state, search: 'unneeded' } : state);
 
-/** The reply to a search: its first candidate takes over if the machine is still silent. */
+/** The reply to a search: its first candidate takes over if it is still wanted. */
 export function searchReplied(
   state: JobState,
   attempt: Attempt,
@@ -105,12 +113,11 @@ export function searchReplied(
 ): Transition {
   const settled: JobState = { ...state, search: undefined, searchFrom: now + SEARCH_AGAIN_MS };
   const [next] = candidates;
-  if (state.search !== 'wanted' || next === undefined || !maySearch(state, now))
-    return stay(settled);
+  if (!isWanted(state) || next === undefined || !maySearch(state, now)) return stay(settled);
   if (!state.committed)
     return nextAttempt(
       { ...settled, alternates: candidates, plannedAt: now },
-      { attempt, failure: 'stalled' },
+      { attempt, failure: state.search === 'overdue' ? 'first_content_late' : 'stalled' },
       now,
     );
   const failed = [...state.failed, attempt.candidate.provider];

@@ -21,6 +21,7 @@ const attempt = {
     expectedFirstContentMs: 10,
   },
   contentBy: 0,
+  overdueAt: 0,
   startBy: 0,
   sealBy: undefined,
 };

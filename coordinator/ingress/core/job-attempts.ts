@@ -17,7 +17,7 @@ import {
  */
 
 export const MAX_ATTEMPTS = 4;
-/** After this time the alternates are outdated, and routing is asked again, in milliseconds. */
+/** After this time the candidates are outdated, and routing is asked again, in milliseconds. */
 const PLAN_MS = 500;
 /**
  * Time that a client has to seal its request, in milliseconds. The provider's slot stays reserved
@@ -25,8 +25,9 @@ const PLAN_MS = 500;
  */
 export const SEAL_MS = 10_000;
 /**
- * An attempt that is not the last is abandoned when its first content takes this many times as long
- * as routing expected, if the budget for late attempts allows it. For example, 5 × 600 ms = 3 s.
+ * An attempt is overdue when its first content takes this many times as long as routing expected,
+ * for example 5 × 600 ms = 3 s. If the budget for late attempts allows it, the attempt is abandoned
+ * for an alternate, or another provider is looked for.
  */
 const OVERDUE_FACTOR = 5;
 const LEAST_OVERDUE_MS = 2_000;
@@ -81,8 +82,7 @@ export function nextAttempt(state: JobState, lost: FailedAttempt, now: number): 
       state: { ...fresh, phase: 'reserving', search: undefined },
       commands: [...cleanup, report(lost)],
     };
-  const isFresh = now - state.plannedAt <= PLAN_MS;
-  const [next, ...alternates] = isFresh
+  const [next, ...alternates] = isPlanFresh(state, now)
     ? fresh.alternates.filter((candidate) => !failed.includes(candidate.provider))
     : [];
   if (next === undefined) {
@@ -97,6 +97,10 @@ export function nextAttempt(state: JobState, lost: FailedAttempt, now: number): 
     commands: [...cleanup, report(lost, next.provider), ...dispatched.commands],
   };
 }
+
+/** Whether the candidates that routing returned can still be used. */
+export const isPlanFresh = ({ plannedAt }: Pick<JobState, 'plannedAt'>, now: number): boolean =>
+  now - plannedAt <= PLAN_MS;
 
 /** Whether the machine refused only because it takes no further request at this moment. */
 const hadNoRoom = ({ party, record }: Outcome) => party === 'none' && record === 'cool';
@@ -141,17 +145,18 @@ function deadlines(
   state: JobState,
   { number, candidate }: Pick<Attempt, 'number' | 'candidate'>,
   now: number,
-): Pick<Attempt, 'contentBy' | 'startBy'> {
-  const overdue = Math.max(LEAST_OVERDUE_MS, OVERDUE_FACTOR * candidate.expectedFirstContentMs);
+): Pick<Attempt, 'contentBy' | 'overdueAt' | 'startBy'> {
+  const overdueMs = Math.max(LEAST_OVERDUE_MS, OVERDUE_FACTOR * candidate.expectedFirstContentMs);
   if (state.committed) {
-    const contentBy = Math.min(state.endBy, now + Math.max(CONTINUATION_MS, overdue));
-    return { contentBy, startBy: contentBy };
+    const contentBy = Math.min(state.endBy, now + Math.max(CONTINUATION_MS, overdueMs));
+    return { contentBy, overdueAt: contentBy, startBy: contentBy };
   }
   const left = state.firstContentBy - now;
   // The last candidate may use all the time that is left. An earlier one leaves half of it for the
   // next, or more if its content was expected much sooner.
   const hasNext = number < MAX_ATTEMPTS && state.alternates.length > 0;
-  if (!hasNext) return { contentBy: state.firstContentBy, startBy: state.lateUntil };
-  const contentBy = now + Math.min(left / 2, overdue);
-  return { contentBy, startBy: contentBy };
+  const overdueAt = number < MAX_ATTEMPTS ? now + overdueMs : state.firstContentBy;
+  if (!hasNext) return { contentBy: state.firstContentBy, overdueAt, startBy: state.lateUntil };
+  const contentBy = Math.min(now + left / 2, overdueAt);
+  return { contentBy, overdueAt, startBy: contentBy };
 }

@@ -28,6 +28,11 @@ export interface Attempt {
   /** The attempt fails without content by this time, even if the provider has accepted the job. */
   readonly contentBy: number;
   /**
+   * From this time on another provider is looked for beside this one, unless the attempt has failed
+   * by then: routing knew no alternate when it began.
+   */
+  readonly overdueAt: number;
+  /**
    * A provider that cannot begin by this time refuses the job. It is later than `contentBy` for the
    * last candidate, since a late answer is better than none.
    */
@@ -48,6 +53,8 @@ export interface JobState extends Deadlines {
   readonly clientSeals: boolean;
   /** A slot may be reserved, so routing must receive the end of the job to release it. */
   readonly reserved: boolean;
+  /** The money is set aside. Another machine than the first needs its top-up only. */
+  readonly held: boolean;
   readonly attempt: Attempt | undefined;
   readonly attempts: number;
   readonly alternates: readonly Candidate[];
@@ -63,10 +70,10 @@ export interface JobState extends Deadlines {
   /** Another provider can continue the answer, because its tokens are known (continuation.ts). */
   readonly movable: boolean;
   /**
-   * Routing was asked for a provider that continues the answer of a silent one: `unneeded` once the
-   * silent one was heard again, undefined after the reply.
+   * Why routing was asked for another provider while one has the job: that one is silent, or overdue
+   * with its first content. `unneeded` once it was heard again or began, undefined after the reply.
    */
-  readonly search: 'wanted' | 'unneeded' | undefined;
+  readonly search: 'silent' | 'overdue' | 'unneeded' | undefined;
   /** No search for another provider begins before this time. */
   readonly searchFrom: number;
   /** Commands for the end of the job that wait for a reply of routing. */
@@ -187,6 +194,7 @@ export function newJob(options: {
       clientSeals: options.clientSeals === true,
       ...deadlinesOf(options),
       reserved: false,
+      held: false,
       attempt: undefined,
       attempts: 0,
       alternates: [],

@@ -22,6 +22,28 @@ describe('the life of a job', () => {
     expect(job.state.phase).toBe('over');
   });
 
+  test('after a hold that took long, routing is asked again, because the machine may have been removed', () => {
+    const job = new Machine();
+    job.happen({ type: 'reserved', candidates: [candidate('B'), candidate('C')] });
+    expect(job.happen({ type: 'held' }, 3_000)).toEqual([{ do: 'reserve', exclude: [] }]);
+    const commands = job.happen({ type: 'reserved', candidates: [candidate('D')] });
+    expect(kinds(commands)).toEqual(['dispatch']);
+    expect(job.state.attempt?.candidate.provider).toBe(provider('D'));
+    expect(job.all('hold')).toHaveLength(1);
+  });
+
+  test('if routing has no machine after a hold that took long, the job ends, and its money is released', () => {
+    const job = new Machine();
+    job.happen({ type: 'reserved', candidates: [candidate('B')] });
+    job.happen({ type: 'held' }, 3_000);
+    expect(
+      job.happen({ type: 'routing_refused', code: 'no_provider', retryAfterMs: 1_000 }),
+    ).toEqual([
+      expect.objectContaining({ do: 'reject', code: 'no_provider' }),
+      expect.objectContaining({ do: 'ended', result: 'failed' }),
+    ]);
+  });
+
   test('a provider lost before content is replaced by the alternate, whose id is in the report', () => {
     const job = new Machine().serving('B', 'C');
     const commands = job.happen({ type: 'attempt_failed', attempt: 1, failure: 'disconnected' });
@@ -285,7 +307,7 @@ describe('the life of a job', () => {
     expect(kinds(job.happen({ type: 'reserved', candidates: [candidate('D')] }))).toEqual([
       'dispatch',
     ]);
-    expect(wakeAt(job.state)).toBe(9_000);
+    expect(job.state.attempt?.contentBy).toBe(9_000);
     job.happen({ type: 'timer' }, 4_500);
     expect(job.all('reject')).toEqual([expect.objectContaining({ code: 'first_content_timeout' })]);
   });

@@ -3,12 +3,13 @@ import type { AttemptEnd } from '#http-api/core/attempt-end.ts';
 import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';
 import {
   attemptFailed,
+  isWanted,
   nobodyContinues,
   searchBeside,
   searchReplied,
   searchUnneeded,
 } from './continuation.ts';
-import { dispatch, MAX_ATTEMPTS, sealed } from './job-attempts.ts';
+import { dispatch, isPlanFresh, MAX_ATTEMPTS, sealed } from './job-attempts.ts';
 import {
   type Attempt,
   ended,
@@ -34,7 +35,8 @@ import {
  * and commands.
  *
  *   reserving → holding → serving ⇄ reserving (no alternate left, or another provider continues
- *                                              the answer) → over
+ *                  ⇅                           the answer) → over
+ *              reserving (the hold took so long that the slot may be gone)
  *        ↘ ↘ ↘ draining: the client is gone, the provider's end is awaited → over
  *          leaving: the job has ended, the reply to a reservation or hold is awaited → over
  *
@@ -81,7 +83,7 @@ export function wakeAt(state: JobState): number {
           : Math.min(state.lastContentAt + STALL_MS, state.endBy);
       return state.attempt === undefined
         ? state.firstContentBy
-        : (state.attempt.sealBy ?? state.attempt.contentBy);
+        : attemptWakesAt(state, state.attempt);
     case 'draining':
       return state.drainBy;
     case 'reserving':
@@ -92,6 +94,11 @@ export function wakeAt(state: JobState): number {
   }
 }
 
+function attemptWakesAt(state: JobState, { sealBy, contentBy, overdueAt }: Attempt): number {
+  if (sealBy !== undefined) return sealBy;
+  return isWanted(state) ? contentBy : Math.min(contentBy, Math.max(overdueAt, state.searchFrom));
+}
+
 function whileReserving(state: JobState, event: JobEvent, now: number): Transition {
   switch (event.type) {
     case 'reserved': {
@@ -99,8 +106,7 @@ function whileReserving(state: JobState, event: JobEvent, now: number): Transiti
       if (winner === undefined)
         return refuse(state, { code: 'no_provider', retryAfterMs: state.retryAfterMs });
       const reserved: JobState = { ...state, reserved: true, alternates, plannedAt: now };
-      // This reservation follows a failed attempt: the money is already held.
-      if (state.attempts > 0) return dispatch(reserved, winner, now);
+      if (state.held) return dispatch(reserved, winner, now);
       return {
         state: { ...reserved, phase: 'holding', alternates: event.candidates },
         commands: [{ do: 'hold', provider: winner.provider }],
@@ -129,9 +135,15 @@ function leave(state: JobState): Transition {
 function whileHolding(state: JobState, event: JobEvent, now: number): Transition {
   switch (event.type) {
     case 'held': {
+      const held: JobState = { ...state, held: true };
       const [winner, ...alternates] = state.alternates;
-      if (winner === undefined) return over(state, [ended('failed', undefined)]);
-      return dispatch({ ...state, alternates }, winner, now);
+      if (winner === undefined) return over(held, [ended('failed', undefined)]);
+      if (isPlanFresh(held, now)) return dispatch({ ...held, alternates }, winner, now);
+      // The machine may have been removed, or routing may have given its slot to another job.
+      return {
+        state: { ...held, phase: 'reserving', alternates: [] },
+        commands: [{ do: 'reserve', exclude: held.failed }],
+      };
     }
     case 'hold_refused':
       return holdRefused(state, event, now);
@@ -241,7 +253,7 @@ function whileServing(state: JobState, event: JobEvent, now: number): Transition
     case 'attempt_failed':
       return attemptFailed(state, { attempt, failure: event.failure }, now);
     case 'silent':
-      return searchBeside(state, attempt, now);
+      return searchBeside(state, { attempt, because: 'silent' }, now);
     case 'heard':
       return searchUnneeded(state);
     case 'reserved':
@@ -362,15 +374,15 @@ function serveTimer(
   if (now >= state.endBy) return stalled();
   if (hasContent(state))
     return state.clientBlocked || now < state.lastContentAt + STALL_MS ? stay(state) : stalled();
-  if (now < attempt.contentBy) return stay(state);
+  if (now < attempt.contentBy) {
+    if (now < attempt.overdueAt) return stay(state);
+    return isPatient
+      ? stay({ ...state, searchFrom: now + PATIENT_MS })
+      : searchBeside(state, { attempt, because: 'overdue' }, now);
+  }
   if (isPatient && now < state.lateUntil) {
-    return {
-      state: {
-        ...state,
-        attempt: { ...attempt, contentBy: Math.min(now + PATIENT_MS, state.lateUntil) },
-      },
-      commands: [],
-    };
+    const contentBy = Math.min(now + PATIENT_MS, state.lateUntil);
+    return stay({ ...state, attempt: { ...attempt, contentBy, overdueAt: contentBy } });
   }
   return attemptFailed(state, { attempt, failure: 'first_content_late' }, now);
 }

@@ -30,7 +30,7 @@ import { Queue, type QueuedRequest } from './queue.ts';
 import { RecentCount } from './recent-count.ts';
 import { couldOpenByWaiting, mostCommonGate, refusalFor } from './refusals.ts';
 import { hasNoWishes, isUnordered, needsAtLeast, wantedBuild } from './request-properties.ts';
-import { Reservations } from './reservations.ts';
+import { type Reservation, Reservations } from './reservations.ts';
 import type { ProviderRecords } from './serving.ts';
 import { type LoadOrder, WarmPool } from './warm-pool.ts';
 
@@ -387,11 +387,7 @@ export class Router {
    * A request for a job that already has a slot gets the same slot, because the first answer may
    * have been lost.
    */
-  #repeat(
-    pending: PendingRequest,
-    { provider, build }: { provider: string; build: string },
-    now: number,
-  ): void {
+  #repeat(pending: PendingRequest, { provider, build, promptMs }: Reservation, now: number): void {
     const view = this.fleet.provider(provider);
     if (view === undefined) {
       this.reservations.release(pending.request.job);
@@ -402,7 +398,7 @@ export class Router {
       build,
       suite: view.suite,
       sealingKey: view.sealingKey,
-      expectedFirstContentMs: 0,
+      expectedFirstContentMs: Math.round(promptMs),
       ...(view.isExternal && { engine: 'external' as const }),
       level: view.level,
     };
