@@ -163,6 +163,7 @@ export class JobRun {
   }
 
   providerLost(provider: string): void {
+    this.#happen({ type: 'provider_lost', provider });
     const { attempt } = this.#state;
     if (attempt?.candidate.provider !== provider) return;
     if (this.#stream?.attempt.number === attempt.number)

@@ -102,6 +102,12 @@ export function nextAttempt(state: JobState, lost: FailedAttempt, now: number): 
 export const isPlanFresh = ({ plannedAt }: Pick<JobState, 'plannedAt'>, now: number): boolean =>
   now - plannedAt <= PLAN_MS;
 
+/** None of the candidates is used if one of them is lost. */
+export const withoutLost = (state: JobState, provider: string): JobState =>
+  state.alternates.some((candidate) => candidate.provider === provider)
+    ? { ...state, plannedAt: Number.NEGATIVE_INFINITY }
+    : state;
+
 /** Whether the machine refused only because it takes no further request at this moment. */
 const hadNoRoom = ({ party, record }: Outcome) => party === 'none' && record === 'cool';
 

@@ -141,6 +141,8 @@ export type JobEvent =
   | { type: 'heard'; attempt: number }
   | ({ type: 'end'; attempt: number } & AttemptEnd)
   | { type: 'attempt_failed'; attempt: number; failure: AttemptFailure }
+  /** Routing has lost this provider: it was removed, or its connection is gone. */
+  | { type: 'provider_lost'; provider: string }
   /** The client has sealed its request for the provider of this attempt. */
   | { type: 'sealed'; attempt: number }
   /** The answers that are collected whole have used up the memory that they share. */

@@ -46,6 +46,7 @@ describe('after any sequence of events', () => {
       { type: 'ingress_stops' },
       { type: 'client_blocked' },
       { type: 'client_ready' },
+      { type: 'provider_lost', provider: candidate('B').provider },
       { type: 'timer' },
     ),
   );

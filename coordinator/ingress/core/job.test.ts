@@ -32,6 +32,21 @@ describe('the life of a job', () => {
     expect(job.all('hold')).toHaveLength(1);
   });
 
+  test('if a machine is lost during the hold, routing is asked again', () => {
+    const job = new Machine();
+    job.happen({ type: 'reserved', candidates: [candidate('B'), candidate('C')] });
+    expect(job.happen({ type: 'provider_lost', provider: provider('B') })).toEqual([]);
+    expect(job.happen({ type: 'held' })).toEqual([{ do: 'reserve', exclude: [] }]);
+  });
+
+  test('a lost machine is no alternate', () => {
+    const job = new Machine().serving('B', 'C');
+    job.happen({ type: 'provider_lost', provider: provider('C') });
+    expect(
+      job.happen({ type: 'attempt_failed', attempt: 1, failure: 'disconnected' }).at(-1),
+    ).toEqual({ do: 'reserve', exclude: [provider('B')] });
+  });
+
   test('if routing has no machine after a hold that took long, the job ends, and its money is released', () => {
     const job = new Machine();
     job.happen({ type: 'reserved', candidates: [candidate('B')] });

@@ -9,7 +9,7 @@ import {
   searchReplied,
   searchUnneeded,
 } from './continuation.ts';
-import { dispatch, isPlanFresh, MAX_ATTEMPTS, sealed } from './job-attempts.ts';
+import { dispatch, isPlanFresh, MAX_ATTEMPTS, sealed, withoutLost } from './job-attempts.ts';
 import {
   type Attempt,
   ended,
@@ -147,6 +147,8 @@ function whileHolding(state: JobState, event: JobEvent, now: number): Transition
     }
     case 'hold_refused':
       return holdRefused(state, event, now);
+    case 'provider_lost':
+      return stay(withoutLost(state, event.provider));
     case 'client_gone':
       return leave(state);
     default:
@@ -262,6 +264,8 @@ function whileServing(state: JobState, event: JobEvent, now: number): Transition
       return searchReplied(state, attempt, { candidates: [], now });
     case 'sealed':
       return sealed(state, attempt, now);
+    case 'provider_lost':
+      return stay(withoutLost(state, event.provider));
     case 'answer_full':
       return over(state, [
         { do: 'cancel', attempt, reason: 'superseded' },
