@@ -16,7 +16,8 @@ export interface BatcherOptions<Item, Result> {
    */
   readonly lanes?: number;
   /**
-   * How long the first item waits for others, in milliseconds. For work that no request waits for.
+   * How long the first item of each batch waits for others, in milliseconds. For work that no request
+   * waits for.
    */
   readonly gatherMs?: number;
   /**
@@ -52,11 +53,19 @@ export class Batcher<Item, Result> {
 
   async #drain(): Promise<void> {
     this.#lanes += 1;
-    const { gatherMs = 0, maximum } = this.#options;
-    // Items that arrive in the same turn of the event loop share the first batch in any case.
-    if (this.#waiting.length < maximum) await (gatherMs > 0 ? delay(gatherMs) : Promise.resolve());
-    while (this.#waiting.length > 0) await this.#runBatch(this.#waiting.splice(0, maximum));
+    const { maximum } = this.#options;
+    while (this.#waiting.length > 0) {
+      if (this.#waiting.length < maximum) await this.#gather();
+      const batch = this.#waiting.splice(0, maximum);
+      if (batch.length > 0) await this.#runBatch(batch);
+    }
     this.#lanes -= 1;
+  }
+
+  /** Items that arrive in the same turn of the event loop share a batch in any case. */
+  #gather(): Promise<void> {
+    const { gatherMs = 0 } = this.#options;
+    return gatherMs > 0 ? delay(gatherMs) : Promise.resolve();
   }
 
   /** If one item makes a batch fail, the batch is halved until that item fails alone. */

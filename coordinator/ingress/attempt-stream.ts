@@ -266,7 +266,7 @@ export class AttemptStream {
     if (pieces.length > 0) this.#passOn(pieces, tokens);
     if (end === undefined) return;
     this.#ended = true;
-    this.#report(false);
+    this.#report(false, { isComplete: true });
     this.#options.on({ type: 'end', attempt: this.attempt.number, ...end, receipt: frame.receipt });
   }
 
@@ -334,17 +334,18 @@ export class AttemptStream {
     else this.#lostAt ??= now;
   }
 
-  #report(resend: boolean): void {
+  #report(resend: boolean, { isComplete = false } = {}): void {
     this.#receiver.reported();
     const { job, flow } = this.#options;
-    flow.report(this.attempt.candidate.provider, {
+    const report = {
       job: job.id,
       attempt: this.attempt.number,
       received: this.#receiver.received,
       window: this.#receiver.window,
       resend,
       deliveredTokens: this.#deliveredTokens,
-    });
+    };
+    flow.report(this.attempt.candidate.provider, report, { isComplete });
   }
 
   /** Sends no further part of the order: the provider shall not begin. */

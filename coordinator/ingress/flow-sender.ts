@@ -8,6 +8,11 @@ export interface FlowReport extends Omit<Flow['jobs'][number], 'delivered'> {
 }
 
 const BATCH_MS = 20;
+/**
+ * Time for which reports of complete streams are gathered, in milliseconds. Such a provider only waits
+ * to drop its last frames, which it would send again after 500 ms.
+ */
+const COMPLETE_BATCH_MS = 150;
 const MAX_BATCH = 1_024;
 
 export interface FlowSenderOptions {
@@ -18,12 +23,13 @@ export interface FlowSenderOptions {
 
 /**
  * Reports to providers which frames have arrived and how many more they may send. One message
- * covers all jobs of a provider that changed within `BATCH_MS`.
+ * covers all jobs of a provider that changed within `BATCH_MS`, and those that were complete before.
  */
 export class FlowSender implements Disposable {
   readonly #options: FlowSenderOptions;
   readonly #waiting = new Map<string, Map<string, FlowReport>>();
   #timer: NodeJS.Timeout | undefined;
+  #completeTimer: NodeJS.Timeout | undefined;
 
   constructor(options: FlowSenderOptions) {
     this.#options = options;
@@ -31,9 +37,9 @@ export class FlowSender implements Disposable {
 
   /**
    * Queues a report. It replaces an earlier one of the same attempt, but keeps its request to send
-   * frames again.
+   * frames again. `isComplete`: all frames of the stream have arrived.
    */
-  report(provider: string, entry: FlowReport): void {
+  report(provider: string, entry: FlowReport, { isComplete = false } = {}): void {
     let jobs = this.#waiting.get(provider);
     if (jobs === undefined) {
       jobs = new Map();
@@ -41,12 +47,15 @@ export class FlowSender implements Disposable {
     }
     const key = `${entry.job} ${entry.attempt}`;
     jobs.set(key, { ...entry, resend: entry.resend || jobs.get(key)?.resend === true });
-    this.#timer ??= setTimeout(() => this.flush(), BATCH_MS);
+    if (isComplete) this.#completeTimer ??= setTimeout(() => this.flush(), COMPLETE_BATCH_MS);
+    else this.#timer ??= setTimeout(() => this.flush(), BATCH_MS);
   }
 
   flush(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#completeTimer);
     this.#timer = undefined;
+    this.#completeTimer = undefined;
     for (const [provider, jobs] of this.#waiting) this.#send(provider, [...jobs.values()]);
     this.#waiting.clear();
   }

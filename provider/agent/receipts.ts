@@ -4,6 +4,7 @@ import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
 
 interface Outstanding {
   readonly receipt: Receipt;
+  wasSent: boolean;
   nextAt: number;
   pauseMs: number;
 }
@@ -15,8 +16,11 @@ export interface ReceiptKeeperOptions {
   readonly log: Logger;
 }
 
-/** Time for which receipts are gathered into one message, in milliseconds. */
-const GATHER_MS = 50;
+/**
+ * Time for which receipts are gathered into one message, in milliseconds. The ingress has reported the
+ * end of the job meanwhile, with the key of its receipt, and settlement charges it by that report.
+ */
+const GATHER_MS = 250;
 /** Pause before a receipt is sent again, in milliseconds; it doubles up to LONGEST_PAUSE_MS. */
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
@@ -73,6 +77,7 @@ export class ReceiptKeeper implements AsyncDisposable {
   #keep(receipt: Receipt, nextAt: number): void {
     this.#outstanding.set(`${receipt.job} ${receipt.attempt}`, {
       receipt,
+      wasSent: false,
       nextAt,
       pauseMs: FIRST_PAUSE_MS,
     });
@@ -83,8 +88,12 @@ export class ReceiptKeeper implements AsyncDisposable {
   }
 
   tick(now: number): void {
-    const due = [...this.#outstanding.values()].filter(({ nextAt }) => now >= nextAt);
+    const all = [...this.#outstanding.values()];
+    if (!all.some(({ nextAt }) => now >= nextAt)) return;
+    // Receipts that wait for others are sent with the first one that is due.
+    const due = all.filter(({ nextAt, wasSent }) => !wasSent || now >= nextAt);
     for (const outstanding of due) {
+      outstanding.wasSent = true;
       outstanding.nextAt = now + outstanding.pauseMs;
       outstanding.pauseMs = Math.min(LONGEST_PAUSE_MS, outstanding.pauseMs * 2);
     }

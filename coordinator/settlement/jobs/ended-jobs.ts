@@ -13,7 +13,7 @@ const MAX_BATCH = 256;
  * The first end of a batch waits this long for others, in milliseconds. No request waits for
  * settlement, and fewer, larger transactions leave more processor time for requests.
  */
-const GATHER_MS = 50;
+const GATHER_MS = 150;
 /** Time after which the hub delivers an end again that could not be settled, in milliseconds. */
 const RETRY_MS = 1_000;
 
