@@ -52,3 +52,26 @@ test('a failure that no item caused fails its batch, and not the next one', asyn
   isAway = false;
   expect(await batcher.add(2)).toBe(2);
 });
+
+test('items that arrive while a batch runs are gathered as the first ones were', async () => {
+  const batches: number[][] = [];
+  const started = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const release = Promise.withResolvers<void>();
+  const run = async (items: readonly number[]): Promise<number[]> => {
+    batches.push([...items]);
+    started[batches.length - 1]?.resolve();
+    if (batches.length === 1) await release.promise;
+    return [...items];
+  };
+  const batcher = new Batcher({ run, maximum: 64, gatherMs: 5 });
+  const first = batcher.add(1);
+  await started[0]?.promise;
+  const second = batcher.add(2);
+  release.resolve();
+  await first;
+  // No timer can fire in between, however slow the computer is.
+  for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+  const third = batcher.add(3);
+  await Promise.all([second, third]);
+  expect(batches).toEqual([[1], [2, 3]]);
+});

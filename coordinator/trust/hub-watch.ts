@@ -15,6 +15,11 @@ export interface HubWatchOptions {
  * of a killed hub 0.5 to 0.75 s after its end.
  */
 const ROUND_MS = 250;
+/**
+ * The same while there is one hub, in milliseconds. Its end needs no announcement, because no other
+ * hub has counted its machines.
+ */
+const ALONE_ROUND_MS = 2_000;
 const ASK_ALL = '$SYS.REQ.SERVER.PING';
 
 /**
@@ -29,7 +34,7 @@ export class HubWatch implements Disposable {
   readonly #lost: CounterOf<'dinf_trust_lost_hubs_total'>;
   readonly #inbox = createInbox();
   readonly #subscription: { unsubscribe(): void };
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout;
   #known: readonly KnownHub[] = [];
   #answers: HubAnswer[] = [];
 
@@ -39,7 +44,7 @@ export class HubWatch implements Disposable {
     this.#subscription = options.system.subscribe(this.#inbox, {
       callback: (error, message) => (error ? undefined : this.#take(message)),
     });
-    this.#timer = setInterval(() => this.#round(), ROUND_MS);
+    this.#timer = setTimeout(() => this.#round(), ROUND_MS);
   }
 
   #take(message: Msg): void {
@@ -56,7 +61,7 @@ export class HubWatch implements Disposable {
 
   #round(): void {
     const { system, log } = this.#options;
-    const { known, lost } = hubRound(this.#known, this.#answers);
+    const { known, lost, isAlone } = hubRound(this.#known, this.#answers);
     this.#known = known;
     this.#answers = [];
     for (const { id, name } of lost) {
@@ -68,10 +73,11 @@ export class HubWatch implements Disposable {
       system.publish(`$SYS.SERVER.${id}.SHUTDOWN`, '{}');
     }
     system.publish(ASK_ALL, '', { reply: this.#inbox });
+    this.#timer = setTimeout(() => this.#round(), isAlone ? ALONE_ROUND_MS : ROUND_MS);
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     this.#subscription.unsubscribe();
   }
 }

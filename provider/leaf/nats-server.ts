@@ -56,6 +56,12 @@ export type NatsServer = AsyncDisposable & {
 
 const HOST = '127.0.0.1';
 
+/**
+ * With one thread for Go code, the server wakes no second thread for each message. A leaf has the
+ * messages of one machine, and the hub of `dinf up` those of one coordinator.
+ */
+const GO_THREADS = '1';
+
 // The ports are read from the log because the server's ports file does not have the leaf port.
 const LISTENING: Readonly<Record<keyof NatsPorts, RegExp>> = {
   client: /Listening for client connections on \S+:(\d+)/,
@@ -79,6 +85,7 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
       command: options.binary,
       args: ['-c', config],
       cwd: home,
+      env: { GOMAXPROCS: GO_THREADS, ...process.env },
       isReady: (line) => line.endsWith('Server is ready'),
       ...(options.onLine && { onLine: options.onLine }),
     });

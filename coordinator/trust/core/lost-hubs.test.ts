@@ -57,6 +57,19 @@ describe('a hub of a cluster', () => {
     expect(play([ALL, [], [], [], ALL])).toEqual([[], [], [], [], []]);
   });
 
+  test('is alone only if it answers and knows no other hub', () => {
+    const isAlone = (...rounds: readonly (readonly HubAnswer[])[]) =>
+      rounds.reduce((before, answers) => hubRound(before.known, answers), {
+        known: [],
+        lost: [],
+        isAlone: false,
+      } as ReturnType<typeof hubRound>).isAlone;
+    expect(isAlone([hub('a', [])])).toBe(true);
+    expect(isAlone([hub('a', [])], [])).toBe(false);
+    expect(isAlone([hub('a', ['b'])])).toBe(false);
+    expect(isAlone([hub('a', ['b']), hub('b', ['a'])], [hub('a', [])])).toBe(false);
+  });
+
   test('is one of at most 256 that are stored', () => {
     const many = Array.from({ length: 1_000 }, (_, index) => hub(`hub-${index}`, []));
     expect(hubRound([], many).known).toHaveLength(256);

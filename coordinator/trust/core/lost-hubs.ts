@@ -25,6 +25,8 @@ export interface KnownHub {
 export interface HubRound {
   readonly known: readonly KnownHub[];
   readonly lost: readonly KnownHub[];
+  /** One hub answers, and has no route to another one. */
+  readonly isAlone: boolean;
 }
 
 const SILENT_ROUNDS = 2;
@@ -34,7 +36,7 @@ const SILENT_ROUNDS = 2;
 const MAX_HUBS = 256;
 
 export function hubRound(before: readonly KnownHub[], answers: readonly HubAnswer[]): HubRound {
-  if (answers.length === 0) return { known: before, lost: [] };
+  if (answers.length === 0) return { known: before, lost: [], isAlone: false };
   const answering = new Map(answers.map(({ id, name }) => [id, { id, name, silentRounds: 0 }]));
   const names = new Set(answers.map(({ name }) => name));
   const routed = new Set(answers.flatMap(({ routes }) => routes));
@@ -44,5 +46,6 @@ export function hubRound(before: readonly KnownHub[], answers: readonly HubAnswe
   const isLost = ({ name, silentRounds }: KnownHub): boolean =>
     names.has(name) || (silentRounds >= SILENT_ROUNDS && !routed.has(name));
   const known = [...answering.values(), ...silent.filter((hub) => !isLost(hub))].slice(0, MAX_HUBS);
-  return { known, lost: silent.filter(isLost) };
+  const isAlone = known.length === 1 && routed.size === 0;
+  return { known, lost: silent.filter(isLost), isAlone };
 }
