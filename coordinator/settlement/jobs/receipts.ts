@@ -13,7 +13,7 @@ const MAX_BATCH = 256;
  * The first receipt of a batch waits this long for others, in milliseconds. No request waits for
  * receipts, and fewer, larger transactions leave more processor time for requests.
  */
-const GATHER_MS = 150;
+const GATHER_MS = 50;
 /**
  * At most this many receipts wait in memory for the database. Further ones are dropped, and
  * providers send them again because they were not acknowledged.
