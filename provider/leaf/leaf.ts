@@ -10,6 +10,12 @@ import type { LinkHealth } from './link-health.ts';
 import { LinkWatch, WITHOUT_LINK_MS } from './link-watch.ts';
 import { type NatsServer, startNatsServer } from './nats-server.ts';
 
+/**
+ * With one thread for Go code, the server wakes no second thread for each message. One is enough for
+ * the messages of one machine.
+ */
+const GO_THREADS = '1';
+
 export interface LeafOptions {
   readonly binary: string;
   readonly home: string;
@@ -66,6 +72,7 @@ export async function startLeaf({
       binary,
       home,
       name: 'leaf',
+      env: { GOMAXPROCS: GO_THREADS },
       config: (place) => leafConfig(place, { hubs, remotes, watcher, ...(caFile && { caFile }) }),
     }),
   );

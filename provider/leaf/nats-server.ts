@@ -30,6 +30,8 @@ export type NatsServerOptions = {
   /** Content of the files beside the configuration, by file name; they get the mode 0600. */
   files?: Readonly<Record<string, string>>;
   ports?: Partial<NatsPorts>;
+  /** Further environment variables, if this process has not set them itself. */
+  env?: Readonly<Record<string, string>>;
   name?: string;
   onLine?: (line: string) => void;
 };
@@ -56,12 +58,6 @@ export type NatsServer = AsyncDisposable & {
 
 const HOST = '127.0.0.1';
 
-/**
- * With one thread for Go code, the server wakes no second thread for each message. A leaf has the
- * messages of one machine, and the hub of `dinf up` those of one coordinator.
- */
-const GO_THREADS = '1';
-
 // The ports are read from the log because the server's ports file does not have the leaf port.
 const LISTENING: Readonly<Record<keyof NatsPorts, RegExp>> = {
   client: /Listening for client connections on \S+:(\d+)/,
@@ -85,7 +81,7 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
       command: options.binary,
       args: ['-c', config],
       cwd: home,
-      env: { GOMAXPROCS: GO_THREADS, ...process.env },
+      ...(options.env && { env: { ...options.env, ...process.env } }),
       isReady: (line) => line.endsWith('Server is ready'),
       ...(options.onLine && { onLine: options.onLine }),
     });
