@@ -6,13 +6,14 @@ const USUAL_MOST_MS = 2;
 /** One message in so many is late, as after a lost packet. */
 const LATE_SHARE = 0.002;
 const LATE_MOST_MS = 300;
+/** Most time between two tries over a link that is cut, in milliseconds. */
+const LONGEST_RETRY_MS = 200;
 
 /** The cables of the world: how long bytes take, and which hosts cannot reach each other. */
 export class Cables {
-  /** A connection over a cut link tries again after this time, in milliseconds. */
-  readonly retryMs = 200;
   readonly #random: SeededNumbers;
-  readonly #cut = new Set<string>();
+  /** The links that are cut, each with what continues when it is whole again. */
+  readonly #cut = new Map<string, ((afterMs: number) => void)[]>();
 
   constructor(random: SeededNumbers) {
     this.#random = random;
@@ -29,11 +30,23 @@ export class Cables {
   }
 
   cut(one: string, other: string): void {
-    this.#cut.add(nameOf(one, other));
+    const name = nameOf(one, other);
+    if (!this.#cut.has(name)) this.#cut.set(name, []);
+  }
+
+  /**
+   * Calls `goOn` when a link that is cut is whole again, with the time until the next try of a system that repeats
+   * what it sent.
+   */
+  whenMended(one: string, other: string, goOn: (afterMs: number) => void): void {
+    this.#cut.get(nameOf(one, other))?.push(goOn);
   }
 
   mend(one: string, other: string): void {
-    this.#cut.delete(nameOf(one, other));
+    const name = nameOf(one, other);
+    const waiting = this.#cut.get(name) ?? [];
+    this.#cut.delete(name);
+    for (const goOn of waiting) goOn(this.#random.between(0, LONGEST_RETRY_MS));
   }
 }
 

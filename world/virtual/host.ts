@@ -1,6 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Trick } from '../hostile-machine.ts';
 
+/** Runs work under a context that was made before: `AsyncLocalStorage.run` makes a new one each time. */
+type Enter = <Result>(work: () => Result) => Result;
+
+const current = new AsyncLocalStorage<Host | undefined>();
+const withoutHost: Enter = current.run(undefined, () => AsyncLocalStorage.snapshot());
+
 /**
  * One process of the world: a part of the coordinator, a machine, a hub, a customer. All processes
  * of a world run in one process of the operating system; everything that a host does carries its
@@ -18,12 +24,15 @@ export class Host {
   isLossy = false;
   /** What this machine does against its customers or the network; undefined if it is honest. */
   trick: Trick | undefined;
+  /** Runs work in the name of this host. */
+  readonly run: Enter;
   #isAlive = true;
   #ends: (() => void)[] = [];
 
   constructor(name: string, address: string) {
     this.name = name;
     this.address = address;
+    this.run = current.run(this, () => AsyncLocalStorage.snapshot());
   }
 
   get isAlive(): boolean {
@@ -43,10 +52,8 @@ export class Host {
   }
 }
 
-const current = new AsyncLocalStorage<Host | undefined>();
-
 /** The host whose code runs now; undefined for the code of the world itself. */
 export const currentHost = (): Host | undefined => current.getStore();
 
 export const runOn = <Result>(host: Host | undefined, work: () => Result): Result =>
-  current.run(host, work);
+  host === undefined ? withoutHost(work) : host.run(work);

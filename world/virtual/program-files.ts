@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { readFile } from 'node:fs/promises';
 import { resolve, sep } from 'node:path';
 
@@ -6,20 +7,19 @@ const ROOT = `${resolve(import.meta.dirname, '../..')}${sep}`;
 type ReadFile = typeof readFile;
 
 /**
- * Reads each file of the program once. Every component that starts reads all migrations; from a
- * disk this takes as long as the rest of its start. A later reader waits for a turn of the event
- * loop as the first one does, so that the order of events is the same.
+ * Reads files at once, and each file of the program only once. Every component that starts reads
+ * all migrations; from a disk this takes as long as the rest of its start.
  */
-export function fromProgram(read: ReadFile, nextTurn: (done: () => void) => void): ReadFile {
+export function fileReader(): ReadFile {
   const known = new Map<string, Buffer>();
-  const readKnown = async (...parameters: Parameters<ReadFile>): Promise<Buffer | string> => {
+  const read = async (...parameters: Parameters<ReadFile>): Promise<Buffer | string> => {
     const [path, options] = parameters;
-    if (typeof path !== 'string' || !resolve(path).startsWith(ROOT)) return read(...parameters);
-    const bytes = known.get(path) ?? (await read(path));
-    if (known.has(path)) await new Promise<void>((done) => nextTurn(done));
+    if (typeof path !== 'string' || !resolve(path).startsWith(ROOT))
+      return readFileSync(path as string, options as BufferEncoding);
+    const bytes = known.get(path) ?? readFileSync(path);
     known.set(path, bytes);
     const encoding = typeof options === 'string' ? options : options?.encoding;
     return encoding ? bytes.toString(encoding) : Buffer.from(bytes);
   };
-  return readKnown as ReadFile;
+  return read as ReadFile;
 }

@@ -1,6 +1,7 @@
+import filesAtOnce from 'node:fs';
 import files from 'node:fs/promises';
 import { registerHooks, syncBuiltinESMExports } from 'node:module';
-import { fromProgram } from './program-files.ts';
+import { fileReader } from './program-files.ts';
 
 /** Taken before the timers of the process are replaced. */
 const nextTurn = setImmediate;
@@ -74,7 +75,6 @@ const FILE_CALLS = [
   'lstat',
   'mkdir',
   'mkdtemp',
-  'readFile',
   'readdir',
   'realpath',
   'rename',
@@ -91,14 +91,15 @@ const HANDLE_CALLS = ['close', 'read', 'readFile', 'stat', 'truncate', 'write'];
 const DISK_CALLS = ['datasync', 'sync'];
 
 /**
- * Has the calls of WebCrypto and of the file system run one after the other, and counts them: no
- * event of the world happens before they have ended, and they end in the order in which they began,
- * whichever of them takes longer. Modules are loaded without other threads.
+ * Has the calls of WebCrypto and of open files run one after the other, and counts them: no event of
+ * the world happens before they have ended, and they end in the order in which they began, whichever
+ * of them takes longer. Other calls of the file system run at once: a thread for each would take
+ * longer than the call. Modules are loaded without other threads.
  */
 export function installRealWork(): void {
   runInTurn(globalThis.crypto.subtle, CRYPTO_CALLS);
-  Object.assign(files, { readFile: fromProgram(files.readFile, nextTurn) });
-  runInTurn(files, FILE_CALLS);
+  runAtOnce(FILE_CALLS);
+  Object.assign(files, { readFile: fileReader() });
   runInTurn(files, ['open'], (handle) => {
     for (const call of DISK_CALLS)
       Object.assign(handle as object, { [call]: async () => undefined });
@@ -110,6 +111,14 @@ export function installRealWork(): void {
 }
 
 type Call = (...parameters: unknown[]) => Promise<unknown>;
+
+function runAtOnce(calls: readonly string[]): void {
+  for (const call of calls) {
+    const work = (filesAtOnce as unknown as Record<string, Call>)[`${call}Sync`];
+    if (work === undefined) throw new Error(`there is no call ${call}Sync`);
+    Object.assign(files, { [call]: async (...parameters: unknown[]) => work(...parameters) });
+  }
+}
 
 function runInTurn(
   target: object,

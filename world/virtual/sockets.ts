@@ -22,6 +22,13 @@ export interface SocketWorld {
   freePort(): number;
 }
 
+/** What leaves a socket at one moment: bytes, and the end of the connection after them. */
+interface Flight {
+  readonly leftAt: number;
+  readonly parts: Buffer[];
+  end: 'closed' | 'broken' | undefined;
+}
+
 /**
  * One end of a TCP connection of the world. Bytes arrive in order, after the delay of the link; a
  * link that is cut holds them back, as repeated packets would, until it is whole again.
@@ -32,6 +39,10 @@ export class VirtualSocket extends Duplex {
   #peer: VirtualSocket | undefined;
   /** No byte may overtake an earlier one. */
   #lastArrival = 0;
+  /** What left last, until the moment at which it left has passed. */
+  #leaving: Flight | undefined;
+  /** What waits until the link is whole again, the oldest first. */
+  #held: Flight[] = [];
   #underWay = 0;
   #waiting: (() => void)[] = [];
   #unread: (Buffer | null)[] = [];
@@ -72,7 +83,7 @@ export class VirtualSocket extends Duplex {
     const attempt = (): void => {
       if (this.destroyed) return;
       if (cables.isCut(from, host)) {
-        time.plan(cables.retryMs, attempt, this.#host);
+        cables.whenMended(from, host, (afterMs) => time.plan(afterMs, attempt, this.#host));
         return;
       }
       const found = servers.get(`${host}:${port}`);
@@ -128,7 +139,7 @@ export class VirtualSocket extends Duplex {
   }
 
   override _final(done: (error?: Error) => void): void {
-    this.#send(null);
+    if (this.#peer !== undefined) this.#flightTo(this.#peer).end ??= 'closed';
     done();
   }
 
@@ -141,8 +152,10 @@ export class VirtualSocket extends Duplex {
     const peer = this.#peer;
     this.#peer = undefined;
     this.connecting = false;
-    if (peer !== undefined && !peer.destroyed)
-      this.#after(peer, () => peer.#broken(error ? 'ECONNRESET' : undefined));
+    if (peer !== undefined && !peer.destroyed) {
+      const flight = this.#flightTo(peer);
+      flight.end = error ? 'broken' : (flight.end ?? 'closed');
+    }
     done(error);
   }
 
@@ -152,34 +165,55 @@ export class VirtualSocket extends Duplex {
     this.#peer = undefined;
     this.#waiting = [];
     this.#unread = [];
-    if (peer !== undefined && !peer.destroyed) this.#after(peer, () => peer.#broken('ECONNRESET'));
+    if (peer !== undefined && !peer.destroyed) this.#flightTo(peer).end = 'broken';
   }
 
-  #send(part: Buffer | null): void {
-    const peer = this.#peer;
-    if (peer === undefined) return;
-    this.#after(peer, () => {
-      this.#underWay -= part?.length ?? 0;
-      peer.#arrived(part);
-      if (this.#underWay < WINDOW_BYTES)
-        runOn(this.#host, () => {
-          for (const done of this.#waiting.splice(0)) done();
-        });
+  #send(part: Buffer): void {
+    if (this.#peer !== undefined) this.#flightTo(this.#peer).parts.push(part);
+  }
+
+  /** What leaves now. Everything that leaves at the same moment arrives together. */
+  #flightTo(peer: VirtualSocket): Flight {
+    const { time, cables } = this.#world;
+    if (this.#leaving?.leftAt === time.now) return this.#leaving;
+    const flight: Flight = { leftAt: time.now, parts: [], end: undefined };
+    this.#leaving = flight;
+    const delayMs = cables.delay(this.#host?.address ?? '', peer.#host?.address ?? '');
+    this.#lastArrival = Math.max(this.#lastArrival, time.now + delayMs);
+    time.plan(this.#lastArrival - time.now, () => this.#arriveAt(peer, flight), peer.#host);
+    return flight;
+  }
+
+  /** A link that is cut holds back what would arrive, and everything that left later. */
+  #arriveAt(peer: VirtualSocket, flight: Flight): void {
+    const { time, cables } = this.#world;
+    const [from, to] = [this.#host?.address ?? '', peer.#host?.address ?? ''];
+    if (this.#held.length > 0) return void this.#held.push(flight);
+    if (!cables.isCut(from, to)) return this.#handTo(peer, flight);
+    this.#held = [flight];
+    cables.whenMended(from, to, (afterMs) => {
+      this.#lastArrival = Math.max(this.#lastArrival, time.now + afterMs);
+      const release = (): void => {
+        for (const held of this.#held.splice(0)) this.#arriveAt(peer, held);
+      };
+      time.plan(this.#lastArrival - time.now, release, peer.#host);
     });
   }
 
-  /** Runs the work at the other end once everything sent before has arrived there. */
-  #after(peer: VirtualSocket, work: () => void): void {
-    const { time, cables } = this.#world;
-    const from = this.#host?.address ?? '';
-    const to = peer.#host?.address ?? '';
-    const arrival = Math.max(this.#lastArrival, time.now + cables.delay(from, to));
-    this.#lastArrival = arrival;
-    const arrive = (): void => {
-      if (cables.isCut(from, to)) time.plan(cables.retryMs, arrive, peer.#host);
-      else work();
-    };
-    time.plan(arrival - time.now, arrive, peer.#host);
+  #handTo(peer: VirtualSocket, { parts, end }: Flight): void {
+    const [first] = parts;
+    if (first !== undefined) {
+      const bytes = parts.length === 1 ? first : Buffer.concat(parts);
+      this.#underWay -= bytes.length;
+      peer.#arrived(bytes);
+    }
+    if (end === 'closed') peer.#arrived(null);
+    if (end === 'broken' && !peer.destroyed)
+      peer.destroy(failure('ECONNRESET', 'read ECONNRESET'));
+    if (this.#waiting.length > 0 && this.#underWay < WINDOW_BYTES)
+      runOn(this.#host, () => {
+        for (const done of this.#waiting.splice(0)) done();
+      });
   }
 
   #arrived(part: Buffer | null): void {
@@ -192,12 +226,6 @@ export class VirtualSocket extends Duplex {
   #handOver(): void {
     while (this.#wantsMore && this.#unread.length > 0)
       this.#wantsMore = this.push(this.#unread.shift());
-  }
-
-  #broken(code: string | undefined): void {
-    if (this.destroyed) return;
-    if (code === undefined) this.#arrived(null);
-    else this.destroy(failure(code, `read ${code}`));
   }
 
   setNoDelay(): this {
