@@ -10,7 +10,7 @@ export async function watchSeals(onRepeated: (text: string) => void): Promise<()
   const used = new Set<string>();
   sodium.crypto_aead_chacha20poly1305_ietf_encrypt = ((...parameters: Parameters<typeof seal>) => {
     const [, , , number, key] = parameters;
-    const name = `${Buffer.from(key).toString('base64')} ${Buffer.from(number).toString('base64')}`;
+    const name = Buffer.concat([key, number]).toString('latin1');
     if (used.has(name)) onRepeated('a key sealed twice under one number');
     used.add(name);
     return seal(...parameters);

@@ -144,12 +144,23 @@ export class VirtualPostgres {
     if (!session.isOpen) return;
     if (this.#role !== session.role) {
       this.#role = session.role;
-      const answer = await this.#database.execProtocolRaw(query(`SET ROLE ${session.role}`));
+      const answer = await this.#answerTo(query(`SET ROLE ${session.role}`));
       if (answer[0] === ERROR) throw new Error(`the role ${session.role} could not be set`);
     }
-    const answer = Buffer.from(await this.#database.execProtocolRaw(bytes));
+    const answer = await this.#answerTo(bytes);
     this.#owner = String.fromCharCode(answer.at(-1) ?? 0) === IDLE ? undefined : session;
     if (!session.socket.destroyed) session.socket.write(answer);
+  }
+
+  /** The bytes of an answer as they are: PGlite's other calls also read each message in it, and keep it. */
+  async #answerTo(bytes: Buffer): Promise<Buffer> {
+    const parts: Uint8Array[] = [];
+    await this.#database.execProtocolRawStream(bytes, {
+      syncToFs: false,
+      // The bytes are in memory that Postgres uses again.
+      onRawData: (part) => parts.push(part.slice()),
+    });
+    return Buffer.concat(parts);
   }
 
   /** A connection has ended: its transaction is undone, and its statements are forgotten. */

@@ -18,7 +18,8 @@ export interface BusMessage {
   readonly payload: Buffer;
 }
 
-const END = Buffer.from('\r\n');
+const END = '\r\n';
+const CARRIAGE_RETURN = END.charCodeAt(0);
 
 /** Reads the protocol of NATS clients out of bytes that arrive in any parts. */
 export class ClientParser {
@@ -33,8 +34,8 @@ export class ClientParser {
   }
 
   #next(): ClientMessage | undefined {
-    const end = this.#bytes.indexOf(END);
-    if (end === -1) return undefined;
+    const end = this.#bytes.indexOf(CARRIAGE_RETURN);
+    if (end === -1 || end + END.length > this.#bytes.length) return undefined;
     const line = this.#bytes.toString('latin1', 0, end);
     const space = line.indexOf(' ');
     const [verb, rest] =
@@ -112,7 +113,13 @@ function encoded(
     headers === undefined
       ? `${verb} ${address} ${to}${payload.length}\r\n`
       : `H${verb} ${address} ${to}${headers.length} ${headers.length + payload.length}\r\n`;
-  return Buffer.concat([Buffer.from(line), headers ?? Buffer.alloc(0), payload, END]);
+  const before = line.length + (headers?.length ?? 0);
+  const bytes = Buffer.allocUnsafe(before + payload.length + END.length);
+  bytes.write(line, 'latin1');
+  if (headers !== undefined) bytes.set(headers, line.length);
+  bytes.set(payload, before);
+  bytes.write(END, before + payload.length, 'latin1');
+  return bytes;
 }
 
 /** The headers of a message without content that reports a state, such as 503. */

@@ -27,15 +27,13 @@ class VirtualTimer {
   }
 
   #plan(): Planned {
-    return this.#time.plan(
-      this.#delayMs,
-      () => {
-        if (this.#repeats) this.#planned = this.#plan();
-        this.#call();
-      },
-      this.#host,
-    );
+    return this.#time.plan(this.#delayMs, this.#fire, this.#host);
   }
+
+  readonly #fire = (): void => {
+    if (this.#repeats) this.#planned = this.#plan();
+    this.#call();
+  };
 
   refresh(): this {
     this.#planned.isCancelled = true;
@@ -77,7 +75,12 @@ export function installTime(time: () => VirtualTime): void {
   const later =
     (repeats: boolean) =>
     (call: Callback, delayMs = SHORTEST_MS, ...parameters: unknown[]) =>
-      new VirtualTimer(time(), Number(delayMs), repeats, () => call(...parameters));
+      new VirtualTimer(
+        time(),
+        Number(delayMs),
+        repeats,
+        parameters.length === 0 ? call : () => call(...parameters),
+      );
   const replaced = {
     setTimeout: later(false),
     setInterval: later(true),
