@@ -208,8 +208,7 @@ export class VirtualSocket extends Duplex {
       peer.#arrived(bytes);
     }
     if (end === 'closed') peer.#arrived(null);
-    if (end === 'broken' && !peer.destroyed)
-      peer.destroy(failure('ECONNRESET', 'read ECONNRESET'));
+    if (end === 'broken' && !peer.destroyed) peer.destroy(failure('ECONNRESET', 'read ECONNRESET'));
     if (this.#waiting.length > 0 && this.#underWay < WINDOW_BYTES)
       runOn(this.#host, () => {
         for (const done of this.#waiting.splice(0)) done();
