@@ -8,6 +8,8 @@ export interface NativeDecoder {
    */
   load(model: unknown): Promise<number>;
   step(step: unknown): Promise<{ best: Int32Array; logits?: Float32Array; cacheBytes: number }>;
+  /** Moves states on by tokens of the last step. */
+  advance(advance: unknown): Promise<void>;
   /** Runs the draft head. Resolves to the most likely token after each output. */
   draft(step: unknown): Promise<Int32Array>;
   /**

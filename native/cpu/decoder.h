@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <span>
 
@@ -19,6 +20,7 @@ class CpuEngine final : public Engine {
  public:
   std::string load(const Model& model) override;
   std::string step(const Step& step, StepResult& result) override;
+  std::string advance(const Advance& advance) override;
   std::string draft(const DraftStep& draft, std::vector<int32_t>& best) override;
   size_t keptStates(bool ofDraft) const override { return ofDraft ? drafted_ : stepped_; }
   int64_t memoryBytes() const override { return memory_; }
@@ -46,6 +48,9 @@ class CpuEngine final : public Engine {
     std::vector<float> choiceBias;
     std::vector<float> sinks, inputNorm, mlpNorm, qNorm, kNorm, attentionNorm, mlpOutputNorm;
     LazyNumbers keys, values, states;
+    /// What the projections of Gated DeltaNet made of the first tokens of the last step: q, k, v, write
+    /// and fade.
+    std::array<std::vector<float>, 5> kept;
   };
   /// Inputs of a multiplication, unrounded and rounded for each block size requested so far.
   struct Inputs {
@@ -94,6 +99,11 @@ class CpuEngine final : public Engine {
   void convolve(LayerOf& layer, const Step& step, const Run& run, int token);
   void rememberInputs(LayerOf& layer, const Step& step, const Run& run);
   void recall(LayerOf& layer, const Step& step, const Run& run, int head);
+  void gateRecalled(LayerOf& layer, const Run& run, int head);
+  void runStates(LayerOf& layer, const Step& step, const std::vector<Run>& runs);
+  /// Buffers of the projections that are kept, and the number of their results for a token.
+  std::array<std::pair<std::vector<float>*, int>, 5> keptProjections(const Delta& delta);
+  void keepProjections(LayerOf& layer, int tokens);
   float* stateOf(LayerOf& layer, const Step& step, const Run& run);
   void mlp(const Weights& gate, const Weights& up, const Weights& down, int tokens);
   /// Experts and how they are chosen.

@@ -68,7 +68,8 @@ void CpuEngine::rememberInputs(LayerOf& layer, const Step& step, const Run& run)
   });
 }
 
-/// Runs one value head over the tokens of a run, in their order.
+/// Changes the memory of one value head by the tokens of a run, in their order, and writes what they read
+/// from it to out_.
 void CpuEngine::recall(LayerOf& layer, const Step& step, const Run& run, int head) {
   const Delta& delta = *layer.shape->delta;
   const int keyHead = head / (delta.valueHeads / delta.keyHeads), keyDim = delta.keyDim, valueDim = delta.valueDim;
@@ -81,11 +82,32 @@ void CpuEngine::recall(LayerOf& layer, const Step& step, const Run& run, int hea
     float* out = out_.data() + static_cast<size_t>(t) * delta.values() + static_cast<size_t>(head) * valueDim;
     kernels_->recall({memory, mixed + static_cast<size_t>(keyHead) * keyDim, mixed + delta.keys() + static_cast<size_t>(keyHead) * keyDim, mixed + 2 * static_cast<size_t>(delta.keys()) + static_cast<size_t>(head) * valueDim, keyDim, valueDim,
                       std::exp(rate * softplus), 1 / (1 + std::exp(-write_[number])), scale, out});
+  }
+}
+
+/// Normalises what the tokens of a run read from the memory of one value head, and multiplies it by its gate.
+void CpuEngine::gateRecalled(LayerOf& layer, const Run& run, int head) {
+  const Delta& delta = *layer.shape->delta;
+  const int valueDim = delta.valueDim;
+  for (int t = run.first; t < run.first + run.tokens; t++) {
+    const size_t at = static_cast<size_t>(t) * delta.values() + static_cast<size_t>(head) * valueDim;
+    float *out = out_.data() + at, *gate = outputGate_.data() + at;
     kernels_->normalise(out, layer.deltaNorm.data(), valueDim, model_.normEps, out);
-    float* gate = outputGate_.data() + static_cast<size_t>(t) * delta.values() + static_cast<size_t>(head) * valueDim;
     kernels_->activate(gate, out, valueDim, Activation::silu, 0);
     std::copy_n(gate, valueDim, out);
   }
+}
+
+/// Changes the states of runs by the projections in q_, k_, v_, write_ and fade_.
+void CpuEngine::runStates(LayerOf& layer, const Step& step, const std::vector<Run>& runs) {
+  const int count = runs.size(), heads = layer.shape->delta->valueHeads;
+  std::vector<std::pair<const Run*, int>> tokens;
+  for (const Run& run : runs)
+    for (int t = run.first; t < run.first + run.tokens; t++) tokens.push_back({&run, t});
+  threads_->each(count, [&](int i, int) { beginState(layer, step, runs[i]); });
+  threads_->each(tokens.size(), [&](int i, int) { convolve(layer, step, *tokens[i].first, tokens[i].second); });
+  threads_->each(count, [&](int i, int) { rememberInputs(layer, step, runs[i]); });
+  threads_->each(count * heads, [&](int i, int) { recall(layer, step, runs[i / heads], i % heads); });
 }
 
 /// Computes the output for the projections in q_, k_, v_ and outputGate_, and writes it to out_.
@@ -93,14 +115,37 @@ void CpuEngine::delta(LayerOf& layer, const Step& step) {
   const int tokens = step.tokens.size(), heads = layer.shape->delta->valueHeads;
   const std::vector<Run> runs = step.runs();
   multiply({{&layer.write, write_.data()}, {&layer.fade, fade_.data()}}, inputs_, tokens);
-  std::vector<const Run*> runOf;
-  for (const Run& run : runs) runOf.insert(runOf.end(), run.tokens, &run);
-  const int count = runs.size();
-  threads_->each(count, [&](int i, int) { beginState(layer, step, runs[i]); });
-  threads_->each(tokens, [&](int t, int) { convolve(layer, step, *runOf[t], t); });
-  threads_->each(count, [&](int i, int) { rememberInputs(layer, step, runs[i]); });
-  threads_->each(count * heads, [&](int i, int) { recall(layer, step, runs[i / heads], i % heads); });
+  keepProjections(layer, tokens);
+  runStates(layer, step, runs);
+  threads_->each(runs.size() * heads, [&](int i, int) { gateRecalled(layer, runs[i / heads], i % heads); });
   setInputs(attended_, out_.data(), layer.shape->delta->values());
+}
+
+std::array<std::pair<std::vector<float>*, int>, 5> CpuEngine::keptProjections(const Delta& delta) {
+  return {{{&q_, delta.keys()}, {&k_, delta.keys()}, {&v_, delta.values()}, {&write_, delta.valueHeads}, {&fade_, delta.valueHeads}}};
+}
+
+/// Keeps the projections of the step's first tokens, by which `advance` changes states again.
+void CpuEngine::keepProjections(LayerOf& layer, int tokens) {
+  const size_t kept = std::min(tokens, model_.keptTokens);
+  for (size_t i = 0; const auto& [made, width] : keptProjections(*layer.shape->delta)) std::copy_n(made->data(), kept * width, layer.kept[i++].data());
+}
+
+std::string CpuEngine::advance(const Advance& advance) {
+  Step step;
+  std::vector<Run> runs;
+  for (size_t i = 0; i < advance.slots.size(); i++) {
+    runs.push_back({static_cast<int>(i), advance.firsts[i], advance.counts[i]});
+    step.states.insert(step.states.end(), 2, advance.slots[i]);
+    usedStates_ = std::max(usedStates_, advance.slots[i] + 1);
+  }
+  const size_t kept = runs.back().first + runs.back().tokens;
+  for (LayerOf& layer : trunk()) {
+    if (!layer.shape->delta) continue;
+    for (size_t i = 0; const auto& [made, width] : keptProjections(*layer.shape->delta)) std::copy_n(layer.kept[i++].data(), kept * width, made->data());
+    runStates(layer, step, runs);
+  }
+  return "";
 }
 
 }  // namespace dinf::cpu

@@ -36,7 +36,7 @@ std::string CpuEngine::load(const Model& model) {
       shared = model_.hidden;
     }
     if (!layer.delta) continue;
-    query = std::max<size_t>(query, layer.delta->values());
+    query = std::max<size_t>({query, static_cast<size_t>(layer.delta->keys()), static_cast<size_t>(layer.delta->values())});
     key = std::max<size_t>(key, layer.delta->keys());
     value = std::max<size_t>(value, layer.delta->values());
     mixed = std::max<size_t>(mixed, layer.delta->channels());
@@ -73,7 +73,12 @@ std::string CpuEngine::load(const Model& model) {
   gate_.resize(tokens * widest);
   up_.resize(tokens * widest);
   scores_.resize(threads_->count());
-  for (const LayerOf& layer : layers_) {
+  for (LayerOf& layer : layers_) {
+    if (const auto& delta = layer.shape->delta)
+      for (size_t i = 0; const auto& [made, width] : keptProjections(*delta)) {
+        layer.kept[i].resize(static_cast<size_t>(model_.keptTokens) * width);
+        memory_ += layer.kept[i++].size() * sizeof(float);
+      }
     for (const Weights* w : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.router, &layer.outputGate, &layer.write, &layer.fade, &layer.sharedGate, &layer.sharedUp, &layer.sharedDown, &layer.share, &layer.besideRouter, &layer.perLayerGate, &layer.perLayerProjection}) memory_ += w->bytes();
     for (const auto* list : {&layer.gate, &layer.up, &layer.down, &layer.besideGate, &layer.besideUp, &layer.besideDown})
       for (const Weights& w : *list) memory_ += w.bytes();

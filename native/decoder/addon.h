@@ -23,6 +23,8 @@ class Engine {
   virtual ~Engine() = default;
   virtual std::string load(const Model& model) = 0;
   virtual std::string step(const Step& step, StepResult& result) = 0;
+  /// Moves states on by tokens of the last step.
+  virtual std::string advance(const Advance& advance) = 0;
   /// Runs the draft head, and returns the most likely token after each output.
   virtual std::string draft(const DraftStep& draft, std::vector<int32_t>& best) = 0;
   /// Number of the states that are kept of the last draft, or of the last step, for the next draft.
@@ -86,7 +88,7 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
  public:
   static Napi::Function define(Napi::Env env) {
     using Wrap = Napi::ObjectWrap<Decoder>;
-    return Wrap::DefineClass(env, "Decoder", {Wrap::InstanceMethod("load", &Decoder::load), Wrap::InstanceMethod("step", &Decoder::step), Wrap::InstanceMethod("draft", &Decoder::draft), Wrap::InstanceMethod("keep", &Decoder::keep), Wrap::InstanceMethod("save", &Decoder::save), Wrap::InstanceMethod("restore", &Decoder::restore), Wrap::InstanceMethod("close", &Decoder::close)});
+    return Wrap::DefineClass(env, "Decoder", {Wrap::InstanceMethod("load", &Decoder::load), Wrap::InstanceMethod("step", &Decoder::step), Wrap::InstanceMethod("advance", &Decoder::advance), Wrap::InstanceMethod("draft", &Decoder::draft), Wrap::InstanceMethod("keep", &Decoder::keep), Wrap::InstanceMethod("save", &Decoder::save), Wrap::InstanceMethod("restore", &Decoder::restore), Wrap::InstanceMethod("close", &Decoder::close)});
   }
   explicit Decoder(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Decoder>(info), thread_(std::make_unique<EngineThread>()), state_(std::make_shared<State>()) {}
   ~Decoder() override { shut(); }
@@ -96,6 +98,8 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
   struct State {
     Model model;
     std::unique_ptr<EngineOf> engine;
+    /// Number of tokens of the last step that did not fail.
+    size_t stepped = 0;
   };
   using Answer = std::function<Napi::Value(Napi::Env)>;
   /// The reason why a call was rejected or failed. `code` becomes the `code` of the JavaScript
@@ -119,6 +123,7 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
     if (!wrong.empty()) return refuse(info.Env(), {"invalid_model", wrong});
     return run(info.Env(), [state = state_, model](Answer& answer) {
       state->model = *model;
+      state->stepped = 0;
       state->engine = std::make_unique<EngineOf>();
       Failure failure = failureOf(state->engine->load(state->model));
       if (failure.code) state->engine.reset();
@@ -135,7 +140,9 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
       if (!state->engine) return {"not_loaded", "no model is loaded"};
       if (std::string wrong = checks::wrongStep(state->model, *step); !wrong.empty()) return {"invalid_step", wrong};
       auto result = std::make_shared<StepResult>();
+      state->stepped = 0;
       Failure failure = failureOf(state->engine->step(*step, *result));
+      if (!failure.code) state->stepped = step->tokens.size();
       answer = [result, cacheBytes = state->engine->cacheBytes()](Napi::Env env) {
         auto object = Napi::Object::New(env);
         object.Set("best", arrayOf(env, result->best));
@@ -148,6 +155,18 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
         return object;
       };
       return failure;
+    });
+  }
+
+  Napi::Value advance(const Napi::CallbackInfo& info) {
+    std::string wrong;
+    auto advance = std::make_shared<Advance>(reading::advance(info[0], wrong));
+    if (!wrong.empty()) return refuse(info.Env(), {"invalid_step", wrong});
+    return run(info.Env(), [state = state_, advance](Answer& answer) -> Failure {
+      if (!state->engine) return {"not_loaded", "no model is loaded"};
+      if (std::string wrong = checks::wrongAdvance(state->model, *advance, state->stepped); !wrong.empty()) return {"invalid_step", wrong};
+      answer = [](Napi::Env env) { return env.Undefined(); };
+      return advance->slots.empty() ? Failure{} : failureOf(state->engine->advance(*advance));
     });
   }
 

@@ -36,7 +36,7 @@ class ModelCheck {
     check(isWithin(m.vocabulary, 1, MAX_SIZE) && isWithin(m.hidden, 1, MAX_SIZE) && isWithin(m.headDim, 2, 1024) && m.headDim % 2 == 0, "the size of the vocabulary, the hidden state or a head");
     check(isWithin(m.heads, 1, 1024), "the number of heads");
     check(isWithin(m.pageTokens, LANES, 1024) && m.pageTokens % LANES == 0 && m.pages >= 1 && int64_t{m.pages} * m.pageTokens <= INT32_MAX, "the number of pages");
-    check(isWithin(m.maxTokens, 1, 1 << 16) && isWithin(m.threads, 1, MAX_THREADS) && isWithin(m.ropes, 1, 16), "the number of tokens, threads or ropes");
+    check(isWithin(m.maxTokens, 1, 1 << 16) && isWithin(m.keptTokens, 1, m.maxTokens) && isWithin(m.threads, 1, MAX_THREADS) && isWithin(m.ropes, 1, 16), "the number of tokens, threads or ropes");
     check(isWithin(m.layers.size(), 1, 1024), "the number of layers");
     check(isWithin(m.imageLayers, 0, m.layers.size()), "the number of layers that get numbers of images");
     if (!wrong_.empty()) return wrong_;
@@ -250,6 +250,24 @@ inline std::string wrongStates(const Model& model, const Step& step) {
   for (const Run& run : runs) {
     const int read = step.states[2 * run.row], write = step.states[2 * run.row + 1];
     if (read != NO_STATE && read != write && isWritten[read]) return "a row reads a state that another row writes";
+  }
+  return "";
+}
+
+/// Returns the error of states that are moved on, or an empty text. `stepped` is the number of tokens of
+/// the last step. A token that belonged to two states would be computed at the same time for both.
+inline std::string wrongAdvance(const Model& model, const Advance& advance, size_t stepped) {
+  const size_t count = advance.slots.size();
+  if (advance.firsts.size() != count || advance.counts.size() != count) return "the lists of the states differ in length";
+  const int64_t kept = std::min<int64_t>(stepped, model.keptTokens), slots = hasStates(model) ? model.states : 0;
+  std::vector<bool> isAdvanced(slots);
+  int64_t end = 0;
+  for (size_t i = 0; i < count; i++) {
+    const int64_t slot = advance.slots[i], first = advance.firsts[i], tokens = advance.counts[i];
+    if (!isWithin(slot, 0, slots - 1) || isAdvanced[slot]) return "a state is not a slot, or is advanced twice";
+    if (first < end || tokens < 1 || first + tokens > kept) return "the tokens by which a state is advanced were not kept";
+    isAdvanced[slot] = true;
+    end = first + tokens;
   }
   return "";
 }

@@ -176,7 +176,8 @@ struct Model {
   std::optional<PerLayerEmbedding> perLayer;
   std::vector<Layer> layers;
   std::optional<Head> head;
-  int pages = 0, states = 0, pageTokens = 0, maxTokens = 0, threads = 0;
+  /// `keptTokens` is the number of a step's first tokens by which states can be advanced.
+  int pages = 0, states = 0, pageTokens = 0, maxTokens = 0, keptTokens = 0, threads = 0;
   /// If true, inputs of quantized matrices are rounded to 16 bits instead of 8. Only the
   /// processor's engine rounds inputs.
   bool fine = false;
@@ -242,6 +243,12 @@ struct DraftStep {
   Step step;
   std::vector<int32_t> before;
   bool isChained = false;
+};
+
+/// States that are moved on by tokens of the last step: for each state its slot, and the first token
+/// and the number of tokens.
+struct Advance {
+  std::vector<int32_t> slots, firsts, counts;
 };
 
 /// Pages and state slots that are copied out of the cache or into it.

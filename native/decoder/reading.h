@@ -284,6 +284,7 @@ inline Model model(const Napi::Value& value, std::string& wrong) {
   m.states = from.integer("states");
   m.pageTokens = from.integer("pageTokens");
   m.maxTokens = from.integer("maxTokens");
+  m.keptTokens = from.integer("keptTokens");
   m.threads = from.integer("threads");
   m.fine = from.flag("fine");
   return m;
@@ -300,6 +301,12 @@ inline Step step(const Napi::Value& value, std::string& wrong) {
 inline DraftStep draft(const Napi::Value& value, std::string& wrong) {
   const Fields from(value, "draft", wrong);
   return {step(value, wrong), from.list<int32_t>("before"), from.flag("isChained")};
+}
+
+/// Converts the states that are moved on. If the value is invalid, `wrong` holds the error message.
+inline Advance advance(const Napi::Value& value, std::string& wrong) {
+  const Fields from(value, "advance", wrong);
+  return {from.list<int32_t>("slots"), from.list<int32_t>("firsts"), from.list<int32_t>("counts")};
 }
 
 /// Converts the pages and state slots of a copy. If the value is invalid, `wrong` holds the error message.

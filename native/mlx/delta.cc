@@ -132,39 +132,67 @@ static void storeStates(std::vector<mx::array>& slots, const std::vector<int>& w
   }
 }
 
+mx::array MlxEngine::recall(LayerOf& layer, const Projected& projected, const StateGroup& group) {
+  const Delta& d = *layer.shape->delta;
+  const int rows = group.read.size(), tokens = group.tokens, kept = d.convolution - 1;
+  const auto of = [&](const mx::array& x) { return mx::reshape(mx::slice(x, {group.firstToken, 0}, {group.firstToken + rows * tokens, x.shape(1)}), {rows, tokens, x.shape(1)}); };
+  const auto inputs = mx::concatenate({statesOf(layer.inputs, group.read, {1, kept, d.channels()}), of(projected.channels)}, 1);
+  auto mixed = mx::zeros({rows, tokens, d.channels()});
+  for (int i = 0; i < d.convolution; i++) mixed = mixed + mx::slice(inputs, {0, i, 0}, {rows, i + tokens, d.channels()}) * mx::slice(*layer.factors, {i, 0}, {i + 1, d.channels()});
+  mixed = mixed * mx::sigmoid(mixed);
+  // Dimensions: rows, value heads, tokens, numbers.
+  const auto heads = [&](int from, int to, int count) { return mx::transpose(mx::reshape(mx::slice(mixed, {0, 0, from}, {rows, tokens, to}), {rows, tokens, count, (to - from) / count}), {0, 2, 1, 3}); };
+  const auto ofKeys = [&](int from) { return mx::repeat(unit(heads(from, from + d.keys(), d.keyHeads)), d.valueHeads / d.keyHeads, 1); };
+  const auto perHead = [&](const mx::array& x) { return mx::transpose(of(x), {0, 2, 1}); };
+  const Recalled recalled{ofKeys(0) * number(1 / std::sqrt(static_cast<float>(d.keyDim))), ofKeys(d.keys()), heads(2 * d.keys(), d.channels(), d.valueHeads), perHead(projected.fades), perHead(projected.writes)};
+  auto memory = statesOf(layer.memories, group.read, {1, d.valueHeads, d.keyDim, d.valueDim});
+  const auto out = tokens == 1 ? recallOne(recalled, memory) : recallMany(recalled, memory);
+  storeStates(layer.memories, group.written, memory);
+  storeStates(layer.inputs, group.written, mx::contiguous(mx::slice(inputs, {0, tokens, 0}, {rows, tokens + kept, d.channels()})));
+  return mx::transpose(out, {0, 2, 1, 3});
+}
+
+/// The first rows, in memory of their own.
+static mx::array firstRows(const mx::array& x, int rows) { return x.shape(0) <= rows ? x : mx::slice(x, {0, 0}, {rows, x.shape(1)}) + number(0); }
+
 mx::array MlxEngine::delta(LayerOf& layer, const mx::array& input, const Step& step, const std::vector<Group>& groups) {
   const Delta& d = *layer.shape->delta;
-  const int shared = d.valueHeads / d.keyHeads, kept = d.convolution - 1;
   const auto whole = [](const mx::array& x) { return mx::astype(x, mx::float32); };
-  const auto channels = whole(mx::concatenate({multiply(layer.q, input), multiply(layer.k, input), multiply(layer.v, input)}, -1));
-  const auto gates = whole(multiply(layer.outputGate, input)), writes = mx::sigmoid(whole(multiply(layer.write, input))), fades = fadeOf(whole(multiply(layer.fade, input)), *layer.fadeBias, *layer.fadeRate);
+  const auto gates = whole(multiply(layer.outputGate, input));
+  const Projected projected{whole(mx::concatenate({multiply(layer.q, input), multiply(layer.k, input), multiply(layer.v, input)}, -1)), mx::sigmoid(whole(multiply(layer.write, input))),
+                            fadeOf(whole(multiply(layer.fade, input)), *layer.fadeBias, *layer.fadeRate)};
+  layer.kept = {firstRows(projected.channels, model_.keptTokens), firstRows(projected.writes, model_.keptTokens), firstRows(projected.fades, model_.keptTokens)};
   std::vector<mx::array> made;
   for (const Group& group : groups) {
-    const int rows = group.rows.size(), tokens = group.tokens, all = rows * tokens;
-    const auto of = [&](const mx::array& x) { return mx::reshape(mx::slice(x, {group.firstToken, 0}, {group.firstToken + all, x.shape(1)}), {rows, tokens, x.shape(1)}); };
-    std::vector<int> read, written;
+    const int rows = group.rows.size(), all = rows * group.tokens;
+    StateGroup states{group.firstToken, group.tokens, {}, {}};
     for (const int row : group.rows) {
-      read.push_back(step.states[2 * row]);
-      written.push_back(step.states[2 * row + 1]);
+      states.read.push_back(step.states[2 * row]);
+      states.written.push_back(step.states[2 * row + 1]);
     }
-    const auto inputs = mx::concatenate({statesOf(layer.inputs, read, {1, kept, d.channels()}), of(channels)}, 1);
-    auto mixed = mx::zeros({rows, tokens, d.channels()});
-    for (int i = 0; i < d.convolution; i++) mixed = mixed + mx::slice(inputs, {0, i, 0}, {rows, i + tokens, d.channels()}) * mx::slice(*layer.factors, {i, 0}, {i + 1, d.channels()});
-    mixed = mixed * mx::sigmoid(mixed);
-    // Dimensions: rows, value heads, tokens, numbers.
-    const auto heads = [&](int from, int to, int count) { return mx::transpose(mx::reshape(mx::slice(mixed, {0, 0, from}, {rows, tokens, to}), {rows, tokens, count, (to - from) / count}), {0, 2, 1, 3}); };
-    const auto ofKeys = [&](int from) { return mx::repeat(unit(heads(from, from + d.keys(), d.keyHeads)), shared, 1); };
-    const auto perHead = [&](const mx::array& x) { return mx::transpose(of(x), {0, 2, 1}); };
-    const Recalled recalled{ofKeys(0) * number(1 / std::sqrt(static_cast<float>(d.keyDim))), ofKeys(d.keys()), heads(2 * d.keys(), d.channels(), d.valueHeads), perHead(fades), perHead(writes)};
-    auto memory = statesOf(layer.memories, read, {1, d.valueHeads, d.keyDim, d.valueDim});
-    auto out = tokens == 1 ? recallOne(recalled, memory) : recallMany(recalled, memory);
-    storeStates(layer.memories, written, memory);
-    storeStates(layer.inputs, written, mx::contiguous(mx::slice(inputs, {0, tokens, 0}, {rows, tokens + kept, d.channels()})));
-    out = mx::fast::rms_norm(mx::transpose(out, {0, 2, 1, 3}), layer.deltaNorm, model_.normEps);
-    const auto gate = mx::reshape(of(gates), out.shape());
+    const auto out = mx::fast::rms_norm(recall(layer, projected, states), layer.deltaNorm, model_.normEps);
+    const auto gate = mx::reshape(mx::slice(gates, {group.firstToken, 0}, {group.firstToken + all, d.values()}), out.shape());
     made.push_back(mx::reshape(out * gate * mx::sigmoid(gate), {all, d.values()}));
   }
   return multiply(layer.o, mx::astype(made.size() == 1 ? made[0] : mx::concatenate(made, 0), type_));
+}
+
+std::string MlxEngine::advance(const Advance& advance) try {
+  const int needed = *std::max_element(advance.slots.begin(), advance.slots.end()) + 1;
+  if (needed > states_) resizeStates(needed);
+  std::vector<mx::array> changed;
+  for (LayerOf& layer : trunk()) {
+    if (!layer.shape->delta) continue;
+    for (size_t i = 0; i < advance.slots.size(); i++) {
+      const int slot = advance.slots[i];
+      recall(layer, *layer.kept, {advance.firsts[i], advance.counts[i], {slot}, {slot}});
+      changed.insert(changed.end(), {layer.memories[slot], layer.inputs[slot]});
+    }
+  }
+  mx::eval(changed);
+  return "";
+} catch (const std::exception& error) {
+  return error.what();
 }
 
 }  // namespace dinf::mlx

@@ -479,6 +479,7 @@ std::string MlxEngine::step(const Step& step, StepResult& result) try {
       const int slot = step.states[2 * run.row + 1];
       wanted.insert(wanted.end(), {layer.memories[slot], layer.inputs[slot]});
     }
+    if (layer.kept) wanted.insert(wanted.end(), {layer.kept->channels, layer.kept->writes, layer.kept->fades});
   }
   if (model_.head) {
     steppedStates_ = mx::fast::rms_norm(state, norm_, model_.normEps);

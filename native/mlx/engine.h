@@ -18,6 +18,7 @@ class MlxEngine final : public Engine {
   ~MlxEngine() override;
   std::string load(const Model& model) override;
   std::string step(const Step& step, StepResult& result) override;
+  std::string advance(const Advance& advance) override;
   std::string draft(const DraftStep& draft, std::vector<int32_t>& best) override;
   size_t keptStates(bool ofDraft) const override { return (ofDraft ? draftedStates_ : steppedStates_).shape(0); }
   int64_t memoryBytes() const override { return memory_; }
@@ -34,6 +35,11 @@ class MlxEngine final : public Engine {
     int bits = 0, group = 0;
     bool mxfp4 = false;
   };
+  /// What the projections of Gated DeltaNet made of tokens: the inputs of the convolution, and for each value
+  /// head how much is written, and the logarithm of what is kept.
+  struct Projected {
+    mx::array channels, writes, fades;
+  };
   struct LayerOf {
     const Layer* shape;
     Weights q, k, v, o, gate, up, down, router, outputGate;
@@ -45,11 +51,18 @@ class MlxEngine final : public Engine {
     /// The parts of the states by slot. Each is an array of its own, so that a step neither gathers
     /// nor copies those of other sequences.
     std::vector<mx::array> memories, inputs;
+    /// What the projections of Gated DeltaNet made of the first tokens of the last step.
+    std::optional<Projected> kept;
     std::optional<mx::array> inputNorm, mlpNorm, choiceBias, sinks, qNorm, kNorm, attentionNorm, mlpOutputNorm;
     /// Experts beside a dense MLP, and the embedding of the layer.
     Weights besideGate, besideUp, besideDown, besideRouter, perLayerGate, perLayerProjection;
     std::optional<mx::array> besideInputNorm, besideOutputNorm, denseOutputNorm, routerNorm, shareScales, perLayerNorm, scale;
     mx::array keys = mx::array(0.0f), values = mx::array(0.0f);
+  };
+  /// Consecutive rows of a step with states, each with as many tokens, and the slots of their states.
+  struct StateGroup {
+    int firstToken, tokens;
+    std::vector<int> read, written;
   };
   /// Experts and how they are chosen.
   struct Routed {
@@ -102,6 +115,8 @@ class MlxEngine final : public Engine {
   mx::array fromPerLayer(const LayerOf& layer, const mx::array& state, const mx::array& all);
   mx::array attention(LayerOf& layer, const mx::array& input, const Step& step, const mx::array& places, const mx::array& ropeAngles, const std::vector<Group>& groups);
   mx::array delta(LayerOf& layer, const mx::array& input, const Step& step, const std::vector<Group>& groups);
+  /// Changes the states of a group's rows, and returns what each value head reads from them for each token.
+  mx::array recall(LayerOf& layer, const Projected& projected, const StateGroup& group);
   /// Frees the states from slot number `slots` on, or adds empty ones.
   void resizeStates(int slots);
   mx::array mlp(const Weights& gate, const Weights& up, const Weights& down, const mx::array& input);

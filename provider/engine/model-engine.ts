@@ -288,5 +288,5 @@ export class ModelEngine implements Engine {
 }
 
 /** A draft head that nothing uses is not loaded, and has no cache. */
-const withUsedParts = (model: Model, { backend, drafts = true }: ModelEngineOptions): Model =>
-  drafts && backend.draftsWithHeads ? model : withoutHead(model);
+const withUsedParts = (model: Model, { drafts = true }: ModelEngineOptions): Model =>
+  drafts ? model : withoutHead(model);

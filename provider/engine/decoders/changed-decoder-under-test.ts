@@ -1,10 +1,12 @@
 import type { Decoder } from './decoder.ts';
 
-/** A decoder with other operations in place of some of its own. It has a draft head only by `changes`. */
+/** A decoder with other operations in place of some of its own. */
 export const changedDecoder = (decoder: Decoder, changes: Partial<Decoder>): Decoder => ({
   memoryBytes: decoder.memoryBytes,
   cacheBytes: 0,
   step: (step) => decoder.step(step),
+  draft: (step) => decoder.draft(step),
+  advance: (advance) => decoder.advance(advance),
   keep: (pages, states) => decoder.keep(pages, states),
   save: (units) => decoder.save(units),
   restore: (units, bytes) => decoder.restore(units, bytes),

@@ -1,8 +1,10 @@
 import { CodedError } from '#bus-schemas/coded-error.ts';
 import { AXES } from '../../models/rope.ts';
 import {
+  type Advance,
   type DecoderOptions,
   type DraftStep,
+  KEPT_TOKENS,
   NO_STATE,
   PAGE_TOKENS,
   type Step,
@@ -147,6 +149,35 @@ function checkStates({ rows, positions, tables, tableWidth, states }: Step, slot
     );
   }
 }
+
+/** Throws InvalidStep. `stepped` is the number of tokens of the last step. */
+export function checkAdvance(
+  { slots, firsts, counts }: Advance,
+  { states, maxTokens }: StepLimits,
+  stepped: number,
+): void {
+  check(
+    firsts.length === slots.length && counts.length === slots.length,
+    'the lists of the states differ in length',
+  );
+  check(
+    slots.every((slot, i) => isIndex(slot, states) && slots.indexOf(slot) === i),
+    'a state is not a slot, or is advanced twice',
+  );
+  const kept = Math.min(stepped, keptTokens(maxTokens));
+  let end = 0;
+  for (const [i, first] of firsts.entries()) {
+    const count = counts[i] as number;
+    check(
+      first >= end && count > 0 && first + count <= kept,
+      'the tokens by which a state is advanced were not kept',
+    );
+    end = first + count;
+  }
+}
+
+/** Number of a step's first tokens that a decoder keeps for states. */
+export const keptTokens = (maxTokens: number): number => Math.min(maxTokens, KEPT_TOKENS);
 
 /** Throws InvalidStep if a unit is not in the cache, or if the bytes do not have their size. */
 export function checkUnits(

@@ -169,12 +169,6 @@ export const backendsUnderTest: readonly {
   { name: 'webgpu', create: createWebGpuBackend },
 ];
 
-/** The reason why a backend computes no draft heads; empty if it does. */
-export function whyNoHeads(made: BackendOrReason): string {
-  if ('reason' in made) return made.reason;
-  return made.backend.draftsWithHeads ? '' : 'it computes no draft heads';
-}
-
 /**
  * Writes all matrices of a model to `file` as 32-bit numbers, and returns a model with these
  * weights.

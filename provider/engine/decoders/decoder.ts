@@ -5,6 +5,12 @@ import type { BackendName } from '../backend-names.ts';
 /** Number of tokens whose keys and values share one page of the cache. */
 export const PAGE_TOKENS = 32;
 
+/**
+ * Number of the first tokens of a step by which states can be advanced afterwards. A decoder keeps what
+ * its layers with states computed from them, in a few kilobytes for each token and layer.
+ */
+export const KEPT_TOKENS = 64;
+
 /** In place of a state slot: the state of a sequence before its first token. */
 export const NO_STATE = -1;
 
@@ -77,6 +83,19 @@ export interface DraftStep extends Step {
 }
 
 /**
+ * States that are moved on by tokens of the last step, which stand among its first KEPT_TOKENS. Each list
+ * has one entry for each state.
+ */
+export interface Advance {
+  /** The slots, each of which has the state before its first token. No slot is named twice. */
+  readonly slots: Int32Array<ArrayBuffer>;
+  /** The indices of the first tokens in the step, in rising order. */
+  readonly firsts: Int32Array<ArrayBuffer>;
+  /** The numbers of tokens. No token belongs to two states. */
+  readonly counts: Int32Array<ArrayBuffer>;
+}
+
+/**
  * A model in memory with its cache of keys and values. The cache takes memory as pages are used.
  * The caller assigns pages to sequences, and runs one step at a time.
  */
@@ -90,10 +109,16 @@ export interface Decoder extends AsyncDisposable {
   readonly cacheBytes: number;
   step(step: Step): Promise<StepResult>;
   /**
-   * Returns the most likely token after each output. Set if the model has a draft head and the backend
-   * computes it. Call it between steps.
+   * Runs the draft head, which the model must have, and returns the most likely token after each output.
+   * Call it between steps.
    */
-  draft?(step: DraftStep): Promise<Int32Array>;
+  draft(step: DraftStep): Promise<Int32Array>;
+  /**
+   * Moves states on without computing the step again, for a model that has states: the first tokens of a
+   * row are right, and the others, which changed the state in its other slot, are not. Call it after
+   * the step, before the next one.
+   */
+  advance(advance: Advance): Promise<void>;
   /**
    * Keeps the first `pages` pages and `states` state slots and frees the others, whose content is
    * lost. Call it between steps.
@@ -134,8 +159,6 @@ export interface Backend extends AsyncDisposable {
   readonly isSoftware: boolean;
   /** Maximum size of one layer's keys, or of its states, in the cache, in bytes. */
   readonly maxBufferBytes: number;
-  /** Whether its decoders compute the draft heads of models. */
-  readonly draftsWithHeads: boolean;
   /** Size in bytes of one number in the cache of this model's keys and values. */
   cacheNumberBytes(model: DecoderModel): number;
   load(options: DecoderOptions): Promise<Decoder>;
@@ -194,6 +217,17 @@ export const layerStateBytes = ({ shape }: DecoderModel): number[] =>
   shape.layers.flatMap(({ delta }) =>
     delta ? Float32Array.BYTES_PER_ELEMENT * stateNumbers(delta) : [],
   );
+
+/** Memory for what a decoder keeps of a step's first tokens to advance states, in bytes. */
+export const keptBytes = ({ shape }: DecoderModel): number =>
+  shape.layers.reduce(
+    (sum, { delta }) =>
+      sum + (delta ? Float32Array.BYTES_PER_ELEMENT * KEPT_TOKENS * keptNumbers(delta) : 0),
+    0,
+  );
+
+/** Number of 32-bit numbers that a layer keeps of one token: what its projections made. */
+const keptNumbers = (delta: DeltaShape): number => deltaChannels(delta) + 2 * delta.valueHeads;
 
 /** Number of 32-bit numbers in the state of one layer. */
 export const stateNumbers = (delta: DeltaShape): number =>

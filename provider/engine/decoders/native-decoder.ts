@@ -3,8 +3,16 @@ import { setting } from '#bus-schemas/settings/settings.ts';
 import { loadCpuDecoders, loadMlxDecoders, type NativeDecoder, type NativeDecoders } from '#native';
 import type { DecoderModel } from '../../models/model.ts';
 import { RopeTables } from '../../models/rope.ts';
-import { checkDraft, checkStep, type StepLimits, stepLimits } from './check-step.ts';
 import {
+  checkAdvance,
+  checkDraft,
+  checkStep,
+  keptTokens,
+  type StepLimits,
+  stepLimits,
+} from './check-step.ts';
+import {
+  type Advance,
   type Backend,
   type BackendOrReason,
   type Decoder,
@@ -104,14 +112,23 @@ function nativeBackend({
     device,
     isSoftware,
     maxBufferBytes: Number.POSITIVE_INFINITY,
-    draftsWithHeads: true,
     cacheNumberBytes,
     load: async (options: DecoderOptions) => {
       const native = new Native();
       const { shape, weights } = options.model;
       const { pages, states, maxTokens, ...limits } = stepLimits(options);
       const memoryBytes = await native
-        .load({ shape, weights, pages, states, pageTokens: PAGE_TOKENS, maxTokens, threads, fine })
+        .load({
+          shape,
+          weights,
+          pages,
+          states,
+          pageTokens: PAGE_TOKENS,
+          maxTokens,
+          keptTokens: keptTokens(maxTokens),
+          threads,
+          fine,
+        })
         .catch(async (error: unknown) => {
           await native.close();
           throw error;
@@ -134,7 +151,7 @@ class NativelyDecoded implements Decoder {
   readonly #ropes: RopeTables;
   readonly #limits: StepLimits;
   readonly #hasHead: boolean;
-  /** Numbers of the states that the addon keeps of the last step and of the last draft. */
+  /** Numbers of tokens of the last step and of the last draft. The addon keeps their states for a head. */
   #stepped = 0;
   #drafted = 0;
 
@@ -162,12 +179,18 @@ class NativelyDecoded implements Decoder {
       ropeAngles: this.#ropes.angles(step.coordinates),
     });
     this.cacheBytes = cacheBytes;
-    this.#stepped = this.#hasHead ? step.tokens.length : 0;
+    this.#stepped = step.tokens.length;
     return result;
   }
 
+  async advance(advance: Advance): Promise<void> {
+    checkAdvance(advance, this.#limits, this.#stepped);
+    await this.#native.advance(advance);
+  }
+
   async draft(step: DraftStep): Promise<Int32Array> {
-    checkDraft(step, this.#limits, step.isChained ? this.#drafted : this.#stepped);
+    const kept = step.isChained ? this.#drafted : this.#stepped;
+    checkDraft(step, this.#limits, this.#hasHead ? kept : 0);
     const ropeAngles = this.#ropes.angles(step.coordinates);
     const best = await this.#native.draft({ ...step, ropeAngles });
     this.#drafted = step.tokens.length;

@@ -20,7 +20,7 @@ import {
   type VisionFixtureName,
   visionFixtures,
 } from '../vision/vision-under-test.ts';
-import { type Decoder, NO_STATE, PAGE_TOKENS } from './decoder.ts';
+import { type Decoder, KEPT_TOKENS, NO_STATE, PAGE_TOKENS } from './decoder.ts';
 import { fixtures, fixturesWithHeads, openFixture } from './decoder-under-test.ts';
 import { createCpuBackend } from './native-decoder.ts';
 import { draftStepOf, type PlacedImage, stepOf } from './step.ts';
@@ -37,7 +37,16 @@ if ('reason' in made || !addon.available)
   throw new Error('native/build/cpu-sanitized.node is not built');
 const { backend } = made;
 const { Decoder: Native } = addon.exports;
-const tried = { folders: 0, answers: 0, steps: 0, taken: 0, drafts: 0, models: 0, loaded: 0 };
+const tried = {
+  folders: 0,
+  answers: 0,
+  steps: 0,
+  taken: 0,
+  advances: 0,
+  drafts: 0,
+  models: 0,
+  loaded: 0,
+};
 
 /**
  * Resolves to true if the call was accepted. Throws if it was rejected without one of the known
@@ -199,9 +208,11 @@ async function callSteps(
       fc.option(junk),
       fc.option(hostileUnits),
       hostileDraft,
-      async (step, pages, units, { before, isChained }) => {
+      hostileAdvance,
+      async (step, pages, units, { before, isChained }, advance) => {
         tried.steps += 1;
         if (await isTaken(native.step(step))) tried.taken += 1;
+        if (await isTaken(native.advance(advance))) tried.advances += 1;
         // The tokens of a step, each after itself, can be a draft.
         const each = ArrayBuffer.isView(step['tokens'])
           ? (step['tokens'] as Int32Array).map((_, i) => i)
@@ -214,6 +225,22 @@ async function callSteps(
     ),
     run,
   );
+}
+
+/** A step and its first tokens without a fault, for the same reason as `callDraft`. */
+async function callAdvance(native: NativeDecoder, ropes: RopeTables): Promise<void> {
+  const parts = [3, 2].map((tokens, slot) => ({
+    tokens: Array.from({ length: tokens }, (_, i) => i),
+    from: 0,
+    pages: [slot],
+    state: { read: NO_STATE, write: slot },
+    outputTokens: 'last' as const,
+  }));
+  const step = stepOf(parts, false);
+  await native.step({ ...step, ropeAngles: ropes.angles(step.coordinates) });
+  const [slots, firsts, counts] = [Int32Array.of(2, 0), Int32Array.of(0, 3), Int32Array.of(2, 1)];
+  await native.advance({ slots, firsts, counts });
+  tried.advances += 1;
 }
 
 /** A step and a draft without a fault: the steps after them may be too few for one that is accepted. */
@@ -230,6 +257,13 @@ async function callDraft(native: InstanceType<typeof Native>, ropes: RopeTables)
 const hostileDraft = fc.record({
   before: fc.option(junk, { freq: 2, nil: undefined }),
   isChained: fc.oneof({ weight: 3, arbitrary: fc.boolean() }, junk),
+});
+
+const few = fc.array(fc.nat(12), { maxLength: 3 }).map((numbers) => Int32Array.from(numbers));
+const hostileAdvance = fc.record({
+  slots: fc.oneof({ weight: 3, arbitrary: few }, junk),
+  firsts: fc.oneof({ weight: 3, arbitrary: few }, junk),
+  counts: fc.oneof({ weight: 3, arbitrary: few }, junk),
 });
 
 const someUnits = (most: number) =>
@@ -361,12 +395,14 @@ for (const { shape, weights } of models) {
     states: STATES,
     pageTokens: PAGE_TOKENS,
     maxTokens: MAX_TOKENS,
+    keptTokens: KEPT_TOKENS,
     threads: 2,
     fine: true,
   };
   const native = new Native();
   await native.load(order);
   const ropes = new RopeTables(shape);
+  if (shape.layers.some(({ delta }) => delta)) await callAdvance(native, ropes);
   if (weights.head) await callDraft(native, ropes);
   await callSteps(
     native,

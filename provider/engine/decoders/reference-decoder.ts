@@ -2,14 +2,17 @@ import type { DeltaShape, LayerShape } from '../../models/decoder-shape.ts';
 import { RopeTables } from '../../models/rope.ts';
 import { TensorReader } from '../../models/tensor-reader.ts';
 import {
+  checkAdvance,
   checkDraft,
   checkStep,
   checkUnits,
   InvalidStep,
+  keptTokens,
   type StepLimits,
   stepLimits,
 } from './check-step.ts';
 import {
+  type Advance,
   type Backend,
   type Decoder,
   type DecoderOptions,
@@ -25,7 +28,7 @@ import {
   wholeNumbers,
 } from './decoder.ts';
 import { attendCached, type LayerCache } from './reference-attention.ts';
-import { type DeltaState, deltaState, deltaStep } from './reference-delta.ts';
+import { type DeltaInput, type DeltaState, deltaState, deltaStep } from './reference-delta.ts';
 import {
   add,
   fromPerLayer,
@@ -60,7 +63,6 @@ export function createReferenceBackend(): Backend {
     device: 'plain TypeScript',
     isSoftware: false,
     maxBufferBytes: Number.POSITIVE_INFINITY,
-    draftsWithHeads: true,
     cacheNumberBytes: wholeNumbers,
     load: ReferenceDecoder.load,
     [Symbol.asyncDispose]: async () => {},
@@ -78,6 +80,10 @@ class ReferenceDecoder implements Decoder {
 
   /** The states of each layer with Gated DeltaNet, from the first slot to the highest one used so far. */
   readonly #states: readonly DeltaState[][];
+  /** What each of these layers projected from the first tokens of the last step. */
+  readonly #kept: DeltaInput[][];
+  /** Number of tokens of the last step. */
+  #tokens = 0;
   /** The normalised states of the last step, if there is a draft head, and of its last draft. */
   #stepped: readonly Float32Array[] = [];
   #drafted: readonly Float32Array[] = [];
@@ -92,6 +98,7 @@ class ReferenceDecoder implements Decoder {
     this.#cached = shape.head ? [...shape.layers, shape.head] : shape.layers;
     this.#cache = this.#cached.map(() => ({ keys: [], values: [] }));
     this.#states = shape.layers.map(() => []);
+    this.#kept = shape.layers.map(() => []);
     this.memoryBytes = 4 * countWeights(options.model.weights);
   }
 
@@ -188,6 +195,7 @@ class ReferenceDecoder implements Decoder {
     const { hidden, normEps, vocabulary } = shape;
     checkStep(step, this.#limits);
     this.#growCache(pagesOf(step));
+    this.#tokens = step.tokens.length;
     const states = this.#embeddings(step);
     /** What an image's token gets first, or after one of the layers. */
     const ofImage = (index: number, part: number) => {
@@ -229,6 +237,21 @@ class ReferenceDecoder implements Decoder {
       best[index] = indexOfLargest(row);
     }
     return { best, logits };
+  }
+
+  async advance(advance: Advance): Promise<void> {
+    checkAdvance(advance, this.#limits, this.#tokens);
+    this.#growFor({ pages: new Int32Array(), states: advance.slots });
+    for (const [index, { shape, delta }] of this.#parts.layers.entries()) {
+      if (shape.delta === undefined) continue;
+      for (const [i, slot] of advance.slots.entries()) {
+        const first = advance.firsts[i] as number;
+        const kept = this.#kept[index]?.slice(first, first + (advance.counts[i] as number)) ?? [];
+        const state = this.#states[index]?.[slot] as DeltaState;
+        for (const input of kept)
+          deltaStep(state, { shape: shape.delta, weights: delta as ReadDelta, input });
+      }
+    }
   }
 
   async draft(step: DraftStep): Promise<Int32Array> {
@@ -335,6 +358,8 @@ class ReferenceDecoder implements Decoder {
     const shape = layer.shape.delta as DeltaShape;
     const { norm, ...weights } = layer.delta as ReadDelta;
     const states = this.#states[index] as DeltaState[];
+    const kept: DeltaInput[] = [];
+    this.#kept[index] = kept;
     return inputs.map((input, token) => {
       const row = step.rows[token] as number;
       const [read, write] = step.states.subarray(2 * row, 2 * row + 2) as unknown as [
@@ -349,15 +374,13 @@ class ReferenceDecoder implements Decoder {
       const channels = [layer.q, layer.k, layer.v].flatMap((w) => [
         ...multiplyMatrix(w as Dense, input),
       ]);
-      const out = deltaStep(states[write] as DeltaState, {
-        shape,
-        weights,
-        input: {
-          channels: Float32Array.from(channels),
-          write: multiplyMatrix(weights.write, input),
-          fade: multiplyMatrix(weights.fade, input),
-        },
-      });
+      const made = {
+        channels: Float32Array.from(channels),
+        write: multiplyMatrix(weights.write, input),
+        fade: multiplyMatrix(weights.fade, input),
+      };
+      if (token < keptTokens(this.#limits.maxTokens)) kept.push(made);
+      const out = deltaStep(states[write] as DeltaState, { shape, weights, input: made });
       const gate = multiplyMatrix(layer.outputGate as Dense, input);
       for (let from = 0; from < out.length; from += shape.valueDim) {
         const head = out.subarray(from, from + shape.valueDim);

@@ -26,7 +26,7 @@ export function deltaState(shape: DeltaShape, from?: DeltaState): DeltaState {
 }
 
 /** What the projections of one token computed. */
-interface DeltaInput {
+export interface DeltaInput {
   /** Queries, keys and values of all heads. */
   readonly channels: Float32Array;
   /** One number for each value head. */

@@ -169,6 +169,121 @@ for (const { name: kind, create } of backendsUnderTest) {
         }),
     );
 
+    test.for(fixturesOn(kind, fixturesWithStates))(
+      '%s: states that are advanced by the right tokens of a step are those of the text',
+      (name) =>
+        withFixture(
+          backend,
+          name,
+          async (decoder, { prompt, greedy }) => {
+            const text = [...prompt, ...greedy];
+            const wrong = (token: number | undefined) => ((token as number) + 1) % 100;
+            const firsts = [9, 4, 12];
+            const pages = (row: number) => [2 * row, 2 * row + 1];
+            await decoder.step(
+              stepOf(
+                firsts.map((from, row) => ({
+                  tokens: text.slice(0, from),
+                  from: 0,
+                  pages: pages(row),
+                  state: begin(row),
+                  outputTokens: 'none',
+                })),
+                false,
+              ),
+            );
+            // Of the drafts after one token of each row, 2, 0 and 5 are right; slots 3 to 5 get all of them.
+            const right = [3, 1, 6];
+            await decoder.step(
+              stepOf(
+                firsts.map((from, row) => ({
+                  tokens: [
+                    ...text.slice(from, from + (right[row] as number)),
+                    ...text.slice(from, from + 2).map(wrong),
+                  ],
+                  from,
+                  pages: pages(row),
+                  state: { read: row, write: 3 + row },
+                  outputTokens: 'every',
+                })),
+                false,
+              ),
+            );
+            await decoder.advance({
+              slots: Int32Array.of(0, 2),
+              firsts: Int32Array.of(0, 8),
+              counts: Int32Array.of(3, 6),
+            });
+            const next = async (row: number) => {
+              const from = (firsts[row] as number) + (row === 1 ? 0 : (right[row] as number));
+              const part = { tokens: text.slice(from, from + 3), from, pages: pages(row) };
+              return lastLogits(decoder, {
+                ...part,
+                state: { read: row, write: row },
+                outputTokens: 'last',
+              });
+            };
+            for (const row of [0, 1, 2]) {
+              const continued = await next(row);
+              const end = (firsts[row] as number) + (row === 1 ? 0 : (right[row] as number)) + 3;
+              const expected = await lastLogits(decoder, {
+                tokens: text.slice(0, end),
+                from: 0,
+                pages: [6, 7],
+                state: begin(3),
+                outputTokens: 'last',
+              });
+              expect(distance(continued, expected)).toBeLessThan(TOLERANCE);
+            }
+          },
+          { states: 6 },
+        ),
+    );
+
+    test('states that are not slots, or tokens that were not kept, are refused', () =>
+      withFixture(backend, 'qwen3-5', async (decoder, { prompt, greedy }) => {
+        const part = { tokens: prompt.slice(0, 5), from: 0, pages: [0], state: begin(0) };
+        await decoder.step(stepOf([{ ...part, outputTokens: 'last' }], false));
+        for (const [slots, firsts, counts] of [
+          [[4], [0], [1]],
+          [[-1], [0], [1]],
+          [
+            [0, 0],
+            [0, 1],
+            [1, 1],
+          ],
+          [[0], [-1], [1]],
+          [[0], [0], [0]],
+          [[0], [0], [6]],
+          [[0], [2 ** 31 - 1], [2 ** 31 - 1]],
+          [
+            [0, 1],
+            [0, 1],
+            [2, 1],
+          ],
+          [
+            [0, 1],
+            [2, 0],
+            [1, 1],
+          ],
+          [[0], [0, 1], [1]],
+          [[0], [0], []],
+        ] as const)
+          await expect(
+            Promise.resolve().then(() =>
+              decoder.advance({
+                slots: Int32Array.from(slots),
+                firsts: Int32Array.from(firsts),
+                counts: Int32Array.from(counts),
+              }),
+            ),
+            JSON.stringify([slots, firsts, counts]),
+          ).rejects.toMatchObject({ code: 'invalid_step' });
+        expect(await generateGreedily(decoder, { prompt, count: 5, pages: [3] })).toEqual(
+          greedy.slice(0, 5),
+        );
+      }));
+
     test('the memory of states is allocated as slots are used, and freed', () =>
       withFixture(
         backend,

@@ -1,7 +1,13 @@
 import type { DecoderModel } from '../../models/model.ts';
 import { ModelError } from '../../models/model-error.ts';
 import { bytesOfImage } from '../../models/vision/vision-shape.ts';
-import { type Backend, kvBytesPerToken, layerStateBytes, stateBytes } from '../decoders/decoder.ts';
+import {
+  type Backend,
+  keptBytes,
+  kvBytesPerToken,
+  layerStateBytes,
+  stateBytes,
+} from '../decoders/decoder.ts';
 
 /** Context in tokens for which each model must have room. */
 const LEAST_CONTEXT = 2_048;
@@ -88,9 +94,15 @@ interface DraftedModel extends DecoderModel {
   readonly drafter?: DecoderModel;
 }
 
-/** Memory for the weights of a model and of its draft model, and for one image, in bytes. */
-export const weightBytesOf = ({ weightBytes, drafter, vision }: DraftedModel): number =>
-  weightBytes + (drafter?.weightBytes ?? 0) + (vision ? bytesOfImage(vision.shape) : 0);
+/**
+ * Memory for the weights of a model and of its draft model, for what its states are advanced by, and for
+ * one image, in bytes.
+ */
+export const weightBytesOf = (model: DraftedModel): number => {
+  const { weightBytes, drafter, vision } = model;
+  const ofImage = vision ? bytesOfImage(vision.shape) : 0;
+  return weightBytes + (drafter?.weightBytes ?? 0) + keptBytes(model) + ofImage;
+};
 
 /** Memory for the keys and values of one token in both caches, in bytes. */
 export const tokenBytes = (model: DraftedModel, backend: Memory['backend']): number =>

@@ -1,5 +1,6 @@
-import { checkStep } from '../decoders/check-step.ts';
+import { checkAdvance, checkStep, type StepLimits } from '../decoders/check-step.ts';
 import {
+  type Advance,
   type Decoder,
   NO_STATE,
   PAGE_TOKENS,
@@ -37,6 +38,7 @@ export class RememberingDecoder implements Decoder {
   largest = 0;
   isClosed = false;
   readonly #states: (readonly number[] | undefined)[] = [];
+  #stepped: Int32Array = new Int32Array();
   /** The number of states that the last `keep` kept. */
   keptStates = 0;
 
@@ -76,18 +78,38 @@ export class RememberingDecoder implements Decoder {
     this.restored += pages.length + states.length;
   }
 
-  #pageOf(page: number): Int32Array {
-    return this.#memory.subarray(page * PAGE_TOKENS, (page + 1) * PAGE_TOKENS);
+  async draft(): Promise<Int32Array> {
+    throw new Error('the decoder has no draft head');
   }
 
-  async step(step: Step): Promise<StepResult> {
-    checkStep(step, {
+  async advance(advance: Advance): Promise<void> {
+    checkAdvance(advance, this.#limits, this.#stepped.length);
+    for (const [i, slot] of advance.slots.entries()) {
+      const first = advance.firsts[i] as number;
+      const text = this.#states[slot];
+      if (text === undefined) throw new Error('a state was advanced that nothing wrote');
+      const tokens = this.#stepped.subarray(first, first + (advance.counts[i] as number));
+      this.#states[slot] = [...text, ...tokens];
+    }
+  }
+
+  get #limits(): StepLimits {
+    return {
       vocabulary: VOCABULARY,
       imageNumbers: 1,
       pages: this.#memory.length / PAGE_TOKENS,
       maxTokens: Number.POSITIVE_INFINITY,
       states: this.#options.states ?? 0,
-    });
+    };
+  }
+
+  #pageOf(page: number): Int32Array {
+    return this.#memory.subarray(page * PAGE_TOKENS, (page + 1) * PAGE_TOKENS);
+  }
+
+  async step(step: Step): Promise<StepResult> {
+    checkStep(step, this.#limits);
+    this.#stepped = step.tokens;
     this.steps += 1;
     this.tokens += step.tokens.length;
     this.largest = Math.max(this.largest, step.tokens.length);

@@ -1,15 +1,14 @@
 import { type Decoder, PAGE_TOKENS, type StepResult, type UnitBytes } from '../decoders/decoder.ts';
 import { stepOf } from '../decoders/step.ts';
 import { type Guard, stepLimitMs, TRIM_LIMIT_MS, unguarded } from '../guarded-work.ts';
-import type { AnswerDrafts } from '../speculation/answer-drafts.ts';
 import type { Drafter } from '../speculation/draft-source.ts';
-import { Speculation } from '../speculation/speculation.ts';
+import { DraftedAnswers } from './drafted-answers.ts';
 import { PagePool, type SharedPrompt } from './page-pool.ts';
 import { ScheduledSequence } from './scheduled-sequence.ts';
-import { SequenceStates, stateOf } from './sequence-states.ts';
+import { advanceOf, SequenceStates, stateOf } from './sequence-states.ts';
 import { MovingSpeeds, type Speeds } from './speeds.ts';
 import { StatePool } from './state-pool.ts';
-import { type Part, partOf, type TakenPart, tokensOf } from './step-parts.ts';
+import { type Part, partOf, type SequenceEnd, type TakenPart, tokensOf } from './step-parts.ts';
 import { StoredPrefixes, type UnitStore } from './stored-prefixes.ts';
 import type { Running, Task, TaskEnd } from './task.ts';
 
@@ -42,12 +41,6 @@ const LEAST_CHUNK = 16;
  */
 const FIRST_EXTRA = 0.1;
 /**
- * Maximum number of tokens that an answer may have to compute before it gets further drafts. It is more
- * than one if tokens were accepted that are not in the state yet.
- */
-const MOST_REPEATED = 8;
-
-/**
  * Continuous batching: each step takes one token of every running answer, and fills the remaining
  * room with parts of prompts. Sequences join and leave between any two steps, independently of one
  * another.
@@ -57,7 +50,7 @@ export class Scheduler {
   readonly #pool: PagePool;
   readonly #states: SequenceStates;
   readonly #guard: Guard;
-  readonly #speculation: Speculation;
+  readonly #answers: DraftedAnswers;
   readonly #stored: StoredPrefixes | undefined;
   readonly #speeds: MovingSpeeds;
   #waiting: ScheduledSequence[] = [];
@@ -75,9 +68,12 @@ export class Scheduler {
     this.#guard = options.guard ?? unguarded;
     this.#speeds = new MovingSpeeds(options.speeds);
     const { prefillTps, decodeTps } = options.speeds;
-    this.#speculation = new Speculation(
-      Math.min(1_000 / prefillTps, (1_000 * FIRST_EXTRA) / decodeTps),
-    );
+    this.#answers = new DraftedAnswers({
+      drafter: options.drafter,
+      states: this.#states,
+      maxTokens: options.maxTokens,
+      perTokenMs: Math.min(1_000 / prefillTps, (1_000 * FIRST_EXTRA) / decodeTps),
+    });
     this.#stored =
       options.stored &&
       new StoredPrefixes({
@@ -212,10 +208,28 @@ export class Scheduler {
       } catch (error) {
         return this.#break(error);
       }
-      const tookMs = this.#options.clock() - began;
+      const stepMs = this.#options.clock() - began;
       this.#noteKept(parts);
       const taken = await this.#take(parts, result);
-      this.#measure(taken, { tookMs, draftMs: began - drafting });
+      const chosen = this.#options.clock();
+      if (!(await this.#advance(taken))) return;
+      for (const each of taken) this.#settle(each);
+      const advanceMs = this.#options.clock() - chosen;
+      this.#measure(taken, { tookMs: stepMs + advanceMs, draftMs: began - drafting });
+    }
+  }
+
+  /** States of answers with rejected drafts move on. Returns false if the decoder has failed. */
+  async #advance(taken: readonly TakenPart[]): Promise<boolean> {
+    const advance = advanceOf(taken);
+    if (advance === undefined) return true;
+    try {
+      const limitMs = stepLimitMs(this.speeds, 0);
+      await this.#guard({ kind: 'step', limitMs }, () => this.#options.decoder.advance(advance));
+      return true;
+    } catch (error) {
+      this.#break(error);
+      return false;
     }
   }
 
@@ -224,7 +238,7 @@ export class Scheduler {
     for (const sequence of this.#running) sequence.kept = undefined;
     let index = 0;
     for (const { sequence, tokens } of parts) {
-      sequence.kept = { from: sequence.worked, index, count: tokens.length };
+      sequence.kept = { from: sequence.worked, index };
       index += tokens.length;
     }
   }
@@ -308,7 +322,7 @@ export class Scheduler {
   async #parts(): Promise<Part[]> {
     const active = this.#running.filter(({ isActive }) => isActive);
     const answering = active.filter(({ isAnswering }) => isAnswering);
-    const parts = await this.#answerParts(answering);
+    const parts = await this.#answers.parts(answering);
     let remaining = this.#options.maxTokens - tokensOf(parts);
     if (parts.length > 0)
       remaining = Math.min(
@@ -328,44 +342,6 @@ export class Scheduler {
     return parts;
   }
 
-  /** The next tokens of all running answers, with drafts of the tokens after them. */
-  async #answerParts(answering: readonly ScheduledSequence[]): Promise<Part[]> {
-    const { drafter, maxTokens } = this.#options;
-    const share = Math.floor(maxTokens / Math.max(1, answering.length));
-    const parts = answering.map((sequence) => partOf(sequence, share));
-    if (drafter === undefined) return parts;
-    const drafted = await this.#speculation.draft(
-      answering.map((sequence, i) => {
-        const { outputs, tokens, pages } = parts[i] as Part;
-        const own = pages.pages.subarray(sequence.cachedTokens / PAGE_TOKENS);
-        sequence.drafts ??= this.#speculation.begin(drafter.begin(sequence.task, own));
-        const mayDraft =
-          outputs === 1 && tokens.length <= MOST_REPEATED && sequence.continued === undefined;
-        return {
-          drafts: sequence.drafts,
-          tokens: sequence.tokens,
-          kept: sequence.kept,
-          most: mayDraft ? Math.max(0, sequence.remaining - 1) : 0,
-        };
-      }),
-      maxTokens - tokensOf(parts),
-    );
-    return parts.map((part, i) => this.#withDrafts(part, drafted[i] ?? []));
-  }
-
-  #withDrafts(part: Part, drafted: readonly number[]): Part {
-    if (drafted.length === 0) return part;
-    const spareState = this.#states.takeSpare();
-    if (spareState === false) return part;
-    return {
-      ...part,
-      tokens: [...part.tokens, ...drafted],
-      drafted,
-      outputs: 1 + drafted.length,
-      spareState,
-    };
-  }
-
   /**
    * Measures speeds only in steps of one kind: the time of a mixed step cannot be divided between
    * both kinds.
@@ -376,15 +352,7 @@ export class Scheduler {
   ): void {
     const answers = taken.filter(({ part }) => part.isAnswer);
     const isOfAnswers = answers.length === taken.length;
-    if (this.#options.drafter !== undefined && answers.length > 0)
-      this.#speculation.took(
-        answers.map(({ part: { sequence, tokens }, accepted }) => ({
-          drafts: sequence.drafts as AnswerDrafts,
-          accepted,
-          tokens: tokens.length,
-        })),
-        isOfAnswers ? tookMs : undefined,
-      );
+    this.#answers.took(answers, isOfAnswers ? tookMs : undefined);
     if (tookMs <= 0) return;
     const tokens = tokensOf(taken.map(({ part }) => part));
     if (isOfAnswers) {
@@ -402,6 +370,7 @@ export class Scheduler {
     return stepLimitMs(this.speeds, promptTokens);
   }
 
+  /** Chooses the next tokens of all answers. */
   async #take(parts: readonly Part[], { best, logits }: StepResult): Promise<TakenPart[]> {
     const taken: TakenPart[] = [];
     let output = 0;
@@ -409,42 +378,37 @@ export class Scheduler {
     for (const part of parts) {
       const { sequence } = part;
       const length = sequence.tokens.length;
-      let choice: Choice | undefined;
+      let end: SequenceEnd | undefined;
       for (let i = 0; i < part.outputs; i += 1) {
         const at = output + i;
         const row = sequence.task.wantsLogits
           ? logits?.subarray(at * vocabulary, (at + 1) * vocabulary)
           : undefined;
-        choice = await this.#choose(sequence, best[at] as number, row);
+        end = await this.#choose(sequence, best[at] as number, row);
         const isDrafted = sequence.tokens[length + i] === part.drafted[i];
-        if (choice !== undefined || !isDrafted || sequence.isPaused || sequence.isCancelled) break;
+        if (end !== undefined || !isDrafted || sequence.isPaused || sequence.isCancelled) break;
       }
       output += part.outputs;
       // The last chosen token is not computed yet, also if it was drafted and the sequence paused.
-      const accepted = Math.max(0, sequence.tokens.length - length - 1);
-      taken.push({ part, accepted });
-      this.#settle(part, accepted);
-      if (choice !== undefined) this.#end(sequence, choice.why, choice.cause);
+      taken.push({ part, accepted: Math.max(0, sequence.tokens.length - length - 1), end });
     }
     return taken;
   }
 
   /**
    * Counts the computed tokens of a part without the rejected drafts, whose keys and values are
-   * replaced by those of the tokens that follow. If a sequence with a state has rejected drafts, its
-   * state is still the one before this step, and all tokens of the step are computed again.
+   * replaced by those of the tokens that follow.
    */
-  #settle({ sequence, pages, tokens, drafted, spareState }: Part, accepted: number): void {
+  #settle({ part, accepted, end }: TakenPart): void {
+    const { sequence, pages, tokens, drafted, spareState } = part;
     const rejected = drafted.length - accepted;
-    if (spareState !== undefined) {
-      this.#states.settleSpare(sequence, spareState, rejected === 0);
-      if (rejected > 0) return;
-    }
+    if (spareState !== undefined) this.#states.settleSpare(sequence, spareState, rejected === 0);
     sequence.worked += tokens.length - rejected;
     this.#pool.name(pages, sequence.tokens, sequence.worked);
     this.#states.store(sequence);
     if (sequence.task.isStorable && isLastOfPrompt(sequence, tokens.length - rejected))
       this.#stored?.offer({ ...sequence.task, pages });
+    if (end !== undefined) this.#end(sequence, end.why, end.cause);
   }
 
   /** Returns the reason if the sequence ends with this step. */
@@ -452,7 +416,7 @@ export class Scheduler {
     sequence: ScheduledSequence,
     best: number,
     row: Float32Array | undefined,
-  ): Promise<Choice | undefined> {
+  ): Promise<SequenceEnd | undefined> {
     let token: number | undefined;
     try {
       token = await sequence.task.choose(best, row);
@@ -472,7 +436,7 @@ export class Scheduler {
     sequence.load?.abandon();
     if (sequence.pages) this.#pool.release(sequence.pages, this.#options.clock());
     this.#states.release(sequence);
-    if (sequence.drafts !== undefined) this.#speculation.end(sequence.drafts);
+    this.#answers.end(sequence);
     sequence.task.end(why, cause);
   }
 
@@ -482,12 +446,6 @@ export class Scheduler {
       else this.#end(sequence, 'failed', cause);
     }
   }
-}
-
-/** Why a sequence ends. */
-interface Choice {
-  readonly why: TaskEnd;
-  readonly cause?: unknown;
 }
 
 /** True if the last `count` tokens that were computed completed the prompt. */

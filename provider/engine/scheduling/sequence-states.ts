@@ -1,8 +1,9 @@
-import { NO_STATE, PAGE_TOKENS } from '../decoders/decoder.ts';
+import { type Advance, NO_STATE, PAGE_TOKENS } from '../decoders/decoder.ts';
 import type { StepPart } from '../decoders/step.ts';
 import type { PagePool, SequencePages } from './page-pool.ts';
 import type { ScheduledSequence } from './scheduled-sequence.ts';
 import type { StatePool } from './state-pool.ts';
+import type { TakenPart } from './step-parts.ts';
 
 /** The state slots of running sequences. A model without states has no slots, and nothing is done. */
 export class SequenceStates {
@@ -12,6 +13,11 @@ export class SequenceStates {
   constructor(states: StatePool | undefined, pool: PagePool) {
     this.#states = states;
     this.#pool = pool;
+  }
+
+  /** True if the model has states. */
+  get areUsed(): boolean {
+    return this.#states !== undefined;
   }
 
   /** Number of slots below which all used ones are. */
@@ -31,8 +37,8 @@ export class SequenceStates {
   }
 
   /**
-   * A second slot for a step with drafts: a state cannot be taken back by some tokens. Returns false if
-   * none is free.
+   * A second slot for a step with drafts: a state cannot be taken back by some tokens, so the own slot
+   * keeps the state before the step. Returns false if none is free.
    */
   takeSpare(): number | undefined | false {
     return this.#states === undefined ? undefined : (this.#states.take() ?? false);
@@ -77,6 +83,28 @@ export class SequenceStates {
 function marksOf(prompt: readonly number[], { known }: SequencePages): number[] {
   const last = Math.floor((prompt.length - 1) / PAGE_TOKENS);
   return [Math.min(known, last) * PAGE_TOKENS, last * PAGE_TOKENS];
+}
+
+/**
+ * How the states of sequences with rejected drafts move on: by the tokens before those, from the state
+ * before the step. Undefined if there are none.
+ */
+export function advanceOf(taken: readonly TakenPart[]): Advance | undefined {
+  const advanced: { slot: number; first: number; count: number }[] = [];
+  let first = 0;
+  for (const { part, accepted, end } of taken) {
+    const { sequence, tokens, drafted, spareState } = part;
+    const rejected = drafted.length - accepted;
+    if (spareState !== undefined && rejected > 0 && end === undefined)
+      advanced.push({ slot: sequence.state as number, first, count: tokens.length - rejected });
+    first += tokens.length;
+  }
+  if (advanced.length === 0) return undefined;
+  return {
+    slots: Int32Array.from(advanced, ({ slot }) => slot),
+    firsts: Int32Array.from(advanced, (each) => each.first),
+    counts: Int32Array.from(advanced, ({ count }) => count),
+  };
 }
 
 /** The slots that a step reads and writes for the sequence. */

@@ -1,6 +1,7 @@
 import type { PlacedImage } from '../decoders/step.ts';
 import type { SequencePages } from './page-pool.ts';
 import type { ScheduledSequence } from './scheduled-sequence.ts';
+import type { TaskEnd } from './task.ts';
 
 /** What one sequence takes part in a step with. */
 export interface Part {
@@ -13,7 +14,7 @@ export interface Part {
   /** Number of tokens at the end whose next token is computed. */
   readonly outputs: number;
   readonly isAnswer: boolean;
-  /** The state slot that is written to, if another one must keep the state before the drafts. */
+  /** The state slot that is written to, if another one must keep the state before the step. */
   readonly spareState?: number | undefined;
 }
 
@@ -22,6 +23,14 @@ export interface TakenPart {
   readonly part: Part;
   /** Number of drafted tokens that were chosen. */
   readonly accepted: number;
+  /** Set if the sequence ends with this step. */
+  readonly end: SequenceEnd | undefined;
+}
+
+/** Why a sequence ends. */
+export interface SequenceEnd {
+  readonly why: TaskEnd;
+  readonly cause?: unknown;
 }
 
 export const tokensOf = (parts: readonly Part[]): number =>

@@ -43,12 +43,10 @@ async function answers(
           drafted += Math.max(0, step.outputs.length - 1);
           return decoder.step(step);
         },
-        ...(decoder.draft && {
-          draft: (step) => {
-            passes += 1;
-            return decoder.draft?.(step) ?? Promise.reject(new Error('the draft head is gone'));
-          },
-        }),
+        draft: (step) => {
+          passes += 1;
+          return decoder.draft(step);
+        },
       });
     },
   };

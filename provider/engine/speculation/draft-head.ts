@@ -90,7 +90,7 @@ export class DraftHead {
       kept !== undefined &&
       most <= MOST_DRAFTED &&
       text.room > most &&
-      text.isReadable(tokens, kept);
+      text.unread(tokens, kept) > 0;
     return {
       isCheap: false,
       expectedMs: (tokens, count, kept) => {
@@ -171,14 +171,6 @@ class HeadText {
   /** Number of further tokens for which the cache has room. */
   get room(): number {
     return this.#pages.length * PAGE_TOKENS - this.#length;
-  }
-
-  /**
-   * True if the last token of the text can be read. The state before it is missing if the last step computed
-   * only some of the tokens again that were accepted before.
-   */
-  isReadable(tokens: readonly number[], kept: KeptStates): boolean {
-    return tokens.length - 2 < kept.from + kept.count && this.unread(tokens, kept) > 0;
   }
 
   /** Number of tokens at the end of the text that can be read, because the states before them were kept. */

@@ -117,6 +117,8 @@ describe('a draft model', () => {
       },
       restore: async () => {},
       step,
+      advance: async () => {},
+      draft: async () => new Int32Array(),
       [Symbol.asyncDispose]: async () => {},
     });
     const failing = broken(async () => {

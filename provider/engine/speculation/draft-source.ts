@@ -6,8 +6,6 @@ export interface KeptStates {
   readonly from: number;
   /** The index of that token in the step. */
   readonly index: number;
-  /** Their number. Drafted tokens among them may have been rejected. */
-  readonly count: number;
 }
 
 /**

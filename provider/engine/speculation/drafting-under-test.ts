@@ -55,7 +55,7 @@ export function answersOf({
   const head = new DraftHead({
     draft: async (step) => {
       drafts += 1;
-      const best = (await decoder.draft?.(step)) ?? new Int32Array();
+      const best = await decoder.draft(step);
       return change ? change(best) : best;
     },
     vocabulary,

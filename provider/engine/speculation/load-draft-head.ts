@@ -1,4 +1,4 @@
-import { type Decoder, type DraftStep, NO_STATE, PAGE_TOKENS } from '../decoders/decoder.ts';
+import { type Decoder, NO_STATE, PAGE_TOKENS } from '../decoders/decoder.ts';
 import { draftStepOf, stepOf } from '../decoders/step.ts';
 import { type Guard, loadLimitMs } from '../guarded-work.ts';
 import type { Speeds } from '../scheduling/speeds.ts';
@@ -16,19 +16,17 @@ interface DraftHeadOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-/** Measures the draft head of a loaded model, whose backend computes heads. */
+/** Measures the draft head of a loaded model. Returns undefined if it fails. */
 export async function loadDraftHead(
   decoder: Decoder,
   options: DraftHeadOptions,
 ): Promise<DraftHead | undefined> {
   const { vocabulary, guard, clock, onFailure } = options;
-  const draft = decoder.draft?.bind(decoder);
-  if (draft === undefined) return undefined;
   try {
     const times = await guard({ kind: 'load', limitMs: loadLimitMs(0) }, () =>
-      tryOut({ decoder, draft, vocabulary, clock }),
+      tryOut({ decoder, vocabulary, clock }),
     );
-    return new DraftHead({ ...options, draft, times });
+    return new DraftHead({ ...options, draft: (step) => decoder.draft(step), times });
   } catch (error) {
     onFailure(error);
     return undefined;
@@ -40,12 +38,10 @@ const REPEATS = 5;
 /** Measures how long a head takes. Kernels are compiled before the first answer. */
 async function tryOut({
   decoder,
-  draft,
   vocabulary,
   clock,
 }: {
   decoder: Decoder;
-  draft: (step: DraftStep) => Promise<Int32Array>;
   vocabulary: number;
   clock: () => number;
 }): Promise<HeadTimes> {
@@ -55,11 +51,11 @@ async function tryOut({
   const time = async (count: number) => {
     const part = { tokens: tokens.slice(0, count), from: 0, at: 0, before: 0, pages };
     const step = draftStepOf([part], false);
-    await draft(step);
+    await decoder.draft(step);
     const times: number[] = [];
     while (times.length < REPEATS) {
       const began = clock();
-      await draft(step);
+      await decoder.draft(step);
       times.push(clock() - began);
     }
     return Math.max(0.001, middleOf(times) ?? 0);

@@ -36,7 +36,6 @@ export async function createWebGpuBackend(): Promise<BackendOrReason> {
       isSoftware,
       device: isSoftware ? `${name}, in software on ${availableParallelism()} cores` : name,
       maxBufferBytes: gpu.device.limits.maxStorageBufferBindingSize,
-      draftsWithHeads: false,
       cacheNumberBytes: wholeNumbers,
       load: async (options) => {
         if (isLost) {

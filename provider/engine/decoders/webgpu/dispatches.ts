@@ -22,9 +22,14 @@ export interface Product {
   readonly chosen?: GPUBuffer;
 }
 
-/** The dispatches of a step, in their order, and the kernels that they run. */
+/** What a decoder computes: a step, a draft of its head, or states that are moved on. */
+export type Program = 'step' | 'draft' | 'advance';
+
+/** The dispatches of each program, in their order, and the kernels that they run. */
 export class Dispatches {
-  readonly operations: Operation[] = [];
+  readonly programs: Readonly<Record<Program, Operation[]>> = { step: [], draft: [], advance: [] };
+  /** The program to which dispatches are added. */
+  #program: Program = 'step';
   /** The uniform with the counts of the step. */
   readonly uniform: GPUBuffer;
   readonly #gpu: Gpu;
@@ -61,6 +66,14 @@ export class Dispatches {
     this.#splits = together < alone;
   }
 
+  /** Adds the dispatches that `add` adds to another program than that of a step. */
+  async addTo(program: Program, add: () => Promise<void>): Promise<void> {
+    const before = this.#program;
+    this.#program = program;
+    await add();
+    this.#program = before;
+  }
+
   /** Adds the products of all parts of a matrix. */
   async multiply(
     parts: readonly WeightRows[],
@@ -94,7 +107,7 @@ export class Dispatches {
       };
       const few = await kernelOf({ ...common, tile: 1, ...(experts && { experts }) });
       const many = experts ? few : await kernelOf({ ...common, tile: 2, split: false });
-      this.operations.push((counts) => {
+      this.programs[this.#program].push((counts) => {
         const { m, ...kernel } = counts[counted] <= FEW ? few : many;
         return { ...kernel, groups: multiplyGroups(m, counts[counted]) };
       });
@@ -116,7 +129,7 @@ export class Dispatches {
     const cache = buffers.find((buffer) => buffer instanceof CacheBuffer)?.cache;
     let bindings = bind();
     let version = cache?.version;
-    this.operations.push((counts) => {
+    this.programs[this.#program].push((counts) => {
       if (version !== cache?.version) {
         bindings = bind();
         version = cache?.version;

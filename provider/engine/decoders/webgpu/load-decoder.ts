@@ -19,6 +19,7 @@ import { normalise, pick } from './kernels/rows.ts';
 import { THREADS } from './kernels/wgsl.ts';
 import { addAttention } from './parts/attention.ts';
 import { addDelta } from './parts/delta.ts';
+import { addDraftHead } from './parts/draft-head.ts';
 import { addEmbedding, addEmbeddingForLayers, addPerLayer } from './parts/embeddings.ts';
 import { addImages, addImagesAfter } from './parts/images.ts';
 import { addMlp } from './parts/mlp.ts';
@@ -53,9 +54,11 @@ class DecoderLoader {
   readonly #build: DecoderBuild;
   readonly #cache: GpuCache;
   readonly #stateCache: GpuCache;
+  /** The keys and values of the draft head; it has no buffers without one. */
+  readonly #headCache: GpuCache;
 
   constructor(gpu: Gpu, options: DecoderOptions) {
-    const { layers, hidden, headDim, attentionSinks } = options.model.shape;
+    const { layers, head, hidden, headDim, attentionSinks } = options.model.shape;
     if (attendsLater(options.model) && attentionSinks)
       throw new ModelError(
         'unsupported_architecture',
@@ -72,10 +75,12 @@ class DecoderLoader {
     this.#cache = new GpuCache(gpu.device, {
       units: options.pages,
       block: BLOCK_PAGES,
-      unitBytes: layers.flatMap((layer) => {
-        const pageBytes = 4 * PAGE_TOKENS * layer.kvHeads * layer.headDim;
-        return hasKeys(layer) ? [pageBytes, pageBytes] : [];
-      }),
+      unitBytes: layers.flatMap(pageBytesOf),
+    });
+    this.#headCache = new GpuCache(gpu.device, {
+      units: options.pages,
+      block: BLOCK_PAGES,
+      unitBytes: head ? pageBytesOf(head) : [],
     });
     this.#stateCache = new GpuCache(gpu.device, {
       units: stepLimits(options).states,
@@ -87,19 +92,22 @@ class DecoderLoader {
   async load(): Promise<Decoder> {
     await using _ = this.#reader;
     const { model, maxTokens, pages, progressed = () => {} } = this.#options;
-    const { shape } = model;
+    const { shape, weights } = model;
     const { upload, scratch, dispatches } = this.#build;
-    const lmHead = await this.#addEmbeddings();
+    const { lmHead, embedding } = await this.#addEmbeddings();
     await this.#addLayers();
     const outputs = await this.#addOutput(lmHead);
+    await this.#addHead({ lmHead, embedding, ...outputs });
     const { states, imageNumbers } = stepLimits(this.#options);
     return new WebGpuDecoder(this.#gpu.device, {
-      operations: dispatches.operations,
+      programs: dispatches.programs,
       progressed,
       uniform: dispatches.uniform,
       buffers: upload.buffers,
       cache: this.#cache,
       stateCache: this.#stateCache,
+      headCache: this.#headCache,
+      hasHead: weights.head !== undefined,
       states,
       unitBytes: { page: this.#cache.unitBytes, state: this.#stateCache.unitBytes },
       memoryBytes: upload.bytes,
@@ -122,10 +130,11 @@ class DecoderLoader {
     for (const buffer of [...upload.buffers, dispatches.uniform]) buffer.destroy();
     this.#cache.destroy();
     this.#stateCache.destroy();
+    this.#headCache.destroy();
   }
 
-  /** Returns the matrix that computes the logits, which often is that of the embeddings. */
-  async #addEmbeddings(): Promise<WeightRows[]> {
+  /** Returns the matrix of the embeddings and the one that computes the logits, which often are the same. */
+  async #addEmbeddings(): Promise<{ embedding: WeightRows[]; lmHead: WeightRows[] }> {
     const build = this.#build;
     const { shape, weights } = this.#options.model;
     const { hidden, embeddingScale: scale, perLayer } = shape;
@@ -139,7 +148,7 @@ class DecoderLoader {
     await addImages(build);
     if (weights.perLayer && perLayer)
       await addEmbeddingForLayers(build, weights.perLayer, perLayer);
-    return lmHead;
+    return { embedding, lmHead };
   }
 
   async #addLayers(): Promise<void> {
@@ -178,7 +187,7 @@ class DecoderLoader {
   async #addOutput(lmHead: readonly WeightRows[]) {
     const build = this.#build;
     const { shape, weights } = this.#options.model;
-    const { hidden, normEps, vocabulary, logitSoftcap: softcap, returnsStates } = shape;
+    const { hidden, normEps, vocabulary, returnsStates } = shape;
     const outputNumbers = returnsStates ? hidden : vocabulary;
     const { normed, state, outputs } = build.scratch;
     const { maxStorageBufferBindingSize } = this.#gpu.device.limits;
@@ -192,14 +201,51 @@ class DecoderLoader {
       [returnsStates ? logits : normed, state, norm, outputs],
       (counts) => [counts.outputs, 1],
     );
-    if (returnsStates) return { logits, best, rowsOfLogits, outputNumbers };
+    const made = { logits, best, rowsOfLogits, outputNumbers };
+    if (!returnsStates) await this.#addChoice(lmHead, made);
+    return made;
+  }
+
+  /** Computes logits of the states in `normed`, and the most likely token of each output. */
+  async #addChoice(
+    lmHead: readonly WeightRows[],
+    { logits, best }: { logits: GPUBuffer; best: GPUBuffer },
+  ): Promise<void> {
+    const build = this.#build;
+    const { vocabulary, logitSoftcap: softcap } = build.shape;
     await build.dispatches.multiply(lmHead, {
-      from: normed,
+      from: build.scratch.normed,
       to: logits,
       stride: vocabulary,
       counted: 'outputs',
     });
     await build.run(pick({ vocabulary, softcap }), [logits, best], (counts) => [counts.outputs, 1]);
-    return { logits, best, rowsOfLogits, outputNumbers };
   }
+
+  /** Keeps the states of each step, and computes drafts from them. */
+  async #addHead(parts: {
+    readonly embedding: readonly WeightRows[];
+    readonly lmHead: readonly WeightRows[];
+    readonly logits: GPUBuffer;
+    readonly best: GPUBuffer;
+  }): Promise<void> {
+    const build = this.#build;
+    const { shape, weights } = this.#options.model;
+    const { hidden: width, embeddingScale: scale, head } = shape;
+    const { state, steppedStates } = build.scratch;
+    if (head === undefined || weights.head === undefined) return;
+    const headWeights = weights.head;
+    await build.writeNormed(steppedStates, state, await build.norm(weights.norm));
+    await build.dispatches.addTo('draft', async () => {
+      await addEmbedding(build, parts.embedding, { to: state, width, scale });
+      await addDraftHead(build, headWeights, { shape: head, cache: this.#headCache });
+      await this.#addChoice(parts.lmHead, parts);
+    });
+  }
+}
+
+/** Sizes in bytes of a page of a layer's keys and of its values. */
+function pageBytesOf(layer: LayerShape): number[] {
+  const bytes = 4 * PAGE_TOKENS * layer.kvHeads * layer.headDim;
+  return hasKeys(layer) ? [bytes, bytes] : [];
 }

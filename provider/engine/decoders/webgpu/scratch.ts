@@ -45,6 +45,12 @@ export interface Scratch {
   /** For models with a vision tower: which tokens belong to images, and their numbers. */
   readonly imageTokens: GPUBuffer;
   readonly imageEmbeddings: GPUBuffer;
+  /** For models with a draft head: the indices of the tokens before those of a draft, and its inputs. */
+  readonly before: GPUBuffer;
+  readonly joined: GPUBuffer;
+  /** The normalised states of the last step, and of the last draft. */
+  readonly steppedStates: GPUBuffer;
+  readonly draftedStates: GPUBuffer;
 }
 
 /** Creates the buffers for steps of up to `maxTokens` tokens. Those that the model does not use are tiny. */
@@ -54,7 +60,7 @@ export function createScratch(upload: Uploader, options: DecoderOptions): Scratc
   const { hidden, heads, headDim } = shape;
   const perLayerWidth = shape.perLayer?.width ?? 0;
   const qkvWidth = Math.max(
-    ...shape.layers.map((layer) => (heads + 2 * layer.kvHeads) * layer.headDim),
+    ...layersOf(shape).map((layer) => (heads + 2 * layer.kvHeads) * layer.headDim),
   );
   const deltas = shape.layers.flatMap(({ delta }) => delta ?? []);
   const most = (sizeOf: (delta: DeltaShape) => number, least = 0) =>
@@ -84,13 +90,17 @@ export function createScratch(upload: Uploader, options: DecoderOptions): Scratc
       shape.layers.some(({ expertsBeside }) => expertsBeside) ? maxTokens * hidden : 0,
     ),
     outputGates: numbers(hasOutputGates(weights) ? maxTokens * outputs : 0),
-    stateRuns: numbers(deltas.length > 0 ? 4 * maxTokens : 0),
+    stateRuns: numbers(deltas.length > 0 ? 4 * (maxTokens + 1) : 0),
     runOf: numbers(deltas.length > 0 ? maxTokens : 0),
     mixed: numbers(maxTokens * most(deltaChannels)),
     writeFade: numbers(2 * maxTokens * most(({ valueHeads }) => valueHeads)),
     sharedScores: numbers(maxTokens),
     imageTokens: numbers(vision ? maxTokens : 0),
     imageEmbeddings: numbers(vision ? maxTokens * stepLimits(options).imageNumbers : 0),
+    before: numbers(shape.head ? maxTokens : 0),
+    joined: numbers(shape.head ? 2 * maxTokens * hidden : 0),
+    steppedStates: numbers(shape.head ? maxTokens * hidden : 0),
+    draftedStates: numbers(shape.head ? maxTokens * hidden : 0),
   };
 }
 
@@ -111,8 +121,11 @@ const widestMlp = (shape: DecoderShape): number =>
     ),
   );
 
-const mlpsOf = ({ layers }: DecoderShape) =>
-  layers.flatMap(({ mlp, expertsBeside }) => [mlp, expertsBeside ?? mlp]);
+const mlpsOf = (shape: DecoderShape) =>
+  layersOf(shape).flatMap(({ mlp, expertsBeside }) => [mlp, expertsBeside ?? mlp]);
 
-const hasOutputGates = ({ layers }: DecoderWeights): boolean =>
-  layers.some(({ outputGate }) => outputGate !== undefined);
+/** The layers, and that of the draft head if there is one. */
+const layersOf = ({ layers, head }: DecoderShape) => (head ? [...layers, head] : layers);
+
+const hasOutputGates = ({ layers, head }: DecoderWeights): boolean =>
+  (head ? [...layers, head.layer] : layers).some(({ outputGate }) => outputGate !== undefined);

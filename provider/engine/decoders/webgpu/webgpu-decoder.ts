@@ -1,15 +1,19 @@
 import type { RopeTables } from '../../../models/rope.ts';
-import { checkStep, checkUnits, InvalidStep } from '../check-step.ts';
-import type { Decoder, Step, StepResult, UnitBytes, Units } from '../decoder.ts';
+import { checkAdvance, checkDraft, checkStep, checkUnits, InvalidStep } from '../check-step.ts';
+import type {
+  Advance,
+  Decoder,
+  DraftStep,
+  Step,
+  StepResult,
+  UnitBytes,
+  Units,
+} from '../decoder.ts';
 import { pagesOf, statesOf } from '../step.ts';
+import type { Program } from './dispatches.ts';
 import type { GpuCache } from './gpu-cache.ts';
-import { RUN_TOKENS } from './kernels/attention.ts';
+import { advanceRuns, divide, NO_RUNS, runsOf, type StateRuns } from './runs.ts';
 import type { Scratch } from './scratch.ts';
-
-/**
- * A sequence with fewer tokens than this in a step is processed token by token, not in runs.
- */
-const SHORT = 4;
 
 /** The counts of a step from which dispatch sizes are computed. */
 export interface Counts {
@@ -22,6 +26,8 @@ export interface Counts {
   readonly stateRuns: number;
   /** Number of the tokens that belong to images. */
   readonly imageTokens: number;
+  /** True for a draft that follows the last draft. */
+  readonly isChained: boolean;
 }
 
 /** Returns one dispatch of a step with the given counts. */
@@ -32,13 +38,15 @@ export type Operation = (counts: Counts) => {
 };
 
 interface Parts {
-  readonly operations: readonly Operation[];
+  readonly programs: Readonly<Record<Program, readonly Operation[]>>;
   /** Called after a kernel was used for the first time. */
   readonly progressed: () => void;
   readonly uniform: GPUBuffer;
   readonly buffers: readonly GPUBuffer[];
   readonly cache: GpuCache;
   readonly stateCache: GpuCache;
+  readonly headCache: GpuCache;
+  readonly hasHead: boolean;
   /** The number of state slots; 0 if the model has no states. */
   readonly states: number;
   readonly unitBytes: UnitBytes;
@@ -67,6 +75,9 @@ export class WebGpuDecoder implements Decoder {
   /** Kernels that the driver has compiled. */
   readonly #used = new Set<GPUComputePipeline>();
   #read: GPUBuffer;
+  /** Numbers of tokens of the last step and of the last draft. */
+  #stepped = 0;
+  #drafted = 0;
 
   constructor(device: GPUDevice, parts: Parts) {
     this.#device = device;
@@ -76,12 +87,14 @@ export class WebGpuDecoder implements Decoder {
   }
 
   get cacheBytes(): number {
-    return this.#parts.cache.bytes + this.#parts.stateCache.bytes;
+    const { cache, stateCache, headCache } = this.#parts;
+    return cache.bytes + stateCache.bytes + headCache.bytes;
   }
 
   async keep(pages: number, states: number): Promise<void> {
     await this.#parts.cache.shrink(pages);
     await this.#parts.stateCache.shrink(states);
+    await this.#parts.headCache.shrink(pages);
   }
 
   async save(units: Units): Promise<Uint8Array<ArrayBuffer>> {
@@ -129,29 +142,67 @@ export class WebGpuDecoder implements Decoder {
   }
 
   async step(step: Step): Promise<StepResult> {
-    const {
-      uniform,
-      scratch,
-      ropes,
-      slots,
-      logits,
-      best,
-      rowsOfLogits,
-      attendsLater,
-      readsImages,
-      outputNumbers,
-      cache,
-      stateCache,
-      states,
-    } = this.#parts;
+    const { readsImages, cache, stateCache, states, outputNumbers } = this.#parts;
     checkStep(step, this.#parts);
     if (step.imageTokens.length > 0 && !readsImages)
       throw new InvalidStep('the model reads no images');
     await cache.grow(pagesOf(step));
     if (states > 0) await stateCache.grow(statesOf(step));
+    const runs = states > 0 ? runsOf(step) : NO_RUNS;
+    this.#stepped = 0;
+    const counts = this.#write(step, { ...runs, isChained: false });
+    const encoder = await this.#dispatch('step', counts);
+    const result = await this.#results(encoder, {
+      outputs: counts.outputs,
+      numbers: step.wantsLogits ? outputNumbers : 0,
+    });
+    this.#stepped = step.tokens.length;
+    return result;
+  }
+
+  async draft(step: DraftStep): Promise<Int32Array> {
+    const { hasHead, headCache, scratch } = this.#parts;
+    if (!hasHead) throw new InvalidStep('the model has no draft head');
+    checkDraft(step, this.#parts, step.isChained ? this.#drafted : this.#stepped);
+    await headCache.grow(pagesOf(step));
+    this.#drafted = 0;
+    const counts = this.#write(step, { ...NO_RUNS, isChained: step.isChained });
+    this.#device.queue.writeBuffer(scratch.before, 0, step.before);
+    const encoder = await this.#dispatch('draft', counts);
+    const { best } = await this.#results(encoder, { outputs: counts.outputs, numbers: 0 });
+    this.#drafted = step.tokens.length;
+    return best;
+  }
+
+  async advance(advance: Advance): Promise<void> {
+    checkAdvance(advance, this.#parts, this.#stepped);
+    if (advance.slots.length === 0) return;
+    const { scratch, stateCache, uniform } = this.#parts;
+    const { queue } = this.#device;
+    await stateCache.grow(Math.max(...advance.slots) + 1);
+    const { tokens, stateRuns, runOf } = advanceRuns(advance);
+    queue.writeBuffer(uniform, 0, Uint32Array.of(tokens, 0, 0, 0, 0, 0));
+    queue.writeBuffer(scratch.stateRuns, 0, Int32Array.from(stateRuns));
+    queue.writeBuffer(scratch.runOf, 0, Int32Array.from(runOf));
+    const encoder = await this.#dispatch('advance', {
+      tokens,
+      outputs: 0,
+      slots: 0,
+      decodeRows: 0,
+      prefillRuns: 0,
+      stateRuns: advance.slots.length,
+      imageTokens: 0,
+      isChained: false,
+    });
+    queue.submit([encoder.finish()]);
+    await queue.onSubmittedWorkDone();
+  }
+
+  /** Writes the inputs of a pass to the device. */
+  #write(step: Step, { stateRuns, runOf, isChained }: StateRuns & { isChained: boolean }): Counts {
+    const { uniform, scratch, ropes, slots, rowsOfLogits, attendsLater } = this.#parts;
     const { queue } = this.#device;
     const { decodeRows, prefillRuns } = divide(step);
-    const { stateRuns, runOf } = states > 0 ? runsOf(step) : NO_RUNS;
     const counts: Counts = {
       tokens: step.tokens.length,
       outputs: step.outputs.length,
@@ -160,6 +211,7 @@ export class WebGpuDecoder implements Decoder {
       prefillRuns: prefillRuns.length / 3,
       stateRuns: stateRuns.length / 4,
       imageTokens: step.imageTokens.length,
+      isChained,
     };
     if (counts.outputs > rowsOfLogits) throw new InvalidStep('the step has too many outputs');
     queue.writeBuffer(
@@ -199,9 +251,18 @@ export class WebGpuDecoder implements Decoder {
       'imageEmbeddings',
     ] as const)
       if (lists[name].length > 0) queue.writeBuffer(scratch[name], 0, lists[name]);
-    const encoder = await this.#dispatch(counts);
-    const bestBytes = 4 * counts.outputs;
-    const logitBytes = step.wantsLogits ? 4 * counts.outputs * outputNumbers : 0;
+    return counts;
+  }
+
+  /** Runs what was encoded, and reads the most likely tokens and `numbers` numbers of each output. */
+  async #results(
+    encoder: GPUCommandEncoder,
+    { outputs, numbers }: { outputs: number; numbers: number },
+  ): Promise<StepResult> {
+    const { logits, best } = this.#parts;
+    const { queue } = this.#device;
+    const bestBytes = 4 * outputs;
+    const logitBytes = 4 * outputs * numbers;
     if (this.#read.size < bestBytes + logitBytes) {
       this.#read.destroy();
       this.#read = this.#readable(bestBytes + logitBytes);
@@ -217,20 +278,20 @@ export class WebGpuDecoder implements Decoder {
     const bytes = this.#read.getMappedRange(0, bestBytes + logitBytes).slice(0);
     this.#read.unmap();
     return {
-      best: new Int32Array(bytes, 0, counts.outputs),
-      ...(step.wantsLogits && { logits: new Float32Array(bytes, bestBytes) }),
+      best: new Int32Array(bytes, 0, outputs),
+      ...(numbers > 0 && { logits: new Float32Array(bytes, bestBytes) }),
     };
   }
 
   /**
-   * Encodes the dispatches of a step. A driver may compile a kernel only when it is used, which takes
+   * Encodes the dispatches of a program. A driver may compile a kernel only when it is used, which takes
    * seconds in software: each first use is awaited, so that it counts as progress.
    */
-  async #dispatch(counts: Counts): Promise<GPUCommandEncoder> {
+  async #dispatch(program: Program, counts: Counts): Promise<GPUCommandEncoder> {
     const { queue } = this.#device;
     let encoder = this.#device.createCommandEncoder();
     let pass = encoder.beginComputePass();
-    for (const operation of this.#parts.operations) {
+    for (const operation of this.#parts.programs[program]) {
       const { pipeline, bindings, groups } = operation(counts);
       if (groups[0] * groups[1] === 0) continue;
       pass.setPipeline(pipeline);
@@ -263,29 +324,11 @@ export class WebGpuDecoder implements Decoder {
       this.#parts.uniform,
       this.#parts.cache,
       this.#parts.stateCache,
+      this.#parts.headCache,
       this.#read,
     ])
       buffer.destroy();
   }
-}
-
-/**
- * Divides a step into tokens processed alone, as pairs (token, row), and runs of one sequence's
- * tokens, as triples (first token, number of tokens, row).
- */
-function divide({ rows }: Step): { decodeRows: number[]; prefillRuns: number[] } {
-  const decodeRows: number[] = [];
-  const prefillRuns: number[] = [];
-  for (let first = 0; first < rows.length; ) {
-    const row = rows[first] as number;
-    let end = first + 1;
-    while (end < rows.length && rows[end] === row) end += 1;
-    if (end - first < SHORT) for (; first < end; first += 1) decodeRows.push(first, row);
-    for (; first < end; first += RUN_TOKENS)
-      prefillRuns.push(first, Math.min(RUN_TOKENS, end - first), row);
-    first = end;
-  }
-  return { decodeRows, prefillRuns };
 }
 
 interface UnitCopy {
@@ -294,23 +337,4 @@ interface UnitCopy {
   readonly bytes: number;
   /** Offset in the copied bytes. */
   readonly at: number;
-}
-
-const NO_RUNS = { stateRuns: [], runOf: [] };
-
-/**
- * The runs of a step's sequences, as the kernels of Gated DeltaNet read them: first token, number of
- * tokens, slot that is read plus one, slot that is written. `runOf` has the run of each token.
- */
-function runsOf({ rows, states }: Step): { stateRuns: number[]; runOf: number[] } {
-  const stateRuns: number[] = [];
-  const runOf: number[] = [];
-  for (const [token, row] of rows.entries()) {
-    if (row !== rows[token - 1])
-      stateRuns.push(token, 0, (states[2 * row] as number) + 1, states[2 * row + 1] as number);
-    const count = stateRuns.length - 3;
-    stateRuns[count] = (stateRuns[count] as number) + 1;
-    runOf.push(stateRuns.length / 4 - 1);
-  }
-  return { stateRuns, runOf };
 }

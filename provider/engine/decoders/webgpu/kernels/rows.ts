@@ -47,6 +47,40 @@ export function copyRows(width: number): string {
 }`;
 }
 
+/**
+ * Joins the two normalised inputs of a draft head, with one workgroup for each token: its embedding, and
+ * the kept state of the token before it.
+ */
+export function joinInputs({ width, eps }: { width: number; eps: number }): string {
+  return /* wgsl */ `${STEP}
+@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+@group(0) @binding(2) var<storage, read> embeddings: array<f32>;
+@group(0) @binding(3) var<storage, read> kept: array<f32>;
+@group(0) @binding(4) var<storage, read> before: array<u32>;
+@group(0) @binding(5) var<storage, read> weights: array<f32>;
+var<workgroup> squares: array<vec2f, ${THREADS}>;
+@compute @workgroup_size(${THREADS}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
+  _ = step.tokens;
+  let own = group.x * ${width}u;
+  let state = before[group.x] * ${width}u;
+  var sums = vec2f(0.0);
+  for (var i = local; i < ${width}u; i += ${THREADS}u) {
+    let pair = vec2f(embeddings[own + i], kept[state + i]);
+    sums += pair * pair;
+  }
+  squares[local] = sums;
+  workgroupBarrier();
+  var total = vec2f(0.0);
+  for (var i = 0u; i < rounds(${THREADS}u); i++) { total += squares[i]; }
+  let factors = inverseSqrt(total / ${width}.0 + ${eps});
+  for (var i = local; i < ${width}u; i += ${THREADS}u) {
+    out[2u * own + i] = embeddings[own + i] * factors.x * weights[i];
+    out[2u * own + ${width}u + i] = kept[state + i] * factors.y * weights[${width}u + i];
+  }
+}`;
+}
+
 export type Activation = Pick<DecoderShape, 'activation' | 'activationLimit'>;
 
 /** Generates the product of the activated gate g and u. */
