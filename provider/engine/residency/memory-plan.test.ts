@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { memoryForModels } from '../../machine.ts';
 import { type Model, openModel } from '../../models/model.ts';
-import { kvBytesPerToken, stateBytes } from '../decoders/decoder.ts';
+import { KEPT_TOKENS, keptBytes, kvBytesPerToken, stateBytes } from '../decoders/decoder.ts';
 import { openFixture } from '../decoders/decoder-under-test.ts';
 import { createReferenceBackend } from '../decoders/reference-decoder.ts';
 import { openModelEngine } from '../open-model-engine.ts';
@@ -74,7 +74,7 @@ test('states count as memory of a model: one at least, and no more than half of 
   const each = stateBytes(hybrid);
   const tokens = Math.min(2_048, hybrid.shape.contextTokens);
   expect(leastBytes(hybrid, backend)).toBe(
-    hybrid.weightBytes + each + tokens * kvBytesPerToken(hybrid, backend),
+    hybrid.weightBytes + keptBytes(hybrid) + each + tokens * kvBytesPerToken(hybrid, backend),
   );
   const slots = (cacheBytes: number, maxBufferBytes = Number.POSITIVE_INFINITY) =>
     stateSlots(hybrid, { cacheBytes, maxBufferBytes, maxConcurrency: 4 });

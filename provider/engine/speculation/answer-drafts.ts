@@ -56,11 +56,14 @@ interface DraftLimits {
 export class AnswerDrafts {
   readonly #records: readonly SourceRecord[];
   #last: SourceRecord | undefined;
-  /** Tokens gained by drafts, minus the time that they took in plain steps. */
+  /** What the drafts may cost before they have gained anything. */
+  readonly firstBalance: number;
+  /** That, with the tokens gained by drafts, minus the time that they took in plain steps. */
   balance: number;
 
   constructor(sources: readonly DraftSource[], balance: number) {
     this.#records = sources.map((source) => new SourceRecord(source));
+    this.firstBalance = balance;
     this.balance = balance;
   }
 

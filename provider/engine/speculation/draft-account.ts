@@ -30,7 +30,8 @@ const LEAST_FACTOR = 1.05;
  *
  * Invariant: drafts cost at most what the balance can pay, even if none of them is accepted. So an
  * answer is never slower than without drafts by more than FIRST_BALANCE steps and ALLOWANCE of its
- * plain steps, as far as the delays are known.
+ * plain steps, as far as the delays are known. Later answers have less by what earlier ones lost, so
+ * many short answers lose no more than one long one.
  */
 export function draftsWanted(
   { acceptance, balance }: DraftAccount,

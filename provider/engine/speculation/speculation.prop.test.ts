@@ -16,13 +16,16 @@ interface World {
 
 const TOKENS = 600;
 
-/** Runs answers of 600 tokens together, and returns the time that each of them took, in milliseconds. */
-async function run(world: World, random: () => number): Promise<number[]> {
+/** Runs answers together, and returns the time that each of them took, in milliseconds. */
+async function run(
+  world: World,
+  random: () => number,
+  { speculation = new Speculation(10), most = TOKENS } = {},
+): Promise<number[]> {
   const { extraMs, acceptance, finds, isCheap = true } = world;
-  const speculation = new Speculation(10);
   /** The token at each place of an answer is its place. */
-  const draft = ({ length }: readonly number[], most: number) =>
-    Array.from({ length: most }, (_, i) => {
+  const draft = ({ length }: readonly number[], count: number) =>
+    Array.from({ length: count }, (_, i) => {
       const quarter = Math.min(3, Math.floor((4 * length) / TOKENS));
       return random() < (acceptance[quarter] as number) ? length + i : -1;
     });
@@ -34,10 +37,13 @@ async function run(world: World, random: () => number): Promise<number[]> {
     tookMs: 0,
   }));
   for (let now = 0; ; ) {
-    const open = answers.filter(({ tokens }) => tokens.length < TOKENS);
-    if (open.length === 0) return answers.map(({ tookMs }) => tookMs);
+    const open = answers.filter(({ tokens }) => tokens.length < most);
+    if (open.length === 0) {
+      for (const { drafts } of answers) speculation.end(drafts);
+      return answers.map(({ tookMs }) => tookMs);
+    }
     const drafted = await speculation.draft(
-      open.map(({ drafts, tokens }) => ({ drafts, tokens, most: TOKENS - tokens.length - 1 })),
+      open.map(({ drafts, tokens }) => ({ drafts, tokens, most: most - tokens.length - 1 })),
       64,
     );
     const parts = open.map(({ drafts, tokens }, i) => {
@@ -83,6 +89,40 @@ test('an answer is at most 2 % slower than without drafts, whatever they cost an
     ),
     { numRuns: 300 },
   );
+});
+
+test.for([1, 3])(
+  'many short answers, %s at once, are at most 2 %% slower together if no draft is right',
+  async (together) => {
+    const speculation = new Speculation(10);
+    const world = { acceptance: [0, 0, 0, 0], finds: Array(together).fill(true), isCheap: false };
+    let [took, tokens] = [0, 0];
+    for (const extra of [5, 20, 40, 90])
+      for (let answers = 0; answers < 50; answers += 1) {
+        const most = 5 + (answers % 20);
+        const extraMs = [extra, extra] as const;
+        const times = await run({ ...world, extraMs }, seeded(answers), { speculation, most });
+        took += times[0] ?? 0;
+        tokens += most;
+      }
+    expect(took / PLAIN_MS).toBeLessThan(1.02 * tokens);
+    expect(took / PLAIN_MS).toBeGreaterThan(tokens);
+  },
+);
+
+test('answers after others that gained nothing gain again as soon as drafts are right', async () => {
+  const speculation = new Speculation(10);
+  const common = { extraMs: [20, 20] as const, finds: [true], isCheap: false };
+  const many = async (share: number) => {
+    let took = 0;
+    for (let answer = 0; answer < 20; answer += 1) {
+      const world = { ...common, acceptance: Array(4).fill(share) };
+      took += (await run(world, seeded(answer), { speculation, most: 50 }))[0] ?? 0;
+    }
+    return (20 * 50 * PLAIN_MS) / took;
+  };
+  expect(await many(0)).toBeGreaterThan(0.98);
+  expect(await many(0.9)).toBeGreaterThan(1.6);
 });
 
 test('an answer without drafts is at most 2 % slower beside answers with drafts', async () => {

@@ -42,7 +42,10 @@ interface AnsweredPart {
  */
 export class Speculation {
   readonly #times: StepTimes;
-  /** What earlier answers gained, with which the next one may begin to draft. */
+  /**
+   * What earlier answers gained, with which the next one may begin to draft; or what they lost, which
+   * later ones have less, until it is paid off.
+   */
   #reserve = 0;
 
   /** `perTokenMs` is what a further token adds to a step until it is measured. */
@@ -52,13 +55,14 @@ export class Speculation {
 
   begin(sources: readonly DraftSource[]): AnswerDrafts {
     const balance = FIRST_BALANCE + this.#reserve;
-    this.#reserve = 0;
+    // Gains are given away once. Losses stay, so that answers that begin together all have less.
+    this.#reserve = Math.min(0, this.#reserve);
     return new AnswerDrafts(sources, balance);
   }
 
-  end({ balance }: AnswerDrafts): void {
-    const left = this.#reserve + balance - FIRST_BALANCE;
-    this.#reserve = Math.max(0, Math.min(MOST_BALANCE, left));
+  end({ balance, firstBalance }: AnswerDrafts): void {
+    const left = this.#reserve + balance - firstBalance;
+    this.#reserve = Math.max(-FIRST_BALANCE, Math.min(MOST_BALANCE, left));
   }
 
   /** Returns the drafted tokens of each answer, at most `room` tokens together. */
