@@ -2,7 +2,7 @@ import type { Finish, InferenceRequest, Slot, SlotState } from '#bus-schemas';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { UnusableImage } from '#http-api/core/images/inline-image.ts';
 import { errorPlace } from '../error-place.ts';
-import type { DecoderModel, Model } from '../models/model.ts';
+import type { Model } from '../models/model.ts';
 import {
   type Backend,
   type Decoder,
@@ -26,11 +26,9 @@ import { pageDigests } from './scheduling/page-pool.ts';
 import { Scheduler } from './scheduling/scheduler.ts';
 import type { Speeds } from './scheduling/speeds.ts';
 import type { Running } from './scheduling/task.ts';
-import type { DraftHead } from './speculation/draft-head.ts';
 import type { DraftModel } from './speculation/draft-model.ts';
 import { drafterOf } from './speculation/drafter.ts';
-import { loadDraftHead } from './speculation/load-draft-head.ts';
-import { loadDraftModel } from './speculation/load-draft-model.ts';
+import { loadDrafts } from './speculation/load-drafts.ts';
 import type { HeldPrefixes } from './stored/held-prefixes.ts';
 import type { ModelStore } from './stored/model-store.ts';
 import { ImageReader } from './vision/image-reader.ts';
@@ -369,10 +367,20 @@ export class ModelRunner implements Movable, AsyncDisposable {
         },
       );
       const images = await this.#loadImages();
-      const draftModel =
-        drafts && model.drafter ? await this.#loadDrafter(model.drafter) : undefined;
       const speeds = measuredSpeeds ?? tried;
-      const head = model.shape.head && (await this.#loadHead(decoder, speeds));
+      const parts = drafts
+        ? await loadDrafts({
+            model,
+            backend,
+            decoder,
+            speeds,
+            pages: this.#pages,
+            maxTokens: STEP_TOKENS,
+            guard,
+            clock,
+            onFailure: (error, message) => this.#logFailure(error, message),
+          })
+        : undefined;
       const scheduler = new Scheduler({
         decoder,
         clock,
@@ -383,7 +391,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
         prefillMs: PREFILL_MS,
         speeds,
         guard,
-        ...(drafts && { drafter: drafterOf({ head, draftModel }) }),
+        ...(parts && { drafter: drafterOf(parts) }),
         ...(store && { stored: { store, unitBytes: unitBytesOf(model, backend) } }),
         onFailure: (error) => this.#failRunning(error),
       });
@@ -391,7 +399,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
         () => void scheduler.trim(cacheIdleMs),
         Math.min(cacheIdleMs, TRIM_EVERY_MS),
       ).unref();
-      this.#loaded = { decoder, images, draftModel, scheduler, trimming };
+      this.#loaded = { decoder, images, draftModel: parts?.draftModel, scheduler, trimming };
       this.#loadMs = clock() - began;
       log.info(
         {
@@ -452,39 +460,6 @@ export class ModelRunner implements Movable, AsyncDisposable {
     if (loaded !== undefined) await this.#dispose(loaded);
   }
 
-  /** Returns undefined if the draft model cannot be loaded: the model answers without it. */
-  async #loadDrafter(drafter: DecoderModel): Promise<DraftModel | undefined> {
-    const { model, backend, clock, guard = unguarded } = this.#options;
-    const failed = (error: unknown) => this.#logFailure(error, DRAFTS_WITHOUT_MODEL);
-    try {
-      return await loadDraftModel(drafter, {
-        backend,
-        pages: this.#pages,
-        vocabulary: model.shape.vocabulary,
-        maxTokens: STEP_TOKENS,
-        guard,
-        clock,
-        onFailure: failed,
-      });
-    } catch (error) {
-      failed(error);
-      return undefined;
-    }
-  }
-
-  /** Returns undefined if the draft head fails: the model answers without it. */
-  #loadHead(decoder: Decoder, speeds: Speeds): Promise<DraftHead | undefined> {
-    const { model, clock, guard = unguarded } = this.#options;
-    return loadDraftHead(decoder, {
-      vocabulary: model.shape.vocabulary,
-      maxTokens: STEP_TOKENS,
-      speeds,
-      guard,
-      clock,
-      onFailure: (error) => this.#logFailure(error, DRAFTS_WITHOUT_HEAD),
-    });
-  }
-
   /** Logs an error instead of throwing it: the callers do not wait, so it would end the process. */
   async #dispose({ decoder, images, draftModel }: Loaded): Promise<void> {
     try {
@@ -515,12 +490,6 @@ export class ModelRunner implements Movable, AsyncDisposable {
     await this.#grammars[Symbol.asyncDispose]();
   }
 }
-
-const DRAFTS_WITHOUT_MODEL =
-  'the draft model failed, and answers are written without it until the model is loaded again';
-
-const DRAFTS_WITHOUT_HEAD =
-  'the draft head of a model failed, and answers are written without it until the model is loaded again';
 
 const megabytes = (bytes: number): number => Math.round(bytes / 1e6);
 

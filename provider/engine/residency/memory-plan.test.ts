@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { memoryForModels } from '../../machine.ts';
 import { type Model, openModel } from '../../models/model.ts';
-import { KEPT_TOKENS, keptBytes, kvBytesPerToken, stateBytes } from '../decoders/decoder.ts';
+import { keptBytes, kvBytesPerToken, stateBytes } from '../decoders/decoder.ts';
 import { openFixture } from '../decoders/decoder-under-test.ts';
 import { createReferenceBackend } from '../decoders/reference-decoder.ts';
 import { openModelEngine } from '../open-model-engine.ts';

@@ -17,7 +17,8 @@ export const drafterOf = ({ head, draftModel }: DraftParts): Drafter => ({
   keep: async (pages) => draftModel?.keep(pages),
 });
 
-interface DraftParts {
+/** What drafts the answers of a loaded model. */
+export interface DraftParts {
   readonly head: DraftHead | undefined;
   readonly draftModel: DraftModel | undefined;
 }
