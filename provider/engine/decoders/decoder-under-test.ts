@@ -62,7 +62,9 @@ export function draftsOf(name: (typeof fixturesWithHeads)[number]): readonly (re
  * software, each new shape of a matrix takes about a second to compile, so `npm test` runs these
  * only, and `npm run fixtures` all of them.
  */
-const ON_WEBGPU: ReadonlySet<string> = new Set<(typeof fixtures)[number]>([
+const ON_WEBGPU: ReadonlySet<string> = new Set<
+  (typeof fixtures)[number] | (typeof fixturesWithHeads)[number]
+>([
   'llama',
   'llama-every-width',
   'gemma3',
@@ -73,16 +75,19 @@ const ON_WEBGPU: ReadonlySet<string> = new Set<(typeof fixtures)[number]>([
   'qwen2-moe',
   'glm4-moe',
   'phi3-long',
+  'qwen3-next-head',
 ]);
 
+/** False if only those fixtures are tested on a backend. */
+export const testsEverything = (backend: Backend['name']): boolean =>
+  backend !== 'webgpu' || Boolean(setting('DINF_EVERY_FIXTURE'));
+
 /** Those of the fixtures that are tested on a backend. */
-export const fixturesOn = <Name extends (typeof fixtures)[number]>(
+export const fixturesOn = <Name extends string>(
   backend: Backend['name'],
   names: readonly Name[],
 ): readonly Name[] =>
-  backend === 'webgpu' && !setting('DINF_EVERY_FIXTURE')
-    ? names.filter((name) => ON_WEBGPU.has(name))
-    : names;
+  testsEverything(backend) ? names : names.filter((name) => ON_WEBGPU.has(name));
 
 interface Fixture {
   readonly model: DecoderModel;

@@ -5,6 +5,7 @@ import { type Decoder, kvBytesPerToken, NO_STATE, PAGE_TOKENS, unitBytesOf } fro
 import {
   backendsUnderTest,
   draftsOf,
+  fixturesOn,
   fixturesWithHeads,
   generateGreedily,
   openFixture,
@@ -73,26 +74,30 @@ for (const { name: kind, create } of backendsUnderTest) {
       );
     };
 
-    test.for(fixturesWithHeads)('%s: the answer is that of transformers', (name) =>
-      withHead(name, async (decoder, text) => {
-        const { prompt, greedy } = await openFixture(name);
-        const answer = { prompt, count: greedy.length, pages: OF_TEXT };
-        expect([...prompt, ...(await generateGreedily(decoder, answer))]).toEqual(text);
-      }),
+    test.for(fixturesOn(kind, fixturesWithHeads))(
+      '%s: the answer is that of transformers',
+      (name) =>
+        withHead(name, async (decoder, text) => {
+          const { prompt, greedy } = await openFixture(name);
+          const answer = { prompt, count: greedy.length, pages: OF_TEXT };
+          expect([...prompt, ...(await generateGreedily(decoder, answer))]).toEqual(text);
+        }),
     );
 
-    test.for(fixturesWithHeads)('%s: drafts are those of the layer of transformers', (name) =>
-      withHead(name, async (decoder, text, drafts) => {
-        for (const end of [2, 20, PAGE_TOKENS + 1, text.length]) {
-          await read(decoder, text.slice(0, end - 1));
-          const tokens = text.slice(1, end);
-          const drafted = await chain(decoder, { tokens, from: 0, at: 0, before: 0, count: 3 });
-          expect(drafted).toEqual(drafts[end - 2]);
-        }
-      }),
+    test.for(fixturesOn(kind, fixturesWithHeads))(
+      '%s: drafts are those of the layer of transformers',
+      (name) =>
+        withHead(name, async (decoder, text, drafts) => {
+          for (const end of [2, 20, PAGE_TOKENS + 1, text.length]) {
+            await read(decoder, text.slice(0, end - 1));
+            const tokens = text.slice(1, end);
+            const drafted = await chain(decoder, { tokens, from: 0, at: 0, before: 0, count: 3 });
+            expect(drafted).toEqual(drafts[end - 2]);
+          }
+        }),
     );
 
-    test.for(fixturesWithHeads)(
+    test.for(fixturesOn(kind, fixturesWithHeads))(
       '%s: drafts are the same if the head reads in parts, and after rejected drafts',
       (name) =>
         withHead(name, async (decoder, text, drafts) => {
@@ -113,23 +118,25 @@ for (const { name: kind, create } of backendsUnderTest) {
         }),
     );
 
-    test.for(fixturesWithHeads)('%s: a draft changes no answer, and what is saved', (name) =>
-      withHead(name, async (decoder, text) => {
-        const expected = (await read(decoder, text)).best.slice();
-        await read(decoder, text.slice(0, 40));
-        const units = { pages: Int32Array.of(0, 1), states: Int32Array.of(0) };
-        const saved = await decoder.save(units);
-        // Its pages are those of the text, in the head's own cache.
-        const part = { tokens: text.slice(1, 41), from: 0, at: 0, before: 0, pages: OF_TEXT };
-        await decoder.draft(draftStepOf([part], false));
-        expect(await decoder.save(units)).toEqual(saved);
-        const { best } = await read(decoder, text.slice(40), 40);
-        expect([...best]).toEqual([...expected.slice(40)]);
-      }),
+    test.for(fixturesOn(kind, fixturesWithHeads))(
+      '%s: a draft changes no answer, and what is saved',
+      (name) =>
+        withHead(name, async (decoder, text) => {
+          const expected = (await read(decoder, text)).best.slice();
+          await read(decoder, text.slice(0, 40));
+          const units = { pages: Int32Array.of(0, 1), states: Int32Array.of(0) };
+          const saved = await decoder.save(units);
+          // Its pages are those of the text, in the head's own cache.
+          const part = { tokens: text.slice(1, 41), from: 0, at: 0, before: 0, pages: OF_TEXT };
+          await decoder.draft(draftStepOf([part], false));
+          expect(await decoder.save(units)).toEqual(saved);
+          const { best } = await read(decoder, text.slice(40), 40);
+          expect([...best]).toEqual([...expected.slice(40)]);
+        }),
     );
 
     test('a draft outside of the memory is refused', () =>
-      withHead('qwen3-5-head', async (decoder, text) => {
+      withHead('qwen3-next-head', async (decoder, text) => {
         await read(decoder, text.slice(0, 10));
         const part = { tokens: text.slice(1, 11), from: 0, at: 0, before: 0, pages: OF_HEAD };
         const good = draftStepOf([part], false);
@@ -158,7 +165,7 @@ for (const { name: kind, create } of backendsUnderTest) {
 
     test('a model without a head is refused', async () => {
       if (backend === undefined) return;
-      const model = withoutHead((await openFixture('qwen3-5-head')).model);
+      const model = withoutHead((await openFixture('qwen3-next-head')).model);
       await using decoder = await backend.load({ model, pages: PAGES, states: 4, maxTokens: 128 });
       await read(decoder, [1, 2, 3]);
       const part = { tokens: [2, 3], from: 0, at: 0, before: 0, pages: OF_HEAD };
