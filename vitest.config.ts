@@ -7,7 +7,7 @@ import { SOURCE_FOLDERS } from './e2e/source-folders.ts';
 const BESIDE = `{${SOURCE_FOLDERS.join(',')}}/**/*.test.ts`;
 /** Functions that start hubs, databases and other processes. */
 const STARTS =
-  /\b(startNatsHub|startTestHub|startNatsLeaf|startNatsServer|startPostgres|startLocalPostgres|startNetwork|startHubCluster|startSupervised|startLeaf|spawn|spawnSync|execFile|execFileSync|new Supervisor)\b/;
+  /\b(startNatsHub|startTestHub|startNatsLeaf|startNatsServer|startPostgres|startTestDatabase|startLocalPostgres|startNetwork|startHubCluster|startSupervised|startLeaf|spawn|spawnSync|execFile|execFileSync|new Supervisor)\b/;
 const FIXTURES = /from '(\.[^']+-under-test\.ts)'/g;
 
 /** Whether a test, or a fixture that it imports, starts processes. */

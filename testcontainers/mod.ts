@@ -18,7 +18,9 @@ export {
   startNatsHub,
   startNatsLeaf,
   startPostgres,
+  startTestDatabase,
   startTestHub,
+  type TestDatabase,
 } from './nodes.ts';
 export { npmPackages } from './npm-packages.ts';
 export { type ArchivedPostgres, startArchivedPostgres } from './postgres/archived-postgres.ts';

@@ -2,7 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setting } from '#bus-schemas/settings/settings.ts';
+import { migrate } from '#coordinator/migrate.ts';
 import {
+  DATABASE,
   type NatsNode,
   type NatsNodeOptions,
   type NetworkOptions,
@@ -36,6 +38,29 @@ export async function startPostgres({
   return (runtime ?? (await chooseRuntime())) === 'containers'
     ? startContainerPostgres(options)
     : startLocalPostgres(options);
+}
+
+/** A Postgres with a database that has all tables. */
+export type TestDatabase = PostgresNode & {
+  /** Connects to the database as the owner of the tables. */
+  readonly databaseUrl: string;
+};
+
+/** As a local process it is the copy of a migrated one. */
+export async function startTestDatabase({
+  runtime,
+  ...options
+}: PostgresOptions & RuntimeChoice = {}): Promise<TestDatabase> {
+  await using started = new AsyncDisposableStack();
+  const postgres = started.use(
+    (runtime ?? (await chooseRuntime())) === 'containers'
+      ? await startContainerPostgres(options)
+      : await startMigratedPostgres(options),
+  );
+  const databaseUrl = await postgres.createDatabase(DATABASE);
+  await migrate(databaseUrl);
+  started.move();
+  return Object.assign(postgres, { databaseUrl });
 }
 
 export const startNatsHub = (options: NatsNodeOptions & RuntimeChoice): Promise<NatsNode> =>

@@ -1,14 +1,11 @@
 import type { Pool } from 'pg';
 import { connectDatabase } from '#coordinator/database.ts';
-import { migrate } from '#coordinator/migrate.ts';
-import { chooseRuntime, startPostgres } from '#testcontainers';
+import { startTestDatabase } from '#testcontainers';
 
 /** Starts Postgres with the tables of accounts, as the component uses them. */
 export async function startAccountsDatabase(): Promise<{ database: Pool } & AsyncDisposable> {
-  const postgres = await startPostgres({ runtime: await chooseRuntime() });
-  const url = await postgres.createDatabase('accounts');
-  await migrate(url);
-  const database = connectDatabase(url, { max: 8 });
+  const postgres = await startTestDatabase();
+  const database = connectDatabase(postgres.databaseUrl, { max: 8 });
   // The server may stop before the pool has closed its connections; that error is expected.
   database.on('error', () => undefined);
   return {

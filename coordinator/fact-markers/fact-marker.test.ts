@@ -2,27 +2,23 @@ import { connect } from '@nats-io/transport-node';
 import type { Pool } from 'pg';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { consumers, events, randomToken } from '#bus-schemas';
+import { consumers, events } from '#bus-schemas';
 import { Bus } from '#coordinator/bus.ts';
 import { connectDatabase } from '#coordinator/database.ts';
-import { migrate } from '#coordinator/migrate.ts';
 import { ensureStreams } from '#coordinator/streams.ts';
-import type { PostgresNode } from '#network';
-import { startPostgres, startTestHub } from '#testcontainers';
+import { startTestDatabase, startTestHub, type TestDatabase } from '#testcontainers';
 import { FactMarker } from './fact-marker.ts';
 
 const consumer = consumers.settlementJobs;
 const stack = new AsyncDisposableStack();
-let postgres: PostgresNode;
+let postgres: TestDatabase;
 let database: Pool;
 let bus: Bus;
 
 beforeAll(async () => {
   const hub = stack.use(await startTestHub());
-  postgres = stack.use(await startPostgres());
-  const url = await postgres.createDatabase(`marker_${randomToken(8)}`);
-  await migrate(url);
-  database = connectDatabase(url, { max: 4 });
+  postgres = stack.use(await startTestDatabase());
+  database = connectDatabase(postgres.databaseUrl, { max: 4 });
   database.on('error', () => undefined);
   stack.defer(() => database.end());
   const connection = await connect({ servers: hub.clientUrl });

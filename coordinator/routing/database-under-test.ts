@@ -1,7 +1,6 @@
 import { Pool } from 'pg';
 import { connectDatabase } from '#coordinator/database.ts';
-import { migrate } from '#coordinator/migrate.ts';
-import { startPostgres } from '#testcontainers';
+import { startTestDatabase } from '#testcontainers';
 
 export interface DatabaseUnderTest extends AsyncDisposable {
   readonly owner: Pool;
@@ -10,13 +9,11 @@ export interface DatabaseUnderTest extends AsyncDisposable {
 }
 
 /** A database of its own with all tables. */
-export async function startDatabase(name: string): Promise<DatabaseUnderTest> {
+export async function startDatabase(): Promise<DatabaseUnderTest> {
   await using stack = new AsyncDisposableStack();
-  const postgres = stack.use(await startPostgres());
-  const url = await postgres.createDatabase(name);
-  await migrate(url);
-  const owner = new Pool({ connectionString: url, max: 1 });
-  const database = connectDatabase(url, { max: 2 });
+  const { databaseUrl } = stack.use(await startTestDatabase());
+  const owner = new Pool({ connectionString: databaseUrl, max: 1 });
+  const database = connectDatabase(databaseUrl, { max: 2 });
   for (const pool of [owner, database]) {
     pool.on('error', () => undefined);
     stack.defer(() => pool.end());

@@ -12,7 +12,6 @@ import {
   newP256Key,
   p256Signer,
   type Receipt,
-  randomToken,
   services,
   signTogether,
   workText,
@@ -23,10 +22,9 @@ import type { Component } from '#coordinator/component.ts';
 import { readConfig, type StripeConfig } from '#coordinator/config.ts';
 import { connectDatabase } from '#coordinator/database.ts';
 import { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
-import { migrate } from '#coordinator/migrate.ts';
 import { ensureStreams } from '#coordinator/streams.ts';
 import type { NatsNode, PostgresNode } from '#network';
-import { startPostgres, startTestHub } from '#testcontainers';
+import { startTestDatabase, startTestHub } from '#testcontainers';
 import { startSettlement } from './service.ts';
 
 export const PROVIDER = `A${'P'.repeat(55)}`;
@@ -105,11 +103,10 @@ export async function startSettlementUnderTest({
   await using stack = new AsyncDisposableStack();
   const home = await mkdtemp(join(tmpdir(), 'dinf-settlement-'));
   stack.defer(() => rm(home, { recursive: true, force: true }));
-  const [hub, postgres] = await Promise.all([startTestHub(), startPostgres()]);
+  const [hub, postgres] = await Promise.all([startTestHub(), startTestDatabase()]);
   stack.use(hub);
   stack.use(postgres);
-  const databaseUrl = await postgres.createDatabase(`ledger_${randomToken(8)}`);
-  await migrate(databaseUrl);
+  const { databaseUrl } = postgres;
   const connection = await connect({
     servers: hub.clientUrl,
     maxReconnectAttempts: -1,

@@ -1,8 +1,6 @@
 import { Pool } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { randomToken } from '#bus-schemas';
-import { migrate } from '#coordinator/migrate.ts';
-import { startPostgres } from '#testcontainers';
+import { startTestDatabase } from '#testcontainers';
 import { addCheck, forgetAvailability, readAvailability } from './availability.ts';
 
 const DAY_MS = 86_400_000;
@@ -11,10 +9,8 @@ const stack = new AsyncDisposableStack();
 let database: Pool;
 
 beforeAll(async () => {
-  const postgres = stack.use(await startPostgres());
-  const url = await postgres.createDatabase(`availability_${randomToken(8)}`);
-  await migrate(url);
-  database = new Pool({ connectionString: url, max: 2 });
+  const { databaseUrl } = stack.use(await startTestDatabase());
+  database = new Pool({ connectionString: databaseUrl, max: 2 });
   database.on('error', () => undefined);
   stack.defer(() => database.end());
 }, 60_000);

@@ -3,15 +3,14 @@ import { Pool } from 'pg';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { consumers, events, JobEnded, newJobId, randomToken, services } from '#bus-schemas';
+import { consumers, events, JobEnded, newJobId, services } from '#bus-schemas';
 import { Bus } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import { readConfig } from '#coordinator/config.ts';
 import { connectDatabase } from '#coordinator/database.ts';
-import { migrate } from '#coordinator/migrate.ts';
 import { ensureStreams } from '#coordinator/streams.ts';
 import type { NatsNode } from '#network';
-import { startPostgres, startTestHub } from '#testcontainers';
+import { startTestDatabase, startTestHub } from '#testcontainers';
 import { startTelemetry } from './service.ts';
 
 const stack = new AsyncDisposableStack();
@@ -27,9 +26,7 @@ let bus: Bus;
 
 beforeAll(async () => {
   hub = stack.use(await startTestHub());
-  const postgres = stack.use(await startPostgres());
-  databaseUrl = await postgres.createDatabase(`telemetry_${randomToken(8)}`);
-  await migrate(databaseUrl);
+  databaseUrl = stack.use(await startTestDatabase()).databaseUrl;
   // This pool connects as the owner of the tables, because components may not lock tables or end
   // connections.
   database = new Pool({ connectionString: databaseUrl, max: 4 });

@@ -14,10 +14,9 @@ import { connectToHub } from '#coordinator/connect-bus.ts';
 import { connectDatabase } from '#coordinator/database.ts';
 import { hubConfig } from '#coordinator/founding/hub-config.ts';
 import { openOperatorHome, prepareOperatorHome } from '#coordinator/founding/operator-home.ts';
-import { migrate } from '#coordinator/migrate.ts';
 import { ensureStreams } from '#coordinator/streams.ts';
 import { cacheFolder, findNatsServer, type NatsServer, startNatsServer } from '#provider';
-import { startPostgres } from '#testcontainers';
+import { startTestDatabase } from '#testcontainers';
 import { type OtherClocks, realClocks } from './network-clock.ts';
 import { startTrust } from './service.ts';
 
@@ -58,9 +57,7 @@ export async function startTrustUnderTest(settings: Partial<Config> = {}): Promi
       config: (place) => hubConfig(place, { operator }),
     }),
   );
-  const postgres = stack.use(await startPostgres());
-  const databaseUrl = await postgres.createDatabase('trust');
-  await migrate(databaseUrl);
+  const { databaseUrl } = stack.use(await startTestDatabase());
 
   const log: Logger = pino({ level: setting('DINF_LOG') ?? 'silent' });
   const config = {

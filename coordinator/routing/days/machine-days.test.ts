@@ -13,7 +13,7 @@ let database: Pool;
 let under: DatabaseUnderTest;
 
 beforeAll(async () => {
-  under = await startDatabase('days');
+  under = await startDatabase();
   ({ owner, database } = under);
 });
 afterAll(() => under[Symbol.asyncDispose]());

@@ -11,7 +11,7 @@ let database: Pool;
 let under: DatabaseUnderTest;
 
 beforeAll(async () => {
-  under = await startDatabase('records');
+  under = await startDatabase();
   ({ owner, database } = under);
 });
 afterAll(() => under[Symbol.asyncDispose]());

@@ -22,9 +22,8 @@ import {
 import { Bus, endpoint } from '#coordinator/bus.ts';
 import { readConfig } from '#coordinator/config.ts';
 import { connectDatabase } from '#coordinator/database.ts';
-import { migrate } from '#coordinator/migrate.ts';
 import { ensureStreams } from '#coordinator/streams.ts';
-import { startPostgres, startTcpProxy, startTestHub } from '#testcontainers';
+import { startTcpProxy, startTestDatabase, startTestHub } from '#testcontainers';
 import { announcement, slot } from '../core/fleet-under-test.ts';
 import { startRouting } from '../service.ts';
 
@@ -49,9 +48,8 @@ export type RoutersUnderTest = Awaited<ReturnType<typeof startRoutersUnderTest>>
 export async function startRoutersUnderTest(machines: number) {
   await using stack = new AsyncDisposableStack();
   const hub = stack.use(await startTestHub());
-  const postgres = stack.use(await startPostgres({ settings: { log_statement: 'mod' } }));
-  const directUrl = await postgres.createDatabase(`records_${randomToken(8)}`);
-  await migrate(directUrl);
+  const postgres = stack.use(await startTestDatabase({ settings: { log_statement: 'mod' } }));
+  const directUrl = postgres.databaseUrl;
   const proxy = stack.use(await startTcpProxy({ host: '127.0.0.1', port: postgres.port }));
   const proxied = new URL(directUrl);
   proxied.host = `${proxy.host}:${proxy.port}`;

@@ -12,9 +12,7 @@ import {
 } from '#bus-schemas';
 import { setting } from '#bus-schemas/settings/settings.ts';
 import { holdFor, type Price } from '#coordinator/job-cost.ts';
-import { migrate } from '#coordinator/migrate.ts';
-import type { PostgresNode } from '#network';
-import { startPostgres } from '#testcontainers';
+import { startTestDatabase, type TestDatabase } from '#testcontainers';
 import { chargeFor, type End, type Terms } from '../core/charge.ts';
 import { digestOf } from '../core/digest.ts';
 import { KeyCapStore } from '../key-caps/key-cap-store.ts';
@@ -45,13 +43,11 @@ const SECOND_PRICE: Price = {
   outputPerMillion: 3_000_000,
 };
 
-let postgres: PostgresNode;
+let postgres: TestDatabase;
 let pool: Pool;
 beforeAll(async () => {
-  postgres = await startPostgres();
-  const url = await postgres.createDatabase('ledger');
-  await migrate(url);
-  pool = new Pool({ connectionString: url, max: 8 });
+  postgres = await startTestDatabase();
+  pool = new Pool({ connectionString: postgres.databaseUrl, max: 8 });
   pool.on('error', () => undefined);
 }, 60_000);
 afterAll(async () => {

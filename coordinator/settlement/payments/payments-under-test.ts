@@ -2,8 +2,7 @@ import type { Pool } from 'pg';
 import { pino } from 'pino';
 import { randomToken } from '#bus-schemas';
 import { connectDatabase } from '#coordinator/database.ts';
-import { migrate } from '#coordinator/migrate.ts';
-import { FakeStripe, startPostgres } from '#testcontainers';
+import { FakeStripe, startTestDatabase } from '#testcontainers';
 import { digestOf } from '../core/digest.ts';
 import { LedgerStore } from '../ledger/ledger-store.ts';
 import { type Payments, startPayments } from './payments.ts';
@@ -27,10 +26,8 @@ export interface PaymentsUnderTest extends AsyncDisposable {
 export async function startPaymentsUnderTest(): Promise<PaymentsUnderTest> {
   await using stack = new AsyncDisposableStack();
   const stripe = stack.use(await FakeStripe.start());
-  const postgres = stack.use(await startPostgres());
-  const url = await postgres.createDatabase(`payments_${randomToken(8)}`);
-  await migrate(url);
-  const database = connectDatabase(url, { max: 8 });
+  const { databaseUrl } = stack.use(await startTestDatabase());
+  const database = connectDatabase(databaseUrl, { max: 8 });
   database.on('error', () => undefined);
   stack.defer(() => database.end());
   const alerts: string[] = [];

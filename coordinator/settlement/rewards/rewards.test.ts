@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { randomToken, type TokenPromotion } from '#bus-schemas';
-import { migrate } from '#coordinator/migrate.ts';
-import { startPostgres } from '#testcontainers';
+import { startTestDatabase } from '#testcontainers';
 import {
   Crash,
   type CrashPoint,
@@ -25,9 +24,7 @@ const BALANCED = { unbalancedTransactions: 0, driftedBalances: 0, negativeBalanc
 const stack = new AsyncDisposableStack();
 let template: string;
 beforeAll(async () => {
-  const postgres = stack.use(await startPostgres());
-  template = await postgres.createDatabase('reward_tables');
-  await migrate(template);
+  template = stack.use(await startTestDatabase()).databaseUrl;
 }, 60_000);
 afterAll(() => stack.disposeAsync());
 
