@@ -57,7 +57,7 @@ export async function createWebGpuBackend(): Promise<BackendOrReason> {
   };
 }
 
-async function openGpu(): Promise<Gpu | { readonly reason: string }> {
+export async function openGpu(): Promise<Gpu | { readonly reason: string }> {
   let adapter: GPUAdapter | null;
   try {
     const { create, globals } = await import('webgpu');

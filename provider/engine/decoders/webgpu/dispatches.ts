@@ -8,6 +8,9 @@ import type { Counts, Operation } from './webgpu-decoder.ts';
 /** Up to this number of inputs, a thread processes one input; above it, two are faster. */
 const FEW = 1;
 
+/** Rows of one thread. With many, a driver in software compiles a kernel for seconds. */
+const rowsEach = ({ isSoftware }: Gpu): 2 | 8 => (isSoftware ? 2 : 8);
+
 /** A product of weights and inputs. */
 export interface Product {
   readonly from: GPUBuffer;
@@ -90,6 +93,7 @@ export class Dispatches {
         hasBias: bias !== undefined,
         adds,
         counted,
+        rowsEach: rowsEach(this.#gpu),
         split: this.#splits,
       };
       const kernelOf = async (m: Multiplication) => {
@@ -179,6 +183,7 @@ export class Dispatches {
       stride: rows,
       hasBias: false,
       adds: false,
+      rowsEach: rowsEach(this.#gpu),
       tile: 1,
       split,
       counted: 'tokens',

@@ -1,5 +1,5 @@
 import type { Format } from '../gpu-weights.ts';
-import { literal, numberAt, quadOf, STEP, THREADS } from './wgsl.ts';
+import { literal, numberAt, quadOf, STEP, THREADS, weightsType } from './wgsl.ts';
 
 interface Embedding {
   readonly format: Format;
@@ -19,7 +19,7 @@ export function embed({ format, width, firstRow, rows, scale }: Embedding): stri
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read_write> state: array<vec4f>;
 @group(0) @binding(2) var<storage, read> tokens: array<u32>;
-@group(0) @binding(3) var<storage, read> weights: array<u32>;
+@group(0) @binding(3) var<storage, read> weights: array<${weightsType(format)}>;
 ${isRounded ? '@group(0) @binding(4) var<storage, read> scales: array<u32>;\n@group(0) @binding(5) var<storage, read> biases: array<u32>;' : ''}
 ${isRounded ? `${numberAt('scales', format.type)}\n${numberAt('biases', format.type)}` : ''}
 ${quadOf(format, width)}

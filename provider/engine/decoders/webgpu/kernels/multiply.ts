@@ -1,5 +1,5 @@
 import { type Format, isMxfp4 } from '../gpu-weights.ts';
-import { numberAt, quadOf, STEP, THREADS } from './wgsl.ts';
+import { numberAt, quadOf, STEP, THREADS, weightsType } from './wgsl.ts';
 
 export interface Multiplication {
   readonly format: Format;
@@ -14,6 +14,8 @@ export interface Multiplication {
   readonly hasBias: boolean;
   /** Adds to the numbers in the output buffer instead of replacing them. */
   readonly adds: boolean;
+  /** Number of rows of one thread. They share one read of the input. */
+  readonly rowsEach: 2 | 8;
   /** Number of inputs that one thread processes. */
   readonly tile: 1 | 2;
   /**
@@ -30,28 +32,30 @@ export interface Multiplication {
   readonly experts?: { readonly rows: number; readonly shared: number };
 }
 
-/** Number of rows of one thread. They share one read of the input. */
-const ROWS = 8;
-
 export const multiplyGroups = (
-  { rows, split, tile }: Multiplication,
+  { rows, rowsEach, split, tile }: Multiplication,
   inputs: number,
-): [number, number] => [Math.ceil(rows / ROWS / (split ? 1 : THREADS)), Math.ceil(inputs / tile)];
+): [number, number] => [
+  Math.ceil(rows / rowsEach / (split ? 1 : THREADS)),
+  Math.ceil(inputs / tile),
+];
 
-/** Generates out = weights · input. Each thread computes ROWS rows of `tile` inputs. */
+/** Generates out = weights · input. Each thread computes `rowsEach` rows of `tile` inputs. */
 export function multiply(m: Multiplication): string {
-  const { format, rows, tile, split, experts } = m;
+  const { format, rows, rowsEach, tile, split, experts } = m;
   const width = m.in;
   const isRounded = format.bits > 0;
   const hasOffsets = isRounded && !isMxfp4(format);
   // Four inputs are processed at a time, or with 4-bit weights the eight that share a 32-bit word.
   const fast = format.bits === 4 && hasOffsets;
   const each = (body: (r: number, t: number) => string) =>
-    Array.from({ length: ROWS * tile }, (_, i) => body(Math.floor(i / tile), i % tile)).join('\n');
+    Array.from({ length: rowsEach * tile }, (_, i) => body(Math.floor(i / tile), i % tile)).join(
+      '\n',
+    );
   const tiles = (body: (t: number) => string) =>
     Array.from({ length: tile }, (_, t) => body(t)).join('\n');
-  const rowsEach = (body: (r: number) => string) =>
-    Array.from({ length: ROWS }, (_, r) => body(r)).join('\n');
+  const eachRow = (body: (r: number) => string) =>
+    Array.from({ length: rowsEach }, (_, r) => body(r)).join('\n');
   const inputOf = (t: number) =>
     experts ? `(input + ${t}u) / ${experts.shared}u` : `(input + ${t}u)`;
   const step = split ? THREADS : 1;
@@ -66,7 +70,7 @@ export function multiply(m: Multiplication): string {
     let sum${t} = dot(low${t} + high${t}, vec4f(1.0));
     let a${t} = low${t} * parts; let b${t} = high${t} * parts;`,
     )}
-    ${rowsEach(
+    ${eachRow(
       (r) => `{
       let w = weights[(base + ${r}u) * ${width / 8}u + word];
       let lows = vec4f(vec4u(w) & masks); let highs = vec4f(vec4u(w >> 16u) & masks);
@@ -89,7 +93,7 @@ export function multiply(m: Multiplication): string {
       sum${t} += low${t} + high${t};
       let a${t} = low${t} * parts; let b${t} = high${t} * parts;`,
       )}
-      ${rowsEach(
+      ${eachRow(
         (r) => `{
         let w = weights[(base + ${r}u) * ${width / 8}u + word];
         let lows = vec4f(vec4u(w) & masks); let highs = vec4f(vec4u(w >> 16u) & masks);
@@ -98,7 +102,7 @@ export function multiply(m: Multiplication): string {
       )}
     }
     ${tiles((t) => `let whole${t} = dot(sum${t}, vec4f(1.0));`)}
-    ${rowsEach(
+    ${eachRow(
       (r) => `{
       let at = (base + ${r}u) * ${width / format.group}u + g;
       let scale = scalesAt(at); let offset = biasesAt(at);
@@ -109,25 +113,29 @@ export function multiply(m: Multiplication): string {
   const plainLoop = /* wgsl */ `
   for (var i = ${from}; i < rounds(${width / 4}u); i += ${step}u) {
     ${tiles((t) => `let x${t} = inputs[at${t} + i];`)}
-    ${rowsEach((r) => `{ let w = quad(base + ${r}u, i * 4u); ${tiles((t) => `total${r}_${t} += dot(w, x${t});`)} }`)}
+    ${eachRow((r) => `{ let w = quad(base + ${r}u, i * 4u); ${tiles((t) => `total${r}_${t} += dot(w, x${t});`)} }`)}
   }`;
-  const put = (
-    r: number,
-    t: number,
-    value: string,
-  ) => `if (row + ${r}u < ${experts?.rows ?? rows}u && input + ${t}u < count) {
-    let at = (input + ${t}u) * ${m.stride}u + ${m.firstRow}u + row + ${r}u;
-    out[at] = ${m.adds ? 'out[at] + ' : ''}${value}${m.hasBias ? ` + bias[base + ${r}u]` : ''};
-  }`;
+  const own = experts?.rows ?? rows;
+  /** Writes the results of all rows: `value` is that of a row and an input, both counted from 0. */
+  const puts = (value: (r: number, t: number) => string) =>
+    tiles((t) => {
+      const row = (r: number) => {
+        const put = `out[to${t} + ${r}u] = ${m.adds ? `out[to${t} + ${r}u] + ` : ''}${value(r, t)}${m.hasBias ? ` + bias[base + ${r}u]` : ''};`;
+        return own % rowsEach === 0 ? put : `if (row + ${r}u < ${own}u) { ${put} }`;
+      };
+      const all = `let to${t} = (input + ${t}u) * ${m.stride}u + ${m.firstRow}u + row;\n${eachRow(row)}`;
+      return t === 0 ? `{ ${all} }` : `if (input + ${t}u < count) { ${all} }`;
+    });
   const reduce = /* wgsl */ `
   ${each((r, t) => `partial[${r * tile + t}u * ${THREADS}u + local] = total${r}_${t};`)}
   workgroupBarrier();
   if (local == 0u) {
-    ${each((r, t) => `{ var sum = 0.0; for (var i = 0u; i < rounds(${THREADS}u); i++) { sum += partial[${r * tile + t}u * ${THREADS}u + i]; } ${put(r, t, 'sum')} }`)}
+    ${each((r, t) => `var sum${r}_${t} = 0.0; for (var i = 0u; i < rounds(${THREADS}u); i++) { sum${r}_${t} += partial[${r * tile + t}u * ${THREADS}u + i]; }`)}
+    ${puts((r, t) => `sum${r}_${t}`)}
   }`;
   const bindings = [
     'inputs: array<vec4f>',
-    'weights: array<u32>',
+    `weights: array<${weightsType(format)}>`,
     ...(isRounded ? ['scales: array<u32>'] : []),
     ...(hasOffsets ? ['biases: array<u32>'] : []),
     ...(m.hasBias ? ['bias: array<f32>'] : []),
@@ -140,18 +148,18 @@ ${bindings.map((binding, i) => `@group(0) @binding(${i + 2}) var<storage, read> 
 ${isRounded ? numberAt('scales', format.type) : ''}
 ${hasOffsets ? numberAt('biases', format.type) : ''}
 ${fast ? '' : quadOf(format, width)}
-${split ? `var<workgroup> partial: array<f32, ${ROWS * tile * THREADS}>;` : ''}
+${split ? `var<workgroup> partial: array<f32, ${rowsEach * tile * THREADS}>;` : ''}
 const masks = vec4u(15u, 240u, 3840u, 61440u);
 const parts = vec4f(1.0, 0.0625, 0.00390625, 0.000244140625);
 @compute @workgroup_size(${THREADS}) fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
   let count = step.${m.counted};
-  let row = ${split ? 'group.x' : 'id.x'} * ${ROWS}u;
+  let row = ${split ? 'group.x' : 'id.x'} * ${rowsEach}u;
   let input = id.y * ${tile}u;
-  if (row >= ${experts?.rows ?? rows}u) { return; }
+  if (row >= ${own}u) { return; }
   let base = row${experts ? ` + chosen[input] * ${experts.rows}u` : ''};
   ${tiles((t) => `let at${t} = ${inputOf(t)} * ${width / 4}u;`)}
   ${each((r, t) => `var total${r}_${t} = 0.0;`)}
   ${fast ? (split ? fastLoop : groupLoop) : plainLoop}
-  ${split ? reduce : each((r, t) => put(r, t, `total${r}_${t}`))}
+  ${split ? reduce : puts((r, t) => `total${r}_${t}`)}
 }`;
 }

@@ -34,6 +34,10 @@ export const numberAt = (name: string, type: Format['type']): string => {
   return `fn ${name}At(i: u32) -> f32 { let word = ${name}[i / 2u]; return ${read}; }`;
 };
 
+/** One read of the weights: four of them if they are not rounded, and otherwise a word of them. */
+export const weightsType = ({ bits, type }: Format): string =>
+  bits > 0 ? 'u32' : type === 'F32' ? 'vec4f' : 'vec2u';
+
 /** Generates a function that returns four weights of a row from column i on, for any format. */
 export function quadOf(format: Format, width: number): string {
   const { bits, group, type } = format;
@@ -45,19 +49,26 @@ fn quad(row: u32, i: u32) -> vec4f {
   let w = weights[at / 8u] >> (4u * (at % 8u));
   return vec4f(numbers[w & 15u], numbers[(w >> 4u) & 15u], numbers[(w >> 8u) & 15u], numbers[(w >> 12u) & 15u]) * scalesAt(at / ${group}u);
 }`;
-  if (bits === 0)
-    return `${numberAt('weights', type)}\nfn quad(row: u32, i: u32) -> vec4f { let at = row * ${width}u + i; return vec4f(weightsAt(at), weightsAt(at + 1u), weightsAt(at + 2u), weightsAt(at + 3u)); }`;
+  if (bits === 0) {
+    const four = {
+      F32: 'w',
+      F16: 'vec4f(unpack2x16float(w.x), unpack2x16float(w.y))',
+      BF16: 'bitcast<vec4f>(vec4u(w.x << 16u, w.x & 0xffff0000u, w.y << 16u, w.y & 0xffff0000u))',
+    };
+    return `fn quad(row: u32, i: u32) -> vec4f { let w = weights[(row * ${width}u + i) / 4u]; return ${four[type as keyof typeof four]}; }`;
+  }
+  // Four weights begin in one word, and end in it or in the next one. They are read as one piece, because
+  // a kernel that asks for each of them by itself takes drivers several times as long to compile.
+  const inOneWord = 32 % (4 * bits) === 0;
   return /* wgsl */ `
-fn number(row: u32, i: u32) -> f32 {
+fn quad(row: u32, i: u32) -> vec4f {
   let bit = i * ${bits}u;
   let at = row * ${(width * bits) / 32}u + bit / 32u;
   let shift = bit % 32u;
-  var q = weights[at] >> shift;
-  if (shift + ${bits}u > 32u) { q |= weights[at + 1u] << (32u - shift); }
-  return f32(q & ${2 ** bits - 1}u);
-}
-fn quad(row: u32, i: u32) -> vec4f {
+  var word = weights[at] >> shift;
+  ${inOneWord ? '' : `if (shift > ${32 - 4 * bits}u) { word |= weights[at + 1u] << (32u - shift); }`}
+  let four = (vec4u(word) >> vec4u(0u, ${bits}u, ${2 * bits}u, ${3 * bits}u)) & vec4u(${2 ** bits - 1}u);
   let g = (row * ${width}u + i) / ${group}u;
-  return vec4f(number(row, i), number(row, i + 1u), number(row, i + 2u), number(row, i + 3u)) * scalesAt(g) + biasesAt(g);
+  return vec4f(four) * scalesAt(g) + biasesAt(g);
 }`;
 }
