@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import axe from 'axe-core';
@@ -146,14 +147,18 @@ export class ConsolePage implements AsyncDisposable {
     expect(faults).toEqual([]);
   }
 
-  /** The rules of WCAG 2.2 AA that the page breaks, with the first element of each. */
-  async accessibilityFaults(): Promise<string[]> {
+  /**
+   * The rules of WCAG 2.2 AA that the page breaks, with the first element of each. With `ofColors` only
+   * those that depend on colors.
+   */
+  async accessibilityFaults({ ofColors = false } = {}): Promise<string[]> {
     if (!(await this.page.evaluate(() => 'axe' in globalThis)))
       await this.page.evaluate(axe.source);
-    const { violations } = await this.page.evaluate(() =>
-      (globalThis as unknown as { axe: Axe }).axe.run({
-        runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
-      }),
+    const { violations } = await this.page.evaluate(
+      (runOnly) => (globalThis as unknown as { axe: Axe }).axe.run({ runOnly }),
+      ofColors
+        ? ['color-contrast', 'link-in-text-block']
+        : ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
     );
     return violations.map(
       ({ id, nodes }) => `${id}: ${nodes[0]?.html} ${nodes[0]?.failureSummary}`,
@@ -171,12 +176,23 @@ interface Axe {
   }>;
 }
 
+let built: Promise<string> | undefined;
+
+/** Builds the console once for all test files of this process, which deletes it when it ends. */
+function builtConsole(): Promise<string> {
+  built ??= (async () => {
+    const { buildConsole } = await import('#console/build.ts');
+    const folder = await mkdtemp(join(tmpdir(), 'dinf-console-'));
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+    await buildConsole({ output: folder });
+    return folder;
+  })();
+  return built;
+}
+
 export async function startConsole(): Promise<ConsoleUnderTest> {
-  const { buildConsole } = await import('#console/build.ts');
   await using started = new AsyncDisposableStack();
-  const folder = await mkdtemp(join(tmpdir(), 'dinf-console-'));
-  started.defer(() => rm(folder, { recursive: true, force: true }));
-  await buildConsole({ output: folder });
+  const folder = await builtConsole();
   const stripe = started.use(await FakeStripe.start());
   const network = started.use(
     await startTestNetwork({
