@@ -103,7 +103,7 @@ const close = (deltas: Answer['deltas'], digits = 5): unknown =>
     typeof value === 'number' ? expect.closeTo(value, digits) : value,
   );
 
-/** On WebGPU in software each model compiles for 20 s; `npm run fixtures` runs all of them there. */
+/** On WebGPU in software each model compiles for many seconds; `npm run fixtures` runs all of them there. */
 const ON_WEBGPU: readonly string[] = ['gemma4-vision', 'qwen3-vl'];
 const cases = engines.flatMap(([engine, made]) =>
   visionFixtures
