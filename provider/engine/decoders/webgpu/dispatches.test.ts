@@ -11,6 +11,7 @@ const WIDTH = 64;
 const INPUTS = 3;
 const GROUP = 32;
 const dense: Format = { bits: 0, group: 0, type: 'F32' };
+const halves: Format = { bits: 0, group: 0, type: 'F16' };
 const rounded: Format = { bits: 4, group: GROUP, type: 'F32' };
 const NONE = { outputs: 0, slots: 0, decodeRows: 0, prefillRuns: 0, stateRuns: 0, imageTokens: 0 };
 
@@ -26,12 +27,21 @@ afterAll(() => {
 const numbers = (count: number, factor: number) =>
   Float32Array.from({ length: count }, (_, i) => ((i * factor) % 17) - 8);
 
+/** The 16 bits of a small whole number as a floating-point number. */
+function half(number: number): number {
+  if (number === 0) return 0;
+  const exponent = Math.floor(Math.log2(Math.abs(number)));
+  const fraction = Math.abs(number) / 2 ** exponent - 1;
+  return (number < 0 ? 0x8000 : 0) | ((exponent + 15) << 10) | (fraction * 1024);
+}
+
 describe.skipIf('reason' in gpu)(
   `the product of a matrix and inputs${'reason' in gpu ? ` (${gpu.reason})` : ''}`,
   () => {
     test.each([
       ['plain numbers', dense, 16],
       ['plain numbers, and a last thread with fewer rows', dense, 20],
+      ['numbers of 16 bits', halves, 16],
       ['four bits', rounded, 20],
     ])('of %s is that of its numbers', async (_, format, rows) => {
       if ('reason' in gpu) return;
@@ -45,6 +55,7 @@ describe.skipIf('reason' in gpu)(
       const inputs = numbers(INPUTS * WIDTH, 5);
       const plain = numbers(rows * WIDTH, 7);
       const words = Uint32Array.from({ length: (rows * WIDTH) / 8 }, (_, i) => i * 2_654_435_761);
+      const pairs = new Uint32Array(Uint16Array.from(plain, half).buffer);
       const scales = numbers((rows * WIDTH) / GROUP, 3);
       const biases = numbers((rows * WIDTH) / GROUP, 11);
       const isRounded = format.bits > 0;
@@ -62,7 +73,7 @@ describe.skipIf('reason' in gpu)(
         in: WIDTH,
         rows,
         firstRow: 0,
-        weight: buffer(isRounded ? words : plain),
+        weight: buffer(isRounded ? words : format === halves ? pairs : plain),
         scales: isRounded ? buffer(scales) : undefined,
         biases: isRounded ? buffer(biases) : undefined,
         bias: undefined,
