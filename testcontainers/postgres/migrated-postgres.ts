@@ -4,7 +4,6 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { Client } from 'pg';
 import { acquireLock } from '#bus-schemas/file-lock.ts';
 import { readMigrations } from '#coordinator/database/migration-files.ts';
 import { migrate } from '#coordinator/migrate.ts';
@@ -55,23 +54,10 @@ async function migratedCluster(): Promise<string | undefined> {
     await ensureFolder(folder, async (staged) => {
       await using postgres = await startLocalPostgres({ dataDir: staged });
       await migrate(await postgres.createDatabase(DATABASE));
-      await dropSpareTemplate(postgres.url);
     });
   }
   const made = join(folder, 'cluster');
   return existsSync(made) ? made : undefined;
-}
-
-/** Each copy would have it, and new databases are copies of the other template. */
-async function dropSpareTemplate(url: string): Promise<void> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  try {
-    await client.query('ALTER DATABASE template0 IS_TEMPLATE false');
-    await client.query('DROP DATABASE template0');
-  } finally {
-    await client.end();
-  }
 }
 
 async function removeOld(folder: string): Promise<void> {
