@@ -13,7 +13,15 @@ const GROUP = 32;
 const dense: Format = { bits: 0, group: 0, type: 'F32' };
 const halves: Format = { bits: 0, group: 0, type: 'F16' };
 const rounded: Format = { bits: 4, group: GROUP, type: 'F32' };
-const NONE = { outputs: 0, slots: 0, decodeRows: 0, prefillRuns: 0, stateRuns: 0, imageTokens: 0 };
+const NONE = {
+  outputs: 0,
+  slots: 0,
+  decodeRows: 0,
+  prefillRuns: 0,
+  stateRuns: 0,
+  isChained: false,
+  imageTokens: 0,
+};
 
 // A driver that runs on the processor needs a long time to compile kernels for the first time.
 vi.setConfig({ testTimeout: 180_000 });
@@ -82,7 +90,7 @@ describe.skipIf('reason' in gpu)(
       device.queue.writeBuffer(dispatches.uniform, 0, Uint32Array.of(INPUTS, 0, 0, 0, 0, 0, 0));
       const encoder = device.createCommandEncoder();
       const pass = encoder.beginComputePass();
-      for (const operation of dispatches.operations) {
+      for (const operation of dispatches.programs.step) {
         const { pipeline, bindings, groups } = operation({ ...NONE, tokens: INPUTS });
         pass.setPipeline(pipeline);
         pass.setBindGroup(0, bindings);
