@@ -84,6 +84,11 @@ export const testSettings = {
     description:
       '`1` tests the engine WebGPU with all small models, as `npm run fixtures` does, and not only with those whose layers differ most',
   }),
+  DINF_EVERY_ANSWER: flag({
+    default: false,
+    description:
+      '`1` compares 200 answers of SmolLM2 on the engines cpu, mlx and reference with an independent computation, as `npm run smollm2` does, and not only five on cpu',
+  }),
   DINF_QUIET_COMPUTER: flag({
     default: false,
     description:

@@ -53,6 +53,7 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   'CONTRIBUTING.md: npm run first-answer':
     'installs and compiles the program for minutes (e2e/first-paid-answer.test.ts)',
   'CONTRIBUTING.md: npm run schemathesis': 'sends generated requests for several minutes',
+  'CONTRIBUTING.md: npm run smollm2': 'runs for many minutes; the tests run a part of it',
   'CONTRIBUTING.md: npm run fixtures': 'runs for several minutes; the tests run a part of it',
   'CONTRIBUTING.md: npm run fuzz': 'runs for ten minutes; the tests run it for seconds',
   'CONTRIBUTING.md: DINF_WRITE_API=1 npm test -- api-document commands-page dashboards decisions-index metrics-page troubleshooting-page':

@@ -3,13 +3,12 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { setting } from '#bus-schemas/settings/settings.ts';
-import { prepareRealModels } from '#cli/up/real-models.ts';
-import { DownloadError } from '#provider/downloads/download-error.ts';
 import { launchChromium, noBrowser, openConsolePage } from '../console/chromium.ts';
 import { movingPicture } from '../console/moving-picture.ts';
 import { askFromLink, countClicks } from '../console/two-clicks.ts';
 import { ROOT } from '../source-folders.ts';
 import { startUpProcess, type UpProcess } from '../up-process.ts';
+import { fetchedModel } from './fetched-model.ts';
 
 /** Greedy answers that transformers computed in 32 bits (make_golden.py). */
 const golden: readonly { prompt: string; promptTokens: number; tokens: number; text: string }[] =
@@ -18,19 +17,8 @@ const MOST_TOKENS = 64;
 /** Time that the recording of the console shows each picture, in milliseconds. */
 const FRAME_MS = 2_000;
 
-/** Fetches the model into the cache, unless it is there. */
-async function whyNot(): Promise<string | undefined> {
-  try {
-    const signal = new AbortController().signal;
-    await prepareRealModels('smollm2', { signal, say: () => undefined });
-    return undefined;
-  } catch (error) {
-    if (error instanceof DownloadError && error.code === 'unreachable') return error.message;
-    throw error;
-  }
-}
-
-const reason = await whyNot();
+const model = await fetchedModel();
+const reason = 'reason' in model ? model.reason : undefined;
 describe.skipIf(reason !== undefined)(
   `dinf up --model smollm2${reason === undefined ? '' : ` (${reason})`}`,
   { timeout: 300_000 },
