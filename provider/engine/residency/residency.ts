@@ -134,7 +134,7 @@ export class Residency implements Disposable {
     const { state, commands } = residencyAfter(this.#state, event, now);
     this.#state = state;
     for (const command of commands) this.#carryOut(command);
-    this.#schedule();
+    this.#schedule(now);
   }
 
   #carryOut(command: ResidencyCommand): void {
@@ -182,10 +182,10 @@ export class Residency implements Disposable {
     return this.#waiting.delete(id);
   }
 
-  #schedule(): void {
+  /** `decidedAt`: what is due between this time and the present has not been decided yet. */
+  #schedule(decidedAt: number): void {
     clearTimeout(this.#timer);
-    const now = this.#options.clock();
-    const waitMs = nextTime(this.#state, now) - now;
+    const waitMs = nextTime(this.#state, decidedAt) - this.#options.clock();
     if (waitMs === Number.POSITIVE_INFINITY) return;
     this.#timer = setTimeout(
       () => this.#send({ t: 'time' }),
