@@ -21,6 +21,11 @@ const golden: readonly Golden[] = JSON.parse(
   readFileSync(new URL('./answers.json', import.meta.url), 'utf8'),
 );
 const MOST_TOKENS = 64;
+/**
+ * Answers with a smaller lead may differ: the engine cpu rounds inputs to 16 bits (decision 0072), and
+ * other orders of additions change the last bits too. Four of the 200 have one.
+ */
+const LEAST_LEAD = 0.001;
 const AT_ONCE = 8;
 /** Time of one answer of the slowest engine on a busy computer, in milliseconds. */
 const ANSWER_MS = 60_000;
@@ -72,7 +77,8 @@ for (const backend of engines) {
         for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
           const { lead, ...expected } = next;
           const answer = await answerTo(next);
-          if (answer.text !== expected.text) different.push({ lead, expected, answer });
+          if (answer.text !== expected.text && lead >= LEAST_LEAD)
+            different.push({ lead, expected, answer });
           expect(answer).toMatchObject({ promptTokens: expected.promptTokens });
         }
       };
