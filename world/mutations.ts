@@ -32,8 +32,20 @@ const INGRESS: readonly Mutation[] = [
   {
     name: 'the first content is awaited for ever',
     file: 'coordinator/ingress/core/job.ts',
-    find: 'if (now < attempt.contentBy) return stay(state);',
+    find: 'if (now < attempt.contentBy) {\n    if (now < attempt.overdueAt) return stay(state);',
+    by: 'if (now < state.endBy) {\n    if (now < state.endBy) return stay(state);',
+  },
+  {
+    name: 'no other machine is looked for while the first content is overdue',
+    file: 'coordinator/ingress/core/job.ts',
+    find: 'if (now < attempt.overdueAt) return stay(state);',
     by: 'if (now < state.endBy) return stay(state);',
+  },
+  {
+    name: 'a place is used however long the hold took',
+    file: 'coordinator/ingress/core/job.ts',
+    find: 'if (isPlanFresh(held, now)) return dispatch',
+    by: 'if (winner) return dispatch',
   },
   {
     name: 'a stalled answer is never ended',
