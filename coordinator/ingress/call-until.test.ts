@@ -6,6 +6,8 @@ import { startBareHub } from '#testcontainers';
 import { answerIfAny, answerOf } from './call-until.ts';
 
 const LIMITS = { eachMs: 200, totalMs: 250 };
+/** The last of several calls may have too little time left to learn that nobody listens. */
+const ONE_CALL = { eachMs: 100, totalMs: 100 };
 
 let hub: NatsNode;
 let bus: Bus;
@@ -19,10 +21,9 @@ afterAll(async () => {
 });
 
 test('a component that does not reply gives a 503 with its cause', async () => {
-  await expect(answerOf(bus, services.catalog.snapshot, {}, LIMITS)).rejects.toMatchObject({
+  await expect(answerOf(bus, services.catalog.snapshot, {}, ONE_CALL)).rejects.toMatchObject({
     code: 'service_unavailable',
-    // The last call may have too little time left to learn that nobody listens.
-    cause: { name: 'BusError', code: expect.stringMatching(/^(unavailable|timeout)$/) },
+    cause: { name: 'BusError', code: 'unavailable' },
   });
 });
 
