@@ -10,7 +10,7 @@ test('requests like those of a large network reuse what was computed before, als
     expect(shareOf(all), `${workload}, ${model}`).toBeGreaterThanOrEqual(0.6);
     expect(shareOf(afterRestart), `${workload}, ${model}`).toBeGreaterThanOrEqual(0.5);
   }
-}, 180_000);
+}, 600_000);
 
 test('the first content of a repeated prompt needs at most a twentieth of the processor time, also after a restart', async () => {
   const results = await repeatAll('smoke');
@@ -19,8 +19,8 @@ test('the first content of a repeated prompt needs at most a twentieth of the pr
     for (const { cold, fromMemory, fromDisk } of rounds) {
       expect(cold.cachedTokens).toBe(0);
       for (const repeated of [fromMemory, fromDisk]) {
-        expect(repeated.cachedTokens, model).toBeGreaterThan(7_900);
+        expect(repeated.cachedTokens, model).toBeGreaterThan(11_900);
         expect(repeated.processorMs / cold.processorMs, model).toBeLessThan(MOST_REPEATED_SHARE);
       }
     }
-}, 180_000);
+}, 600_000);
