@@ -26,9 +26,10 @@ export interface RequestState {
   begin(job: PreparedJob, claim: Claim | undefined): Promise<ReadyJob>;
 }
 
-/** A body whose input will be stored, with its values. */
-async function storable(sent: JsonObject, large: LargeBody | undefined): Promise<JsonObject> {
+/** A body with its values; an input that is not stored stays in its thread. */
+async function valuesOf(sent: JsonObject, large: LargeBody | undefined): Promise<JsonObject> {
   if (large === undefined) return sent;
+  if (!storesInput(sent)) return await large.resolved(sent, (field) => field !== 'input');
   if (large.size > MAX_STORED_BODY_BYTES) throw tooLargeToStore();
   return await large.resolved(sent);
 }
@@ -44,7 +45,7 @@ export async function openRequestState({
   const contents = new StoredContents(deps, contentKeysOf(request));
   const stateful =
     surface === responses && refersToState(sent)
-      ? await openStateful(storesInput(sent) ? await storable(sent, large) : sent, contents)
+      ? await openStateful(await valuesOf(sent, large), contents)
       : undefined;
   if (stateful === undefined)
     return {
