@@ -42,6 +42,9 @@ export const core = {
   lease: (name: string) => `lease.${name}`,
   leaseHolder: (name: string) => `lease.${name}.holder`,
   service: (component: ComponentName, method: string) => `svc.${component}.${method}`,
+  /** The calls of a service that every copy of its component receives. */
+  everyCopy: (service: string) => `${service}.copies`,
+  everyCopyOf: (component: ComponentName) => `svc.${component}.*.copies`,
 } as const;
 
 /** Subjects as a provider uses them, in its own account. */

@@ -157,6 +157,76 @@ describe.each([
   });
 });
 
+describe('a call whose reply is late', () => {
+  const LATE_MS = 300;
+  let other: Bus;
+  beforeEach(async () => {
+    other = new Bus(await connectToServer({ servers: hub.clientUrl }));
+  });
+  afterEach(() => other.connection.close());
+
+  test('is answered by another copy of the component, soon', async () => {
+    let lost = 0;
+    const silent = endpoint(services.catalog.snapshot, () => {
+      lost += 1;
+      return new Promise<never>(() => undefined);
+    });
+    await using _silent = await other.serve('catalog', [silent]);
+    await using _serving = await bus.serve('catalog', [
+      endpoint(services.catalog.snapshot, () => EMPTY),
+    ]);
+    for (let call = 0; call < 12; call += 1) {
+      const startedAt = performance.now();
+      const answer = await bus.call(services.catalog.snapshot, {}, { timeoutMs: 20_000 });
+      expect(answer).toMatchObject(EMPTY);
+      expect(performance.now() - startedAt).toBeLessThan(10_000);
+    }
+    // Otherwise the hub gave no call to the silent copy first, and nothing was shown.
+    expect(lost).toBeGreaterThan(0);
+    await other.connection.close();
+  });
+
+  test('is not begun twice by the copy that answers it', async () => {
+    const answer = Promise.withResolvers<typeof EMPTY>();
+    const handle = vi.fn(() => answer.promise);
+    await using _face = await other.serve('catalog', [endpoint(services.catalog.snapshot, handle)]);
+    const observer = await connectToServer({ servers: hub.clientUrl });
+    const copied = new Promise<void>((resolve) => {
+      observer.subscribe('svc.catalog.snapshot.copies', { callback: () => resolve() });
+    });
+    await observer.flush();
+    const call = bus.call(services.catalog.snapshot, {}, { timeoutMs: 20_000 });
+    await copied;
+    await other.connection.flush();
+    answer.resolve(EMPTY);
+    expect(await call).toMatchObject(EMPTY);
+    expect(handle).toHaveBeenCalledTimes(1);
+    await observer.close();
+  });
+
+  test('fails by its timeout, not by a copy that fails', async () => {
+    await using _silent = await other.serve('catalog', [
+      endpoint(services.catalog.snapshot, () => new Promise<never>(() => undefined)),
+    ]);
+    const failing = vi.fn(() => {
+      throw new Error('no database');
+    });
+    const copy = await connectToServer({ servers: hub.clientUrl });
+    await using _face = await new Bus(copy).serve('catalog', [
+      endpoint(services.catalog.snapshot, failing),
+    ]);
+    const codes: string[] = [];
+    for (let call = 0; call < 8; call += 1)
+      await bus
+        .call(services.catalog.snapshot, {}, { timeoutMs: 2 * LATE_MS })
+        .catch(({ code }) => codes.push(code));
+    const given = codes.filter((code) => code === 'failed').length;
+    expect(codes.filter((code) => code === 'timeout')).toHaveLength(8 - given);
+    expect(failing.mock.calls.length).toBeGreaterThan(given);
+    await copy.close();
+  });
+});
+
 describe('a call over the hub', () => {
   test('that a stopping component has received is answered before its end is complete', async () => {
     const handling = Promise.withResolvers<void>();

@@ -24,6 +24,7 @@ import { CodedError } from '#bus-schemas/coded-error.ts';
 import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
 import { headerOf, TRACE_HEADER, type TraceContext } from '#observability/otel/trace-context.ts';
 import packageJson from '../package.json' with { type: 'json' };
+import { CopiedCalls } from './copied-calls.ts';
 import { EventPublisher, type FailingStream } from './event-publisher.ts';
 import { RequestError } from './open-calls.ts';
 import { type CallAnswer, OwnEndpoints } from './own-endpoints.ts';
@@ -210,7 +211,9 @@ export class Bus {
     { timeoutMs, trace }: CallOptions,
   ): Promise<CallAnswer> {
     const headers = trace && { headers: traceHeaders(trace) };
-    return answerIn(await this.#requests.request(subject, payload, { timeoutMs, ...headers }));
+    return answerIn(
+      await this.#requests.requestOfCopies(subject, payload, { timeoutMs, ...headers }),
+    );
   }
 
   /**
@@ -241,6 +244,7 @@ export class Bus {
       metadata: SERVICE_METADATA,
     });
     const answering = new Set<Promise<CallAnswer>>();
+    const copied = new CopiedCalls(this.connection);
     using servedHere = new DisposableStack();
     for (const asked of endpoints) {
       const { method, subject } = asked.method;
@@ -251,19 +255,23 @@ export class Bus {
         answering.add(answered);
         return answered;
       };
+      const answerMessage = ({ data, headers }: Pick<Msg, 'data' | 'headers'>) =>
+        answer(data, headers?.get(TRACE_HEADER));
       service.addEndpoint(method, {
         subject,
         handler: async (error, message) => {
           if (error) return this.#report.handlerFailed(subject, error);
-          const { data, failure } = await answer(message.data, message.headers?.get(TRACE_HEADER));
+          const { data, failure } = await copied.first(message, answerMessage);
           // This copy is stopping, and the caller will repeat its call to another copy.
           if (isLeaving(this.connection)) return;
           if (failure === undefined) message.respond(data);
           else message.respondError(failure.code, failure.description);
         },
       });
+      if (sharesCalls) copied.serve(subject, answerMessage);
       if (this.#own) servedHere.use(this.#own.serve(subject, answer));
     }
+    if (sharesCalls) servedHere.use(copied.receive(component));
     // The hub knows the endpoints when this returns. If the link is lost meanwhile, the client
     // registers them again by itself.
     await this.connection.flush().catch(() => undefined);

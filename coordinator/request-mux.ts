@@ -1,9 +1,12 @@
 import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/nats-core';
-import { randomToken } from '#bus-schemas';
+import { core, randomToken } from '#bus-schemas';
 import { OpenCalls, RequestError } from './open-calls.ts';
+import { ReplyTimes } from './reply-times.ts';
 
 const NO_RESPONDERS = 503;
 const TOKEN_LENGTH = 16;
+/** Before the token of a request that was sent to every copy of its component. */
+const AGAIN = '-';
 
 /**
  * Requests over one shared inbox. The library's own requests create an error with a stack for each
@@ -14,6 +17,7 @@ export class RequestMux {
   readonly #connection: NatsConnection;
   readonly #inbox = `_INBOX.${randomToken(TOKEN_LENGTH)}`;
   readonly #open = new OpenCalls<Msg>();
+  readonly #times = new ReplyTimes();
   #isConnected = true;
 
   constructor(connection: NatsConnection) {
@@ -29,13 +33,54 @@ export class RequestMux {
     payload: Uint8Array,
     { timeoutMs, headers }: { timeoutMs: number; headers?: MsgHdrs },
   ): Promise<Msg> {
-    if (isLeaving(this.#connection)) return Promise.reject(new RequestError('closed', subject));
-    const { token, answer } = this.#open.open(subject, timeoutMs);
+    return this.#ask(subject, payload, { timeoutMs, headers }).answer;
+  }
+
+  /**
+   * Sends a request to one copy of a component and, if its reply is late, to every copy: the one that
+   * got it may be frozen or cut off while the hub still counts it. The first reply counts.
+   */
+  async requestOfCopies(
+    subject: string,
+    payload: Uint8Array,
+    { timeoutMs, headers }: { timeoutMs: number; headers?: MsgHdrs },
+  ): Promise<Msg> {
+    const begunAt = performance.now();
+    const { token, answer } = this.#ask(subject, payload, { timeoutMs, headers });
+    const late = setTimeout(() => {
+      if (this.#isConnected && !isLeaving(this.#connection))
+        this.#publish(core.everyCopy(subject), payload, { token: AGAIN + token, headers });
+    }, this.#times.lateAfterMs(subject));
+    try {
+      const message = await answer;
+      this.#times.replied(subject, performance.now() - begunAt);
+      return message;
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  #ask(
+    subject: string,
+    payload: Uint8Array,
+    { timeoutMs, headers }: { timeoutMs: number; headers: MsgHdrs | undefined },
+  ): { readonly token: string; readonly answer: Promise<Msg> } {
+    if (isLeaving(this.#connection))
+      return { token: '', answer: Promise.reject(new RequestError('closed', subject)) };
+    const opened = this.#open.open(subject, timeoutMs);
+    this.#publish(subject, payload, { token: opened.token, headers });
+    return opened;
+  }
+
+  #publish(
+    subject: string,
+    payload: Uint8Array,
+    { token, headers }: { token: string; headers: MsgHdrs | undefined },
+  ): void {
     this.#connection.publish(subject, payload, {
       reply: `${this.#inbox}.${token}`,
       ...(headers && { headers }),
     });
-    return answer;
   }
 
   /**
@@ -54,9 +99,11 @@ export class RequestMux {
 
   #answered(message: Msg): void {
     const token = message.subject.slice(this.#inbox.length + 1);
-    if (message.data.length === 0 && message.headers?.code === NO_RESPONDERS)
-      this.#open.fail(token, 'no_responders');
-    else this.#open.answered(token, message);
+    const isRefused = message.data.length === 0 && message.headers?.code === NO_RESPONDERS;
+    const isAgain = token.startsWith(AGAIN);
+    if (!isRefused) this.#open.answered(isAgain ? token.slice(AGAIN.length) : token, message);
+    // The first copy may still answer.
+    else if (!isAgain) this.#open.fail(token, 'no_responders');
   }
 
   /**
@@ -72,6 +119,14 @@ export class RequestMux {
     }
     this.#open.failAll('closed');
   }
+}
+
+/** The same for both messages of a request, of which one went to every copy of its component. */
+export function requestIdOf(inbox: string): string {
+  const start = inbox.lastIndexOf('.') + 1;
+  return inbox.startsWith(AGAIN, start)
+    ? inbox.slice(0, start) + inbox.slice(start + AGAIN.length)
+    : inbox;
 }
 
 /**
