@@ -204,7 +204,7 @@ describe('a call whose reply is late', () => {
     await observer.close();
   });
 
-  test('fails by its timeout, not by a copy that fails', async () => {
+  test('fails by its timeout, and not by a copy that fails', async () => {
     await using _silent = await other.serve('catalog', [
       endpoint(services.catalog.snapshot, () => new Promise<never>(() => undefined)),
     ]);

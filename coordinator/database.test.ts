@@ -118,3 +118,30 @@ test('after the primary is killed, statements reach the next host', async () => 
   await expect.poll(() => portOf(database).catch(String)).toBe(second.port);
   await first.restart();
 });
+
+test('a transaction whose process does nothing loses its locks after five seconds', {
+  timeout: 30_000,
+}, async () => {
+  await onServer(
+    urlOf(first.port),
+    'CREATE TABLE IF NOT EXISTS locked (n int)',
+    'INSERT INTO locked VALUES (1)',
+    'GRANT SELECT, UPDATE ON locked TO dinf_service',
+  );
+  const database = connect(first.port);
+  const frozen = Promise.withResolvers<void>();
+  const locked = Promise.withResolvers<void>();
+  const holding = transaction(database, async (client) => {
+    await client.query('UPDATE locked SET n = 2');
+    locked.resolve();
+    await frozen.promise;
+    await client.query('SELECT 1');
+  });
+  await locked.promise;
+  const startedAt = performance.now();
+  await database.query('UPDATE locked SET n = 3');
+  expect(performance.now() - startedAt).toBeGreaterThan(3_000);
+  frozen.resolve();
+  await expect(holding).rejects.toThrow();
+  expect((await database.query('SELECT n FROM locked')).rows).toEqual([{ n: 3 }]);
+});

@@ -12,6 +12,12 @@ import { clientOf } from './database/primary-client.ts';
 const CONNECT_MS = 3_000;
 const STATEMENT_MS = 10_000;
 /**
+ * Time after which Postgres ends a transaction that waits for its client, in milliseconds. A process
+ * that is frozen or cut off in a transaction would keep its locks, and block the accounts in it, until
+ * its connection breaks, which can take hours.
+ */
+const IDLE_TRANSACTION_MS = 5_000;
+/**
  * Time after which an unused connection is closed, in milliseconds. A new one costs a process of
  * Postgres, a SCRAM exchange and the preparation of every statement.
  */
@@ -40,7 +46,7 @@ export function connectDatabase(url: string, { max, check }: DatabaseOptions): P
     keepAlive: true,
     application_name: 'dinf',
     // This role cannot change what may only be added, even if a statement tries to.
-    options: '-c role=dinf_service',
+    options: `-c role=dinf_service -c idle_in_transaction_session_timeout=${IDLE_TRANSACTION_MS}`,
     Client: clientOf(primary, CONNECT_MS),
     onConnect: async (client) => {
       await checkConnection(client).catch((error: unknown) => {

@@ -47,10 +47,13 @@ export class RequestMux {
   ): Promise<Msg> {
     const begunAt = performance.now();
     const { token, answer } = this.#ask(subject, payload, { timeoutMs, headers });
-    const late = setTimeout(() => {
-      if (this.#isConnected && !isLeaving(this.#connection))
-        this.#publish(core.everyCopy(subject), payload, { token: AGAIN + token, headers });
-    }, this.#times.lateAfterMs(subject));
+    const late = setTimeout(
+      () => {
+        if (this.#isConnected && !isLeaving(this.#connection))
+          this.#publish(core.everyCopy(subject), payload, { token: AGAIN + token, headers });
+      },
+      this.#times.lateAfterMs(subject, timeoutMs),
+    );
     try {
       const message = await answer;
       this.#times.replied(subject, performance.now() - begunAt);
