@@ -16,6 +16,7 @@ export {
   EncodingRequest,
   type EncodingTask,
   resultsOf,
+  wantedResults,
 } from './messages/encoding.ts';
 export {
   type Delta,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ResultReader } from './encoding-results.ts';
-import { MAX_DIMENSIONS } from './messages/encoding.ts';
+import { MAX_DIMENSIONS, wantedResults } from './messages/encoding.ts';
 import { scoreLine, vectorLine } from './result-lines.ts';
 
 const two = { k: 'embeddings', inputs: ['a', 'b'] } as const;
@@ -14,7 +14,7 @@ describe('the results of a task', () => {
     const finite = fc.float({ noNaN: true, noDefaultInfinity: true });
     fc.assert(
       fc.property(fc.array(finite, { minLength: 1, maxLength: 40 }), (numbers) => {
-        const reader = new ResultReader(task());
+        const reader = new ResultReader(wantedResults(task()));
         const vector = Float32Array.from(numbers);
         expect(reader.add({ text: vectorLine(vector).repeat(2), tokens: 2 })).toBe(true);
         expect(reader.isWhole).toBe(true);
@@ -24,13 +24,13 @@ describe('the results of a task', () => {
   });
 
   test('are relevances from 0 to 1 for a rerank', () => {
-    const reader = new ResultReader(ranking);
+    const reader = new ResultReader(wantedResults(ranking));
     expect(reader.add({ text: scoreLine(1e-7) + scoreLine(1), tokens: 2 })).toBe(true);
     expect(reader.results.scores).toEqual([1e-7, 1]);
   });
 
   test('are not whole while one is missing', () => {
-    const reader = new ResultReader(task());
+    const reader = new ResultReader(wantedResults(task()));
     expect(reader.add({ text: line(1, 2), tokens: 1 })).toBe(true);
     expect(reader.isWhole).toBe(false);
   });
@@ -51,6 +51,6 @@ describe('the results of a task', () => {
     ['a negative relevance', ranking, '-0.5\n', 1],
     ['a vector as a relevance', ranking, line(1), 1],
   ])('are refused if they contain %s', (_name, asked, text, tokens) => {
-    expect(new ResultReader(asked).add({ text, tokens })).toBe(false);
+    expect(new ResultReader(wantedResults(asked)).add({ text, tokens })).toBe(false);
   });
 });

@@ -1,5 +1,5 @@
 import { fromBase64 } from '#bus-schemas/platform.ts';
-import { type EncodingTask, MAX_DIMENSIONS, resultsOf } from './messages/encoding.ts';
+import { MAX_DIMENSIONS, type WantedResults } from './messages/encoding.ts';
 
 /**
  * The results of an encoding as the text of an answer: one line for each text of the request, in the
@@ -27,10 +27,14 @@ function vectorIn(line: string): Float32Array | undefined {
   const count = bytes.length / FLOAT_BYTES;
   if (!Number.isInteger(count) || line.length !== vectorCharacters(count)) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const vector = Float32Array.from({ length: count }, (_, at) =>
-    view.getFloat32(at * FLOAT_BYTES, true),
-  );
-  return vector.every(Number.isFinite) ? vector : undefined;
+  const vector = new Float32Array(count);
+  // A loop takes a tenth of the time of Float32Array.from, and an answer can have millions of numbers.
+  for (let at = 0; at < count; at += 1) {
+    const number = view.getFloat32(at * FLOAT_BYTES, true);
+    if (!Number.isFinite(number)) return undefined;
+    vector[at] = number;
+  }
+  return vector;
 }
 
 function scoreIn(line: string): number | undefined {
@@ -53,12 +57,12 @@ export interface EncodingResults {
  * has not made, or send lines that no client can read.
  */
 export class ResultReader {
-  readonly #task: EncodingTask;
+  readonly #wanted: WantedResults;
   readonly #vectors: Float32Array[] = [];
   readonly #scores: number[] = [];
 
-  constructor(task: EncodingTask) {
-    this.#task = task;
+  constructor(wanted: WantedResults) {
+    this.#wanted = wanted;
   }
 
   get #count(): number {
@@ -69,11 +73,11 @@ export class ResultReader {
   add({ text, tokens }: { readonly text: string; readonly tokens: number }): boolean {
     const lines = text.split('\n');
     if (lines.pop() !== '' || lines.length !== tokens) return false;
-    return this.#count + tokens <= resultsOf(this.#task) && lines.every((line) => this.#take(line));
+    return this.#count + tokens <= this.#wanted.count && lines.every((line) => this.#take(line));
   }
 
   #take(line: string): boolean {
-    if (this.#task.k === 'rerank') {
+    if (this.#wanted.k === 'rerank') {
       const score = scoreIn(line);
       if (score !== undefined) this.#scores.push(score);
       return score !== undefined;
@@ -86,13 +90,12 @@ export class ResultReader {
 
   /** The length that the next vector must have: that of the first one, or what the task asks for. */
   #lengthAfter(next: Float32Array): number {
-    const asked = this.#task.k === 'embeddings' ? this.#task.dimensions : undefined;
-    return asked ?? this.#vectors[0]?.length ?? next.length;
+    return this.#wanted.dimensions ?? this.#vectors[0]?.length ?? next.length;
   }
 
   /** True once there is a result for each text. */
   get isWhole(): boolean {
-    return this.#count === resultsOf(this.#task);
+    return this.#count === this.#wanted.count;
   }
 
   get results(): EncodingResults {

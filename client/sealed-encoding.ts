@@ -6,6 +6,7 @@ import {
   type InferenceEnd,
   ResultReader,
   resultsOf,
+  wantedResults,
 } from '#bus-schemas/customer.ts';
 import { utf8 } from '#bus-schemas/platform.ts';
 import type { SealedClient, SealedServing, SealedWish } from './sealed-client.ts';
@@ -46,7 +47,7 @@ export async function encodeSealed({
   };
   const place = await client.place(asked, authorization, signal);
   const events = client.run({ wish: asked, place, request }, authorization, signal);
-  const reader = new ResultReader(task);
+  const reader = new ResultReader(wantedResults(task));
   let serving: SealedServing | undefined;
   let text = '';
   for (;;) {

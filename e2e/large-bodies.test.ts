@@ -83,6 +83,8 @@ async function longestTurn(): Promise<number> {
 const json = (body: object) => Buffer.from(JSON.stringify({ max_tokens: 3, ...body }));
 const user = (content: unknown) => [{ role: 'user', content }];
 const TEXT = 'Once "upon" a time\n'.repeat(760_000);
+/** As many bytes of texts as one request may have encoded. */
+const TEXTS = Array.from({ length: 2_000 }, (_, at) => `${at} ${'x'.repeat(1_900)}`);
 const PNG = Buffer.concat([pngOf(300, 300), Buffer.alloc((BYTES * 3) / 4 - 1_024, 7)]);
 const IMAGE = {
   type: 'image_url',
@@ -130,10 +132,41 @@ const BODIES: [string, string, () => Buffer, number, Record<string, string>?][] 
     () => Buffer.from(JSON.stringify({ ...MODEL, input: TEXT, max_output_tokens: 3 })),
     200,
   ],
+  [
+    'the input of a response to store',
+    '/v1/responses',
+    () => Buffer.from(JSON.stringify({ ...MODEL, input: TEXT, store: true })),
+    413,
+  ],
+  ['a prompt', '/v1/completions', () => json({ ...MODEL, prompt: TEXT }), 200],
+  [
+    'a text to embed',
+    '/v1/embeddings',
+    () => Buffer.from(JSON.stringify({ model: 'sim-embed', input: TEXT })),
+    413,
+  ],
+  [
+    'texts to embed',
+    '/v1/embeddings',
+    () => Buffer.from(JSON.stringify({ model: 'sim-embed', input: TEXTS })),
+    200,
+  ],
+  [
+    'documents to rank',
+    '/v1/rerank',
+    () => Buffer.from(JSON.stringify({ model: 'sim-rerank', query: 'q', documents: TEXTS })),
+    200,
+  ],
+  [
+    'a conversation whose tokens are counted',
+    '/v1/messages/count_tokens',
+    () => Buffer.from(JSON.stringify({ ...MODEL, messages: user(TEXT) })),
+    200,
+  ],
 ];
 
 test.each(BODIES)(
-  '%s of 16 MiB delays other requests by less than 20 ms',
+  '%s: a large body delays other requests by less than 20 ms',
   {
     timeout: 180_000,
   },

@@ -3,13 +3,14 @@ import type { PrintedReceipt } from '#bus-schemas';
 import type { Answer, ServingDetails } from './answer.ts';
 import { Collection, readablePiece } from './collection.ts';
 import type { AttemptEnd } from './core/attempt-end.ts';
+import { LongJson } from './core/long-json.ts';
 import type { Piece } from './core/piece.ts';
 import type { AnswerHead, StreamWriter, Surface } from './core/surfaces/surface.ts';
 import type { ApiError } from './errors.ts';
 import { evidenceHeaders } from './evidence-headers.ts';
 import { Heartbeat } from './heartbeat.ts';
 import type { MemoryBudget } from './memory-budget.ts';
-import { EVENT_STREAM, endWithin, sendError, sendJson } from './respond.ts';
+import { EVENT_STREAM, endWithin, sendError, sendJson, sendLongJson } from './respond.ts';
 
 interface WholeOptions {
   readonly response: ServerResponse;
@@ -160,7 +161,15 @@ export class WholeAnswer implements Answer {
 
   finish(end: AttemptEnd): void {
     const { surface, head, response } = this.#options;
-    const body = JSON.stringify(surface.whole(head, { ...this.#collection.take(), end }));
+    const whole = surface.whole(head, { ...this.#collection.whole(), end });
+    if (whole instanceof LongJson) {
+      void sendLongJson(response, 200, whole, this.#evidence).finally(() =>
+        this.#collection.clear(),
+      );
+      return;
+    }
+    const body = JSON.stringify(whole);
+    this.#collection.clear();
     this.#endThen(body, () => sendJson(response, 200, body, this.#evidence));
   }
 

@@ -25,9 +25,14 @@ export class Collection {
     return 'more';
   }
 
+  /** Everything that was collected so far. */
+  whole(): Omit<AnswerContent, 'end'> {
+    return this.#gathered.whole();
+  }
+
   /** Returns everything that was collected, and gives its memory back. */
   take(): Omit<AnswerContent, 'end'> {
-    const whole = this.#gathered.whole();
+    const whole = this.whole();
     this.clear();
     return whole;
   }

@@ -1,11 +1,11 @@
 import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify';
 import { type TObject, Type } from '#bus-schemas/type.ts';
-import { type ChatIntent, introspectChat } from './core/introspect.ts';
 import { type JsonObject, parseJson } from './core/json.ts';
 import { documentedBody, ignoredHeader } from './core/parameters/parameter.ts';
+import { type CountedPrompt, countedPrompt } from './core/prompt-text.ts';
 import { messages } from './core/surfaces/messages.ts';
 import { responses } from './core/surfaces/responses.ts';
-import { lowerRequest, type Surface } from './core/surfaces/surface.ts';
+import type { Surface } from './core/surfaces/surface.ts';
 
 interface CountRoute {
   readonly path: string;
@@ -40,14 +40,23 @@ const ROUTES: readonly CountRoute[] = [
   },
 ];
 
+export type CountCall = Pick<CountRoute, 'surface' | 'filling'> & {
+  readonly request: FastifyRequest;
+};
+
 interface CountOptions extends Pick<RouteShorthandOptions, 'onRequest'> {
-  readonly count: (intent: ChatIntent, request: FastifyRequest) => Promise<number>;
+  /** Reads the request; in this thread unless it is given. */
+  readonly read?: (call: CountCall) => Promise<CountedPrompt>;
+  readonly count: (prompt: CountedPrompt, request: FastifyRequest) => Promise<number>;
 }
+
+export const promptOf = ({ surface, filling, request }: CountCall): CountedPrompt =>
+  countedPrompt(surface, { ...filling, ...parseJson(request.body) });
 
 /** Routes that count the tokens of a prompt without running a model. */
 export function addCountRoutes(
   server: FastifyInstance,
-  { count, onRequest = [] }: CountOptions,
+  { read = async (call) => promptOf(call), count, onRequest = [] }: CountOptions,
 ): void {
   for (const { path, surface, summary, filling, example, reply, print } of ROUTES) {
     const schema = {
@@ -62,9 +71,9 @@ export function addCountRoutes(
     };
     const config = { surface, isForBrowsers: true };
     server.post(path, { config, onRequest, schema }, async (request, reply) => {
-      const { chat, ignored } = lowerRequest(surface, { ...filling, ...parseJson(request.body) });
-      reply.headers(ignoredHeader(ignored));
-      return print(await count(introspectChat(chat), request));
+      const prompt = await read({ surface, filling, request });
+      reply.headers(ignoredHeader(prompt.ignored));
+      return print(await count(prompt, request));
     });
   }
 }

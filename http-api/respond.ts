@@ -1,5 +1,7 @@
 import type { ServerResponse } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
+import type { LongJson } from './core/long-json.ts';
 import type { ApiError } from './errors.ts';
 import { retryAfterHeader } from './retry-after.ts';
 
@@ -39,6 +41,37 @@ export function sendJson(
   endWithin(response, body);
 }
 
+/**
+ * Sends a long object in several turns of the event loop, as fast as the client reads it. Resolves
+ * when all of it has been handed to the connection, or the client has left.
+ */
+export async function sendLongJson(
+  response: ServerResponse,
+  status: number,
+  body: LongJson,
+  headers: Record<string, string> = {},
+): Promise<void> {
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', ...headers });
+  limitReading(response);
+  for (const piece of body.pieces()) {
+    if (response.destroyed) return;
+    if (!response.write(piece)) await drainedOrClosed(response);
+    // A fast client has the piece before this turn ends.
+    await setImmediate();
+  }
+  response.end();
+}
+
+function drainedOrClosed(response: ServerResponse): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const done = () => {
+    response.off('drain', done).off('close', done);
+    resolve();
+  };
+  response.on('drain', done).on('close', done);
+  return promise;
+}
+
 /** Event of a response that has an error instead of an answer; its argument is the code. */
 export const REJECTED = 'rejected';
 
@@ -55,7 +88,10 @@ export function sendError(
 /** Ends a response, and closes the connection if the client does not read it to the end in time. */
 export function endWithin(response: ServerResponse, last: string): void {
   response.end(last);
-  if (response.writableLength === 0) return;
+  if (response.writableLength > 0) limitReading(response);
+}
+
+function limitReading(response: ServerResponse): void {
   const timer = setTimeout(() => response.destroy(), READ_OUT_MS).unref();
   response.once('close', () => clearTimeout(timer));
 }

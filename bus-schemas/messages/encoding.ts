@@ -62,3 +62,17 @@ export const EncodingRequest = defineMessage('encoding-request', request, MAX_RE
 /** The number of results of a task. */
 export const resultsOf = (task: EncodingTask): number =>
   task.k === 'embeddings' ? task.inputs.length : task.documents.length;
+
+/** What the results of a task must be, without its texts. */
+export interface WantedResults {
+  readonly k: EncodingTask['k'];
+  readonly count: number;
+  /** The length of each vector, if the task asks for one. */
+  readonly dimensions: number | undefined;
+}
+
+export const wantedResults = (task: EncodingTask): WantedResults => ({
+  k: task.k,
+  count: resultsOf(task),
+  dimensions: task.k === 'embeddings' ? task.dimensions : undefined,
+});

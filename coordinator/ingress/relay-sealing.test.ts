@@ -22,11 +22,11 @@ const unsealed = (async () => ({
 
 const candidate = { suite: SUITE_ID, sealingKey: new Uint8Array(32) } as Attempt['candidate'];
 async function read(...events: InferenceEvent[]) {
-  const task = { k: 'embeddings' as const, inputs: ['a', 'b'] };
+  const results = { k: 'embeddings' as const, count: 2, dimensions: undefined };
   const seal = relaySealing(unsealed, 'job', {
     encoded: new Uint8Array(),
     topLogprobs: undefined,
-    task,
+    results,
   });
   const sealing = await seal(
     { candidate, number: 1 } as Attempt,

@@ -2,7 +2,6 @@ import { setImmediate } from 'node:timers/promises';
 import {
   type Continuation,
   type Delta,
-  type EncodingTask,
   FINISH_FAILURES,
   FrameContent,
   type InferenceEnd,
@@ -12,6 +11,7 @@ import {
   RefusalDetail,
   ResultReader,
   SUITE_ID,
+  type WantedResults,
 } from '#bus-schemas';
 import type { AnswerSoFar } from './answer-so-far.ts';
 import {
@@ -35,8 +35,8 @@ export interface RelayRequest {
    * probabilities.
    */
   readonly topLogprobs: number | undefined;
-  /** The task whose results are asked for; absent if an answer is. */
-  readonly task?: EncodingTask;
+  /** The results that are asked for; absent if an answer is. */
+  readonly results?: WantedResults;
 }
 
 /** Relay mode: the ingress reads the request, and seals it for each provider that is tried. */
@@ -96,10 +96,10 @@ class RelaySealing implements AttemptSealing {
 
   constructor(
     { seals, parts }: { seals: Awaited<ReturnType<SealFor>>; parts: readonly Uint8Array[] },
-    { topLogprobs, task }: RelayRequest,
+    { topLogprobs, results }: RelayRequest,
     { toolCalls, continuation }: Pick<AnswerSoFar, 'toolCalls' | 'continuation'>,
   ) {
-    this.#results = task && new ResultReader(task);
+    this.#results = results && new ResultReader(results);
     this.#toolCalls = toolCalls;
     this.#continued = continuation?.tokens.length;
     this.#seals = seals;

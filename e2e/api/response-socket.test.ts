@@ -90,6 +90,28 @@ describe('a WebSocket of the Responses API', () => {
     );
   });
 
+  test('continues a long conversation, whose bodies are read in a thread', async () => {
+    using client = await Client.open(network.apiKey);
+    const long = 'Once upon a time. '.repeat(10_000);
+    client.send({ input: long });
+    const first = await client.end();
+    expect(textOf(first)).toBe(expectedText([user(long)], 6));
+    const conversation = [
+      user(long),
+      { role: 'assistant', content: [{ type: 'text', text: textOf(first) }] },
+    ];
+    let previous = first.response.id;
+    for (const input of ['Go on', long, 'And then?']) {
+      client.send({ input, previous_response_id: previous });
+      const next = await client.end();
+      expect(next.response.previous_response_id).toBe(previous);
+      conversation.push(user(input));
+      expect(textOf(next)).toBe(expectedText(conversation, 6));
+      conversation.push({ role: 'assistant', content: [{ type: 'text', text: textOf(next) }] });
+      previous = next.response.id;
+    }
+  });
+
   test('continues no response of another connection', async () => {
     using first = await Client.open(network.apiKey);
     first.send({ input: 'Hi' });

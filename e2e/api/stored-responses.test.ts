@@ -80,6 +80,37 @@ describe('a stored response', () => {
     ).rejects.toMatchObject({ status: 400, code: 'previous_response_not_found' });
   });
 
+  test('is continued by a long input with many tools, which is read in a thread', async () => {
+    const first = await openai.responses.create({
+      model,
+      input: 'Hi',
+      max_output_tokens: 6,
+      store: true,
+    });
+    const long = 'Once upon a time. '.repeat(10_000);
+    const tools = Array.from({ length: 30 }, (_, at) => ({
+      type: 'function' as const,
+      name: `tool_${at}`,
+      description: long.slice(0, 1_000),
+      parameters: { type: 'object', properties: {} },
+      strict: false,
+    }));
+    const second = await openai.responses.create({
+      model,
+      input: long,
+      tools,
+      tool_choice: 'none',
+      max_output_tokens: 6,
+      previous_response_id: first.id,
+    });
+    expect(second.output_text).toBe(
+      expectedText([user('Hi'), assistant(first.output_text), user(long)], 6),
+    );
+    expect(second.tools).toEqual(tools);
+    const stored = { model, input: long.repeat(10), store: true };
+    await expect(openai.responses.create(stored)).rejects.toMatchObject({ status: 413 });
+  });
+
   test('of a stream can be continued as soon as the stream has ended', async () => {
     const stream = openai.responses.stream({
       model,

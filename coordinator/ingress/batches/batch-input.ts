@@ -18,8 +18,9 @@ export interface BatchProblem {
 const NEWLINE = 10;
 /** Most faults that are reported. */
 const MAX_PROBLEMS = 20;
-/** Lines that are checked in one go, before other requests of this process get their turn. */
+/** Lines and bytes that are checked in one go, before other requests of this process get their turn. */
 const LINES_AT_ONCE = 64;
+const BYTES_AT_ONCE = 256 * 1024;
 
 /** The lines of an input file. They stay bytes until they run, which needs less memory. */
 export class BatchInput {
@@ -62,8 +63,14 @@ export class BatchInput {
     }
     const problems: BatchProblem[] = [];
     const seen = new Set<string>();
-    for (const [line, { number }] of this.#places.entries()) {
-      if (line % LINES_AT_ONCE === 0) await setImmediate();
+    let [lines, bytes] = [0, 0];
+    for (const [line, { start, end, number }] of this.#places.entries()) {
+      lines += 1;
+      bytes += end - start;
+      if (lines > LINES_AT_ONCE || bytes > BYTES_AT_ONCE) {
+        await setImmediate();
+        [lines, bytes] = [1, end - start];
+      }
       const problem = this.#problemIn(line, seen);
       if (problem !== undefined) problems.push({ ...problem, line: number });
       if (problems.length === MAX_PROBLEMS) break;

@@ -1,12 +1,15 @@
 import { createHmac } from 'node:crypto';
 import { CodecError } from '#bus-schemas';
 import { messageOf } from '#bus-schemas/message-of.ts';
+import { encodingSurfaces } from '#http-api/core/encodings/encoding-surfaces.ts';
 import { type JsonObject, parseJson } from '#http-api/core/json.ts';
+import { countedPrompt } from '#http-api/core/prompt-text.ts';
 import { surfaces } from '#http-api/core/surfaces/surfaces.ts';
 import { ApiError, type ApiErrorCode } from '#http-api/errors.ts';
 import { COMPACTION_PATH, compactionFor } from '../http/compaction.ts';
 import { type ChatCall, type ChatTerms, ChatWork } from './chat-work.ts';
-import { restored, type SplitBody, splitBody } from './large-fields.ts';
+import { readEncoding } from './encoding-work.ts';
+import { itemsWith, restored, type SplitBody, splitBody } from './large-fields.ts';
 
 /** What a thread is asked about the one body that it has. `open` comes first. */
 export type BodyQuestion =
@@ -19,6 +22,10 @@ export type BodyQuestion =
       readonly terms: ChatTerms;
       readonly images: ReadonlyMap<string, string>;
     }
+  /** The JSON of the items of a field, with those before them. */
+  | { readonly do: 'items'; readonly field: string; readonly before: Uint8Array | undefined }
+  | { readonly do: 'encoding'; readonly surface: string }
+  | { readonly do: 'count'; readonly surface: string; readonly body: SplitBody }
   /** Forget the body, and return its bytes. */
   | { readonly do: 'close' };
 
@@ -88,10 +95,11 @@ export class OpenBody {
         return { value: createHmac('sha256', question.key).update(this.#bytes).digest() };
       case 'read': {
         const { surface, owner, fetchesImages } = question;
-        const body = restored(question.body, (field) => this.#body[field]);
+        const body = restored(question.body, this.#body);
         return {
           value: this.#chat.read({
-            surface: surfaceAt(surface, owner),
+            surface:
+              surface === COMPACTION_PATH ? compactionFor(owner) : surfaceAt(surface, surfaces),
             body,
             owner,
             fetchesImages,
@@ -100,9 +108,20 @@ export class OpenBody {
       }
       case 'encode': {
         const value = this.#chat.encode(question.terms, question.images);
-        const { buffer, length } = value.encoded;
-        // A small request shares its buffer with other messages, and is copied.
-        return { value, transfer: buffer.byteLength === length ? [buffer] : [] };
+        return { value, transfer: ownBuffer(value.encoded) };
+      }
+      case 'items': {
+        const items = itemsWith(question.before, this.#body[question.field]);
+        const value = Buffer.from(JSON.stringify(items));
+        return { value, transfer: ownBuffer(value) };
+      }
+      case 'encoding': {
+        const value = readEncoding(surfaceAt(question.surface, encodingSurfaces), this.#body);
+        return { value, transfer: ownBuffer(value.encoded) };
+      }
+      case 'count': {
+        const body = restored(question.body, this.#body);
+        return { value: countedPrompt(surfaceAt(question.surface, surfaces), body) };
       }
       case 'close': {
         const bytes = this.#bytes;
@@ -115,9 +134,15 @@ export class OpenBody {
   }
 }
 
-function surfaceAt(path: string, owner: ChatCall['owner']) {
-  const surface =
-    path === COMPACTION_PATH ? compactionFor(owner) : surfaces.find((one) => one.path === path);
+/** The buffer of some bytes, if they are alone in it. Small ones share theirs, and are copied. */
+const ownBuffer = ({ buffer, byteLength }: Uint8Array<ArrayBuffer>): ArrayBuffer[] =>
+  buffer.byteLength === byteLength ? [buffer] : [];
+
+function surfaceAt<Api extends { readonly path: string }>(
+  path: string,
+  among: readonly Api[],
+): Api {
+  const surface = among.find((one) => one.path === path);
   if (surface === undefined) throw new TypeError(`there is no surface ${path}`);
   return surface;
 }

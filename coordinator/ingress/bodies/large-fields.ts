@@ -1,4 +1,5 @@
 import { isObject, type JsonObject } from '#http-api/core/json.ts';
+import { itemsOfInput } from '#http-api/core/surfaces/responses-conversation.ts';
 
 /**
  * A field of a large request whose value stays in the thread that has parsed the body. Copying a
@@ -7,9 +8,25 @@ import { isObject, type JsonObject } from '#http-api/core/json.ts';
 export class LargeField {
   /** Name of the field in the body that was parsed. */
   readonly name: string;
+  readonly isText: boolean;
+  /** The JSON of the items of a conversation that come before those of the field. */
+  readonly before: Uint8Array | undefined;
 
-  constructor(name: string) {
+  constructor(
+    name: string,
+    {
+      isText = false,
+      before,
+    }: { readonly isText?: boolean; readonly before?: Uint8Array | undefined } = {},
+  ) {
     this.name = name;
+    this.isText = isText;
+    this.before = before;
+  }
+
+  /** The field with items of a conversation before its own. */
+  after(items: readonly unknown[]): LargeField {
+    return new LargeField(this.name, { before: Buffer.from(JSON.stringify(items)) });
   }
 }
 
@@ -19,6 +36,10 @@ export interface SplitBody {
   readonly names: readonly string[];
   /** The values of the fields that are small. */
   readonly small: JsonObject;
+  /** The names of the other fields whose value is a text. */
+  readonly texts: readonly string[];
+  /** What comes before the items of other fields, as in `LargeField`. */
+  readonly before: ReadonlyMap<string, Uint8Array>;
 }
 
 /** Fields that hold the prompt, whose texts are not copied if they are long. */
@@ -38,9 +59,14 @@ export function splitBody(body: JsonObject): SplitBody {
   // A text is copied fast, and may be an id that is looked up; only a prompt is expected to be long.
   const isCopied = ([name, value]: [string, unknown]) =>
     (typeof value === 'string' && !PROMPT_FIELDS.has(name)) || isSmall(value);
+  const fields = Object.entries(body);
   return {
     names: Object.keys(body),
-    small: Object.fromEntries(Object.entries(body).filter(isCopied)),
+    small: Object.fromEntries(fields.filter(isCopied)),
+    texts: fields
+      .filter((field) => typeof field[1] === 'string' && !isCopied(field))
+      .map(([name]) => name),
+    before: new Map(),
   };
 }
 
@@ -63,23 +89,42 @@ function isSmall(value: unknown): boolean {
 }
 
 /** The body with a stand-in for each field that is not small. */
-export const withStandIns = (body: SplitBody): JsonObject =>
-  restored(body, (name) => new LargeField(name));
+export const withStandIns = ({ names, small, texts }: SplitBody): JsonObject =>
+  Object.fromEntries(
+    names.map((name) => [
+      name,
+      Object.hasOwn(small, name)
+        ? small[name]
+        : new LargeField(name, { isText: texts.includes(name) }),
+    ]),
+  );
 
 /** Splits a body with stand-ins, which may have been changed, before it is sent to its thread. */
 export function withoutStandIns(body: JsonObject): SplitBody {
   const isValue = ([, value]: [string, unknown]) => !(value instanceof LargeField);
+  const before = new Map<string, Uint8Array>();
+  for (const [name, value] of Object.entries(body))
+    if (value instanceof LargeField && value.before !== undefined) before.set(name, value.before);
   return {
     names: Object.keys(body),
     small: Object.fromEntries(Object.entries(body).filter(isValue)),
+    texts: [],
+    before,
   };
 }
 
-/** The body with the value of `valueAt` for each field that is not small. */
-export const restored = (
-  { names, small }: SplitBody,
-  valueAt: (name: string) => unknown,
-): JsonObject =>
+/** The body with the values of `parsed` for the fields that are not small. */
+export const restored = ({ names, small, before }: SplitBody, parsed: JsonObject): JsonObject =>
   Object.fromEntries(
-    names.map((name) => [name, Object.hasOwn(small, name) ? small[name] : valueAt(name)]),
+    names.map((name) => {
+      if (Object.hasOwn(small, name)) return [name, small[name]];
+      const earlier = before.get(name);
+      return [name, earlier === undefined ? parsed[name] : itemsWith(earlier, parsed[name])];
+    }),
   );
+
+/** The items of a conversation: those whose JSON is `before`, and those of an input. */
+export const itemsWith = (before: Uint8Array | undefined, input: unknown): readonly unknown[] => [
+  ...(before === undefined ? [] : (JSON.parse(Buffer.from(before).toString()) as unknown[])),
+  ...itemsOfInput(input),
+];

@@ -1,14 +1,20 @@
 import { createHmac } from 'node:crypto';
 import pino from 'pino';
 import { afterAll, describe, expect, test } from 'vitest';
+import { embeddings } from '#http-api/core/encodings/embeddings.ts';
+import type { EncodingSurface } from '#http-api/core/encodings/encoding-surface.ts';
+import { ollamaEmbed } from '#http-api/core/encodings/ollama-embed.ts';
+import { rerank } from '#http-api/core/encodings/rerank.ts';
 import { pngOf } from '#http-api/core/images/images-under-test.ts';
 import { type JsonObject, parseJson } from '#http-api/core/json.ts';
+import { countedPrompt } from '#http-api/core/prompt-text.ts';
 import { chat } from '#http-api/core/surfaces/chat.ts';
 import { completions } from '#http-api/core/surfaces/completions.ts';
 import { messages } from '#http-api/core/surfaces/messages.ts';
 import { responses } from '#http-api/core/surfaces/responses.ts';
 import type { Surface } from '#http-api/core/surfaces/surface.ts';
 import { BodyThreads } from './body-threads.ts';
+import { readEncoding } from './encoding-work.ts';
 import { LargeField } from './large-fields.ts';
 import { LargeBody, readHere } from './request-body.ts';
 
@@ -147,6 +153,77 @@ describe('the fields of a large body', () => {
     expect(wish).toMatchObject({ model: 'sim', requires: [] });
     expect(wish.promptBound).toBeLessThan(100);
   });
+});
+
+const texts = (field: string, fields: object = {}) =>
+  json({ model: 'sim', [field]: Array(100).fill(LONG.slice(0, 900)), ...fields });
+
+test.each<[string, EncodingSurface, Buffer]>([
+  ['a list of texts', embeddings, texts('input', { dimensions: 3, user: 'ann' })],
+  ['a short text', embeddings, json({ model: 'sim', input: 'Hello' })],
+  ['token ids', embeddings, json({ model: 'sim', input: Array(5_000).fill(7) })],
+  ['documents', rerank, texts('documents', { query: LONG.slice(0, 200), top_n: 3 })],
+  ["Ollama's texts", ollamaEmbed, texts('input')],
+])('%s to encode are read in a thread as here', async (_, surface, bytes) => {
+  const read = readEncoding(surface, parseJson(bytes));
+  await using large = await open(bytes);
+  expect(await large.encoding(surface)).toEqual(read);
+  expect(read.results.count).toBeGreaterThan(0);
+});
+
+test.each<[string, EncodingSurface, Buffer]>([
+  ['an empty text', embeddings, texts('input', { input: [LONG, ''] })],
+  ['a refused field', rerank, texts('documents', { query: 'q', top_n: -1 })],
+  ['no documents', rerank, json({ model: 'sim', query: LONG })],
+])('%s has the same error in a thread as here', async (_, surface, bytes) => {
+  await using large = await open(bytes);
+  const error = await errorOf((async () => readEncoding(surface, parseJson(bytes)))());
+  expect(error).toMatchObject({ code: 'invalid_request' });
+  expect(await errorOf(large.encoding(surface))).toEqual(error);
+});
+
+test.each<[string, Surface, Buffer]>([
+  ['messages', messages, json({ model: 'sim', messages: user(LONG), top_k: 3 })],
+  ['an input', responses, json({ model: 'sim', input: LONG, instructions: LONG })],
+  [
+    'an input that is too long for a tokenizer',
+    responses,
+    json({ model: 'sim', input: LONG.repeat(20) }),
+  ],
+])('the prompt of %s is read in a thread as here', async (_, surface, bytes) => {
+  const filling = { max_tokens: 1 };
+  const prompt = countedPrompt(surface, { ...filling, ...parseJson(bytes) });
+  await using large = await open(bytes);
+  expect(await large.counted(surface, { ...filling, ...large.fields })).toEqual(prompt);
+});
+
+describe('an input that continues a conversation', () => {
+  const before = [
+    { role: 'user', content: 'Hi' },
+    { role: 'assistant', content: 'Hello' },
+  ];
+  const items = [...before, { type: 'message', role: 'user', content: LONG }];
+
+  test('is read after its items', async () => {
+    const whole = await here(responses, json({ model: 'sim', store: false, input: items }));
+    await using large = await open(json({ model: 'sim', store: false, input: LONG }));
+    const input = new LargeField('input').after(before);
+    const read = await large.read(calling(responses, { ...large.fields, input }, new Map()));
+    expect({ read, encoded: await large.encode(terms, new Map()) }).toEqual(whole);
+  });
+
+  test('is returned with them', async () => {
+    await using large = await open(json({ model: 'sim', input: LONG }));
+    const list = await large.items(new LargeField('input').after(before));
+    expect(JSON.parse(Buffer.from(list).toString())).toEqual(items);
+  });
+});
+
+test('bytes that share their buffer with others are copied', async () => {
+  const shared = Buffer.concat([Buffer.from('x'), chatOf({})]);
+  await using large = await LargeBody.open(shared.subarray(1), options);
+  expect(large.fields).toMatchObject({ model: 'sim' });
+  expect(shared.toString('latin1', 0, 2)).toBe('x{');
 });
 
 test('a body that has given its thread to another one is parsed again when it is needed', async () => {

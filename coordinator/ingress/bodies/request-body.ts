@@ -1,4 +1,7 @@
+import type { EncodingSurface } from '#http-api/core/encodings/encoding-surface.ts';
 import type { JsonObject } from '#http-api/core/json.ts';
+import type { CountedPrompt } from '#http-api/core/prompt-text.ts';
+import type { Surface } from '#http-api/core/surfaces/surface.ts';
 import type { BodyQuestion } from './body-question.ts';
 import { type BodyThread, type BodyThreads, unreadBody } from './body-threads.ts';
 import {
@@ -8,6 +11,7 @@ import {
   type EncodedChat,
   type ReadChat,
 } from './chat-work.ts';
+import type { ReadEncoding } from './encoding-work.ts';
 import { LargeField, type SplitBody, withoutStandIns, withStandIns } from './large-fields.ts';
 
 /**
@@ -50,7 +54,8 @@ export class LargeBody implements ChatReader, AsyncDisposable {
     this.#threads = threads;
     this.#isWanted = isWanted;
     this.#size = bytes.length;
-    this.#bytes = bytes;
+    // Bytes that share their buffer with others cannot be handed over.
+    this.#bytes = bytes.buffer.byteLength === bytes.length ? bytes : Uint8Array.from(bytes);
   }
 
   /** Parses a body, whose bytes are handed over. Throws an ApiError if it is no JSON object. */
@@ -65,18 +70,31 @@ export class LargeBody implements ChatReader, AsyncDisposable {
     }
   }
 
+  /** Opens the body of an HTTP request if it is large; returns undefined for a small one. */
+  static async ofRequest(body: unknown, options: BodyOptions): Promise<LargeBody | undefined> {
+    if (!Buffer.isBuffer(body) || body.length < LARGE_BODY_BYTES) return undefined;
+    return await LargeBody.open(body, options);
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
   get fields(): JsonObject {
     return this.#fields;
   }
 
   /**
-   * A copy of `body` with the values of its stand-ins, or of those whose field is named. For a
+   * A copy of `body` with the values of its stand-ins, or of those that are needed. For a
    * conversation this takes long; everything that can be done in the thread is done there.
    */
-  async resolved(body: JsonObject, isNeeded = (_field: string) => true): Promise<JsonObject> {
+  async resolved(
+    body: JsonObject,
+    isNeeded = (_field: string, _value: LargeField) => true,
+  ): Promise<JsonObject> {
     const values = new Map<string, unknown>();
     for (const [field, value] of Object.entries(body))
-      if (value instanceof LargeField && isNeeded(field))
+      if (value instanceof LargeField && isNeeded(field, value))
         values.set(field, await this.#ask({ do: 'value', field: value.name }));
     if (values.size === 0) return body;
     return Object.fromEntries(
@@ -98,6 +116,25 @@ export class LargeBody implements ChatReader, AsyncDisposable {
 
   async encode(terms: ChatTerms, images: ReadonlyMap<string, string>): Promise<EncodedChat> {
     return (await this.#ask({ do: 'encode', terms, images })) as EncodedChat;
+  }
+
+  /** The JSON of the items of a field, with those before them. */
+  async items({ name: field, before }: LargeField): Promise<Uint8Array> {
+    return (await this.#ask({ do: 'items', field, before })) as Uint8Array;
+  }
+
+  /** The body as a request for an encoding. Throws an ApiError with its fault. */
+  async encoding({ path: surface }: EncodingSurface): Promise<ReadEncoding> {
+    return (await this.#ask({ do: 'encoding', surface })) as ReadEncoding;
+  }
+
+  /** The prompt of a body whose stand-ins may have been changed. Throws an ApiError with its fault. */
+  async counted({ path: surface }: Surface, body: JsonObject): Promise<CountedPrompt> {
+    return (await this.#ask({
+      do: 'count',
+      surface,
+      body: withoutStandIns(body),
+    })) as CountedPrompt;
   }
 
   /** Gives the thread to other requests. The next question parses the body again. */

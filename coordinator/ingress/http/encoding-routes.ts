@@ -1,13 +1,14 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { EncodingRequest, newJobId } from '#bus-schemas';
+import { newJobId } from '#bus-schemas';
 import { WholeAnswer } from '#http-api/answer-writers.ts';
 import { withAnyContentType } from '#http-api/any-content-type.ts';
-import { encodingIntent } from '#http-api/core/encodings/encoding-intent.ts';
 import type { EncodingSurface } from '#http-api/core/encodings/encoding-surface.ts';
 import { encodingSurfaces } from '#http-api/core/encodings/encoding-surfaces.ts';
 import { parseJson } from '#http-api/core/json.ts';
 import { ignoredHeader } from '#http-api/core/parameters/parameter.ts';
 import { takeOver } from '#http-api/respond.ts';
+import { readEncoding } from '../bodies/encoding-work.ts';
+import { LargeBody } from '../bodies/request-body.ts';
 import type { JobSpec } from '../job-spec.ts';
 import { relaySealing } from '../relay-sealing.ts';
 import { encodingSchema } from './encoding-schemas.ts';
@@ -43,14 +44,18 @@ async function encode(exchange: EncodingExchange): Promise<FastifyReply> {
   const { surface, request, reply, deps } = exchange;
   await mayBegin(deps);
   const receivedAt = deps.clock();
-  const body = parseJson(request.body);
-  const intent = encodingIntent(surface, body);
-  const { headers, refusal, job } = await admitJob(intent, jobCallerOf(request), deps);
-  const all = { ...headers, ...ignoredHeader(intent.ignored) };
+  await using large = await LargeBody.ofRequest(request.body, {
+    threads: deps.bodies,
+    isWanted: () => !reply.raw.destroyed,
+  });
+  const body = large?.fields ?? parseJson(request.body);
+  const { wish, results, encoded } =
+    (await large?.encoding(surface)) ?? readEncoding(surface, body);
+  const { headers, refusal, job } = await admitJob(wish, jobCallerOf(request), deps);
+  const all = { ...headers, ...ignoredHeader(wish.ignored) };
   for (const [name, value] of Object.entries(all)) reply.raw.setHeader(name, value);
   if (refusal !== undefined) throw refusal;
   const id = newJobId();
-  const { task } = intent;
   const spec: JobSpec = {
     ...job,
     id,
@@ -62,22 +67,19 @@ async function encode(exchange: EncodingExchange): Promise<FastifyReply> {
     // No machine keeps anything of an encoding that a later request could use.
     conversation: id,
     prefixes: [],
-    seal: relaySealing(deps.sealFor, id, {
-      encoded: EncodingRequest.encode({ task }),
-      topLogprobs: undefined,
-      task,
-    }),
+    seal: relaySealing(deps.sealFor, id, { encoded, topLogprobs: undefined, results }),
   };
   const nowSeconds = () => Math.floor(deps.now() / 1_000);
   const head = {
     job: id,
-    model: intent.model,
+    model: wish.model,
     createdSeconds: nowSeconds(),
     nowSeconds,
     includeUsage: false,
     maxOutputTokens: job.maxOutputTokens,
-    promptTokens: { estimate: intent.promptEstimate, bound: intent.promptBound },
-    request: body,
+    promptTokens: { estimate: wish.promptEstimate, bound: wish.promptBound },
+    // Of what is long, an answer repeats only the documents of a rerank.
+    request: (await large?.resolved(body, () => body['return_documents'] === true)) ?? body,
   };
   const response = takeOver(reply, id);
   const answer = new WholeAnswer({ response, surface, head, requestId: request.id }, deps.memory);

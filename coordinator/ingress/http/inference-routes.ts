@@ -6,7 +6,8 @@ import { invalid, isGiven } from '#http-api/core/json.ts';
 import { completions } from '#http-api/core/surfaces/completions.ts';
 import { responses } from '#http-api/core/surfaces/responses.ts';
 import { surfaces } from '#http-api/core/surfaces/surfaces.ts';
-import { LARGE_BODY_BYTES, LargeBody } from '../bodies/request-body.ts';
+import type { LargeField } from '../bodies/large-fields.ts';
+import { LargeBody } from '../bodies/request-body.ts';
 import { keyOf, ownerOf } from './authenticate.ts';
 import { answerInBackground } from './background-response.ts';
 import { answerChoices } from './choices-exchange.ts';
@@ -57,22 +58,21 @@ export function addInferenceRoutes(server: FastifyInstance, deps: InferenceDeps)
 async function inferBody(exchange: Omit<InferenceExchange, 'large'>): Promise<FastifyReply> {
   const { request, reply, deps } = exchange;
   await mayBegin(deps);
-  const { body } = request;
-  if (!Buffer.isBuffer(body) || body.length < LARGE_BODY_BYTES)
-    return infer({ ...exchange, large: undefined });
-  await using large = await LargeBody.open(body, {
+  await using large = await LargeBody.ofRequest(request.body, {
     threads: deps.bodies,
     isWanted: () => !reply.raw.destroyed,
   });
   return await infer({ ...exchange, large });
 }
 
+/** Fields that the main thread reads: names of models, and prompts that may be several or token ids. */
+const isReadHere = (field: string, { isText }: LargeField): boolean =>
+  field === 'models' || (field === 'prompt' && !isText);
+
 async function infer(exchange: InferenceExchange): Promise<FastifyReply> {
   const { surface, request, reply, deps, large } = exchange;
   const opened = await openRequestState(exchange);
-  const body =
-    (await large?.resolved(opened.body, (field) => field === 'models' || field === 'prompt')) ??
-    opened.body;
+  const body = (await large?.resolved(opened.body, isReadHere)) ?? opened.body;
   const state = {
     ...opened,
     body: surface === completions ? await withTextPrompts(body, keyOf(request), deps) : body,

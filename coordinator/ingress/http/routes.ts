@@ -46,7 +46,7 @@ import { addSealedRoutes, type SealedRoutesDeps } from './sealed-routes.ts';
 import { addStatsRoute } from './stats-route.ts';
 import { addStatusRoute } from './status-route.ts';
 import { addStripeRoute } from './stripe-route.ts';
-import { type CountDeps, countTokens } from './token-counts.ts';
+import { type CountDeps, countTokens, readCounted } from './token-counts.ts';
 import { addTrustRoutes } from './trust-routes.ts';
 import { UsableModels } from './usable-models.ts';
 
@@ -92,7 +92,8 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addMessageBatchRoutes(api, deps);
   addCountRoutes(server, {
     onRequest: deps.auth.key,
-    count: (intent, request) => countTokens(intent, request, deps),
+    read: (call) => readCounted(call, deps.bodies),
+    count: (prompt, request) => countTokens(prompt, request, deps),
   });
   addSealedRoutes(api, server, deps);
   const usable = new UsableModels({ ...deps, api });

@@ -2,8 +2,10 @@ import type { FastifyRequest } from 'fastify';
 import type { CatalogModel } from '#bus-schemas';
 import type { TokenCounter } from '#coordinator/tokenizers/token-counter.ts';
 import { tokenizerPath } from '#coordinator/tokenizers/tokenizer-files.ts';
-import type { ChatIntent } from '#http-api/core/introspect.ts';
-import { promptText } from '#http-api/core/prompt-text.ts';
+import type { CountedPrompt } from '#http-api/core/prompt-text.ts';
+import { type CountCall, promptOf } from '#http-api/count-routes.ts';
+import type { BodyThreads } from '../bodies/body-threads.ts';
+import { LargeBody } from '../bodies/request-body.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import type { KeyPolicy } from '../key-policy.ts';
 import type { OwnMachines } from '../own-machines.ts';
@@ -19,25 +21,32 @@ export interface CountDeps {
   readonly home: string;
 }
 
-/** Largest text that is counted with the tokenizer, in characters; a larger one is estimated. */
-const MAX_COUNTED_CHARACTERS = 1_000_000;
 /** Time for one count, in milliseconds. */
 const COUNT_MS = 2_000;
 
+/** Reads a request whose prompt is counted, in a thread if it is large. */
+export async function readCounted(call: CountCall, threads: BodyThreads): Promise<CountedPrompt> {
+  const { surface, filling, request } = call;
+  await using large = await LargeBody.ofRequest(request.body, {
+    threads,
+    isWanted: () => !request.socket.destroyed,
+  });
+  return (await large?.counted(surface, { ...filling, ...large.fields })) ?? promptOf(call);
+}
+
 /** Number of tokens of a prompt for the model of the request. */
 export async function countTokens(
-  intent: ChatIntent,
+  { model: name, promptEstimate, text, framingTokens }: CountedPrompt,
   request: FastifyRequest,
   { catalog, ownMachines, policy, counter, home }: CountDeps,
 ): Promise<number> {
   const caller = keyOf(request);
-  const { model } = await calledModel(intent.model, caller, { catalog, ownMachines });
-  policy.checkModel(caller, intent.model, model);
+  const { model } = await calledModel(name, caller, { catalog, ownMachines });
+  policy.checkModel(caller, name, model);
   const { refusal } = await policy.take(caller, { inputTokens: 0, outputTokens: 0 });
   if (refusal !== undefined) throw refusal;
-  const { text, framingTokens } = promptText(intent.body);
-  const counted = await countText(text, model, { counter, home });
-  return counted === undefined ? intent.promptEstimate : counted + framingTokens;
+  const counted = text === undefined ? undefined : await countText(text, model, { counter, home });
+  return counted === undefined ? promptEstimate : counted + framingTokens;
 }
 
 /** Number of tokens of a text; undefined if the tokenizer is missing, or took too long. */
@@ -46,7 +55,7 @@ async function countText(
   { tokenizer: digest }: CatalogModel,
   { counter, home }: Pick<CountDeps, 'counter' | 'home'>,
 ): Promise<number | undefined> {
-  if (digest === undefined || text.length > MAX_COUNTED_CHARACTERS) return undefined;
+  if (digest === undefined) return undefined;
   const question = { path: tokenizerPath(home, digest), digest, text };
   const counted = await counter.count(question, COUNT_MS);
   return counted.ok ? counted.tokens : undefined;

@@ -39,6 +39,12 @@ interface PutBytes {
   readonly replacesResults?: boolean;
 }
 
+export const tooLargeToStore = (): ApiError =>
+  new ApiError(
+    'payload_too_large',
+    'A response or conversation of more than 480 KiB is not stored. Send the conversation as input, without "store".',
+  );
+
 /** The parts of a file have its id and a number. */
 const PART_ID = /^(file_[0-9a-z]{24})_\d+$/;
 /** The use of the key of an object. All parts of a file have the key of the file. */
@@ -68,11 +74,7 @@ export class StoredContents {
 
   async put({ id, content, version, runsUntil }: Put): Promise<void> {
     const sealed = this.#seal(id, JSON.stringify(content));
-    if (sealed.length > MAX_SEALED_BYTES)
-      throw new ApiError(
-        'payload_too_large',
-        'A response or conversation of more than 480 KiB is not stored. Send the conversation as input, without "store".',
-      );
+    if (sealed.length > MAX_SEALED_BYTES) throw tooLargeToStore();
     await this.#put({
       id,
       version,

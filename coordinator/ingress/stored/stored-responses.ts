@@ -3,6 +3,7 @@ import { failedResponse } from '#http-api/core/surfaces/response-resource.ts';
 import { itemsOfInput } from '#http-api/core/surfaces/responses-conversation.ts';
 import { STORED_FIELDS } from '#http-api/core/surfaces/responses-request.ts';
 import { ApiError } from '#http-api/errors.ts';
+import { LargeField } from '../bodies/large-fields.ts';
 import type { StoredContents } from './stored-contents.ts';
 
 export interface StoredResponse {
@@ -37,7 +38,7 @@ export interface StatefulRequest {
   readonly isBackground: boolean;
   /** The conversation that gets the new items. */
   readonly conversation: string | undefined;
-  /** The input of this request alone. */
+  /** The input of this request alone, if it is stored. */
   readonly ownItems: readonly unknown[];
 }
 
@@ -49,9 +50,13 @@ export function refersToState(body: JsonObject): boolean {
   return isStored(body) || isGiven(body['previous_response_id']) || isGiven(body['conversation']);
 }
 
+/** Whether the input of a request is stored, with its response or in a conversation. */
+export const storesInput = (body: JsonObject): boolean =>
+  isStored(body) || isGiven(body['conversation']);
+
 const isStored = ({ store, background }: JsonObject) => store === true || background === true;
 
-/** Reads the state that a request refers to. */
+/** Reads the state that a request refers to. Only an input that is not stored may be a stand-in. */
 export async function openStateful(
   body: JsonObject,
   contents: StoredContents,
@@ -65,12 +70,16 @@ export async function openStateful(
       : isGiven(previous)
         ? await itemsAfter(idOf(previous, 'previous_response_id'), contents)
         : [];
-  const ownItems = itemsOfInput(body['input']);
+  const { input } = body;
+  const ownItems = input instanceof LargeField ? [] : itemsOfInput(input);
   const rest = Object.fromEntries(
     Object.entries(body).filter(([field]) => !STORED_FIELDS.some((stored) => stored === field)),
   );
   return {
-    body: { ...rest, input: [...earlier, ...ownItems] },
+    body: {
+      ...rest,
+      input: input instanceof LargeField ? input.after(earlier) : [...earlier, ...ownItems],
+    },
     echo: { ...body, store: isStored(body) },
     isStored: isStored(body),
     isBackground: background === true,

@@ -3,9 +3,10 @@ import type { Logger } from 'pino';
 import type { RawData, WebSocket } from 'ws';
 import { invalid, isGiven, type JsonObject, parseJson } from '#http-api/core/json.ts';
 import { responses } from '#http-api/core/surfaces/responses.ts';
-import { itemsOfInput } from '#http-api/core/surfaces/responses-conversation.ts';
 import { ApiError } from '#http-api/errors.ts';
 import type { MemoryBudget } from '#http-api/memory-budget.ts';
+import { itemsWith, LargeField } from '../bodies/large-fields.ts';
+import { LARGE_BODY_BYTES, LargeBody } from '../bodies/request-body.ts';
 import { type Auth, secretOf } from '../http/authenticate.ts';
 import { jobCallerOf, mayBegin } from '../http/job-admission.ts';
 import { type PrepareDeps, prepareJob } from '../http/prepare-job.ts';
@@ -57,9 +58,8 @@ export function addResponseSocket(server: FastifyInstance, deps: ResponseSocketD
 /** A response that can be continued with `previous_response_id`. */
 interface Previous {
   readonly id: string;
-  /** The whole conversation: all input, and the output of the response. */
-  readonly items: readonly unknown[];
-  readonly bytes: number;
+  /** The JSON of the whole conversation: all input, and the output of the response. */
+  readonly items: Uint8Array;
 }
 
 /**
@@ -108,11 +108,16 @@ class ResponseSocket {
     this.#isBusy = true;
     let continues: unknown;
     try {
-      const { type, ...body } = parseJson(bytesOf(data));
+      const bytes = bytesOf(data);
+      const isLarge = bytes.length + (this.#previous?.items.length ?? 0) >= LARGE_BODY_BYTES;
+      await using large = isLarge
+        ? await LargeBody.open(bytes, { threads: this.#deps.bodies, isWanted: () => this.#isOpen })
+        : undefined;
+      const { type, ...body } = large?.fields ?? parseJson(bytes);
       if (type !== 'response.create')
         throw invalid('type', 'The type of a message must be "response.create".');
       continues = body['previous_response_id'];
-      await this.#create(body);
+      await this.#create(body, large);
     } catch (error) {
       if (!(error instanceof ApiError))
         this.#deps.log.error({ request: this.#request.id, err: error }, 'a request failed');
@@ -126,7 +131,11 @@ class ResponseSocket {
     }
   }
 
-  async #create(body: JsonObject): Promise<void> {
+  get #isOpen(): boolean {
+    return this.#socket.readyState === this.#socket.OPEN;
+  }
+
+  async #create(body: JsonObject, large: LargeBody | undefined): Promise<void> {
     const { auth, jobs } = this.#deps;
     const request = this.#request;
     // The key may have been revoked since the last response.
@@ -135,31 +144,41 @@ class ResponseSocket {
     for (const field of REFUSED)
       if (isGiven(body[field])) throw invalid(field, `A WebSocket has no field ${field}.`);
     const { previous_response_id: previousId, ...fields } = body;
-    const items = [...this.#continued(previousId), ...itemsOfInput(body['input'])];
+    const before = this.#continued(previousId);
+    const input = large ? new LargeField('input', { before }) : itemsWith(before, body['input']);
     const { spec, head, refusal } = await prepareJob(
       {
         surface: responses,
-        body: { ...fields, input: items, stream: true },
+        body: { ...fields, input, stream: true },
         caller: jobCallerOf(request),
         secret: secretOf(request),
+        large,
       },
       this.#deps,
     );
     if (refusal !== undefined) throw refusal;
+    const items =
+      input instanceof LargeField && large
+        ? await large.items(input)
+        : Buffer.from(JSON.stringify(input));
     const answer = new SocketAnswer({
       socket: this.#socket,
-      stream: responses.stream({ ...head, request: body }),
+      stream: responses.stream({
+        ...head,
+        request: { ...head.request, previous_response_id: previousId },
+      }),
       onReady: () => this.#job?.clientReady(),
       onEnd: (last) => {
         this.#ended(last === undefined ? undefined : previousOf(items, last), isGiven(previousId));
       },
     });
     this.#job = jobs.start(spec, answer);
-    if (this.#socket.readyState !== this.#socket.OPEN) this.#job.clientGone();
+    if (!this.#isOpen) this.#job.clientGone();
   }
 
-  #continued(id: unknown): readonly unknown[] {
-    if (!isGiven(id)) return [];
+  /** The JSON of the items before those of a request; undefined if it continues nothing. */
+  #continued(id: unknown): Uint8Array | undefined {
+    if (!isGiven(id)) return undefined;
     if (this.#previous === undefined || this.#previous.id !== id)
       throw new ApiError(
         'previous_response_not_found',
@@ -179,10 +198,11 @@ class ResponseSocket {
   /** Stores what can be continued, if the memory of all connections together has room for it. */
   #keep(previous: Previous | undefined): void {
     const { memory } = this.#deps;
-    if (this.#previous !== undefined) memory.give(this.#previous.bytes);
-    const isClosed = this.#socket.readyState !== this.#socket.OPEN;
+    if (this.#previous !== undefined) memory.give(this.#previous.items.length);
     this.#previous =
-      previous === undefined || isClosed || !memory.take(previous.bytes) ? undefined : previous;
+      previous !== undefined && this.#isOpen && memory.take(previous.items.length)
+        ? previous
+        : undefined;
   }
 
   #expire(): void {
@@ -192,10 +212,17 @@ class ResponseSocket {
 }
 
 /** The conversation after a response whose last event has this data. */
-function previousOf(items: readonly unknown[], lastEvent: string): Previous {
+function previousOf(items: Uint8Array, lastEvent: string): Previous {
   const { response } = JSON.parse(lastEvent) as { response: { id: string; output: unknown[] } };
-  const all = [...items, ...response.output];
-  return { id: response.id, items: all, bytes: Buffer.byteLength(JSON.stringify(all)) };
+  return { id: response.id, items: withItems(items, response.output) };
+}
+
+/** A JSON list, which is not empty, with more items at its end. */
+function withItems(list: Uint8Array, items: readonly unknown[]): Uint8Array {
+  if (items.length === 0) return list;
+  const more = Buffer.from(JSON.stringify(items));
+  more.write(',');
+  return Buffer.concat([list.subarray(0, -1), more]);
 }
 
 function bytesOf(data: RawData): Buffer {

@@ -1,6 +1,7 @@
 import type { EncodingTask } from '#bus-schemas';
 import { costFields } from '../answer-cost.ts';
 import { invalid, isGiven } from '../json.ts';
+import { LongJson } from '../long-json.ts';
 import { embeddingsParameters } from '../parameters/encoding-parameters.ts';
 import type { AnswerContent, AnswerHead } from '../surfaces/surface.ts';
 import type { EncodingSurface } from './encoding-surface.ts';
@@ -17,20 +18,25 @@ export const embeddings: EncodingSurface = {
       throw invalid('encoding_format', 'encoding_format must be "float" or "base64".');
     return { k: 'embeddings', inputs: inputsOf(fields['input']), ...dimensionsOf(dimensions) };
   },
-  whole: ({ model, request }: AnswerHead, { text, end: { usage, cost } }: AnswerContent) => ({
-    object: 'list',
-    data: resultLines(text).map((line, index) => ({
-      object: 'embedding',
-      index,
-      embedding: request['encoding_format'] === 'base64' ? line : numbersOf(line),
-    })),
-    model,
-    usage: {
-      prompt_tokens: usage.promptTokens,
-      total_tokens: usage.promptTokens,
-      ...costFields(cost, ['prompt', 'completions']),
-    },
-  }),
+  whole: ({ model, request }: AnswerHead, { text, end: { usage, cost } }: AnswerContent) =>
+    new LongJson(
+      {
+        object: 'list',
+        data: [],
+        model,
+        usage: {
+          prompt_tokens: usage.promptTokens,
+          total_tokens: usage.promptTokens,
+          ...costFields(cost, ['prompt', 'completions']),
+        },
+      },
+      'data',
+      Iterator.from(resultLines(text)).map((line, index) => ({
+        object: 'embedding',
+        index,
+        embedding: request['encoding_format'] === 'base64' ? line : numbersOf(line),
+      })),
+    ),
   error: (error) => error.toBody(),
 };
 

@@ -1,4 +1,5 @@
 import { invalid } from '../json.ts';
+import { LongJson } from '../long-json.ts';
 import {
   ollamaEmbeddingsParameters,
   ollamaEmbedParameters,
@@ -26,13 +27,18 @@ export const ollamaEmbed: EncodingSurface = {
       ...(flagOf(truncate, 'truncate', true) && { truncate: true }),
     };
   },
-  whole: ({ model, createdSeconds, nowSeconds }, { text, end }) => ({
-    model,
-    embeddings: resultLines(text).map(numbersOf),
-    total_duration: (nowSeconds() - createdSeconds) * SECOND_NS,
-    load_duration: 0,
-    prompt_eval_count: end.usage.promptTokens,
-  }),
+  whole: ({ model, createdSeconds, nowSeconds }, { text, end }) =>
+    new LongJson(
+      {
+        model,
+        embeddings: [],
+        total_duration: (nowSeconds() - createdSeconds) * SECOND_NS,
+        load_duration: 0,
+        prompt_eval_count: end.usage.promptTokens,
+      },
+      'embeddings',
+      Iterator.from(resultLines(text)).map((line) => numbersOf(line)),
+    ),
   error: ({ message }) => ({ error: message }),
 };
 

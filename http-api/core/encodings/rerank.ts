@@ -1,5 +1,6 @@
 import { costFields } from '../answer-cost.ts';
 import { invalid, isGiven, isObject } from '../json.ts';
+import { LongJson } from '../long-json.ts';
 import { rerankParameters } from '../parameters/encoding-parameters.ts';
 import type { AnswerContent, AnswerHead } from '../surfaces/surface.ts';
 import type { EncodingSurface } from './encoding-surface.ts';
@@ -43,24 +44,31 @@ function whole(
   { job, model, request }: AnswerHead,
   { text, end: { usage, cost } }: AnswerContent,
 ): object {
-  const texts = textsOf(request['documents']);
-  const most = isGiven(request['top_n']) ? Number(request['top_n']) : texts.length;
-  const results = resultLines(text)
+  const lines = resultLines(text);
+  const most = isGiven(request['top_n']) ? Number(request['top_n']) : lines.length;
+  const results = lines
     .map((line, index) => ({ index, relevance_score: Number(line) }))
     .toSorted((one, other) => other.relevance_score - one.relevance_score)
     .slice(0, most);
-  return {
-    id: job,
-    object: 'list',
-    model,
-    results:
-      request['return_documents'] === true
-        ? results.map((result) => ({ ...result, document: { text: texts[result.index] } }))
-        : results,
-    usage: {
-      prompt_tokens: usage.promptTokens,
-      total_tokens: usage.promptTokens,
-      ...costFields(cost, ['prompt', 'completions']),
+  const texts = request['return_documents'] === true ? textsOf(request['documents']) : undefined;
+  return new LongJson(
+    {
+      id: job,
+      object: 'list',
+      model,
+      results: [],
+      usage: {
+        prompt_tokens: usage.promptTokens,
+        total_tokens: usage.promptTokens,
+        ...costFields(cost, ['prompt', 'completions']),
+      },
     },
-  };
+    'results',
+    texts === undefined
+      ? results
+      : Iterator.from(results).map((result) => ({
+          ...result,
+          document: { text: texts[result.index] },
+        })),
+  );
 }

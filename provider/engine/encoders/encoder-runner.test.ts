@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Delta, type EncodingTask, type Finish, ResultReader, type Usage } from '#bus-schemas';
+import {
+  type Delta,
+  type EncodingTask,
+  type Finish,
+  ResultReader,
+  type Usage,
+  wantedResults,
+} from '#bus-schemas';
 import { thisMachine } from '../../machine.ts';
 import { createReferenceBackend } from '../decoders/reference-decoder.ts';
 import { RequestRefused, type Sequence } from '../engine.ts';
@@ -56,7 +63,7 @@ const embedding = (more: object = {}): EncodingTask => ({
   ...more,
 });
 function resultsOf(task: EncodingTask, { deltas }: Ended) {
-  const reader = new ResultReader(task);
+  const reader = new ResultReader(wantedResults(task));
   for (const delta of deltas) expect(delta.k === 'text' && reader.add(delta)).toBe(true);
   expect(reader.isWhole).toBe(true);
   return reader.results;

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test, vi } from 'vitest';
-import { ResultReader } from '#bus-schemas';
+import { ResultReader, wantedResults } from '#bus-schemas';
 import { setting } from '#bus-schemas/settings/settings.ts';
 import type { ReadingDecoder } from '../../models/encoders/reading-decoder.ts';
 import type { Backend } from '../decoders/decoder.ts';
@@ -77,7 +77,7 @@ async function vectorsOf(
   const inputs = texts.map((text) => inputOf(model, text));
   const writer = await ResultWriter.open(model);
   const task = { k: 'embeddings' as const, inputs: [...texts] };
-  const reader = new ResultReader(task);
+  const reader = new ResultReader(wantedResults(task));
   const states = await encoder.pass(inputs);
   for (const text of writer.lines(inputs, { states, vectorsPer: encoder.vectorsPer }, task))
     reader.add({ text, tokens: 1 });

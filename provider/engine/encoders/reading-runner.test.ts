@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Delta, type EncodingTask, type Finish, ResultReader, type Usage } from '#bus-schemas';
+import {
+  type Delta,
+  type EncodingTask,
+  type Finish,
+  ResultReader,
+  type Usage,
+  wantedResults,
+} from '#bus-schemas';
 import { thisMachine } from '../../machine.ts';
 import { createCpuBackend } from '../decoders/native-decoder.ts';
 import { createReferenceBackend } from '../decoders/reference-decoder.ts';
@@ -46,7 +53,7 @@ async function run(build: string, task: EncodingTask) {
     },
   );
   const { finish, usage } = await promise;
-  const reader = new ResultReader(task);
+  const reader = new ResultReader(wantedResults(task));
   for (const delta of deltas) expect(delta.k === 'text' && reader.add(delta)).toBe(true);
   return { finish, usage, ...reader.results };
 }
