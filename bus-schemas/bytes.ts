@@ -1,6 +1,6 @@
-import { Type } from 'typebox';
 import { fromHex, isSame, toHex } from '#bus-schemas/platform.ts';
 import { Bytes } from './codec.ts';
+import { Type } from './type.ts';
 
 /** Sizes of keys and digests, and their hexadecimal form in JSON. */
 

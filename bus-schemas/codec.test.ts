@@ -1,8 +1,8 @@
 import { Encoder } from '@msgpack/msgpack';
 import fc from 'fast-check';
-import { Type } from 'typebox';
 import { describe, expect, test } from 'vitest';
 import { Bytes, CodecError, defineMessage, MAX_MESSAGE_BYTES } from './codec.ts';
+import { Type } from './type.ts';
 
 const fields = {
   text: Type.String({ maxLength: 100 }),

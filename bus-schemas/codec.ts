@@ -1,8 +1,8 @@
 import { Decoder, Encoder } from '@msgpack/msgpack';
-import { type Static, type TSchema, Type } from 'typebox';
 import { checkerOf, compiledCodec } from '#bus-schemas/platform.ts';
 import { isWholeValue } from './codec-shape.ts';
 import { CodedError } from './coded-error.ts';
+import { type Static, type TSchema, Type } from './type.ts';
 
 /** Maximum size of a message on the bus. A larger sealed body is sent in several parts. */
 export const MAX_MESSAGE_BYTES = 512 * 1024;

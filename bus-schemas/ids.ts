@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { randomBytes } from '#bus-schemas/platform.ts';
+import { Type } from './type.ts';
 
 const ALPHABET = '0123456789abcdefghijklmnopqrstuvwxyz';
 

@@ -23,6 +23,7 @@ export {
   userOf,
 } from './accounts/jwts.ts';
 export { isNkeySigned, Nkey } from './accounts/nkey.ts';
+export { credentialsAuthenticator } from './accounts/tokens.ts';
 export { demandTls, isLoopback } from './addresses.ts';
 export { REPORTED_PER_COUNTED, UNSEEN_TOKENS } from './billing-tolerance.ts';
 export {

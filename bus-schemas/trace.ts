@@ -1,6 +1,6 @@
-import { type Static, Type } from 'typebox';
 import { checkerOf } from '#bus-schemas/platform.ts';
 import { AccountId, ModelName } from './ids.ts';
+import { type Static, Type } from './type.ts';
 
 const tokens = Type.Integer({ minimum: 0, maximum: 10_000_000 });
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { homeFolder } from '#bus-schemas/running-network.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
 import { commandsPage } from './commands-page.ts';
-import { assemble, parts } from './program.ts';
+import { assemble, parts, partsFor } from './program.ts';
 
 /** DINF_WRITE_API=1 writes the page. */
 const PAGE = join(import.meta.dirname, '../docs/commands.md');
@@ -29,6 +29,22 @@ afterAll(() => vi.unstubAllEnvs());
 
 test('docs/commands.md is what the commands are defined as (DINF_WRITE_API=1 writes it)', () => {
   expect(readFileSync(PAGE, 'utf8')).toBe(page);
+});
+
+test('each part of the program lists the commands that it declares', async () => {
+  for (const part of parts) {
+    const alone = await assemble([part], (line) => {
+      throw new Error(line);
+    });
+    const declared = alone.commands.flatMap((command) => [command.name(), ...command.aliases()]);
+    expect(declared, part.name).toEqual(part.commands);
+  }
+});
+
+test('a command loads its own part; help and unknown commands load all', () => {
+  expect(partsFor(['ledger', '--help']).map(({ name }) => name)).toEqual(['operators']);
+  for (const args of [[], ['--help'], ['help', 'ledger'], ['legder']])
+    expect(partsFor(args)).toEqual(parts);
 });
 
 test('it has every command and every option', () => {

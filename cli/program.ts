@@ -9,29 +9,66 @@ import { commandEnding } from './command-ending.ts';
 
 interface Part {
   readonly name: string;
+  /** The commands that it declares. */
+  readonly commands: readonly string[];
   readonly load: () => Promise<{ addCommands(program: Command): void }>;
 }
 
 /**
- * The parts of the program in the order of `--help`. A part only declares its commands when it is
- * loaded; the actions import the rest, so that `--help` stays fast. The commands that change or
+ * The parts of the program in the order of `--help`. A command loads only its own part. A part only
+ * declares its commands when it is loaded; the actions import the rest, so that `--help` stays fast. The commands that change or
  * check this repository exist only in a checkout of it.
  */
 export const parts: readonly Part[] = [
-  { name: 'up', load: () => import('./up.ts') },
-  { name: 'operators', load: () => import('./operator/commands.ts') },
-  { name: 'customers', load: () => import('./customer/commands.ts') },
-  { name: 'providers', load: () => import('./provider/commands.ts') },
-  { name: 'doctor', load: () => import('./doctor/commands.ts') },
-  { name: 'simulator', load: () => import('./simulate.ts') },
+  { name: 'up', commands: ['up'], load: () => import('./up.ts') },
+  {
+    name: 'operators',
+    commands: [
+      'coordinator',
+      'migrate',
+      'network',
+      'keys',
+      'enrol-token',
+      'revoke',
+      'machines',
+      'fleet',
+      'sign-in',
+      'approve',
+      'operator-key',
+      'accounts',
+      'models',
+      'routing',
+      'trust',
+      'release',
+      'canary',
+      'top',
+      'stats',
+      'decode',
+      'ledger',
+      'rewards',
+    ],
+    load: () => import('./operator/commands.ts'),
+  },
+  {
+    name: 'customers',
+    commands: ['chat', 'verify', 'proxy', 'witness'],
+    load: () => import('./customer/commands.ts'),
+  },
+  {
+    name: 'providers',
+    commands: ['provider', 'weights'],
+    load: () => import('./provider/commands.ts'),
+  },
+  { name: 'doctor', commands: ['doctor'], load: () => import('./doctor/commands.ts') },
+  { name: 'simulator', commands: ['simulate', 'replay'], load: () => import('./simulate.ts') },
   ...(isCheckout()
     ? [
-        { name: 'test', load: () => import('./test.ts') },
-        { name: 'bench', load: () => import('./bench.ts') },
-        { name: 'world', load: () => import('./world.ts') },
-        { name: 'chaos', load: () => import('./chaos.ts') },
-        { name: 'soak', load: () => import('./soak.ts') },
-        { name: 'package', load: () => import('./package.ts') },
+        { name: 'test', commands: ['test'], load: () => import('./test.ts') },
+        { name: 'bench', commands: ['bench'], load: () => import('./bench.ts') },
+        { name: 'world', commands: ['world'], load: () => import('./world.ts') },
+        { name: 'chaos', commands: ['chaos'], load: () => import('./chaos.ts') },
+        { name: 'soak', commands: ['soak'], load: () => import('./soak.ts') },
+        { name: 'package', commands: ['package'], load: () => import('./package.ts') },
       ]
     : []),
 ];
@@ -46,6 +83,12 @@ Exit codes:
   130  stopped by Ctrl-C before an orderly end (143 by SIGTERM)
 
 DINF_DEBUG=1 prints the stack of a failure.`;
+
+/** The parts that a command line needs: that of its command, or all for the help and an unknown name. */
+export function partsFor([command = '']: readonly string[]): readonly Part[] {
+  const declaring = parts.filter(({ commands }) => commands.includes(command));
+  return declaring.length > 0 ? declaring : parts;
+}
 
 /** Builds the program. If a part cannot be loaded, only its own commands are missing. */
 export async function assemble(
@@ -92,7 +135,7 @@ export async function run(args: readonly string[]): Promise<void> {
   let isDebugging = false;
   try {
     isDebugging = setting('DINF_DEBUG');
-    const program = await assemble(parts, warn);
+    const program = await assemble(partsFor(args), warn);
     if (args.length === 0) {
       program.outputHelp();
       return;

@@ -7,6 +7,7 @@ import { messageOf } from '#bus-schemas/message-of.ts';
 import { isCheckout } from '#bus-schemas/program-folders.mjs';
 import { announceNetwork, apiKeyFile, homeFolder } from '#bus-schemas/running-network.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
+import { releaseStartMemory } from '#bus-schemas/start-memory.ts';
 import type { Network } from '#network';
 import { wholeNumber, workerCount } from './option-parsers.ts';
 import { greet } from './up/greeting.ts';
@@ -104,7 +105,7 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   if (realModels === undefined) return undefined;
   const { startNetwork } = await import('#network');
   const { createLogger } = await import('#coordinator/logger.ts');
-  const { keepRunning } = await import('#provider');
+  const { keepRunning, startTogether } = await import('#provider');
   const { careForHub } = await import('./up/hub-care.ts');
   const { apiPort, savePorts, savedPorts } = await import('./up/ports.ts');
   const { startFleetProcess, startRealProvider, WORKER_METRICS } = await import(
@@ -166,16 +167,16 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   await offerModels(network, realModels, home);
   const apiKey = await firstKey(home, network);
   const common = { home, network, log, say };
-  await using _fleet =
-    providers === 0 ? undefined : await startFleetProcess({ ...common, ...options });
-  await using real =
-    options.engine === 'none'
+  const { engine } = options;
+  const folders = realModels.map(({ folder }) => folder);
+  await using machines = new AsyncDisposableStack();
+  const startFleet = async () =>
+    providers === 0 ? undefined : machines.use(await startFleetProcess({ ...common, ...options }));
+  const startReal = async () =>
+    engine === 'none'
       ? undefined
-      : await startRealProvider({
-          ...common,
-          engine: options.engine,
-          folders: realModels.map(({ folder }) => folder),
-        });
+      : machines.use(await startRealProvider({ ...common, engine, folders }));
+  const [, real] = await startTogether(startFleet(), startReal());
   await untilKnown(network, providers + (real ? 1 : 0));
   greet({
     url: network.url,
@@ -187,6 +188,7 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
     home,
     seconds: (performance.now() - startedAt) / 1_000,
   });
+  releaseStartMemory();
   const broken = await ended;
   say('stopping');
   return broken;
@@ -259,7 +261,7 @@ async function firstKey(home: string, network: Network): Promise<string> {
   const savedKey = await readIfThere(file);
   if (savedKey !== undefined) return savedKey;
   const owner =
-    network.issuer === undefined ? {} : { account: (await network.signIn('you')).account };
+    network.issuer === undefined ? {} : { account: (await network.personOf('you')).account };
   const { apiKey } = await network.createKey({
     name: 'first',
     creditMicroUsd: FIRST_CREDIT_MICRO_USD,
@@ -299,7 +301,7 @@ async function consoleLink(network: Network, apiKey: string): Promise<string | u
     const known = await bus.call(services.accounts.authenticate, asked, { timeoutMs: 10_000 });
     return known.ok ? { account: known.account } : undefined;
   };
-  const owner = network.issuer === undefined ? await ownerOfKey() : await network.signIn('you');
+  const owner = network.issuer === undefined ? await ownerOfKey() : await network.personOf('you');
   if (owner === undefined) return undefined;
   return makeSignInLink(bus, { owner, url: network.url, now: Date.now() });
 }

@@ -1,4 +1,3 @@
-import { type Static, Type } from 'typebox';
 import {
   ED25519_SIGNATURE_BYTES,
   fromHex,
@@ -16,6 +15,7 @@ import {
   type TreeHead,
 } from '#bus-schemas/customer.ts';
 import { checkerOf } from '#bus-schemas/platform.ts';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { SealedError } from './sealed-error.ts';
 
 /**

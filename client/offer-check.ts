@@ -1,4 +1,3 @@
-import { type Static, Type } from 'typebox';
 import {
   type Evidence,
   HASH_BYTES,
@@ -17,6 +16,7 @@ import {
   X25519_KEY_BYTES,
 } from '#bus-schemas/customer.ts';
 import { checkerOf, sha256, utf8 } from '#bus-schemas/platform.ts';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import type { LogView } from './log-view.ts';
 import { SealedError } from './sealed-error.ts';
 

@@ -1,4 +1,3 @@
-import { Type } from 'typebox';
 import {
   type Delta,
   EncodingRequest,
@@ -13,6 +12,7 @@ import {
   type TrustLevel,
 } from '#bus-schemas/customer.ts';
 import { checkerOf, joined, sha256, utf8 } from '#bus-schemas/platform.ts';
+import { Type } from '#bus-schemas/type.ts';
 import { Connection, type ServerAnswer } from '#client/connection.ts';
 import { type Call, errorOf, readJson } from './call.ts';
 import { KnownMachines } from './known-machines.ts';

@@ -1,4 +1,3 @@
-import { type Static, Type } from 'typebox';
 import {
   CodecError,
   type Delta,
@@ -12,6 +11,7 @@ import {
   Usage,
 } from '#bus-schemas/customer.ts';
 import { checkerOf, fromBase64, newSha256, utf8 } from '#bus-schemas/platform.ts';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { SealedError } from './sealed-error.ts';
 
 const Frame = Type.Object({

@@ -1,12 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  credsAuthenticator,
-  type NatsConnection,
-  type NodeConnectionOptions,
-} from '@nats-io/transport-node';
+import type { NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
-import { connectToServer, demandTls } from '#bus-schemas';
+import { connectToServer, credentialsAuthenticator, demandTls } from '#bus-schemas';
 
 export interface HubAddress {
   readonly natsUrls: readonly string[];
@@ -42,7 +38,7 @@ export async function hubConnection(
 ): Promise<NodeConnectionOptions> {
   return {
     servers: [...natsUrls],
-    authenticator: credsAuthenticator(await readFile(credentialsFile)),
+    authenticator: credentialsAuthenticator(await readFile(credentialsFile, 'utf8')),
     ...(demandTls(natsUrls) && { tls: { caFile: hubCaFile } }),
   };
 }

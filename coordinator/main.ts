@@ -43,6 +43,14 @@ const components: Record<ComponentName, (secrets: Secrets) => Promise<StartCompo
   },
 };
 
+/** Loads the code of components, while other parts of a network start. */
+export async function loadComponents(
+  names: readonly ComponentName[] = componentNames,
+): Promise<void> {
+  const noSecrets = { stripe: undefined, mdm: undefined, oidcClientSecret: undefined };
+  await Promise.all(names.map((name) => components[name](noSecrets)));
+}
+
 /** Settings that only the component that uses them receives. */
 type Secrets = Pick<Config, 'stripe' | 'mdm' | 'oidcClientSecret'>;
 

@@ -5,20 +5,14 @@ export { type Config, readConfig } from './config.ts';
 export { connectToHub } from './connect-bus.ts';
 export { DatabaseRefused, DatabaseUnreachable } from './database/errors.ts';
 export { connectDatabase } from './database.ts';
-export { prepareAuthority, prepareHubCertificate } from './founding/hub-certificates.ts';
 export { type HubTls, hubConfig } from './founding/hub-config.ts';
-export {
-  type CertificateExtension,
-  type CertificateOptions,
-  type IssuedCertificate,
-  issueCertificate,
-} from './founding/issue-certificate.ts';
 export { leafUrlOf } from './founding/network-plan.ts';
 export { type OperatorHome, prepareOperatorHome } from './founding/operator-home.ts';
 export {
   type Coordinator,
   type CoordinatorOptions,
   componentNames,
+  loadComponents,
   startCoordinator,
 } from './main.ts';
 export { migrate } from './migrate.ts';

@@ -121,6 +121,15 @@ describe('import directions', () => {
     expect(faults.filter((fault) => fault !== undefined)).toEqual([]);
   });
 
+  test('TypeBox is imported for its types only, because a process would load all of it', () => {
+    const values = /^import (?!type )[^;]*from 'typebox/m;
+    const loading = SOURCE_FOLDERS.flatMap(sourceFiles).filter(
+      (file) => !isTest(file) && values.test(readFileSync(join(ROOT, file), 'utf8')),
+    );
+    // A browser gets a bundle without the modules that it does not use.
+    expect(loading).toEqual(['bus-schemas/platform/browser.ts']);
+  });
+
   test('the command that measures is imported only when it is called', () => {
     const imports = /^import (?!type )[^;]*from '\.\/benchmark\.ts'/m;
     expect(

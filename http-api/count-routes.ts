@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify';
-import { type TObject, Type } from 'typebox';
+import { type TObject, Type } from '#bus-schemas/type.ts';
 import { type JsonObject, parseJson } from './core/json.ts';
 import { documentedBody, ignoredHeader } from './core/parameters/parameter.ts';
 import { type CountedPrompt, countedPrompt } from './core/prompt-text.ts';

@@ -10,6 +10,7 @@ import { CodecError, MAX_REQUEST_BYTES, randomToken } from '#bus-schemas';
 import type { Surface } from './core/surfaces/surface.ts';
 import { allowReading } from './cross-origin.ts';
 import { ApiError, type ApiErrorCode } from './errors.ts';
+import { type BuildValidator, buildLazySerializer } from './lazy-serializer.ts';
 import { REJECTED, sendError } from './respond.ts';
 import { retryAfterHeader } from './retry-after.ts';
 import { answerUnknownRoutes, surfaceOfPath } from './unknown-routes.ts';
@@ -100,12 +101,18 @@ export function createServer({
     },
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
     http: limitsOfNode({ headersTimeoutMs, requestTimeoutMs }),
+    // Named here, so that Fastify does not load the compilers of its own.
+    schemaController: {
+      compilersFactory: {
+        buildValidator: (() => compileValidator) as unknown as BuildValidator,
+        buildSerializer: buildLazySerializer,
+      },
+    },
   });
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) =>
     done(null, body),
   );
-  server.setValidatorCompiler(compileValidator);
   if (trustedProxies.length === 0) server.addHook('onRequest', warnOfProxies(log));
   server.addHook('onRequest', (request, reply, done) => {
     setCommonHeaders(request, reply);

@@ -1,6 +1,6 @@
 import pino from 'pino';
-import { Type } from 'typebox';
 import { describe, expect, test } from 'vitest';
+import { Type } from '#bus-schemas/type.ts';
 import { createServer } from './server.ts';
 
 const server = createServer({

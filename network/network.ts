@@ -14,10 +14,9 @@ import {
   type HubTls,
   hubConfig,
   leafUrlOf,
+  loadComponents,
   makeApiKey,
   migrate,
-  prepareAuthority,
-  prepareHubCertificate,
   prepareOperatorHome,
   readConfig,
   StreamStorageError,
@@ -31,6 +30,7 @@ import {
   type NatsPorts,
   type Restartable,
   startNatsServer,
+  startTogether,
 } from '#provider';
 import { type RouteUrl, startHubCluster } from './hub-cluster.ts';
 import type { NatsNode, NatsNodeOptions } from './nats-node.ts';
@@ -69,6 +69,11 @@ export interface NetworkOptions {
   readonly say?: (line: string) => void;
 }
 
+interface SignedIn {
+  readonly account: string;
+  readonly user: string;
+}
+
 /** A running network without providers: hub, database and coordinator. */
 export interface Network extends AsyncDisposable {
   readonly url: string;
@@ -90,11 +95,13 @@ export interface Network extends AsyncDisposable {
   readonly coordinator: Coordinator;
   /** The sign-in service; undefined if the settings name an external one. */
   readonly issuer: OidcIssuer | undefined;
+  /** The person of this name at the sign-in service, who is created if needed. */
+  personOf(name: string): Promise<SignedIn>;
   /**
    * Signs a person in. Returns a token for the routes that API keys cannot use, and the person with
    * their account.
    */
-  signIn(name: string): Promise<{ token: string; account: string; user: string }>;
+  signIn(name: string): Promise<{ token: string } & SignedIn>;
   createKey(options: {
     name: string;
     creditMicroUsd: number;
@@ -129,40 +136,35 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     options.publicHost === undefined
       ? undefined
       : await hubTls(options.publicHost, { home, keysFolder: settings.keysFolder });
-  const hubs =
-    options.clusterOf === undefined
-      ? [
-          started.use(
-            await startHub({
-              config: (place) =>
-                hubConfig(
-                  { ...place, ...(tls && { leafHost: EVERY_ADDRESS }) },
-                  { operator, ...(tls && { tls }) },
-                ),
-              ports: options.hubPorts ?? {},
-            }),
-          ),
-        ]
-      : started.use(
-          await startHubCluster({
-            natsServer,
-            home,
-            operator,
-            count: options.clusterOf,
-            ...(options.routeUrl && { routeUrl: options.routeUrl }),
-          }),
-        ).hubs;
+  const startHubs = async (): Promise<readonly NatsNode[]> => {
+    if (options.clusterOf !== undefined) {
+      const { clusterOf: count, routeUrl } = options;
+      const cluster = { natsServer, home, operator, count, ...(routeUrl && { routeUrl }) };
+      return started.use(await startHubCluster(cluster)).hubs;
+    }
+    const config: NatsNodeOptions['config'] = (place) =>
+      hubConfig(
+        { ...place, ...(tls && { leafHost: EVERY_ADDRESS }) },
+        { operator, ...(tls && { tls }) },
+      );
+    return [started.use(await startHub({ config, ports: options.hubPorts ?? {} }))];
+  };
+  const startDatabase = async () => {
+    if (options.databaseUrl !== undefined)
+      return { postgres: undefined, databaseUrl: options.databaseUrl };
+    say('Postgres');
+    const dataFolder = options.home === undefined ? {} : { dataDir: join(home, 'postgres') };
+    const postgres = started.use(await startPostgres(dataFolder));
+    return { postgres, databaseUrl: await postgres.createDatabase(DATABASE) };
+  };
+  const [hubs, { postgres, databaseUrl }] = await startTogether(
+    startHubs(),
+    startDatabase(),
+    loadComponents(options.components),
+  );
   const [hub] = hubs;
   if (hub === undefined) throw new Error('a network needs at least one hub');
-  if (options.databaseUrl === undefined) say('Postgres');
-  const dataFolder = options.home === undefined ? {} : { dataDir: join(home, 'postgres') };
-  const postgres =
-    options.databaseUrl === undefined ? started.use(await startPostgres(dataFolder)) : undefined;
-  const databaseUrl = options.databaseUrl ?? (await postgres?.createDatabase(DATABASE)) ?? '';
 
-  say('database schema');
-  // No other version can use a Postgres that this process has started.
-  await migrate(databaseUrl, postgres && { beforeContract: async () => undefined });
   const issuer =
     settings.oidc === undefined
       ? started.use(
@@ -186,7 +188,12 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     ...(isSet('DINF_DRAIN_NOTICE_MS', env) ? {} : { drainNoticeMs: 0 }),
     ...options.config,
   };
-  await prepareStreams(config, log);
+  say('database schema');
+  await startTogether(
+    // No other version can use a Postgres that this process has started.
+    migrate(databaseUrl, postgres && { beforeContract: async () => undefined }),
+    prepareStreams(config, log),
+  );
   say('coordinator');
   const coordinator = started.use(
     await startCoordinator({
@@ -201,6 +208,13 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   const children = Object.entries({ 'the hub': hub, Postgres: postgres }).flatMap(
     ([name, child]) => (isChild(child) ? [{ name, child }] : []),
   );
+  const ownIssuer = (): OidcIssuer => {
+    if (issuer === undefined)
+      throw new Error(
+        'this network uses the sign-in service of DINF_OIDC_ISSUER, so it cannot sign people in itself',
+      );
+    return issuer;
+  };
   const owned = started.move();
   return {
     url: httpUrl,
@@ -215,18 +229,10 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     config,
     coordinator,
     issuer,
+    personOf: (name) => personOf(bus, ownIssuer(), name),
     signIn: async (name) => {
-      if (issuer === undefined)
-        throw new Error(
-          'this network uses the sign-in service of DINF_OIDC_ISSUER, so it cannot sign people in itself',
-        );
-      const { account, user } = await bus.call(
-        services.accounts.signIn,
-        { issuer: issuer.url, subject: name, email: `${name}@localhost` },
-        CALL,
-      );
-      const token = await issuer.signIn({ subject: name, email: `${name}@localhost` });
-      return { token, account, user };
+      const token = await ownIssuer().signIn({ subject: name, email: emailOf(name) });
+      return { token, ...(await personOf(bus, ownIssuer(), name)) };
     },
     createKey: async (options) => createKey(bus, options),
     enrolToken: async () =>
@@ -264,6 +270,9 @@ async function hubTls(
   publicHost: string,
   { home, keysFolder }: { home: string; keysFolder: string },
 ): Promise<HubTls> {
+  const { prepareAuthority, prepareHubCertificate } = await import(
+    '#coordinator/founding/hub-certificates.ts'
+  );
   const now = Date.now();
   return prepareHubCertificate({
     authority: await prepareAuthority(keysFolder, now),
@@ -295,6 +304,11 @@ async function prepareStreams(config: Config, log: Logger): Promise<void> {
     await connection.close();
   }
 }
+
+const emailOf = (name: string): string => `${name}@localhost`;
+
+const personOf = (bus: Bus, { url }: OidcIssuer, name: string): Promise<SignedIn> =>
+  bus.call(services.accounts.signIn, { issuer: url, subject: name, email: emailOf(name) }, CALL);
 
 async function createKey(
   bus: Bus,

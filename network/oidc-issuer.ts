@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
+import type { CryptoKey, JWK } from 'jose';
 import { BrowserSignIn, type SignInPage } from './browser-sign-in.ts';
 
 /**
@@ -45,7 +45,12 @@ export async function startOidcIssuer({
   port = 0,
   audience = 'd-inference',
 }: OidcIssuerOptions = {}): Promise<OidcIssuer> {
-  let keys = [await newKey()];
+  // The first key is made when it is needed: few starts of a network sign anyone in.
+  let keys: Promise<SigningKey[]> | undefined;
+  const allKeys = () => {
+    keys ??= newKey().then((key) => [key]);
+    return keys;
+  };
   const secret = randomBytes(24).toString('base64url');
   const browsers = new BrowserSignIn({ audience, secret, now: Date.now });
   const server = createServer((request, response) => {
@@ -57,11 +62,12 @@ export async function startOidcIssuer({
   const address = server.address();
   const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : port}`;
 
-  const signedToken = (
+  const signedToken = async (
     { subject, email, lifetimeS = LIFETIME_S }: Parameters<OidcIssuer['signIn']>[0],
     claims: { readonly nonce?: string } = {},
   ): Promise<string> => {
-    const { kid, privateKey } = keys.at(-1) as SigningKey;
+    const { SignJWT } = await import('jose');
+    const { kid, privateKey } = (await allKeys()).at(-1) as SigningKey;
     const known = { ...claims, ...(email !== undefined && { email, email_verified: true }) };
     return new SignJWT(known)
       .setProtectedHeader({ alg: ALGORITHM, kid })
@@ -97,7 +103,7 @@ export async function startOidcIssuer({
           id_token_signing_alg_values_supported: [ALGORITHM],
         });
       case 'GET /keys':
-        return void send(200, { keys: keys.map(({ published }) => published) });
+        return void send(200, { keys: (await allKeys()).map(({ published }) => published) });
       case 'GET /authorize':
         return void show(browsers.show(searchParams));
       case 'POST /authorize':
@@ -127,8 +133,8 @@ export async function startOidcIssuer({
     secret,
     signIn,
     rotate: async ({ forget = false } = {}) => {
-      const key = await newKey();
-      keys = forget ? [key] : [...keys, key];
+      const [earlier, key] = [await allKeys(), await newKey()];
+      keys = Promise.resolve(forget ? [key] : [...earlier, key]);
     },
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
@@ -148,6 +154,7 @@ async function formIn(request: IncomingMessage): Promise<URLSearchParams> {
 }
 
 async function newKey(): Promise<SigningKey> {
+  const { exportJWK, generateKeyPair } = await import('jose');
   const { privateKey, publicKey } = await generateKeyPair(ALGORITHM);
   const kid = crypto.randomUUID();
   return {

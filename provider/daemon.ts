@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { Registry } from 'prom-client';
 import type { Conditions, MachineFault } from '#bus-schemas';
-import { type MetricsAddress, offerMetrics } from '#observability';
+import type { MetricsAddress } from '#observability';
 import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
 import { type AgentObserver, startAgent } from './agent/agent.ts';
 import type { Engine } from './engine/engine.ts';
@@ -11,7 +10,6 @@ import { HubUpdates } from './hub-updates.ts';
 import { enrolment, type FirstToken } from './identity.ts';
 import { startLeaf } from './leaf/leaf.ts';
 import { LeafCredentials } from './leaf-credentials.ts';
-import { measureMachines } from './machine-metrics.ts';
 import { ownIdentity } from './own-identity.ts';
 import { postureOf } from './posture.ts';
 import type { ClosureReason } from './reasons.ts';
@@ -119,9 +117,9 @@ export async function startDaemon({
     }),
   );
   if (metrics !== undefined) {
-    const registry = new Registry();
-    measureMachines(registry, { machines: [{ engine, agent }], leaves: [leaf] });
-    started.use(await offerMetrics(metrics, { metrics: registry, log }));
+    const { offerMachineMetrics } = await import('./machine-metrics.ts');
+    const machines = [{ engine, agent }];
+    started.use(await offerMachineMetrics(metrics, { machines, leaves: [leaf], log }));
   }
   const running = started.move();
   return {

@@ -1,5 +1,6 @@
-import type { Registry } from 'prom-client';
-import { measured } from '#observability';
+import type { Logger } from 'pino';
+import { Registry } from 'prom-client';
+import { type MetricsAddress, type MetricsListener, measured, offerMetrics } from '#observability';
 import type { Agent } from './agent/agent.ts';
 import type { Engine } from './engine/engine.ts';
 import type { Leaf } from './leaf/leaf.ts';
@@ -14,8 +15,21 @@ export interface MeasuredMachines {
   readonly leaves: readonly Pick<Leaf, 'links'>[];
 }
 
+/**
+ * Offers the figures of the providers of a process. Import this file only if they are offered: the
+ * library for figures has 80 modules.
+ */
+export function offerMachineMetrics(
+  address: MetricsAddress,
+  { log, ...measuredMachines }: MeasuredMachines & { readonly log: Logger },
+): Promise<MetricsListener> {
+  const metrics = new Registry();
+  measureMachines(metrics, measuredMachines);
+  return offerMetrics(address, { metrics, log });
+}
+
 /** Measures the providers of a process as sums: no label names a machine. */
-export function measureMachines(metrics: Registry, { machines, leaves }: MeasuredMachines): void {
+function measureMachines(metrics: Registry, { machines, leaves }: MeasuredMachines): void {
   const sum = (pick: (machine: MeasuredMachines['machines'][number]) => number) =>
     machines.reduce((total, machine) => total + pick(machine), 0);
   measured(metrics, 'dinf_machine_providers', () => machines.length);

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
 import { earningsText, Nkey } from '#bus-schemas';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { readIfThere } from '#bus-schemas/saved-file.ts';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { CoordinatorError, callCoordinator } from './coordinator-call.ts';
 import { EnrolError, readEnrolment } from './identity.ts';
 
@@ -28,8 +28,6 @@ const OwnEarnings = Type.Object({
       is_paid: Type.Boolean(),
       because: Type.Union([Type.String(), Type.Null()]),
     }),
-    // A coordinator of an older version sends none.
-    { default: [] },
   ),
 });
 export type OwnEarnings = Static<typeof OwnEarnings>;
@@ -56,13 +54,14 @@ export async function ownEarnings(home: string): Promise<OwnEarnings> {
     { provider },
   );
   const signature = Nkey.fromSeed(seed).sign(earningsText(provider, nonce));
-  const answer = await callCoordinator<unknown>(coordinatorUrl, '/v1/providers/earnings', {
+  const answer = await callCoordinator<object>(coordinatorUrl, '/v1/providers/earnings', {
     provider,
     nonce,
     signature: Buffer.from(signature).toString('base64url'),
   });
-  const earnings = Value.Default(OwnEarnings, answer);
-  if (!Value.Check(OwnEarnings, earnings))
+  // A coordinator of an older version sends no rewards.
+  const earnings = { rewards: [], ...answer };
+  if (!checkerOf(OwnEarnings).Check(earnings))
     throw new CoordinatorError(200, 'The coordinator sent earnings in a form that is not known.');
   return earnings;
 }

@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
-import { Registry } from 'prom-client';
-import { type MetricsAddress, type MetricsListener, offerMetrics } from '#observability';
+import type { MetricsAddress, MetricsListener } from '#observability';
 import type { OpenTelemetry } from '#observability/otel/open-telemetry.ts';
 import {
   type Agent,
@@ -11,7 +10,7 @@ import {
   enrolment,
   type Leaf,
   LeafCredentials,
-  measureMachines,
+  type MeasuredMachines,
   ownIdentity,
   startAgent,
   startLeaf,
@@ -132,12 +131,11 @@ export async function startFleet(options: FleetOptions): Promise<SimulatedFleet>
 
 async function offerFigures(
   { metrics: address, log }: FleetOptions,
-  measured: Parameters<typeof measureMachines>[1],
+  measured: MeasuredMachines,
 ): Promise<MetricsListener | undefined> {
   if (address === undefined) return undefined;
-  const metrics = new Registry();
-  measureMachines(metrics, measured);
-  return offerMetrics(address, { metrics, log });
+  const { offerMachineMetrics } = await import('#provider/machine-metrics.ts');
+  return offerMachineMetrics(address, { ...measured, log });
 }
 
 async function enrolAll({

@@ -3,7 +3,7 @@ import {
   type CertificateOptions,
   type IssuedCertificate,
   issueCertificate,
-} from '#coordinator';
+} from '#coordinator/founding/issue-certificate.ts';
 
 const ORGANIZATION = 'Apple Inc.';
 const SERIAL = Uint8Array.of(1);

@@ -1,12 +1,6 @@
-import {
-  type Account,
-  decode,
-  encodeAccount,
-  encodeOperator,
-  encodeUser,
-  fmtCreds,
-} from '@nats-io/jwt';
+import { type Account, encodeAccount, encodeOperator, encodeUser, fmtCreds } from '@nats-io/jwt';
 import { Nkey } from './nkey.ts';
+import { decodeToken, userTokenIn } from './tokens.ts';
 
 /**
  * Permissions on the bus, as data. CORE exports `up.<P>.…` and `down.<P>.…` for every account P,
@@ -144,13 +138,15 @@ export function mintOperator(
 
 /** The public keys that the operator's token allows to sign accounts, without the identity key. */
 export function signingKeysOf(operatorJwt: string): readonly string[] {
-  return decode<{ signing_keys?: string[] }>(operatorJwt).nats.signing_keys ?? [];
+  return decodeToken<{ signing_keys?: string[] }>(operatorJwt).nats.signing_keys ?? [];
 }
 
 /** Whether the operator's token allows this key to sign accounts. */
 export function isSigningKey(operatorJwt: string, key: Nkey): boolean {
   const publicKey = key.getPublicKey();
-  return decode(operatorJwt).sub === publicKey || signingKeysOf(operatorJwt).includes(publicKey);
+  return (
+    decodeToken(operatorJwt).sub === publicKey || signingKeysOf(operatorJwt).includes(publicKey)
+  );
 }
 
 /** The accounts that belong to the operator. */
@@ -217,21 +213,15 @@ const READ_ONLY = {
  * of older versions have fewer.
  */
 export function isReadOnly(credentials: string): boolean {
-  const { nats } = decode<Partial<typeof READ_ONLY>>(userJwtIn(credentials));
+  const { nats } = decodeToken<Partial<typeof READ_ONLY>>(userTokenIn(credentials));
   return (
     JSON.stringify(nats.pub?.allow) === JSON.stringify(READ_ONLY.pub.allow) &&
     JSON.stringify(nats.sub?.allow) === JSON.stringify(READ_ONLY.sub.allow)
   );
 }
 
-function userJwtIn(credentials: string): string {
-  const jwt = /-----BEGIN NATS USER JWT-----\s+(\S+)/.exec(credentials)?.[1];
-  if (jwt === undefined) throw new Error('the credentials file contains no token');
-  return jwt;
-}
-
 /** The public key of the user that a credentials file is for. */
-export const userOf = (credentials: string): string => decode(userJwtIn(credentials)).sub;
+export const userOf = (credentials: string): string => decodeToken(userTokenIn(credentials)).sub;
 
 /** Makes a credentials file for a program of the coordinator or the operator. */
 export async function mintCredentials(
@@ -255,7 +245,7 @@ export function credentialsLifetime(credentials: string): {
   issuedAt: number;
   expiresAt: number | undefined;
 } {
-  const { iat, exp } = decode(userJwtIn(credentials));
+  const { iat, exp } = decodeToken(userTokenIn(credentials));
   return { issuedAt: iat * 1_000, expiresAt: exp ? exp * 1_000 : undefined };
 }
 

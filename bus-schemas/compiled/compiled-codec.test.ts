@@ -1,7 +1,7 @@
 import { Encoder } from '@msgpack/msgpack';
-import { Type } from 'typebox';
 import { describe, expect, test } from 'vitest';
 import { Bytes, CodecError, referenceCodec } from '../codec.ts';
+import { Type } from '../type.ts';
 import { compiledCodec } from './compiled-codec.ts';
 
 const note = Type.Object({

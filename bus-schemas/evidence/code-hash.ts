@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
-import { Type } from 'typebox';
-import { Value } from 'typebox/value';
+import { checkerOf } from '../compiled/compiled-checker.ts';
+import { Type } from '../type.ts';
 
 /** The exact packages: npm puts npm-shrinkwrap.json into a package, and package-lock.json never. */
 const LOCKS = ['package-lock.json', 'npm-shrinkwrap.json'];
@@ -44,4 +44,5 @@ const Manifest = Type.Object({
  * the digest covers: so an older program computes the digest of a newer one as that does itself.
  */
 const codeFolders = (root: string): readonly string[] =>
-  Value.Parse(Manifest, JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))).codeFolders;
+  checkerOf(Manifest).Parse(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')))
+    .codeFolders;

@@ -1,4 +1,3 @@
-import { type Static, Type } from 'typebox';
 import { Hash, hex, X25519Key } from '../bytes.ts';
 import { Bytes } from '../codec.ts';
 import { BuildId, ProviderId } from '../ids.ts';
@@ -10,6 +9,7 @@ import {
   type Signer,
 } from '../receipts/signed-by.ts';
 import { At, optional } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 
 /**
  * The report of a machine about itself, signed with the key of its receipts: its keys, the code

@@ -1,9 +1,9 @@
-import { type Static, Type } from 'typebox';
 import { checkerOf } from '#bus-schemas/platform.ts';
 import { fromHex, HASH_BYTES, Hex, hex, X25519_KEY_BYTES } from '../bytes.ts';
 import { BuildId, ProviderId } from '../ids.ts';
 import { P256_KEY_BYTES, P256_SIGNATURE_BYTES } from '../receipts/signed-by.ts';
 import { At, optional } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 import { type Evidence, KEY_STORES, NONCE_BYTES, PROTECTIONS } from './evidence.ts';
 
 /** Evidence as JSON for people, with bytes in hexadecimal. */

@@ -1,6 +1,6 @@
-import { type Static, Type } from 'typebox';
 import { AccountId } from '../ids.ts';
 import { At, optional } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 import { RateLimits } from './rate-limits.ts';
 import { ok, refused } from './service-method.ts';
 

@@ -1,8 +1,8 @@
-import { type Static, Type } from 'typebox';
 import { Hash } from '../bytes.ts';
 import { AccountId, JobId, KeyId, ModelName } from '../ids.ts';
 import { byName, COUNTED_AMOUNTS, RATE_LIMIT_NAMES } from '../key-limits.ts';
 import { At, count, nothing, optional, positive } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 import {
   accountRecord,
   accountsFound,

@@ -1,7 +1,7 @@
-import { type Static, Type } from 'typebox';
 import { Bytes } from '../codec.ts';
 import { AccountId, IngressId, JobId } from '../ids.ts';
 import { At, count, countUpTo, nothing, optional } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 import { ok, refused } from './service-method.ts';
 import { ListTag, SealedContent } from './stored-objects.ts';
 

@@ -1,7 +1,7 @@
-import { type Static, Type } from 'typebox';
 import { HASH_BYTES, Hex } from '../bytes.ts';
 import { AccountId, BuildId, KeyId, ModelName } from '../ids.ts';
 import { At, count, nothing, optional } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 import { Quantization, Traits } from './vocabulary.ts';
 

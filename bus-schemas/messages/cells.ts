@@ -1,7 +1,7 @@
-import { type Static, Type } from 'typebox';
 import { defineMessage } from '../codec.ts';
 import { BuildId } from '../ids.ts';
 import { count } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 
 /** Messages of cells. A cell is a part of the fleet with a router of its own. */
 

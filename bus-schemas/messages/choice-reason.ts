@@ -1,6 +1,6 @@
-import { type Static, Type } from 'typebox';
 import { ProviderId } from '../ids.ts';
 import { count, optional } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 
 /** There are fewer gates and terms than this; a newer router may have more than this version. */
 const MAX_GATES = 64;

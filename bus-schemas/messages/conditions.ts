@@ -1,5 +1,5 @@
-import { type Static, Type } from 'typebox';
 import { countUpTo, optional } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 
 /** How warm a computer is, from cool to so hot that it throttles hard or is about to shut down. */
 export const THERMAL_STATES = ['nominal', 'fair', 'serious', 'critical'] as const;

@@ -1,7 +1,7 @@
-import { type Static, Type } from 'typebox';
 import { Hash } from '../bytes.ts';
 import { AccountId, ConsoleSessionId } from '../ids.ts';
 import { At, optional } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 import { RateLimits } from './rate-limits.ts';
 import { ok, refused } from './service-method.ts';
 

@@ -1,7 +1,7 @@
-import { type Static, Type } from 'typebox';
 import { defineMessage } from '../codec.ts';
 import { BuildId } from '../ids.ts';
 import { count, countUpTo, optional } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 import { type GateName, gates } from './gates.ts';
 
 /** Reasons why a machine got none of the requests for a build. */

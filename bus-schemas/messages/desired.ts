@@ -1,7 +1,7 @@
-import { type Static, Type } from 'typebox';
 import { Hash } from '../bytes.ts';
 import { defineMessage } from '../codec.ts';
 import { BuildId, ModelName } from '../ids.ts';
+import { type Static, Type } from '../type.ts';
 
 /** Reasons why the network wants a build on a machine. */
 export const DESIRED_REASONS = [

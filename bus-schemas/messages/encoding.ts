@@ -1,7 +1,7 @@
-import { type Static, Type } from 'typebox';
 import { defineMessage } from '../codec.ts';
 import { BuildId } from '../ids.ts';
 import { optional } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 import { MAX_REQUEST_BYTES } from './inference.ts';
 
 /**

@@ -1,4 +1,3 @@
-import { type Static, Type } from 'typebox';
 import { Bytes, defineMessage } from '../codec.ts';
 import {
   AccountId,
@@ -13,6 +12,7 @@ import {
 } from '../ids.ts';
 import { P256_KEY_BYTES } from '../receipts/signed-by.ts';
 import { At, count, optional } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 import { BatchId } from './batches.ts';
 import { CellNumber } from './cells.ts';
 import { RoutedBecause } from './choice-reason.ts';

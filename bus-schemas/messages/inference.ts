@@ -1,8 +1,8 @@
-import { type Static, Type } from 'typebox';
 import { Hash, RECEIPT_SALT_BYTES } from '../bytes.ts';
 import { Bytes, defineMessage } from '../codec.ts';
 import { BuildId } from '../ids.ts';
 import { countUpTo, optional } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 import { REFUSAL_ABOUTS } from './outcomes.ts';
 import { PrefixTag } from './prefix-tag.ts';
 import { Finish, PromptUsage, Usage } from './vocabulary.ts';

@@ -1,7 +1,7 @@
-import { type Static, Type } from 'typebox';
 import { defineMessage } from '../codec.ts';
 import { ProviderId } from '../ids.ts';
 import { At } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 import { EngineName } from './vocabulary.ts';
 
 /**

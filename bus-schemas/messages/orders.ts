@@ -1,8 +1,8 @@
-import { type Static, Type } from 'typebox';
 import { X25519Key } from '../bytes.ts';
 import { Bytes, defineMessage } from '../codec.ts';
 import { AttemptNumber, BuildId, IngressId, JobId } from '../ids.ts';
 import { countUpTo, optional } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 import { CancelReason, Delivered, Encoding } from './vocabulary.ts';
 
 /** Messages from the coordinator to a provider. */

@@ -1,4 +1,4 @@
-import { type Static, Type } from 'typebox';
+import { type Static, Type } from '../type.ts';
 
 /**
  * The beginning of a prefix's digest, by which a machine names a prompt that it has in its cache.

@@ -1,10 +1,10 @@
-import { type Static, Type } from 'typebox';
 import { Hash, X25519Key } from '../bytes.ts';
 import { Bytes, defineMessage } from '../codec.ts';
 import { AttemptNumber, BuildId, JobId, SessionId } from '../ids.ts';
 import { GroupPlaceBytes } from '../receipts/group-place.ts';
 import { P256_KEY_BYTES, P256_SIGNATURE_BYTES } from '../receipts/signed-by.ts';
 import { count, countUpTo, optional } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 import { Conditions, MAX_MEMORY_MB } from './conditions.ts';
 import { REFUSAL_ABOUTS } from './outcomes.ts';
 import { MAX_ANNOUNCED_PREFIXES, PrefixTag } from './prefix-tag.ts';

@@ -1,8 +1,8 @@
-import { Type } from 'typebox';
 import { Hash } from '../bytes.ts';
 import { Bytes } from '../codec.ts';
 import { ED25519_SIGNATURE_BYTES } from '../receipts/signed-by.ts';
 import { At, nothing, optional } from '../schema-parts.ts';
+import { Type } from '../type.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 
 /** Requests about the code that machines may run. */

@@ -1,6 +1,6 @@
-import { type Static, type TProperties, type TSchema, Type } from 'typebox';
 import { defineMessage, type MessageKind } from '../codec.ts';
 import { type ComponentName, core } from '../subjects.ts';
+import { type Static, type TProperties, type TSchema, Type } from '../type.ts';
 
 export interface ServiceMethod<Request, Reply> {
   readonly component: ComponentName;

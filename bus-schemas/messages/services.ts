@@ -1,7 +1,7 @@
-import { type Static, Type } from 'typebox';
 import { X25519Key } from '../bytes.ts';
 import { AccountId, BuildId, JobId, ModelName, ProviderId } from '../ids.ts';
 import { At, count, countUpTo, nothing, optional } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 import { WeightsHex } from './catalog.ts';
 import { ChoiceReason, CostTerms } from './choice-reason.ts';
 import { MAX_MEMORY_MB } from './conditions.ts';

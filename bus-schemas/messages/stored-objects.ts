@@ -1,7 +1,7 @@
-import { type Static, Type } from 'typebox';
 import { Bytes } from '../codec.ts';
 import { AccountId } from '../ids.ts';
 import { At, count, optional } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 import { ok, refused } from './service-method.ts';
 
 /**

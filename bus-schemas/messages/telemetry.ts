@@ -1,6 +1,6 @@
-import { type Static, Type } from 'typebox';
 import { AccountId, BuildId, JobId, KeyId, ModelName, ProviderId } from '../ids.ts';
 import { At, count, nothing, optional } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 import { RoutedBecause } from './choice-reason.ts';
 import { methodsOf } from './service-method.ts';
 import { Finish, JobResult, TrustLevel } from './vocabulary.ts';

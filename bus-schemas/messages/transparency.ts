@@ -1,9 +1,9 @@
-import { Type } from 'typebox';
 import { Hash } from '../bytes.ts';
 import { Bytes, defineMessage } from '../codec.ts';
 import { count, nothing } from '../schema-parts.ts';
 import { TreeHead } from '../transparency/log-entries.ts';
 import { LogKeySuccession } from '../transparency/log-keys.ts';
+import { Type } from '../type.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 
 /** Requests to the transparency log. */

@@ -1,10 +1,10 @@
-import { type Static, Type } from 'typebox';
 import { Hash, X25519Key } from '../bytes.ts';
 import { Bytes, defineMessage } from '../codec.ts';
 import { Evidence, NONCE_BYTES, WeightsDigest } from '../evidence/evidence.ts';
 import { AccountId, ProviderId } from '../ids.ts';
 import { P256_KEY_BYTES } from '../receipts/signed-by.ts';
 import { At, count, nothing, optional, signed } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 import { MACHINE_PAUSES, MachinePause, Standing, TrustFault, TrustLevel } from './vocabulary.ts';
 

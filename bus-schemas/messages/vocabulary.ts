@@ -1,6 +1,6 @@
-import { type Static, Type } from 'typebox';
 import { Bytes } from '../codec.ts';
 import { countUpTo, optional } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 
 /**
  * Closed vocabularies that several messages share. After a new member is added here, every `switch`

@@ -13,7 +13,8 @@ import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 as sha256Of } from '@noble/hashes/sha2.js';
 import { bytesToHex, concatBytes, hexToBytes } from '@noble/hashes/utils.js';
 import type { Static, TSchema } from 'typebox';
-import { Value } from 'typebox/value';
+import { Check, Errors } from 'typebox/schema';
+import { type Checker, checkerFrom } from '../compiled/checker.ts';
 import { COVERS_NOTHING, type CompiledCodec } from '../compiled/codec-contract.ts';
 import type { Aead, RunningHash } from './types.ts';
 
@@ -64,10 +65,11 @@ export const verifiesEd25519 = (
   signature: Uint8Array,
 ): boolean => ed25519.verify(signature, text, key, { zip215: false });
 
-export const checkerOf = <Schema extends TSchema>(schema: Schema) => ({
-  Check: (value: unknown): value is Static<Schema> => Value.Check(schema, value),
-  Errors: (value: unknown) => Value.Errors(schema, value),
-});
+export const checkerOf = <Schema extends TSchema>(schema: Schema): Checker<Static<Schema>> =>
+  checkerFrom(
+    (value) => Check(schema, value),
+    (value) => Errors(schema, value)[1],
+  );
 
 /** A compiled codec needs `eval` too. */
 export const compiledCodec = (_schema: TSchema, _version: number): CompiledCodec => COVERS_NOTHING;

@@ -16,13 +16,12 @@ import {
   verify,
 } from 'node:crypto';
 import sodium from 'libsodium-wrappers';
-import type { Static, TSchema } from 'typebox';
-import { Compile, type Validator } from 'typebox/compile';
 import { LruMap } from '../lru-map.ts';
 import { derSignature } from '../receipts/der-signature.ts';
 import type { Aead, RunningHash } from './types.ts';
 
 export { randomBytes } from 'node:crypto';
+export { checkerOf } from '../compiled/compiled-checker.ts';
 export { compiledCodec } from '../compiled/compiled-codec.ts';
 
 export const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -131,16 +130,3 @@ function p256KeyOf(publicKey: Uint8Array): KeyObject {
 }
 
 const publicKeyOf = (jwk: JsonWebKey): KeyObject => createPublicKey({ key: jwk, format: 'jwk' });
-
-/**
- * Returns a check of values against a schema. It is compiled to a function at its first use, because
- * a process uses few of the schemas that it loads.
- */
-export function checkerOf<Schema extends TSchema>(schema: Schema) {
-  let compiled: Validator<Record<never, never>, Schema> | undefined;
-  const validator = () => (compiled ??= Compile(schema));
-  return {
-    Check: (value: unknown): value is Static<Schema> => validator().Check(value),
-    Errors: (value: unknown) => validator().Errors(value),
-  };
-}

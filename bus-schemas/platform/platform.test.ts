@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Type } from 'typebox';
 import { describe, expect, test } from 'vitest';
 import { Bytes } from '../codec.ts';
 import { ed25519Signer, newEd25519Key, newP256Key, p256Signer } from '../receipts/signatures.ts';
+import { Type } from '../type.ts';
 import * as browser from './browser.ts';
 import * as node from './node.ts';
 

@@ -1,8 +1,8 @@
-import { type Static, Type } from 'typebox';
 import { checkerOf, hmacSha256, secretKey, sha256 } from '#bus-schemas/platform.ts';
 import { fromHex, HASH_BYTES, Hex, hex } from '../bytes.ts';
 import { AttemptNumber, BuildId, JobId, ModelName, ProviderId } from '../ids.ts';
 import { Finish } from '../messages/vocabulary.ts';
+import { type Static, Type } from '../type.ts';
 import { MAX_GROUP, MAX_GROUP_PROOF, packPlace, unpackPlace } from './group-place.ts';
 import { isWorkSigned } from './receipt-signature.ts';
 import {

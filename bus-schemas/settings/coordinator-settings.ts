@@ -1,6 +1,6 @@
-import { Type } from 'typebox';
 import { FIRST_CELL, MAX_CELLS } from '../messages/cells.ts';
 import { TRUST_LEVELS } from '../messages/vocabulary.ts';
+import { Type } from '../type.ts';
 import {
   flag,
   host,

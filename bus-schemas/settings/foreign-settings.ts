@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { Type } from '../type.ts';
 import { path, text, url } from './setting-schemas.ts';
 
 const { Optional: optional } = Type;

@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { Type } from '../type.ts';
 import { flag, host, list, oneOf, path, portSetting, text, url } from './setting-schemas.ts';
 
 const { Optional: optional } = Type;

@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { OWN_ENGINES } from '../messages/vocabulary.ts';
+import { Type } from '../type.ts';
 import { flag, integerSetting, list, oneOf, path, text } from './setting-schemas.ts';
 
 const { Optional: optional } = Type;

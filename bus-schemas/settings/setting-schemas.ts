@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { Type } from '../type.ts';
 
 /**
  * A description of one environment variable that is not a part of JSON Schema. `default` has the

@@ -1,8 +1,8 @@
 import { delimiter } from 'node:path';
-import { type Static, type TSchema, Type } from 'typebox';
-import { Check } from 'typebox/value';
 import { CodedError } from '../coded-error.ts';
+import { type Static, type TSchema, Type } from '../type.ts';
 import { apiSettings, jobSettings, moneySettings, trustSettings } from './coordinator-settings.ts';
+import { fitsSetting } from './fits-setting.ts';
 import { foreignSettings } from './foreign-settings.ts';
 import { networkSettings } from './network-settings.ts';
 import { providerSettings } from './provider-settings.ts';
@@ -83,7 +83,7 @@ export function setting<Name extends SettingName>(
   // A list is copied, so that no caller can change the default.
   if (text === '') return structuredClone(described.default) as SettingValue<Name>;
   const value = parsed(text, described);
-  if (!Check(described, value)) throw new ConfigError(complaint(name, text, described));
+  if (!fitsSetting(described, value)) throw new ConfigError(complaint(name, text, described));
   return value as SettingValue<Name>;
 }
 

@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { Type } from '../type.ts';
 import { flag, integerSetting, oneOf, path, text } from './setting-schemas.ts';
 
 const { Optional: optional } = Type;

@@ -1,4 +1,3 @@
-import { type Static, Type } from 'typebox';
 import { Hash, hex } from '../bytes.ts';
 import { Bytes } from '../codec.ts';
 import type { Standing, TrustLevel } from '../messages/vocabulary.ts';
@@ -10,6 +9,7 @@ import {
   type Signer,
 } from '../receipts/signed-by.ts';
 import { count } from '../schema-parts.ts';
+import { type Static, Type } from '../type.ts';
 
 /**
  * Entries of the log, as lines of plain text. An entry names a machine by its id on the bus and its

@@ -1,4 +1,3 @@
-import { type Static, Type } from 'typebox';
 import { hex } from '../bytes.ts';
 import { Bytes } from '../codec.ts';
 import { textOf } from '../receipts/lines-of-text.ts';
@@ -8,6 +7,7 @@ import {
   isSignedByEd25519,
   type Signer,
 } from '../receipts/signed-by.ts';
+import { type Static, Type } from '../type.ts';
 
 /**
  * The statement that another key signs the log from now on. The key before it signs the statement,

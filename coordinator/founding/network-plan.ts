@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { Type } from 'typebox';
-import { Value } from 'typebox/value';
 import { isLoopback } from '#bus-schemas';
 import { CodedError } from '#bus-schemas/coded-error.ts';
+import { checkerOf } from '#bus-schemas/platform.ts';
+import { Type } from '#bus-schemas/type.ts';
 import type { HubPorts } from './hub-ports.ts';
 
 /** A hub of a network that an operator has founded. */
@@ -60,7 +60,7 @@ export function readPlan(home: string): NetworkPlan | undefined {
     throw error;
   }
   const plan: unknown = JSON.parse(text);
-  if (!Value.Check(Plan, plan))
+  if (!checkerOf(Plan).Check(plan))
     throw new PlanError(`${file} is not the plan of a network; restore it from a backup.`);
   return plan;
 }

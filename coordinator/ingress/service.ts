@@ -168,7 +168,7 @@ export async function startIngress(
   server.addHook('onRequest', async (_request, reply) => {
     if (drain.state !== 'open') reply.raw.setHeader('connection', 'close');
   });
-  await documentApi(server);
+  const apiDocument = documentApi(server);
   await server.register(websocket, { options: { maxPayload: MAX_REQUEST_BYTES } });
   const liveFeed = stack.use(new LiveFeed({ bus, clock, log }));
   measured(metrics, 'dinf_console_streams', () => liveFeed.streams);
@@ -189,6 +189,7 @@ export async function startIngress(
   const admission = new AdmissionQueue({ mostMs: config.admissionMs, clock });
   measured(metrics, 'dinf_ingress_admission_waiting', () => admission.size);
   addRoutes(server, {
+    apiDocument,
     bus,
     catalog,
     ownMachines,
@@ -286,7 +287,6 @@ export async function startIngress(
     await jobs.end(config.drainMs);
   });
   if (admin !== undefined) {
-    await documentApi(admin);
     const sessions = new OperatorSessions(now);
     const auth = new OperatorAuth({ bus, wrong: addressLimiter(), sessions });
     const api = new Api(admin, { operator: auth.check }, bus);

@@ -133,7 +133,7 @@ export async function startSettlement(
     }),
   );
   const payments = stack.use(
-    startPayments({ config: stripe, database, ledger, alerts, outbox, log, now }),
+    await startPayments({ config: stripe, database, ledger, alerts, outbox, log, now }),
   );
   const prover = stack.use(
     new Prover({ ledger, payments, alerts, log, everyMs: config.verifyEveryMs }),

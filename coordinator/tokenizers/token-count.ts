@@ -2,9 +2,8 @@ import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { CodedError } from '#bus-schemas/coded-error.ts';
+import { MAX_TOKENIZER_BYTES } from './tokenizer-limit.ts';
 
-/** Maximum size of a file. The largest published `tokenizer.json` (Gemma 3) has 33 MB. */
-const MAX_TOKENIZER_BYTES = 48 * 1024 * 1024;
 /** Maximum token id. No published vocabulary has more than 300,000 tokens. */
 const MAX_TOKEN_ID = 1 << 22;
 

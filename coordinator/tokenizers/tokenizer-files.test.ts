@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -48,6 +48,16 @@ describe('a tokenizer', () => {
       const told = await read(wrong);
       expect([told.ok, 'text' in told && told.text]).toEqual([true, undefined]);
     }
+  });
+
+  test('that is kept already is left as it is, unless it was damaged', async () => {
+    const path = tokenizerPath(home, await keepTokenizer(home, TINY_MODEL_FOLDER));
+    const { ino, size } = await stat(path);
+    await keepTokenizer(home, TINY_MODEL_FOLDER);
+    expect((await stat(path)).ino).toBe(ino);
+    await writeFile(path, Buffer.alloc(size, ' '));
+    await keepTokenizer(home, TINY_MODEL_FOLDER);
+    expect(JSON.parse(await readFile(path, 'utf8'))).toEqual(await tiny());
   });
 
   test('with another digest than the catalog names is not used', async () => {

@@ -1,8 +1,10 @@
-import { copyFile, mkdir, stat } from 'node:fs/promises';
+import { hash } from 'node:crypto';
+import { copyFile, mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError } from '#bus-schemas/coded-error.ts';
 import { replaceWith } from '#bus-schemas/saved-file.ts';
 import { TokenCounter } from './token-counter.ts';
+import { MAX_TOKENIZER_BYTES } from './tokenizer-limit.ts';
 
 /** Text with letters, digits, white space and characters of one to four bytes. */
 const SAMPLE = 'Hello, wörld!\n  def f(x): return x ** 1234  # 日本語 🦙';
@@ -22,8 +24,8 @@ class RefusedTokenizer extends CodedError<'refused_tokenizer'> {
 
 /**
  * Checks the tokenizer of a file, or of the folder of a model, and copies it into the home. Returns
- * its digest. The copy is checked too, because the original might change in between. Throws
- * RefusedTokenizer.
+ * its digest. The copy is checked too, because the original might change in between. A file that is
+ * there already was checked when it was copied. Throws RefusedTokenizer.
  */
 export async function keepTokenizer(home: string, given: string): Promise<string> {
   const isFolder = await stat(given).then(
@@ -31,6 +33,8 @@ export async function keepTokenizer(home: string, given: string): Promise<string
     () => false,
   );
   const file = isFolder ? join(given, 'tokenizer.json') : given;
+  const known = await digestOf(file);
+  if (known !== undefined && (await digestOf(tokenizerPath(home, known))) === known) return known;
   await using counter = new TokenCounter();
   const { digest } = await tried(counter, file);
   await mkdir(join(home, 'tokenizers'), { recursive: true, mode: 0o700 });
@@ -40,6 +44,13 @@ export async function keepTokenizer(home: string, given: string): Promise<string
       throw new RefusedTokenizer(`${file} was changed while it was copied. Repeat the command.`);
   });
   return digest;
+}
+
+/** The digest of a file; undefined if it cannot be a tokenizer. */
+async function digestOf(path: string): Promise<string | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isFile() || found.size > MAX_TOKENIZER_BYTES) return undefined;
+  return hash('sha256', await readFile(path));
 }
 
 async function tried(counter: TokenCounter, path: string): Promise<{ digest: string }> {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { expect, test, vi } from 'vitest';
 import { mintCredentials, Nkey } from '#bus-schemas';
-import { prepareAuthority, prepareHubCertificate } from '#coordinator';
+import { prepareAuthority, prepareHubCertificate } from '#coordinator/founding/hub-certificates.ts';
 import { rotateHubAuthority } from '#coordinator/founding/rotate-hub-authority.ts';
 import { cacheFolder, findNatsServer, type NatsServer, startNatsServer } from '#provider';
 import { HubUpdates } from '#provider/hub-updates.ts';

@@ -1,4 +1,4 @@
-import { type Static, type TSchema, Type } from 'typebox';
+import { type Static, type TSchema, Type } from '#bus-schemas/type.ts';
 import { quoted } from './json.ts';
 
 /**

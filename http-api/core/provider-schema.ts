@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { ProviderId, QUANTIZATIONS, TRUST_LEVELS } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import {
   MAX_NAMED_PROVIDERS,
   MAX_PRICE,

@@ -1,6 +1,6 @@
-import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { expect, test } from 'vitest';
+import { Type } from '#bus-schemas/type.ts';
 import { faultOf } from './schema-fault.ts';
 
 const Schema = Type.Object(

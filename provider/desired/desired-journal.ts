@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { gb } from '../downloads/fit.ts';
 import { DesiredError } from './desired-error.ts';
 
@@ -79,7 +79,7 @@ export class DesiredJournal {
     const text = await readIfThere(this.#path);
     try {
       const journal: unknown = text && JSON.parse(text);
-      return Value.Check(Journal, journal) ? journal : EMPTY;
+      return checkerOf(Journal).Check(journal) ? journal : EMPTY;
     } catch {
       return EMPTY;
     }

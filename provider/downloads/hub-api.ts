@@ -1,6 +1,6 @@
-import { type Static, type TSchema, Type } from 'typebox';
-import { Value } from 'typebox/value';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
+import { type Static, type TSchema, Type } from '#bus-schemas/type.ts';
 import { MAX_MODULES, MODULE_FOLDER } from '../models/encoders/sentence-modules.ts';
 import { DownloadError } from './download-error.ts';
 
@@ -136,7 +136,7 @@ export class HubApi {
     if (!response.ok)
       throw new DownloadError('unreachable', `${host} answered with status ${response.status}.`);
     const body: unknown = await response.json();
-    if (!Value.Check(schema, body))
+    if (!checkerOf(schema).Check(body))
       throw new DownloadError('refused', `${host} answered in a way that is not understood.`);
     return body;
   }

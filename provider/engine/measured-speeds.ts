@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import type { Speeds } from './scheduling/speeds.ts';
 
 /** Highest speeds that a provider may announce, in tokens per second. */
@@ -64,7 +64,7 @@ export async function readMeasurements(home: string): Promise<readonly Measureme
   const text = await readIfThere(pathIn(home));
   if (text === undefined) return [];
   try {
-    return Value.Parse(Type.Array(Measurement, { maxItems: KEPT }), JSON.parse(text));
+    return checkerOf(Type.Array(Measurement, { maxItems: KEPT })).Parse(JSON.parse(text));
   } catch {
     // Figures that cannot be read are as good as none: the next measurement replaces the file.
     return [];

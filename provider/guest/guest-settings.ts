@@ -1,4 +1,4 @@
-import { type Static, Type } from 'typebox';
+import { type Static, Type } from '#bus-schemas/type.ts';
 
 /** The schedule of a machine that serves at every hour. */
 export const ALWAYS = 'always';

@@ -1,5 +1,5 @@
-import { type Static, Type } from 'typebox';
 import { DemandOfBuilds } from '#bus-schemas';
+import { type Static, Type } from '#bus-schemas/type.ts';
 
 /**
  * The control API of a machine: HTTP with JSON over the unix socket `control.sock` in its home. The

@@ -1,9 +1,9 @@
 import { request } from 'node:http';
 import { join } from 'node:path';
 import type { Static, TSchema } from 'typebox';
-import { Value } from 'typebox/value';
 import type { MachineFault } from '#bus-schemas';
 import { CodedError } from '#bus-schemas/coded-error.ts';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import {
   ControlFault,
   ControlHello,
@@ -101,10 +101,10 @@ export class ControlClient {
     call.end();
     const { status, text } = await promise;
     const body: unknown = JSON.parse(text);
-    if (status === 400 && Value.Check(ControlFault, body))
+    if (status === 400 && checkerOf(ControlFault).Check(body))
       throw new ControlRefused('order_refused', body.error);
     if (status !== 200) throw new Error(`The service answered ${status}: ${text}`);
-    return Value.Parse(schema, body);
+    return checkerOf(schema).Parse(body);
   }
 }
 

@@ -1,6 +1,6 @@
-import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { demandReason } from './demand-reason.ts';
 import type { MachineState } from './machine-state.ts';
 import { recentDemand, sentenceOf } from './sentence.ts';
@@ -122,7 +122,7 @@ export class IdleLog implements AsyncDisposable {
   /** A file that cannot be read is reported, and a new one begins. */
   static async open(options: IdleLogOptions): Promise<IdleLog> {
     const hours = await readIfThere(options.file)
-      .then((text) => (text === undefined ? [] : Value.Parse(Hours, JSON.parse(text))))
+      .then((text) => (text === undefined ? [] : checkerOf(Hours).Parse(JSON.parse(text))))
       .catch((error: unknown) => {
         options.onFault(error);
         return [];

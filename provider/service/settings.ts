@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { DESIRED_MODES } from '../desired/desired-modes.ts';
 import { GuestSettings } from '../guest/guest-settings.ts';
 import { UPDATE_CHANNELS, UPDATE_MODES } from '../updates/update-modes.ts';
@@ -42,7 +42,7 @@ const pathIn = (home: string): string => join(home, 'settings.json');
 
 export async function readSettings(home: string): Promise<Settings | undefined> {
   const text = await readIfThere(pathIn(home));
-  return text === undefined ? undefined : Value.Parse(Settings, JSON.parse(text));
+  return text === undefined ? undefined : checkerOf(Settings).Parse(JSON.parse(text));
 }
 
 export async function saveSettings(home: string, settings: Settings): Promise<void> {

@@ -1,6 +1,6 @@
-import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
 import { CountedFaults, DemandOfBuilds, MACHINE_FAULTS, MAX_DESIRED } from '#bus-schemas';
+import { checkerOf } from '#bus-schemas/platform.ts';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { CLOSURE_REASONS, ENGINE_FAULTS, GUEST_NOTES } from '../reasons.ts';
 
 /**
@@ -110,7 +110,5 @@ export const WorkerOrder = Type.Union([
 ]);
 export type WorkerOrder = Static<typeof WorkerOrder>;
 
-export const isWorkerReport = (value: unknown): value is WorkerReport =>
-  Value.Check(WorkerReport, value);
-export const isWorkerOrder = (value: unknown): value is WorkerOrder =>
-  Value.Check(WorkerOrder, value);
+export const isWorkerReport = checkerOf(WorkerReport).Check;
+export const isWorkerOrder = checkerOf(WorkerOrder).Check;

@@ -1,5 +1,5 @@
-import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
+import { checkerOf } from '#bus-schemas/platform.ts';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { callCoordinator } from '../coordinator-call.ts';
 import { UpdateError } from './update-error.ts';
 import type { UpdateChannel } from './update-modes.ts';
@@ -38,7 +38,7 @@ export async function offeredPackage(
 
 async function readOffer(coordinator: string, path: string): Promise<OfferedVersion> {
   const answer = await callCoordinator<unknown>(coordinator, path);
-  if (Value.Check(OfferedVersion, answer)) return answer;
+  if (checkerOf(OfferedVersion).Check(answer)) return answer;
   throw new UpdateError('unreadable', `${coordinator} offers a package in an unknown format.`);
 }
 
@@ -48,7 +48,7 @@ export const packageUrl = (coordinator: string, { version }: OfferedVersion): st
 /** The releases that machines of the network may run. */
 export async function activeReleases(coordinator: string): Promise<readonly ActiveRelease[]> {
   const answer = await callCoordinator<unknown>(coordinator, '/v1/releases');
-  if (Value.Check(Releases, answer)) return answer.data.filter(({ active }) => active);
+  if (checkerOf(Releases).Check(answer)) return answer.data.filter(({ active }) => active);
   throw new UpdateError('unreadable', `${coordinator} lists its releases in an unknown format.`);
 }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
+import { type Static, Type } from '#bus-schemas/type.ts';
 
 /**
  * The last update of the machine in a home. `switching` and `taking_back`: the link or the service
@@ -35,7 +35,7 @@ export async function readUpdate(home: string): Promise<UpdateRecord | undefined
   const text = await readIfThere(pathIn(home));
   try {
     const record: unknown = text && JSON.parse(text);
-    return Value.Check(UpdateRecord, record) ? record : undefined;
+    return checkerOf(UpdateRecord).Check(record) ? record : undefined;
   } catch {
     return undefined;
   }

@@ -1,6 +1,6 @@
-import { Type } from 'typebox';
 import { AccountId } from '../../ids.ts';
 import { count, optional, positive } from '../../schema-parts.ts';
+import { Type } from '../../type.ts';
 import { methodsOf, ok, refused } from '../service-method.ts';
 
 const ofAccount = Type.Object({ account: AccountId });

@@ -1,5 +1,5 @@
-import { type Static, Type } from 'typebox';
 import { At, count, nothing, optional, signed } from '../../schema-parts.ts';
+import { type Static, Type } from '../../type.ts';
 import { methodsOf } from '../service-method.ts';
 
 const verifyRequest = Type.Object({ full: optional(Type.Boolean()) });

@@ -1,6 +1,6 @@
-import { type Static, Type } from 'typebox';
 import { AccountId } from '../../ids.ts';
 import { count, optional, positive } from '../../schema-parts.ts';
+import { type Static, Type } from '../../type.ts';
 import { methodsOf, ok, refused } from '../service-method.ts';
 
 const NOT_CONFIGURED = 'not_configured';

@@ -1,6 +1,6 @@
-import { type Static, Type } from 'typebox';
 import { AccountId, JobId, ModelName, ProviderId } from '../../ids.ts';
 import { At, count, nothing, optional } from '../../schema-parts.ts';
+import { type Static, Type } from '../../type.ts';
 import { methodsOf } from '../service-method.ts';
 import { MAX_PUBLIC_NAMES } from '../trust.ts';
 

@@ -1,7 +1,7 @@
-import { type Static, Type } from 'typebox';
 import { AccountId, JobId, KeyId, ModelName, ProviderId } from '../../ids.ts';
 import { SPENDING_WINDOWS } from '../../key-limits.ts';
 import { At, count, optional } from '../../schema-parts.ts';
+import { type Static, Type } from '../../type.ts';
 import { methodsOf, ok, refused } from '../service-method.ts';
 
 /**

@@ -1,7 +1,7 @@
-import { type Static, Type } from 'typebox';
 import { AccountId, KeyId } from '../../ids.ts';
 import { byName, SPENDING_WINDOWS } from '../../key-limits.ts';
 import { count, optional } from '../../schema-parts.ts';
+import { type Static, Type } from '../../type.ts';
 import { methodsOf } from '../service-method.ts';
 
 /**

@@ -1,6 +1,6 @@
-import { type Static, Type } from 'typebox';
 import { AccountId, ModelName, ProviderId } from '../../ids.ts';
 import { At, count, nothing, optional } from '../../schema-parts.ts';
+import { type Static, Type } from '../../type.ts';
 import { methodsOf, ok, refused } from '../service-method.ts';
 
 const setTerms = Type.Object({

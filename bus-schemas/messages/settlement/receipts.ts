@@ -1,7 +1,7 @@
-import { Type } from 'typebox';
 import { AccountId, JobId, KeyId } from '../../ids.ts';
 import { PrintedReceipt } from '../../receipts/printed-receipt.ts';
 import { nothing, optional } from '../../schema-parts.ts';
+import { Type } from '../../type.ts';
 import { methodsOf, ok, refused } from '../service-method.ts';
 
 /** With `key`, only a job of this key is found. */

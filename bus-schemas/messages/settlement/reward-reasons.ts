@@ -1,5 +1,5 @@
-import { type Static, Type } from 'typebox';
 import { count, optional } from '../../schema-parts.ts';
+import { type Static, Type } from '../../type.ts';
 
 /** Why a machine gets no base reward or promotion for a day, or less. `has` and `needs` have the unit that is named. */
 export const REWARD_REASONS = [

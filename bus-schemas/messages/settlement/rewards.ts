@@ -1,6 +1,6 @@
-import { type Static, Type } from 'typebox';
 import { AccountId, ModelName, ProviderId } from '../../ids.ts';
 import { At, count, countUpTo, nothing, optional, positive, signed } from '../../schema-parts.ts';
+import { type Static, Type } from '../../type.ts';
 import { MAX_MEMORY_MB } from '../conditions.ts';
 import { methodsOf, ok, refused } from '../service-method.ts';
 import { TrustLevel } from '../vocabulary.ts';

@@ -1,6 +1,6 @@
-import { type Static, Type } from 'typebox';
 import { AccountId, JobId, KeyId, ModelName, ProviderId } from '../../ids.ts';
 import { At, count, optional, signed } from '../../schema-parts.ts';
+import { type Static, Type } from '../../type.ts';
 import { methodsOf } from '../service-method.ts';
 
 const Page = {

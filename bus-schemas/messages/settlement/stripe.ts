@@ -1,7 +1,7 @@
-import { type Static, Type } from 'typebox';
 import { Bytes } from '../../codec.ts';
 import { AccountId } from '../../ids.ts';
 import { At, count, nothing, optional, positive } from '../../schema-parts.ts';
+import { type Static, Type } from '../../type.ts';
 import { methodsOf, ok, refused } from '../service-method.ts';
 
 const Url = Type.String({ minLength: 8, maxLength: 2_048, pattern: '^https?://' });

@@ -1,4 +1,3 @@
-import { type Static, Type } from 'typebox';
 import {
   AccountId,
   type AccountRecord,
@@ -12,6 +11,7 @@ import {
   services,
   spendingLimitText,
 } from '#bus-schemas';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { refusalError, settlementRefusals } from '#http-api/refusals.ts';
 import { asTime, LIST, listOf, MicroUsd, optional, orNull, strict } from '../http/api.ts';

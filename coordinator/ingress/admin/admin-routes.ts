@@ -1,6 +1,6 @@
 import type { Registry } from 'prom-client';
-import { Type } from 'typebox';
 import { services } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import type { Drain } from '../drain.ts';
 import { asTime, LIST, listOf, optional, strict, timeOf, When } from '../http/api.ts';
 import { addOperatorAccountRoutes } from './account-routes.ts';

@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { BREAKER_STATES, services } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import type { Cells } from '#coordinator/cells/cells.ts';
 import { asTime, orNull } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';

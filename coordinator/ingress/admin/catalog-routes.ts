@@ -1,4 +1,3 @@
-import { type Static, Type } from 'typebox';
 import {
   HASH_BYTES,
   Hex,
@@ -8,6 +7,7 @@ import {
   services,
   TRAITS,
 } from '#bus-schemas';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { catalogRefusals, refusalError } from '#http-api/refusals.ts';
 import { asTime, LIST, listOf, MicroUsd, optional, orNull, strict } from '../http/api.ts';

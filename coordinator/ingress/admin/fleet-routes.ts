@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { ProviderId, ROUTING_SWITCHES, services } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { LIST, listOf, strict } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';

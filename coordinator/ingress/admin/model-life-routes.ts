@@ -1,5 +1,5 @@
-import { type Static, Type } from 'typebox';
 import { AccountId, BuildId, type CatalogModel, KeyId, ModelName, services } from '#bus-schemas';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { catalogRefusals, refusalError } from '#http-api/refusals.ts';
 import { asTime, LIST, listOf, MicroUsd, optional, strict, timeOf, When } from '../http/api.ts';

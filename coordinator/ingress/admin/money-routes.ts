@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { services } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import { asTime, LIST, listOf, MicroUsd, orNull, strict } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';
 

@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { hex, services } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import { asTime, LIST, listOf, orNull } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';

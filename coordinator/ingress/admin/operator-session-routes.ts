@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { Type } from '#bus-schemas/type.ts';
 import { audited } from '#coordinator/audit.ts';
 import { hashOf } from '#coordinator/secrets.ts';
 import { checkConsolePage } from '../console/same-origin.ts';

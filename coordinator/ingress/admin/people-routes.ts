@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { AccountId, KeyId, randomToken, services } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { asTime, futureTimeOf, LIST, listOf, optional, orNull, strict, When } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';

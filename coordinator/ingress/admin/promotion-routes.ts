@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { services } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { LIST, listOf, MicroUsd, strict } from '../http/api.ts';
 import { PROMOTION_FIELDS, promotionFields } from '../http/promotion-fields.ts';

@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { ProviderId, PublicName, services } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { optional, strict } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';

@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { Type } from '#bus-schemas/type.ts';
 
 /** Why an operator changes something of an account. */
 export const Reason = Type.String({

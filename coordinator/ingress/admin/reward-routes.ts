@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { services } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import { refusalError, settlementRefusals } from '#http-api/refusals.ts';
 import { MicroUsd, strict } from '../http/api.ts';
 import {

@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { type CatalogSnapshot, ModelName, services, TRAITS } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import type { Cells } from '#coordinator/cells/cells.ts';
 import { requirementsOf } from '#coordinator/model-requirements.ts';
 import { ApiError } from '#http-api/errors.ts';

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type Static, Type } from 'typebox';
 import { type ConsoleSession, ConsoleSessionId, services } from '#bus-schemas';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { hashOf, makeSessionCookie } from '#coordinator/secrets.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { accountRefusals, refusalError } from '#http-api/refusals.ts';

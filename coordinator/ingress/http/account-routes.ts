@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { byName, SPENDING_WINDOWS, services } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import { type Api, asTime, LIST, listOf, MicroUsd, optional, strict, timeOf, When } from './api.ts';
 import { callerOf } from './authenticate.ts';
 import { Spent } from './key-fields.ts';

@@ -1,4 +1,4 @@
-import { type TSchema, Type } from 'typebox';
+import { type TSchema, Type } from '#bus-schemas/type.ts';
 import { optional, orNull } from './api.ts';
 
 /** Documents the answers and the events of streams of the routes that run a model. */

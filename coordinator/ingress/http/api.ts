@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify';
-import { type Static, type TObject, type TSchema, Type } from 'typebox';
 import type { ServiceMethod } from '#bus-schemas';
+import { type Static, type TObject, type TSchema, Type } from '#bus-schemas/type.ts';
 import { audited } from '#coordinator/audit.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import { parseJson } from '#http-api/core/json.ts';

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
-import { Type } from 'typebox';
 import { BATCH_STATUSES, MAX_LISTED_PAGE } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import type { OpenedBatch } from '../batches/batch-record.ts';
 import { CallerBatches, OPENAI_BATCHES } from '../batches/caller-batches.ts';

@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { services } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { accountRefusals, refusalError } from '#http-api/refusals.ts';
 import type { GuessLimiter } from '../limits/guess-limiter.ts';

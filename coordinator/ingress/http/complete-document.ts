@@ -1,4 +1,4 @@
-import { type TSchema, Type } from 'typebox';
+import { type TSchema, Type } from '#bus-schemas/type.ts';
 import { surfaceOfPath } from '#http-api/unknown-routes.ts';
 import { answerSchemas } from './answer-schemas.ts';
 

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
-import { Type } from 'typebox';
 import { randomToken } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import type { JsonObject } from '#http-api/core/json.ts';
 import { ApiError } from '#http-api/errors.ts';

@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { services } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import { LoadingCache } from '#coordinator/loading-cache.ts';
 import { type Api, asTime, MicroUsd, orNull } from './api.ts';
 import type { StatsDeps } from './stats-route.ts';

@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { type Deposit, services } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import { refusalError, settlementRefusals } from '#http-api/refusals.ts';
 import { type Api, asTime, LIST, listOf, MicroUsd, orNull } from './api.ts';
 import { callerOf } from './authenticate.ts';

@@ -1,4 +1,4 @@
-import { type TObject, type TSchema, Type } from 'typebox';
+import { type TObject, type TSchema, Type } from '#bus-schemas/type.ts';
 import {
   embeddingsParameters,
   ollamaEmbeddingsParameters,

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { Type } from 'typebox';
 import { MAX_LISTED_PAGE } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import { invalid } from '#http-api/core/json.ts';
 import { LIFETIME_MS, StoredContents } from '../stored/stored-contents.ts';

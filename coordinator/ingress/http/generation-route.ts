@@ -1,4 +1,3 @@
-import { type Static, Type } from 'typebox';
 import {
   type AccountUsage,
   type GenerationRecord,
@@ -7,6 +6,7 @@ import {
   type RoutedBecause,
   services,
 } from '#bus-schemas';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { type Api, asTime, MicroUsd, orNull } from './api.ts';
 import { callerOf } from './authenticate.ts';

@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { Type } from '#bus-schemas/type.ts';
 import { type Api, orNull } from './api.ts';
 
 /** The data with which the leaf of a machine reaches the hubs. None of it is secret. */

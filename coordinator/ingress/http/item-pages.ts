@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { Type } from '#bus-schemas/type.ts';
 import { invalid, type JsonObject } from '#http-api/core/json.ts';
 import { optional } from './api.ts';
 

@@ -1,4 +1,3 @@
-import { type Static, Type } from 'typebox';
 import {
   byField,
   byName,
@@ -16,6 +15,7 @@ import {
   type SpendingWindow,
   spendingLimitText,
 } from '#bus-schemas';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { asTime, futureTimeOf, MicroUsd, nullable, optional, orNull, strict, When } from './api.ts';
 
 /** A key as the HTTP API shows and changes it, with the limits of `bus-schemas/key-limits.ts`. */

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
-import { Type } from 'typebox';
 import { byName, KeyId, type KeyRecord, newKeyId, SPENDING_WINDOWS, services } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import { makeApiKey } from '#coordinator/secrets.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { type Api, LIST, listOf } from './api.ts';

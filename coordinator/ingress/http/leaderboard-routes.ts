@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { ProviderId, PublicName, SERVED_DAYS, services } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import { LoadingCache } from '#coordinator/loading-cache.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { refusalError, trustRefusals } from '#http-api/refusals.ts';

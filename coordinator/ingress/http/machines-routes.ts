@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type TSchema, Type } from 'typebox';
 import { services } from '#bus-schemas';
 import { checkerOf } from '#bus-schemas/platform.ts';
+import { type TSchema, Type } from '#bus-schemas/type.ts';
 import { hashOf, makeSessionCookie } from '#coordinator/secrets.ts';
 import { parseJson } from '#http-api/core/json.ts';
 import type { ApiError } from '#http-api/errors.ts';

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
-import { Type } from 'typebox';
 import { MAX_BATCH_LINES, MAX_LISTED_PAGE, MAX_REQUEST_BYTES } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import { invalid } from '#http-api/core/json.ts';
 import { ApiError } from '#http-api/errors.ts';

@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { type CatalogModel, encodingOf, TRAITS } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { minimumChargeOf } from '../core/minimum-charge.ts';
 import { deprecationHeaders } from '../core/model-access.ts';

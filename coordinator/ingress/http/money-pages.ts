@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify';
-import { type TSchema, Type } from 'typebox';
+import { type TSchema, Type } from '#bus-schemas/type.ts';
 import { asTime, LIST, optional, orNull, timeOf, When } from './api.ts';
 import { type Page, sendCsv } from './csv-table.ts';
 

@@ -1,4 +1,3 @@
-import { type Static, Type } from 'typebox';
 import {
   type AccountStatement,
   type AccountUsage,
@@ -6,6 +5,7 @@ import {
   type MessageOf,
   services,
 } from '#bus-schemas';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { type Api, asTime, MicroUsd, optional, orNull, strict, When } from './api.ts';
 import { type Caller, callerOf } from './authenticate.ts';

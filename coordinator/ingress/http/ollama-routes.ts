@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
-import { type TSchema, Type } from 'typebox';
 import { type CatalogModel, encodingOf, type Trait } from '#bus-schemas';
+import { type TSchema, Type } from '#bus-schemas/type.ts';
 import { withAnyContentType } from '#http-api/any-content-type.ts';
 import { parseJson } from '#http-api/core/json.ts';
 import { ollamaChat } from '#http-api/core/surfaces/ollama.ts';

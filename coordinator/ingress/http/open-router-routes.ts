@@ -1,5 +1,5 @@
-import { type Static, Type } from 'typebox';
 import { type KeyRecord, SPENDING_WINDOWS, type SpendingWindow, services } from '#bus-schemas';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { type Api, asTime, orNull } from './api.ts';
 import { callerOf } from './authenticate.ts';
 import type { Spending } from './key-fields.ts';

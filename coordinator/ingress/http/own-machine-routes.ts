@@ -1,4 +1,3 @@
-import { type Static, Type } from 'typebox';
 import {
   gates,
   ModelName,
@@ -9,6 +8,7 @@ import {
   TrustLevel,
   trustFaultTexts,
 } from '#bus-schemas';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { requirementsOf } from '#coordinator/model-requirements.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { refusalError, settlementRefusals } from '#http-api/refusals.ts';

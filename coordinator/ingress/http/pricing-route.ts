@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import type { CatalogModel, TokenPrice } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import type { AskedPrices } from '../asked-prices.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { minimumChargeOf } from '../core/minimum-charge.ts';

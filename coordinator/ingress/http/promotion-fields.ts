@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import type { TokenPromotion } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import { MicroUsd } from './api.ts';
 
 /** A promotion as the API shows it to owners and to operators. */

@@ -1,4 +1,3 @@
-import { type Static, Type } from 'typebox';
 import {
   MAX_EARNING_DAYS,
   type MachineEarnings,
@@ -7,6 +6,7 @@ import {
   rewardReasonsText,
   services,
 } from '#bus-schemas';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { refusalError, trustRefusals } from '#http-api/refusals.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
 import { type Api, asTime, MicroUsd, orNull, strict } from './api.ts';

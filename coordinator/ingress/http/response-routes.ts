@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import { Type } from 'typebox';
+import { Type } from '#bus-schemas/type.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import { invalid } from '#http-api/core/json.ts';
 import { storedItem } from '../stored/conversations.ts';

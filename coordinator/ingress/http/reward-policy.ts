@@ -1,5 +1,5 @@
-import { type Static, Type } from 'typebox';
 import { ModelName, type RewardPolicy, TrustLevel } from '#bus-schemas';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { MicroUsd, orNull, strict } from './api.ts';
 
 /** The policy of base rewards as the API shows it and as operators send it. */

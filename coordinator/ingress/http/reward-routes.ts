@@ -1,4 +1,3 @@
-import { type Static, Type } from 'typebox';
 import {
   type MachineReward,
   ProviderId,
@@ -6,6 +5,7 @@ import {
   rewardReasonsText,
   services,
 } from '#bus-schemas';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { type Api, asTime, LIST, listOf, MicroUsd, optional, orNull, strict } from './api.ts';
 import { callerOf } from './authenticate.ts';
 import {

@@ -56,6 +56,7 @@ export interface RoutesDeps
     SealedRoutesDeps,
     CountDeps,
     InstallDeps {
+  readonly apiDocument: () => Promise<object>;
   readonly bus: Bus;
   readonly catalog: CatalogCache;
   readonly strangers: AddressLimiter;
@@ -125,6 +126,6 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addStripeRoute(server, deps.bus);
   addInstallRoutes(server, deps);
   server.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) =>
-    reply.type('application/json; charset=utf-8').send(JSON.stringify(server.swagger())),
+    reply.type('application/json; charset=utf-8').send(JSON.stringify(await deps.apiDocument())),
   );
 }

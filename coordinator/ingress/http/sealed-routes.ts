@@ -1,5 +1,4 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type Static, Type } from 'typebox';
 import {
   BYTES_PER_TOKEN,
   encodingOf,
@@ -15,6 +14,7 @@ import {
   X25519_KEY_BYTES,
 } from '#bus-schemas';
 import { checkerOf } from '#bus-schemas/platform.ts';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { MAX_TASK_TOKENS } from '#http-api/core/encodings/encoding-intent.ts';
 import { TOOLS_PREAMBLE_TOKENS } from '#http-api/core/introspect.ts';
 import { invalid, parseJson } from '#http-api/core/json.ts';

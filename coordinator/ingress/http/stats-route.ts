@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { MACHINE_STATES, type MessageOf, services } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import { LoadingCache } from '#coordinator/loading-cache.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { type PublicStats, publicStats } from '../core/public-stats.ts';

@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { AVAILABILITY_DAYS, type Availability, services } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import { LoadingCache } from '#coordinator/loading-cache.ts';
 import { readyModels } from '#coordinator/ready-models.ts';

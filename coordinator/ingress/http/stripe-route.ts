@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
-import { Type } from 'typebox';
 import { services } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import { type Bus, BusError } from '#coordinator/bus.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { refusalError, settlementRefusals } from '#http-api/refusals.ts';

@@ -1,4 +1,3 @@
-import { type Static, Type } from 'typebox';
 import {
   fromHex,
   HASH_BYTES,
@@ -10,6 +9,7 @@ import {
   services,
   TrustLevel,
 } from '#bus-schemas';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { type Api, asTime, LIST, listOf, optional, strict } from './api.ts';
 

@@ -1,4 +1,4 @@
-import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose';
+import type { createRemoteJWKSet, JWTPayload } from 'jose';
 import type { Logger } from 'pino';
 import type { OidcConfig } from '#coordinator/config.ts';
 import { ApiError } from '#http-api/errors.ts';
@@ -34,6 +34,7 @@ export class TokenVerifier {
   /** With a nonce, only the token of the sign-in that began with it is accepted. */
   async verify(token: string, nonce?: string): Promise<Person> {
     if (token.length > MAX_TOKEN_LENGTH) throw new ApiError('invalid_token');
+    const { errors, jwtVerify } = await import('jose');
     const { issuer, audience, algorithms } = this.#config;
     let payload: JWTPayload;
     try {
@@ -78,6 +79,7 @@ export class TokenVerifier {
 
   async #keySet(): Promise<ReturnType<typeof createRemoteJWKSet>> {
     const { keys } = await this.#document.addresses();
+    const { createRemoteJWKSet } = await import('jose');
     this.#keys ??= createRemoteJWKSet(keys, {
       timeoutDuration: KEYS_TIMEOUT_MS,
       cooldownDuration: 1_000,

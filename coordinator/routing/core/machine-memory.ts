@@ -1,6 +1,6 @@
-import { type Static, Type } from 'typebox';
 import { BuildId } from '#bus-schemas';
 import { checkerOf } from '#bus-schemas/platform.ts';
+import { type Static, Type } from '#bus-schemas/type.ts';
 
 /**
  * The part of a router's knowledge of a machine that outlives the router: its faults, its pace and

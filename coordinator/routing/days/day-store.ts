@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { Pool } from 'pg';
-import { Type } from 'typebox';
 import { type GateName, gates, type MessageOf, services } from '#bus-schemas';
 import { checkerOf } from '#bus-schemas/platform.ts';
+import { Type } from '#bus-schemas/type.ts';
 import { loadStatements, query } from '#coordinator/sql.ts';
 import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import { HOUR_MS, HOURS, type MachineHour } from '../core/machine-hours.ts';

@@ -5,7 +5,8 @@ import { connectDatabase } from '#coordinator/database.ts';
 import { FakeStripe, startTestDatabase } from '#testcontainers';
 import { digestOf } from '../core/digest.ts';
 import { LedgerStore } from '../ledger/ledger-store.ts';
-import { type Payments, startPayments } from './payments.ts';
+import type { Payments } from './payments.ts';
+import { stripePayments } from './stripe-payments.ts';
 
 export const RETURN_URLS = {
   successUrl: 'https://example.com/done',
@@ -33,17 +34,24 @@ export async function startPaymentsUnderTest(): Promise<PaymentsUnderTest> {
   const alerts: string[] = [];
   const copies = new AsyncDisposableStack();
   stack.defer(() => copies.disposeAsync());
+  const config = {
+    apiKey: stripe.apiKey,
+    webhookSecret: stripe.webhookSecret,
+    url: stripe.url,
+  };
   const copy = (through: Pool = database): Payments =>
     copies.use(
-      startPayments({
-        config: { apiKey: stripe.apiKey, webhookSecret: stripe.webhookSecret, url: stripe.url },
-        database: through,
-        ledger: new LedgerStore(through, Date.now),
-        alerts: { raise: (alert, subject) => void alerts.push(`${alert} ${subject}`) },
-        outbox: { nudge: () => undefined },
-        log: pino({ level: 'silent' }),
-        now: Date.now,
-      }),
+      stripePayments(
+        {
+          database: through,
+          ledger: new LedgerStore(through, Date.now),
+          alerts: { raise: (alert, subject) => void alerts.push(`${alert} ${subject}`) },
+          outbox: { nudge: () => undefined },
+          log: pino({ level: 'silent' }),
+          now: Date.now,
+        },
+        config,
+      ),
     );
   const payments = copy();
   const owned = stack.move();

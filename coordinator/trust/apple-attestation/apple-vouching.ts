@@ -1,8 +1,9 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Evidence } from '#bus-schemas';
-import { type AppleAttestation, verifyAppleChain } from './apple-chain.ts';
+import type { AppleAttestation } from './apple-chain.ts';
 
 export interface AppleVouchingOptions {
   /** PEM files; without any, Apple's own root is used. */
@@ -23,6 +24,10 @@ export interface AppleVouching {
   readonly vouched: (evidence: Evidence, kept?: readonly Uint8Array[]) => boolean | undefined;
 }
 
+/** Loaded at its first use: a network without Macs needs none of the 80 modules that read certificates. */
+const chains = (): typeof import('./apple-chain.ts') =>
+  createRequire(import.meta.url)('./apple-chain.ts');
+
 const APPLE = join(import.meta.dirname, 'apple-enterprise-attestation-root.pem');
 
 export function appleVouching({ rootFiles, revoked, now }: AppleVouchingOptions): AppleVouching {
@@ -31,7 +36,7 @@ export function appleVouching({ rootFiles, revoked, now }: AppleVouchingOptions)
   );
   const revokedSerials = new Set(revoked);
   const verify: AppleVouching['verify'] = (chain, signingKey) =>
-    verifyAppleChain({
+    chains().verifyAppleChain({
       chain,
       roots,
       at: new Date(now()),

@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { checkerOf } from '#bus-schemas/platform.ts';
+import { Type } from '#bus-schemas/type.ts';
 import { type Plist, PlistError, readPlist } from './plist.ts';
 
 /**

@@ -1,6 +1,6 @@
-import { Type } from 'typebox';
 import { CodedError } from '#bus-schemas/coded-error.ts';
 import { checkerOf } from '#bus-schemas/platform.ts';
+import { Type } from '#bus-schemas/type.ts';
 import type { MdmConfig } from '#coordinator/config.ts';
 
 type MdmErrorCode = 'unreachable' | 'refused' | 'malformed_answer' | 'unknown_device';

@@ -1,5 +1,5 @@
-import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
+import { type Static, Type } from '#bus-schemas/type.ts';
 
 /** One result of `npm run bench`, as docs/bench stores it. */
 

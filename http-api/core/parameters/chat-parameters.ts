@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { Type } from '#bus-schemas/type.ts';
 import { chatFields, EFFORTS } from '../chat-schema.ts';
 import { ChatMessages } from './conversation-schemas.ts';
 import {

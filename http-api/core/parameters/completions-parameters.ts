@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { Type } from '#bus-schemas/type.ts';
 import { chatFields } from '../chat-schema.ts';
 import { Prompts } from './conversation-schemas.ts';
 import { type ParameterTable, supportedFields, unsupported } from './parameter.ts';

@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { MAX_CHOICES } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import { INLINE_IMAGE, MAX_TOOLS, Tool } from '../chat-schema.ts';
 
 /**

@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { MAX_DIMENSIONS, MAX_INPUTS } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import { chatFields } from '../chat-schema.ts';
 import { ignored, type ParameterTable, supported, unsupported } from './parameter.ts';
 import { openAiHints, openRouter } from './shared-parameters.ts';

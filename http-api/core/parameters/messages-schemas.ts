@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { Type } from '#bus-schemas/type.ts';
 import { MAX_TOOLS, STOPS, Stop, Tool } from '../chat-schema.ts';
 
 /**

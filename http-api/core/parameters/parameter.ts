@@ -1,4 +1,4 @@
-import { type TSchema, Type } from 'typebox';
+import { type TSchema, Type } from '#bus-schemas/type.ts';
 import { ApiError } from '../../errors.ts';
 import { invalid, isGiven, isObject, type JsonObject, quoted } from '../json.ts';
 

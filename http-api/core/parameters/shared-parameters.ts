@@ -1,5 +1,5 @@
-import { Type } from 'typebox';
 import { MAX_CHOICES } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import { chatFields } from '../chat-schema.ts';
 import { MAX_MODELS } from '../fallback-models.ts';
 import { providerWishes } from '../provider-schema.ts';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
+import { type Static, Type } from '#bus-schemas/type.ts';
 
 /** After the system ended an engine because the memory was full, it may use less of it. */
 const Lowered = Type.Object({
@@ -53,7 +53,7 @@ export class MemoryShare {
     const { file } = this.#options;
     const text = file === undefined ? undefined : await readIfThere(file);
     try {
-      return text === undefined ? undefined : Value.Parse(Lowered, JSON.parse(text));
+      return text === undefined ? undefined : checkerOf(Lowered).Parse(JSON.parse(text));
     } catch {
       // The owner, or another version, wrote the file. The next end for lack of memory replaces it.
       return undefined;

@@ -1,4 +1,3 @@
-import { type Static, Type } from 'typebox';
 import {
   Delta,
   EngineName,
@@ -12,6 +11,7 @@ import {
   Usage,
 } from '#bus-schemas';
 import { checkerOf } from '#bus-schemas/platform.ts';
+import { type Static, Type } from '#bus-schemas/type.ts';
 import { type EncodingWork, type GenerationRequest, MAX_OWN_MODELS } from '../engine.ts';
 import type { OpenEngineOptions } from '../open-model-engine.ts';
 

@@ -1,6 +1,6 @@
-import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
+import { checkerOf } from '#bus-schemas/platform.ts';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
+import { type Static, Type } from '#bus-schemas/type.ts';
 
 const Granted = Type.Object({
   /** UTC day, as in 2026-01-31. */
@@ -60,7 +60,7 @@ export class WriteBudget {
   async #read(): Promise<Granted> {
     const text = await readIfThere(this.#file);
     try {
-      if (text !== undefined) return Value.Parse(Granted, JSON.parse(text));
+      if (text !== undefined) return checkerOf(Granted).Parse(JSON.parse(text));
     } catch {
       // The file is damaged. It may have been full, so nothing more is written today.
       return { day: this.#today, bytes: this.#dailyBytes };

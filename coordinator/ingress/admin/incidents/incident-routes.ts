@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { Type } from '#bus-schemas/type.ts';
 import { asTime, orNull } from '../../http/api.ts';
 import type { AdminApi } from '../admin-api.ts';
 import { INCIDENT_ALERTS, kindOf } from './incident-kinds.ts';

@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { Type } from 'typebox';
 import { services } from '#bus-schemas';
+import { Type } from '#bus-schemas/type.ts';
 import { hashOf, makeSessionCookie } from '#coordinator/secrets.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { accountRefusals, refusalError } from '#http-api/refusals.ts';
