@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 
 #include "decoder.h"
 
@@ -43,16 +44,31 @@ void CpuEngine::attention(LayerOf& layer, const Step& step, const float* ropeAng
     for (int i = 0; i < stride; i++) key[static_cast<size_t>(i) * model_.pageTokens] = k_[static_cast<size_t>(t) * stride + i];
     std::copy_n(values, stride, layer.values.data() + static_cast<size_t>(step.places[t]) * stride);
   });
-  threads_->each(tokens * kvHeads, [&](int i, int thread) {
-    const int t = i / kvHeads, head = i % kvHeads;
-    const auto [first, end] = model_.attended(shape, step.positions[t], step.ends[t]);
-    const int last = end - 1;
+  // Tokens of one sequence that follow one another share one reading of its keys and values.
+  const int together = std::max(1, MOST_QUERIES / shared);
+  std::vector<int> groups;
+  for (int t = 0; t < tokens; t++)
+    if (t == 0 || t == groups.back() + together || step.rows[t] != step.rows[t - 1]) groups.push_back(t);
+  const int count = groups.size();
+  groups.push_back(tokens);
+  threads_->each(count * kvHeads, [&](int i, int thread) {
+    const int t = groups[i / kvHeads], head = i % kvHeads, group = groups[i / kvHeads + 1] - t;
+    Attended attended[MOST_QUERIES];
+    int least = std::numeric_limits<int>::max(), most = 0;
+    for (int j = 0; j < group; j++) {
+      const auto [first, end] = model_.attended(shape, step.positions[t + j], step.ends[t + j]);
+      attended[j] = {first, end - 1};
+      least = std::min(least, first);
+      most = std::max(most, end - 1);
+    }
     auto& scores = scores_[thread];
-    const size_t row = static_cast<size_t>(last - first + 1) + 2 * model_.pageTokens;
-    scores.resize(std::max(scores.size(), row * shared));
-    const size_t offset = (static_cast<size_t>(t) * heads + head * shared) * headDim;
-    kernels_->attend({q_.data() + offset, from.keys.data() + static_cast<size_t>(head) * headDim * model_.pageTokens, from.values.data() + head * headDim, step.tables.data() + static_cast<size_t>(step.rows[t]) * step.tableWidth,
-                      model_.pageTokens, first, last, shared, headDim, stride, model_.attentionScale, layer.sinks.empty() ? nullptr : layer.sinks.data() + head * shared, scores.data(), row, out_.data() + offset});
+    const size_t row = static_cast<size_t>(most - least + 1) + 3 * model_.pageTokens, width = static_cast<size_t>(heads) * headDim;
+    scores.resize(std::max(scores.size(), row * MOST_QUERIES));
+    for (int h = 0; h < shared; h += MOST_QUERIES) {
+      const size_t offset = t * width + static_cast<size_t>(head * shared + h) * headDim;
+      kernels_->attend({q_.data() + offset, from.keys.data() + static_cast<size_t>(head) * headDim * model_.pageTokens, from.values.data() + head * headDim, step.tables.data() + static_cast<size_t>(step.rows[t]) * step.tableWidth,
+                        model_.pageTokens, attended, group, std::min(MOST_QUERIES, shared - h), headDim, stride, width, model_.attentionScale, layer.sinks.empty() ? nullptr : layer.sinks.data() + head * shared + h, scores.data(), row, out_.data() + offset});
+    }
   });
   if (layer.shape->outputGate)
     threads_->each(tokens, [&](int t, int) {

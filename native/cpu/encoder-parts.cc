@@ -61,6 +61,7 @@ void EncoderParts::attend(const AttentionShare& share, std::vector<float>& room)
   const size_t cached = static_cast<size_t>(pages) * PAGE * padded, row = static_cast<size_t>(pages + 1) * PAGE;
   room.assign(2 * cached + 2 * static_cast<size_t>(ROWS) * padded + ROWS * row, 0);
   float *keys = room.data(), *values = keys + cached, *queries = values + cached, *results = queries + ROWS * padded, *scores = results + ROWS * padded;
+  const Attended all{0, count - 1};
   std::vector<int32_t> table(pages);
   for (int page = 0; page < pages; page++) table[page] = page;
   const auto placeOf = [&](int input) { return static_cast<size_t>(share.first + input) * hidden_ + share.head * size; };
@@ -72,7 +73,7 @@ void EncoderParts::attend(const AttentionShare& share, std::vector<float>& room)
   for (int from = share.from; from < share.to; from += ROWS) {
     const int n = std::min(ROWS, share.to - from);
     for (int i = 0; i < n; i++) std::copy_n(&q_[placeOf(from + i)], size, queries + i * padded);
-    kernels_.attend({queries, keys, values, table.data(), PAGE, 0, count - 1, n, padded, padded, attentionScale_, nullptr, scores, row, results});
+    kernels_.attend({queries, keys, values, table.data(), PAGE, &all, 1, n, padded, padded, 0, attentionScale_, nullptr, scores, row, results});
     for (int i = 0; i < n; i++) std::copy_n(results + i * padded, size, &attended_[placeOf(from + i)]);
   }
 }

@@ -14,13 +14,15 @@ struct Dot {
     __builtin_memcpy(&all, wide, sizeof all);
     return all;
   }
-  static inline Bytes sumsOf(Bytes codes) {
+  static inline __m256i sumsOfHalf(__m256i codes) {
     __m128i table;
     __builtin_memcpy(&table, MXFP4_SUMS, sizeof table);
-    const __m256i both = _mm256_broadcastsi128_si256(table);
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), codes);
+  }
+  static inline Bytes sumsOf(Bytes codes) {
     __m256i halves[2];
     __builtin_memcpy(halves, &codes, sizeof halves);
-    for (int i = 0; i < 2; i++) halves[i] = _mm256_shuffle_epi8(both, halves[i]);
+    for (int i = 0; i < 2; i++) halves[i] = sumsOfHalf(halves[i]);
     __builtin_memcpy(&codes, halves, sizeof codes);
     return codes;
   }
@@ -29,6 +31,7 @@ struct Dot {
     __builtin_memcpy(&four, from, 4);
     return _mm256_set1_epi32(four);
   }
+  static constexpr bool HAS_WORDS = true;
   /// False, because the sum of two products must fit 16 bits, and weights of 8 bits could exceed
   /// that.
   static constexpr bool TAKES_BYTES = false;
@@ -45,9 +48,9 @@ struct Dot {
 }  // namespace
 }  // namespace dinf::cpu
 
-#include "kernels-body.h"
+#include "kernels-words.h"
 
 namespace dinf::cpu {
-const Kernels avx2 = {"avx2", roundInputs, multiplyPacked, multiplyDense, attend, recall, normalise, activate};
+const Kernels avx2 = {"avx2", roundToWords, multiplyWords, multiplyDense, attend, recall, normalise, activate};
 }
 #endif

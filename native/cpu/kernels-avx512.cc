@@ -18,6 +18,7 @@ struct Dot {
     __builtin_memcpy(&four, from, 4);
     return _mm512_set1_epi32(four);
   }
+  static constexpr bool HAS_WORDS = false;
   static constexpr bool TAKES_BYTES = true;
   static inline Ints add(Ints sum, Bytes weights, __m512i input) {
     return (Ints)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)weights, input);

@@ -14,6 +14,7 @@ struct Dot {
     return codes;
   }
   static inline const int8_t* input(const int8_t* four) { return four; }
+  static constexpr bool HAS_WORDS = false;
   static constexpr bool TAKES_BYTES = true;
   static inline Ints add(Ints sum, Bytes weights, const int8_t* inputs) {
     for (int lane = 0; lane < LANES; lane++)

@@ -53,7 +53,7 @@ struct Dense {
 
 /// Inputs rounded block by block: x = q·scale, and the block's sum is scale·Σq. q has 8 bits, or 16
 /// bits if `fine`. With 16 bits, each row holds first all upper and then all lower bytes, both
-/// signed, and q = 256·upper + lower.
+/// signed, and q = 256·upper + lower; or words, for an instruction set that multiplies those.
 struct Rounded {
   const int8_t* values;
   const float* scales;
@@ -62,24 +62,37 @@ struct Rounded {
   bool fine;
 };
 
-/// The attention of one token's queries that share a key head, over the pages of its sequence. Both
-/// caches have `stride` numbers for each token. Within a page and head, keys are ordered by number
-/// and then by token, so that one vector holds the same number of LANES tokens. Values are ordered
-/// by token and then by number.
+/// Maximum number of queries of one Attention.
+constexpr int MOST_QUERIES = 16;
+
+/// The positions that a token attends to, from the first up to and including the last.
+struct Attended {
+  int first, last;
+};
+
+/// The attention of queries that share a key head, over the pages of their sequence: `heads` of each
+/// of `tokens` tokens, at most MOST_QUERIES in all. Both caches have `stride` numbers for each token.
+/// Within a page and head, keys are ordered by number and then by token, so that one vector holds the
+/// same number of LANES tokens. Values are ordered by token and then by number.
 struct Attention {
+  /// The queries of one token follow one another; those of the next one come `queryStride` numbers
+  /// later. `out` has the same order.
   const float* query;
   const float* keys;
   const float* values;
   const int32_t* pages;
-  int pageTokens, first, last;
-  int heads;
+  int pageTokens;
+  /// One for each token.
+  const Attended* attended;
+  int tokens, heads;
   int headDim;
   int stride;
+  size_t queryStride;
   float scale;
   /// One score for each of the heads that takes a share of its attention, or null.
   const float* sinks;
-  /// Buffer of `row` numbers for each head. A row is longer than the number of tokens by one page,
-  /// because the kernels score whole pages.
+  /// Buffer of `row` numbers for each query. A row is longer than the attended pages by one page,
+  /// because the kernels write whole vectors.
   float* scores;
   size_t row;
   float* out;

@@ -1,9 +1,11 @@
-// Measures llama.cpp in a process of its own: node llama-cpp.mjs <node_modules> <model.gguf>
-// <threads> <prompt> <tokens>. Prints JSON.
+// Measures llama.cpp in a process of its own: node llama-cpp.mjs <node_modules> <model.gguf> <work>.
+// `work` is the JSON of a Work, see against-llama-cpp.ts. Prints the figures as JSON.
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-const [modules = '', path = '', threads, promptTokens, tokens] = process.argv.slice(2);
+const [modules = '', path = '', workText = ''] = process.argv.slice(2);
+/** @type {import('./against-llama-cpp.ts').Work} */
+const work = JSON.parse(workText);
 const { getLlama } = await import(
   pathToFileURL(join(modules, 'node-llama-cpp/dist/index.js')).href
 );
@@ -12,33 +14,64 @@ const llama = await getLlama({
   skipDownload: true,
   gpu: false,
   logLevel: 'error',
-  maxThreads: Number(threads),
+  maxThreads: work.threads,
 });
 const model = await llama.loadModel({ modelPath: path });
 const context = await model.createContext({
-  contextSize: 2048,
-  threads: Number(threads),
-  batchSize: 512,
+  contextSize: work.prefix + work.question + work.answer + 64,
+  threads: work.threads,
+  batchSize: work.step,
 });
 const sequence = context.getSequence();
-const prompt = Array.from({ length: Number(promptTokens) }, (_, i) => (i * 37 + 11) % 4000);
-await sequence.evaluateWithoutGeneratingNewTokens(prompt);
-await sequence.clearHistory();
-let began = performance.now();
-await sequence.evaluateWithoutGeneratingNewTokens(prompt);
-const prefillTps = (1000 * prompt.length) / (performance.now() - began);
-await sequence.clearHistory();
-const generated = [];
-for await (const token of sequence.evaluate(prompt.slice(0, 16), { temperature: 0 })) {
-  if (generated.length === 0) began = performance.now();
-  generated.push(token);
-  if (generated.length > Number(tokens)) break;
+/** @type {(count: number, from?: number) => number[]} */
+const tokensOf = (count, from = 0) =>
+  Array.from({ length: count }, (_, i) => ((from + i) * 37 + 11) % 4000);
+/** @type {(tokens: number[]) => Promise<void>} */
+const read = (tokens) => sequence.evaluateWithoutGeneratingNewTokens(tokens);
+
+/**
+ * Generates tokens after `tokens`, and calls `first` when the first one is there.
+ * @param {number[]} tokens
+ * @param {number} count
+ * @param {() => void} [first]
+ */
+async function generate(tokens, count, first) {
+  let generated = 0;
+  for await (const _ of sequence.evaluate(tokens, { temperature: 0 })) {
+    if (generated === 0) first?.();
+    generated += 1;
+    if (generated === count) break;
+  }
 }
-console.log(
-  JSON.stringify({
-    prefillTps,
-    decodeTps: (1000 * Number(tokens)) / (performance.now() - began),
-    said: generated.slice(0, 8),
-  }),
-);
+
+function stopwatch() {
+  const began = performance.now();
+  const cpu = process.cpuUsage();
+  return () => {
+    const { user, system } = process.cpuUsage(cpu);
+    return { ms: performance.now() - began, cpuMs: (user + system) / 1000 };
+  };
+}
+
+/** @type {Record<string, import('./against-llama-cpp.ts').Taken>} */
+const figures = {};
+await read(tokensOf(work.step));
+for (const count of work.prompts) {
+  await sequence.clearHistory();
+  const stop = stopwatch();
+  await read(tokensOf(count));
+  figures[`prompt of ${count}`] = stop();
+}
+await sequence.clearHistory();
+let stop = stopwatch();
+await generate(tokensOf(16), work.decoded + 1, () => {
+  stop = stopwatch();
+});
+figures['decode'] = stop();
+await sequence.clearHistory();
+await read(tokensOf(work.prefix));
+stop = stopwatch();
+await generate(tokensOf(work.question, work.prefix), work.answer);
+figures[`answer after a held prefix of ${work.prefix}`] = stop();
+console.log(JSON.stringify(figures));
 process.exit(0);

@@ -1,32 +1,43 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import {
-  type Backend,
-  type BackendOrReason,
-  type Decoder,
-  PAGE_TOKENS,
-} from '#provider/engine/decoders/decoder.ts';
+import type { Backend, BackendOrReason } from '#provider/engine/decoders/decoder.ts';
 import { createCpuBackend, createMlxBackend } from '#provider/engine/decoders/native-decoder.ts';
-import { type StepPart, stepOf } from '#provider/engine/decoders/step.ts';
 import { createWebGpuBackend } from '#provider/engine/decoders/webgpu/device.ts';
 import { type DecoderModel, openDecoderAlone } from '#provider/models/model.ts';
 import { installRival } from '../rival-package.ts';
 import { show, spread } from '../statistics.ts';
-import { makeRandomModel, sizes, writeGguf, writeMlxFolder } from './random-model.ts';
+import { compareWithLlamaCpp, type Work } from './against-llama-cpp.ts';
+import { writeGguf } from './gguf-file.ts';
+import { writeMlxFolder } from './mlx-folder.ts';
+import { makeRandomModel, sizes } from './random-model.ts';
+import { pagesFor, stepper } from './stepper.ts';
 
-const run = promisify(execFile);
 const say = (line = '') => console.log(line);
 
 /**
  * Every round measures each engine once. Slow ones, such as software GPUs, get only small models.
  */
 const runs = {
-  full: { rounds: 3, models: ['m6', 'm10', 'm100', 'b1'], prompt: 512, tokens: 32, rival: true },
+  full: {
+    rounds: 3,
+    models: ['m6', 'm10', 'm100', 'm500', 'moe', 'b1'],
+    prompt: 512,
+    tokens: 32,
+    rival: true,
+  },
   smoke: { rounds: 1, models: ['m6'], prompt: 64, tokens: 8, rival: false },
 } as const;
+const AGAINST_LLAMA_CPP: Work = {
+  threads: 1,
+  step: 512,
+  prompts: [512, 4_096],
+  decoded: 32,
+  prefix: 4_096,
+  question: 16,
+  answer: 16,
+};
+const ROUNDS_AGAINST_LLAMA_CPP = 5;
 const BATCHES = [1, 2, 4, 8, 16];
 const ROOM = 640;
 const SLOW_MODELS: Readonly<Record<string, readonly string[]>> = {
@@ -112,7 +123,6 @@ async function compare({
     `\n${model}: ${(decoderModel.weightBytes / 1e6).toFixed(0)} MB of weights; prompt of ${prompt}, then ${tokens} tokens`,
   );
   const figures = new Map<string, Figures>();
-  const rivals: { prefillTps: number; decodeTps: number }[] = [];
   for (let round = 0; round < rounds; round += 1) {
     for (const { name, open } of contenders) {
       if (SLOW_MODELS[name]?.includes(model) === false) continue;
@@ -123,17 +133,6 @@ async function compare({
       }
       await using backend = opened.backend;
       await measure(backend, decoderModel, { prompt, tokens, into: figures, name });
-    }
-    if (llama) {
-      const { stdout } = await run(process.execPath, [
-        join(import.meta.dirname, 'llama-cpp.mjs'),
-        llama,
-        `${path}.gguf`,
-        '1',
-        String(prompt),
-        String(tokens),
-      ]);
-      rivals.push(JSON.parse(stdout.trim().split('\n').at(-1) ?? '{}'));
     }
   }
   for (const [name, { prefill, decode, loadMs, memoryMb }] of figures) {
@@ -146,21 +145,16 @@ async function compare({
       `  ${name.padEnd(24)} load ${loadMs.toFixed(0)} ms, ${memoryMb.toFixed(0)} MB; prefill ${show(spread(prefill), 0)}; decode ${batches}; 8 at once ${(eight / alone).toFixed(2)}×`,
     );
   }
-  if (rivals.length === 0) return;
-  const [theirs, ours] = [
-    {
-      prefill: spread(rivals.map(({ prefillTps }) => prefillTps)),
-      decode: spread(rivals.map(({ decodeTps }) => decodeTps)),
-    },
-    figures.get('cpu, 1 thread'),
-  ];
-  say(
-    `  ${'llama.cpp, 1 thread'.padEnd(24)} prefill ${show(theirs.prefill, 0)}; decode 1: ${show(theirs.decode, 0)}`,
-  );
-  if (ours)
-    say(
-      `  ours against it, 1 thread: prefill ${(spread(ours.prefill).median / theirs.prefill.median).toFixed(2)}×, decode ${(spread(ours.decode.get(1) ?? []).median / theirs.decode.median).toFixed(2)}×`,
-    );
+  if (llama === undefined) return;
+  const lines = await compareWithLlamaCpp({
+    model: decoderModel,
+    gguf: `${path}.gguf`,
+    llama,
+    work: AGAINST_LLAMA_CPP,
+    rounds: ROUNDS_AGAINST_LLAMA_CPP,
+  });
+  say('  cpu against llama.cpp, 1 thread each:');
+  for (const line of lines) say(`    ${line}`);
 }
 
 async function measure(
@@ -174,7 +168,7 @@ async function measure(
   }: { prompt: number; tokens: number; into: Map<string, Figures>; name: string },
 ): Promise<void> {
   const began = performance.now();
-  const pagesOfOne = ROOM / PAGE_TOKENS;
+  const pagesOfOne = pagesFor(ROOM);
   await using decoder = await backend.load({
     model,
     pages: pagesOfOne * (BATCHES.at(-1) ?? 1),
@@ -196,29 +190,6 @@ async function measure(
     own.decode.set(batch, [...(own.decode.get(batch) ?? []), (1_000 * batch * tokens) / took]);
   }
   own.memoryMb = (decoder.memoryBytes + decoder.cacheBytes) / 1e6;
-}
-
-function stepper(
-  decoder: Decoder,
-  { vocabulary, pagesOfOne }: { vocabulary: number; pagesOfOne: number },
-) {
-  return ({ sequences, count, from }: { sequences: number; count: number; from: number }) => {
-    const part = (sequence: number): StepPart => ({
-      from,
-      tokens: Int32Array.from(
-        { length: count },
-        (_, i) => ((from + i) * 37 + sequence * 101 + 11) % vocabulary,
-      ),
-      pages: Int32Array.from({ length: pagesOfOne }, (_, page) => sequence * pagesOfOne + page),
-      outputTokens: 'last',
-    });
-    return decoder.step(
-      stepOf(
-        Array.from({ length: sequences }, (_, sequence) => part(sequence)),
-        false,
-      ),
-    );
-  };
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {

@@ -1,0 +1,109 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { createCpuBackend } from '#provider/engine/decoders/native-decoder.ts';
+import type { DecoderModel } from '#provider/models/model.ts';
+import { show, spread } from '../statistics.ts';
+import { pagesFor, stepper } from './stepper.ts';
+
+const run = promisify(execFile);
+
+/** What both programs do in a round. Numbers of tokens, but for the threads. */
+export interface Work {
+  readonly threads: number;
+  /** The most tokens that are read in one step. */
+  readonly step: number;
+  readonly prompts: readonly number[];
+  readonly decoded: number;
+  /** Tokens whose keys and values are held, of a question that follows them, and of its answer. */
+  readonly prefix: number;
+  readonly question: number;
+  readonly answer: number;
+}
+
+export interface Taken {
+  readonly ms: number;
+  /** Processor time of the process. */
+  readonly cpuMs: number;
+}
+
+type Figures = Readonly<Record<string, Taken>>;
+
+interface Comparison {
+  readonly model: DecoderModel;
+  readonly gguf: string;
+  /** The folder of the installed packages of llama.cpp. */
+  readonly llama: string;
+  readonly work: Work;
+  readonly rounds: number;
+}
+
+/**
+ * Runs the same work on the engine cpu and on llama.cpp in turns, and returns a line for each kind of
+ * work: by how much the engine is faster. Other programs disturb the time by the clock more than the
+ * processor time, so both are given.
+ */
+export async function compareWithLlamaCpp({
+  model,
+  gguf,
+  llama,
+  work,
+  rounds,
+}: Comparison): Promise<string[]> {
+  const pairs: { own: Figures; theirs: Figures }[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const own = await measureOwn(model, work);
+    const program = join(import.meta.dirname, 'llama-cpp.mjs');
+    const { stdout } = await run(process.execPath, [program, llama, gguf, JSON.stringify(work)]);
+    pairs.push({ own, theirs: JSON.parse(stdout.trim().split('\n').at(-1) ?? '{}') as Figures });
+  }
+  const kinds = Object.keys(pairs[0]?.own ?? {});
+  return kinds.map((kind) => {
+    const factor = (of: keyof Taken) =>
+      show(
+        spread(
+          pairs.map(
+            ({ own, theirs }) => (theirs[kind]?.[of] ?? Number.NaN) / (own[kind]?.[of] ?? 0),
+          ),
+        ),
+      );
+    const time = (whose: 'own' | 'theirs') =>
+      spread(pairs.map((pair) => pair[whose][kind]?.cpuMs ?? Number.NaN)).median.toFixed(0);
+    return `${kind}: ${factor('cpuMs')}× by processor time, ${factor('ms')}× by the clock (${time('own')} against ${time('theirs')} ms of processor time)`;
+  });
+}
+
+async function measureOwn(model: DecoderModel, work: Work): Promise<Figures> {
+  const opened = createCpuBackend({ threads: work.threads, fine: true });
+  if ('reason' in opened) throw new Error(`the engine cpu is not available: ${opened.reason}`);
+  await using backend = opened.backend;
+  const pagesOfOne = pagesFor(work.prefix + work.question + work.answer);
+  await using decoder = await backend.load({ model, pages: pagesOfOne, maxTokens: work.step });
+  const step = stepper(decoder, { vocabulary: model.shape.vocabulary, pagesOfOne });
+  const read = async (count: number, from = 0) => {
+    for (let at = 0; at < count; at += work.step)
+      await step({ sequences: 1, count: Math.min(work.step, count - at), from: from + at });
+  };
+  const generate = async (count: number, from: number) => {
+    for (let i = 0; i < count; i += 1) await step({ sequences: 1, count: 1, from: from + i });
+  };
+  await read(work.step);
+  const figures: Record<string, Taken> = {};
+  for (const count of work.prompts) figures[`prompt of ${count}`] = await taken(() => read(count));
+  await read(16);
+  figures['decode'] = await taken(() => generate(work.decoded, 16));
+  await read(work.prefix);
+  figures[`answer after a held prefix of ${work.prefix}`] = await taken(async () => {
+    await read(work.question, work.prefix);
+    await generate(work.answer - 1, work.prefix + work.question);
+  });
+  return figures;
+}
+
+async function taken(work: () => Promise<unknown>): Promise<Taken> {
+  const began = performance.now();
+  const cpu = process.cpuUsage();
+  await work();
+  const { user, system } = process.cpuUsage(cpu);
+  return { ms: performance.now() - began, cpuMs: (user + system) / 1_000 };
+}
