@@ -2,6 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { SOURCE_FOLDERS } from './e2e/source-folders.ts';
 
 const BESIDE = `{${SOURCE_FOLDERS.join(',')}}/**/*.test.ts`;
@@ -23,7 +24,8 @@ function startsProcesses(file: string): boolean {
 
 /**
  * Tests that measure a process or keep all cores busy run one file after the other, with nothing
- * beside them. All others wait for processes most of the time, so at least two run at once.
+ * beside them. All others wait a third of their time, or more, for timers, disks and processes that
+ * start, so one file more than there are cores runs at once.
  */
 const ALONE = [
   // Long answers of WebGPU in software use all cores. Its other tests compile kernels, on one core.
@@ -47,6 +49,22 @@ const beside = globSync(BESIDE, { exclude: ['**/node_modules/**', ...ALONE] });
 const mocking = beside.filter((file) => /\bvi\.mock\(/.test(readFileSync(file, 'utf8')));
 const integration = beside.filter((file) => startsProcesses(file) && !mocking.includes(file));
 
+/** Each takes more than a minute. */
+const LONG = ['e2e/updates.test.ts', 'simulator/replay/replay.test.ts'];
+
+/**
+ * Begins with the long files, then runs the projects by their names: small tests come last, and fill
+ * all cores to the end. Without results of an earlier run, vitest itself sorts by size of file.
+ */
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLong = ({ moduleId }: TestSpecification) =>
+      LONG.some((file) => moduleId.endsWith(file));
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
+
 export default defineConfig({
   test: {
     // Long enough for a machine whose cores other programs keep busy: `npm test` must pass there
@@ -54,7 +72,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     setupFiles: ['./testcontainers/patient-waits.ts'],
-    maxWorkers: Math.max(2, availableParallelism()),
+    maxWorkers: Math.max(2, availableParallelism()) + 1,
+    sequence: { sequencer: LongFirst },
     projects: [
       {
         extends: true,
@@ -74,7 +93,6 @@ export default defineConfig({
           isolate: false,
           include: ['e2e/**/*.test.ts'],
           exclude: [...ALONE, ...FAULTS],
-          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -84,7 +102,7 @@ export default defineConfig({
           isolate: false,
           include: FAULTS,
           maxWorkers: 2,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -93,7 +111,7 @@ export default defineConfig({
           name: 'alone',
           include: ALONE,
           fileParallelism: false,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],

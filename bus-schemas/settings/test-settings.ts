@@ -66,7 +66,7 @@ export const testSettings = {
       unit: 'seconds',
       shownDefault: '`15`',
       description:
-        'time for which a machine sleeps in `e2e/incidents`, and for which its network is away (ten minutes at most); `npm run incidents` uses 3600, and takes more than an hour',
+        'time for which a machine sleeps in `e2e/incidents`, and for which its network is away (ten minutes at most); `npm run incidents` uses 3600, and takes more than an hour. Without it only those incidents happen that differ most',
     }),
   ),
   DINF_WORLD_SEEDS: optional(
@@ -74,7 +74,7 @@ export const testSettings = {
       minimum: 1,
       maximum: 1_000_000,
       unit: 'worlds',
-      shownDefault: '`6`',
+      shownDefault: '`3`',
       description:
         'number of worlds in `e2e/world`: the whole network in virtual time, with faults; `npm run worlds` runs 300',
     }),
@@ -83,6 +83,11 @@ export const testSettings = {
     default: false,
     description:
       '`1` tests the engine WebGPU with all small models, as `npm run fixtures` does, and not only with those whose layers differ most',
+  }),
+  DINF_EVERY_SCENARIO: flag({
+    default: false,
+    description:
+      '`1` replays every scenario of `dinf replay` in its test, as `npm run scenarios` does, and of the three with slow machines not only the one with hot ones',
   }),
   DINF_EVERY_ANSWER: flag({
     default: false,
@@ -139,9 +144,9 @@ export const testSettings = {
     integerSetting({
       minimum: 1,
       maximum: MANY,
-      shownDefault: '`20` to `150`',
+      shownDefault: '`20` to `50`',
       description:
-        'number of histories that each of the property tests of settlement and of the page Money tries',
+        'number of histories that each of the property tests of settlement and of the page Money tries; `npm run histories` tries 500',
     }),
   ),
   DINF_CHAOS: optional(

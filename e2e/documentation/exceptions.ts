@@ -29,6 +29,10 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   'CONTRIBUTING.md: npm run generated-clients': 'generates and compiles clients for minutes',
   'CONTRIBUTING.md: npm run open-responses': 'clones a repository',
   'CONTRIBUTING.md: npm run large-clients': 'installs gigabytes of clients',
+  'CONTRIBUTING.md: npm run histories':
+    'runs for many minutes; the tests try fewer histories (coordinator/settlement)',
+  'CONTRIBUTING.md: npm run scenarios':
+    'replays for minutes; the tests replay most of them (simulator/replay/replay.test.ts)',
   'CONTRIBUTING.md: npm run worlds': 'runs for an hour (e2e/world/world.test.ts)',
   'docs/worlds.md: npm run worlds': 'runs for an hour (e2e/world/world.test.ts)',
   ...Object.fromEntries(
@@ -47,7 +51,8 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
     'kills for half an hour; the test itself kills once (e2e/chaos/killed-ingress.test.ts)',
   'CONTRIBUTING.md: npm run engine-soak':
     'runs for more than two hours; the tests send fewer requests (e2e/engine-soak)',
-  'CONTRIBUTING.md: npm run incidents': 'waits for more than an hour; the tests wait for 40 s',
+  'CONTRIBUTING.md: npm run incidents':
+    'waits for more than an hour; the tests wait for 15 s (e2e/incidents/machine-incidents.test.ts)',
   'CONTRIBUTING.md: npm run held-prefixes':
     'needs a computer without other work (coordinator/routing/core/prefix-claims.test.ts)',
   'CONTRIBUTING.md: npm run first-answer':

@@ -27,7 +27,8 @@ import { OpenJobs } from './open-jobs.ts';
 import { endOf, Settler } from './settler.ts';
 import { endByReceipt } from './sweeper.ts';
 
-const RUNS = setting('DINF_PROPERTY_RUNS') ?? 150;
+/** Enough for the usual interleavings; `npm run histories` tries more. */
+const RUNS = setting('DINF_PROPERTY_RUNS') ?? 50;
 const FEE_BPS = 725;
 const BOUGHT = 400;
 const GIFT = 200;
