@@ -74,7 +74,7 @@ export const testSettings = {
       minimum: 1,
       maximum: 1_000_000,
       unit: 'worlds',
-      shownDefault: '`3`',
+      shownDefault: '`6`',
       description:
         'number of worlds in `e2e/world`: the whole network in virtual time, with faults; `npm run worlds` runs 300',
     }),
@@ -144,7 +144,7 @@ export const testSettings = {
     integerSetting({
       minimum: 1,
       maximum: MANY,
-      shownDefault: '`20` to `50`',
+      shownDefault: '`20` to `150`',
       description:
         'number of histories that each of the property tests of settlement and of the page Money tries; `npm run histories` tries 500',
     }),

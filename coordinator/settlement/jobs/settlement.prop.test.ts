@@ -27,8 +27,7 @@ import { OpenJobs } from './open-jobs.ts';
 import { endOf, Settler } from './settler.ts';
 import { endByReceipt } from './sweeper.ts';
 
-/** Enough for the usual interleavings; `npm run histories` tries more. */
-const RUNS = setting('DINF_PROPERTY_RUNS') ?? 50;
+const RUNS = setting('DINF_PROPERTY_RUNS') ?? 150;
 const FEE_BPS = 725;
 const BOUGHT = 400;
 const GIFT = 200;

@@ -20,8 +20,7 @@ import {
   startPaymentsUnderTest,
 } from './payments-under-test.ts';
 
-/** Enough for the usual interleavings; `npm run histories` tries more. */
-const RUNS = setting('DINF_PROPERTY_RUNS') ?? 35;
+const RUNS = setting('DINF_PROPERTY_RUNS') ?? 100;
 const DOLLAR = 1_000_000;
 const EARNED = 20 * DOLLAR;
 

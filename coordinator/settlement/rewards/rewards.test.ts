@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { randomToken, type TokenPromotion } from '#bus-schemas';
-import { setting } from '#bus-schemas/settings/settings.ts';
 import { startTestDatabase } from '#testcontainers';
 import {
   Crash,
@@ -21,13 +20,6 @@ import {
 
 const AMOUNT = POLICY.amountMicroUsd;
 const BALANCED = { unbalancedTransactions: 0, driftedBalances: 0, negativeBalances: 0 };
-
-/**
- * A process that is cut off before a statement leaves the same rows as one that is cut off after
- * the statement before it: both are tried only by `npm run histories`.
- */
-const CRASH_POINTS: readonly CrashPoint[] =
-  setting('DINF_PROPERTY_RUNS') === undefined ? ['before'] : ['before', 'after'];
 
 const stack = new AsyncDisposableStack();
 let template: string;
@@ -91,7 +83,7 @@ test('a machine that gets nothing has a row with the reason, also if it was away
 });
 
 test('the process is killed at any statement, and the next one pays neither twice nor never', async () => {
-  for (const point of CRASH_POINTS)
+  for (const point of ['before', 'after'] satisfies CrashPoint[])
     for (let after = 0; ; after += 1) {
       await using under = await network();
       const owner = newAccount();
@@ -352,7 +344,7 @@ describe('a promotion', () => {
   });
 
   test('is paid neither twice nor never by processes that are killed', async () => {
-    for (const point of CRASH_POINTS)
+    for (const point of ['before', 'after'] satisfies CrashPoint[])
       for (let after = 0; ; after += 1) {
         await using under = await promoted();
         const owner = newAccount();
