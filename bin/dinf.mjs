@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { chooseNode } from './choose-node.mjs';
 import { keepCompiledModules } from './compile-cache.mjs';
 import { runUnder } from './run-under.mjs';
+import { shareHeaps } from './small-heaps.mjs';
 
 const PROGRAM = fileURLToPath(new URL('./dinf.ts', import.meta.url));
 const say = (/** @type {string} */ line) => process.stderr.write(`dinf: ${line}\n`);
@@ -15,6 +16,7 @@ try {
   const node = await chooseNode({ say });
   process.env['PATH'] = dirname(node) + delimiter + (process.env['PATH'] ?? '');
   keepCompiledModules(process.env);
+  shareHeaps(process.env);
   if (node === process.execPath) await import('./dinf.ts');
   else await runUnder(node, [PROGRAM, ...process.argv.slice(2)]);
 } catch (error) {

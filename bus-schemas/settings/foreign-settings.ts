@@ -58,6 +58,12 @@ export const foreignSettings = {
       description: 'folder in which Node keeps compiled modules for the next start',
     }),
   ),
+  MALLOC_ARENA_MAX: optional(
+    text({
+      shownDefault: '`2`',
+      description: 'number of heaps that the C library keeps in each process, on Linux',
+    }),
+  ),
   LD_LIBRARY_PATH: optional(
     text({ description: 'folders of libraries; tests add those of the graphics driver' }),
   ),
