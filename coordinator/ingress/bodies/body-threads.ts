@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { ApiError } from '#http-api/errors.ts';
 import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';
 import { type BodyAnswer, type BodyQuestion, receivedError } from './body-question.ts';
+import { BodyQueue, type WaitingBody } from './body-queue.ts';
 
 /** Most bytes of all bodies that wait for a thread. */
 const MAX_WAITING_BYTES = 256 * 1024 * 1024;
@@ -16,10 +17,9 @@ const THREAD_MEMORY_MB = 512;
 /** Threads beyond these would not be faster, and each takes about 30 MB. */
 const MAX_THREADS = 4;
 
-interface Waiting {
-  readonly bytes: number;
-  readonly isWanted: () => boolean;
+interface Waiting extends WaitingBody {
   readonly settle: (thread: BodyThread | undefined) => void;
+  readonly refuse: (error: ApiError) => void;
 }
 
 export interface BodyThreadsOptions {
@@ -35,11 +35,10 @@ export interface BodyThreadsOptions {
  * example because it needs too much memory, ends no other request.
  */
 export class BodyThreads implements AsyncDisposable {
-  readonly #options: Required<BodyThreadsOptions>;
+  readonly #options: Required<Omit<BodyThreadsOptions, 'maxWaitingBytes'>>;
   readonly #idle: BodyThread[] = [];
-  readonly #waiting: Waiting[] = [];
+  readonly #waiting: BodyQueue<Waiting>;
   readonly #busy = new Set<BodyThread>();
-  #waitingBytes = 0;
 
   constructor({
     log,
@@ -48,37 +47,36 @@ export class BodyThreads implements AsyncDisposable {
     maxWaitingBytes = MAX_WAITING_BYTES,
     stuckMs = STUCK_MS,
   }: BodyThreadsOptions) {
-    this.#options = { log, threads, memoryMb, maxWaitingBytes, stuckMs };
+    this.#options = { log, threads, memoryMb, stuckMs };
+    this.#waiting = new BodyQueue(maxWaitingBytes);
   }
 
   /**
-   * Waits for a thread, in the order of the calls. Returns undefined if the request is not wanted any
-   * more when its turn comes. Every thread must be given back.
+   * Waits for a thread. Returns undefined if the request is not wanted any more when its turn comes.
+   * Every thread must be given back.
    */
-  async take(bytes: number, isWanted: () => boolean): Promise<BodyThread | undefined> {
+  async take(body: WaitingBody): Promise<BodyThread | undefined> {
     const idle = this.#next();
     if (idle !== undefined) return idle;
-    if (this.#waitingBytes + bytes > this.#options.maxWaitingBytes)
-      throw new ApiError('service_unavailable', 'Too many large requests are being read.', {
-        retryAfterMs: RETRY_AFTER_MS.unstated,
-      });
-    const { promise, resolve: settle } = Promise.withResolvers<BodyThread | undefined>();
-    this.#waitingBytes += bytes;
-    this.#waiting.push({ bytes, isWanted, settle });
+    const {
+      promise,
+      resolve: settle,
+      reject: refuse,
+    } = Promise.withResolvers<BodyThread | undefined>();
+    for (const refused of this.#waiting.add({ ...body, settle, refuse }))
+      refused.refuse(
+        new ApiError('service_unavailable', 'Too many large requests are being read.', {
+          retryAfterMs: RETRY_AFTER_MS.unstated,
+        }),
+      );
     return promise;
   }
 
   give(thread: BodyThread): void {
     this.#busy.delete(thread);
     if (!thread.hasEnded) this.#idle.push(thread);
-    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
-      const isWanted = next.isWanted();
-      const free = isWanted ? this.#next() : undefined;
-      if (isWanted && free === undefined) return;
-      this.#waiting.shift();
-      this.#waitingBytes -= next.bytes;
-      next.settle(free);
-    }
+    const next = this.#waiting.next(({ settle }) => settle(undefined));
+    next?.settle(this.#next());
   }
 
   /** A thread for a body; undefined if all are busy. */
@@ -94,7 +92,7 @@ export class BodyThreads implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { settle } of this.#waiting.splice(0)) settle(undefined);
+    for (const { settle } of this.#waiting.clear()) settle(undefined);
     await Promise.all([...this.#idle, ...this.#busy].map((thread) => thread.end()));
   }
 }

@@ -21,7 +21,7 @@ import { LargeBody, readHere } from './request-body.ts';
 const threads = new BodyThreads({ log: pino({ level: 'silent' }), threads: 1 });
 afterAll(() => threads[Symbol.asyncDispose]());
 
-const options = { threads, isWanted: () => true };
+const options = { threads, account: 'acct_ann', isWanted: () => true };
 const open = (bytes: Buffer) => LargeBody.open(Uint8Array.from(bytes), options);
 const owner = { account: 'acct_ann', secret: 'secret' };
 const terms = { maxOutputTokens: 5, cacheScope: 'scope', model: 'sim' };

@@ -3,6 +3,7 @@ import type { JsonObject } from '#http-api/core/json.ts';
 import type { CountedPrompt } from '#http-api/core/prompt-text.ts';
 import type { Surface } from '#http-api/core/surfaces/surface.ts';
 import type { BodyQuestion } from './body-question.ts';
+import type { WaitingBody } from './body-queue.ts';
 import { type BodyThread, type BodyThreads, unreadBody } from './body-threads.ts';
 import {
   type ChatCall,
@@ -43,17 +44,15 @@ export function readHere(): ChatReader {
  */
 export class LargeBody implements ChatReader, AsyncDisposable {
   readonly #threads: BodyThreads;
-  readonly #isWanted: () => boolean;
-  readonly #size: number;
+  readonly #waiting: WaitingBody;
   /** The bytes while no thread has them. */
   #bytes: Uint8Array | undefined;
   #thread: BodyThread | undefined;
   #fields: JsonObject = {};
 
-  private constructor(bytes: Uint8Array, { threads, isWanted }: BodyOptions) {
+  private constructor(bytes: Uint8Array, { threads, account, isWanted }: BodyOptions) {
     this.#threads = threads;
-    this.#isWanted = isWanted;
-    this.#size = bytes.length;
+    this.#waiting = { account, isWanted, bytes: bytes.length };
     // Bytes that share their buffer with others cannot be handed over.
     this.#bytes = bytes.buffer.byteLength === bytes.length ? bytes : Uint8Array.from(bytes);
   }
@@ -77,7 +76,7 @@ export class LargeBody implements ChatReader, AsyncDisposable {
   }
 
   get size(): number {
-    return this.#size;
+    return this.#waiting.bytes;
   }
 
   get fields(): JsonObject {
@@ -160,7 +159,7 @@ export class LargeBody implements ChatReader, AsyncDisposable {
 
   async #opened(): Promise<BodyThread> {
     if (this.#thread !== undefined) return this.#thread;
-    const thread = await this.#threads.take(this.#size, this.#isWanted);
+    const thread = await this.#threads.take(this.#waiting);
     this.#thread = thread;
     const bytes = this.#bytes;
     this.#bytes = undefined;
@@ -173,8 +172,6 @@ export class LargeBody implements ChatReader, AsyncDisposable {
   }
 }
 
-interface BodyOptions {
+interface BodyOptions extends Pick<WaitingBody, 'account' | 'isWanted'> {
   readonly threads: BodyThreads;
-  /** Whether the client still waits for the answer. */
-  readonly isWanted: () => boolean;
 }

@@ -11,6 +11,7 @@ import { readEncoding } from '../bodies/encoding-work.ts';
 import { LargeBody } from '../bodies/request-body.ts';
 import type { JobSpec } from '../job-spec.ts';
 import { relaySealing } from '../relay-sealing.ts';
+import { keyOf } from './authenticate.ts';
 import { encodingSchema } from './encoding-schemas.ts';
 import type { InferenceDeps } from './inference-exchange.ts';
 import { admitJob, earlyRefusal, jobCallerOf, mayBegin } from './job-admission.ts';
@@ -46,6 +47,7 @@ async function encode(exchange: EncodingExchange): Promise<FastifyReply> {
   const receivedAt = deps.clock();
   await using large = await LargeBody.ofRequest(request.body, {
     threads: deps.bodies,
+    account: keyOf(request).account,
     isWanted: () => !reply.raw.destroyed,
   });
   const body = large?.fields ?? parseJson(request.body);

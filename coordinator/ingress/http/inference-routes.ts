@@ -60,6 +60,7 @@ async function inferBody(exchange: Omit<InferenceExchange, 'large'>): Promise<Fa
   await mayBegin(deps);
   await using large = await LargeBody.ofRequest(request.body, {
     threads: deps.bodies,
+    account: keyOf(request).account,
     isWanted: () => !reply.raw.destroyed,
   });
   return await infer({ ...exchange, large });

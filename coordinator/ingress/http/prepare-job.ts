@@ -122,6 +122,7 @@ async function encodeWithImages(
     large ??
     (await LargeBody.open(Buffer.from(JSON.stringify(call.body)), {
       threads,
+      account: call.owner.account,
       isWanted: () => true,
     }));
   await inThread.read(call);

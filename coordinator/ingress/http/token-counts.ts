@@ -29,6 +29,7 @@ export async function readCounted(call: CountCall, threads: BodyThreads): Promis
   const { surface, filling, request } = call;
   await using large = await LargeBody.ofRequest(request.body, {
     threads,
+    account: keyOf(request).account,
     isWanted: () => !request.socket.destroyed,
   });
   return (await large?.counted(surface, { ...filling, ...large.fields })) ?? promptOf(call);

@@ -7,7 +7,7 @@ import { ApiError } from '#http-api/errors.ts';
 import type { MemoryBudget } from '#http-api/memory-budget.ts';
 import { itemsWith, LargeField } from '../bodies/large-fields.ts';
 import { LARGE_BODY_BYTES, LargeBody } from '../bodies/request-body.ts';
-import { type Auth, secretOf } from '../http/authenticate.ts';
+import { type Auth, keyOf, secretOf } from '../http/authenticate.ts';
 import { jobCallerOf, mayBegin } from '../http/job-admission.ts';
 import { type PrepareDeps, prepareJob } from '../http/prepare-job.ts';
 import type { JobRun } from '../job-run.ts';
@@ -111,7 +111,11 @@ class ResponseSocket {
       const bytes = bytesOf(data);
       const isLarge = bytes.length + (this.#previous?.items.length ?? 0) >= LARGE_BODY_BYTES;
       await using large = isLarge
-        ? await LargeBody.open(bytes, { threads: this.#deps.bodies, isWanted: () => this.#isOpen })
+        ? await LargeBody.open(bytes, {
+            threads: this.#deps.bodies,
+            account: keyOf(this.#request).account,
+            isWanted: () => this.#isOpen,
+          })
         : undefined;
       const { type, ...body } = large?.fields ?? parseJson(bytes);
       if (type !== 'response.create')
