@@ -7,7 +7,7 @@ import { createCpuBackend } from '#provider/engine/decoders/native-decoder.ts';
 import { createReferenceBackend } from '#provider/engine/decoders/reference-decoder.ts';
 import { type DecoderModel, openDecoderAlone } from '#provider/models/model.ts';
 import { writeMlxFolder } from '../engine/mlx-folder.ts';
-import { sizes as engineSizes, makeRandomModel } from '../engine/random-model.ts';
+import { makeRandomModel, type Size } from '../engine/random-model.ts';
 import { createHeadedModel } from '../headed-model.ts';
 import { type Spread, show, spread } from '../statistics.ts';
 import { measureRepeatedPrompt, type RepeatedPrompt } from './repeated-prompt.ts';
@@ -35,6 +35,18 @@ const models = [
   { name: 'all layers with keys', fixture: 'llama', states: 0, openLarger: openRandomModel },
   { name: 'hybrid', fixture: 'qwen3-5', states: 36, openLarger: () => createHeadedModel(true) },
 ] as const;
+
+/** 17 million weights, with as many heads for one key as large models have. */
+const LARGER: Size = {
+  name: 'larger',
+  vocabulary: 4_096,
+  hidden: 512,
+  width: 2_048,
+  layers: 4,
+  heads: 8,
+  kvHeads: 1,
+  tied: true,
+};
 
 /** Speed of prompts of an M4 Max, in tokens per second. */
 const PREFILL_TPS = 1_600;
@@ -110,7 +122,7 @@ export async function repeatAll(size: keyof typeof sizes): Promise<RepeatedModel
 
 async function openRandomModel(): Promise<AsyncDisposable & { readonly model: DecoderModel }> {
   const folder = await mkdtemp(join(tmpdir(), 'dinf-bench-prefixes-'));
-  await writeMlxFolder(makeRandomModel(engineSizes.m10), folder);
+  await writeMlxFolder(makeRandomModel(LARGER), folder);
   return {
     model: await openDecoderAlone(folder),
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true }),

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat, statfs, utimes } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat, statfs, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import {
@@ -48,7 +48,9 @@ export interface PrefixStoreFigures {
 interface StoredFile {
   readonly bytes: number;
   /** Time of its last use, in milliseconds since 1970. */
-  usedAt: number;
+  readonly usedAt: number;
+  /** The same as the disk has it, which is up to a minute older. */
+  readonly touchedAt: number;
 }
 
 /** Most files in the folder, so that their list stays small. */
@@ -60,6 +62,8 @@ const PAUSE_MS = 60_000;
 /** Time between two checks of age, size and free space, in milliseconds. */
 const TIDY_MS = 60_000;
 const TIDIES_PER_SCAN = 10;
+/** Time after which the use of a file is noted on the disk again, in milliseconds. */
+const TOUCH_MS = 60_000;
 const BUDGET_FILE = 'written.json';
 const PART = '.part';
 
@@ -139,32 +143,37 @@ export class PrefixStore {
 
   /** Returns undefined if nothing is stored for the id, or if it cannot be read. */
   async read(id: UnitId): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const { folder, secret, now } = this.#options;
+    const { folder, secret } = this.#options;
     const name = nameOf(secret, id);
     const file = this.#files.get(name);
     if (file === undefined || this.#hung > 0) return undefined;
     const path = join(folder, name);
     try {
-      const sealed = await this.#limited(async () => {
-        // A file that became larger is not read into memory.
-        if ((await stat(path)).size !== file.bytes) return undefined;
-        return new Uint8Array(await readFile(path));
-      });
+      const sealed = await this.#limited(() => bytesOf(path, file.bytes));
       const unit = sealed && (await openUnit(secret, id, sealed));
       if (unit === undefined) {
         this.#damaged += 1;
         await this.#delete(name);
         return undefined;
       }
-      this.#use(name, file, now());
       if (id.kind === 'page') this.#pagesRead += 1;
-      void this.#limited(() => utimes(path, now() / 1_000, now() / 1_000)).catch(() => undefined);
+      this.#touch(name, file);
       return unit;
     } catch {
       // The file is gone, because its owner deleted it, or the disk fails. Both mean: not stored.
       this.#forget(name);
       return undefined;
     }
+  }
+
+  /** Notes that a file was used, and from time to time on the disk too, for a process after this one. */
+  #touch(name: string, { bytes, touchedAt }: StoredFile): void {
+    const now = this.#options.now();
+    const isDue = Math.abs(now - touchedAt) >= TOUCH_MS;
+    this.#use(name, { bytes, usedAt: now, touchedAt: isDue ? now : touchedAt });
+    if (!isDue) return;
+    const path = join(this.#options.folder, name);
+    void this.#limited(() => utimes(path, now / 1_000, now / 1_000)).catch(() => undefined);
   }
 
   /** Stores a unit, unless it is stored already or a limit forbids it. Never throws. */
@@ -179,7 +188,7 @@ export class PrefixStore {
         return;
       }
       await this.#limited(async () => this.#replace(name, await sealUnit(secret, id, unit)));
-      this.#use(name, { bytes, usedAt: 0 }, now());
+      this.#use(name, { bytes, usedAt: now(), touchedAt: now() });
       await this.#evict();
     } catch (error) {
       this.#pausedUntil = now() + PAUSE_MS;
@@ -194,12 +203,18 @@ export class PrefixStore {
     for (const name of await readdir(folder)) {
       if (!UNIT_NAME.test(name)) continue;
       const about = await stat(join(folder, name)).catch(() => undefined);
-      if (about?.isFile()) found.push([name, { bytes: about.size, usedAt: about.mtimeMs }]);
+      if (about?.isFile()) {
+        const { size: bytes, mtimeMs: touchedAt } = about;
+        found.push([
+          name,
+          { bytes, usedAt: this.#files.get(name)?.usedAt ?? touchedAt, touchedAt },
+        ]);
+      }
     }
     this.#files.clear();
     this.#bytes = 0;
     for (const [name, file] of found.toSorted(([, one], [, other]) => one.usedAt - other.usedAt))
-      this.#use(name, file, file.usedAt);
+      this.#use(name, file);
   }
 
   /** Deletes old files, and those beyond the limits. Call it from time to time. */
@@ -255,10 +270,10 @@ export class PrefixStore {
     }
   }
 
-  #use(name: string, { bytes }: StoredFile, usedAt: number): void {
+  #use(name: string, file: StoredFile): void {
     this.#forget(name);
-    this.#files.set(name, { bytes, usedAt });
-    this.#bytes += bytes;
+    this.#files.set(name, file);
+    this.#bytes += file.bytes;
   }
 
   #forget(name: string): void {
@@ -292,4 +307,12 @@ export class PrefixStore {
 async function freeBytesIn(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
   return bavail * bsize;
+}
+
+/** The bytes of a file; undefined if it has become longer or shorter. A longer one is not read whole. */
+async function bytesOf(path: string, bytes: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  await using file = await open(path);
+  const read = new Uint8Array(bytes + 1);
+  const { bytesRead } = await file.read(read, 0, read.length, 0);
+  return bytesRead === bytes ? read.subarray(0, bytes) : undefined;
 }
