@@ -7,6 +7,7 @@ import {
   RetentionPolicy,
   StorageType,
 } from '@nats-io/jetstream';
+import { TimeoutError } from '@nats-io/nats-core';
 import {
   consumers,
   DUPLICATE_WINDOW_MS,
@@ -50,7 +51,8 @@ export async function ensureStreams(
       if (isNoRoom(cause)) throw new StreamStorageError(stream, cause);
       throw isTooFewHubs(cause) ? new StreamReplicasError(stream, replicas.count, cause) : cause;
     });
-  for (const consumer of Object.values(consumers)) await ensureConsumer(manager, consumer);
+  for (const consumer of Object.values(consumers))
+    await onceStarted(() => ensureConsumer(manager, consumer));
   for (const { stream, name } of retiredConsumers)
     if ((await infoOrUndefined(manager.consumers.info(stream, name))) !== undefined)
       await manager.consumers.delete(stream, name);
@@ -109,12 +111,14 @@ const isNoRoom = (error: unknown) =>
   (error.code === NO_STORAGE ||
     (error.code === NO_PLACE && error.message.includes('insufficient storage')));
 /**
- * The second condition: the leader of a cluster counts a hub as offline until it has received the
- * first statistics of that hub.
+ * A hub that has just started may answer late. The last condition: the leader of a cluster counts a hub as
+ * offline until it has received the first statistics of that hub.
  */
 const isStarting = (error: unknown) =>
-  error instanceof JetStreamApiError &&
-  (STARTING.has(error.code) || (error.code === NO_PLACE && error.message.includes('peer offline')));
+  error instanceof TimeoutError ||
+  (error instanceof JetStreamApiError &&
+    (STARTING.has(error.code) ||
+      (error.code === NO_PLACE && error.message.includes('peer offline'))));
 const isTooFewHubs = (error: unknown) =>
   error instanceof JetStreamApiError && (error.code === NO_PLACE || error.code === NO_CLUSTER);
 
