@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { hubConfig, type OperatorHome } from '#coordinator';
-import { LaunchError, type NatsServer, startNatsServer } from '#provider';
+import { LaunchError, type NatsServer, startNatsServer, startTogether } from '#provider';
 import { freePort } from './free-port.ts';
 
 export interface HubCluster extends AsyncDisposable {
@@ -56,8 +56,8 @@ async function startOnFreePorts({
   const routesFrom = (from: number) =>
     Promise.all(ports.map((port, to) => (routeUrl ?? directRoute)({ from, to, port })));
   // Together: JetStream of a hub is ready when most of the cluster is there.
-  const starts = await Promise.allSettled(
-    ports.map(async (port, index) => {
+  const hubs = await startTogether(
+    ...ports.map(async (port, index) => {
       const server = `hub-${index}`;
       const routes = await routesFrom(index);
       const cluster = { server, port, routes, ...(routeUrl && { advertise: NO_ADDRESS }) };
@@ -73,9 +73,6 @@ async function startOnFreePorts({
       );
     }),
   );
-  const failed = starts.find(({ status }) => status === 'rejected');
-  if (failed?.status === 'rejected') throw failed.reason;
-  const hubs = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
   // Until a leader is chosen no stream can be made.
   await Promise.all(
     hubs.map((hub) => hub.whenLine((line) => line.includes('metadata leader'), LEADER_MS)),
