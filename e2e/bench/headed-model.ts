@@ -1,9 +1,8 @@
 import { randomFillSync } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type DecoderModel, openDecoderAlone } from '#provider/models/model.ts';
 import { type WrittenTensor, writeTensors } from './engine/write-tensors.ts';
+import { type WrittenModel, writtenModel } from './written-model.ts';
 
 const GROUP = 64;
 const SHAPE = {
@@ -33,19 +32,11 @@ const SHAPE = {
  * follows from the last one alone, as far as the head knows too if `isRight`: it passes on the embedding
  * of its token. Otherwise its drafts are random.
  */
-export async function createHeadedModel(isRight: boolean): Promise<HeadedModel> {
-  const folder = await mkdtemp(join(tmpdir(), 'dinf-bench-head-'));
-  await writeFile(join(folder, 'config.json'), JSON.stringify(SHAPE));
-  await writeTensors(join(folder, 'model.safetensors'), [...ofModel(isRight)]);
-  return {
-    model: await openDecoderAlone(folder),
-    [Symbol.asyncDispose]: () => rm(folder, { recursive: true }),
-  };
-}
-
-interface HeadedModel extends AsyncDisposable {
-  readonly model: DecoderModel;
-}
+export const createHeadedModel = (isRight: boolean): Promise<WrittenModel> =>
+  writtenModel(async (folder) => {
+    await writeFile(join(folder, 'config.json'), JSON.stringify(SHAPE));
+    await writeTensors(join(folder, 'model.safetensors'), [...ofModel(isRight)]);
+  });
 
 function* ofModel(isRight: boolean): Generator<WrittenTensor> {
   const { vocab_size: vocabulary, hidden_size: hidden, num_hidden_layers: layers } = SHAPE;

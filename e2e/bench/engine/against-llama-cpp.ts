@@ -8,7 +8,7 @@ import { pagesFor, stepper } from './stepper.ts';
 
 const run = promisify(execFile);
 
-/** What both programs do in a round. Numbers of tokens, but for the threads. */
+/** The work of both programs in a round, as numbers of tokens and a number of threads. */
 export interface Work {
   readonly threads: number;
   /** The most tokens that are read in one step. */

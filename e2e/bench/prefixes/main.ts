@@ -1,15 +1,13 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Backend } from '#provider/engine/decoders/decoder.ts';
 import { createCpuBackend } from '#provider/engine/decoders/native-decoder.ts';
 import { createReferenceBackend } from '#provider/engine/decoders/reference-decoder.ts';
-import { type DecoderModel, openDecoderAlone } from '#provider/models/model.ts';
+import { openDecoderAlone } from '#provider/models/model.ts';
 import { writeMlxFolder } from '../engine/mlx-folder.ts';
 import { makeRandomModel, type Size } from '../engine/random-model.ts';
 import { createHeadedModel } from '../headed-model.ts';
 import { type Spread, show, spread } from '../statistics.ts';
+import { writtenModel } from '../written-model.ts';
 import { measureRepeatedPrompt, type RepeatedPrompt } from './repeated-prompt.ts';
 import { type ReplayResult, type ReuseFigures, replay } from './replay.ts';
 import { trafficOf, type Workload, workloads } from './traffic.ts';
@@ -26,16 +24,6 @@ const sizes = {
   smoke: { requests: 60, mostTokens: 1_200, pages: 400, repeatedTokens: 12_000, rounds: 1 },
 } as const;
 
-/**
- * Small models with the parts of the models they stand for: pages alone, and pages with states. Those of
- * the fixtures are so small that reading a page from disk takes nearly as long as computing it, so a
- * prompt is timed with larger ones, of random weights.
- */
-const models = [
-  { name: 'all layers with keys', fixture: 'llama', states: 0, openLarger: openRandomModel },
-  { name: 'hybrid', fixture: 'qwen3-5', states: 36, openLarger: () => createHeadedModel(true) },
-] as const;
-
 /** 17 million weights, with as many heads for one key as large models have. */
 const LARGER: Size = {
   name: 'larger',
@@ -47,6 +35,21 @@ const LARGER: Size = {
   kvHeads: 1,
   tied: true,
 };
+
+/**
+ * Small models with the parts of the models they stand for: pages alone, and pages with states. Those of
+ * the fixtures are so small that reading a page from disk takes nearly as long as computing it, so a
+ * prompt is timed with larger ones, of random weights.
+ */
+const models = [
+  {
+    name: 'all layers with keys',
+    fixture: 'llama',
+    states: 0,
+    openLarger: () => writtenModel((folder) => writeMlxFolder(makeRandomModel(LARGER), folder)),
+  },
+  { name: 'hybrid', fixture: 'qwen3-5', states: 36, openLarger: () => createHeadedModel(true) },
+] as const;
 
 /** Speed of prompts of an M4 Max, in tokens per second. */
 const PREFILL_TPS = 1_600;
@@ -118,15 +121,6 @@ export async function repeatAll(size: keyof typeof sizes): Promise<RepeatedModel
     results.push({ model: name, rounds: measured });
   }
   return results;
-}
-
-async function openRandomModel(): Promise<AsyncDisposable & { readonly model: DecoderModel }> {
-  const folder = await mkdtemp(join(tmpdir(), 'dinf-bench-prefixes-'));
-  await writeMlxFolder(makeRandomModel(LARGER), folder);
-  return {
-    model: await openDecoderAlone(folder),
-    [Symbol.asyncDispose]: () => rm(folder, { recursive: true }),
-  };
 }
 
 function anyBackend(): Backend {

@@ -10,7 +10,7 @@ test('requests like those of a large network reuse what was computed before, als
     expect(shareOf(all), `${workload}, ${model}`).toBeGreaterThanOrEqual(0.6);
     expect(shareOf(afterRestart), `${workload}, ${model}`).toBeGreaterThanOrEqual(0.5);
   }
-}, 600_000);
+}, 180_000);
 
 test('the first content of a repeated prompt needs at most a twentieth of the processor time, also after a restart', async () => {
   const results = await repeatAll('smoke');
