@@ -18,8 +18,8 @@ const ITEMS = Array.from({ length: 400 }, (_, at) => `${at} ${'x'.repeat(50_000)
 async function asked(server: Server, items: Iterable<unknown>) {
   const sent = Promise.withResolvers<ServerResponse>();
   server.on('request', (_, response) => {
-    void sendLongJson(response, 200, new LongJson({ list: [], last: 1 }, 'list', items)).then(() =>
-      sent.resolve(response),
+    void sendLongJson(response, 200, new LongJson({ list: Iterator.from(items), last: 1 })).then(
+      () => sent.resolve(response),
     );
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');

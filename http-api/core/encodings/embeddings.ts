@@ -19,24 +19,20 @@ export const embeddings: EncodingSurface = {
     return { k: 'embeddings', inputs: inputsOf(fields['input']), ...dimensionsOf(dimensions) };
   },
   whole: ({ model, request }: AnswerHead, { text, end: { usage, cost } }: AnswerContent) =>
-    new LongJson(
-      {
-        object: 'list',
-        data: [],
-        model,
-        usage: {
-          prompt_tokens: usage.promptTokens,
-          total_tokens: usage.promptTokens,
-          ...costFields(cost, ['prompt', 'completions']),
-        },
-      },
-      'data',
-      Iterator.from(resultLines(text)).map((line, index) => ({
+    new LongJson({
+      object: 'list',
+      data: Iterator.from(resultLines(text)).map((line, index) => ({
         object: 'embedding',
         index,
         embedding: request['encoding_format'] === 'base64' ? line : numbersOf(line),
       })),
-    ),
+      model,
+      usage: {
+        prompt_tokens: usage.promptTokens,
+        total_tokens: usage.promptTokens,
+        ...costFields(cost, ['prompt', 'completions']),
+      },
+    }),
   error: (error) => error.toBody(),
 };
 

@@ -28,17 +28,13 @@ export const ollamaEmbed: EncodingSurface = {
     };
   },
   whole: ({ model, createdSeconds, nowSeconds }, { text, end }) =>
-    new LongJson(
-      {
-        model,
-        embeddings: [],
-        total_duration: (nowSeconds() - createdSeconds) * SECOND_NS,
-        load_duration: 0,
-        prompt_eval_count: end.usage.promptTokens,
-      },
-      'embeddings',
-      Iterator.from(resultLines(text)).map((line) => numbersOf(line)),
-    ),
+    new LongJson({
+      model,
+      embeddings: Iterator.from(resultLines(text)).map((line) => numbersOf(line)),
+      total_duration: (nowSeconds() - createdSeconds) * SECOND_NS,
+      load_duration: 0,
+      prompt_eval_count: end.usage.promptTokens,
+    }),
   error: ({ message }) => ({ error: message }),
 };
 

@@ -51,24 +51,17 @@ function whole(
     .toSorted((one, other) => other.relevance_score - one.relevance_score)
     .slice(0, most);
   const texts = request['return_documents'] === true ? textsOf(request['documents']) : undefined;
-  return new LongJson(
-    {
-      id: job,
-      object: 'list',
-      model,
-      results: [],
-      usage: {
-        prompt_tokens: usage.promptTokens,
-        total_tokens: usage.promptTokens,
-        ...costFields(cost, ['prompt', 'completions']),
-      },
+  return new LongJson({
+    id: job,
+    object: 'list',
+    model,
+    results: Iterator.from(results).map((result) =>
+      texts === undefined ? result : { ...result, document: { text: texts[result.index] } },
+    ),
+    usage: {
+      prompt_tokens: usage.promptTokens,
+      total_tokens: usage.promptTokens,
+      ...costFields(cost, ['prompt', 'completions']),
     },
-    'results',
-    texts === undefined
-      ? results
-      : Iterator.from(results).map((result) => ({
-          ...result,
-          document: { text: texts[result.index] },
-        })),
-  );
+  });
 }
