@@ -63,7 +63,7 @@ export const EncodingRequest = defineMessage('encoding-request', request, MAX_RE
 export const resultsOf = (task: EncodingTask): number =>
   task.k === 'embeddings' ? task.inputs.length : task.documents.length;
 
-/** What the results of a task must be, without its texts. */
+/** The results that a task asks for, without its texts. */
 export interface WantedResults {
   readonly k: EncodingTask['k'];
   readonly count: number;

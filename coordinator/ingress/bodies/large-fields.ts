@@ -38,7 +38,7 @@ export interface SplitBody {
   readonly small: JsonObject;
   /** The names of the other fields whose value is a text. */
   readonly texts: readonly string[];
-  /** What comes before the items of other fields, as in `LargeField`. */
+  /** The JSON of the items before those of other fields, as in `LargeField`. */
   readonly before: ReadonlyMap<string, Uint8Array>;
 }
 
@@ -89,15 +89,8 @@ function isSmall(value: unknown): boolean {
 }
 
 /** The body with a stand-in for each field that is not small. */
-export const withStandIns = ({ names, small, texts }: SplitBody): JsonObject =>
-  Object.fromEntries(
-    names.map((name) => [
-      name,
-      Object.hasOwn(small, name)
-        ? small[name]
-        : new LargeField(name, { isText: texts.includes(name) }),
-    ]),
-  );
+export const withStandIns = (body: SplitBody): JsonObject =>
+  filled(body, (name) => new LargeField(name, { isText: body.texts.includes(name) }));
 
 /** Splits a body with stand-ins, which may have been changed, before it is sent to its thread. */
 export function withoutStandIns(body: JsonObject): SplitBody {
@@ -114,13 +107,16 @@ export function withoutStandIns(body: JsonObject): SplitBody {
 }
 
 /** The body with the values of `parsed` for the fields that are not small. */
-export const restored = ({ names, small, before }: SplitBody, parsed: JsonObject): JsonObject =>
+export const restored = (body: SplitBody, parsed: JsonObject): JsonObject =>
+  filled(body, (name) => {
+    const before = body.before.get(name);
+    return before === undefined ? parsed[name] : itemsWith(before, parsed[name]);
+  });
+
+/** The body with the value of `valueAt` for each field that is not small. */
+const filled = ({ names, small }: SplitBody, valueAt: (name: string) => unknown): JsonObject =>
   Object.fromEntries(
-    names.map((name) => {
-      if (Object.hasOwn(small, name)) return [name, small[name]];
-      const earlier = before.get(name);
-      return [name, earlier === undefined ? parsed[name] : itemsWith(earlier, parsed[name])];
-    }),
+    names.map((name) => [name, Object.hasOwn(small, name) ? small[name] : valueAt(name)]),
   );
 
 /** The items of a conversation: those whose JSON is `before`, and those of an input. */

@@ -69,12 +69,6 @@ export class LargeBody implements ChatReader, AsyncDisposable {
     }
   }
 
-  /** Opens the body of an HTTP request if it is large; returns undefined for a small one. */
-  static async ofRequest(body: unknown, options: BodyOptions): Promise<LargeBody | undefined> {
-    if (!Buffer.isBuffer(body) || body.length < LARGE_BODY_BYTES) return undefined;
-    return await LargeBody.open(body, options);
-  }
-
   get size(): number {
     return this.#waiting.bytes;
   }

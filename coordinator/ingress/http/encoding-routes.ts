@@ -8,13 +8,12 @@ import { parseJson } from '#http-api/core/json.ts';
 import { ignoredHeader } from '#http-api/core/parameters/parameter.ts';
 import { takeOver } from '#http-api/respond.ts';
 import { readEncoding } from '../bodies/encoding-work.ts';
-import { LargeBody } from '../bodies/request-body.ts';
 import type { JobSpec } from '../job-spec.ts';
 import { relaySealing } from '../relay-sealing.ts';
-import { keyOf } from './authenticate.ts';
 import { encodingSchema } from './encoding-schemas.ts';
 import type { InferenceDeps } from './inference-exchange.ts';
 import { admitJob, earlyRefusal, jobCallerOf, mayBegin } from './job-admission.ts';
+import { largeBodyOf } from './large-request.ts';
 
 interface EncodingExchange {
   readonly surface: EncodingSurface;
@@ -45,11 +44,7 @@ async function encode(exchange: EncodingExchange): Promise<FastifyReply> {
   const { surface, request, reply, deps } = exchange;
   await mayBegin(deps);
   const receivedAt = deps.clock();
-  await using large = await LargeBody.ofRequest(request.body, {
-    threads: deps.bodies,
-    account: keyOf(request).account,
-    isWanted: () => !reply.raw.destroyed,
-  });
+  await using large = await largeBodyOf(request, deps.bodies);
   const body = large?.fields ?? parseJson(request.body);
   const { wish, results, encoded } =
     (await large?.encoding(surface)) ?? readEncoding(surface, body);

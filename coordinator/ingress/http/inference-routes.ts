@@ -7,7 +7,6 @@ import { completions } from '#http-api/core/surfaces/completions.ts';
 import { responses } from '#http-api/core/surfaces/responses.ts';
 import { surfaces } from '#http-api/core/surfaces/surfaces.ts';
 import type { LargeField } from '../bodies/large-fields.ts';
-import { LargeBody } from '../bodies/request-body.ts';
 import { keyOf, ownerOf } from './authenticate.ts';
 import { answerInBackground } from './background-response.ts';
 import { answerChoices } from './choices-exchange.ts';
@@ -23,6 +22,7 @@ import {
 } from './inference-exchange.ts';
 import { inferenceSchema } from './inference-schemas.ts';
 import { earlyRefusal, mayBegin } from './job-admission.ts';
+import { largeBodyOf } from './large-request.ts';
 import { openRequestState, type RequestState } from './stored-state.ts';
 import { withTextPrompts } from './token-prompts.ts';
 
@@ -56,13 +56,9 @@ export function addInferenceRoutes(server: FastifyInstance, deps: InferenceDeps)
 
 /** Reads a large body in a thread, which is free for other requests when the job starts. */
 async function inferBody(exchange: Omit<InferenceExchange, 'large'>): Promise<FastifyReply> {
-  const { request, reply, deps } = exchange;
+  const { request, deps } = exchange;
   await mayBegin(deps);
-  await using large = await LargeBody.ofRequest(request.body, {
-    threads: deps.bodies,
-    account: keyOf(request).account,
-    isWanted: () => !reply.raw.destroyed,
-  });
+  await using large = await largeBodyOf(request, deps.bodies);
   return await infer({ ...exchange, large });
 }
 

@@ -5,12 +5,12 @@ import { tokenizerPath } from '#coordinator/tokenizers/tokenizer-files.ts';
 import type { CountedPrompt } from '#http-api/core/prompt-text.ts';
 import { type CountCall, promptOf } from '#http-api/count-routes.ts';
 import type { BodyThreads } from '../bodies/body-threads.ts';
-import { LargeBody } from '../bodies/request-body.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import type { KeyPolicy } from '../key-policy.ts';
 import type { OwnMachines } from '../own-machines.ts';
 import { keyOf } from './authenticate.ts';
 import { calledModel } from './called-model.ts';
+import { largeBodyOf } from './large-request.ts';
 
 export interface CountDeps {
   readonly catalog: CatalogCache;
@@ -27,11 +27,7 @@ const COUNT_MS = 2_000;
 /** Reads a request whose prompt is counted, in a thread if it is large. */
 export async function readCounted(call: CountCall, threads: BodyThreads): Promise<CountedPrompt> {
   const { surface, filling, request } = call;
-  await using large = await LargeBody.ofRequest(request.body, {
-    threads,
-    account: keyOf(request).account,
-    isWanted: () => !request.socket.destroyed,
-  });
+  await using large = await largeBodyOf(request, threads);
   return (await large?.counted(surface, { ...filling, ...large.fields })) ?? promptOf(call);
 }
 
