@@ -6,8 +6,10 @@ import { unpackDebian } from '#provider';
 import { ensureFolder } from './ensure-folder.ts';
 import { pythonPackages } from './python-packages.ts';
 
-/** Version of MLX that the tests compare the project's own engines with. */
+/** MLX of the version that the tests compare the project's own engines with, as Python packages. */
 const MLX = '0.32.4';
+export const mlxPackages =
+  process.platform === 'linux' ? [`mlx==${MLX}`, `mlx-cpu==${MLX}`] : [`mlx==${MLX}`];
 const DRIVER = 'usr/share/vulkan/icd.d/lvp_icd.json';
 
 interface Drivers {
@@ -72,10 +74,9 @@ async function mlxForLinux(
   env: NodeJS.ProcessEnv,
 ): Promise<Record<string, string>> {
   if (process.platform !== 'linux' || isSet('DINF_MLX', env)) return {};
-  const folder = await pythonPackages(
-    join(cacheDir, `mlx-${MLX}`),
-    [`mlx==${MLX}`, `mlx-cpu==${MLX}`],
-    { env, withDependencies: false },
-  );
+  const folder = await pythonPackages(join(cacheDir, `mlx-${MLX}`), mlxPackages, {
+    env,
+    withDependencies: false,
+  });
   return { DINF_MLX: join(folder, 'mlx') };
 }

@@ -3,7 +3,7 @@
  * external services, raw connections and faulty ones.
  */
 
-export { findEngineDrivers } from './engine-drivers.ts';
+export { findEngineDrivers, mlxPackages } from './engine-drivers.ts';
 export { ensureFolder } from './ensure-folder.ts';
 export { FakeHuggingFace } from './fake-hugging-face.ts';
 export { type FakeDevice, FakeMicroMdm, type Mood } from './fake-micro-mdm.ts';

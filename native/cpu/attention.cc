@@ -16,34 +16,38 @@ static void rotate(float* head, const float* angles, int headDim, int pairs) {
   }
 }
 
-/// Computes attention for the queries, keys and values in q_, k_ and v_, and writes the result to
-/// out_.
-void CpuEngine::attention(LayerOf& layer, const Step& step, const float* ropeAngles) {
+void CpuEngine::readyHeads(const LayerOf& layer, const Step& step, int token, float* heads, int count, const std::vector<float>& norm) {
+  const int headDim = layer.shape->headDim, pairs = model_.headDim / 2;
+  const float* angles = step.ropeAngles.data() + (layer.shape->rope * step.tokens.size() + token) * model_.headDim;
+  if (model_.normsWholeProjections) kernels_->normalise(heads, norm.data(), count * headDim, model_.normEps, heads);
+  for (int h = 0; h < count; h++, heads += headDim) {
+    if (!norm.empty() && !model_.normsWholeProjections) kernels_->normalise(heads, norm.data(), headDim, model_.normEps, heads);
+    rotate(heads, angles, headDim, pairs);
+  }
+}
+
+void CpuEngine::readyQueries(LayerOf& layer, const Step& step, int token) { readyHeads(layer, step, token, q_.data() + static_cast<size_t>(token) * model_.heads * layer.shape->headDim, model_.heads, layer.qNorm); }
+
+void CpuEngine::storeKeys(LayerOf& layer, const Step& step, int token) {
+  const Layer& shape = *layer.shape;
+  const int headDim = shape.headDim, kvHeads = shape.kvHeads, stride = kvHeads * headDim;
+  float *keys = k_.data() + static_cast<size_t>(token) * stride, *values = v_.data() + static_cast<size_t>(token) * stride;
+  if (shape.keysAreValues) std::copy_n(keys, stride, values);
+  if (model_.valueNorm)
+    for (int h = 0; h < kvHeads; h++) kernels_->normalise(values + h * headDim, ones_.data(), headDim, model_.normEps, values + h * headDim);
+  readyHeads(layer, step, token, keys, kvHeads, layer.kNorm);
+  const int page = step.places[token] / model_.pageTokens, slot = step.places[token] % model_.pageTokens;
+  float* key = layer.keys.data() + static_cast<size_t>(page) * model_.pageTokens * stride + slot;
+  for (int i = 0; i < stride; i++) key[static_cast<size_t>(i) * model_.pageTokens] = keys[i];
+  std::copy_n(values, stride, layer.values.data() + static_cast<size_t>(step.places[token]) * stride);
+}
+
+/// Computes attention for the queries in q_, and writes the result to out_.
+void CpuEngine::attention(LayerOf& layer, const Step& step) {
   const Layer& shape = *layer.shape;
   LayerOf& from = shape.hasKeys() ? layer : layers_[shape.keysOf];
   const int tokens = step.tokens.size(), headDim = shape.headDim, heads = model_.heads, kvHeads = shape.kvHeads, shared = heads / kvHeads;
   const int stride = kvHeads * headDim;
-  threads_->each(tokens, [&](int t, int) {
-    const float* angles = ropeAngles + static_cast<size_t>(t) * model_.headDim;
-    const auto ready = [&](float* at, int count, const std::vector<float>& norm) {
-      if (model_.normsWholeProjections) kernels_->normalise(at, norm.data(), count * headDim, model_.normEps, at);
-      for (int h = 0; h < count; h++, at += headDim) {
-        if (!norm.empty() && !model_.normsWholeProjections) kernels_->normalise(at, norm.data(), headDim, model_.normEps, at);
-        rotate(at, angles, headDim, model_.headDim / 2);
-      }
-    };
-    ready(q_.data() + static_cast<size_t>(t) * heads * headDim, heads, layer.qNorm);
-    if (!shape.hasKeys()) return;
-    float* values = v_.data() + static_cast<size_t>(t) * stride;
-    if (shape.keysAreValues) std::copy_n(k_.data() + static_cast<size_t>(t) * stride, stride, values);
-    if (model_.valueNorm)
-      for (int h = 0; h < kvHeads; h++) kernels_->normalise(values + h * headDim, ones_.data(), headDim, model_.normEps, values + h * headDim);
-    ready(k_.data() + static_cast<size_t>(t) * stride, kvHeads, layer.kNorm);
-    const int page = step.places[t] / model_.pageTokens, slot = step.places[t] % model_.pageTokens;
-    float* key = layer.keys.data() + static_cast<size_t>(page) * model_.pageTokens * stride + slot;
-    for (int i = 0; i < stride; i++) key[static_cast<size_t>(i) * model_.pageTokens] = k_[static_cast<size_t>(t) * stride + i];
-    std::copy_n(values, stride, layer.values.data() + static_cast<size_t>(step.places[t]) * stride);
-  });
   // Tokens of one sequence that follow one another share one reading of its keys and values.
   const int together = std::max(1, MOST_QUERIES / shared);
   std::vector<int> groups;

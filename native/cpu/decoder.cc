@@ -111,7 +111,33 @@ void CpuEngine::runLayer(LayerOf& layer, const Step& step) {
   else multiply({{&layer.q, q_.data()}, {&layer.k, k_.data()}, {&layer.v, v_.data()}}, inputs_, tokens);
   if (layer.shape->outputGate) multiply({{&layer.outputGate, outputGate_.data()}}, inputs_, tokens);
   if (layer.shape->delta) delta(layer, step);
-  else attention(layer, step, step.ropeAngles.data() + static_cast<size_t>(layer.shape->rope) * tokens * model_.headDim);
+  else {
+    threads_->each(tokens, [&](int t, int) {
+      readyQueries(layer, step, t);
+      if (layer.shape->hasKeys()) storeKeys(layer, step, t);
+    });
+    attention(layer, step);
+  }
+  addAttended(layer, tokens);
+}
+
+void CpuEngine::runNarrowed(LayerOf& layer, const Step& step, const Step& outputs) {
+  const int tokens = step.tokens.size(), wanted = outputs.tokens.size();
+  stateInputs(layer.inputNorm, tokens);
+  if (layer.shape->keysAreValues) multiply({{&layer.k, k_.data()}}, inputs_, tokens);
+  else multiply({{&layer.k, k_.data()}, {&layer.v, v_.data()}}, inputs_, tokens);
+  threads_->each(tokens, [&](int t, int) { storeKeys(layer, step, t); });
+  keepOutputs(step);
+  if (wanted == 0) return;
+  stateInputs(layer.inputNorm, wanted);
+  multiply({{&layer.q, q_.data()}}, inputs_, wanted);
+  if (layer.shape->outputGate) multiply({{&layer.outputGate, outputGate_.data()}}, inputs_, wanted);
+  threads_->each(wanted, [&](int t, int) { readyQueries(layer, outputs, t); });
+  attention(layer, outputs);
+  addAttended(layer, wanted);
+}
+
+void CpuEngine::addAttended(LayerOf& layer, int tokens) {
   multiply({{&layer.o, made_.data()}}, attended_, tokens);
   addTo(state_.data(), made_.data(), layer.attentionNorm, tokens);
   stateInputs(layer.mlpNorm, tokens);
@@ -123,6 +149,15 @@ void CpuEngine::runLayer(LayerOf& layer, const Step& step) {
   } else mlp(layer.gate[0], layer.up[0], layer.down[0], tokens);
   if (layer.shape->shared) sharedExpert(layer, tokens);
   addTo(state_.data(), made_.data(), layer.mlpOutputNorm, tokens);
+}
+
+void CpuEngine::keepOutputs(const Step& step) {
+  const auto keep = [&step](std::vector<float>& rows, size_t width) {
+    // Outputs are in rising order, so no row is overwritten before it is read.
+    for (size_t i = 0; i < step.outputs.size(); i++) std::copy_n(rows.data() + step.outputs[i] * width, width, rows.data() + i * width);
+  };
+  keep(state_, model_.hidden);
+  if (model_.perLayer) keep(perLayer_, model_.perLayer->width * layers_.size());
 }
 
 void CpuEngine::chooseBest(int outputs, std::vector<float>& logits, std::vector<int32_t>& best) {
@@ -145,12 +180,18 @@ std::string CpuEngine::step(const Step& step, StepResult& result) {
   embed(step);
   for (size_t i = 0; i < step.imageTokens.size(); i++) std::copy_n(step.imageEmbeddings.data() + i * model_.imageNumbers(), hidden, state_.data() + static_cast<size_t>(step.imageTokens[i]) * hidden);
   if (model_.perLayer) embedForLayers(step);
+  const int outputs = step.outputs.size(), last = model_.lastKeeping();
+  const bool narrowed = isNarrowed(model_, step);
+  const Step ofOutputs = narrowed ? step.ofOutputs(model_.ropes) : Step{};
   for (LayerOf& layer : trunk()) {
-    runLayer(layer, step);
-    if (model_.perLayer) addPerLayer(layer, tokens);
-    if (!layer.scale.empty())
-      for (size_t i = 0; i < static_cast<size_t>(tokens) * hidden; i++) state_[i] *= layer.scale[0];
     const int index = &layer - layers_.data();
+    if (narrowed && index == last) runNarrowed(layer, step, ofOutputs);
+    else runLayer(layer, narrowed && index > last ? ofOutputs : step);
+    const int computed = narrowed && index >= last ? outputs : tokens;
+    if (computed == 0) return "";
+    if (model_.perLayer) addPerLayer(layer, computed);
+    if (!layer.scale.empty())
+      for (size_t i = 0; i < static_cast<size_t>(computed) * hidden; i++) state_[i] *= layer.scale[0];
     if (index < model_.imageLayers)
       for (size_t i = 0; i < step.imageTokens.size(); i++) {
         const float* from = step.imageEmbeddings.data() + i * model_.imageNumbers() + static_cast<size_t>(1 + index) * hidden;
@@ -163,12 +204,8 @@ std::string CpuEngine::step(const Step& step, StepResult& result) {
     steppedStates_.assign(normed_.begin(), normed_.begin() + static_cast<size_t>(tokens) * hidden);
     stepped_ = tokens;
   }
-  const int outputs = step.outputs.size();
   if (outputs == 0) return "";
-  // Outputs are in rising order, so no row is overwritten before it is read.
-  for (int i = 0; i < outputs; i++) {
-    std::copy_n(state_.data() + static_cast<size_t>(step.outputs[i]) * hidden, hidden, state_.data() + static_cast<size_t>(i) * hidden);
-  }
+  if (!narrowed) keepOutputs(step);
   normInputs(norm_, state_.data(), outputs);
   if (model_.returnsStates) {
     result.best.resize(outputs);

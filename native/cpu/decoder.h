@@ -91,9 +91,19 @@ class CpuEngine final : public Engine {
   void embed(const Step& step);
   /// Adds to state_ what attention, or Gated DeltaNet, and the MLP of a layer make of it.
   void runLayer(LayerOf& layer, const Step& step);
+  /// The same for a layer with keys, if only the states of the outputs are needed. Leaves only those in state_.
+  void runNarrowed(LayerOf& layer, const Step& step, const Step& outputs);
+  /// Adds to state_ what the rest of a layer makes of attended_.
+  void addAttended(LayerOf& layer, int tokens);
+  /// Moves the states of the outputs to the beginning of state_.
+  void keepOutputs(const Step& step);
   /// Computes the logits of the states in inputs_, and the largest one of each.
   void chooseBest(int outputs, std::vector<float>& logits, std::vector<int32_t>& best);
-  void attention(LayerOf& layer, const Step& step, const float* ropeAngles);
+  /// Makes the queries or the keys of a token ready for attention, from their projections.
+  void readyQueries(LayerOf& layer, const Step& step, int token);
+  void storeKeys(LayerOf& layer, const Step& step, int token);
+  void readyHeads(const LayerOf& layer, const Step& step, int token, float* heads, int count, const std::vector<float>& norm);
+  void attention(LayerOf& layer, const Step& step);
   void delta(LayerOf& layer, const Step& step);
   void beginState(LayerOf& layer, const Step& step, const Run& run);
   void convolve(LayerOf& layer, const Step& step, const Run& run, int token);

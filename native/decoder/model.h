@@ -192,6 +192,13 @@ struct Model {
     const bool isBounded = attendsBothWays && end - position > layer.window;
     return {position >= layer.window ? position - layer.window + 1 : 0, isBounded ? position + layer.window : end};
   }
+  /// The last layer with keys of its own, or with a state. What later layers compute of a token matters only for its output.
+  int lastKeeping() const {
+    int last = 0;
+    for (size_t i = 0; i < layers.size(); i++)
+      if (layers[i].delta || layers[i].hasKeys()) last = i;
+    return last;
+  }
   /// Number of the numbers in one page of the cache, over all layers. The head's are not copied with it.
   int64_t pageNumbers() const {
     int64_t numbers = 0;
@@ -235,7 +242,32 @@ struct Step {
     }
     return runs;
   }
+  /// Returns the step of the tokens whose outputs are wanted.
+  Step ofOutputs(int ropes) const {
+    Step some;
+    some.tables = tables;
+    some.tableWidth = tableWidth;
+    some.wantsLogits = wantsLogits;
+    for (size_t i = 0; i < outputs.size(); i++) {
+      some.outputs.push_back(i);
+      for (auto list : {&Step::tokens, &Step::positions, &Step::places, &Step::rows, &Step::ends}) (some.*list).push_back((this->*list)[outputs[i]]);
+    }
+    const size_t angles = ropeAngles.size() / (ropes * tokens.size());
+    for (int rope = 0; rope < ropes; rope++)
+      for (const int32_t token : outputs) {
+        const auto from = ropeAngles.begin() + (rope * tokens.size() + token) * angles;
+        some.ropeAngles.insert(some.ropeAngles.end(), from, from + angles);
+      }
+    return some;
+  }
 };
+
+/// True if layers from the last one that keeps anything on can be left out for tokens without an output. A draft
+/// head reads the states of all tokens.
+inline bool isNarrowed(const Model& model, const Step& step) {
+  const int last = model.lastKeeping();
+  return step.outputs.size() < step.tokens.size() && !model.head && model.layers[last].hasKeys() && last >= model.imageLayers;
+}
 
 /// The input of one pass through the draft head: for each token, the index of the one before it in the
 /// last draft, if `isChained`, or in the last step.

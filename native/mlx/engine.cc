@@ -240,8 +240,6 @@ std::string MlxEngine::load(const Model& model) try {
   return error.what();
 }
 
-static mx::array listOf(const std::vector<int32_t>& list) { return mx::array(list.data(), mx::Shape{static_cast<int>(list.size())}, mx::int32); }
-
 /// Returns the row of each token.
 mx::array MlxEngine::rowsOf(const Weights& w, const Step& step) {
   const auto tokens = listOf(step.tokens);
@@ -260,84 +258,6 @@ mx::array MlxEngine::ofImages(const Step& step, int part) {
   const int count = step.imageTokens.size(), hidden = model_.hidden;
   const auto all = mx::array(step.imageEmbeddings.data(), mx::Shape{count, 1, static_cast<int>(model_.imageNumbers())}, mx::float32);
   return mx::astype(mx::slice(all, {0, 0, part * hidden}, {count, 1, (part + 1) * hidden}), type_);
-}
-
-std::vector<MlxEngine::Group> MlxEngine::groups(const Step& step) {
-  std::vector<Group> groups;
-  const int tokens = step.tokens.size();
-  for (int t = 0; t < tokens;) {
-    int end = t + 1;
-    while (end < tokens && step.rows[end] == step.rows[t]) end++;
-    const bool isSingle = end - t == 1;
-    if (isSingle && !groups.empty() && groups.back().tokens == 1 && groups.back().firstToken + static_cast<int>(groups.back().rows.size()) == t) groups.back().rows.push_back(step.rows[t]);
-    else {
-      groups.emplace_back();
-      groups.back().rows = {step.rows[t]};
-      groups.back().firstToken = t;
-      groups.back().tokens = end - t;
-    }
-    t = end;
-  }
-  for (Group& group : groups) {
-    const int rows = group.rows.size();
-    int longest = 0;
-    for (int t = group.firstToken; t < group.firstToken + rows * group.tokens; t++) longest = std::max(longest, step.ends[t]);
-    std::vector<int32_t> places(static_cast<size_t>(rows) * longest);
-    for (int r = 0; r < rows; r++)
-      for (int i = 0; i < longest; i++) places[static_cast<size_t>(r) * longest + i] = step.tables[group.rows[r] * step.tableWidth + i / model_.pageTokens] * model_.pageTokens + i % model_.pageTokens;
-    group.places = listOf(places);
-    for (const Layer& layer : model_.layers) {
-      if (group.masks.count(layer.window)) continue;
-      std::vector<uint8_t> seen(static_cast<size_t>(rows) * group.tokens * longest);
-      for (int n = 0; n < rows * group.tokens; n++) {
-        const auto [first, end] = model_.attended(layer, step.positions[group.firstToken + n], step.ends[group.firstToken + n]);
-        for (int i = 0; i < longest; i++) seen[static_cast<size_t>(n) * longest + i] = i >= first && i < end;
-      }
-      group.masks.emplace(layer.window, mx::astype(mx::array(seen.data(), mx::Shape{rows, 1, group.tokens, longest}, mx::uint8), mx::bool_));
-    }
-  }
-  return groups;
-}
-
-mx::array MlxEngine::attention(LayerOf& layer, const mx::array& input, const Step& step, const mx::array& places, const mx::array& ropeAngles, const std::vector<Group>& groups) {
-  const Layer& shape = *layer.shape;
-  // Smaller heads use the first of the cosines and of the sines for the largest heads.
-  const int tokens = step.tokens.size(), headDim = shape.headDim, half = headDim / 2, kvHeads = shape.kvHeads, pairs = model_.headDim / 2;
-  const auto cos = mx::slice(ropeAngles, {0, 0, 0}, {tokens, 1, half}), sin = mx::slice(ropeAngles, {0, 0, pairs}, {tokens, 1, pairs + half});
-  const auto heads = [&](const Weights& w, int count) { return mx::reshape(multiply(w, input), {tokens, count, headDim}); };
-  const auto ready = [&](mx::array x, int count, const std::optional<mx::array>& weight) {
-    if (weight && model_.normsWholeProjections) x = mx::reshape(mx::fast::rms_norm(mx::reshape(x, {tokens, count * headDim}), *weight, model_.normEps), {tokens, count, headDim});
-    else if (weight) x = mx::fast::rms_norm(x, *weight, model_.normEps);
-    const auto a = mx::slice(x, {0, 0, 0}, {tokens, count, half}), b = mx::slice(x, {0, 0, half}, {tokens, count, 2 * half});
-    return mx::concatenate({a * cos - b * sin, b * cos + a * sin}, -1);
-  };
-  const auto queries = ready(heads(layer.q, model_.heads), model_.heads, layer.qNorm);
-  if (shape.hasKeys()) {
-    const mx::Shape update{tokens, 1, kvHeads, headDim};
-    const auto keys = heads(layer.k, kvHeads);
-    auto values = shape.keysAreValues ? keys : heads(layer.v, kvHeads);
-    if (model_.valueNorm) values = mx::fast::rms_norm(values, std::nullopt, model_.normEps);
-    // The assignment releases the old array. The new one is then the only reference to the buffer,
-    // so MLX writes to it in place and does not copy it.
-    layer.keys = mx::scatter(layer.keys, places, mx::reshape(ready(keys, kvHeads, layer.kNorm), update), 0);
-    layer.values = mx::scatter(layer.values, places, mx::reshape(values, update), 0);
-  }
-  const LayerOf& from = shape.hasKeys() ? layer : layers_[shape.keysOf];
-  std::vector<mx::array> found;
-  for (const Group& group : groups) {
-    const int rows = group.rows.size(), all = rows * group.tokens, length = group.places.shape(0) / rows;
-    const auto seen = [&](const mx::array& cache) { return mx::transpose(mx::reshape(mx::take(cache, group.places, 0), {rows, length, kvHeads, headDim}), {0, 2, 1, 3}); };
-    const auto asked = mx::transpose(mx::reshape(mx::slice(queries, {group.firstToken, 0, 0}, {group.firstToken + all, model_.heads, headDim}), {rows, group.tokens, model_.heads, headDim}), {0, 2, 1, 3});
-    const auto& mask = group.masks.at(layer.shape->window);
-#if MLX_VERSION_NUMERIC < 29000
-    const auto made = mx::fast::scaled_dot_product_attention(asked, seen(from.keys), seen(from.values), model_.attentionScale, "array", mask);
-#else
-    const auto made = mx::fast::scaled_dot_product_attention(asked, seen(from.keys), seen(from.values), model_.attentionScale, "array", mask, layer.sinks);
-#endif
-    found.push_back(mx::reshape(mx::transpose(made, {0, 2, 1, 3}), {all, model_.heads * headDim}));
-  }
-  const auto attended = found.size() == 1 ? found[0] : mx::concatenate(found, 0);
-  return multiply(layer.o, layer.shape->outputGate ? attended * mx::sigmoid(multiply(layer.outputGate, input)) : attended);
 }
 
 mx::array MlxEngine::activate(const mx::array& gate, const mx::array& up) {
@@ -437,9 +357,20 @@ std::vector<mx::array> MlxEngine::anglesOf(const Step& step) {
 MlxEngine::Pass MlxEngine::passOf(const Step& step) { return {step, listOf(step.places), anglesOf(step), groups(step)}; }
 
 mx::array MlxEngine::runLayer(LayerOf& layer, const mx::array& before, const Pass& pass) {
-  const auto mixed = normalised(before, layer.inputNorm);
-  const auto made = layer.shape->delta ? delta(layer, mixed, pass.step, pass.groups) : attention(layer, mixed, pass.step, pass.places, pass.ropeAngles[layer.shape->rope], pass.groups);
-  const auto state = before + normalised(made, layer.attentionNorm);
+  const auto input = normalised(before, layer.inputNorm);
+  if (layer.shape->delta) return addMixed(layer, before, delta(layer, input, pass.step, pass.groups));
+  if (layer.shape->hasKeys()) storeKeys(layer, input, pass);
+  return addMixed(layer, before, attention(layer, input, pass));
+}
+
+mx::array MlxEngine::runNarrowed(LayerOf& layer, const mx::array& before, const Pass& pass, const Pass& outputs) {
+  storeKeys(layer, normalised(before, layer.inputNorm), pass);
+  const auto wanted = mx::take(before, listOf(pass.step.outputs), 0);
+  return addMixed(layer, wanted, attention(layer, normalised(wanted, layer.inputNorm), outputs));
+}
+
+mx::array MlxEngine::addMixed(const LayerOf& layer, const mx::array& before, const mx::array& mixed) {
+  const auto state = before + normalised(mixed, layer.attentionNorm);
   return state + normalised(mlpOf(layer, state), layer.mlpOutputNorm);
 }
 
@@ -462,14 +393,21 @@ std::string MlxEngine::step(const Step& step, StepResult& result) try {
   const int tokens = step.tokens.size(), outputs = step.outputs.size();
   growCache(checks::pagesOf(model_, step));
   if (const int needed = checks::statesOf(model_, step); needed > states_) resizeStates(needed);
+  const bool narrowed = outputs > 0 && isNarrowed(model_, step);
+  const Step ofOutputs = narrowed ? step.ofOutputs(model_.ropes) : Step{};
   const Pass pass = passOf(step);
+  const std::optional<Pass> passOfOutputs = narrowed ? std::optional(passOf(ofOutputs)) : std::nullopt;
+  const int last = model_.lastKeeping();
   auto state = embed(step);
-  const auto perLayer = model_.perLayer ? std::optional(embedForLayers(step, state)) : std::nullopt;
+  auto perLayer = model_.perLayer ? std::optional(embedForLayers(step, state)) : std::nullopt;
   for (LayerOf& layer : trunk()) {
-    state = runLayer(layer, state, pass);
+    const int index = &layer - layers_.data();
+    if (narrowed && index == last) {
+      state = runNarrowed(layer, state, pass, *passOfOutputs);
+      if (perLayer) perLayer = mx::take(*perLayer, listOf(step.outputs), 0);
+    } else state = runLayer(layer, state, narrowed && index > last ? *passOfOutputs : pass);
     if (perLayer) state = state + fromPerLayer(layer, state, *perLayer);
     if (layer.scale) state = state * *layer.scale;
-    const int index = &layer - layers_.data();
     if (index < model_.imageLayers && !step.imageTokens.empty()) state = mx::scatter_add(state, listOf(step.imageTokens), ofImages(step, 1 + index), 0);
   }
   std::vector<mx::array> wanted;
@@ -487,7 +425,7 @@ std::string MlxEngine::step(const Step& step, StepResult& result) try {
   }
   const size_t caches = wanted.size();
   if (outputs > 0) {
-    const auto states = mx::fast::rms_norm(mx::take(state, listOf(step.outputs), 0), norm_, model_.normEps);
+    const auto states = mx::fast::rms_norm(narrowed ? state : mx::take(state, listOf(step.outputs), 0), norm_, model_.normEps);
     auto logits = mx::astype(model_.returnsStates ? states : multiply(lmHead_, states), mx::float32);
     if (model_.logitSoftcap > 0) logits = mx::tanh(logits / mx::array(model_.logitSoftcap)) * mx::array(model_.logitSoftcap);
     wanted.push_back(mx::astype(mx::argmax(logits, -1), mx::int32));

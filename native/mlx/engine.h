@@ -107,13 +107,22 @@ class MlxEngine final : public Engine {
   Pass passOf(const Step& step);
   /// Returns the state with what attention, or Gated DeltaNet, and the MLP of a layer make of it.
   mx::array runLayer(LayerOf& layer, const mx::array& state, const Pass& pass);
+  /// The same for a layer with keys, if only the states of the outputs are needed: returns only those.
+  mx::array runNarrowed(LayerOf& layer, const mx::array& state, const Pass& pass, const Pass& outputs);
+  /// Returns the state with what attention, or Gated DeltaNet, and the MLP add to it.
+  mx::array addMixed(const LayerOf& layer, const mx::array& state, const mx::array& mixed);
   mx::array rowsOf(const Weights& w, const Step& step);
   mx::array embed(const Step& step);
   /// Returns the embeddings of the step's tokens of images (part 0), or what they get after a layer.
   mx::array ofImages(const Step& step, int part);
   mx::array embedForLayers(const Step& step, const mx::array& state);
   mx::array fromPerLayer(const LayerOf& layer, const mx::array& state, const mx::array& all);
-  mx::array attention(LayerOf& layer, const mx::array& input, const Step& step, const mx::array& places, const mx::array& ropeAngles, const std::vector<Group>& groups);
+  /// Returns the products with a matrix, head by head.
+  mx::array heads(const Weights& w, const mx::array& input, const LayerOf& layer);
+  /// Normalises and rotates queries or keys.
+  mx::array rotated(mx::array x, const LayerOf& layer, const std::optional<mx::array>& norm, const Pass& pass);
+  void storeKeys(LayerOf& layer, const mx::array& input, const Pass& pass);
+  mx::array attention(LayerOf& layer, const mx::array& input, const Pass& pass);
   mx::array delta(LayerOf& layer, const mx::array& input, const Step& step, const std::vector<Group>& groups);
   /// Changes the states of a group's rows, and returns what each value head reads from them for each token.
   mx::array recall(LayerOf& layer, const Projected& projected, const StateGroup& group);
@@ -144,6 +153,8 @@ class MlxEngine final : public Engine {
   int states_ = 0;
   int steps_ = 0;
 };
+
+inline mx::array listOf(const std::vector<int32_t>& list) { return mx::array(list.data(), mx::Shape{static_cast<int>(list.size())}, mx::int32); }
 
 /// Multiplies by a matrix that is not in MXFP4.
 template <class Weights>

@@ -30,8 +30,9 @@ export interface StagingOptions {
 }
 
 /**
- * Puts an offered version beside the others and returns its folder name. No code of it runs before
- * its digest was found in the log of the network.
+ * Puts an offered version beside the others and returns its folder name. Before its digest was found
+ * in the log of the network, nothing that it depends on is installed; and no code runs before what
+ * was installed has such a digest too.
  *
  * The attack: somebody who answers in place of the coordinator, or the operator of one replica,
  * offers a package of their own. Its code has a digest that no active release in the log has.
@@ -42,6 +43,12 @@ export async function stage(options: StagingOptions): Promise<string> {
   await addVersion(installation, name, async (folder) => {
     const archive = await download(options);
     await checkArchive(archive);
+    const unpacked = join(folder, 'unpacked');
+    await mkdir(unpacked);
+    await run('tar', ['-xzf', archive, '-C', unpacked]);
+    // npm downloads whatever the package asks for, so the package is looked up before.
+    await checkRelease(options, join(unpacked, 'package'));
+    await rm(unpacked, { recursive: true });
     print(`Installing ${offer.version} beside the running version.`);
     await options.install(folder, archive);
     await rm(archive);

@@ -1,10 +1,10 @@
 // Measures llama.cpp in a process of its own: node llama-cpp.mjs <node_modules> <model.gguf> <work>.
-// `work` is the JSON of a Work, see against-llama-cpp.ts. Prints the figures as JSON.
+// `work` is the JSON of a Work, see against-rivals.ts. Prints the figures as JSON.
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const [modules = '', path = '', workText = ''] = process.argv.slice(2);
-/** @type {import('./against-llama-cpp.ts').Work} */
+/** @type {import('./against-rivals.ts').Work} */
 const work = JSON.parse(workText);
 const { getLlama } = await import(
   pathToFileURL(join(modules, 'node-llama-cpp/dist/index.js')).href
@@ -53,7 +53,7 @@ function stopwatch() {
   };
 }
 
-/** @type {Record<string, import('./against-llama-cpp.ts').Taken>} */
+/** @type {Record<string, import('./against-rivals.ts').Taken>} */
 const figures = {};
 await read(tokensOf(work.step));
 for (const count of work.prompts) {

@@ -1,13 +1,22 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { messageOf } from '#bus-schemas/message-of.ts';
+import { cacheFolder } from '#provider';
 import type { Backend, BackendOrReason } from '#provider/engine/decoders/decoder.ts';
 import { createCpuBackend, createMlxBackend } from '#provider/engine/decoders/native-decoder.ts';
 import { createWebGpuBackend } from '#provider/engine/decoders/webgpu/device.ts';
 import { type DecoderModel, openDecoderAlone } from '#provider/models/model.ts';
+import { mlxPackages, pythonPackages } from '#testcontainers';
 import { installRival } from '../rival-package.ts';
 import { show, spread } from '../statistics.ts';
-import { compareWithLlamaCpp, type Work } from './against-llama-cpp.ts';
+import {
+  compareWithRival,
+  llamaCpp,
+  mlxLm,
+  type RivalComparison,
+  type Work,
+} from './against-rivals.ts';
 import { writeGguf } from './gguf-file.ts';
 import { writeMlxFolder } from './mlx-folder.ts';
 import { makeRandomModel, sizes } from './random-model.ts';
@@ -37,7 +46,18 @@ const AGAINST_LLAMA_CPP: Work = {
   question: 16,
   answer: 16,
 };
-const ROUNDS_AGAINST_LLAMA_CPP = 5;
+/** MLX is slow on a processor. */
+const AGAINST_MLX_LM: Work = {
+  threads: 1,
+  step: 512,
+  prompts: [512],
+  decoded: 64,
+  prefix: 512,
+  question: 16,
+  answer: 16,
+};
+const ROUNDS_AGAINST_RIVALS = 5;
+const MLX_LM = '0.32.2';
 const BATCHES = [1, 2, 4, 8, 16];
 const ROOM = 640;
 const SLOW_MODELS: Readonly<Record<string, readonly string[]>> = {
@@ -91,16 +111,33 @@ export async function benchEngine(name: keyof typeof runs): Promise<void> {
           say,
         )
       : undefined;
-    for (const model of models) await compare({ model, folder, llama, ...size });
+    const mlx = rival ? await installMlxLm() : undefined;
+    for (const model of models) await compare({ model, folder, llama, mlx, ...size });
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Installs mlx-lm with the MLX of the tests. If it cannot be installed, prints the reason. */
+async function installMlxLm(): Promise<string | undefined> {
+  try {
+    return await pythonPackages(
+      join(cacheFolder(process.env), `mlx-lm-${MLX_LM}`),
+      [`mlx-lm==${MLX_LM}`, ...mlxPackages],
+      { env: process.env, withDependencies: true },
+    );
+  } catch (error) {
+    say(`mlx-lm is left out: it cannot be installed (${messageOf(error)})`);
+    return undefined;
   }
 }
 
 interface Comparison {
   readonly model: keyof typeof sizes;
   readonly folder: string;
+  /** Folders of the packages of the rivals, unless they are left out. */
   readonly llama: string | undefined;
+  readonly mlx: string | undefined;
   readonly rounds: number;
   readonly prompt: number;
   readonly tokens: number;
@@ -110,6 +147,7 @@ async function compare({
   model,
   folder,
   llama,
+  mlx,
   rounds,
   prompt,
   tokens,
@@ -145,16 +183,27 @@ async function compare({
       `  ${name.padEnd(24)} load ${loadMs.toFixed(0)} ms, ${memoryMb.toFixed(0)} MB; prefill ${show(spread(prefill), 0)}; decode ${batches}; 8 at once ${(eight / alone).toFixed(2)}×`,
     );
   }
-  if (llama === undefined) return;
-  const lines = await compareWithLlamaCpp({
-    model: decoderModel,
-    gguf: `${path}.gguf`,
-    llama,
-    work: AGAINST_LLAMA_CPP,
-    rounds: ROUNDS_AGAINST_LLAMA_CPP,
-  });
-  say('  cpu against llama.cpp, 1 thread each:');
-  for (const line of lines) say(`    ${line}`);
+  const against = async (name: string, rest: Omit<RivalComparison, 'model' | 'rounds'>) => {
+    const lines = await compareWithRival({
+      model: decoderModel,
+      rounds: ROUNDS_AGAINST_RIVALS,
+      ...rest,
+    });
+    say(`  ${name}, 1 thread each:`);
+    for (const line of lines) say(`    ${line}`);
+  };
+  if (llama !== undefined)
+    await against('cpu against llama.cpp', {
+      open: () => createCpuBackend({ threads: 1, fine: true }),
+      rival: llamaCpp(`${path}.gguf`, llama),
+      work: AGAINST_LLAMA_CPP,
+    });
+  if (mlx !== undefined && SLOW_MODELS['mlx']?.includes(model))
+    await against(`mlx against mlx-lm ${MLX_LM}`, {
+      open: createMlxBackend,
+      rival: mlxLm(path, mlx),
+      work: AGAINST_MLX_LM,
+    });
 }
 
 async function measure(

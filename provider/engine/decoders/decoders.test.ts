@@ -124,6 +124,25 @@ for (const { name: kind, create } of backendsUnderTest) {
         }),
     );
 
+    test.for(fixturesOn(kind, fixturesInParts))(
+      '%s: the last tokens have the same logits if the others have no output',
+      (name) =>
+        withFixture(backend, name, async (decoder, { prompt }) => {
+          const logitsOf = async (outputTokens: 'every' | number) => {
+            const parts = [
+              { tokens: prompt, from: 0, pages: [5], outputTokens },
+              { tokens: prompt.toReversed(), from: 0, pages: [6], outputTokens },
+            ];
+            const { best, logits } = await decoder.step(stepOf(parts, true));
+            const width = (logits as Float32Array).length / best.length;
+            const rowsOf = (end: number) =>
+              (logits as Float32Array).slice((end - 3) * width, end * width);
+            return [...rowsOf(best.length / 2), ...rowsOf(best.length)];
+          };
+          expect(distance(await logitsOf(3), await logitsOf('every'))).toBeLessThan(1e-5);
+        }),
+    );
+
     test('the most likely token is the one with the largest logit', () =>
       withFixture(backend, 'llama', async (decoder, { prompt }) => {
         const { best, logits } = await decoder.step(

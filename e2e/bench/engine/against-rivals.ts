@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { createCpuBackend } from '#provider/engine/decoders/native-decoder.ts';
+import type { Backend, BackendOrReason } from '#provider/engine/decoders/decoder.ts';
 import type { DecoderModel } from '#provider/models/model.ts';
 import { show, spread } from '../statistics.ts';
 import { pagesFor, stepper } from './stepper.ts';
@@ -29,33 +29,55 @@ export interface Taken {
 
 type Figures = Readonly<Record<string, Taken>>;
 
-interface Comparison {
+/** Does the work in a process of its own, and returns what it took. */
+export type Rival = (work: Work) => Promise<Figures>;
+
+export const llamaCpp =
+  (gguf: string, packages: string): Rival =>
+  (work) =>
+    figuresOf(process.execPath, ['llama-cpp.mjs', packages, gguf, JSON.stringify(work)]);
+
+export const mlxLm =
+  (folder: string, packages: string): Rival =>
+  (work) =>
+    figuresOf('python3', ['mlx-lm.py', folder, JSON.stringify(work)], { PYTHONPATH: packages });
+
+async function figuresOf(
+  command: string,
+  [program = '', ...args]: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Figures> {
+  const path = join(import.meta.dirname, program);
+  const { stdout } = await run(command, [path, ...args], { env: { ...process.env, ...env } });
+  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '{}') as Figures;
+}
+
+export interface RivalComparison {
   readonly model: DecoderModel;
-  readonly gguf: string;
-  /** The folder of the installed packages of llama.cpp. */
-  readonly llama: string;
+  readonly open: () => BackendOrReason | Promise<BackendOrReason>;
+  readonly rival: Rival;
   readonly work: Work;
   readonly rounds: number;
 }
 
 /**
- * Runs the same work on the engine cpu and on llama.cpp in turns, and returns a line for each kind of
+ * Does the same work on an engine and on a rival in turns, and returns a line for each kind of
  * work: by how much the engine is faster. Other programs disturb the time by the clock more than the
  * processor time, so both are given.
  */
-export async function compareWithLlamaCpp({
+export async function compareWithRival({
   model,
-  gguf,
-  llama,
+  open,
+  rival,
   work,
   rounds,
-}: Comparison): Promise<string[]> {
+}: RivalComparison): Promise<string[]> {
   const pairs: { own: Figures; theirs: Figures }[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    const own = await measureOwn(model, work);
-    const program = join(import.meta.dirname, 'llama-cpp.mjs');
-    const { stdout } = await run(process.execPath, [program, llama, gguf, JSON.stringify(work)]);
-    pairs.push({ own, theirs: JSON.parse(stdout.trim().split('\n').at(-1) ?? '{}') as Figures });
+    const opened = await open();
+    if ('reason' in opened) return [`left out: ${opened.reason}`];
+    const own = await measureOwn(opened.backend, model, work);
+    pairs.push({ own, theirs: await rival(work) });
   }
   const kinds = Object.keys(pairs[0]?.own ?? {});
   return kinds.map((kind) => {
@@ -73,10 +95,8 @@ export async function compareWithLlamaCpp({
   });
 }
 
-async function measureOwn(model: DecoderModel, work: Work): Promise<Figures> {
-  const opened = createCpuBackend({ threads: work.threads, fine: true });
-  if ('reason' in opened) throw new Error(`the engine cpu is not available: ${opened.reason}`);
-  await using backend = opened.backend;
+async function measureOwn(opened: Backend, model: DecoderModel, work: Work): Promise<Figures> {
+  await using backend = opened;
   const pagesOfOne = pagesFor(work.prefix + work.question + work.answer);
   await using decoder = await backend.load({ model, pages: pagesOfOne, maxTokens: work.step });
   const step = stepper(decoder, { vocabulary: model.shape.vocabulary, pagesOfOne });
