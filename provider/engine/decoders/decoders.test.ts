@@ -137,7 +137,7 @@ for (const { name: kind, create } of backendsUnderTest) {
             const width = (logits as Float32Array).length / best.length;
             const rowsOf = (end: number) =>
               (logits as Float32Array).slice((end - 3) * width, end * width);
-            return [...rowsOf(best.length / 2), ...rowsOf(best.length)];
+            return Float32Array.of(...rowsOf(best.length / 2), ...rowsOf(best.length));
           };
           expect(distance(await logitsOf(3), await logitsOf('every'))).toBeLessThan(1e-5);
         }),
