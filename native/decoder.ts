@@ -79,6 +79,9 @@ export const loadCpuVisionTowers = (addon: 'cpu' | 'cpu-sanitized') =>
     readonly kernels: string;
   }>(addon);
 
-/** `kernels` names the instruction set whose loops are used. */
+/**
+ * `kernels` names the instruction set whose loops are used. `hasFastBytes` is false if that set
+ * multiplies inputs of 8 bits no faster than those of 16, so that `fine: false` has no effect.
+ */
 export const loadCpuDecoders = (addon: 'cpu' | 'cpu-sanitized') =>
-  loadAddon<NativeDecoders & { readonly kernels: string }>(addon);
+  loadAddon<NativeDecoders & { readonly kernels: string; readonly hasFastBytes: boolean }>(addon);

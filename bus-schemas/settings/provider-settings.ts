@@ -72,7 +72,7 @@ export const providerSettings = {
   DINF_CPU_FAST: flag({
     default: false,
     description:
-      '`1` rounds inputs to 8 bits in the CPU engine: prompts and batches are faster, but some tokens differ from those of the other engines',
+      '`1` rounds inputs to 8 bits in the CPU engine: prompts and batches are faster, but some tokens differ from those of the other engines; has no effect on processors with AVX2 but without AVX-512, where it would not be faster',
   }),
   DINF_DRAFTS: oneOf(['auto', 'off'], {
     default: 'auto',

@@ -119,9 +119,6 @@ inline void gatherPage(const Attention& a, const float* page, int begin, int pos
   for (int q = 0; q < N; q++) gatherAlone(q, firsts[q] > to ? firsts[q] : to, ends[q]);
 }
 
-template <int N>
-struct Size { static constexpr int VALUE = N; };
-
 /// Calls `body` with the number of the first query of each tile, and with a Size.
 template <class Body>
 inline void eachTile(int queries, const Body& body) {

@@ -18,7 +18,6 @@ struct Dot {
     __builtin_memcpy(&four, from, 4);
     return _mm512_set1_epi32(four);
   }
-  static constexpr bool HAS_WORDS = false;
   static constexpr bool TAKES_BYTES = true;
   static inline Ints add(Ints sum, Bytes weights, __m512i input) {
     return (Ints)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)weights, input);
@@ -27,9 +26,9 @@ struct Dot {
 }  // namespace
 }  // namespace dinf::cpu
 
-#include "kernels-body.h"
+#include "kernels-bytes.h"
 
 namespace dinf::cpu {
-const Kernels avx512 = {"avx512", roundInputs, multiplyPacked, multiplyDense, attend, recall, normalise, activate};
+const Kernels avx512 = {"avx512", roundInputs, multiplyPacked, multiplyDense, attend, recall, normalise, activate, true};
 }
 #endif

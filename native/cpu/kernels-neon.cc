@@ -30,7 +30,6 @@ struct Dot {
     __builtin_memcpy(&four, from, 4);
     return vreinterpretq_s8_s32(vdupq_n_s32(four));
   }
-  static constexpr bool HAS_WORDS = false;
   /// False, because the instruction treats both factors as signed bytes.
   static constexpr bool TAKES_BYTES = false;
   static inline Ints add(Ints sum, Bytes weights, int8x16_t x) {
@@ -46,9 +45,9 @@ struct Dot {
 }  // namespace
 }  // namespace dinf::cpu
 
-#include "kernels-body.h"
+#include "kernels-bytes.h"
 
 namespace dinf::cpu {
-const Kernels neon = {"neon", roundInputs, multiplyPacked, multiplyDense, attend, recall, normalise, activate};
+const Kernels neon = {"neon", roundInputs, multiplyPacked, multiplyDense, attend, recall, normalise, activate, true};
 }
 #endif

@@ -23,6 +23,10 @@ typedef int32_t IntRegister __attribute__((vector_size(REGISTER_BYTES)));
 constexpr int WIDTH = REGISTER_BYTES / sizeof(float);
 constexpr int PARTS = LANES / WIDTH;
 
+/// A number that the compiler knows, as a parameter.
+template <int N>
+struct Size { static constexpr int VALUE = N; };
+
 inline Register spread(float x) { return Register{} + x; }
 inline Register load(const float* from) { Register v; memcpy(&v, from, sizeof v); return v; }
 inline void store(float* to, Register v) { memcpy(to, &v, sizeof v); }

@@ -14,7 +14,6 @@ struct Dot {
     return codes;
   }
   static inline const int8_t* input(const int8_t* four) { return four; }
-  static constexpr bool HAS_WORDS = false;
   static constexpr bool TAKES_BYTES = true;
   static inline Ints add(Ints sum, Bytes weights, const int8_t* inputs) {
     for (int lane = 0; lane < LANES; lane++)
@@ -25,8 +24,8 @@ struct Dot {
 }  // namespace
 }  // namespace dinf::cpu
 
-#include "kernels-body.h"
+#include "kernels-bytes.h"
 
 namespace dinf::cpu {
-const Kernels portable = {"portable", roundInputs, multiplyPacked, multiplyDense, attend, recall, normalise, activate};
+const Kernels portable = {"portable", roundInputs, multiplyPacked, multiplyDense, attend, recall, normalise, activate, true};
 }

@@ -124,6 +124,8 @@ struct Kernels {
   void (*normalise)(const float* x, const float* weight, int n, float eps, float* out);
   /// Computes gate = activation(gate)·up. `limit` bounds the inputs of the clamped activation.
   void (*activate)(float* gate, const float* up, int n, Activation activation, float limit);
+  /// True if inputs of 8 bits are multiplied faster than those of 16. If not, inputs are always `fine`.
+  bool hasFastBytes;
 };
 
 extern const Kernels portable;

@@ -9,6 +9,7 @@ namespace dinf::cpu {
 std::string CpuEngine::load(const Model& model) {
   model_ = model;
   kernels_ = &chooseKernels();
+  model_.fine = model_.fine || !kernels_->hasFastBytes;
   threads_ = std::make_unique<Threads>(model.threads);
   const std::string gone = "a file of the model is missing or has become shorter, or there is no address space for the cache";
   if (!pack(model_.embedding, 0, files_, *threads_, embedding_)) return gone;

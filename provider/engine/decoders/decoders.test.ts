@@ -8,6 +8,7 @@ import {
   generateGreedily,
   withFixture,
 } from './decoder-under-test.ts';
+import { createCpuBackend } from './native-decoder.ts';
 import { stepOf } from './step.ts';
 
 /**
@@ -275,4 +276,22 @@ describe('slower instruction sets', async () => {
       ).toEqual(greedy);
     });
   });
+
+  test
+    .skipIf('reason' in made || !made.backend.device.includes('avx'))
+    .for(['llama-every-width', 'gpt-oss'] as const)(
+    'avx2 rounds no input of %s to 8 bits',
+    async (name) => {
+      vi.stubEnv('DINF_CPU_KERNELS', 'avx2');
+      const opened = createCpuBackend({ threads: 1, fine: false });
+      if ('reason' in opened) throw new Error(opened.reason);
+      await using backend = opened.backend;
+      await withFixture(backend, name, async (decoder, { prompt, logits }) => {
+        const result = await decoder.step(
+          stepOf([{ tokens: prompt, from: 0, pages: PAGES, outputTokens: 'every' }], true),
+        );
+        expect(distance(result.logits as Float32Array, logits)).toBeLessThan(TOLERANCE);
+      });
+    },
+  );
 });

@@ -30,8 +30,9 @@ interface CpuOptions {
   readonly threads?: number;
   /**
    * True: inputs of quantized matrices are rounded to 16 bits, and answers equal those of the other
-   * backends. False: they are rounded to 8 bits, as llama.cpp does; prompts and batches are
-   * processed about 1.5 times as fast, and sometimes another token is chosen.
+   * backends. False: they are rounded to 8 bits, as llama.cpp does, if the processor multiplies
+   * bytes faster; prompts and batches are then processed about 1.5 times as fast, and sometimes
+   * another token is chosen.
    */
   readonly fine?: boolean;
   /**
@@ -48,11 +49,11 @@ export function createCpuBackend({
 }: CpuOptions = {}): BackendOrReason {
   const addon = loadCpuDecoders(addonName);
   if (!addon.available) return { reason: addon.reason };
-  const { Decoder: NativeCpuDecoder, kernels } = addon.exports;
+  const { Decoder: NativeCpuDecoder, kernels, hasFastBytes } = addon.exports;
   return {
     backend: nativeBackend({
       name: 'cpu',
-      device: `${threads} threads, ${kernels}${fine ? '' : ', fast'}`,
+      device: `${threads} threads, ${kernels}${fine || !hasFastBytes ? '' : ', fast'}`,
       Decoder: NativeCpuDecoder,
       threads,
       fine,
