@@ -20,7 +20,7 @@ static void rotate(float* head, const float* angles, int headDim, int pairs) {
 /// out_.
 void CpuEngine::attention(LayerOf& layer, const Step& step, const float* ropeAngles) {
   const Layer& shape = *layer.shape;
-  LayerOf& from = shape.hasKeys() ? layer : layers_[shape.keysOf];
+  LayerOf& from = shape.hasKeys() ? layer : (large_ ? large_->layers_ : layers_)[shape.keysOf];
   const int tokens = step.tokens.size(), headDim = shape.headDim, heads = model_.heads, kvHeads = shape.kvHeads, shared = heads / kvHeads;
   const int stride = kvHeads * headDim;
   threads_->each(tokens, [&](int t, int) {
