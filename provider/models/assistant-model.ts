@@ -29,7 +29,7 @@ export interface AssistantModel {
   readonly weightBytes: number;
 }
 
-export interface AssistantWeights {
+interface AssistantWeights {
   /** Makes the input of the first layer from the embedding, then the state. */
   readonly join: Matrix;
   readonly layers: readonly LayerWeights[];
