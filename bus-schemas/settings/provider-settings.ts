@@ -89,7 +89,7 @@ export const providerSettings = {
     separator: 'path delimiter',
     shownDefault: 'none',
     description:
-      'small models, by folder or name, that draft answers of larger ones with the same tokens; each model takes the first that fits',
+      'small models, by folder or name, that draft answers of larger ones with the same tokens, and assistants of Gemma 4; each model takes the first that fits',
   }),
   DINF_CPU_KERNELS: optional(
     oneOf(['avx2', 'portable'], {

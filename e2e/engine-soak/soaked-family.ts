@@ -59,7 +59,7 @@ export class SoakedFamily implements AsyncDisposable {
         }),
         unitBytes: unitBytesOf(model, backend),
       },
-      drafter: drafterOf({ head: undefined, draftModel: undefined }),
+      drafter: drafterOf({ head: undefined, assistant: undefined, draftModel: undefined }),
       clock: () => performance.now(),
       onFailure: (error) => {
         soaked.failures += 1;

@@ -45,7 +45,7 @@ void CpuEngine::storeKeys(LayerOf& layer, const Step& step, int token) {
 /// Computes attention for the queries in q_, and writes the result to out_.
 void CpuEngine::attention(LayerOf& layer, const Step& step) {
   const Layer& shape = *layer.shape;
-  LayerOf& from = shape.hasKeys() ? layer : layers_[shape.keysOf];
+  LayerOf& from = shape.hasKeys() ? layer : (large_ ? large_->layers_ : layers_)[shape.keysOf];
   const int tokens = step.tokens.size(), headDim = shape.headDim, heads = model_.heads, kvHeads = shape.kvHeads, shared = heads / kvHeads;
   const int stride = kvHeads * headDim;
   // Tokens of one sequence that follow one another share one reading of its keys and values.

@@ -199,7 +199,7 @@ std::string CpuEngine::step(const Step& step, StepResult& result) {
         for (int n = 0; n < hidden; n++) to[n] += from[n];
       }
   }
-  if (model_.head) {
+  if (model_.drafts()) {
     normInputs(norm_, state_.data(), tokens);
     steppedStates_.assign(normed_.begin(), normed_.begin() + static_cast<size_t>(tokens) * hidden);
     stepped_ = tokens;
@@ -223,6 +223,10 @@ std::string CpuEngine::draft(const DraftStep& draft, std::vector<int32_t>& best)
   const int tokens = step.tokens.size(), hidden = model_.hidden, outputs = step.outputs.size();
   const std::vector<float>& kept = draft.isChained ? draftedStates_ : steppedStates_;
   embed(step);
+  if (assistant_) {
+    draftWithAssistant(draft, best);
+    return "";
+  }
   threads_->each(tokens, [&](int t, int) {
     float* to = joined_.data() + static_cast<size_t>(t) * 2 * hidden;
     kernels_->normalise(state_.data() + static_cast<size_t>(t) * hidden, joinedEmbeddingNorm_.data(), hidden, model_.normEps, to);

@@ -80,7 +80,17 @@ class CpuEngine final : public Engine {
   void eachPart(const Units& units, const Copy& copy);
   /// The layers of the model without that of its draft head.
   std::span<LayerOf> trunk() { return {layers_.data(), model_.layers.size()}; }
+  /// Loads the layers, and allocates the buffers of a step.
+  bool loadLayers();
   bool loadLayer(const Layer& from, LayerOf& to);
+  /// Loads this engine as the assistant of another one, whose keys it reads and whose threads it uses.
+  bool loadAssistant(const Assistant& assistant, CpuEngine& large);
+  /// Joins the embeddings of a draft, in state_, with the states before them.
+  void draftWithAssistant(const DraftStep& draft, std::vector<int32_t>& best);
+  /// Runs the layers of an assistant for joined inputs, and writes the states before the next tokens to `states`.
+  void assist(const Step& step, float* joined, std::vector<float>& states, std::vector<int32_t>& best);
+  /// The most likely token of the best groups, for each of the states in inputs_.
+  void chooseOfGroups(int outputs, std::vector<int32_t>& best);
   bool packStack(const Matrix& from, std::vector<Weights>& to);
   bool loadVector(const std::optional<Tensor>& from, bool plusOne, std::vector<float>& to);
   void setInputs(Inputs& inputs, float* rows, int width);
@@ -136,7 +146,7 @@ class CpuEngine final : public Engine {
 
   Model model_;
   const Kernels* kernels_ = nullptr;
-  std::unique_ptr<Threads> threads_;
+  std::shared_ptr<Threads> threads_;
   Mappings files_;
   Weights embedding_, lmHead_, perLayerEmbedding_, perLayerProjection_;
   std::vector<float> norm_, perLayerNorm_, ones_;
@@ -147,6 +157,12 @@ class CpuEngine final : public Engine {
   Weights join_;
   std::vector<float> joinedEmbeddingNorm_, joinedHiddenNorm_, headNorm_, joined_, steppedStates_, draftedStates_;
   size_t stepped_ = 0, drafted_ = 0;
+  /// The assistant, if there is one. Of an assistant: the engine whose keys it reads, and its own weights.
+  std::unique_ptr<CpuEngine> assistant_;
+  CpuEngine* large_ = nullptr;
+  const Assistant* assists_ = nullptr;
+  Weights back_, groupScores_;
+  std::vector<Weights> groupLogits_;
   int64_t memory_ = 0;
   int usedPages_ = 0, usedStates_ = 0;
   Inputs inputs_, attended_, gated_;

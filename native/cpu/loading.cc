@@ -10,16 +10,25 @@ std::string CpuEngine::load(const Model& model) {
   model_ = model;
   kernels_ = &chooseKernels();
   model_.fine = model_.fine || !kernels_->hasFastBytes;
-  threads_ = std::make_unique<Threads>(model.threads);
+  threads_ = std::make_shared<Threads>(model.threads);
   const std::string gone = "a file of the model is missing or has become shorter, or there is no address space for the cache";
   if (!pack(model_.embedding, 0, files_, *threads_, embedding_)) return gone;
   if (!model_.tied && !pack(model_.lmHead, 0, files_, *threads_, lmHead_)) return gone;
   if (!loadVector(model_.norm, model_.normPlusOne, norm_)) return gone;
   for (float& weight : norm_) weight *= model_.outputScale;
+  if (!loadLayers()) return gone;
+  if (!model_.assistant) return "";
+  assistant_ = std::make_unique<CpuEngine>();
+  if (!assistant_->loadAssistant(*model_.assistant, *this)) return gone;
+  memory_ += assistant_->memory_;
+  return "";
+}
+
+bool CpuEngine::loadLayers() {
   const size_t own = model_.layers.size();
   layers_.resize(model_.head ? own + 1 : own);
   for (size_t i = 0; i < layers_.size(); i++)
-    if (!loadLayer(i < own ? model_.layers[i] : model_.head->layer, layers_[i])) return gone;
+    if (!loadLayer(i < own ? model_.layers[i] : model_.head->layer, layers_[i])) return false;
   const size_t tokens = model_.maxTokens;
   size_t widest = 0, query = static_cast<size_t>(model_.heads) * model_.headDim, key = 0, value = 0, gate = 0, mixed = 0, heads = 0, shared = 0;
   for (const LayerOf& of : layers_) {
@@ -44,18 +53,21 @@ std::string CpuEngine::load(const Model& model) {
     heads = std::max<size_t>(heads, layer.delta->valueHeads);
   }
   if (const auto& perLayer = model_.perLayer) {
-    if (!pack(perLayer->embedding, 0, files_, *threads_, perLayerEmbedding_) || !pack(perLayer->projection, 0, files_, *threads_, perLayerProjection_) || !loadVector(perLayer->norm, false, perLayerNorm_)) return gone;
+    if (!pack(perLayer->embedding, 0, files_, *threads_, perLayerEmbedding_) || !pack(perLayer->projection, 0, files_, *threads_, perLayerProjection_) || !loadVector(perLayer->norm, false, perLayerNorm_)) return false;
     widest = std::max<size_t>(widest, perLayer->width);
     perLayer_.resize(tokens * perLayer->width * model_.layers.size());
     memory_ += perLayerEmbedding_.bytes() + perLayerProjection_.bytes();
   }
   if (const auto& head = model_.head) {
     const bool plusOne = model_.normPlusOne;
-    if (!pack(head->join, 0, files_, *threads_, join_) || !loadVector(head->embeddingNorm, plusOne, joinedEmbeddingNorm_) || !loadVector(head->hiddenNorm, plusOne, joinedHiddenNorm_) || !loadVector(head->norm, plusOne, headNorm_)) return gone;
+    if (!pack(head->join, 0, files_, *threads_, join_) || !loadVector(head->embeddingNorm, plusOne, joinedEmbeddingNorm_) || !loadVector(head->hiddenNorm, plusOne, joinedHiddenNorm_) || !loadVector(head->norm, plusOne, headNorm_)) return false;
+    memory_ += join_.bytes();
+  }
+  if (model_.drafts()) {
     joined_.resize(tokens * 2 * model_.hidden);
     steppedStates_.reserve(tokens * model_.hidden);
     draftedStates_.reserve(tokens * model_.hidden);
-    memory_ += join_.bytes() + 2 * joined_.size() * sizeof(float);
+    memory_ += 2 * joined_.size() * sizeof(float);
   }
   ones_.assign(model_.headDim, 1.0f);
   state_.resize(tokens * model_.hidden);
@@ -86,7 +98,7 @@ std::string CpuEngine::load(const Model& model) {
   }
   memory_ += embedding_.bytes() + lmHead_.bytes();
   for (const auto* room : {&state_, &normed_, &out_, &made_, &q_, &k_, &v_, &gate_, &up_, &outputGate_, &mixed_, &write_, &fade_, &shared_, &share_, &perLayer_}) memory_ += room->size() * sizeof(float);
-  return "";
+  return true;
 }
 
 bool CpuEngine::loadLayer(const Layer& from, LayerOf& to) {

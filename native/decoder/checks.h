@@ -30,7 +30,7 @@ struct Size {
 /// Checks a model up to the first error; the remaining checks are then skipped.
 class ModelCheck {
  public:
-  explicit ModelCheck(const Model& model) : m(model) {}
+  explicit ModelCheck(const Model& model, const Model* large = nullptr) : m(model), large_(large) {}
 
   std::string wrong() {
     check(isWithin(m.vocabulary, 1, MAX_SIZE) && isWithin(m.hidden, 1, MAX_SIZE) && isWithin(m.headDim, 2, 1024) && m.headDim % 2 == 0, "the size of the vocabulary, the hidden state or a head");
@@ -60,6 +60,32 @@ class ModelCheck {
     }
     if (m.head) head(*m.head, widest);
     check(widest * m.maxTokens <= MAX_NUMBERS, "the size of a step");
+    if (m.assistant && wrong_.empty()) wrong_ = ModelCheck(m.assistant->model, &m).wrongOf(*m.assistant);
+    return wrong_;
+  }
+
+  /// Checks an assistant, whose layers read the keys of `large_`. It has the vocabulary, the ropes and the
+  /// largest heads of the large model, because a draft has the tokens and the angles of a step.
+  std::string wrongOf(const Assistant& assistant) {
+    const Model& large = *large_;
+    check(!large.head && large.imageLayers == 0 && m.vocabulary == large.vocabulary && m.headDim == large.headDim && m.ropes == large.ropes, "the size of the assistant");
+    check(isWithin(m.hidden, 1, MAX_SIZE) && isWithin(m.heads, 1, 1024) && isWithin(m.layers.size(), 1, 64), "the size of the assistant");
+    check(!m.returnsStates && m.outputScale == 1 && m.imageLayers == 0 && m.globalIsCausal == large.globalIsCausal && m.attendsBothWays == large.attendsBothWays, "the kind of the assistant");
+    if (!wrong_.empty()) return wrong_;
+    int64_t widest = std::max({2 * large.hidden, m.hidden, m.heads * m.headDim, m.vocabulary});
+    matrix(assistant.join, {m.hidden, 2 * large.hidden}, "the input of the assistant");
+    matrix(assistant.back, {large.hidden, m.hidden}, "the output of the assistant");
+    vector(m.norm, m.hidden, "the norm of the assistant");
+    for (const Layer& own : m.layers) {
+      check(!own.delta && !own.router && !own.beside && !own.shared && own.keysOf != NO_LAYER, "the kind of a layer of the assistant");
+      if (!wrong_.empty()) return wrong_;
+      layer(own, large.layers.size(), widest);
+      if (!wrong_.empty()) return wrong_;
+      check(own.window == large.layers[own.keysOf].window && own.rope == large.layers[own.keysOf].rope, "the window of a layer of the assistant");
+    }
+    if (assistant.groups) groups(*assistant.groups);
+    else matrix(m.lmHead, {m.vocabulary, m.hidden}, "the logits of the assistant");
+    check(widest * m.maxTokens <= MAX_NUMBERS, "the size of a draft");
     return wrong_;
   }
 
@@ -103,6 +129,14 @@ class ModelCheck {
     }
     if (layer.beside) widest = std::max(widest, beside(*layer.beside, layer));
   }
+  void groups(const VocabularyGroups& groups) {
+    const int count = m.lmHead.count;
+    check(isWithin(count, 1, m.vocabulary) && m.vocabulary % count == 0 && isWithin(groups.chosen, 1, count), "the groups of the vocabulary");
+    check(!m.lmHead.bias && groups.tokens.size() == static_cast<size_t>(m.vocabulary) && std::all_of(groups.tokens.begin(), groups.tokens.end(), [this](int32_t token) { return isWithin(token, 0, m.vocabulary - 1); }), "the tokens of groups");
+    if (!wrong_.empty()) return;
+    matrix(groups.scores, {count, m.hidden}, "the scores of groups");
+    matrix(m.lmHead, {m.vocabulary / count, m.hidden, count}, "the logits of groups");
+  }
   void head(const Head& head, int64_t& widest) {
     const Layer& own = head.layer;
     check(!own.delta && own.keysOf == NO_LAYER && !m.perLayer && m.imageLayers == 0 && own.window == 0, "the layer of the draft head");
@@ -123,7 +157,7 @@ class ModelCheck {
     } else {
       check(isWithin(layer.keysOf, 0, static_cast<int64_t>(index) - 1), "the layer whose keys another layer reads");
       if (!wrong_.empty()) return;
-      const Layer& from = m.layers[layer.keysOf];
+      const Layer& from = (large_ ? *large_ : m).layers[layer.keysOf];
       check(from.hasKeys() && from.kvHeads == layer.kvHeads && from.headDim == layer.headDim, "the layer whose keys another layer reads");
     }
     matrix(layer.o, {m.hidden, query}, "o");
@@ -207,6 +241,8 @@ class ModelCheck {
   }
 
   const Model& m;
+  /// Of an assistant: the model whose keys it reads.
+  const Model* large_;
   std::string wrong_;
 };
 
@@ -314,7 +350,7 @@ inline std::string wrongStep(const Model& model, const Step& step) {
 /// Returns the error of a draft, or an empty text. `kept` is the number of states that the engine kept
 /// of the pass that the draft follows.
 inline std::string wrongDraft(const Model& model, const DraftStep& draft, size_t kept) {
-  if (!model.head) return "the model has no draft head";
+  if (!model.drafts()) return "the model has no draft head";
   if (std::string wrong = wrongTokens(model, draft.step); !wrong.empty()) return wrong;
   if (draft.before.size() != draft.step.tokens.size()) return "the lists of the draft differ in length";
   for (const int32_t index : draft.before)

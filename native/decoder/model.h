@@ -156,6 +156,8 @@ struct Head {
   Layer layer;
 };
 
+struct Assistant;
+
 struct Model {
   /// `headDim` is the size of the largest heads.
   int vocabulary = 0, hidden = 0, heads = 0, headDim = 0, ropes = 0;
@@ -176,12 +178,15 @@ struct Model {
   std::optional<PerLayerEmbedding> perLayer;
   std::vector<Layer> layers;
   std::optional<Head> head;
+  std::shared_ptr<const Assistant> assistant;
   /// `keptTokens` is the number of a step's first tokens by which states can be advanced.
   int pages = 0, states = 0, pageTokens = 0, maxTokens = 0, keptTokens = 0, threads = 0;
   /// If true, inputs of quantized matrices are rounded to 16 bits instead of 8. Only the
   /// processor's engine rounds inputs.
   bool fine = false;
 
+  /// True if the states of a step are kept, because drafts are made from them.
+  bool drafts() const { return head || assistant; }
   /// Number of the numbers that a step has for each token of an image.
   int64_t imageNumbers() const { return int64_t{hidden} * (1 + imageLayers); }
   /// Number of the numbers that a step returns for each output.
@@ -213,6 +218,22 @@ struct Model {
       if (layer.delta) numbers += layer.delta->stateNumbers();
     return numbers;
   }
+};
+
+/// The groups of a vocabulary, of which the best ones get logits. `tokens` are the tokens group by group.
+struct VocabularyGroups {
+  int chosen = 0;
+  Matrix scores;
+  std::vector<int32_t> tokens;
+};
+
+/// A small model that drafts the answers of another one, whose keys its layers read.
+/// provider/models/assistant-model.ts describes it. `model` has its layers, its norm and the matrix of its
+/// logits, stacked by groups if there are any; it has no embedding.
+struct Assistant {
+  Model model;
+  Matrix join, back;
+  std::optional<VocabularyGroups> groups;
 };
 
 /// Consecutive tokens of one row of a step.
@@ -262,14 +283,14 @@ struct Step {
   }
 };
 
-/// True if layers from the last one that keeps anything on can be left out for tokens without an output. A draft
-/// head reads the states of all tokens.
+/// True if layers from the last one that keeps anything on can be left out for tokens without an output. Drafts
+/// are made from the states of all tokens.
 inline bool isNarrowed(const Model& model, const Step& step) {
   const int last = model.lastKeeping();
-  return step.outputs.size() < step.tokens.size() && !model.head && model.layers[last].hasKeys() && last >= model.imageLayers;
+  return step.outputs.size() < step.tokens.size() && !model.drafts() && model.layers[last].hasKeys() && last >= model.imageLayers;
 }
 
-/// The input of one pass through the draft head: for each token, the index of the one before it in the
+/// The input of one pass through the draft head or the assistant: for each token, the index of the one before it in the
 /// last draft, if `isChained`, or in the last step.
 struct DraftStep {
   Step step;

@@ -248,9 +248,8 @@ inline Activation activation(const Fields& shape) {
   return name == "gelu_tanh" ? Activation::gelu : name == "clamped_silu" ? Activation::clampedSilu : Activation::silu;
 }
 
-/// Converts a model. If the value is invalid, `wrong` holds the error message.
-inline Model model(const Napi::Value& value, std::string& wrong) {
-  const Fields from(value, "model", wrong), shape = from.object("shape"), weights = from.object("weights");
+/// Reads what a shape says about all layers.
+inline Model shapeOf(const Fields& shape) {
   Model m;
   m.vocabulary = shape.integer("vocabulary");
   m.hidden = shape.integer("hidden");
@@ -271,14 +270,40 @@ inline Model model(const Napi::Value& value, std::string& wrong) {
   m.imageLayers = shape.integer("imageLayers");
   m.activation = activation(shape);
   m.activationLimit = static_cast<float>(shape.number("activationLimit"));
+  return m;
+}
+
+inline std::vector<Layer> layersOf(const Fields& shape, const Fields& weights, const std::string& wrong) {
+  std::vector<Layer> layers;
+  const uint32_t count = weights.length("layers");
+  if (shape.length("layers") != count) shape.fail("layers", "as many as the layers with weights");
+  for (uint32_t i = 0; i < count && wrong.empty(); i++) layers.push_back(layer(shape.at("layers", i), weights.at("layers", i)));
+  return layers;
+}
+
+inline Assistant assistant(const Fields& from, const std::string& wrong) {
+  const Fields shape = from.object("shape"), weights = from.object("weights");
+  Assistant a{shapeOf(shape), matrix(weights.object("join")), matrix(weights.object("back")), std::nullopt};
+  a.model.layers = layersOf(shape, weights, wrong);
+  a.model.norm = tensor(weights.object("norm"));
+  a.model.lmHead = matrix(weights.object("lmHead"));
+  if (weights.has("groups")) {
+    const Fields groups = weights.object("groups");
+    a.groups = {groups.integer("chosen"), matrix(groups.object("scores")), groups.list<int32_t>("tokens")};
+  }
+  return a;
+}
+
+/// Converts a model. If the value is invalid, `wrong` holds the error message.
+inline Model model(const Napi::Value& value, std::string& wrong) {
+  const Fields from(value, "model", wrong), shape = from.object("shape"), weights = from.object("weights");
+  Model m = shapeOf(shape);
   m.tied = weights.areSame("lmHead", "embedding");
   m.embedding = matrix(weights.object("embedding"));
   m.lmHead = matrix(weights.object("lmHead"));
   m.norm = tensor(weights.object("norm"));
   if (weights.has("perLayer")) m.perLayer = perLayerEmbedding(shape.object("perLayer"), weights.object("perLayer"));
-  const uint32_t layers = weights.length("layers");
-  if (shape.length("layers") != layers) shape.fail("layers", "as many as the layers with weights");
-  for (uint32_t i = 0; i < layers && wrong.empty(); i++) m.layers.push_back(layer(shape.at("layers", i), weights.at("layers", i)));
+  m.layers = layersOf(shape, weights, wrong);
   if (weights.has("head")) m.head = head(shape.object("head"), weights.object("head"));
   m.pages = from.integer("pages");
   m.states = from.integer("states");
@@ -287,6 +312,16 @@ inline Model model(const Napi::Value& value, std::string& wrong) {
   m.keptTokens = from.integer("keptTokens");
   m.threads = from.integer("threads");
   m.fine = from.flag("fine");
+  if (from.has("assistant")) {
+    Assistant made = assistant(from.object("assistant"), wrong);
+    Model& own = made.model;
+    own.pages = m.pages;
+    own.pageTokens = m.pageTokens;
+    own.maxTokens = m.maxTokens;
+    own.threads = m.threads;
+    own.fine = m.fine;
+    m.assistant = std::make_shared<const Assistant>(std::move(made));
+  }
   return m;
 }
 

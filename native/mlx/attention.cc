@@ -71,7 +71,7 @@ mx::array MlxEngine::attention(LayerOf& layer, const mx::array& input, const Pas
   const Layer& shape = *layer.shape;
   const int headDim = shape.headDim, kvHeads = shape.kvHeads;
   const auto queries = rotated(heads(layer.q, input, layer), layer, layer.qNorm, pass);
-  const LayerOf& from = shape.hasKeys() ? layer : layers_[shape.keysOf];
+  const LayerOf& from = shape.hasKeys() ? layer : (large_ ? large_->layers_ : layers_)[shape.keysOf];
   std::vector<mx::array> found;
   for (const Group& group : pass.groups) {
     const int rows = group.rows.size(), all = rows * group.tokens, length = group.places.shape(0) / rows;

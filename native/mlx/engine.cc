@@ -24,13 +24,14 @@ std::string mismatch() {
 }
 
 MlxEngine::~MlxEngine() {
+  assistant_.reset();
   layers_.clear();
-  embedding_ = lmHead_ = perLayerEmbedding_ = perLayerProjection_ = join_ = Weights{};
+  embedding_ = lmHead_ = perLayerEmbedding_ = perLayerProjection_ = join_ = back_ = groupScores_ = Weights{};
   for (mx::array* array : {&norm_, &perLayerNorm_, &joinedEmbeddingNorm_, &joinedHiddenNorm_, &headNorm_, &steppedStates_, &draftedStates_}) *array = mx::array(0.0f);
   mx::synchronize();
   mx::clear_cache();
 #if MLX_VERSION_NUMERIC >= 31002
-  mx::clear_streams();
+  if (!large_) mx::clear_streams();
 #endif
 }
 
@@ -234,6 +235,11 @@ std::string MlxEngine::load(const Model& model) try {
     joinedHiddenNorm_ = norm(head->hiddenNorm);
     headNorm_ = norm(head->norm);
   }
+  if (model_.assistant) {
+    assistant_ = std::make_unique<MlxEngine>();
+    assistant_->loadAssistant(*model_.assistant, *this);
+    memory_ += assistant_->memory_;
+  }
   resizeCache(wholeBlocks(1, model_.pages));
   return "";
 } catch (const std::exception& error) {
@@ -271,16 +277,6 @@ mx::array MlxEngine::activate(const mx::array& gate, const mx::array& up) {
 }
 
 mx::array MlxEngine::mlp(const Weights& gate, const Weights& up, const Weights& down, const mx::array& input) { return multiply(down, activate(multiply(gate, input), multiply(up, input))); }
-
-/// Multiplies each input by the matrices of its chosen experts.
-template <class Weights>
-static mx::array multiplyChosen(const Weights& w, const mx::array& x, const mx::array& chosen) {
-  if (w.bits == 0) return mx::gather_mm(x, mx::swapaxes(w.weight, -1, -2), std::nullopt, chosen);
-#if MLX_VERSION_NUMERIC >= 29000
-  if (w.mxfp4) return mx::gather_qmm(x, w.weight, *w.scales, std::nullopt, std::nullopt, chosen, true, w.group, w.bits, "mxfp4");
-#endif
-  return mx::gather_qmm(x, w.weight, *w.scales, w.biases, std::nullopt, chosen, true, w.group, w.bits);
-}
 
 /// Returns the ranks of experts, infinitely low for those outside of the best groups. A group is as
 /// good as its two best experts together.
@@ -376,6 +372,7 @@ mx::array MlxEngine::addMixed(const LayerOf& layer, const mx::array& before, con
 
 std::string MlxEngine::draft(const DraftStep& draft, std::vector<int32_t>& best) try {
   growCache(checks::pagesOf(model_, draft.step));
+  if (assistant_) return draftWithAssistant(draft, best);
   const auto before = mx::take(draft.isChained ? draftedStates_ : steppedStates_, listOf(draft.before), 0);
   const auto joined = mx::concatenate({normalised(embed(draft.step), joinedEmbeddingNorm_), normalised(before, joinedHiddenNorm_)}, -1);
   LayerOf& layer = layers_.back();
@@ -419,7 +416,7 @@ std::string MlxEngine::step(const Step& step, StepResult& result) try {
     }
     if (layer.kept) wanted.insert(wanted.end(), {layer.kept->channels, layer.kept->writes, layer.kept->fades});
   }
-  if (model_.head) {
+  if (model_.drafts()) {
     steppedStates_ = mx::fast::rms_norm(state, norm_, model_.normEps);
     wanted.push_back(steppedStates_);
   }

@@ -92,6 +92,11 @@ class MlxEngine final : public Engine {
   mx::array norm(const Tensor& tensor);
   std::optional<mx::array> norm(const std::optional<Tensor>& tensor);
   LayerOf read(const Layer& layer);
+  /// Loads this engine as the assistant of another one, whose keys it reads.
+  void loadAssistant(const Assistant& assistant, const MlxEngine& large);
+  std::string draftWithAssistant(const DraftStep& draft, std::vector<int32_t>& best);
+  /// The most likely tokens of the best groups.
+  mx::array bestOfGroups(const mx::array& states);
   std::vector<Group> groups(const Step& step);
   /// The layers of the model without that of its draft head.
   std::span<LayerOf> trunk() { return {layers_.data(), model_.layers.size()}; }
@@ -148,6 +153,11 @@ class MlxEngine final : public Engine {
   /// last draft, which have no rows without a head.
   Weights join_;
   mx::array joinedEmbeddingNorm_ = mx::array(0.0f), joinedHiddenNorm_ = mx::array(0.0f), headNorm_ = mx::array(0.0f), steppedStates_ = mx::zeros({0, 1}), draftedStates_ = mx::zeros({0, 1});
+  /// The assistant, if there is one. Of an assistant: the engine whose keys it reads, and its own weights.
+  std::unique_ptr<MlxEngine> assistant_;
+  const MlxEngine* large_ = nullptr;
+  const Assistant* assists_ = nullptr;
+  Weights back_, groupScores_;
   int64_t memory_ = 0;
   int cachePages_ = 0;
   int states_ = 0;
@@ -161,6 +171,16 @@ template <class Weights>
 mx::array multiply(const Weights& w, const mx::array& x) {
   const auto made = w.bits == 0 ? mx::matmul(x, mx::transpose(w.weight)) : mx::quantized_matmul(x, w.weight, *w.scales, w.biases, true, w.group, w.bits);
   return w.bias ? made + *w.bias : made;
+}
+
+/// Multiplies each input by the matrices that are chosen for it, of stacked ones.
+template <class Weights>
+mx::array multiplyChosen(const Weights& w, const mx::array& x, const mx::array& chosen) {
+  if (w.bits == 0) return mx::gather_mm(x, mx::swapaxes(w.weight, -1, -2), std::nullopt, chosen);
+#if MLX_VERSION_NUMERIC >= 29000
+  if (w.mxfp4) return mx::gather_qmm(x, w.weight, *w.scales, std::nullopt, std::nullopt, chosen, true, w.group, w.bits, "mxfp4");
+#endif
+  return mx::gather_qmm(x, w.weight, *w.scales, w.biases, std::nullopt, chosen, true, w.group, w.bits);
 }
 
 /// Returns the device on which MLX computes.

@@ -22,7 +22,7 @@ import { ModelRunner, type RunnerLog } from './model-runner.ts';
 import { expectedLoadMs, expectedSpeeds } from './residency/expected-figures.ts';
 import { cacheShares, modelsThatFit } from './residency/memory-plan.ts';
 import { Residency } from './residency/residency.ts';
-import { withDrafter } from './speculation/open-draft-models.ts';
+import { type DraftingModel, withDrafter } from './speculation/open-draft-models.ts';
 import { HeldPrefixes } from './stored/held-prefixes.ts';
 import { modelStore } from './stored/model-store.ts';
 import type { PrefixStore, PrefixStoreFigures } from './stored/prefix-store.ts';
@@ -49,7 +49,7 @@ export interface ModelEngineOptions {
   /** False if no tokens are drafted. */
   readonly drafts?: boolean;
   /** Models that may draft the answers of a model that is added later. */
-  readonly drafters?: readonly Model[];
+  readonly drafters?: readonly DraftingModel[];
   /** Where prefixes of prompts outlive the process. The engine disposes of it. */
   readonly prefixes?: EnginePrefixes;
   /** Results of earlier benchmarks; those of these models on this backend are announced. */
@@ -287,6 +287,9 @@ export class ModelEngine implements Engine {
   }
 }
 
-/** A draft head that nothing uses is not loaded, and has no cache. */
-const withUsedParts = (model: Model, { drafts = true }: ModelEngineOptions): Model =>
-  drafts ? model : withoutHead(model);
+/** A draft head or an assistant that nothing uses is not loaded, and has no cache. */
+function withUsedParts(model: Model, { drafts = true }: ModelEngineOptions): Model {
+  if (drafts) return model;
+  const { assistant: _, ...alone } = withoutHead(model);
+  return alone;
+}

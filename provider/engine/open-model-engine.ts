@@ -14,7 +14,7 @@ import type { Measurement } from './measured-speeds.ts';
 import { ModelEngine, type ModelEngineOptions } from './model-engine.ts';
 import type { RunnerLog } from './model-runner.ts';
 import { modelsThatFit } from './residency/memory-plan.ts';
-import { openDraftModels, withDrafter } from './speculation/open-draft-models.ts';
+import { logUnused, openDraftModels, withDrafter } from './speculation/open-draft-models.ts';
 import { HeldPrefixes } from './stored/held-prefixes.ts';
 import type { PrefixSettings } from './stored/prefix-settings.ts';
 import { PrefixStore } from './stored/prefix-store.ts';
@@ -82,13 +82,7 @@ export async function openUnloadedEngine({
     'an engine was chosen',
   );
   const memoryBytes = memoryForModels(memoryShare);
-  for (const { build } of drafters.filter((drafter) =>
-    models.every((model) => model.drafter !== drafter),
-  ))
-    log.error(
-      { model: build },
-      'a draft model is not used: no larger model of this machine has the same tokens',
-    );
+  logUnused(drafters, models, log);
   const small = encodersThatFit(encoders, { backend, memoryBytes });
   const { fitting, refused } = modelsThatFit(models, { backend, memoryBytes: small.leftBytes });
   for (const { build, error } of [...small.refused, ...refused])

@@ -247,12 +247,16 @@ function findAttention(
 /** The scale of MXFP4 that stands for NaN. */
 const NAN_SCALE = 255;
 
+/** Throws ModelError if a norm, a bias or a parameter of a quantization is not finite. */
+export const checkFinite = (weights: DecoderWeights, reader: TensorReader): Promise<void> =>
+  checkNumbers([...multipliers(weights), ...ofMatrices(allMatrices(weights))], reader);
+
 /**
  * Checks that norms, biases and quantization parameters are finite. A single NaN or infinity in
  * them would corrupt every answer without an error.
  */
-export async function checkFinite(weights: DecoderWeights, reader: TensorReader): Promise<void> {
-  for (const tensor of multipliers(weights)) {
+export async function checkNumbers(tensors: Iterable<Tensor>, reader: TensorReader): Promise<void> {
+  for (const tensor of tensors) {
     const exponent = tensor.type === 'F16' ? 0x7c00 : 0x7f80;
     const step = tensor.type === 'F32' ? 2 : 1;
     const fail = () => {
@@ -271,41 +275,46 @@ export async function checkFinite(weights: DecoderWeights, reader: TensorReader)
   }
 }
 
-function* multipliers(weights: DecoderWeights): Generator<Tensor> {
-  for (const { quantized, bias } of new Set(allMatrices(weights))) {
+/** The biases and the parameters of the quantization of matrices. */
+export function* ofMatrices(matrices: readonly Matrix[]): Generator<Tensor> {
+  for (const { quantized, bias } of new Set(matrices)) {
     if (quantized) yield quantized.scales;
     if (quantized?.biases) yield quantized.biases;
     if (bias) yield bias;
   }
+}
+
+function* multipliers(weights: DecoderWeights): Generator<Tensor> {
   yield weights.norm;
   if (weights.perLayer) yield weights.perLayer.norm;
   const { head } = weights;
   if (head) yield* [head.embeddingNorm, head.hiddenNorm, head.norm];
-  for (const layer of [...weights.layers, ...(head ? [head.layer] : [])]) {
-    for (const vector of [
-      layer.inputNorm,
-      layer.sinks,
-      layer.qNorm,
-      layer.kNorm,
-      layer.attentionNorm,
-      layer.mlpNorm,
-      layer.mlpOutputNorm,
-      layer.mlp.choiceBias,
-      layer.scale,
-      layer.perLayer?.norm,
-      layer.delta?.fadeBias,
-      layer.delta?.fadeRate,
-      layer.delta?.convolution,
-      layer.delta?.norm,
-      layer.expertsBeside?.inputNorm,
-      layer.expertsBeside?.outputNorm,
-      layer.expertsBeside?.denseOutputNorm,
-      layer.expertsBeside?.routerNorm,
-      layer.expertsBeside?.shareScales,
-    ])
-      if (vector) yield vector;
-  }
+  for (const layer of [...weights.layers, ...(head ? [head.layer] : [])]) yield* vectorsOf(layer);
 }
+
+/** All vectors of a layer. */
+export const vectorsOf = (layer: LayerWeights): Tensor[] =>
+  [
+    layer.inputNorm,
+    layer.sinks,
+    layer.qNorm,
+    layer.kNorm,
+    layer.attentionNorm,
+    layer.mlpNorm,
+    layer.mlpOutputNorm,
+    layer.mlp.choiceBias,
+    layer.scale,
+    layer.perLayer?.norm,
+    layer.delta?.fadeBias,
+    layer.delta?.fadeRate,
+    layer.delta?.convolution,
+    layer.delta?.norm,
+    layer.expertsBeside?.inputNorm,
+    layer.expertsBeside?.outputNorm,
+    layer.expertsBeside?.denseOutputNorm,
+    layer.expertsBeside?.routerNorm,
+    layer.expertsBeside?.shareScales,
+  ].filter((vector) => vector !== undefined);
 
 /** All matrices of a decoder. One that it uses twice may be in the list twice. */
 export const allMatrices = ({
@@ -323,7 +332,7 @@ export const allMatrices = ({
 ];
 
 /** All matrices of a layer. */
-function layerMatrices(layer: LayerWeights): Matrix[] {
+export function layerMatrices(layer: LayerWeights): Matrix[] {
   const { q, k, v, o, outputGate, delta, mlp, expertsBeside, perLayer } = layer;
   return [
     ...[q, k, v, o, outputGate, delta?.write, delta?.fade, perLayer?.gate, perLayer?.projection],

@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import type { Trait } from '#bus-schemas';
 import type { NamedFormat } from '../answers/format.ts';
 import { formatOf } from '../answers/formats.ts';
+import type { AssistantModel } from './assistant-model.ts';
 import { ChatTemplate, type PromptWriter, templateIn } from './chat-template.ts';
 import { type DecoderShape, readDecoderShape } from './decoder-shape.ts';
 import { checkFinite, type DecoderWeights, findWeights } from './decoder-weights.ts';
@@ -28,6 +29,8 @@ export interface DecoderModel {
   readonly weightBytes: number;
   /** Undefined for a model that reads only text. */
   readonly vision?: VisionModel;
+  /** Drafts the answers of this model from what it computed. */
+  readonly assistant?: AssistantModel;
 }
 
 /** A model whose folder has been read and checked. */

@@ -4,10 +4,10 @@ import { ModelError } from './model-error.ts';
 import type { ModelFile, ModelFolder } from './model-folder.ts';
 
 /**
- * The safetensors types that a file may have, with the bytes of one number. I64 is only that of lists
- * such as the positions of BERT, which no model reads.
+ * The safetensors types that a file may have, with the bytes of one number. I32 and I64 are only those
+ * of lists, such as the order of an assistant's tokens.
  */
-const BYTES = { F32: 4, F16: 2, BF16: 2, U32: 4, U8: 1, I64: 8 } as const;
+const BYTES = { F32: 4, F16: 2, BF16: 2, U32: 4, U8: 1, I32: 4, I64: 8 } as const;
 type TensorType = keyof typeof BYTES;
 
 /** The position of a tensor in its file. The bytes themselves are read later, by TensorReader. */

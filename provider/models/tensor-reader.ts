@@ -54,18 +54,23 @@ export class TensorReader implements AsyncDisposable {
     }
   }
 
-  /** Reads the chosen rows of long periods without the others. */
+  /** Reads the chosen rows of long periods without the others. Short runs of them share a piece. */
   async *#chosenRuns(tensor: Tensor, { bytes, period, of }: Rows): AsyncGenerator<Piece> {
     const periods = tensor.bytes / (bytes * of.length);
-    let at = 0;
+    let [at, filled] = [0, 0];
     for (let start = 0; start < periods * period * bytes; start += period * bytes)
       for (const { first, rows } of runsOf(of))
-        for (let done = 0; done < rows * bytes; done += PIECE) {
-          const length = Math.min(PIECE, rows * bytes - done);
-          await this.#fill(tensor, { from: start + first * bytes + done, length });
-          yield { bytes: this.#piece.subarray(0, length), at };
-          at += length;
+        for (let done = 0; done < rows * bytes; ) {
+          const length = Math.min(PIECE - filled, rows * bytes - done);
+          await this.#fill(tensor, { from: start + first * bytes + done, length, to: filled });
+          done += length;
+          filled += length;
+          if (filled < PIECE) continue;
+          yield { bytes: this.#piece, at };
+          at += filled;
+          filled = 0;
         }
+    if (filled > 0) yield { bytes: this.#piece.subarray(0, filled), at };
   }
 
   /** Turns one of the file's matrices after the other. */
@@ -93,11 +98,16 @@ export class TensorReader implements AsyncDisposable {
 
   async #fill(
     { file: path, offset }: Tensor,
-    { from, length }: { from: number; length: number },
+    { from, length, to = 0 }: { from: number; length: number; to?: number },
   ): Promise<void> {
     const file = await this.#open(path);
     for (let done = 0; done < length; ) {
-      const { bytesRead } = await file.read(this.#piece, done, length - done, offset + from + done);
+      const { bytesRead } = await file.read(
+        this.#piece,
+        to + done,
+        length - done,
+        offset + from + done,
+      );
       if (bytesRead === 0)
         throw new ModelError('malformed_weights', `${path} is shorter than when it was opened`);
       done += bytesRead;

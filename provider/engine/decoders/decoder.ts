@@ -74,6 +74,9 @@ export interface StepResult {
  * A sequence has a second row of places, in the head's own cache. `positions` and `places` count the
  * tokens that the head has read, and `coordinates` are those of the tokens before, by which it rotates.
  * The head has no states, reads no images and returns no logits.
+ *
+ * An assistant in place of the head reads the keys and values of the model, whose pages are in the tables,
+ * and writes none: the places have no meaning. Its state after a token has the size of the model's.
  */
 export interface DraftStep extends Step {
   /** For each token, the index of the token before it in the pass whose states are read. */
@@ -109,8 +112,8 @@ export interface Decoder extends AsyncDisposable {
   readonly cacheBytes: number;
   step(step: Step): Promise<StepResult>;
   /**
-   * Runs the draft head, which the model must have, and returns the most likely token after each output.
-   * Call it between steps.
+   * Runs the draft head or the assistant, one of which the model must have, and returns the most likely
+   * token after each output. Call it between steps.
    */
   draft(step: DraftStep): Promise<Int32Array>;
   /**

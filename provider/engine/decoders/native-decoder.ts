@@ -116,12 +116,13 @@ function nativeBackend({
     cacheNumberBytes,
     load: async (options: DecoderOptions) => {
       const native = new Native();
-      const { shape, weights } = options.model;
+      const { shape, weights, assistant } = options.model;
       const { pages, states, maxTokens, ...limits } = stepLimits(options);
       const memoryBytes = await native
         .load({
           shape,
           weights,
+          assistant,
           pages,
           states,
           pageTokens: PAGE_TOKENS,
@@ -137,7 +138,7 @@ function nativeBackend({
       return new NativelyDecoded(native, {
         memoryBytes,
         ropes: new RopeTables(shape),
-        hasHead: weights.head !== undefined,
+        drafts: weights.head !== undefined || assistant !== undefined,
         limits: { pages, states, maxTokens, ...limits },
       });
     },
@@ -151,8 +152,9 @@ class NativelyDecoded implements Decoder {
   readonly #native: NativeDecoder;
   readonly #ropes: RopeTables;
   readonly #limits: StepLimits;
-  readonly #hasHead: boolean;
-  /** Numbers of tokens of the last step and of the last draft. The addon keeps their states for a head. */
+  /** True if the model has a head or an assistant, for which the addon keeps states. */
+  readonly #drafts: boolean;
+  /** Numbers of tokens of the last step and of the last draft. */
   #stepped = 0;
   #drafted = 0;
 
@@ -162,14 +164,14 @@ class NativelyDecoded implements Decoder {
       memoryBytes,
       ropes,
       limits,
-      hasHead,
-    }: { memoryBytes: number; ropes: RopeTables; limits: StepLimits; hasHead: boolean },
+      drafts,
+    }: { memoryBytes: number; ropes: RopeTables; limits: StepLimits; drafts: boolean },
   ) {
     this.#native = native;
     this.memoryBytes = memoryBytes;
     this.#ropes = ropes;
     this.#limits = limits;
-    this.#hasHead = hasHead;
+    this.#drafts = drafts;
   }
 
   async step(step: Step): Promise<StepResult> {
@@ -191,7 +193,7 @@ class NativelyDecoded implements Decoder {
 
   async draft(step: DraftStep): Promise<Int32Array> {
     const kept = step.isChained ? this.#drafted : this.#stepped;
-    checkDraft(step, this.#limits, this.#hasHead ? kept : 0);
+    checkDraft(step, this.#limits, this.#drafts ? kept : 0);
     const ropeAngles = this.#ropes.angles(step.coordinates);
     const best = await this.#native.draft({ ...step, ropeAngles });
     this.#drafted = step.tokens.length;

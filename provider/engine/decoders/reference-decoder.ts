@@ -27,16 +27,16 @@ import {
   unitBytesOf,
   wholeNumbers,
 } from './decoder.ts';
+import { readAssistant, runAssistant } from './reference-assistant.ts';
 import { attendCached, type LayerCache } from './reference-attention.ts';
 import { type DeltaInput, type DeltaState, deltaState, deltaStep } from './reference-delta.ts';
+import { addLayer } from './reference-layer.ts';
 import {
   add,
   fromPerLayer,
-  mlp,
-  mlpAndExperts,
+  indexOfLargest,
   multiplyBy,
   multiplyMatrix,
-  normalisedIf,
   normaliseVector,
   silu,
 } from './reference-parts.ts';
@@ -84,7 +84,7 @@ class ReferenceDecoder implements Decoder {
   readonly #kept: DeltaInput[][];
   /** Number of tokens of the last step. */
   #tokens = 0;
-  /** The normalised states of the last step, if there is a draft head, and of its last draft. */
+  /** The normalised states of the last step, if there is a draft head or an assistant, and of the last draft. */
   #stepped: readonly Float32Array[] = [];
   #drafted: readonly Float32Array[] = [];
 
@@ -99,7 +99,7 @@ class ReferenceDecoder implements Decoder {
     this.#cache = this.#cached.map(() => ({ keys: [], values: [] }));
     this.#states = shape.layers.map(() => []);
     this.#kept = shape.layers.map(() => []);
-    this.memoryBytes = 4 * countWeights(options.model.weights);
+    this.memoryBytes = 4 * countWeights(options.model);
   }
 
   get cacheBytes(): number {
@@ -164,7 +164,7 @@ class ReferenceDecoder implements Decoder {
   }
 
   static async load(options: DecoderOptions): Promise<ReferenceDecoder> {
-    const { shape, weights } = options.model;
+    const { shape, weights, assistant } = options.model;
     await using reader = new TensorReader();
     const layers: Layer[] = [];
     for (const [index, layer] of weights.layers.entries())
@@ -185,13 +185,14 @@ class ReferenceDecoder implements Decoder {
       },
       layers,
       head: weights.head && (await readDraftHead(reader, shape, weights.head)),
+      assistant: assistant && (await readAssistant(reader, assistant)),
       ropes: new RopeTables(shape),
     };
     return new ReferenceDecoder(parts, options);
   }
 
   async step(step: Step): Promise<StepResult> {
-    const { shape, lmHead, norm, layers, head, ropes } = this.#parts;
+    const { shape, lmHead, norm, layers, head, assistant, ropes } = this.#parts;
     const { hidden, normEps, vocabulary } = shape;
     checkStep(step, this.#limits);
     this.#growCache(pagesOf(step));
@@ -219,7 +220,7 @@ class ReferenceDecoder implements Decoder {
     }
     const normalised = (state: Float32Array) =>
       normaliseVector(state, { weight: norm, eps: normEps });
-    if (head) this.#stepped = states.map(normalised);
+    if (head ?? assistant) this.#stepped = states.map(normalised);
     const width = shape.returnsStates ? hidden : vocabulary;
     const logits = new Float32Array(step.outputs.length * width);
     const best = new Int32Array(step.outputs.length);
@@ -255,11 +256,22 @@ class ReferenceDecoder implements Decoder {
   }
 
   async draft(step: DraftStep): Promise<Int32Array> {
-    const { shape, lmHead, head, ropes } = this.#parts;
-    if (head === undefined) throw new InvalidStep('the model has no draft head');
+    const { shape, lmHead, head, assistant, ropes } = this.#parts;
     const kept = step.isChained ? this.#drafted : this.#stepped;
     checkDraft(step, this.#limits, kept.length);
     this.#growCache(pagesOf(step));
+    if (assistant !== undefined) {
+      const { best, states } = runAssistant(assistant, {
+        step,
+        embeddings: this.#embeddings(step),
+        before: Array.from(step.before, (index) => kept[index] as Float32Array),
+        caches: this.#cache,
+        ropeAngles: ropes.angles(step.coordinates),
+      });
+      this.#drafted = states;
+      return Int32Array.from(best);
+    }
+    if (head === undefined) throw new InvalidStep('the model has no draft head');
     const norm = (state: Float32Array, weight: Float32Array) =>
       normaliseVector(state, { weight, eps: shape.normEps });
     const states = this.#embeddings(step).map((embedding, token) => {
@@ -285,7 +297,7 @@ class ReferenceDecoder implements Decoder {
     );
   }
 
-  /** Adds to the states what attention, or Gated DeltaNet, and the MLP of a layer make of them. */
+  /** Runs a layer of the model, or that of its draft head. */
   #runLayer(
     index: number,
     {
@@ -301,27 +313,19 @@ class ReferenceDecoder implements Decoder {
     },
   ): void {
     const { shape } = this.#parts;
-    const eps = shape.normEps;
-    const inputs = states.map((state) => normalisedIf(state, { weight: layer.inputNorm, eps }));
-    const mixed = layer.shape.delta
-      ? this.#delta(index, { layer, step, inputs })
-      : attendCached({
-          shape,
-          layer,
-          step,
-          inputs,
-          own: this.#cache[index] as LayerCache,
-          read: this.#cache[layer.shape.keysOf ?? index] as LayerCache,
-          angles: ropeAngles.subarray(layer.shape.rope * step.tokens.length * shape.headDim),
-        });
-    for (const [token, state] of states.entries()) {
-      const attentionOut = multiplyMatrix(layer.o, mixed[token] as Float32Array);
-      add(state, normalisedIf(attentionOut, { weight: layer.attentionNorm, eps }));
-      const mlpOut = layer.expertsBeside
-        ? mlpAndExperts(layer, state, shape)
-        : mlp(layer, normalisedIf(state, { weight: layer.mlpNorm, eps }), shape);
-      add(state, normalisedIf(mlpOut, { weight: layer.mlpOutputNorm, eps }));
-    }
+    const mix = (inputs: readonly Float32Array[]) =>
+      layer.shape.delta
+        ? this.#delta(index, { layer, step, inputs })
+        : attendCached({
+            shape,
+            layer,
+            step,
+            inputs,
+            own: this.#cache[index] as LayerCache,
+            read: this.#cache[layer.shape.keysOf ?? index] as LayerCache,
+            angles: ropeAngles.subarray(layer.shape.rope * step.tokens.length * shape.headDim),
+          });
+    addLayer({ shape, layer, states, mix });
   }
 
   /** Returns for each token a function from the index of a layer to the embedding for it. */
@@ -392,7 +396,3 @@ class ReferenceDecoder implements Decoder {
 
   async [Symbol.asyncDispose](): Promise<void> {}
 }
-
-/** The index of the largest number; of equal ones, the lowest. */
-const indexOfLargest = (row: Float32Array): number =>
-  row.reduce((found, value, i) => (value > (row[found] as number) ? i : found), 0);

@@ -133,14 +133,14 @@ function routedMlp(
 
 /** Returns the experts with the highest ranks, of the best groups only if the model has groups. */
 function chooseExperts(ranks: readonly number[], { perToken, groups }: Experts): number[] {
-  if (groups === undefined) return largest(ranks, perToken);
+  if (groups === undefined) return largestOf(ranks, perToken);
   const size = ranks.length / groups.count;
   const best = Array.from({ length: groups.count }, (_, group) => {
     const own = ranks.slice(group * size, (group + 1) * size);
-    return largest(own, 2).reduce((sum, expert) => sum + (own[expert] as number), 0);
+    return largestOf(own, 2).reduce((sum, expert) => sum + (own[expert] as number), 0);
   });
-  const chosen = new Set(largest(best, groups.chosen));
-  return largest(
+  const chosen = new Set(largestOf(best, groups.chosen));
+  return largestOf(
     ranks.map((rank, expert) =>
       chosen.has(Math.floor(expert / size)) ? rank : Number.NEGATIVE_INFINITY,
     ),
@@ -149,7 +149,7 @@ function chooseExperts(ranks: readonly number[], { perToken, groups }: Experts):
 }
 
 /** Returns the indexes of the `count` largest numbers, the lowest first of equal ones. */
-const largest = (list: readonly number[], count: number): number[] =>
+export const largestOf = (list: readonly number[], count: number): number[] =>
   list
     .map((value, index) => ({ value, index }))
     .sort((a, b) => b.value - a.value || a.index - b.index)
@@ -205,3 +205,7 @@ export function softmax(scores: readonly number[]): number[] {
 export function add(into: Float32Array, addend: Float32Array): void {
   for (let i = 0; i < into.length; i += 1) into[i] = (into[i] as number) + (addend[i] as number);
 }
+
+/** The index of the largest number; of equal ones, the lowest. */
+export const indexOfLargest = (row: Float32Array): number =>
+  row.reduce((found, value, i) => (value > (row[found] as number) ? i : found), 0);

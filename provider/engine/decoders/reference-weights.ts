@@ -1,7 +1,7 @@
+import { assistantMatrices } from '../../models/assistant-model.ts';
 import type { DecoderShape, LayerShape } from '../../models/decoder-shape.ts';
 import {
   allMatrices,
-  type DecoderWeights,
   type ExpertsBeside,
   type HeadWeights,
   type LayerWeights,
@@ -11,9 +11,11 @@ import {
   type PerLayerEmbedding,
   type PerLayerWeights,
 } from '../../models/decoder-weights.ts';
+import type { DecoderModel } from '../../models/model.ts';
 import type { RopeTables } from '../../models/rope.ts';
 import type { Tensor } from '../../models/safetensors.ts';
 import type { TensorReader } from '../../models/tensor-reader.ts';
+import type { ReadAssistant } from './reference-assistant.ts';
 import type { DeltaNumbers } from './reference-delta.ts';
 
 /** A matrix whose weights have been expanded to 32-bit floats. */
@@ -67,6 +69,7 @@ export interface Parts {
   readonly perLayer: ReadParts<PerLayerEmbedding> | undefined;
   readonly layers: readonly Layer[];
   readonly head: ReadHead | undefined;
+  readonly assistant: ReadAssistant | undefined;
   readonly ropes: RopeTables;
 }
 
@@ -185,5 +188,11 @@ export async function readDense(reader: TensorReader, matrix: Matrix): Promise<D
 export const normOf = (weight: Float32Array, { normPlusOne }: DecoderShape): Float32Array =>
   normPlusOne ? weight.map((value) => value + 1) : weight;
 
-export const countWeights = (weights: DecoderWeights): number =>
-  new Set(allMatrices(weights)).values().reduce((sum, m) => sum + m.count * m.out * m.in, 0);
+/** Number of the weights of a model and its assistant. */
+export const countWeights = ({ weights, assistant }: DecoderModel): number =>
+  new Set([
+    ...allMatrices(weights),
+    ...(assistant ? assistantMatrices(assistant.weights) : []),
+  ])
+    .values()
+    .reduce((sum, m) => sum + m.count * m.out * m.in, 0);

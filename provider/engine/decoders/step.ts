@@ -145,6 +145,34 @@ export function draftStepOf(parts: readonly DraftPart[], isChained: boolean): Dr
   };
 }
 
+/** One sequence's share of a draft of an assistant. */
+export interface AssistedPart {
+  readonly token: number;
+  /**
+   * The position of the last token of the text whose keys are cached. A draft has it for all of its
+   * tokens, because nothing is added to the cache.
+   */
+  readonly at: number;
+  /** The index of the token before it in the pass whose states are read. */
+  readonly before: number;
+  /** All pages of the sequence. */
+  readonly pages: ArrayLike<number>;
+}
+
+/** One output for each part. */
+export function assistedStepOf(parts: readonly AssistedPart[], isChained: boolean): DraftStep {
+  const step = stepOf(
+    parts.map(({ token, at, pages }) => ({
+      tokens: [token],
+      from: at,
+      pages,
+      outputTokens: 'last',
+    })),
+    false,
+  );
+  return { ...step, before: Int32Array.from(parts, ({ before }) => before), isChained };
+}
+
 /** Time, row and column of a token, which are smaller than its position after images with a grid. */
 function coordinatesOf(position: number, images: readonly PlacedImage[]): readonly number[] {
   let time = position;

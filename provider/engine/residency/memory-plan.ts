@@ -25,7 +25,7 @@ interface Memory {
 
 /**
  * Divides models into those that this machine can load, each for itself, and those that it cannot. A
- * model that fits only without its draft model gets none. A model is refused before it is loaded: a load that runs out of memory would end the whole program.
+ * model that fits only without its draft model or its assistant gets none. A model is refused before it is loaded: a load that runs out of memory would end the whole program.
  */
 export function modelsThatFit<M extends NamedModel>(
   models: readonly M[],
@@ -51,7 +51,7 @@ export function modelsThatFit<M extends NamedModel>(
 }
 
 function withoutDrafter<M extends NamedModel>(model: M): M {
-  const { drafter, ...rest } = model;
+  const { drafter, assistant, ...rest } = model;
   return rest as M;
 }
 
@@ -95,13 +95,14 @@ interface DraftedModel extends DecoderModel {
 }
 
 /**
- * Memory for the weights of a model and of its draft model, for what its states are advanced by, and for
+ * Memory for the weights of a model and of its draft model or assistant, for what its states are advanced by, and for
  * one image, in bytes.
  */
 export const weightBytesOf = (model: DraftedModel): number => {
-  const { weightBytes, drafter, vision } = model;
+  const { weightBytes, drafter, assistant, vision } = model;
   const ofImage = vision ? bytesOfImage(vision.shape) : 0;
-  return weightBytes + (drafter?.weightBytes ?? 0) + keptBytes(model) + ofImage;
+  const ofDrafts = (drafter?.weightBytes ?? 0) + (assistant?.weightBytes ?? 0);
+  return weightBytes + ofDrafts + keptBytes(model) + ofImage;
 };
 
 /** Memory for the keys and values of one token in both caches, in bytes. */

@@ -37,8 +37,9 @@ export class DraftedAnswers {
     const drafted = await this.#speculation.draft(
       answering.map((sequence, i) => {
         const { outputs, pages } = parts[i] as Part;
-        const own = pages.pages.subarray(sequence.cachedTokens / PAGE_TOKENS);
-        sequence.drafts ??= this.#speculation.begin(drafter.begin(sequence.task, own));
+        const all = pages.pages;
+        const own = all.subarray(sequence.cachedTokens / PAGE_TOKENS);
+        sequence.drafts ??= this.#speculation.begin(drafter.begin(sequence.task, own, all));
         const mayDraft = room > 0 && outputs === 1 && sequence.continued === undefined;
         return {
           drafts: sequence.drafts,

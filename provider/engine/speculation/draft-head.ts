@@ -5,7 +5,7 @@ import type { Speeds } from '../scheduling/speeds.ts';
 import type { Task } from '../scheduling/task.ts';
 import { DraftChains, type DraftJob } from './draft-chains.ts';
 import type { DraftSource, KeptStates } from './draft-source.ts';
-import { middleOf } from './middle-of.ts';
+import { RecentTimes } from './recent-times.ts';
 
 /** Time that a head takes, in milliseconds. */
 export interface HeadTimes {
@@ -35,9 +35,6 @@ interface DraftHeadOptions {
  */
 const MOST_DRAFTED = 3;
 
-/** Number of passes of whose times the median is taken: one that was interrupted changes nothing. */
-const SAMPLES = 5;
-
 /** A text with the states that the decoder kept of the last step. */
 interface HeadRequest {
   readonly text: HeadText;
@@ -62,11 +59,11 @@ export class DraftHead {
   readonly #options: DraftHeadOptions;
   readonly #chains: DraftChains<HeadRequest, HeadPart>;
   /** Times of the last passes with one token for each text. */
-  #timesMs: readonly number[];
+  readonly #times: RecentTimes;
 
   constructor(options: DraftHeadOptions) {
     this.#options = options;
-    this.#timesMs = Array<number>(SAMPLES).fill(options.times.stepMs);
+    this.#times = new RecentTimes(options.times.stepMs);
     this.#chains = new DraftChains({
       vocabulary: options.vocabulary,
       first: (job, jobs) => this.#first(job, jobs),
@@ -133,13 +130,12 @@ export class DraftHead {
     const best = await guard({ kind: 'step', limitMs: stepLimitMs(speeds, tokens) }, () =>
       draft(step),
     );
-    if (tokens === parts.length)
-      this.#timesMs = [...this.#timesMs.slice(1 - SAMPLES), clock() - began];
+    if (tokens === parts.length) this.#times.add(clock() - began);
     return best;
   }
 
   get #stepMs(): number {
-    return middleOf(this.#timesMs) ?? 0;
+    return this.#times.middle;
   }
 }
 

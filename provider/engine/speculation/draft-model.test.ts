@@ -141,8 +141,13 @@ describe('the draft model of a model', () => {
       vocabulary: { spelled: spelled.with(7, 'other'), spelling },
     });
     const foreign = { ...smaller, tokenizer: other };
-    expect(withDrafter(model, [model, foreign]).drafter).toBeUndefined();
-    expect(withDrafter(model, [model, foreign, smaller]).drafter).toBe(smaller);
+    const drafted = (...models: (typeof model)[]) =>
+      withDrafter(
+        model,
+        models.map((each) => ({ kind: 'model' as const, model: each })),
+      ).drafter;
+    expect(drafted(model, foreign)).toBeUndefined();
+    expect(drafted(model, foreign, smaller)).toBe(smaller);
   });
 
   test('counts in the memory that the model needs, and is left out if only the model fits', async () => {

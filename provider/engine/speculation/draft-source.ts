@@ -30,8 +30,11 @@ export interface DraftSource {
 
 /** Makes the sources of drafts of each answer. */
 export interface Drafter {
-  /** The pages are those that only this answer writes to. Of the sources, earlier ones are preferred. */
-  begin(task: Task, pages: Int32Array): readonly DraftSource[];
+  /**
+   * `pages` are those that only this answer writes to, and `all` has those of its prompt that others read
+   * too. Of the sources, earlier ones are preferred.
+   */
+  begin(task: Task, pages: Int32Array, all: Int32Array): readonly DraftSource[];
   /** Frees memory beyond the first `pages` pages, as a decoder does. */
   keep(pages: number): Promise<void>;
 }

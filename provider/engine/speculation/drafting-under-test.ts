@@ -1,8 +1,9 @@
 import { changedDecoder } from '../decoders/changed-decoder-under-test.ts';
-import type { Decoder } from '../decoders/decoder.ts';
+import type { Decoder, DraftStep } from '../decoders/decoder.ts';
 import { unguarded } from '../guarded-work.ts';
 import { Scheduler } from '../scheduling/scheduler.ts';
 import type { Running } from '../scheduling/task.ts';
+import { DraftAssistant } from './draft-assistant.ts';
 import { DraftHead } from './draft-head.ts';
 import { RepeatedText } from './repeated-text.ts';
 
@@ -13,6 +14,8 @@ interface Options {
   readonly maxTokens: number;
   readonly maxRunning: number;
   readonly hasHead: boolean;
+  /** True if an assistant drafts. */
+  readonly hasAssistant?: boolean;
   /** True if repeated text is drafted too, before the head is asked. */
   readonly repeatsText?: boolean;
   /** Changes what the head drafts. */
@@ -39,11 +42,12 @@ interface Answer {
   readonly tokens: Promise<readonly number[]>;
 }
 
-/** Answers of a model with a draft head, on a clock on which each of its steps takes 100 ms and each draft 5 ms. */
+/** Answers of a model with a draft head or an assistant, on a clock on which each of its steps takes 100 ms and each draft 5 ms. */
 export function answersOf({
   decoder,
   vocabulary,
   hasHead,
+  hasAssistant = false,
   repeatsText = false,
   change,
   ...limits
@@ -52,20 +56,21 @@ export function answersOf({
   const clock = () => 100 * steps + 5 * drafts;
   const failures: unknown[] = [];
   const speeds = { prefillTps: 10_000, decodeTps: 10 };
-  const head = new DraftHead({
-    draft: async (step) => {
+  const common = {
+    draft: async (step: DraftStep) => {
       drafts += 1;
       const best = await decoder.draft(step);
       return change ? change(best) : best;
     },
     vocabulary,
-    maxTokens: limits.maxTokens,
-    times: { stepMs: 5, readMs: 0.1 },
     speeds,
     guard: unguarded,
     clock,
-    onFailure: (error) => failures.push(error),
-  });
+    onFailure: (error: unknown) => failures.push(error),
+  };
+  const { maxTokens } = limits;
+  const head = new DraftHead({ ...common, maxTokens, times: { stepMs: 5, readMs: 0.1 } });
+  const assistant = new DraftAssistant({ ...common, stepMs: 5 });
   const scheduler = new Scheduler({
     decoder: changedDecoder(decoder, {
       step: (step) => {
@@ -74,15 +79,16 @@ export function answersOf({
       },
     }),
     ...limits,
-    states: 2 * limits.maxRunning + 2,
+    // A model with an assistant has no states.
+    states: hasAssistant ? 0 : 2 * limits.maxRunning + 2,
     prefillMs: 100,
     speeds,
     clock,
-    ...(hasHead && {
+    ...((hasHead || hasAssistant) && {
       drafter: {
-        begin: (task, pages) => [
+        begin: (task, pages, all) => [
           ...(repeatsText ? [new RepeatedText()] : []),
-          head.begin(task, pages),
+          hasAssistant ? assistant.begin(all) : head.begin(task, pages),
         ],
         keep: async () => {},
       },

@@ -3,6 +3,7 @@ import type { Backend, Decoder } from '../decoders/decoder.ts';
 import type { Guard } from '../guarded-work.ts';
 import type { Speeds } from '../scheduling/speeds.ts';
 import type { DraftParts } from './drafter.ts';
+import { loadDraftAssistant } from './load-draft-assistant.ts';
 import { loadDraftHead } from './load-draft-head.ts';
 import { loadDraftModel } from './load-draft-model.ts';
 
@@ -20,7 +21,7 @@ interface DraftsOptions {
   readonly onFailure: (error: unknown, message: string) => void;
 }
 
-/** Loads what drafts the answers of a model: its draft model and its head, as far as it has them. */
+/** Loads what drafts the answers of a model: its draft model, its head and its assistant, if it has them. */
 export async function loadDrafts(options: DraftsOptions): Promise<DraftParts> {
   const { model, decoder, onFailure } = options;
   const { vocabulary, head } = model.shape;
@@ -35,9 +36,13 @@ export async function loadDrafts(options: DraftsOptions): Promise<DraftParts> {
       },
     ));
   const headFailed = (error: unknown) => onFailure(error, WITHOUT_HEAD);
+  const assistantFailed = (error: unknown) => onFailure(error, WITHOUT_ASSISTANT);
   return {
     draftModel,
     head: head && (await loadDraftHead(decoder, { ...common, onFailure: headFailed })),
+    assistant:
+      model.assistant &&
+      (await loadDraftAssistant(decoder, { ...common, onFailure: assistantFailed })),
   };
 }
 
@@ -46,3 +51,6 @@ const WITHOUT_MODEL =
 
 const WITHOUT_HEAD =
   'the draft head of a model failed, and answers are written without it until the model is loaded again';
+
+const WITHOUT_ASSISTANT =
+  'the assistant of a model failed, and answers are written without it until the model is loaded again';

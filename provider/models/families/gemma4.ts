@@ -18,43 +18,51 @@ const [LOCAL, GLOBAL] = ['sliding_attention', 'full_attention'] as const;
 export const GEMMA4: Family = {
   types: ['gemma4_text'],
   nestedTypes: ['gemma4'],
-  read: (config: DecoderConfig) => {
-    const { fields } = config;
-    if (fields.anyText('use_bidirectional_attention') === 'all')
-      throw new ModelError(
-        'unsupported_architecture',
-        'use_bidirectional_attention "all" is not supported, because an answer is computed token by token',
-      );
-    const plain = plainShape(config, {
-      defaults: { headDim: 256, contextTokens: 131_072, normEps: 1e-6, tied: true },
-      activation: geluOnly,
-      layerOf,
-    });
-    const [local, global] = [plain.headDim, globalHeadDim(fields)];
-    if (local > global)
-      throw new ModelError(
-        'unsupported_architecture',
-        `head_dim is ${local}, but heads larger than global_head_dim, ${global}, are not supported`,
-      );
-    return {
-      ...plain,
-      headDim: global,
-      norms: GEMMA_NORMS,
-      qkNorm: 'heads',
-      valueNorm: true,
-      globalIsCausal: true,
-      embeddingScale: toBfloat16(Math.sqrt(plain.hidden)),
-      attentionScale: 1,
-      ropes: [globalRope(fields), { ...localRope(fields), rotated: local }],
-      ...perLayerOf(fields, plain),
-    };
-  },
+  read: (config) => gemma4Shape(config, sharedKeysOf),
 };
+
+/** The index of the layer whose keys a layer reads, or undefined if it has keys of its own. */
+type KeysOf = (
+  fields: FieldReader,
+  place: LayerPlace & { readonly types: readonly string[] },
+) => number | undefined;
+
+export function gemma4Shape(config: DecoderConfig, keysOf: KeysOf): Omit<DecoderShape, 'prefix'> {
+  const { fields } = config;
+  if (fields.anyText('use_bidirectional_attention') === 'all')
+    throw new ModelError(
+      'unsupported_architecture',
+      'use_bidirectional_attention "all" is not supported, because an answer is computed token by token',
+    );
+  const plain = plainShape(config, {
+    defaults: { headDim: 256, contextTokens: 131_072, normEps: 1e-6, tied: true },
+    activation: geluOnly,
+    layerOf: (of, place) => layerOf(of, place, keysOf),
+  });
+  const [local, global] = [plain.headDim, globalHeadDim(fields)];
+  if (local > global)
+    throw new ModelError(
+      'unsupported_architecture',
+      `head_dim is ${local}, but heads larger than global_head_dim, ${global}, are not supported`,
+    );
+  return {
+    ...plain,
+    headDim: global,
+    norms: GEMMA_NORMS,
+    qkNorm: 'heads',
+    valueNorm: true,
+    globalIsCausal: true,
+    embeddingScale: toBfloat16(Math.sqrt(plain.hidden)),
+    attentionScale: 1,
+    ropes: [globalRope(fields), { ...localRope(fields), rotated: local }],
+    ...perLayerOf(fields, plain),
+  };
+}
 
 const globalHeadDim = (fields: FieldReader): number =>
   fields.integer('global_head_dim', { min: 2, max: 1024, or: 512 });
 
-function layerOf(fields: FieldReader, place: LayerPlace): LayerWithoutHeads {
+function layerOf(fields: FieldReader, place: LayerPlace, keysOf: KeysOf): LayerWithoutHeads {
   const types = layerTypesOf(fields, [LOCAL, GLOBAL], place);
   if (types?.at(-1) !== GLOBAL)
     throw new ModelError(
@@ -62,17 +70,17 @@ function layerOf(fields: FieldReader, place: LayerPlace): LayerWithoutHeads {
       'layer_types must be present and end with full_attention',
     );
   const type = types[place.index];
-  const own = place.layers - fields.integer('num_kv_shared_layers', { min: 0, max: place.layers });
-  const isShared = place.index >= own;
+  const shared = keysOf(fields, { ...place, types });
   return {
     rope: type === GLOBAL ? 0 : 1,
     window: type === GLOBAL ? 0 : windowOf(fields, 512),
     ...(type === GLOBAL && globalHeads(fields)),
-    ...(isShared && { keysOf: lastOf(types.slice(0, own), type) }),
+    ...(shared !== undefined && { keysOf: shared }),
     mlp: {
       kind: 'dense',
       width:
-        fields.integer('intermediate_size', { max: 1 << 18 }) * (isShared ? widening(fields) : 1),
+        fields.integer('intermediate_size', { max: 1 << 18 }) *
+        (shared === undefined ? 1 : widening(fields)),
     },
     ...(fields.flag('enable_moe_block', false) && {
       expertsBeside: {
@@ -94,6 +102,12 @@ function globalHeads(fields: FieldReader): Partial<LayerShape> {
   const kvHeads = fields.integer('num_global_key_value_heads', { max: 1024, or: undefined });
   return { headDim, keysAreValues: true, ...(kvHeads !== undefined && { kvHeads }) };
 }
+
+/** The last layers read the keys of the last layer of their type that has keys of its own. */
+const sharedKeysOf: KeysOf = (fields, { index, layers, types }) => {
+  const own = layers - fields.integer('num_kv_shared_layers', { min: 0, max: layers });
+  return index < own ? undefined : lastOf(types.slice(0, own), types[index]);
+};
 
 /** The last layer of a type that has keys of its own. */
 function lastOf(types: readonly string[], type: string | undefined): number {

@@ -9,8 +9,19 @@ import type { CacheBuffer } from './gpu-cache.ts';
 import { Uploader } from './gpu-weights.ts';
 import { copyRows, normalise } from './kernels/rows.ts';
 import { THREADS } from './kernels/wgsl.ts';
-import { attendsLater, createScratch, type Scratch } from './scratch.ts';
+import { attendsLater, createScratch, type Scratch, scratchBeside } from './scratch.ts';
 import type { Counts } from './webgpu-decoder.ts';
+
+interface BuildParts {
+  readonly shape: DecoderShape;
+  readonly maxTokens: number;
+  readonly readsImages: boolean;
+  readonly attendsLater: boolean;
+  readonly upload: Uploader;
+  readonly scratch: Scratch;
+  readonly dispatches: Dispatches;
+  readonly reader: TensorReader;
+}
 
 /** A decoder that is being built: its weights and scratch buffers on the device, and its dispatches. */
 export class DecoderBuild {
@@ -22,17 +33,41 @@ export class DecoderBuild {
   readonly upload: Uploader;
   readonly scratch: Scratch;
   readonly dispatches: Dispatches;
-  readonly #reader: TensorReader;
+  readonly #parts: BuildParts;
 
-  constructor(gpu: Gpu, options: DecoderOptions, reader: TensorReader) {
-    this.shape = options.model.shape;
-    this.maxTokens = options.maxTokens;
-    this.readsImages = options.model.vision !== undefined;
-    this.attendsLater = attendsLater(options.model);
-    this.#reader = reader;
-    this.upload = new Uploader(gpu.device, reader);
-    this.scratch = createScratch(this.upload, options);
-    this.dispatches = new Dispatches(gpu, options.progressed ?? (() => {}));
+  private constructor(parts: BuildParts) {
+    this.shape = parts.shape;
+    this.maxTokens = parts.maxTokens;
+    this.readsImages = parts.readsImages;
+    this.attendsLater = parts.attendsLater;
+    this.upload = parts.upload;
+    this.scratch = parts.scratch;
+    this.dispatches = parts.dispatches;
+    this.#parts = parts;
+  }
+
+  static create(gpu: Gpu, options: DecoderOptions, reader: TensorReader): DecoderBuild {
+    const upload = new Uploader(gpu.device, reader);
+    return new DecoderBuild({
+      shape: options.model.shape,
+      maxTokens: options.maxTokens,
+      readsImages: options.model.vision !== undefined,
+      attendsLater: attendsLater(options.model),
+      upload,
+      scratch: createScratch(upload, options),
+      dispatches: new Dispatches(gpu, options.progressed ?? (() => {})),
+      reader,
+    });
+  }
+
+  /** The build of an assistant, whose dispatches are among those of the large model. */
+  beside(shape: DecoderShape): DecoderBuild {
+    const { upload, scratch, maxTokens } = this;
+    return new DecoderBuild({
+      ...this.#parts,
+      shape,
+      scratch: scratchBeside(upload, scratch, { shape, maxTokens }),
+    });
   }
 
   run(
@@ -54,7 +89,7 @@ export class DecoderBuild {
   }
 
   read(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
-    return this.#reader.numbers(tensor);
+    return this.#parts.reader.numbers(tensor);
   }
 
   async vector(tensor: Tensor): Promise<GPUBuffer> {

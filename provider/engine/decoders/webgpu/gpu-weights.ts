@@ -80,7 +80,7 @@ export class Uploader {
     return parts;
   }
 
-  async vector(values: Float32Array<ArrayBuffer>): Promise<GPUBuffer> {
+  async vector(values: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>): Promise<GPUBuffer> {
     const buffer = this.buffer(values.byteLength);
     this.#device.queue.writeBuffer(buffer, 0, values);
     return buffer;

@@ -17,6 +17,7 @@ import type { WeightRows } from './gpu-weights.ts';
 import { scaleState } from './kernels/per-layer.ts';
 import { normalise, pick } from './kernels/rows.ts';
 import { THREADS } from './kernels/wgsl.ts';
+import { addAssistant } from './parts/assistant.ts';
 import { addAttention } from './parts/attention.ts';
 import { addDelta } from './parts/delta.ts';
 import { addDraftHead } from './parts/draft-head.ts';
@@ -71,7 +72,7 @@ class DecoderLoader {
       );
     this.#gpu = gpu;
     this.#options = options;
-    this.#build = new DecoderBuild(gpu, options, this.#reader);
+    this.#build = DecoderBuild.create(gpu, options, this.#reader);
     this.#cache = new GpuCache(gpu.device, {
       units: options.pages,
       block: BLOCK_PAGES,
@@ -97,7 +98,7 @@ class DecoderLoader {
     const { lmHead, embedding } = await this.#addEmbeddings();
     await this.#addLayers();
     const outputs = await this.#addOutput(lmHead);
-    await this.#addHead({ lmHead, embedding, ...outputs });
+    await this.#addDrafts({ lmHead, embedding, ...outputs });
     const { states, imageNumbers } = stepLimits(this.#options);
     return new WebGpuDecoder(this.#gpu.device, {
       programs: dispatches.programs,
@@ -107,7 +108,8 @@ class DecoderLoader {
       cache: this.#cache,
       stateCache: this.#stateCache,
       headCache: this.#headCache,
-      hasHead: weights.head !== undefined,
+      drafts: weights.head ? 'head' : model.assistant ? 'assistant' : undefined,
+      draftSlots: model.assistant?.weights.groups?.chosen ?? slotsPerToken(shape),
       states,
       unitBytes: { page: this.#cache.unitBytes, state: this.#stateCache.unitBytes },
       memoryBytes: upload.bytes,
@@ -155,8 +157,6 @@ class DecoderLoader {
     const build = this.#build;
     const { shape, weights } = this.#options.model;
     const { state } = build.scratch;
-    // The number of the buffer with the keys of each layer that has any. Its values are in the next.
-    const keyBuffers = new Map<number, number>();
     let stateBuffers = 0;
     for (const [index, layer] of weights.layers.entries()) {
       const layerShape = shape.layers[index] as LayerShape;
@@ -166,10 +166,8 @@ class DecoderLoader {
         await addDelta(build, layer, { delta, states: this.#stateCache.buffer(stateBuffers) });
         stateBuffers += 1;
       } else {
-        if (hasKeys(layerShape)) keyBuffers.set(index, 2 * keyBuffers.size);
-        const first = keyBuffers.get(layerShape.keysOf ?? index) as number;
-        const [keys, values] = [this.#cache.buffer(first), this.#cache.buffer(first + 1)];
-        await addAttention(build, layer, { shape: layerShape, keys, values });
+        const cached = this.#keysOf(layerShape.keysOf ?? index);
+        await addAttention(build, layer, { shape: layerShape, ...cached });
       }
       await addMlp(build, layer, layerShape);
       if (layer.perLayer) await addPerLayer(build, layer.perLayer, index);
@@ -181,6 +179,12 @@ class DecoderLoader {
         );
       await addImagesAfter(build, index);
     }
+  }
+
+  /** The keys and values of a layer that has any. */
+  #keysOf(index: number) {
+    const first = 2 * this.#options.model.shape.layers.slice(0, index).filter(hasKeys).length;
+    return { keys: this.#cache.buffer(first), values: this.#cache.buffer(first + 1) };
   }
 
   /** Computes logits, and the most likely token of each output. */
@@ -223,21 +227,26 @@ class DecoderLoader {
   }
 
   /** Keeps the states of each step, and computes drafts from them. */
-  async #addHead(parts: {
+  async #addDrafts(parts: {
     readonly embedding: readonly WeightRows[];
     readonly lmHead: readonly WeightRows[];
     readonly logits: GPUBuffer;
     readonly best: GPUBuffer;
   }): Promise<void> {
     const build = this.#build;
-    const { shape, weights } = this.#options.model;
+    const { shape, weights, assistant } = this.#options.model;
     const { hidden: width, embeddingScale: scale, head } = shape;
     const { state, steppedStates } = build.scratch;
-    if (head === undefined || weights.head === undefined) return;
-    const headWeights = weights.head;
+    const { head: headWeights } = weights;
+    if (headWeights === undefined && assistant === undefined) return;
     await build.writeNormed(steppedStates, state, await build.norm(weights.norm));
     await build.dispatches.addTo('draft', async () => {
       await addEmbedding(build, parts.embedding, { to: state, width, scale });
+      if (assistant !== undefined) {
+        const keysOf = (index: number) => this.#keysOf(index);
+        return addAssistant(build, assistant, { ...parts, keysOf });
+      }
+      if (head === undefined || headWeights === undefined) return;
       await addDraftHead(build, headWeights, { shape: head, cache: this.#headCache });
       await this.#addChoice(parts.lmHead, parts);
     });

@@ -45,7 +45,7 @@ export interface Scratch {
   /** For models with a vision tower: which tokens belong to images, and their numbers. */
   readonly imageTokens: GPUBuffer;
   readonly imageEmbeddings: GPUBuffer;
-  /** For models with a draft head: the indices of the tokens before those of a draft, and its inputs. */
+  /** For models with a draft head or an assistant: the indices of the tokens before those of a draft, and its inputs. */
   readonly before: GPUBuffer;
   readonly joined: GPUBuffer;
   /** The normalised states of the last step, and of the last draft. */
@@ -68,6 +68,7 @@ export function createScratch(upload: Uploader, options: DecoderOptions): Scratc
   const outputs = most(({ valueHeads, valueDim }) => valueHeads * valueDim, heads * headDim);
   const widest = Math.max(perLayerWidth, widestMlp(shape));
   const numbers = (count: number) => upload.buffer(4 * count);
+  const drafts = shape.head ?? model.assistant;
   return {
     tokens: numbers(maxTokens),
     positions: numbers(maxTokens),
@@ -97,10 +98,31 @@ export function createScratch(upload: Uploader, options: DecoderOptions): Scratc
     sharedScores: numbers(maxTokens),
     imageTokens: numbers(vision ? maxTokens : 0),
     imageEmbeddings: numbers(vision ? maxTokens * stepLimits(options).imageNumbers : 0),
-    before: numbers(shape.head ? maxTokens : 0),
-    joined: numbers(shape.head ? 2 * maxTokens * hidden : 0),
-    steppedStates: numbers(shape.head ? maxTokens * hidden : 0),
-    draftedStates: numbers(shape.head ? maxTokens * hidden : 0),
+    before: numbers(drafts ? maxTokens : 0),
+    joined: numbers(drafts ? 2 * maxTokens * hidden : 0),
+    steppedStates: numbers(drafts ? maxTokens * hidden : 0),
+    draftedStates: numbers(drafts ? maxTokens * hidden : 0),
+  };
+}
+
+/** The buffers of an assistant: the inputs of a step of the large model, and results of its own. */
+export function scratchBeside(
+  upload: Uploader,
+  large: Scratch,
+  { shape, maxTokens }: { shape: DecoderShape; maxTokens: number },
+): Scratch {
+  const { hidden, heads, headDim } = shape;
+  const numbers = (perToken: number) => upload.buffer(4 * maxTokens * perToken);
+  const widest = widestMlp(shape);
+  return {
+    ...large,
+    state: numbers(hidden),
+    normed: numbers(hidden),
+    partOut: numbers(hidden),
+    qkv: numbers(heads * headDim),
+    attentionOut: numbers(heads * headDim),
+    gateUp: numbers(2 * widest),
+    gated: numbers(widest),
   };
 }
 

@@ -46,13 +46,16 @@ interface Parts {
   readonly cache: GpuCache;
   readonly stateCache: GpuCache;
   readonly headCache: GpuCache;
-  readonly hasHead: boolean;
+  /** What drafts, if anything does. */
+  readonly drafts: 'head' | 'assistant' | undefined;
   /** The number of state slots; 0 if the model has no states. */
   readonly states: number;
   readonly unitBytes: UnitBytes;
   readonly memoryBytes: number;
   readonly ropes: RopeTables;
+  /** Slots of a token in a step, and in a draft. */
   readonly slots: number;
+  readonly draftSlots: number;
   readonly scratch: Scratch;
   readonly logits: GPUBuffer;
   readonly best: GPUBuffer;
@@ -142,7 +145,7 @@ export class WebGpuDecoder implements Decoder {
   }
 
   async step(step: Step): Promise<StepResult> {
-    const { readsImages, cache, stateCache, states, outputNumbers } = this.#parts;
+    const { readsImages, cache, stateCache, states, outputNumbers, slots } = this.#parts;
     checkStep(step, this.#parts);
     if (step.imageTokens.length > 0 && !readsImages)
       throw new InvalidStep('the model reads no images');
@@ -150,7 +153,7 @@ export class WebGpuDecoder implements Decoder {
     if (states > 0) await stateCache.grow(statesOf(step));
     const runs = states > 0 ? runsOf(step) : NO_RUNS;
     this.#stepped = 0;
-    const counts = this.#write(step, { ...runs, isChained: false });
+    const counts = this.#write(step, { ...runs, isChained: false, slots });
     const encoder = await this.#dispatch('step', counts);
     const result = await this.#results(encoder, {
       outputs: counts.outputs,
@@ -161,12 +164,12 @@ export class WebGpuDecoder implements Decoder {
   }
 
   async draft(step: DraftStep): Promise<Int32Array> {
-    const { hasHead, headCache, scratch } = this.#parts;
-    if (!hasHead) throw new InvalidStep('the model has no draft head');
+    const { drafts, cache, headCache, scratch, draftSlots } = this.#parts;
+    if (drafts === undefined) throw new InvalidStep('the model has no draft head');
     checkDraft(step, this.#parts, step.isChained ? this.#drafted : this.#stepped);
-    await headCache.grow(pagesOf(step));
+    await (drafts === 'head' ? headCache : cache).grow(pagesOf(step));
     this.#drafted = 0;
-    const counts = this.#write(step, { ...NO_RUNS, isChained: step.isChained });
+    const counts = this.#write(step, { ...NO_RUNS, isChained: step.isChained, slots: draftSlots });
     this.#device.queue.writeBuffer(scratch.before, 0, step.before);
     const encoder = await this.#dispatch('draft', counts);
     const { best } = await this.#results(encoder, { outputs: counts.outputs, numbers: 0 });
@@ -199,8 +202,11 @@ export class WebGpuDecoder implements Decoder {
   }
 
   /** Writes the inputs of a pass to the device. */
-  #write(step: Step, { stateRuns, runOf, isChained }: StateRuns & { isChained: boolean }): Counts {
-    const { uniform, scratch, ropes, slots, rowsOfLogits, attendsLater } = this.#parts;
+  #write(
+    step: Step,
+    { stateRuns, runOf, isChained, slots }: StateRuns & { isChained: boolean; slots: number },
+  ): Counts {
+    const { uniform, scratch, ropes, rowsOfLogits, attendsLater } = this.#parts;
     const { queue } = this.#device;
     const { decodeRows, prefillRuns } = divide(step);
     const counts: Counts = {

@@ -81,6 +81,22 @@ var<workgroup> squares: array<vec2f, ${THREADS}>;
 }`;
 }
 
+/** Joins the inputs of an assistant, with one thread for each number: as `joinInputs`, but as they are. */
+export function joinStates(width: number): string {
+  return /* wgsl */ `${STEP}
+@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+@group(0) @binding(2) var<storage, read> embeddings: array<f32>;
+@group(0) @binding(3) var<storage, read> kept: array<f32>;
+@group(0) @binding(4) var<storage, read> before: array<u32>;
+@compute @workgroup_size(${THREADS}) fn main(@builtin(global_invocation_id) id: vec3u) {
+  if (id.x >= ${width}u || id.y >= step.tokens) { return; }
+  let to = id.y * ${2 * width}u + id.x;
+  out[to] = embeddings[id.y * ${width}u + id.x];
+  out[to + ${width}u] = kept[before[id.y] * ${width}u + id.x];
+}`;
+}
+
 export type Activation = Pick<DecoderShape, 'activation' | 'activationLimit'>;
 
 /** Generates the product of the activated gate g and u. */
