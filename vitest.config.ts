@@ -49,8 +49,13 @@ const beside = globSync(BESIDE, { exclude: ['**/node_modules/**', ...ALONE] });
 const mocking = beside.filter((file) => /\bvi\.mock\(/.test(readFileSync(file, 'utf8')));
 const integration = beside.filter((file) => startsProcesses(file) && !mocking.includes(file));
 
-/** Each takes more than a minute. */
-const LONG = ['e2e/updates.test.ts', 'simulator/replay/replay.test.ts'];
+/** Each takes more than a minute, which its size does not show. */
+const LONG = [
+  'e2e/updates.test.ts',
+  'simulator/replay/replay.test.ts',
+  'e2e/chaos/batches.test.ts',
+  'e2e/chaos/chaos.test.ts',
+];
 
 /**
  * Begins with the long files, then runs the projects by their names: small tests come last, and fill
