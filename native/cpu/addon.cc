@@ -1,3 +1,4 @@
+#include "../decoder/addon.h"
 #include "decoder.h"
 #include "encoder-addon.h"
 #include "vision-addon.h"

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <span>
 
-#include "../decoder/addon.h"
+#include "../decoder/engine.h"
 #include "lazy-memory.h"
 #include "packing.h"
 

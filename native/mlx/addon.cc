@@ -1,3 +1,4 @@
+#include "../decoder/addon.h"
 #include "engine.h"
 
 static Napi::Object init(Napi::Env env, Napi::Object exports) {

@@ -4,7 +4,7 @@
 
 #include <span>
 
-#include "../decoder/addon.h"
+#include "../decoder/engine.h"
 
 namespace dinf::mlx {
 
