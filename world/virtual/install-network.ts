@@ -13,8 +13,6 @@ interface Handle {
 
 /** The longest delay of a timer, 25 days. */
 const NEVER_MS = 2 ** 31 - 1;
-/** Taken before the timers of the process are replaced. */
-const endRealInterval = clearInterval;
 
 /**
  * Replaces TCP in this process: every connection and every server belongs to the simulated network
@@ -49,10 +47,7 @@ export function installNetwork(world: () => SocketWorld): void {
         return this;
       }
       servers.set(name, { server: this, host: owner });
-      owner?.onKill(() => {
-        servers.delete(name);
-        endChecks(this);
-      });
+      owner?.onKill(() => servers.delete(name));
       const handle: Handle = {
         close: (done) => {
           servers.delete(name);
@@ -72,17 +67,6 @@ export function installNetwork(world: () => SocketWorld): void {
     },
   });
   syncBuiltinESMExports();
-}
-
-/**
- * A server for HTTP has a real interval until it is closed, which would keep it, and the world around
- * it, in memory. A server of a host that was killed is never closed.
- */
-function endChecks(server: Server): void {
-  const key = Object.getOwnPropertySymbols(server).find(
-    ({ description }) => description === 'http.server.connectionsCheckingInterval',
-  );
-  if (key !== undefined) endRealInterval(Reflect.get(server, key));
 }
 
 /** Node's own function for the many forms of the parameters of `connect` and `listen`. */
