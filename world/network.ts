@@ -1,5 +1,4 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { type Logger, pino } from 'pino';
@@ -21,6 +20,7 @@ import { createSimulatedEngine, simulatedBuilds, simulatedModels } from '#simula
 import { BusWatch } from './bus-watch.ts';
 import { POSTGRES_PORT, VirtualPostgres } from './database/virtual-postgres.ts';
 import { leafOf } from './faults.ts';
+import { folderInMemory } from './folder-in-memory.ts';
 import { trickyConnection, trickyEngine } from './hostile-machine.ts';
 import { HUB_PORT, SimulatedHub } from './hub/hub.ts';
 import { LEAF_PORT, SimulatedLeaf } from './hub/leaf.ts';
@@ -129,7 +129,7 @@ export class WorldNetwork implements AsyncDisposable {
   }
 
   static async start(world: World): Promise<WorldNetwork> {
-    const home = await mkdtemp(join(tmpdir(), 'dinf-world-'));
+    const home = await mkdtemp(join(folderInMemory(), 'dinf-world-'));
     const config: Config = {
       ...readConfig({ DINF_HOME: home }),
       databaseUrl: DATABASE_URL,

@@ -59,6 +59,17 @@ test('the facts of one account are published once, in the order in which they ha
   ]);
 });
 
+test('a fact of another process, which nudges no relay here, is published by the next poll', async () => {
+  await fundedAccount(79);
+  const facts = () => everyFact(events.settlementPosted, (data) => Buffer.from(data));
+  const before = await facts();
+  await settlement.database.query(
+    'INSERT INTO settlement_outbox (subject, message_ids, payloads) VALUES ($1, $2, $3)',
+    [events.settlementPosted, ['of another process'], before.slice(0, 1)],
+  );
+  expect(await facts()).toEqual([...before, before[0]]);
+});
+
 test('a fact that the stream keeps refusing is parked and listed, delays no other, and is published on replay', async () => {
   const manager = await settlement.bus.manager();
   const limit = async (max_msg_size: number) =>

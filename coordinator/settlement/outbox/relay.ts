@@ -37,12 +37,17 @@ export class OutboxRelay implements AsyncDisposable {
   readonly #refusals = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
+  #looking: Promise<void> | undefined;
   #failures = 0;
   #stopped = false;
 
   constructor(options: OutboxRelayOptions) {
     this.#options = options;
-    this.#poll = setInterval(() => this.nudge(), POLL_MS);
+    this.#poll = setInterval(() => {
+      this.#looking ??= this.#look().finally(() => {
+        this.#looking = undefined;
+      });
+    }, POLL_MS);
   }
 
   /** Schedules a run, because the outbox may have new facts. */
@@ -50,8 +55,20 @@ export class OutboxRelay implements AsyncDisposable {
     this.#schedule(GATHER_MS);
   }
 
+  /** Other processes write facts as well, and one that is killed nudges no relay. */
+  async #look(): Promise<void> {
+    if (this.#isScheduled) return;
+    const { store } = this.#options;
+    // A run reports a database that does not answer.
+    if (await store.isAnyWaiting().catch(() => true)) this.nudge();
+  }
+
+  get #isScheduled(): boolean {
+    return this.#timer !== undefined || this.#running !== undefined;
+  }
+
   #schedule(inMs: number): void {
-    if (this.#stopped || this.#timer !== undefined || this.#running !== undefined) return;
+    if (this.#stopped || this.#isScheduled) return;
     this.#timer = setTimeout(
       () => {
         this.#timer = undefined;
@@ -136,6 +153,6 @@ export class OutboxRelay implements AsyncDisposable {
     this.#stopped = true;
     clearInterval(this.#poll);
     clearTimeout(this.#timer);
-    await this.#running;
+    await Promise.all([this.#running, this.#looking]);
   }
 }
