@@ -190,9 +190,6 @@ export const normOf = (weight: Float32Array, { normPlusOne }: DecoderShape): Flo
 
 /** Number of the weights of a model and its assistant. */
 export const countWeights = ({ weights, assistant }: DecoderModel): number =>
-  new Set([
-    ...allMatrices(weights),
-    ...(assistant ? assistantMatrices(assistant.weights) : []),
-  ])
+  new Set([...allMatrices(weights), ...(assistant ? assistantMatrices(assistant.weights) : [])])
     .values()
     .reduce((sum, m) => sum + m.count * m.out * m.in, 0);

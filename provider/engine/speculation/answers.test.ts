@@ -11,6 +11,7 @@ import { createCpuBackend } from '../decoders/native-decoder.ts';
 import { createReferenceBackend } from '../decoders/reference-decoder.ts';
 import { begin } from '../engine-under-test.ts';
 import { ModelEngine } from '../model-engine.ts';
+import { openDraftModels, withDrafter } from './open-draft-models.ts';
 
 type Chat = Readonly<Record<string, unknown>>;
 
@@ -23,7 +24,7 @@ const PERSON = {
   additionalProperties: false,
 };
 
-/** Answers requests one after the other, and counts the tokens that were drafted, and the passes of a head. */
+/** Answers requests one after the other, and counts the tokens that were drafted, and the passes that draft. */
 async function answers(
   chats: readonly Chat[],
   drafts: 'none' | 'of the text' | 'of a model',
@@ -98,26 +99,56 @@ const CHATS: readonly Chat[] = [
   },
 ];
 
-test('a draft head changes no answer, and is not loaded without drafts', {
-  timeout: 60_000,
-}, async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'dinf-head-'));
+const FIXTURES = join(import.meta.dirname, '../fixtures');
+
+/** Opens a model with the weights of a fixture, and the tokens and the template of the tiny model. */
+async function withFixtureOf(name: string, use: (model: Model) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'dinf-drafts-'));
   try {
     await cp(TINY_MODEL_FOLDER, folder, { recursive: true });
     for (const file of ['config.json', 'model.safetensors'])
-      await cp(join(import.meta.dirname, '../fixtures/qwen3-next-head', file), join(folder, file));
-    const model = await openModel(folder);
-    expect(model.shape.head).toBeDefined();
-    const plain = await answers(CHATS, 'none', model);
-    expect(plain.passes).toBe(0);
-    const drafted = await answers(CHATS, 'of the text', model);
-    expect(drafted.passes).toBeGreaterThan(20);
-    expect(drafted.drafted).toBeGreaterThan(20);
-    expect(drafted.results).toEqual(plain.results);
+      await cp(join(FIXTURES, name, file), join(folder, file));
+    await use(await openModel(folder));
   } finally {
     await rm(folder, { recursive: true });
   }
-});
+}
+
+async function expectSameAnswers(model: Model): Promise<void> {
+  const plain = await answers(CHATS, 'none', model);
+  expect(plain.passes).toBe(0);
+  const drafted = await answers(CHATS, 'of the text', model);
+  expect(drafted.passes).toBeGreaterThan(20);
+  expect(drafted.drafted).toBeGreaterThan(20);
+  expect(drafted.results).toEqual(plain.results);
+}
+
+test(
+  'a draft head changes no answer, and is not loaded without drafts',
+  {
+    timeout: 60_000,
+  },
+  () =>
+    withFixtureOf('qwen3-next-head', async (model) => {
+      expect(model.shape.head).toBeDefined();
+      await expectSameAnswers(model);
+    }),
+);
+
+test(
+  'an assistant changes no answer, and is not loaded without drafts',
+  {
+    timeout: 60_000,
+  },
+  () =>
+    withFixtureOf('gemma4-assisted-groups', async (model) => {
+      const assistant = join(FIXTURES, 'gemma4-assisted-groups/assistant');
+      const drafters = await openDraftModels([assistant], { error: () => {} });
+      const assisted = withDrafter(model, drafters);
+      expect(assisted.assistant).toBeDefined();
+      await expectSameAnswers(assisted);
+    }),
+);
 
 test.for(['of the text', 'of a model'] as const)(
   'drafts %s change no answer: greedy, drawn with a seed, with penalties, log probabilities, stop strings and grammars',

@@ -38,8 +38,14 @@ var<workgroup> found: array<u32, ${THREADS}>;
 }`;
 }
 
-/** Finds the most likely token of the chosen groups. One workgroup for each output. */
-export function pickOfGroups({ chosen, size }: Groups): string {
+/**
+ * Finds the most likely token of the chosen groups. One workgroup for each output. The logits are those of
+ * the chosen groups, one after the other, or of all groups if `hasAll`.
+ */
+export function pickOfGroups({ count, chosen, size }: Groups, hasAll: boolean): string {
+  const place = hasAll
+    ? `(group.x * ${count}u + groups[group.x * ${chosen}u + i / ${size}u]) * ${size}u + i % ${size}u`
+    : `group.x * ${chosen * size}u + i`;
   return /* wgsl */ `${STEP}
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
@@ -50,10 +56,12 @@ var<workgroup> values: array<f32, ${THREADS}>;
 var<workgroup> found: array<u32, ${THREADS}>;
 @compute @workgroup_size(${THREADS}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
   _ = step.tokens;
-  let begin = group.x * ${chosen * size}u;
   var most = -1e38;
   var at = 0u;
-  for (var i = local; i < ${chosen * size}u; i += ${THREADS}u) { if (logits[begin + i] > most) { most = logits[begin + i]; at = i; } }
+  for (var i = local; i < ${chosen * size}u; i += ${THREADS}u) {
+    let value = logits[${place}];
+    if (value > most) { most = value; at = i; }
+  }
   values[local] = most;
   found[local] = at;
   workgroupBarrier();

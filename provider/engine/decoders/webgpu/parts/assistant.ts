@@ -1,7 +1,6 @@
 import type { AssistantModel, VocabularyGroups } from '../../../../models/assistant-model.ts';
 import type { LayerShape } from '../../../../models/decoder-shape.ts';
 import type { Matrix } from '../../../../models/decoder-weights.ts';
-import { ModelError } from '../../../../models/model-error.ts';
 import type { DecoderBuild } from '../decoder-build.ts';
 import type { CacheBuffer } from '../gpu-cache.ts';
 import { chooseGroups, pickOfGroups } from '../kernels/groups.ts';
@@ -69,7 +68,7 @@ export async function addAssistant(
   ]);
 }
 
-/** Computes the logits of the best groups only, for the states in `normed`. */
+/** Finds the most likely token of the best groups, for the states in `normed`. */
 async function addChoiceOfGroups(
   build: DecoderBuild,
   { scores: matrix, chosen, tokens }: VocabularyGroups,
@@ -83,15 +82,18 @@ async function addChoiceOfGroups(
   const ofOutputs = (counts: Counts): [number, number] => [counts.outputs, 1];
   await build.multiply([matrix], { from: normed, to: scores, stride: count, counted: 'outputs' });
   await build.run(chooseGroups(groups), [scores, picked], ofOutputs);
-  const [part, more] = await build.upload.matrices([lmHead]);
-  if (part === undefined || more !== undefined)
-    throw new ModelError(
-      'unsupported_architecture',
-      'the logits of an assistant do not fit into one buffer of this device',
-    );
-  await build.dispatches.multiply([part], {
-    ...{ from: normed, to: logits, stride: size, counted: 'slots', chosen: picked },
-    experts: { rows: size, shared: chosen },
-  });
-  await build.run(pickOfGroups(groups), [logits, picked, order, best], ofOutputs);
+  const parts = await build.upload.matrices([lmHead]);
+  const product = { from: normed, to: logits };
+  // Groups can be chosen only within one buffer. A device with smaller ones computes all of them.
+  const hasAll = parts.length > 1;
+  await build.dispatches.multiply(
+    parts,
+    hasAll
+      ? { ...product, stride: count * size, counted: 'outputs' }
+      : {
+          ...{ ...product, stride: size, counted: 'slots', chosen: picked },
+          experts: { rows: size, shared: chosen },
+        },
+  );
+  await build.run(pickOfGroups(groups, hasAll), [logits, picked, order, best], ofOutputs);
 }
