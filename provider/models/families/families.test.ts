@@ -157,6 +157,15 @@ test('Mistral inside a model with images has its window in every layer', () => {
   expect(shape.prefix).toBe('language_model.');
 });
 
+test('the text model of Gemma 4 12B is that of the other models of Gemma 4', () => {
+  const nested = (type: string) =>
+    readDecoderShape({
+      model_type: type,
+      text_config: { ...GEMMA4, model_type: `${type}_text`, attention_k_eq_v: true },
+    });
+  expect(nested('gemma4_unified')).toEqual(nested('gemma4'));
+});
+
 describe('Gemma 3', () => {
   const gemma = { ...SIZES, model_type: 'gemma3_text', head_dim: 16, sliding_window: 8 };
 

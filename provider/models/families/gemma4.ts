@@ -16,8 +16,9 @@ import {
 const [LOCAL, GLOBAL] = ['sliding_attention', 'full_attention'] as const;
 
 export const GEMMA4: Family = {
-  types: ['gemma4_text'],
-  nestedTypes: ['gemma4'],
+  // The second ones are those of 12B, whose text model is the same.
+  types: ['gemma4_text', 'gemma4_unified_text'],
+  nestedTypes: ['gemma4', 'gemma4_unified'],
   read: (config) => gemma4Shape(config, sharedKeysOf),
 };
 
