@@ -23,9 +23,7 @@ export const startProviderProcess = (
       DINF_LOG: 'info',
       ...settings,
     },
-    isReady: (line) => {
-      onLine(line);
-      return /^provider \S+ serves/.test(line);
-    },
+    onLine,
+    isReady: (line) => /^provider \S+ serves/.test(line),
     readyTimeoutMs: 120_000,
   });

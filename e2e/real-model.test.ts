@@ -17,7 +17,7 @@ beforeAll(async () => {
     network,
     ['--token', await network.network.enrolToken()],
     (line) => {
-      readyLine = line;
+      if (/ serves /.test(line)) readyLine ||= line;
     },
   );
   const { bus } = network.network.coordinator;
