@@ -1,7 +1,8 @@
+import type { Msg } from '@nats-io/nats-core';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { connectToServer, events, services, TrustEnrolled } from '#bus-schemas';
+import { connectToServer, core, events, services, TrustEnrolled } from '#bus-schemas';
 import type { NatsNode } from '#network';
 import { startNatsHub } from '#testcontainers';
 import { Bus, endpoint, NotResponsible } from './bus.ts';
@@ -201,6 +202,32 @@ describe('a call whose reply is late', () => {
     answer.resolve(EMPTY);
     expect(await call).toMatchObject(EMPTY);
     expect(handle).toHaveBeenCalledTimes(1);
+    await observer.close();
+  });
+
+  test('is not begun again by the copy that has just answered it', async () => {
+    const handle = vi.fn(() => EMPTY);
+    await using _face = await other.serve('catalog', [endpoint(services.catalog.snapshot, handle)]);
+    const observer = await connectToServer({ servers: hub.clientUrl });
+    const calls: Msg[] = [];
+    observer.subscribe(services.catalog.snapshot.subject, {
+      callback: (_, message) => {
+        calls.push(message);
+      },
+    });
+    await observer.flush();
+    await bus.call(services.catalog.snapshot, {}, CALL);
+    await observer.flush();
+    const [call] = calls;
+    if (call === undefined) throw new Error('the observer saw no call');
+    const { data, reply = '', headers } = call;
+    bus.connection.publish(core.everyCopy(call.subject), data, {
+      reply,
+      ...(headers && { headers }),
+    });
+    // The answer to another call shows that the copy has read both messages.
+    await bus.connection.request(core.everyCopy(call.subject), data, { timeout: 20_000 });
+    expect(handle).toHaveBeenCalledTimes(2);
     await observer.close();
   });
 

@@ -1,10 +1,14 @@
 import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import { type ComponentName, core } from '#bus-schemas';
+import { LruMap } from '#bus-schemas/lru-map.ts';
 import type { CallAnswer } from './own-endpoints.ts';
 import { isLeaving, requestIdOf } from './request-mux.ts';
 
 type Call = Pick<Msg, 'data' | 'headers' | 'reply'>;
 type AnswerMessage = (message: Call) => Promise<CallAnswer>;
+
+/** More than a copy gets from the first message of a call to its second one. */
+const REMEMBERED = 16_384;
 
 /**
  * The calls that every copy of a component receives, because the copy that got them first has not
@@ -13,22 +17,20 @@ type AnswerMessage = (message: Call) => Promise<CallAnswer>;
 export class CopiedCalls {
   readonly #connection: NatsConnection;
   readonly #served = new Map<string, AnswerMessage>();
-  /** The calls that this copy is answering. */
-  readonly #open = new Set<string>();
+  /**
+   * The last calls that this copy began to answer. The second message of a call may arrive after its
+   * answer, and some calls count, such as those that limit the requests of a key.
+   */
+  readonly #begun = new LruMap<string, true>(REMEMBERED);
 
   constructor(connection: NatsConnection) {
     this.#connection = connection;
   }
 
   /** Answers a call that came to this copy alone. */
-  async first(message: Call, answer: AnswerMessage): Promise<CallAnswer> {
-    const id = requestIdOf(message.reply ?? '');
-    this.#open.add(id);
-    try {
-      return await answer(message);
-    } finally {
-      this.#open.delete(id);
-    }
+  first(message: Call, answer: AnswerMessage): Promise<CallAnswer> {
+    this.#begun.set(requestIdOf(message.reply ?? ''), true);
+    return answer(message);
   }
 
   serve(subject: string, answer: AnswerMessage): void {
@@ -47,7 +49,7 @@ export class CopiedCalls {
 
   async #again(message: Msg): Promise<void> {
     const answer = this.#served.get(message.subject);
-    if (answer === undefined || this.#open.has(requestIdOf(message.reply ?? ''))) return;
+    if (answer === undefined || this.#begun.get(requestIdOf(message.reply ?? ''))) return;
     const { data, failure } = await this.first(message, answer);
     // Another copy may succeed, so only a success ends the call.
     if (failure === undefined && !isLeaving(this.#connection)) message.respond(data);
