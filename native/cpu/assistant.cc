@@ -46,8 +46,7 @@ void CpuEngine::assist(const Step& step, float* joined, std::vector<float>& stat
   normInputs(norm_, state_.data(), tokens);
   states.resize(static_cast<size_t>(tokens) * back_.out);
   multiply({{&back_, states.data()}}, inputs_, tokens);
-  // Outputs are in rising order, so no row is overwritten before it is read.
-  for (int i = 0; i < outputs; i++) std::copy_n(normed_.data() + static_cast<size_t>(step.outputs[i]) * hidden, hidden, normed_.data() + static_cast<size_t>(i) * hidden);
+  keepOutputs(step, normed_, hidden);
   setInputs(inputs_, normed_.data(), hidden);
   if (assists_->groups) return chooseOfGroups(outputs, best);
   std::vector<float> logits;

@@ -127,7 +127,8 @@ void CpuEngine::runNarrowed(LayerOf& layer, const Step& step, const Step& output
   if (layer.shape->keysAreValues) multiply({{&layer.k, k_.data()}}, inputs_, tokens);
   else multiply({{&layer.k, k_.data()}, {&layer.v, v_.data()}}, inputs_, tokens);
   threads_->each(tokens, [&](int t, int) { storeKeys(layer, step, t); });
-  keepOutputs(step);
+  keepOutputs(step, state_, model_.hidden);
+  if (model_.perLayer) keepOutputs(step, perLayer_, model_.perLayer->width * layers_.size());
   if (wanted == 0) return;
   stateInputs(layer.inputNorm, wanted);
   multiply({{&layer.q, q_.data()}}, inputs_, wanted);
@@ -151,13 +152,9 @@ void CpuEngine::addAttended(LayerOf& layer, int tokens) {
   addTo(state_.data(), made_.data(), layer.mlpOutputNorm, tokens);
 }
 
-void CpuEngine::keepOutputs(const Step& step) {
-  const auto keep = [&step](std::vector<float>& rows, size_t width) {
-    // Outputs are in rising order, so no row is overwritten before it is read.
-    for (size_t i = 0; i < step.outputs.size(); i++) std::copy_n(rows.data() + step.outputs[i] * width, width, rows.data() + i * width);
-  };
-  keep(state_, model_.hidden);
-  if (model_.perLayer) keep(perLayer_, model_.perLayer->width * layers_.size());
+void CpuEngine::keepOutputs(const Step& step, std::vector<float>& rows, size_t width) {
+  // Outputs are in rising order, so no row is overwritten before it is read.
+  for (size_t i = 0; i < step.outputs.size(); i++) std::copy_n(rows.data() + step.outputs[i] * width, width, rows.data() + i * width);
 }
 
 void CpuEngine::chooseBest(int outputs, std::vector<float>& logits, std::vector<int32_t>& best) {
@@ -205,7 +202,7 @@ std::string CpuEngine::step(const Step& step, StepResult& result) {
     stepped_ = tokens;
   }
   if (outputs == 0) return "";
-  if (!narrowed) keepOutputs(step);
+  if (!narrowed) keepOutputs(step, state_, hidden);
   normInputs(norm_, state_.data(), outputs);
   if (model_.returnsStates) {
     result.best.resize(outputs);
@@ -238,7 +235,7 @@ std::string CpuEngine::draft(const DraftStep& draft, std::vector<int32_t>& best)
   normInputs(headNorm_, state_.data(), tokens);
   draftedStates_.assign(normed_.begin(), normed_.begin() + static_cast<size_t>(tokens) * hidden);
   drafted_ = tokens;
-  for (int i = 0; i < outputs; i++) std::copy_n(draftedStates_.data() + static_cast<size_t>(step.outputs[i]) * hidden, hidden, normed_.data() + static_cast<size_t>(i) * hidden);
+  keepOutputs(step, normed_, hidden);
   setInputs(inputs_, normed_.data(), hidden);
   std::vector<float> logits;
   chooseBest(outputs, logits, best);

@@ -105,8 +105,8 @@ class CpuEngine final : public Engine {
   void runNarrowed(LayerOf& layer, const Step& step, const Step& outputs);
   /// Adds to state_ what the rest of a layer makes of attended_.
   void addAttended(LayerOf& layer, int tokens);
-  /// Moves the states of the outputs to the beginning of state_.
-  void keepOutputs(const Step& step);
+  /// Moves the rows of the outputs to the beginning of a list of rows with `width` numbers each.
+  static void keepOutputs(const Step& step, std::vector<float>& rows, size_t width);
   /// Computes the logits of the states in inputs_, and the largest one of each.
   void chooseBest(int outputs, std::vector<float>& logits, std::vector<int32_t>& best);
   /// Makes the queries or the keys of a token ready for attention, from their projections.

@@ -189,11 +189,11 @@ async function compare({
       rounds: ROUNDS_AGAINST_RIVALS,
       ...rest,
     });
-    say(`  ${name}, 1 thread each:`);
+    say(`  ${name}:`);
     for (const line of lines) say(`    ${line}`);
   };
   if (llama !== undefined)
-    await against('cpu against llama.cpp', {
+    await against('cpu against llama.cpp, 1 thread each', {
       open: () => createCpuBackend({ threads: 1, fine: true }),
       rival: llamaCpp(`${path}.gguf`, llama),
       work: AGAINST_LLAMA_CPP,

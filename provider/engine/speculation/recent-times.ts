@@ -3,7 +3,7 @@ import { middleOf } from './middle-of.ts';
 /** Number of passes of whose times the median is taken: one that was interrupted changes nothing. */
 const SAMPLES = 5;
 
-/** How long the last passes took, in milliseconds. */
+/** The times of the last passes, in milliseconds. */
 export class RecentTimes {
   #ms: readonly number[];
 

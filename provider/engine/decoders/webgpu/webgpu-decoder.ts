@@ -46,7 +46,7 @@ interface Parts {
   readonly cache: GpuCache;
   readonly stateCache: GpuCache;
   readonly headCache: GpuCache;
-  /** What drafts, if anything does. */
+  /** The part that drafts; undefined if the decoder has none. */
   readonly drafts: 'head' | 'assistant' | undefined;
   /** The number of state slots; 0 if the model has no states. */
   readonly states: number;
