@@ -8,8 +8,8 @@ import type { WorldFault } from './faults.ts';
 import type { Life } from './life.ts';
 import { WorldProcess } from './world-process.ts';
 
-/** A process is replaced after so many lives, which bounds the memory that it collects. */
-const LIVES_PER_PROCESS = 50;
+/** A process is replaced after so many lives, which bounds what it may have collected. */
+const LIVES_PER_PROCESS = 250;
 
 interface LifeOptions {
   readonly seed: number;

@@ -11,14 +11,14 @@ type Callback = (...parameters: unknown[]) => void;
 
 /** What `setTimeout` and `setInterval` return. */
 class VirtualTimer {
-  readonly #time: VirtualTime;
+  readonly #time: () => VirtualTime;
   readonly #delayMs: number;
   readonly #repeats: boolean;
   readonly #call: () => void;
-  readonly #host = currentHost();
+  #host = currentHost();
   #planned: Planned;
 
-  constructor(time: VirtualTime, delayMs: number, repeats: boolean, call: () => void) {
+  constructor(time: () => VirtualTime, delayMs: number, repeats: boolean, call: () => void) {
     this.#time = time;
     this.#delayMs = delayMs >= SHORTEST_MS ? delayMs : SHORTEST_MS;
     this.#repeats = repeats;
@@ -27,7 +27,7 @@ class VirtualTimer {
   }
 
   #plan(): Planned {
-    return this.#time.plan(this.#delayMs, this.#fire, this.#host);
+    return this.#time().plan(this.#delayMs, this.#fire, this.#host);
   }
 
   readonly #fire = (): void => {
@@ -35,8 +35,10 @@ class VirtualTimer {
     this.#call();
   };
 
+  /** Node's `fetch` has one timer for all its requests, which belongs to the host that asks last. */
   refresh(): this {
     this.#planned.isCancelled = true;
+    this.#host = currentHost();
     this.#planned = this.#plan();
     return this;
   }
@@ -76,7 +78,7 @@ export function installTime(time: () => VirtualTime): void {
     (repeats: boolean) =>
     (call: Callback, delayMs = SHORTEST_MS, ...parameters: unknown[]) =>
       new VirtualTimer(
-        time(),
+        time,
         Number(delayMs),
         repeats,
         parameters.length === 0 ? call : () => call(...parameters),

@@ -1,4 +1,5 @@
-import { createServer } from 'node:net';
+import { createServer as createHttpServer } from 'node:http';
+import { createServer, type Server, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { Cables } from './cables.ts';
 import { Host, runOn } from './host.ts';
@@ -11,7 +12,10 @@ const SEEDS = 20;
 const LATER_MS = 1_000;
 
 /** A connection between two hosts of a small world, with the bytes and the end that arrive at the server. */
-async function connected(seed: number): Promise<{
+async function connected(
+  seed: number,
+  listener?: { readonly server: Server; readonly host: Host },
+): Promise<{
   readonly time: VirtualTime;
   readonly cables: Cables;
   readonly socket: VirtualSocket;
@@ -28,7 +32,7 @@ async function connected(seed: number): Promise<{
       .on('data', (bytes) => arrived.push({ at: time.now, text: bytes.toString() }))
       .on('end', () => arrived.push({ at: time.now, text: 'end' })),
   );
-  servers.set(`${SERVER}:${PORT}`, { server, host: new Host('server', SERVER) });
+  servers.set(`${SERVER}:${PORT}`, listener ?? { server, host: new Host('server', SERVER) });
   const world: SocketWorld = { time, cables, servers, freePort: () => PORT };
   const socket = runOn(new Host('client', CLIENT), () =>
     new VirtualSocket(world).open({ host: SERVER, port: PORT }),
@@ -76,4 +80,20 @@ test('what leaves a socket at one moment arrives together, and its end after it'
   await time.runUntil(time.now + LATER_MS);
   expect(arrived.map(({ text }) => text)).toEqual(['abc', 'end']);
   expect(arrived[1]?.at).toBe(arrived[0]?.at);
+});
+
+test('a killed host leaves no parser of HTTP, which would keep its whole world in memory', async () => {
+  const host = new Host('server', SERVER);
+  const server = createHttpServer();
+  let accepted: Socket | undefined;
+  server.on('connection', (socket: Socket) => {
+    accepted = socket;
+  });
+  const { time, socket } = await connected(1, { server, host });
+  socket.write('GET / HTTP/1.1\r\n');
+  await time.runUntil(time.now + LATER_MS);
+  const { parser } = accepted as unknown as { parser: { socket: unknown } | null };
+  expect(parser).toMatchObject({ socket: accepted });
+  host.kill();
+  expect([accepted, parser]).toMatchObject([{ parser: null }, { socket: null }]);
 });

@@ -165,6 +165,7 @@ export class VirtualSocket extends Duplex {
     this.#peer = undefined;
     this.#waiting = [];
     this.#unread = [];
+    forgetParser(this);
     if (peer !== undefined && !peer.destroyed) this.#flightTo(peer).end = 'broken';
   }
 
@@ -264,3 +265,22 @@ export class VirtualSocket extends Duplex {
 
 export const failure = (code: string, text: string): Error =>
   Object.assign(new Error(text), { code });
+
+/** What Node's HTTP adds to a socket. */
+interface Parser {
+  remove(): void;
+  close(): void;
+}
+
+/**
+ * Ends the HTTP parser of a connection whose program runs no more. Node keeps each one, with all that it
+ * belongs to, until a program learns that its connection has ended.
+ */
+function forgetParser(socket: Duplex & { parser?: Parser | null }): void {
+  const { parser } = socket;
+  if (!parser) return;
+  parser.remove();
+  parser.close();
+  Object.assign(parser, { socket: null, incoming: null, outgoing: null, onIncoming: null });
+  socket.parser = null;
+}
