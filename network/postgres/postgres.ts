@@ -20,6 +20,8 @@ const FREE_PORT_ATTEMPTS = 5;
 export type LocalPostgresOptions = PostgresOptions & {
   /** Folder of a stopped cluster, as `postgres -D` names it, that a new one is a copy of. */
   copyOf?: string;
+  /** Folder for data that is deleted at the end; that of the system for temporary files by default. */
+  throwawayIn?: string;
 };
 
 /** Starts Postgres from the npm packages on the loopback address; it ends with this process. */
@@ -27,7 +29,9 @@ export async function startLocalPostgres(
   options: LocalPostgresOptions = {},
 ): Promise<PostgresServer> {
   const throwaway =
-    options.dataDir === undefined ? await mkdtemp(join(tmpdir(), 'dinf-postgres-')) : undefined;
+    options.dataDir === undefined
+      ? await mkdtemp(join(options.throwawayIn ?? tmpdir(), 'dinf-postgres-'))
+      : undefined;
   const dataDir = resolve(options.dataDir ?? (throwaway as string));
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const place = await unprivileged(await postgresBinaries(), dataDir);
