@@ -95,6 +95,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'e2e',
+          globalSetup: ['./e2e/run-folder.ts'],
           isolate: false,
           include: ['e2e/**/*.test.ts'],
           exclude: [...ALONE, ...FAULTS],

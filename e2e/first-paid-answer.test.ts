@@ -1,16 +1,16 @@
 import { spawn } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readFile, realpath, rm } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { codeHash, services } from '#bus-schemas';
 import { setting } from '#bus-schemas/settings/settings.ts';
 import { prepareRealModels } from '#cli/up/real-models.ts';
-import { buildPackage } from '#packaging/npm/build-package.ts';
 import { cacheFolder } from '#provider';
 import { FakeHuggingFace } from '#testcontainers';
 import { TINY_MODEL_FOLDER, tinyModel } from '#tiny-model';
+import { packedProgram } from './made-once.ts';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
 
 /**
@@ -20,7 +20,6 @@ import { startTestNetwork, type TestNetwork } from './test-network.ts';
  * SmolLM2. Otherwise it is the tiny model, caches are used, and nothing is compiled.
  */
 const isFresh = setting('DINF_FIRST_ANSWER');
-const ROOT = resolve(import.meta.dirname, '..');
 const PATIENT_MS = 900_000;
 
 let network: TestNetwork;
@@ -36,7 +35,7 @@ beforeAll(async () => {
   stack.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
   home = join(folder, 'home');
   await mkdir(home);
-  const { path } = await buildPackage(ROOT, join(folder, 'dist'));
+  const { path } = await packedProgram();
   network = stack.use(
     await startTestNetwork({ providers: 0, tokenMs: 2, config: { installPackage: path } }),
   );

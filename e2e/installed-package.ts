@@ -11,7 +11,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { explainNpmFailure } from '#bin/npm.mjs';
@@ -20,11 +20,10 @@ import {
   readOfferedPackages,
 } from '#coordinator/ingress/install/install-routes.ts';
 import { closeServer, createServer } from '#http-api/server.ts';
-import { buildPackage } from '#packaging/npm/build-package.ts';
 import { cacheFolder, findNatsServer, type SupervisedProcess, startSupervised } from '#provider';
+import { packedProgram } from './made-once.ts';
 
 const run = promisify(execFile);
-const ROOT = resolve(import.meta.dirname, '..');
 /** The account that runs the program if this process is root, which may write everywhere. */
 const NOBODY = 65_534;
 const READY_MS = 300_000;
@@ -56,7 +55,7 @@ export async function installPackage(): Promise<InstalledPackage> {
     await rm(folder, { recursive: true, force: true, maxRetries: 3 });
   });
   await mkdir(prefix);
-  const { path } = await buildPackage(ROOT, join(folder, 'dist'));
+  const { path } = await packedProgram();
   const installer = await installByScript({ packageFile: path, folder, prefix });
   const user = await preparedUser(folder);
   await run('chmod', ['-R', 'a+rX,a-w', prefix]);

@@ -5,16 +5,18 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { runNpm, SetupError } from '#bin/npm.mjs';
 import { codeHash, services } from '#bus-schemas';
 import { EXIT } from '#bus-schemas/exit-codes.ts';
 import { versionFolder } from '#bus-schemas/program-folders.mjs';
-import { buildPackage } from '#packaging/npm/build-package.ts';
+import type { BuiltPackage } from '#packaging/npm/build-package.ts';
+import type { LockFile, RepositoryManifest } from '#packaging/npm/manifest.ts';
 import { ControlClient } from '#provider/service/control-client.ts';
 import { installByScript } from './installed-package.ts';
+import { packedProgram } from './made-once.ts';
 import { readStream } from './read-stream.ts';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
 
@@ -23,7 +25,6 @@ import { startTestNetwork, type TestNetwork } from './test-network.ts';
  * that the network offers one after the other.
  */
 const run = promisify(execFile);
-const ROOT = resolve(import.meta.dirname, '..');
 const CALL = { timeoutMs: 5_000 };
 const chat = {
   model: 'sim-llama-8b',
@@ -40,7 +41,7 @@ interface OfferedPackage {
 let folder: string;
 let prefix: string;
 let home: string;
-let firstPackage: string;
+let built: BuiltPackage;
 let network: TestNetwork;
 let door: Server;
 /** What the network offers. The installer of a coordinator offers one package from its start on. */
@@ -48,11 +49,14 @@ let offered: OfferedPackage;
 /** What it offers to machines of the channel `beta`, if that is something else. */
 let offeredBeta: OfferedPackage | undefined;
 let unreachable: string | undefined;
+/** The npm that updates call, if it is not the installed one. */
+let npm: string | undefined;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'dinf-updates-'));
   [prefix, home] = [join(folder, 'prefix'), join(folder, 'machine')];
-  firstPackage = (await buildPackage(ROOT, join(folder, 'first'))).path;
+  built = await packedProgram();
+  const firstPackage = await repack({ version: built.version }, join(folder, 'first'));
   try {
     await installByScript({ packageFile: firstPackage, folder, prefix });
   } catch (error) {
@@ -105,11 +109,13 @@ async function dinf(command: string, ...args: string[]): Promise<string> {
         ...process.env,
         DINF_HOME: join(folder, 'dinf'),
         DINF_CACHE: join(folder, 'cache'),
+        DINF_NATS_SERVER: network.network.natsServer,
         PATH: `${dirname(process.execPath)}:${process.env['PATH']}`,
         // The simulated engine needs no native part, whose build takes a minute.
         CXX: '/no/compiler',
         npm_config_prefer_offline: 'true',
         npm_lifecycle_event: undefined,
+        ...(npm !== undefined && { npm_execpath: npm }),
       },
       timeout: 240_000,
     },
@@ -122,38 +128,89 @@ interface Variant {
   /** Files of the package with other content. */
   readonly changed?: Readonly<Record<string, string>>;
   readonly isRelease?: boolean;
+  /**
+   * Whether npm packs it and installs all that it depends on, as for a release. The others are packed
+   * without Postgres and WebGPU, which the simulated engine does not need and which are half of the work of an
+   * installation, and updates to them do not call npm.
+   */
+  readonly isWhole?: boolean;
 }
 
-/** Offers the first package with another version number, and with other files. */
-async function offer({ version, changed = {}, isRelease = true }: Variant): Promise<string> {
-  const made = join(folder, version);
+/**
+ * Installs a package without npm, which takes 15 s of processor time: unpacks it, and links the
+ * dependencies that npm has installed for another version.
+ */
+const linkingNpm = (dependencies: string) => `
+const { execFileSync } = require('node:child_process');
+const { chmodSync, mkdirSync, symlinkSync } = require('node:fs');
+const { join } = require('node:path');
+const args = process.argv.slice(2);
+const prefix = args[args.indexOf('--prefix') + 1];
+const root = join(prefix, 'lib/node_modules/d-inference');
+for (const folder of [root, join(prefix, 'bin')]) mkdirSync(folder, { recursive: true });
+execFileSync('tar', ['-xzf', args.at(-1), '-C', root, '--strip-components=1']);
+symlinkSync(${JSON.stringify(dependencies)}, join(root, 'node_modules'));
+chmodSync(join(root, 'bin/dinf.mjs'), 0o755);
+symlinkSync('../lib/node_modules/d-inference/bin/dinf.mjs', join(prefix, 'bin/dinf'));
+`;
+
+async function linkDependenciesOf(version: string): Promise<void> {
+  const installed = join(prefix, 'lib/d-inference', version);
+  const made = join(folder, 'linking');
   await mkdir(made);
-  await run('tar', ['-xzf', firstPackage, '-C', made]);
+  npm = join(made, 'npm-cli.js');
+  await writeFile(npm, linkingNpm(join(installed, 'lib/node_modules/d-inference/node_modules')));
+}
+
+/** Packs the built package again into a folder, with another version number and other files. */
+async function repack(
+  { version, changed = {}, isWhole = false }: Variant,
+  made: string,
+): Promise<string> {
+  await mkdir(made);
+  await run('tar', ['-xzf', built.path, '-C', made]);
   const root = join(made, 'package');
-  for (const name of ['package.json', 'npm-shrinkwrap.json']) {
-    const manifest = JSON.parse(await readFile(join(root, name), 'utf8'));
-    await writeFile(
-      join(root, name),
-      `${JSON.stringify({ ...manifest, version }, undefined, 2)}\n`,
-    );
-  }
+  const [manifestFile, lockFile] = [join(root, 'package.json'), join(root, 'npm-shrinkwrap.json')];
+  const manifest: RepositoryManifest = JSON.parse(await readFile(manifestFile, 'utf8'));
+  const lock: LockFile = JSON.parse(await readFile(lockFile, 'utf8'));
+  const differing = { version, ...(isWhole ? {} : { optionalDependencies: {} }) };
+  const leftOut = isWhole ? [] : Object.keys(manifest.optionalDependencies);
+  const packages = Object.entries(lock.packages)
+    .filter(([path]) => !leftOut.some((name) => path === `node_modules/${name}`))
+    .map(([path, locked]) => [path, path === '' ? { ...locked, ...differing } : locked]);
+  await writeFile(manifestFile, JSON.stringify({ ...manifest, ...differing }));
+  await writeFile(
+    lockFile,
+    JSON.stringify({ ...lock, version, packages: Object.fromEntries(packages) }),
+  );
   for (const [name, text] of Object.entries(changed)) {
     await mkdir(dirname(join(root, name)), { recursive: true });
     await writeFile(join(root, name), text);
   }
-  await runNpm({
-    node: process.execPath,
-    args: ['pack', '--ignore-scripts', '--pack-destination', made],
-    cwd: root,
-    what: 'the package',
-  });
+  const file = join(made, `d-inference-${version}.tgz`);
+  if (isWhole)
+    await runNpm({
+      node: process.execPath,
+      args: ['pack', '--ignore-scripts', '--pack-destination', made],
+      cwd: root,
+      what: 'the package',
+    });
+  else await run('tar', ['-czf', file, '-C', made, 'package']);
+  return file;
+}
+
+/** Offers such a package. */
+async function offer(variant: Variant): Promise<string> {
+  const { version, isRelease = true } = variant;
+  const made = join(folder, version);
+  const file = await repack(variant, made);
   if (isRelease)
     await network.network.coordinator.bus.call(
       services.releases.add,
-      { version, codeHash: codeHash(root) },
+      { version, codeHash: codeHash(join(made, 'package')) },
       CALL,
     );
-  offered = await offeredFrom(join(made, `d-inference-${version}.tgz`), version);
+  offered = await offeredFrom(file, version);
   return versionFolder(offered);
 }
 
@@ -187,13 +244,14 @@ test('a machine is updated to the version that its network offers, and serves wi
   await expectAnswer();
   const before = await runningVersion();
 
-  const name = await offer({ version: '1000.0.1' });
+  const name = await offer({ version: '1000.0.1', isWhole: true });
   expect(await dinf('update', '--check')).toMatch(/^Version 1000\.0\.1 is available\./m);
   expect(await dinf('update')).toMatch(/^Version 1000\.0\.1 is in use\.$/m);
   expect([before, await runningVersion()]).toEqual([expect.not.stringMatching('1000'), '1000.0.1']);
   expect(isInstalled(name)).toBe(true);
   await expectAnswer();
   expect(await dinf('update')).toMatch(/^Version 1000\.0\.1 is in use, and .* offers no other\.$/m);
+  await linkDependenciesOf(name);
 });
 
 test('a machine takes the version of the channel beta if its owner chooses it, and status names the channel', {
