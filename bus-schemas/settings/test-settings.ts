@@ -89,6 +89,11 @@ export const testSettings = {
     description:
       '`1` replays every scenario of `dinf replay` in its test, as `npm run scenarios` does, and of the three with slow machines not only the one with hot ones',
   }),
+  DINF_EVERY_LOOK: flag({
+    default: false,
+    description:
+      '`1` examines the pages of the console in both themes at both widths, as `npm run looks` does, and not only light on a wide screen and dark on a phone',
+  }),
   DINF_EVERY_ANSWER: flag({
     default: false,
     description:

@@ -1,12 +1,9 @@
-import { rmSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import axe from 'axe-core';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { makeSignInLink } from '#coordinator';
 import { FakeStripe } from '#testcontainers';
+import { builtConsole } from '../made-once.ts';
 import { pathOf } from '../monitoring/on-path.ts';
 import { type Person, startTestNetwork, type TestNetwork } from '../test-network.ts';
 
@@ -154,15 +151,22 @@ export class ConsolePage implements AsyncDisposable {
   async accessibilityFaults({ ofColors = false } = {}): Promise<string[]> {
     if (!(await this.page.evaluate(() => 'axe' in globalThis)))
       await this.page.evaluate(axe.source);
-    const { violations } = await this.page.evaluate(
-      (runOnly) => (globalThis as unknown as { axe: Axe }).axe.run({ runOnly }),
+    // Only what is printed leaves the browser: a result also lists all that the page does right.
+    const faults = await this.page.evaluate(
+      async (runOnly) => {
+        const { axe } = globalThis as unknown as { axe: Axe };
+        const { violations } = await axe.run({ runOnly, resultTypes: ['violations'] });
+        return violations.map(({ id, nodes: [first] }) => ({
+          id,
+          html: first?.html,
+          summary: first?.failureSummary,
+        }));
+      },
       ofColors
         ? ['color-contrast', 'link-in-text-block']
         : ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
     );
-    return violations.map(
-      ({ id, nodes }) => `${id}: ${nodes[0]?.html} ${nodes[0]?.failureSummary}`,
-    );
+    return faults.map(({ id, html, summary }) => `${id}: ${html} ${summary}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -174,20 +178,6 @@ interface Axe {
   run(options: object): Promise<{
     violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[];
   }>;
-}
-
-let built: Promise<string> | undefined;
-
-/** Builds the console once for all test files of this process, which deletes it when it ends. */
-function builtConsole(): Promise<string> {
-  built ??= (async () => {
-    const { buildConsole } = await import('#console/build.ts');
-    const folder = await mkdtemp(join(tmpdir(), 'dinf-console-'));
-    process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-    await buildConsole({ output: folder });
-    return folder;
-  })();
-  return built;
 }
 
 export async function startConsole(): Promise<ConsoleUnderTest> {

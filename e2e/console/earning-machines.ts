@@ -35,17 +35,34 @@ export async function servePaidRequests(
   await network.expectMoneyBalances();
 }
 
+/**
+ * Waits until the router has stored the chips of machines, without which their earnings are those of
+ * unknown chips. What machines earned is cached for minutes, so a page must not ask before.
+ */
+async function chipsAreStored(network: TestNetwork, providers: readonly string[]): Promise<void> {
+  const { bus } = network.network.coordinator;
+  await vi.waitFor(async () => {
+    const request = { providers: [...providers] };
+    const { records } = await bus.call(services.routing.records, request, { timeoutMs: 10_000 });
+    const known = records.filter(({ lifetime }) => lifetime?.chip !== undefined);
+    expect(known.length).toBe(providers.length);
+  }, PATIENT);
+}
+
 /** Starts three machines of three owners, each of which earns from one request for this model. */
 export async function startEarningMachines(
   network: TestNetwork,
   model: string,
 ): Promise<AsyncDisposable> {
   await using started = new AsyncDisposableStack();
+  const providers: string[] = [];
   for (const name of OWNERS) {
     const owner = await network.person(name);
     const machine = started.use(await startMachineOf(network, owner, { name }));
     const provider = machine.providers[0]?.id ?? '';
     await servePaidRequests(network, { provider, model, count: 1, maxTokens: 2_000 });
+    providers.push(provider);
   }
+  await chipsAreStored(network, providers);
   return started.move();
 }

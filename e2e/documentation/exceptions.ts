@@ -33,6 +33,8 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
     'runs for many minutes; the tests try fewer histories (coordinator/settlement)',
   'CONTRIBUTING.md: npm run scenarios':
     'replays for minutes; the tests replay most of them (simulator/replay/replay.test.ts)',
+  'CONTRIBUTING.md: npm run looks':
+    'runs for minutes; the tests show half of it (e2e/console/screenshots.test.ts)',
   'CONTRIBUTING.md: npm run worlds': 'runs for an hour (e2e/world/world.test.ts)',
   'docs/worlds.md: npm run worlds': 'runs for an hour (e2e/world/world.test.ts)',
   ...Object.fromEntries(
