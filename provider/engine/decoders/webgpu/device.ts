@@ -1,10 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { type BackendOrReason, wholeNumbers } from '../decoder.ts';
+import { KernelPipelines } from './kernel-pipelines.ts';
 import { loadDecoder } from './load-decoder.ts';
 
 /** An open WebGPU device with its name and kind. */
 export interface Gpu {
   readonly device: GPUDevice;
+  readonly pipelines: KernelPipelines;
   readonly name: string;
   /** True if the driver computes on the processor. */
   readonly isSoftware: boolean;
@@ -82,6 +84,7 @@ export async function openGpu(): Promise<Gpu | { readonly reason: string }> {
   const name = info.description || info.device || `${info.vendor} ${info.architecture}`;
   return {
     device,
+    pipelines: new KernelPipelines(device),
     name: name.split(' (')[0] ?? name,
     isSoftware: SOFTWARE.test(`${info.description} ${info.device} ${info.architecture}`),
   };

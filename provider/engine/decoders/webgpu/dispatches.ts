@@ -37,7 +37,6 @@ export class Dispatches {
   readonly uniform: GPUBuffer;
   readonly #gpu: Gpu;
   readonly #progressed: () => void;
-  readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
   #splits = false;
 
   constructor(gpu: Gpu, progressed: () => void) {
@@ -151,22 +150,10 @@ export class Dispatches {
     return this.#gpu.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
   }
 
-  #pipeline(code: string): Promise<GPUComputePipeline> {
-    const known = this.#pipelines.get(code);
-    if (known) return known;
-    const module = this.#gpu.device.createShaderModule({ code: code + roundsFor(this.#gpu) });
-    const made = this.#gpu.device
-      .createComputePipelineAsync({ layout: 'auto', compute: { module } })
-      .catch(async (cause: unknown) => {
-        const { messages } = await module.getCompilationInfo();
-        throw new Error(
-          `a kernel does not compile: ${messages.map(({ lineNum, message }) => `line ${lineNum}: ${message}`).join('; ')}`,
-          { cause },
-        );
-      });
-    this.#pipelines.set(code, made);
-    void made.then(this.#progressed, () => {});
-    return made;
+  async #pipeline(code: string): Promise<GPUComputePipeline> {
+    const pipeline = await this.#gpu.pipelines.of(code + roundsFor(this.#gpu));
+    this.#progressed();
+    return pipeline;
   }
 
   /** The shortest of four times of twenty multiplications, in milliseconds. */
