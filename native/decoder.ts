@@ -7,7 +7,11 @@ export interface NativeDecoder {
    * `invalid_model`, `invalid_step`, `not_loaded` or `engine_failed`.
    */
   load(model: unknown): Promise<number>;
-  step(step: unknown): Promise<{ best: Int32Array; logits?: Float32Array; cacheBytes: number }>;
+  /** `expected` is the step that probably follows. */
+  step(
+    step: unknown,
+    expected?: unknown,
+  ): Promise<{ best: Int32Array; logits?: Float32Array; cacheBytes: number; wasAhead: boolean }>;
   /** Moves states on by tokens of the last step. */
   advance(advance: unknown): Promise<void>;
   /** Runs the draft head. Resolves to the most likely token after each output. */

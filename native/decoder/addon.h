@@ -106,10 +106,13 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
   Napi::Value step(const Napi::CallbackInfo& info) {
     std::string wrong;
     auto step = std::make_shared<Step>(reading::step(info[0], wrong));
+    auto expected = info[1].IsUndefined() ? nullptr : std::make_shared<Step>(reading::step(info[1], wrong));
     if (!wrong.empty()) return refuse(info.Env(), {"invalid_step", wrong});
-    return run(info.Env(), [state = state_, step](Answer& answer) -> Failure {
+    const auto work = [state = state_, step, expected](Answer& answer) -> Failure {
       if (!state->engine) return {"not_loaded", "no model is loaded"};
       if (std::string wrong = checks::wrongStep(state->model, *step); !wrong.empty()) return {"invalid_step", wrong};
+      if (std::string wrong = expected ? checks::wrongExpected(state->model, *step, *expected) : ""; !wrong.empty()) return {"invalid_step", wrong};
+      if (expected) state->engine->expect(*expected);
       auto result = std::make_shared<StepResult>();
       state->stepped = 0;
       Failure failure = failureOf(state->engine->step(*step, *result));
@@ -118,6 +121,7 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
         auto object = Napi::Object::New(env);
         object.Set("best", arrayOf(env, result->best));
         object.Set("cacheBytes", Napi::Number::New(env, static_cast<double>(cacheBytes)));
+        object.Set("wasAhead", Napi::Boolean::New(env, result->wasAhead));
         if (!result->logits.empty()) {
           auto logits = Napi::Float32Array::New(env, result->logits.size());
           std::copy(result->logits.begin(), result->logits.end(), logits.Data());
@@ -126,6 +130,9 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
         return object;
       };
       return failure;
+    };
+    return run(info.Env(), work, [state = state_] {
+      if (state->engine) state->engine->begin();
     });
   }
 
@@ -227,10 +234,11 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
     return deferred.Promise();
   }
 
-  Napi::Value run(Napi::Env env, Work work) {
+  /// `after` runs once the answer was sent.
+  Napi::Value run(Napi::Env env, Work work, std::function<void()> after = {}) {
     auto deferred = Napi::Promise::Deferred::New(env);
     auto settle = Napi::ThreadSafeFunction::New(env, Napi::Function(), "decoder", 0, 1);
-    thread_->post([deferred, settle, work = std::move(work)] {
+    thread_->post([deferred, settle, work = std::move(work), after = std::move(after)] {
       auto answer = std::make_shared<Answer>();
       auto failure = std::make_shared<Failure>(work(*answer));
       settle.BlockingCall([deferred, answer, failure](Napi::Env env, Napi::Function) {
@@ -239,6 +247,7 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
         else deferred.Resolve((*answer)(env));
       });
       Napi::ThreadSafeFunction(settle).Release();
+      if (after) after();
     });
     return deferred.Promise();
   }

@@ -347,6 +347,16 @@ inline std::string wrongStep(const Model& model, const Step& step) {
   return wrong.empty() && hasStates(model) ? wrongStates(model, step) : wrong;
 }
 
+/// Returns the error of a step that is expected after another one, or an empty text. Its tokens are the most likely
+/// ones of that step, so it has one for each output.
+inline std::string wrongExpected(const Model& model, const Step& step, const Step& expected) {
+  if (std::string wrong = wrongStep(model, expected); !wrong.empty()) return wrong;
+  const size_t tokens = expected.tokens.size();
+  if (tokens != step.outputs.size() || tokens != expected.outputs.size()) return "the expected step has not one token, with an output, for each output of the step before it";
+  if (expected.wantsLogits || !expected.imageTokens.empty()) return "an expected step has no logits and no images";
+  return "";
+}
+
 /// Returns the error of a draft, or an empty text. `kept` is the number of states that the engine kept
 /// of the pass that the draft follows.
 inline std::string wrongDraft(const Model& model, const DraftStep& draft, size_t kept) {

@@ -16,7 +16,11 @@ class Engine {
  public:
   virtual ~Engine() = default;
   virtual std::string load(const Model& model) = 0;
+  /// Names the step that probably follows the next one, with the most likely tokens of that in place of its own.
+  virtual void expect(const Step&) {}
   virtual std::string step(const Step& step, StepResult& result) = 0;
+  /// Begins the expected step. It is called after the results of the step before it were sent.
+  virtual void begin() {}
   /// Moves states on by tokens of the last step.
   virtual std::string advance(const Advance& advance) = 0;
   /// Runs the draft head, and returns the most likely token after each output.

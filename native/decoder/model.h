@@ -255,6 +255,7 @@ struct Step {
   /// The position after the last one that each token attends to.
   std::vector<int32_t> ends, imageTokens;
   std::vector<float> imageEmbeddings;
+  bool operator==(const Step&) const = default;
   std::vector<Run> runs() const {
     std::vector<Run> runs;
     for (int t = 0; t < static_cast<int>(rows.size()); t++) {
@@ -317,6 +318,8 @@ struct UnitBytes {
 struct StepResult {
   std::vector<int32_t> best;
   std::vector<float> logits;
+  /// True if the step was begun before it was asked for.
+  bool wasAhead = false;
 };
 
 /// A file mapped into memory. It is unmapped when the last reference is released.

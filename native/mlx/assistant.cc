@@ -21,7 +21,7 @@ std::string MlxEngine::draftWithAssistant(const DraftStep& draft, std::vector<in
   MlxEngine& own = *assistant_;
   const auto before = mx::take(draft.isChained ? draftedStates_ : steppedStates_, listOf(draft.before), 0);
   const Pass pass = passOf(draft.step);
-  auto state = multiply(own.join_, mx::concatenate({embed(draft.step), before}, -1));
+  auto state = multiply(own.join_, mx::concatenate({embed(draft.step, listOf(draft.step.tokens)), before}, -1));
   for (LayerOf& layer : own.layers_) {
     state = own.runLayer(layer, state, pass);
     if (layer.scale) state = state * *layer.scale;

@@ -7,10 +7,8 @@
 
 namespace dinf::mlx {
 
-/// Maximum size of the free buffers that MLX keeps for the next step, in bytes, and the number of
-/// steps after which it releases them.
+/// Maximum size of the free buffers that MLX keeps for the next step, in bytes.
 constexpr size_t CACHE_BYTES = size_t{1} << 30;
-constexpr int STEPS_BETWEEN_CLEANING = 256;
 /// The cache grows and shrinks by blocks of this many pages, because each change copies the whole
 /// cache.
 constexpr int BLOCK_PAGES = 16;
@@ -25,6 +23,7 @@ std::string mismatch() {
 
 MlxEngine::~MlxEngine() {
   assistant_.reset();
+  ahead_.reset();
   layers_.clear();
   embedding_ = lmHead_ = perLayerEmbedding_ = perLayerProjection_ = join_ = back_ = groupScores_ = Weights{};
   for (mx::array* array : {&norm_, &perLayerNorm_, &joinedEmbeddingNorm_, &joinedHiddenNorm_, &headNorm_, &steppedStates_, &draftedStates_}) *array = mx::array(0.0f);
@@ -189,6 +188,7 @@ void MlxEngine::growCache(int pages) {
 }
 
 std::string MlxEngine::keep(int pages, int states) try {
+  ahead_.reset();
   if (states < states_) {
     resizeStates(states);
     mx::clear_cache();
@@ -247,14 +247,13 @@ std::string MlxEngine::load(const Model& model) try {
 }
 
 /// Returns the row of each token.
-mx::array MlxEngine::rowsOf(const Weights& w, const Step& step) {
-  const auto tokens = listOf(step.tokens);
+mx::array MlxEngine::rowsOf(const Weights& w, const mx::array& tokens) {
   const auto rows = mx::take(w.weight, tokens, 0);
   return w.bits ? mx::dequantize(rows, mx::take(*w.scales, tokens, 0), mx::take(*w.biases, tokens, 0), w.group, w.bits) : rows;
 }
 
-mx::array MlxEngine::embed(const Step& step) {
-  const auto rows = rowsOf(embedding_, step);
+mx::array MlxEngine::embed(const Step& step, const mx::array& tokens) {
+  const auto rows = rowsOf(embedding_, tokens);
   const auto scaled = model_.embeddingScale == 1 ? rows : rows * mx::array(model_.embeddingScale, type_);
   if (step.imageTokens.empty()) return scaled;
   return mx::scatter(scaled, listOf(step.imageTokens), ofImages(step, 0), 0);
@@ -327,11 +326,11 @@ mx::array MlxEngine::mlpOf(const LayerOf& layer, const mx::array& state) {
 }
 
 /// Returns the embeddings of the step's tokens for all layers, from the state before the first one.
-mx::array MlxEngine::embedForLayers(const Step& step, const mx::array& state) {
+mx::array MlxEngine::embedForLayers(const mx::array& tokens, const mx::array& state) {
   const PerLayerEmbedding& about = *model_.perLayer;
-  const mx::Shape byLayer{static_cast<int>(step.tokens.size()), static_cast<int>(layers_.size()), about.width};
+  const mx::Shape byLayer{tokens.shape(0), static_cast<int>(layers_.size()), about.width};
   const auto projected = mx::reshape(multiply(perLayerProjection_, state) * mx::array(about.projectionScale, type_), byLayer);
-  const auto found = mx::reshape(rowsOf(perLayerEmbedding_, step) * mx::array(about.embeddingScale, type_), byLayer);
+  const auto found = mx::reshape(rowsOf(perLayerEmbedding_, tokens) * mx::array(about.embeddingScale, type_), byLayer);
   return (mx::fast::rms_norm(projected, perLayerNorm_, model_.normEps) + found) * mx::array(static_cast<float>(M_SQRT1_2), type_);
 }
 
@@ -374,70 +373,13 @@ std::string MlxEngine::draft(const DraftStep& draft, std::vector<int32_t>& best)
   growCache(checks::pagesOf(model_, draft.step));
   if (assistant_) return draftWithAssistant(draft, best);
   const auto before = mx::take(draft.isChained ? draftedStates_ : steppedStates_, listOf(draft.before), 0);
-  const auto joined = mx::concatenate({normalised(embed(draft.step), joinedEmbeddingNorm_), normalised(before, joinedHiddenNorm_)}, -1);
+  const auto joined = mx::concatenate({normalised(embed(draft.step, listOf(draft.step.tokens)), joinedEmbeddingNorm_), normalised(before, joinedHiddenNorm_)}, -1);
   LayerOf& layer = layers_.back();
   draftedStates_ = normalised(runLayer(layer, multiply(join_, joined), passOf(draft.step)), headNorm_);
   const auto logits = mx::astype(multiply(lmHead_, mx::take(draftedStates_, listOf(draft.step.outputs), 0)), mx::float32);
   const auto tokens = mx::astype(mx::argmax(logits, -1), mx::int32);
   mx::eval({layer.keys, layer.values, draftedStates_, tokens});
   best.assign(tokens.data<int32_t>(), tokens.data<int32_t>() + draft.step.outputs.size());
-  return "";
-} catch (const std::exception& error) {
-  return error.what();
-}
-
-std::string MlxEngine::step(const Step& step, StepResult& result) try {
-  const int tokens = step.tokens.size(), outputs = step.outputs.size();
-  growCache(checks::pagesOf(model_, step));
-  if (const int needed = checks::statesOf(model_, step); needed > states_) resizeStates(needed);
-  const bool narrowed = outputs > 0 && isNarrowed(model_, step);
-  const Step ofOutputs = narrowed ? step.ofOutputs(model_.ropes) : Step{};
-  const Pass pass = passOf(step);
-  const std::optional<Pass> passOfOutputs = narrowed ? std::optional(passOf(ofOutputs)) : std::nullopt;
-  const int last = model_.lastKeeping();
-  auto state = embed(step);
-  auto perLayer = model_.perLayer ? std::optional(embedForLayers(step, state)) : std::nullopt;
-  for (LayerOf& layer : trunk()) {
-    const int index = &layer - layers_.data();
-    if (narrowed && index == last) {
-      state = runNarrowed(layer, state, pass, *passOfOutputs);
-      if (perLayer) perLayer = mx::take(*perLayer, listOf(step.outputs), 0);
-    } else state = runLayer(layer, state, narrowed && index > last ? *passOfOutputs : pass);
-    if (perLayer) state = state + fromPerLayer(layer, state, *perLayer);
-    if (layer.scale) state = state * *layer.scale;
-    if (index < model_.imageLayers && !step.imageTokens.empty()) state = mx::scatter_add(state, listOf(step.imageTokens), ofImages(step, 1 + index), 0);
-  }
-  std::vector<mx::array> wanted;
-  for (const LayerOf& layer : trunk()) {
-    if (layer.shape->hasKeys()) wanted.insert(wanted.end(), {layer.keys, layer.values});
-    for (const Run& run : layer.shape->delta ? step.runs() : std::vector<Run>{}) {
-      const int slot = step.states[2 * run.row + 1];
-      wanted.insert(wanted.end(), {layer.memories[slot], layer.inputs[slot]});
-    }
-    if (layer.kept) wanted.insert(wanted.end(), {layer.kept->channels, layer.kept->writes, layer.kept->fades});
-  }
-  if (model_.drafts()) {
-    steppedStates_ = mx::fast::rms_norm(state, norm_, model_.normEps);
-    wanted.push_back(steppedStates_);
-  }
-  const size_t caches = wanted.size();
-  if (outputs > 0) {
-    const auto states = mx::fast::rms_norm(narrowed ? state : mx::take(state, listOf(step.outputs), 0), norm_, model_.normEps);
-    auto logits = mx::astype(model_.returnsStates ? states : multiply(lmHead_, states), mx::float32);
-    if (model_.logitSoftcap > 0) logits = mx::tanh(logits / mx::array(model_.logitSoftcap)) * mx::array(model_.logitSoftcap);
-    wanted.push_back(mx::astype(mx::argmax(logits, -1), mx::int32));
-    if (step.wantsLogits) wanted.push_back(mx::contiguous(logits));
-  }
-  mx::eval(wanted);
-  if (outputs > 0) {
-    const auto& best = wanted[caches];
-    result.best.assign(best.data<int32_t>(), best.data<int32_t>() + outputs);
-    if (step.wantsLogits) {
-      const float* logits = wanted.back().data<float>();
-      result.logits.assign(logits, logits + static_cast<size_t>(outputs) * model_.outputNumbers());
-    }
-  }
-  if (tokens > static_cast<int>(pass.groups.size()) || ++steps_ % STEPS_BETWEEN_CLEANING == 0) mx::clear_cache();
   return "";
 } catch (const std::exception& error) {
   return error.what();

@@ -17,7 +17,9 @@ class MlxEngine final : public Engine {
  public:
   ~MlxEngine() override;
   std::string load(const Model& model) override;
+  void expect(const Step& step) override;
   std::string step(const Step& step, StepResult& result) override;
+  void begin() override;
   std::string advance(const Advance& advance) override;
   std::string draft(const DraftStep& draft, std::vector<int32_t>& best) override;
   size_t keptStates(bool ofDraft) const override { return (ofDraft ? draftedStates_ : steppedStates_).shape(0); }
@@ -110,17 +112,31 @@ class MlxEngine final : public Engine {
     std::vector<Group> groups;
   };
   Pass passOf(const Step& step);
+  /// A step whose results were not read yet.
+  struct Planned {
+    /// What is to be computed: the caches, and the most likely tokens and the logits if the step has outputs.
+    std::vector<mx::array> wanted;
+    std::optional<mx::array> best, logits;
+  };
+  /// A step that is computed before it is asked for.
+  struct Ahead {
+    Step step;
+    Planned planned;
+  };
+  /// Makes the graph of a step. The tokens may be the result of another step, which is not computed yet.
+  Planned plan(const Step& step, const mx::array& tokens);
+  static void start(Planned& planned);
   /// Returns the state with what attention, or Gated DeltaNet, and the MLP of a layer make of it.
   mx::array runLayer(LayerOf& layer, const mx::array& state, const Pass& pass);
   /// The same for a layer with keys, if only the states of the outputs are needed: returns only those.
   mx::array runNarrowed(LayerOf& layer, const mx::array& state, const Pass& pass, const Pass& outputs);
   /// Returns the state with what attention, or Gated DeltaNet, and the MLP add to it.
   mx::array addMixed(const LayerOf& layer, const mx::array& state, const mx::array& mixed);
-  mx::array rowsOf(const Weights& w, const Step& step);
-  mx::array embed(const Step& step);
+  mx::array rowsOf(const Weights& w, const mx::array& tokens);
+  mx::array embed(const Step& step, const mx::array& tokens);
   /// Returns the embeddings of the step's tokens of images (part 0), or what they get after a layer.
   mx::array ofImages(const Step& step, int part);
-  mx::array embedForLayers(const Step& step, const mx::array& state);
+  mx::array embedForLayers(const mx::array& tokens, const mx::array& state);
   mx::array fromPerLayer(const LayerOf& layer, const mx::array& state, const mx::array& all);
   /// Returns the products with a matrix, head by head.
   mx::array heads(const Weights& w, const mx::array& input, const LayerOf& layer);
@@ -158,6 +174,8 @@ class MlxEngine final : public Engine {
   const MlxEngine* large_ = nullptr;
   const Assistant* assists_ = nullptr;
   Weights back_, groupScores_;
+  std::optional<Step> expected_;
+  std::optional<Ahead> ahead_;
   int64_t memory_ = 0;
   int cachePages_ = 0;
   int states_ = 0;

@@ -61,6 +61,7 @@ std::string MlxEngine::save(const Units& units, uint8_t* bytes) try {
 }
 
 std::string MlxEngine::restore(const Units& units, const uint8_t* bytes) try {
+  ahead_.reset();
   const int rows = model_.pageTokens, pages = units.pages.size();
   const int64_t pageBytes = model_.pageNumbers() * type_.size();
   for (const int32_t page : units.pages) growCache(page + 1);

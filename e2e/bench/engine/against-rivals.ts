@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Backend, BackendOrReason } from '#provider/engine/decoders/decoder.ts';
+import { stepOf } from '#provider/engine/decoders/step.ts';
 import type { DecoderModel } from '#provider/models/model.ts';
 import { show, spread } from '../statistics.ts';
 import { pagesFor, stepper } from './stepper.ts';
@@ -100,22 +101,37 @@ async function measureOwn(opened: Backend, model: DecoderModel, work: Work): Pro
   const pagesOfOne = pagesFor(work.prefix + work.question + work.answer);
   await using decoder = await backend.load({ model, pages: pagesOfOne, maxTokens: work.step });
   const step = stepper(decoder, { vocabulary: model.shape.vocabulary, pagesOfOne });
-  const read = async (count: number, from = 0) => {
-    for (let at = 0; at < count; at += work.step)
-      await step({ sequences: 1, count: Math.min(work.step, count - at), from: from + at });
+  /** Returns the most likely token after those that it reads. */
+  const read = async (count: number, from = 0): Promise<number> => {
+    let token = 0;
+    for (let at = 0; at < count; at += work.step) {
+      const size = Math.min(work.step, count - at);
+      const { best } = await step({ sequences: 1, count: size, from: from + at });
+      token = best[0] as number;
+    }
+    return token;
   };
-  const generate = async (count: number, from: number) => {
-    for (let i = 0; i < count; i += 1) await step({ sequences: 1, count: 1, from: from + i });
+  const pages = Int32Array.from({ length: pagesOfOne }, (_, page) => page);
+  const stepAt = (from: number, token = 0) =>
+    stepOf([{ from, tokens: [token], pages, outputTokens: 'last' }], false);
+  const generate = async (first: number, count: number, from: number) => {
+    let token = first;
+    for (let i = 0; i < count; i += 1) {
+      const isFollowed = decoder.worksAhead === true && i + 1 < count;
+      const expected = isFollowed ? stepAt(from + i + 1) : undefined;
+      const { best } = await decoder.step(stepAt(from + i, token), expected);
+      token = best[0] as number;
+    }
   };
   await read(work.step);
   const figures: Record<string, Taken> = {};
   for (const count of work.prompts) figures[`prompt of ${count}`] = await taken(() => read(count));
-  await read(16);
-  figures['decode'] = await taken(() => generate(work.decoded, 16));
+  const first = await read(16);
+  figures['decode'] = await taken(() => generate(first, work.decoded, 16));
   await read(work.prefix);
   figures[`answer after a held prefix of ${work.prefix}`] = await taken(async () => {
-    await read(work.question, work.prefix);
-    await generate(work.answer - 1, work.prefix + work.question);
+    const token = await read(work.question, work.prefix);
+    await generate(token, work.answer - 1, work.prefix + work.question);
   });
   return figures;
 }

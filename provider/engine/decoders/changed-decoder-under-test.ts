@@ -4,7 +4,8 @@ import type { Decoder } from './decoder.ts';
 export const changedDecoder = (decoder: Decoder, changes: Partial<Decoder>): Decoder => ({
   memoryBytes: decoder.memoryBytes,
   cacheBytes: 0,
-  step: (step) => decoder.step(step),
+  worksAhead: decoder.worksAhead === true,
+  step: (step, expected) => decoder.step(step, expected),
   draft: (step) => decoder.draft(step),
   advance: (advance) => decoder.advance(advance),
   keep: (pages, states) => decoder.keep(pages, states),

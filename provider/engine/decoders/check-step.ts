@@ -61,6 +61,17 @@ export function checkStep(step: Step, limits: StepLimits): void {
   if (limits.states > 0) checkStates(step, limits.states);
 }
 
+/** Throws InvalidStep. `expected` is a step that probably follows `step`. */
+export function checkExpected(expected: Step, step: Step, limits: StepLimits): void {
+  checkStep(expected, limits);
+  const { tokens, outputs, wantsLogits, imageTokens } = expected;
+  check(
+    tokens.length === step.outputs.length && tokens.length === outputs.length,
+    'the expected step has not one token, with an output, for each output of the step before it',
+  );
+  check(!wantsLogits && imageTokens.length === 0, 'an expected step has no logits and no images');
+}
+
 /** Throws InvalidStep. `kept` is the number of states that the decoder kept of the pass before. */
 export function checkDraft(step: DraftStep, limits: StepLimits, kept: number): void {
   checkTokens(step, limits);

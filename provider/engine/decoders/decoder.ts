@@ -65,6 +65,8 @@ export interface StepResult {
    * of the model says so. They are valid until the next step.
    */
   readonly logits?: Float32Array;
+  /** True if the decoder had begun the step before it was asked for. */
+  readonly wasAhead?: boolean;
 }
 
 /**
@@ -110,7 +112,15 @@ export interface Decoder extends AsyncDisposable {
    * one, rounded up to the block in which the backend allocates.
    */
   readonly cacheBytes: number;
-  step(step: Step): Promise<StepResult>;
+  /** True if it makes use of expected steps. */
+  readonly worksAhead?: boolean;
+  /**
+   * `expected` is the step that probably follows. It has one token for each output of this step, which is
+   * the most likely one whatever the list of tokens says. A decoder may begin it after this step and write its
+   * keys, so its places must belong to the same sequences until the next call. If another call follows, the
+   * decoder forgets it, and later steps replace its keys.
+   */
+  step(step: Step, expected?: Step): Promise<StepResult>;
   /**
    * Runs the draft head or the assistant, one of which the model must have, and returns the most likely
    * token after each output. Call it between steps.

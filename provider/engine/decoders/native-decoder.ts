@@ -6,6 +6,7 @@ import { RopeTables } from '../../models/rope.ts';
 import {
   checkAdvance,
   checkDraft,
+  checkExpected,
   checkStep,
   keptTokens,
   type StepLimits,
@@ -57,6 +58,7 @@ export function createCpuBackend({
       Decoder: NativeCpuDecoder,
       threads,
       fine,
+      worksAhead: false,
       isSoftware: false,
       cacheNumberBytes: wholeNumbers,
     }),
@@ -77,6 +79,7 @@ export function createMlxBackend(): BackendOrReason {
       Decoder: NativeMlxDecoder,
       threads: 1,
       fine: true,
+      worksAhead: true,
       isSoftware,
       cacheNumberBytes,
     }),
@@ -97,6 +100,7 @@ interface NativeParts
     Pick<Backend, 'name' | 'device' | 'isSoftware' | 'cacheNumberBytes'> {
   readonly threads: number;
   readonly fine: boolean;
+  readonly worksAhead: boolean;
 }
 
 function nativeBackend({
@@ -105,6 +109,7 @@ function nativeBackend({
   Decoder: Native,
   threads,
   fine,
+  worksAhead,
   isSoftware,
   cacheNumberBytes,
 }: NativeParts): Backend {
@@ -135,10 +140,13 @@ function nativeBackend({
           await native.close();
           throw error;
         });
+      const drafts = weights.head !== undefined || assistant !== undefined;
       return new NativelyDecoded(native, {
         memoryBytes,
         ropes: new RopeTables(shape),
-        drafts: weights.head !== undefined || assistant !== undefined,
+        drafts,
+        // As `MlxEngine::expect`: a state, and what is kept for drafts, cannot be replaced.
+        worksAhead: worksAhead && !drafts && states === 0 && !shape.returnsStates,
         limits: { pages, states, maxTokens, ...limits },
       });
     },
@@ -146,8 +154,17 @@ function nativeBackend({
   };
 }
 
+interface LoadedParts {
+  readonly memoryBytes: number;
+  readonly ropes: RopeTables;
+  readonly limits: StepLimits;
+  readonly drafts: boolean;
+  readonly worksAhead: boolean;
+}
+
 class NativelyDecoded implements Decoder {
   readonly memoryBytes: number;
+  readonly worksAhead: boolean;
   cacheBytes = 0;
   readonly #native: NativeDecoder;
   readonly #ropes: RopeTables;
@@ -160,30 +177,31 @@ class NativelyDecoded implements Decoder {
 
   constructor(
     native: NativeDecoder,
-    {
-      memoryBytes,
-      ropes,
-      limits,
-      drafts,
-    }: { memoryBytes: number; ropes: RopeTables; limits: StepLimits; drafts: boolean },
+    { memoryBytes, ropes, limits, drafts, worksAhead }: LoadedParts,
   ) {
     this.#native = native;
     this.memoryBytes = memoryBytes;
     this.#ropes = ropes;
     this.#limits = limits;
     this.#drafts = drafts;
+    this.worksAhead = worksAhead;
   }
 
-  async step(step: Step): Promise<StepResult> {
-    // The addon checks the step too. It is checked here first, because the addon gets no coordinates.
+  async step(step: Step, expected?: Step): Promise<StepResult> {
+    // The addon checks the steps too. They are checked here first, because the addon gets no coordinates.
     checkStep(step, this.#limits);
-    const { cacheBytes, ...result } = await this.#native.step({
-      ...step,
-      ropeAngles: this.#ropes.angles(step.coordinates),
-    });
+    if (expected !== undefined) checkExpected(expected, step, this.#limits);
+    const { cacheBytes, ...result } = await this.#native.step(
+      this.#withAngles(step),
+      expected && this.#withAngles(expected),
+    );
     this.cacheBytes = cacheBytes;
     this.#stepped = step.tokens.length;
     return result;
+  }
+
+  #withAngles(step: Step): object {
+    return { ...step, ropeAngles: this.#ropes.angles(step.coordinates) };
   }
 
   async advance(advance: Advance): Promise<void> {
@@ -194,8 +212,7 @@ class NativelyDecoded implements Decoder {
   async draft(step: DraftStep): Promise<Int32Array> {
     const kept = step.isChained ? this.#drafted : this.#stepped;
     checkDraft(step, this.#limits, this.#drafts ? kept : 0);
-    const ropeAngles = this.#ropes.angles(step.coordinates);
-    const best = await this.#native.draft({ ...step, ropeAngles });
+    const best = await this.#native.draft(this.#withAngles(step));
     this.#drafted = step.tokens.length;
     return best;
   }

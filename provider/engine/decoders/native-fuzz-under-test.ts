@@ -205,13 +205,14 @@ async function callSteps(
   await assertFor(
     fc.asyncProperty(
       hostileStep(ropes, imageNumbers),
+      fc.option(fc.oneof(hostileStep(ropes, imageNumbers), junk), { nil: undefined }),
       fc.option(junk),
       fc.option(hostileUnits),
       hostileDraft,
       hostileAdvance,
-      async (step, pages, units, { before, isChained }, advance) => {
+      async (step, expected, pages, units, { before, isChained }, advance) => {
         tried.steps += 1;
-        if (await isTaken(native.step(step))) tried.taken += 1;
+        if (await isTaken(native.step(step, expected))) tried.taken += 1;
         if (await isTaken(native.advance(advance))) tried.advances += 1;
         // The tokens of a step, each after itself, can be a draft.
         const each = ArrayBuffer.isView(step['tokens'])

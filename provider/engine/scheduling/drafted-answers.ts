@@ -20,13 +20,20 @@ interface DraftedAnswersOptions {
 export class DraftedAnswers {
   readonly #options: DraftedAnswersOptions;
   readonly #speculation: Speculation;
+  #hadDrafts = false;
 
   constructor(options: DraftedAnswersOptions) {
     this.#options = options;
     this.#speculation = new Speculation(options.perTokenMs);
   }
 
-  async parts(answering: readonly ScheduledSequence[]): Promise<Part[]> {
+  /** True if these answers probably have no drafts in their next step either. */
+  expectsNone(answering: readonly ScheduledSequence[]): boolean {
+    return !this.#hadDrafts && answering.every(({ drafts }) => drafts?.areCheap !== false);
+  }
+
+  /** If the step of the answers was begun, drafts are made only to see whether later steps may have some. */
+  async parts(answering: readonly ScheduledSequence[], isBegun = false): Promise<Part[]> {
     const { drafter, maxTokens, states } = this.#options;
     const share = Math.floor(maxTokens / Math.max(1, answering.length));
     const parts = answering.map((sequence) => partOf(sequence, share));
@@ -50,7 +57,8 @@ export class DraftedAnswers {
       }),
       room,
     );
-    return parts.map((part, i) => this.#withDrafts(part, drafted[i] ?? []));
+    this.#hadDrafts = drafted.some(({ length }) => length > 0);
+    return isBegun ? parts : parts.map((part, i) => this.#withDrafts(part, drafted[i] ?? []));
   }
 
   #withDrafts(part: Part, drafted: readonly number[]): Part {

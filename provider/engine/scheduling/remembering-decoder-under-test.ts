@@ -1,4 +1,5 @@
-import { checkAdvance, checkStep, type StepLimits } from '../decoders/check-step.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { checkAdvance, checkExpected, checkStep, type StepLimits } from '../decoders/check-step.ts';
 import {
   type Advance,
   type Decoder,
@@ -29,7 +30,15 @@ export class RememberingDecoder implements Decoder {
   readonly memoryBytes = 0;
   cacheBytes = 0;
   readonly #memory: Int32Array;
-  readonly #options: { readonly failsAt?: number; readonly states?: number };
+  readonly #options: {
+    readonly failsAt?: number;
+    readonly states?: number;
+    readonly worksAhead?: boolean;
+  };
+  /** The expected step, which is computed already, and its result. */
+  #ahead: { readonly step: Step; readonly best: Int32Array } | undefined;
+  /** Number of steps that were computed before they were asked for. */
+  aheads = 0;
   steps = 0;
   /** Number of tokens of all steps. */
   tokens = 0;
@@ -42,12 +51,20 @@ export class RememberingDecoder implements Decoder {
   /** The number of states that the last `keep` kept. */
   keptStates = 0;
 
-  constructor(pages: number, options: { failsAt?: number; states?: number } = {}) {
+  constructor(
+    pages: number,
+    options: { failsAt?: number; states?: number; worksAhead?: boolean } = {},
+  ) {
     this.#memory = new Int32Array(pages * PAGE_TOKENS).fill(-1);
     this.#options = options;
   }
 
+  get worksAhead(): boolean {
+    return this.#options.worksAhead === true && !this.#options.states;
+  }
+
   async keep(pages: number, states: number): Promise<void> {
+    this.#ahead = undefined;
     this.keptStates = states;
     this.#states.length = Math.min(this.#states.length, states);
     this.#memory.fill(-1, pages * PAGE_TOKENS);
@@ -67,6 +84,7 @@ export class RememberingDecoder implements Decoder {
   }
 
   async restore({ pages, states }: Units, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    this.#ahead = undefined;
     const numbers = new Int32Array(bytes.slice().buffer);
     for (const [i, page] of pages.entries())
       this.#pageOf(page).set(numbers.subarray(i * PAGE_TOKENS, (i + 1) * PAGE_TOKENS));
@@ -107,8 +125,14 @@ export class RememberingDecoder implements Decoder {
     return this.#memory.subarray(page * PAGE_TOKENS, (page + 1) * PAGE_TOKENS);
   }
 
-  async step(step: Step): Promise<StepResult> {
+  async step(step: Step, expected?: Step): Promise<StepResult> {
     checkStep(step, this.#limits);
+    if (expected !== undefined) {
+      if (!this.worksAhead) throw new Error('a step is expected of a decoder that works not ahead');
+      checkExpected(expected, step, this.#limits);
+    }
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
     this.#stepped = step.tokens;
     this.steps += 1;
     this.tokens += step.tokens.length;
@@ -126,7 +150,23 @@ export class RememberingDecoder implements Decoder {
       if (!isWhole) throw new Error('a step has only a part of an image');
     }
     const texts = this.#options.states ? this.#readStates(step) : [];
-    const best = step.outputs.map((output) => {
+    const wasAhead = ahead !== undefined && isDeepStrictEqual(ahead.step, step);
+    if (wasAhead) this.aheads += 1;
+    const best = wasAhead ? ahead.best : this.#bestOf(step, texts);
+    if (expected !== undefined) this.#begin({ ...expected, tokens: Int32Array.from(best) });
+    if (!step.wantsLogits) return { best };
+    const logits = new Float32Array(best.length * VOCABULARY);
+    for (const [i, token] of best.entries()) logits[i * VOCABULARY + token] = 5;
+    return { best, logits };
+  }
+
+  #begin(step: Step): void {
+    for (const [i, token] of step.tokens.entries()) this.#memory[step.places[i] as number] = token;
+    this.#ahead = { step, best: this.#bestOf(step, []) };
+  }
+
+  #bestOf(step: Step, texts: readonly (readonly number[])[]): Int32Array {
+    return step.outputs.map((output) => {
       const text = texts[output];
       if (text !== undefined) return nextOf(text);
       const table = (step.rows[output] as number) * step.tableWidth;
@@ -136,10 +176,6 @@ export class RememberingDecoder implements Decoder {
       });
       return nextOf(seen);
     });
-    if (!step.wantsLogits) return { best };
-    const logits = new Float32Array(best.length * VOCABULARY);
-    for (const [i, token] of best.entries()) logits[i * VOCABULARY + token] = 5;
-    return { best, logits };
   }
 
   /** Returns the text of each token's sequence up to the token, and stores the texts in the states. */

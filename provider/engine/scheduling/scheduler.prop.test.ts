@@ -91,8 +91,9 @@ test('each sequence generates the same tokens as alone, ends once and returns it
       fc.array(plan, { minLength: 1, maxLength: 12 }),
       fc.integer({ min: 1, max: 5 }),
       fc.integer({ min: 0, max: 7 }),
-      async (plans, maxRunning, states) => {
-        const decoder = new RememberingDecoder(PAGES, { states });
+      fc.boolean(),
+      async (plans, maxRunning, states, worksAhead) => {
+        const decoder = new RememberingDecoder(PAGES, { states, worksAhead });
         const failures: unknown[] = [];
         const rights = new Map<Task, readonly boolean[]>();
         const scheduler = new Scheduler({
@@ -222,6 +223,46 @@ test.for([
   expect(wrong.steps).toBe(plain.steps);
   expect(wrong.tokens - plain.tokens).toBeLessThan(plain.tokens / 10);
   expect(wrong.tokens).toBeGreaterThan(plain.tokens);
+});
+
+test('a decoder that works ahead has begun each step of plain answers, and is not asked to begin others', async () => {
+  const decoder = new RememberingDecoder(PAGES, { worksAhead: true });
+  const scheduler = new Scheduler({
+    decoder,
+    pages: PAGES,
+    maxTokens: MAX_TOKENS,
+    maxRunning: 4,
+    prefillMs: 5,
+    speeds: { prefillTps: 2_000, decodeTps: 1 },
+    clock: () => decoder.steps,
+    onFailure: (error) => expect.fail(String(error)),
+  });
+  const answer = async (prompt: number[], maxTokens: number, wantsLogits = false) => {
+    const generated: number[] = [];
+    await new Promise<void>((resolve) => {
+      scheduler.submit({
+        prompt,
+        maxTokens,
+        scope: 'one',
+        wantsLogits,
+        choose: (best) => {
+          generated.push(best);
+          return best;
+        },
+        end: () => resolve(),
+      });
+    });
+    expect(generated).toEqual(alone(prompt, maxTokens));
+  };
+  // The step that reads the prompt expects none, and the last step neither.
+  await answer(promptOf(0, 20), 40);
+  expect([decoder.steps, decoder.aheads]).toEqual([40, 38]);
+  await answer(promptOf(0, 21), 10, true);
+  expect([decoder.steps, decoder.aheads]).toEqual([50, 38]);
+  // After the shorter answer has ended, one step of the longer one was not begun.
+  await Promise.all([answer(promptOf(1, 20), 20), answer(promptOf(2, 20), 10)]);
+  expect([decoder.steps, decoder.aheads]).toEqual([70, 38 + 8 + 9]);
+  await scheduler.close();
 });
 
 test('if the decoder fails, each task ends once with `failed`, and so do later tasks', async () => {

@@ -1,14 +1,27 @@
-import { type Decoder, PAGE_TOKENS, type StepResult, type UnitBytes } from '../decoders/decoder.ts';
-import { stepOf } from '../decoders/step.ts';
+import {
+  type Decoder,
+  PAGE_TOKENS,
+  type Step,
+  type StepResult,
+  type UnitBytes,
+} from '../decoders/decoder.ts';
 import { type Guard, stepLimitMs, TRIM_LIMIT_MS, unguarded } from '../guarded-work.ts';
 import type { Drafter } from '../speculation/draft-source.ts';
 import { DraftedAnswers } from './drafted-answers.ts';
 import { PagePool, type SharedPrompt } from './page-pool.ts';
 import { ScheduledSequence } from './scheduled-sequence.ts';
-import { advanceOf, SequenceStates, stateOf } from './sequence-states.ts';
+import { advanceOf, SequenceStates } from './sequence-states.ts';
 import { MovingSpeeds, type Speeds } from './speeds.ts';
 import { StatePool } from './state-pool.ts';
-import { type Part, partOf, type SequenceEnd, type TakenPart, tokensOf } from './step-parts.ts';
+import {
+  expectedAfter,
+  type Part,
+  partOf,
+  type SequenceEnd,
+  stepOfParts,
+  type TakenPart,
+  tokensOf,
+} from './step-parts.ts';
 import { StoredPrefixes, type UnitStore } from './stored-prefixes.ts';
 import type { Running, Task, TaskEnd } from './task.ts';
 
@@ -55,6 +68,8 @@ export class Scheduler {
   readonly #speeds: MovingSpeeds;
   #waiting: ScheduledSequence[] = [];
   #running: ScheduledSequence[] = [];
+  /** The sequences whose next step the decoder has begun. */
+  #begun: readonly ScheduledSequence[] = [];
   #loop: Promise<void> | undefined;
   #failure: { readonly cause: unknown } | undefined;
   /** Set while a trim is requested: pages released before this time are freed. */
@@ -188,22 +203,10 @@ export class Scheduler {
       const began = this.#options.clock();
       let result: StepResult;
       try {
-        const wantsLogits = parts.some(
-          ({ sequence, outputs }) => outputs > 0 && sequence.task.wantsLogits,
-        );
-        const step = stepOf(
-          parts.map(({ sequence, pages, tokens, images, outputs, spareState }) => ({
-            tokens,
-            images,
-            outputTokens: outputs,
-            from: sequence.worked,
-            pages: pages.pages,
-            ...stateOf(sequence, spareState),
-          })),
-          wantsLogits,
-        );
+        const step = stepOfParts(parts);
+        const expected = this.#expected(parts);
         result = await this.#guard({ kind: 'step', limitMs: this.#limitMs(parts) }, () =>
-          this.#options.decoder.step(step),
+          this.#options.decoder.step(step, expected),
         );
       } catch (error) {
         return this.#break(error);
@@ -319,8 +322,23 @@ export class Scheduler {
     }
   }
 
+  /** Returns the step that probably follows, for a decoder that begins it, and notes its sequences. */
+  #expected(parts: readonly Part[]): Step | undefined {
+    const sequences = parts.map(({ sequence }) => sequence);
+    const mayBegin =
+      this.#options.decoder.worksAhead === true && this.#answers.expectsNone(sequences);
+    const expected = mayBegin ? expectedAfter(parts) : undefined;
+    this.#begun = expected === undefined ? [] : sequences;
+    return expected;
+  }
+
   async #parts(): Promise<Part[]> {
     const active = this.#running.filter(({ isActive }) => isActive);
+    const begun = this.#begun;
+    this.#begun = [];
+    // Sequences that joined wait for one step, in place of that which the decoder would throw away.
+    if (begun.length > 0 && begun.every((sequence) => active.includes(sequence)))
+      return this.#answers.parts(begun, true);
     const answering = active.filter(({ isAnswering }) => isAnswering);
     const parts = await this.#answers.parts(answering);
     let remaining = this.#options.maxTokens - tokensOf(parts);

@@ -1,6 +1,8 @@
-import type { PlacedImage } from '../decoders/step.ts';
+import type { Step } from '../decoders/decoder.ts';
+import { type PlacedImage, stepOf } from '../decoders/step.ts';
 import type { SequencePages } from './page-pool.ts';
 import type { ScheduledSequence } from './scheduled-sequence.ts';
+import { stateOf } from './sequence-states.ts';
 import type { TaskEnd } from './task.ts';
 
 /** What one sequence takes part in a step with. */
@@ -57,6 +59,45 @@ export function partOf(sequence: ScheduledSequence, most: number, room = most): 
     isAnswer: sequence.isAnswering,
   };
 }
+
+/** The step of these parts. */
+export const stepOfParts = (parts: readonly Part[]): Step =>
+  stepOf(
+    parts.map(({ sequence, pages, tokens, images, outputs, spareState }) => ({
+      tokens,
+      images,
+      outputTokens: outputs,
+      from: sequence.worked,
+      pages: pages.pages,
+      ...stateOf(sequence, spareState),
+    })),
+    parts.some(({ sequence, outputs }) => outputs > 0 && sequence.task.wantsLogits),
+  );
+
+/**
+ * The step after that of these parts if each one's most likely token is chosen and no answer ends. Its tokens
+ * are not known yet. Undefined if another one is more likely.
+ */
+export const expectedAfter = (parts: readonly Part[]): Step | undefined =>
+  parts.every(isContinued)
+    ? stepOf(
+        parts.map(({ sequence, pages, images }) => ({
+          tokens: [0],
+          images,
+          outputTokens: 'last',
+          from: sequence.worked + 1,
+          pages: pages.pages,
+        })),
+        false,
+      )
+    : undefined;
+
+const isContinued = ({ sequence, isAnswer, tokens, outputs }: Part): boolean =>
+  isAnswer &&
+  tokens.length === 1 &&
+  outputs === 1 &&
+  sequence.remaining > 1 &&
+  !sequence.task.wantsLogits;
 
 function endOutsideImages(
   end: number,

@@ -67,6 +67,11 @@ export class AnswerDrafts {
     this.balance = balance;
   }
 
+  /** True if no draft takes time that counts. */
+  get areCheap(): boolean {
+    return this.#records.every(({ source }) => source.isCheap);
+  }
+
   /** The account with the source of the last draft. */
   get account(): DraftAccount {
     return { acceptance: this.#last?.acceptance ?? 0, balance: this.balance };
