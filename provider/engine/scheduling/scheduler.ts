@@ -1,10 +1,4 @@
-import {
-  type Decoder,
-  PAGE_TOKENS,
-  type Step,
-  type StepResult,
-  type UnitBytes,
-} from '../decoders/decoder.ts';
+import { type Decoder, PAGE_TOKENS, type StepResult, type UnitBytes } from '../decoders/decoder.ts';
 import { type Guard, stepLimitMs, TRIM_LIMIT_MS, unguarded } from '../guarded-work.ts';
 import type { Drafter } from '../speculation/draft-source.ts';
 import { DraftedAnswers } from './drafted-answers.ts';
@@ -46,6 +40,13 @@ interface SchedulerOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
+/** The step of these sequences that the decoder has begun, after the result of the one before it. */
+interface BegunStep {
+  readonly sequences: readonly ScheduledSequence[];
+  /** The time of that result. */
+  readonly at: number;
+}
+
 /** Minimum number of prompt tokens that a step has room for, however slow the machine is. */
 const LEAST_CHUNK = 16;
 /**
@@ -68,8 +69,7 @@ export class Scheduler {
   readonly #speeds: MovingSpeeds;
   #waiting: ScheduledSequence[] = [];
   #running: ScheduledSequence[] = [];
-  /** The sequences whose next step the decoder has begun. */
-  #begun: readonly ScheduledSequence[] = [];
+  #begun: BegunStep | undefined;
   #loop: Promise<void> | undefined;
   #failure: { readonly cause: unknown } | undefined;
   /** Set while a trim is requested: pages released before this time are freed. */
@@ -195,31 +195,41 @@ export class Scheduler {
       this.#admit();
       if (!(await this.#copyStored())) return;
       const drafting = this.#options.clock();
-      const parts = await this.#parts();
+      const begun = this.#takeBegun();
+      const parts = await this.#parts(begun);
       if (parts.length === 0) {
         if (this.#stored?.hasWork !== true) return;
         continue;
       }
       const began = this.#options.clock();
+      const expected = this.#mayExpect(parts) ? expectedAfter(parts) : undefined;
       let result: StepResult;
       try {
         const step = stepOfParts(parts);
-        const expected = this.#expected(parts);
         result = await this.#guard({ kind: 'step', limitMs: this.#limitMs(parts) }, () =>
           this.#options.decoder.step(step, expected),
         );
       } catch (error) {
         return this.#break(error);
       }
-      const stepMs = this.#options.clock() - began;
+      const answered = this.#options.clock();
+      if (expected !== undefined)
+        this.#begun = { sequences: parts.map(({ sequence }) => sequence), at: answered };
+      // The time of a step that was begun before a pause is not known.
+      const from = result.wasAhead ? (begun?.at ?? answered) : began;
       this.#noteKept(parts);
       const taken = await this.#take(parts, result);
       const chosen = this.#options.clock();
       if (!(await this.#advance(taken))) return;
       for (const each of taken) this.#settle(each);
-      const advanceMs = this.#options.clock() - chosen;
-      this.#measure(taken, { tookMs: stepMs + advanceMs, draftMs: began - drafting });
+      const tookMs = answered - from + (this.#options.clock() - chosen);
+      this.#measure(taken, { tookMs, draftMs: Math.max(0, from - drafting) });
     }
+  }
+
+  #mayExpect(parts: readonly Part[]): boolean {
+    const { worksAhead } = this.#options.decoder;
+    return worksAhead === true && this.#answers.expectsNone(parts.map(({ sequence }) => sequence));
   }
 
   /** States of answers with rejected drafts move on. Returns false if the decoder has failed. */
@@ -322,23 +332,18 @@ export class Scheduler {
     }
   }
 
-  /** Returns the step that probably follows, for a decoder that begins it, and notes its sequences. */
-  #expected(parts: readonly Part[]): Step | undefined {
-    const sequences = parts.map(({ sequence }) => sequence);
-    const mayBegin =
-      this.#options.decoder.worksAhead === true && this.#answers.expectsNone(sequences);
-    const expected = mayBegin ? expectedAfter(parts) : undefined;
-    this.#begun = expected === undefined ? [] : sequences;
-    return expected;
+  /** Returns the step that the decoder has begun, if it can be the next one, and forgets it. */
+  #takeBegun(): BegunStep | undefined {
+    const begun = this.#begun;
+    this.#begun = undefined;
+    const runs = (each: ScheduledSequence) => each.isActive && this.#running.includes(each);
+    return begun?.sequences.every(runs) ? begun : undefined;
   }
 
-  async #parts(): Promise<Part[]> {
+  async #parts(begun: BegunStep | undefined): Promise<Part[]> {
+    // Sequences that joined wait for one step. Otherwise, the decoder would throw it away.
+    if (begun !== undefined) return this.#answers.parts(begun.sequences, true);
     const active = this.#running.filter(({ isActive }) => isActive);
-    const begun = this.#begun;
-    this.#begun = [];
-    // Sequences that joined wait for one step, in place of that which the decoder would throw away.
-    if (begun.length > 0 && begun.every((sequence) => active.includes(sequence)))
-      return this.#answers.parts(begun, true);
     const answering = active.filter(({ isAnswering }) => isAnswering);
     const parts = await this.#answers.parts(answering);
     let remaining = this.#options.maxTokens - tokensOf(parts);
