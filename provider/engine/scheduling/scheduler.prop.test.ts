@@ -225,7 +225,8 @@ test.for([
   expect(wrong.tokens).toBeGreaterThan(plain.tokens);
 });
 
-test('a decoder that works ahead has begun each step of plain answers, and is not asked to begin others', async () => {
+/** A scheduler whose decoder works ahead, and a function that checks one answer. */
+function worksAhead() {
   const decoder = new RememberingDecoder(PAGES, { worksAhead: true });
   const scheduler = new Scheduler({
     decoder,
@@ -237,7 +238,11 @@ test('a decoder that works ahead has begun each step of plain answers, and is no
     clock: () => decoder.steps,
     onFailure: (error) => expect.fail(String(error)),
   });
-  const answer = async (prompt: number[], maxTokens: number, wantsLogits = false) => {
+  const answer = async (
+    prompt: number[],
+    maxTokens: number,
+    { wantsLogits = false, onToken = (_count: number): void => {} } = {},
+  ) => {
     const generated: number[] = [];
     await new Promise<void>((resolve) => {
       scheduler.submit({
@@ -247,6 +252,7 @@ test('a decoder that works ahead has begun each step of plain answers, and is no
         wantsLogits,
         choose: (best) => {
           generated.push(best);
+          onToken(generated.length);
           return best;
         },
         end: () => resolve(),
@@ -254,15 +260,38 @@ test('a decoder that works ahead has begun each step of plain answers, and is no
     });
     expect(generated).toEqual(alone(prompt, maxTokens));
   };
+  return { decoder, answer, [Symbol.asyncDispose]: () => scheduler.close() };
+}
+
+test('a decoder that works ahead has begun each step of plain answers, and is not asked to begin others', async () => {
+  await using ahead = worksAhead();
+  const { decoder, answer } = ahead;
   // The step that reads the prompt expects none, and the last step neither.
   await answer(promptOf(0, 20), 40);
   expect([decoder.steps, decoder.aheads]).toEqual([40, 38]);
-  await answer(promptOf(0, 21), 10, true);
+  await answer(promptOf(0, 21), 10, { wantsLogits: true });
   expect([decoder.steps, decoder.aheads]).toEqual([50, 38]);
   // After the shorter answer has ended, one step of the longer one was not begun.
   await Promise.all([answer(promptOf(1, 20), 20), answer(promptOf(2, 20), 10)]);
   expect([decoder.steps, decoder.aheads]).toEqual([70, 38 + 8 + 9]);
-  await scheduler.close();
+});
+
+test('an answer that joins waits for one begun step only', async () => {
+  await using ahead = worksAhead();
+  const { decoder, answer } = ahead;
+  let joining: Promise<void> | undefined;
+  await answer(promptOf(0, 20), 60, {
+    onToken: (count) => {
+      if (count !== 10) return;
+      const from = decoder.steps;
+      joining = answer(promptOf(1, 10), 5, {
+        onToken: (tokens) => {
+          if (tokens === 1) expect(decoder.steps - from).toBe(2);
+        },
+      });
+    },
+  });
+  await joining;
 });
 
 test('if the decoder fails, each task ends once with `failed`, and so do later tasks', async () => {

@@ -227,9 +227,14 @@ export class Scheduler {
     }
   }
 
+  /** No step is begun while others wait to join: they would wait until one of these answers ends. */
   #mayExpect(parts: readonly Part[]): boolean {
     const { worksAhead } = this.#options.decoder;
-    return worksAhead === true && this.#answers.expectsNone(parts.map(({ sequence }) => sequence));
+    return (
+      worksAhead === true &&
+      parts.length === this.#running.filter(({ isActive }) => isActive).length &&
+      this.#answers.expectsNone(parts.map(({ sequence }) => sequence))
+    );
   }
 
   /** States of answers with rejected drafts move on. Returns false if the decoder has failed. */
