@@ -653,12 +653,16 @@ test('the answer tokens of machines are counted for paid jobs of the last 30 day
 
 test('what machines earned from a model is shown by chip, once three owners have earned', async () => {
   const machines = ['F', 'G', 'H'].map((letter) => `A${letter.repeat(55)}`);
+  let isRoutingAway = false;
   await using _routing = await settlement.bus.serve('routing', [
-    endpoint(services.routing.records, ({ providers }) => ({
-      records: providers
-        .filter((provider) => machines.includes(provider))
-        .map((provider) => ({ provider, lifetime: { ...LIFETIME, chip: 'Apple M4' } })),
-    })),
+    endpoint(services.routing.records, ({ providers }) => {
+      if (isRoutingAway) throw new Error('no connection to the database');
+      return {
+        records: providers
+          .filter((provider) => machines.includes(provider))
+          .map((provider) => ({ provider, lifetime: { ...LIFETIME, chip: 'Apple M4' } })),
+      };
+    }),
   ]);
   const earned = async () =>
     (await settlement.bus.call(services.settlement.modelEarnings, {}, { timeoutMs })).rows.filter(
@@ -676,6 +680,9 @@ test('what machines earned from a model is shown by chip, once three owners have
   expect(await earned()).toEqual([
     { model: 'sim-model', chip: 'Apple M4', machines: 3, medianMicroUsd: 67 },
   ]);
+  // An answer without chips would be kept by ingresses for minutes.
+  isRoutingAway = true;
+  await expect(earned()).rejects.toThrow('no connection to the database');
 });
 
 /**

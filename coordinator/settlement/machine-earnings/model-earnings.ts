@@ -1,6 +1,6 @@
 import type { Pool, QueryResultRow } from 'pg';
 import { type ModelEarnings, services } from '#bus-schemas';
-import { type Bus, BusError } from '#coordinator/bus.ts';
+import type { Bus } from '#coordinator/bus.ts';
 import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import { comparableEarnings, type MachineShare } from './comparable-earnings.ts';
 
@@ -34,23 +34,17 @@ export async function modelEarnings({
   return { since, rows: comparableEarnings(shares, await chipsOf(bus, providers)) };
 }
 
-/** Without an answer of routing the figures of all machines together remain. */
+/** The callers keep the answer for minutes, so it fails if routing does not tell the chips. */
 async function chipsOf(bus: Bus, providers: readonly string[]): Promise<Map<string, string>> {
   const chips = new Map<string, string>();
   for (let from = 0; from < providers.length; from += MAX_RECORDS) {
-    const some = providers.slice(from, from + MAX_RECORDS);
-    try {
-      const { records } = await bus.call(
-        services.routing.records,
-        { providers: some },
-        { timeoutMs: CHIPS_TIMEOUT_MS },
-      );
-      for (const { provider, lifetime } of records)
-        if (lifetime?.chip !== undefined) chips.set(provider, lifetime.chip);
-    } catch (error) {
-      if (error instanceof BusError) return chips;
-      throw error;
-    }
+    const { records } = await bus.call(
+      services.routing.records,
+      { providers: providers.slice(from, from + MAX_RECORDS) },
+      { timeoutMs: CHIPS_TIMEOUT_MS },
+    );
+    for (const { provider, lifetime } of records)
+      if (lifetime?.chip !== undefined) chips.set(provider, lifetime.chip);
   }
   return chips;
 }
