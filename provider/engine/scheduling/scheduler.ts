@@ -1,21 +1,15 @@
 import { type Decoder, PAGE_TOKENS, type StepResult, type UnitBytes } from '../decoders/decoder.ts';
 import { type Guard, stepLimitMs, TRIM_LIMIT_MS, unguarded } from '../guarded-work.ts';
 import type { Drafter } from '../speculation/draft-source.ts';
+import { chooseTokens } from './choose-tokens.ts';
 import { DraftedAnswers } from './drafted-answers.ts';
 import { PagePool, type SharedPrompt } from './page-pool.ts';
 import { ScheduledSequence } from './scheduled-sequence.ts';
 import { advanceOf, SequenceStates } from './sequence-states.ts';
 import { MovingSpeeds, type Speeds } from './speeds.ts';
 import { StatePool } from './state-pool.ts';
-import {
-  expectedAfter,
-  type Part,
-  partOf,
-  type SequenceEnd,
-  stepOfParts,
-  type TakenPart,
-  tokensOf,
-} from './step-parts.ts';
+import { type Part, partOf, stepOfParts, type TakenPart, tokensOf } from './step-parts.ts';
+import { type BegunStep, StepsAhead } from './steps-ahead.ts';
 import { StoredPrefixes, type UnitStore } from './stored-prefixes.ts';
 import type { Running, Task, TaskEnd } from './task.ts';
 
@@ -40,13 +34,6 @@ interface SchedulerOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-/** The step of these sequences that the decoder has begun, after the result of the one before it. */
-interface BegunStep {
-  readonly sequences: readonly ScheduledSequence[];
-  /** The time of that result. */
-  readonly at: number;
-}
-
 /** Minimum number of prompt tokens that a step has room for, however slow the machine is. */
 const LEAST_CHUNK = 16;
 /**
@@ -65,11 +52,11 @@ export class Scheduler {
   readonly #states: SequenceStates;
   readonly #guard: Guard;
   readonly #answers: DraftedAnswers;
+  readonly #ahead: StepsAhead;
   readonly #stored: StoredPrefixes | undefined;
   readonly #speeds: MovingSpeeds;
   #waiting: ScheduledSequence[] = [];
   #running: ScheduledSequence[] = [];
-  #begun: BegunStep | undefined;
   #loop: Promise<void> | undefined;
   #failure: { readonly cause: unknown } | undefined;
   /** Set while a trim is requested: pages released before this time are freed. */
@@ -89,6 +76,7 @@ export class Scheduler {
       maxTokens: options.maxTokens,
       perTokenMs: Math.min(1_000 / prefillTps, (1_000 * FIRST_EXTRA) / decodeTps),
     });
+    this.#ahead = new StepsAhead(options.decoder, this.#answers);
     this.#stored =
       options.stored &&
       new StoredPrefixes({
@@ -101,6 +89,10 @@ export class Scheduler {
         clock: options.clock,
         wake: () => this.#wake(),
       });
+  }
+
+  get #active(): readonly ScheduledSequence[] {
+    return this.#running.filter(({ isActive }) => isActive);
   }
 
   get running(): number {
@@ -195,14 +187,14 @@ export class Scheduler {
       this.#admit();
       if (!(await this.#copyStored())) return;
       const drafting = this.#options.clock();
-      const begun = this.#takeBegun();
+      const begun = this.#ahead.take(this.#active);
       const parts = await this.#parts(begun);
       if (parts.length === 0) {
         if (this.#stored?.hasWork !== true) return;
         continue;
       }
       const began = this.#options.clock();
-      const expected = this.#mayExpect(parts) ? expectedAfter(parts) : undefined;
+      const expected = this.#ahead.expectedAfter(parts, this.#active);
       let result: StepResult;
       try {
         const step = stepOfParts(parts);
@@ -213,28 +205,17 @@ export class Scheduler {
         return this.#break(error);
       }
       const answered = this.#options.clock();
-      if (expected !== undefined)
-        this.#begun = { sequences: parts.map(({ sequence }) => sequence), at: answered };
+      if (expected !== undefined) this.#ahead.begun(parts, answered);
       // The time of a step that was begun before a pause is not known.
       const from = result.wasAhead ? (begun?.at ?? answered) : began;
       this.#noteKept(parts);
-      const taken = await this.#take(parts, result);
+      const taken = await chooseTokens(parts, result);
       const chosen = this.#options.clock();
       if (!(await this.#advance(taken))) return;
       for (const each of taken) this.#settle(each);
       const tookMs = answered - from + (this.#options.clock() - chosen);
       this.#measure(taken, { tookMs, draftMs: Math.max(0, from - drafting) });
     }
-  }
-
-  /** No step is begun while others wait to join: they would wait until one of these answers ends. */
-  #mayExpect(parts: readonly Part[]): boolean {
-    const { worksAhead } = this.#options.decoder;
-    return (
-      worksAhead === true &&
-      parts.length === this.#running.filter(({ isActive }) => isActive).length &&
-      this.#answers.expectsNone(parts.map(({ sequence }) => sequence))
-    );
   }
 
   /** States of answers with rejected drafts move on. Returns false if the decoder has failed. */
@@ -337,18 +318,10 @@ export class Scheduler {
     }
   }
 
-  /** Returns the step that the decoder has begun, if it can be the next one, and forgets it. */
-  #takeBegun(): BegunStep | undefined {
-    const begun = this.#begun;
-    this.#begun = undefined;
-    const runs = (each: ScheduledSequence) => each.isActive && this.#running.includes(each);
-    return begun?.sequences.every(runs) ? begun : undefined;
-  }
-
   async #parts(begun: BegunStep | undefined): Promise<Part[]> {
     // Sequences that joined wait for one step. Otherwise, the decoder would throw it away.
     if (begun !== undefined) return this.#answers.parts(begun.sequences, true);
-    const active = this.#running.filter(({ isActive }) => isActive);
+    const active = this.#active;
     const answering = active.filter(({ isAnswering }) => isAnswering);
     const parts = await this.#answers.parts(answering);
     let remaining = this.#options.maxTokens - tokensOf(parts);
@@ -398,31 +371,6 @@ export class Scheduler {
     return stepLimitMs(this.speeds, promptTokens);
   }
 
-  /** Chooses the next tokens of all answers. */
-  async #take(parts: readonly Part[], { best, logits }: StepResult): Promise<TakenPart[]> {
-    const taken: TakenPart[] = [];
-    let output = 0;
-    const vocabulary = logits === undefined ? 0 : logits.length / best.length;
-    for (const part of parts) {
-      const { sequence } = part;
-      const length = sequence.tokens.length;
-      let end: SequenceEnd | undefined;
-      for (let i = 0; i < part.outputs; i += 1) {
-        const at = output + i;
-        const row = sequence.task.wantsLogits
-          ? logits?.subarray(at * vocabulary, (at + 1) * vocabulary)
-          : undefined;
-        end = await this.#choose(sequence, best[at] as number, row);
-        const isDrafted = sequence.tokens[length + i] === part.drafted[i];
-        if (end !== undefined || !isDrafted || sequence.isPaused || sequence.isCancelled) break;
-      }
-      output += part.outputs;
-      // The last chosen token is not computed yet, also if it was drafted and the sequence paused.
-      taken.push({ part, accepted: Math.max(0, sequence.tokens.length - length - 1), end });
-    }
-    return taken;
-  }
-
   /**
    * Counts the computed tokens of a part without the rejected drafts, whose keys and values are
    * replaced by those of the tokens that follow.
@@ -437,23 +385,6 @@ export class Scheduler {
     if (sequence.task.isStorable && isLastOfPrompt(sequence, tokens.length - rejected))
       this.#stored?.offer({ ...sequence.task, pages });
     if (end !== undefined) this.#end(sequence, end.why, end.cause);
-  }
-
-  /** Returns the reason if the sequence ends with this step. */
-  async #choose(
-    sequence: ScheduledSequence,
-    best: number,
-    row: Float32Array | undefined,
-  ): Promise<SequenceEnd | undefined> {
-    let token: number | undefined;
-    try {
-      token = await sequence.task.choose(best, row);
-    } catch (cause) {
-      return { why: 'failed', cause };
-    }
-    if (token === undefined) return { why: 'done' };
-    sequence.tokens.push(token);
-    return sequence.isFull ? { why: 'length' } : undefined;
   }
 
   /** Everything that the sequence had is free before its task hears of the end and reports it. */

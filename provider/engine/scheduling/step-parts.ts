@@ -74,31 +74,6 @@ export const stepOfParts = (parts: readonly Part[]): Step =>
     parts.some(({ sequence, outputs }) => outputs > 0 && sequence.task.wantsLogits),
   );
 
-/**
- * The step after that of these parts if each one's most likely token is chosen and no answer ends. Its tokens
- * are not known yet. Undefined if another one is more likely.
- */
-export const expectedAfter = (parts: readonly Part[]): Step | undefined =>
-  parts.every(isContinued)
-    ? stepOf(
-        parts.map(({ sequence, pages, images }) => ({
-          tokens: [0],
-          images,
-          outputTokens: 'last',
-          from: sequence.worked + 1,
-          pages: pages.pages,
-        })),
-        false,
-      )
-    : undefined;
-
-const isContinued = ({ sequence, isAnswer, tokens, outputs }: Part): boolean =>
-  isAnswer &&
-  tokens.length === 1 &&
-  outputs === 1 &&
-  sequence.remaining > 1 &&
-  !sequence.task.wantsLogits;
-
 function endOutsideImages(
   end: number,
   most: number,
