@@ -36,7 +36,8 @@ const ALONE = [
 
 /**
  * Tests of faults mostly wait: for a lease that ends, or a process that starts again. Two of them
- * leave half of the processor idle, so their times hold; beside other tests they would not.
+ * leave half of the processor idle, so their times hold. Beside other tests they would not, except for unit
+ * tests that give way to them (cli/test.ts).
  */
 const FAULTS = ['e2e/{chaos,soak,upgrade}/*.test.ts'];
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   failedFiles,
+  joinedReport,
   lastLine,
   type TestReport,
   unsteadyTests,
@@ -39,6 +40,13 @@ const first = reportOf({
 
 test('a test file that did not load counts as one failure, although it has no test results', () => {
   expect(lastLine(first)).toBe('3 passed, 3 failed, 1 skipped');
+});
+
+test('the report of several runs has the results of all of them', () => {
+  const other = reportOf({ 'e.test.ts': { seven: 'passed', eight: 'failed' } });
+  const joined = joinedReport([first, other]);
+  expect(lastLine(joined)).toBe('4 passed, 4 failed, 1 skipped');
+  expect(failedFiles(joined)).toEqual(['b.test.ts', 'c.test.ts', 'e.test.ts']);
 });
 
 describe('the second try', () => {

@@ -33,13 +33,20 @@ export function failedFiles({ testResults }: TestReport): string[] {
   return testResults.filter(({ status }) => status === 'failed').map(({ name }) => name);
 }
 
+/** Returns one report of several runs of different files. */
+export const joinedReport = (reports: readonly TestReport[]): TestReport =>
+  reportOf(reports.flatMap(({ testResults }) => testResults));
+
 /** Returns the report in which the files of the second try replace their first results. */
 export function withSecondTry(first: TestReport, second: TestReport): TestReport {
   const repeated = new Set(second.testResults.map(({ name }) => name));
-  const testResults = [
+  return reportOf([
     ...first.testResults.filter(({ name }) => !repeated.has(name)),
     ...second.testResults,
-  ];
+  ]);
+}
+
+function reportOf(testResults: readonly FileResult[]): TestReport {
   const count = (...statuses: string[]) =>
     testResults
       .flatMap(({ assertionResults }) => assertionResults)

@@ -1,13 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { availableParallelism, constants, setPriority, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import {
   failedFiles,
+  joinedReport,
   lastLine,
   type TestReport,
   unsteadyTests,
@@ -93,6 +94,24 @@ async function prepareEngines(): Promise<void> {
   await buildNative({ root, only: ['mlx'], print: (line) => process.stdout.write(`${line}\n`) });
 }
 
+interface VitestRun {
+  readonly args: readonly string[];
+  /** Whether its processes give way to all others. */
+  readonly givesWay?: boolean;
+}
+
+const projects = (...names: readonly string[]) => names.map((name) => `--project=${name}`);
+
+/**
+ * The projects of vitest.config.ts, in rows whose runs go on at once. Tests of faults leave half of the processor
+ * idle, which unit tests use without changing the times of the faults.
+ */
+const WHOLE_SUITE: readonly (readonly VitestRun[])[] = [
+  [{ args: projects('e2e', 'integration', 'mocking') }],
+  [{ args: projects('faults') }, { args: projects('unit'), givesWay: true }],
+  [{ args: projects('alone') }],
+];
+
 /** More failed files than this are a fault of the change, so they do not get a second try. */
 const MAX_SECOND_TRIES = 10;
 
@@ -102,12 +121,12 @@ const MAX_SECOND_TRIES = 10;
  */
 async function runTests(args: readonly string[]): Promise<boolean> {
   const startedAt = performance.now();
-  let { passed, report } = await runVitest(args);
-  const failed = report === undefined ? [] : failedFiles(report);
   const isWholeSuite = args.length === 0;
+  let { passed, report } = await (isWholeSuite ? runWholeSuite() : runVitest({ args }));
+  const failed = report === undefined ? [] : failedFiles(report);
   if (report && isWholeSuite && failed.length > 0 && failed.length <= MAX_SECOND_TRIES) {
     process.stdout.write(`second try, one file at a time: ${failed.join(' ')}\n`);
-    const second = await runVitest(['--no-file-parallelism', ...failed]);
+    const second = await runVitest({ args: ['--no-file-parallelism', ...failed] });
     passed = second.passed;
     if (second.report) {
       for (const name of unsteadyTests(report, second.report))
@@ -126,11 +145,21 @@ interface Run {
   readonly report: TestReport | undefined;
 }
 
-async function runVitest(args: readonly string[]): Promise<Run> {
+async function runWholeSuite(): Promise<Run> {
+  const runs: Run[] = [];
+  for (const row of WHOLE_SUITE) runs.push(...(await Promise.all(row.map(runVitest))));
+  const reports = runs.flatMap(({ report }) => report ?? []);
+  return {
+    passed: runs.every(({ passed }) => passed),
+    report: reports.length === runs.length ? joinedReport(reports) : undefined,
+  };
+}
+
+async function runVitest({ args, givesWay = false }: VitestRun): Promise<Run> {
   const folder = await mkdtemp(join(tmpdir(), 'dinf-test-'));
   const file = join(folder, 'report.json');
   try {
-    const code = await runNode([
+    const vitest = spawnNode([
       bin('vitest/vitest.mjs'),
       'run',
       '--reporter=default',
@@ -139,6 +168,9 @@ async function runVitest(args: readonly string[]): Promise<Run> {
       `--outputFile.json=${file}`,
       ...args,
     ]);
+    // Processes that it starts later inherit the priority.
+    if (givesWay && vitest.pid) setPriority(vitest.pid, constants.priority.PRIORITY_LOW);
+    const code = await exitCode(vitest);
     if (!existsSync(file)) return { passed: false, report: undefined };
     return { passed: code === 0, report: JSON.parse(await readFile(file, 'utf8')) as TestReport };
   } finally {
@@ -161,8 +193,8 @@ async function collectNode(args: readonly string[]): Promise<{ code: number; pri
   return { code, printed: printed + errors };
 }
 
-const runNode = (args: readonly string[]): Promise<number> =>
-  exitCode(spawn(process.execPath, args, { cwd: root, stdio: 'inherit' }));
+const spawnNode = (args: readonly string[]): ChildProcess =>
+  spawn(process.execPath, args, { cwd: root, stdio: 'inherit' });
 
 const exitCode = (child: ChildProcess): Promise<number> =>
   new Promise((resolve, reject) => {
