@@ -23,9 +23,17 @@ interface Reason {
   readonly message: string;
   readonly diff?: string;
   readonly stack?: string;
+  /** The errors of a `SuppressedError`, which says nothing itself. */
+  readonly error?: Reason;
+  readonly suppressed?: Reason;
 }
 
 function printReasons(name: string, reasons: readonly Reason[] | undefined): void {
-  for (const { message, diff, stack } of reasons ?? [])
+  for (const { message, diff, stack, error, suppressed } of reasons ?? []) {
     process.stdout.write(`FAILED  ${[name, message, diff, stack].filter(Boolean).join('\n')}\n`);
+    printReasons(
+      name,
+      [error, suppressed].filter((each) => each !== undefined),
+    );
+  }
 }

@@ -2,6 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { vi } from 'vitest';
+
+/** Time in which the last processes that use a disk must end, in milliseconds. */
+const ENDING = { timeout: 20_000, interval: 200 };
 
 /** A file system of its own, which only root can mount. */
 export interface SmallDisk {
@@ -28,12 +32,14 @@ export function canMount(): boolean {
   }
 }
 
-/** Mounts a disk, which is removed with the stack. Nothing may use it then. */
+/** Mounts a disk, which is removed with the stack. Whatever uses it then must be about to end. */
 export function mountDisk(stack: AsyncDisposableStack, size: string): SmallDisk {
   const folder = mkdtempSync(join(tmpdir(), 'dinf-small-disk-'));
   stack.defer(() => rmSync(folder, { recursive: true }));
   mount(folder, `size=${size}`);
-  stack.defer(() => void execFileSync('umount', [folder]));
+  stack.defer(() =>
+    vi.waitFor(() => void execFileSync('umount', [folder], { stdio: 'ignore' }), ENDING),
+  );
   return {
     folder,
     resize: (to) => void execFileSync('mount', ['-o', `remount,size=${to}`, folder]),

@@ -10,7 +10,7 @@ import { enrolMachine, startTrustUnderTest } from './trust-under-test.ts';
 
 /** More than the 1,000 that nats-server stores by default before it refuses further accounts. */
 const ACCOUNTS = 1_200;
-const AT_ONCE = 50;
+const AT_ONCE = 20;
 
 test('a hub stores the accounts of 1,200 machines, and the next machine enrols and connects', async () => {
   await using trust = await startTrustUnderTest();

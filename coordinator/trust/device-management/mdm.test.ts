@@ -210,6 +210,8 @@ describe('a webhook', () => {
     device.mood = 'asleep';
     const mac = await MacUnderTest.verified(trust, device.serial);
     const command = await openQuestion(mac);
+    // Trust remembers the question before it sends it.
+    await vi.waitFor(() => expect(device.queue).toHaveLength(1), WAIT);
     fake.webhook = undefined;
     device.mood = 'answers';
     const sent: string[] = [];
