@@ -64,7 +64,7 @@ export async function measureRepeatedPrompt({
     }
     const fromDisk = await middleOf(async () => {
       await using machine = await open((1_000 * prompt.length) / cold.ms);
-      return measured(() => machine.prompt(prompt, SCOPE));
+      return await measured(() => machine.prompt(prompt, SCOPE));
     });
     return { cold, fromMemory, fromDisk };
   } finally {
