@@ -216,7 +216,7 @@ async function callSteps(
         if (await isTaken(native.advance(advance))) tried.advances += 1;
         // The tokens of a step, each after itself, can be a draft.
         const each = ArrayBuffer.isView(step['tokens'])
-          ? (step['tokens'] as Int32Array).map((_, i) => i)
+          ? Int32Array.from({ length: (step['tokens'] as Int32Array).length }, (_, i) => i)
           : before;
         if (await isTaken(native.draft({ ...step, before: before ?? each, isChained })))
           tried.drafts += 1;
@@ -364,7 +364,8 @@ async function assertFor<T>(property: fc.IAsyncProperty<T>, { ms }: RunOptions):
     interruptAfterTimeLimit: ms,
     markInterruptAsFailure: false,
   });
-  if (details.counterexample !== null) throw new Error(fc.defaultReportMessage(details));
+  if (details.counterexample !== null)
+    throw new Error(fc.defaultReportMessage(details), { cause: details.errorInstance });
 }
 
 const ms = 1_000 * Number(seconds);
