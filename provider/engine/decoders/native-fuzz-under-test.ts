@@ -180,8 +180,9 @@ function hostileStep(ropes: RopeTables, imageNumbers: number) {
       };
       for (const [name, value] of changes) {
         const before = step[name];
-        if (Array.isArray(value) && ArrayBuffer.isView(before))
-          (before as Int32Array)[value[0] as number] = value[1] as number;
+        // Not in a list of BigInt, which an earlier change may have put there.
+        const hasNumbers = before instanceof Int32Array || before instanceof Float32Array;
+        if (Array.isArray(value) && hasNumbers) before[value[0] as number] = value[1] as number;
         else step[name] = value;
       }
       return step;
