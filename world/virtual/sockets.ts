@@ -266,7 +266,7 @@ export class VirtualSocket extends Duplex {
 export const failure = (code: string, text: string): Error =>
   Object.assign(new Error(text), { code });
 
-/** What Node's HTTP adds to a socket. */
+/** A parser of Node's HTTP, as far as it is ended here. */
 interface Parser {
   remove(): void;
   close(): void;

@@ -60,9 +60,9 @@ export async function measureRepeatedPrompt({
       await using machine = await open(FIRST_PREFILL_TPS);
       cold = await measured(() => machine.prompt(prompt, SCOPE));
       await machine.stored();
-      fromMemory = await middleOf(() => measured(() => machine.prompt(prompt, SCOPE)));
+      fromMemory = await middleMeasured(() => measured(() => machine.prompt(prompt, SCOPE)));
     }
-    const fromDisk = await middleOf(async () => {
+    const fromDisk = await middleMeasured(async () => {
       await using machine = await open((1_000 * prompt.length) / cold.ms);
       return await measured(() => machine.prompt(prompt, SCOPE));
     });
@@ -72,7 +72,7 @@ export async function measureRepeatedPrompt({
   }
 }
 
-async function middleOf(measure: () => Promise<Measured>): Promise<Measured> {
+async function middleMeasured(measure: () => Promise<Measured>): Promise<Measured> {
   const all: Measured[] = [];
   for (let i = 0; i < REPEATS; i += 1) all.push(await measure());
   all.sort((one, other) => one.processorMs - other.processorMs);
