@@ -1,7 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { inject } from 'vitest';
-import { acquireLock } from '#bus-schemas/file-lock.ts';
 import { buildConsole } from '#console/build.ts';
 import { type BuiltPackage, buildPackage } from '#packaging/npm/build-package.ts';
 import { ensureFolder } from '#testcontainers';
@@ -9,11 +8,8 @@ import { ensureFolder } from '#testcontainers';
 const ROOT = resolve(import.meta.dirname, '..');
 
 /** The folder of this name, which the first test of a run that needs it makes for all others. */
-async function madeOnce(name: string, make: (staged: string) => Promise<void>): Promise<string> {
-  const folder = join(inject('runFolder'), name);
-  await using _lock = await acquireLock(`${folder}.lock`, {});
-  return await ensureFolder(folder, make);
-}
+const madeOnce = (name: string, make: (staged: string) => Promise<void>): Promise<string> =>
+  ensureFolder(join(inject('runFolder'), name), make);
 
 /** Folder with the console, built from the present source. */
 export const builtConsole = (): Promise<string> =>

@@ -18,10 +18,11 @@ import {
 } from './engine.ts';
 import type { Guard } from './guarded-work.ts';
 import { type Measurement, speedsOf } from './measured-speeds.ts';
-import { ModelRunner, type RunnerLog } from './model-runner.ts';
+import { ModelRunner } from './model-runner.ts';
 import { expectedLoadMs, expectedSpeeds } from './residency/expected-figures.ts';
 import { cacheShares, modelsThatFit } from './residency/memory-plan.ts';
 import { Residency } from './residency/residency.ts';
+import type { RunnerLog } from './runner-log.ts';
 import { type DraftingModel, withDrafter } from './speculation/open-draft-models.ts';
 import { HeldPrefixes } from './stored/held-prefixes.ts';
 import { modelStore } from './stored/model-store.ts';

@@ -2,19 +2,10 @@ import type { Finish, InferenceRequest, Slot, SlotState } from '#bus-schemas';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { UnusableImage } from '#http-api/core/images/inline-image.ts';
 import { errorPlace } from '../error-place.ts';
-import type { Model } from '../models/model.ts';
-import {
-  type Backend,
-  type Decoder,
-  mostKeyBytes,
-  PAGE_TOKENS,
-  stateBytes,
-  unitBytesOf,
-} from './decoders/decoder.ts';
-import { tryOut } from './decoders/try-out.ts';
+import { mostKeyBytes, PAGE_TOKENS, stateBytes } from './decoders/decoder.ts';
 import { type GenerationRequest, RequestRefused, type Sequence, type Sink } from './engine.ts';
 import { Generation, tokensToRead } from './generation.ts';
-import { type Guard, loadLimitMs, unguarded } from './guarded-work.ts';
+import { type LoadedModel, type LoadSettings, loadModel } from './loaded-model.ts';
 import { PendingSequence } from './pending-sequence.ts';
 import { readPrompt, type UnreadImage } from './prompt-reader.ts';
 import { leastBytes, stateSlots, tokenBytes, weightBytesOf } from './residency/memory-plan.ts';
@@ -23,25 +14,12 @@ import { RETRY_MS } from './residency/residency-state.ts';
 import { type Constraint, GrammarError, Grammars } from './sampling/grammars.ts';
 import { requiredForm } from './sampling/required-form.ts';
 import { pageDigests } from './scheduling/page-pool.ts';
-import { Scheduler } from './scheduling/scheduler.ts';
 import type { Speeds } from './scheduling/speeds.ts';
 import type { Running } from './scheduling/task.ts';
-import type { DraftModel } from './speculation/draft-model.ts';
-import { drafterOf } from './speculation/drafter.ts';
-import { loadDrafts } from './speculation/load-drafts.ts';
 import type { HeldPrefixes } from './stored/held-prefixes.ts';
-import type { ModelStore } from './stored/model-store.ts';
-import { ImageReader } from './vision/image-reader.ts';
-import { msPerOperation, usualOperations, whyNoTower } from './vision/native-tower.ts';
+import { whyNoTower } from './vision/native-tower.ts';
 
-export interface RunnerLog {
-  info(facts: object, message: string): void;
-  error(facts: object, message: string): void;
-}
-
-interface RunnerOptions {
-  readonly model: Model;
-  readonly backend: Backend;
+interface RunnerOptions extends LoadSettings {
   readonly cacheBytes: number;
   readonly maxConcurrency: number;
   /** Claims the model in memory for a request. */
@@ -50,42 +28,17 @@ interface RunnerOptions {
   readonly onFailed: () => void;
   /** Announced until the model is loaded for the first time. */
   readonly expected: Speeds & { readonly loadMs: number };
-  /**
-   * Cached prompt pages are freed after this time without use, in milliseconds; default 5 minutes.
-   */
-  readonly cacheIdleMs?: number;
-  /** Whether tokens of answers are drafted and verified; default true. */
-  readonly drafts?: boolean;
-  /** Where pages outlive the process; nothing is stored without it. */
-  readonly store?: ModelStore;
   readonly held: HeldPrefixes;
   readonly onChange: () => void;
-  readonly log: RunnerLog;
-  readonly guard?: Guard;
-  /** Announced after a load in place of the speeds of the short trial. */
-  readonly measuredSpeeds?: Speeds;
-  readonly clock: () => number;
 }
 
-/** Maximum number of tokens in one step: parts of prompts and one token of each answer. */
-const STEP_TOKENS = 512;
-/** Maximum time for which prompts may delay the next token of running answers, in milliseconds. */
-const PREFILL_MS = 100;
 /**
  * Context in tokens for which every concurrent request has room. Longer ones share the remaining
  * room.
  */
 const USUAL_TOKENS = 8_192;
 const WAITING_PER_SEAT = 4;
-/** Longest time for an image of the usual size with which a model is announced as reading images, in milliseconds. */
-const MOST_IMAGE_MS = 60_000;
-/**
- * Time for which an unused conversation stays cached, in milliseconds: long enough to read an
- * answer and reply.
- */
-const CACHE_IDLE_MS = 5 * 60_000;
-/** Maximum time between two checks for memory that can be freed, in milliseconds. */
-const TRIM_EVERY_MS = 30_000;
+
 /**
  * One model on this machine. The residency of the engine decides when it is loaded and unloaded.
  *
@@ -108,7 +61,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
   #readsImages: boolean;
   #state: SlotState = 'cold';
   #loading: Promise<void> | undefined;
-  #loaded: Loaded | undefined;
+  #loaded: LoadedModel | undefined;
   /** Frees the memory of a decoder that failed. */
   #failing: Promise<void> | undefined;
   #loadMs: number;
@@ -184,9 +137,7 @@ export class ModelRunner implements Movable, AsyncDisposable {
     if (loaded === undefined) return;
     this.#lastSpeeds = loaded.scheduler.speeds;
     this.#loaded = undefined;
-    clearInterval(loaded.trimming);
     this.#set('cold');
-    await loaded.scheduler.close();
     await this.#dispose(loaded);
   }
 
@@ -333,82 +284,32 @@ export class ModelRunner implements Movable, AsyncDisposable {
   }
 
   async #loadNow(): Promise<void> {
-    const {
-      model,
-      backend,
-      log,
-      clock,
-      cacheIdleMs = CACHE_IDLE_MS,
-      drafts = true,
-      guard = unguarded,
-      measuredSpeeds,
-      store,
-    } = this.#options;
+    const { model, backend, log, clock } = this.#options;
     this.#set('loading');
     const began = clock();
     try {
       if (this.#pages === 0)
         throw new Error('the machine has no free memory for the cache of the model');
-      const { vocabulary } = model.shape;
-      const { decoder, tried } = await guard(
-        { kind: 'load', limitMs: loadLimitMs(weightBytesOf(model)) },
-        async (progressed) => {
-          const loaded = await backend.load({
-            model,
-            pages: this.#pages,
-            states: this.#states,
-            maxTokens: STEP_TOKENS,
-            progressed,
-          });
-          return {
-            decoder: loaded,
-            tried: await tryOut(loaded, { vocabulary, clock, progressed }),
-          };
-        },
-      );
-      const images = await this.#loadImages();
-      const speeds = measuredSpeeds ?? tried;
-      const parts = drafts
-        ? await loadDrafts({
-            model,
-            backend,
-            decoder,
-            speeds,
-            pages: this.#pages,
-            maxTokens: STEP_TOKENS,
-            guard,
-            clock,
-            onFailure: (error, message) => this.#logFailure(error, message),
-          })
-        : undefined;
-      const scheduler = new Scheduler({
-        decoder,
-        clock,
+      const loaded = await loadModel({
+        ...this.#options,
         pages: this.#pages,
         states: this.#states,
-        maxTokens: STEP_TOKENS,
-        maxRunning: this.#seats,
-        prefillMs: PREFILL_MS,
-        speeds,
-        guard,
-        ...(parts && { drafter: drafterOf(parts) }),
-        ...(store && { stored: { store, unitBytes: unitBytesOf(model, backend) } }),
+        seats: this.#seats,
+        readsImages: this.#readsImages,
+        onDraftFailure: (error, message) => this.#logFailure(error, message),
         onFailure: (error) => this.#failRunning(error),
       });
-      const trimming = setInterval(
-        () => void scheduler.trim(cacheIdleMs),
-        Math.min(cacheIdleMs, TRIM_EVERY_MS),
-      ).unref();
-      this.#loaded = { decoder, images, draftModel: parts?.draftModel, scheduler, trimming };
+      this.#loaded = loaded;
+      this.#readsImages = loaded.images !== undefined;
       this.#loadMs = clock() - began;
       log.info(
         {
           model: model.build,
           engine: backend.name,
           ms: Math.round(this.#loadMs),
-          memoryMb: megabytes(decoder.memoryBytes),
+          memoryMb: megabytes(loaded.memoryBytes),
           cacheLimitMb: megabytes(this.bytes - weightBytesOf(model)),
-          ...speeds,
+          ...loaded.speeds,
         },
         'a model was loaded',
       );
@@ -416,28 +317,6 @@ export class ModelRunner implements Movable, AsyncDisposable {
     } catch (error) {
       await this.#fail(error);
     }
-  }
-
-  /** Returns undefined if the model reads no images here. */
-  async #loadImages(): Promise<ImageReader | undefined> {
-    const { model, log, clock, guard = unguarded } = this.#options;
-    const { build, vision } = model;
-    if (vision === undefined) return undefined;
-    const reason = whyNoTower(vision);
-    if (reason !== undefined)
-      log.info(
-        { model: build, reason },
-        'this machine cannot compute the images of a model, which answers only text',
-      );
-    if (!this.#readsImages) return undefined;
-    const imageMs = (await msPerOperation(vision)) * usualOperations(vision);
-    if (imageMs <= MOST_IMAGE_MS) return ImageReader.load(vision, { guard, clock });
-    this.#readsImages = false;
-    log.info(
-      { model: build, imageMs: Math.round(imageMs) },
-      'the processor is too slow for the images of a model, which answers only text',
-    );
-    return undefined;
   }
 
   /** The decoder failed while it answered. Every answer has ended. */
@@ -453,7 +332,6 @@ export class ModelRunner implements Movable, AsyncDisposable {
       'a model cannot be loaded, or failed while it ran',
     );
     const loaded = this.#loaded;
-    clearInterval(loaded?.trimming);
     this.#loaded = undefined;
     this.#set('failed');
     setTimeout(() => this.#state === 'failed' && this.#set('cold'), RETRY_MS).unref();
@@ -461,11 +339,9 @@ export class ModelRunner implements Movable, AsyncDisposable {
   }
 
   /** Logs an error instead of throwing it: the callers do not wait, so it would end the process. */
-  async #dispose({ decoder, images, draftModel }: Loaded): Promise<void> {
+  async #dispose(loaded: LoadedModel): Promise<void> {
     try {
-      await images?.[Symbol.asyncDispose]();
-      await draftModel?.[Symbol.asyncDispose]();
-      await decoder[Symbol.asyncDispose]();
+      await loaded[Symbol.asyncDispose]();
     } catch (error) {
       this.#options.log.error(
         { model: this.#options.model.build, err: messageOf(error) },
@@ -481,26 +357,13 @@ export class ModelRunner implements Movable, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#loading;
-    clearInterval(this.#loaded?.trimming);
-    await this.#loaded?.scheduler.close();
-    await this.#loaded?.images?.[Symbol.asyncDispose]();
-    await this.#loaded?.draftModel?.[Symbol.asyncDispose]();
-    await this.#loaded?.decoder[Symbol.asyncDispose]();
+    await this.#loaded?.[Symbol.asyncDispose]();
     this.#loaded = undefined;
     await this.#grammars[Symbol.asyncDispose]();
   }
 }
 
 const megabytes = (bytes: number): number => Math.round(bytes / 1e6);
-
-interface Loaded {
-  readonly decoder: Decoder;
-  /** Undefined if the model reads no images. */
-  readonly images: ImageReader | undefined;
-  readonly draftModel: DraftModel | undefined;
-  readonly scheduler: Scheduler;
-  readonly trimming: NodeJS.Timeout;
-}
 
 interface Beginning {
   readonly prompt: readonly number[];

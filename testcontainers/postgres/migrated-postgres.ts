@@ -1,10 +1,9 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { acquireLock } from '#bus-schemas/file-lock.ts';
 import { readMigrations } from '#coordinator/database/migration-files.ts';
 import { migrate } from '#coordinator/migrate.ts';
 import {
@@ -53,25 +52,20 @@ async function migratedCluster(): Promise<string | undefined> {
     .update(JSON.stringify([version, await readMigrations()]))
     .digest('hex');
   const all = join(cacheFolder(process.env), 'migrated-postgres');
-  await mkdir(all, { recursive: true });
-  const folder = join(all, digest.slice(0, 16));
-  if (!existsSync(folder)) {
-    // Not in `all`: processes that wait for it create folders there, which `removeOld` would read.
-    await using _lock = await acquireLock(`${all}.lock`, {});
+  const folder = await ensureFolder(join(all, digest.slice(0, 16)), async (staged) => {
     await removeOld(all);
-    await ensureFolder(folder, async (staged) => {
-      await using postgres = await startLocalPostgres({ dataDir: staged });
-      await migrate(await postgres.createDatabase(DATABASE));
-    });
-  }
+    await using postgres = await startLocalPostgres({ dataDir: staged });
+    await migrate(await postgres.createDatabase(DATABASE));
+  });
   const made = join(folder, 'cluster');
   return existsSync(made) ? made : undefined;
 }
 
+/** The locks of processes that wait may disappear meanwhile. */
 async function removeOld(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
-    const { mtimeMs } = await stat(join(folder, name));
-    if (Date.now() - mtimeMs > OLD_MS)
+    const found = await stat(join(folder, name)).catch(() => undefined);
+    if (found && Date.now() - found.mtimeMs > OLD_MS)
       await rm(join(folder, name), { recursive: true, force: true });
   }
 }

@@ -6,9 +6,9 @@ import { countedTokens, type EncoderInput } from '../../models/encoders/encoder-
 import type { Backend } from '../decoders/decoder.ts';
 import { type EncodingWork, RequestRefused, type Sequence, type Sink } from '../engine.ts';
 import { type Guard, loadLimitMs, stepLimitMs, unguarded } from '../guarded-work.ts';
-import type { RunnerLog } from '../model-runner.ts';
 import type { Movable, Stay } from '../residency/residency.ts';
 import { RETRY_MS } from '../residency/residency-state.ts';
+import type { RunnerLog } from '../runner-log.ts';
 import { type Encoder, PASS_TOKENS } from './encoder.ts';
 import { readInputs } from './encoder-inputs.ts';
 import { encoderBytes } from './encoder-memory.ts';

@@ -11,7 +11,7 @@ import {
   type Sequence,
   type Sink,
 } from '../engine.ts';
-import type { RunnerLog } from '../model-runner.ts';
+import type { RunnerLog } from '../runner-log.ts';
 import type { PrefixStoreFigures } from '../stored/prefix-store.ts';
 import { EngineRun, type StateReport } from './engine-run.ts';
 import { MemoryShare } from './memory-share.ts';

@@ -5,7 +5,7 @@ import { type Model, openModel } from '../../models/model.ts';
 import { ModelError } from '../../models/model-error.ts';
 import { ModelFolder } from '../../models/model-folder.ts';
 import { stateBytes } from '../decoders/decoder.ts';
-import type { RunnerLog } from '../model-runner.ts';
+import type { RunnerLog } from '../runner-log.ts';
 
 /** A model that may draft the answers of others, or the assistant of one. */
 export type DraftingModel =

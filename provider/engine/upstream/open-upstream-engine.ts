@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Trait } from '#bus-schemas';
 import { keepRunning, startRestartable } from '../../keep-running.ts';
 import { thisMachine } from '../../machine.ts';
-import type { RunnerLog } from '../model-runner.ts';
+import type { RunnerLog } from '../runner-log.ts';
 import { ModelQuery, type ServedModel, type StatedByOwner } from './served-models.ts';
 import { UpstreamClient } from './upstream-client.ts';
 import { UpstreamEngine } from './upstream-engine.ts';

@@ -1,7 +1,7 @@
 import type { Machine, Slot } from '#bus-schemas';
 import type { Engine, GenerationRequest, Sequence, Sink } from '../engine.ts';
 import { RequestRefused } from '../engine.ts';
-import type { RunnerLog } from '../model-runner.ts';
+import type { RunnerLog } from '../runner-log.ts';
 import type { ModelQuery, ServedModel } from './served-models.ts';
 import type { UpstreamClient } from './upstream-client.ts';
 import { UpstreamError } from './upstream-error.ts';
