@@ -3,8 +3,8 @@ import { type Command, Option } from 'commander';
 import type { Logger } from 'pino';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { coordinatorUrl, homeFolder } from '#bus-schemas/running-network.ts';
+import { tuneForServing } from '#bus-schemas/serving-process.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
-import { releaseStartMemory } from '#bus-schemas/start-memory.ts';
 import type { Engine } from '#provider';
 import { BACKENDS, type BackendName } from '#provider/engine/backend-names.ts';
 import { type AilmentName, ailmentNames, ailments } from '#simulator/ailment.ts';
@@ -135,7 +135,7 @@ async function simulate(options: SimulateOptions): Promise<void> {
     log,
   });
   console.log(`${fleet.providers.length} simulated providers are ready`);
-  releaseStartMemory();
+  tuneForServing();
   await stopSignal();
   await fleet.drain(DRAIN_MS);
 }

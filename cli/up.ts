@@ -6,8 +6,8 @@ import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { isCheckout } from '#bus-schemas/program-folders.mjs';
 import { announceNetwork, apiKeyFile, homeFolder } from '#bus-schemas/running-network.ts';
+import { tuneForServing } from '#bus-schemas/serving-process.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
-import { releaseStartMemory } from '#bus-schemas/start-memory.ts';
 import type { Network } from '#network';
 import { wholeNumber, workerCount } from './option-parsers.ts';
 import { greet } from './up/greeting.ts';
@@ -188,7 +188,7 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
     home,
     seconds: (performance.now() - startedAt) / 1_000,
   });
-  releaseStartMemory();
+  tuneForServing();
   const broken = await ended;
   say('stopping');
   return broken;

@@ -1,5 +1,6 @@
 import { type EventEmitter, errorMonitor } from 'node:events';
 import { type ClientBase, DatabaseError, Pool } from 'pg';
+import { arrayTypes } from './database/array-types.ts';
 import { checkConnection } from './database/check-connection.ts';
 import { isServerGone } from './database/errors.ts';
 import { Primary } from './database/primary.ts';
@@ -47,6 +48,7 @@ export function connectDatabase(url: string, { max, check }: DatabaseOptions): P
     application_name: 'dinf',
     // This role cannot change what may only be added, even if a statement tries to.
     options: `-c role=dinf_service -c idle_in_transaction_session_timeout=${IDLE_TRANSACTION_MS}`,
+    types: arrayTypes,
     Client: clientOf(primary, CONNECT_MS),
     onConnect: async (client) => {
       await checkConnection(client).catch((error: unknown) => {

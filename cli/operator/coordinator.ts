@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { ComponentName } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
-import { releaseStartMemory } from '#bus-schemas/start-memory.ts';
+import { tuneForServing } from '#bus-schemas/serving-process.ts';
 import type { Config } from '#coordinator';
 import { names, workerCount } from '../option-parsers.ts';
 import { stopSignal } from '../stop-signal.ts';
@@ -49,7 +49,7 @@ async function runCoordinator({ components: wanted, workers }: CoordinatorRun): 
     config,
     ...(wanted && { components: wanted as ComponentName[] }),
   }).catch(explainDatabase);
-  releaseStartMemory();
+  tuneForServing();
   await stopSignal();
 }
 

@@ -4,8 +4,8 @@ import type { Command } from 'commander';
 import { lockFolder } from '#bin/folder-lock.ts';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
+import { tuneForServing } from '#bus-schemas/serving-process.ts';
 import { setting } from '#bus-schemas/settings/settings.ts';
-import { releaseStartMemory } from '#bus-schemas/start-memory.ts';
 import { OPENAI } from '#provider/engine/backend-names.ts';
 import type { LocalServer, LocalServerOptions } from '#provider/local/local-server.ts';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
@@ -161,7 +161,7 @@ async function provide({
       .map(({ build }) => build)
       .join(', ')} with ${engine.name}`,
   );
-  releaseStartMemory();
+  tuneForServing();
   using opened = await openDoor({
     settings: guestSettingsOf(flags),
     home: resolve(home),

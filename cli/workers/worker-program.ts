@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { messageOf } from '#bus-schemas/message-of.ts';
+import { tuneForServing } from '#bus-schemas/serving-process.ts';
 import { startCoordinator } from '#coordinator';
 import { createLogger } from '#coordinator/logger.ts';
 import { stopSignal } from '../stop-signal.ts';
@@ -14,6 +15,7 @@ async function runWorker(): Promise<void> {
     worker: config.worker?.index,
   });
   await using _coordinator = await startCoordinator({ config, components: ['ingress'], log });
+  tuneForServing();
   console.log(WORKER_LISTENS);
   await stopped;
 }

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { hex } from '#bus-schemas';
 import { messageOf } from '#bus-schemas/message-of.ts';
-import { releaseStartMemory } from '#bus-schemas/start-memory.ts';
+import { tuneForServing } from '#bus-schemas/serving-process.ts';
 import { errorPlace } from '../../error-place.ts';
 import { harden } from '../../harden.ts';
 import { RequestRefused, type Sequence, type Sink } from '../engine.ts';
@@ -104,7 +104,7 @@ class EngineServer {
       await engine.loadAll();
       this.#sendSlots();
       this.#send({ t: 'loaded' });
-      releaseStartMemory();
+      tuneForServing();
     } catch (error) {
       this.#send({ t: 'cannot_open', message: messageOf(error) });
     }
