@@ -25,6 +25,7 @@ export {
 export { isNkeySigned, Nkey } from './accounts/nkey.ts';
 export { credentialsAuthenticator } from './accounts/tokens.ts';
 export { demandTls, isLoopback } from './addresses.ts';
+export { allEnded } from './all-ended.ts';
 export { REPORTED_PER_COUNTED, UNSEEN_TOKENS } from './billing-tolerance.ts';
 export {
   fromHex,

@@ -105,7 +105,8 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   if (realModels === undefined) return undefined;
   const { startNetwork } = await import('#network');
   const { createLogger } = await import('#coordinator/logger.ts');
-  const { keepRunning, startTogether } = await import('#provider');
+  const { keepRunning } = await import('#provider');
+  const { allEnded } = await import('#bus-schemas');
   const { careForHub } = await import('./up/hub-care.ts');
   const { apiPort, savePorts, savedPorts } = await import('./up/ports.ts');
   const { startFleetProcess, startRealProvider, WORKER_METRICS } = await import(
@@ -176,7 +177,7 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
     engine === 'none'
       ? undefined
       : machines.use(await startRealProvider({ ...common, engine, folders }));
-  const [, real] = await startTogether(startFleet(), startReal());
+  const [, real] = await allEnded(startFleet(), startReal());
   await untilKnown(network, providers + (real ? 1 : 0));
   greet({
     url: network.url,

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
+import { allEnded } from '#bus-schemas';
 import { hubConfig, type OperatorHome } from '#coordinator';
-import { LaunchError, type NatsServer, startNatsServer, startTogether } from '#provider';
+import { LaunchError, type NatsServer, startNatsServer } from '#provider';
 import { freePort } from './free-port.ts';
 
 export interface HubCluster extends AsyncDisposable {
@@ -56,7 +57,7 @@ async function startOnFreePorts({
   const routesFrom = (from: number) =>
     Promise.all(ports.map((port, to) => (routeUrl ?? directRoute)({ from, to, port })));
   // Together: JetStream of a hub is ready when most of the cluster is there.
-  const hubs = await startTogether(
+  const hubs = await allEnded(
     ...ports.map(async (port, index) => {
       const server = `hub-${index}`;
       const routes = await routesFrom(index);

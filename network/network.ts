@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
-import { type ComponentName, type NewModel, services } from '#bus-schemas';
+import { allEnded, type ComponentName, type NewModel, services } from '#bus-schemas';
 import { isSet } from '#bus-schemas/settings/settings.ts';
 import {
   Bus,
@@ -30,7 +30,6 @@ import {
   type NatsPorts,
   type Restartable,
   startNatsServer,
-  startTogether,
 } from '#provider';
 import { type RouteUrl, startHubCluster } from './hub-cluster.ts';
 import type { NatsNode, NatsNodeOptions } from './nats-node.ts';
@@ -157,7 +156,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     const postgres = started.use(await startPostgres(dataFolder));
     return { postgres, databaseUrl: await postgres.createDatabase(DATABASE) };
   };
-  const [hubs, { postgres, databaseUrl }] = await startTogether(
+  const [hubs, { postgres, databaseUrl }] = await allEnded(
     startHubs(),
     startDatabase(),
     loadComponents(options.components),
@@ -189,7 +188,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     ...options.config,
   };
   say('database schema');
-  await startTogether(
+  await allEnded(
     // No other version can use a Postgres that this process has started.
     migrate(databaseUrl, postgres && { beforeContract: async () => undefined }),
     prepareStreams(config, log),

@@ -32,6 +32,5 @@ export { LeafCredentials } from './leaf-credentials.ts';
 export type { MeasuredMachines } from './machine-metrics.ts';
 export { ownIdentity } from './own-identity.ts';
 export { startAgain } from './start-again.ts';
-export { startTogether } from './start-together.ts';
 export type { Exit, SupervisedOptions, SupervisedProcess } from './supervised-process.ts';
 export { startSupervised } from './supervised-process.ts';

@@ -3,13 +3,13 @@ import {
   type MachineEarnings,
   type MachineReward,
   ProviderId,
-  rewardReasonsText,
   services,
 } from '#bus-schemas';
 import { type Static, Type } from '#bus-schemas/type.ts';
 import { refusalError, trustRefusals } from '#http-api/refusals.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
-import { type Api, asTime, MicroUsd, orNull, strict } from './api.ts';
+import { type Api, asTime, MicroUsd, strict } from './api.ts';
+import { Because, becauseOf, RewardPromotion } from './reward-fields.ts';
 
 const SIGNATURE = '^[A-Za-z0-9_-]{86}$';
 
@@ -33,14 +33,10 @@ const EarningsOfMachine = Type.Object({
   rewards: Type.Array(
     Type.Object({
       day: Type.String(),
-      promotion: orNull(
-        Type.String({ description: 'The promotion that paid for tokens; null for a base reward.' }),
-      ),
+      promotion: RewardPromotion,
       amount_micro_usd: MicroUsd,
       is_paid: Type.Boolean({ description: 'Whether the amount is on the balance of the owner.' }),
-      because: orNull(
-        Type.String({ description: 'Why the amount is zero or was limited; null if it is whole.' }),
-      ),
+      because: Because,
     }),
   ),
 });
@@ -158,5 +154,5 @@ const printedReward = ({ day, promotion, amountMicroUsd, paidAt, reasons }: Mach
   promotion: promotion ?? null,
   amount_micro_usd: amountMicroUsd,
   is_paid: paidAt !== undefined,
-  because: reasons.length === 0 ? null : rewardReasonsText(reasons),
+  because: becauseOf(reasons),
 });

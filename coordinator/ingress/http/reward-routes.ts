@@ -1,10 +1,4 @@
-import {
-  type MachineReward,
-  ProviderId,
-  REWARD_REASONS,
-  rewardReasonsText,
-  services,
-} from '#bus-schemas';
+import { type MachineReward, ProviderId, REWARD_REASONS, services } from '#bus-schemas';
 import { type Static, Type } from '#bus-schemas/type.ts';
 import { type Api, asTime, LIST, listOf, MicroUsd, optional, orNull, strict } from './api.ts';
 import { callerOf } from './authenticate.ts';
@@ -17,6 +11,7 @@ import {
   sendRows,
 } from './money-pages.ts';
 import { PROMOTION_FIELDS, promotionFields } from './promotion-fields.ts';
+import { Because, becauseOf, RewardPromotion } from './reward-fields.ts';
 import { POLICIES, policiesOf } from './reward-policy.ts';
 
 /** The columns of a table. The API also has `reasons` as a list, for programs. */
@@ -30,12 +25,8 @@ const COLUMNS = {
   ready_minutes: Type.Integer(),
   serving_minutes: Type.Integer(),
   requests: Type.Integer({ description: 'Answers to other accounts that were paid with money.' }),
-  because: orNull(
-    Type.String({ description: 'Why the amount is zero or was limited; null if it is whole.' }),
-  ),
-  promotion: orNull(
-    Type.String({ description: 'The promotion that paid for tokens; null for a base reward.' }),
-  ),
+  because: Because,
+  promotion: RewardPromotion,
   tokens: orNull(
     Type.Integer({ description: 'Answer tokens that the promotion counted; null without one.' }),
   ),
@@ -139,7 +130,7 @@ const rewardRow = ({
   requests,
   promotion: promotion ?? null,
   tokens: tokens ?? null,
-  because: reasons.length === 0 ? null : rewardReasonsText(reasons),
+  because: becauseOf(reasons),
   reasons: reasons.map(({ reason, has, needs }) => ({
     reason,
     has: has ?? null,

@@ -1,4 +1,4 @@
-import { MAX_SEALED_BYTES, randomToken } from '#bus-schemas';
+import { allEnded, MAX_SEALED_BYTES, randomToken } from '#bus-schemas';
 import { accountRefusals, refusalError } from '#http-api/refusals.ts';
 import { SEAL_BYTES } from '../caller-cipher.ts';
 import { LIFETIME_MS, type StoredContents } from './stored-contents.ts';
@@ -77,9 +77,7 @@ export async function uploadFile(
   try {
     for (const group of groupsOf(partsOf(record))) {
       // All must have ended before a failure deletes them.
-      const ends = await Promise.allSettled(group.map(store));
-      const failed = ends.find((end) => end.status === 'rejected');
-      if (failed !== undefined) throw failed.reason;
+      await allEnded(...group.map(store));
     }
     await putRecord(contents, record, { isListed });
   } catch (error) {

@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest';
-import { startTogether } from './start-together.ts';
+import { allEnded } from './all-ended.ts';
 
-test('parts that start together are returned in their order', async () => {
+test('results are returned in the order of the work', async () => {
   const late = Promise.withResolvers<string>();
-  const both = startTogether(late.promise, Promise.resolve(2));
+  const both = allEnded(late.promise, Promise.resolve(2));
   late.resolve('one');
   expect(await both).toEqual(['one', 2]);
 });
 
-test('a failure is thrown only after the other parts have started, so that they can be stopped', async () => {
+test('a failure is thrown only after the other work has ended, so that what it began can be stopped', async () => {
   const slow = Promise.withResolvers<void>();
   const seen: string[] = [];
-  const both = startTogether(
+  const both = allEnded(
     Promise.reject(new Error('no port')),
     slow.promise.then(() => void seen.push('started')),
   ).catch((error: Error) => void seen.push(error.message));
