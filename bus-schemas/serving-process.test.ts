@@ -10,7 +10,7 @@ test('what only the start needed is collected, although there is room for it', a
   expect('gc' in globalThis).toBe(false);
 });
 
-/** Bit in the status of a function that V8 has compiled with the most care. */
+/** Bit in the status of a function that V8's third compiler has compiled. */
 const TURBOFAN = 64;
 const CALLS_UNTIL_COMPILED = `
   import { setTimeout } from 'node:timers/promises';
@@ -27,7 +27,7 @@ const CALLS_UNTIL_COMPILED = `
   console.log(calls);
 `;
 
-test('a function is compiled with care after fewer calls in a process that serves', async () => {
+test('V8 compiles a function into its fastest code after fewer calls in a process that serves', async () => {
   const callsUntilCompiled = async (kind: 'tuned' | 'usual') => {
     const { stdout } = await promisify(execFile)(process.execPath, [
       '--allow-natives-syntax',

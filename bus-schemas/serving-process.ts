@@ -5,9 +5,9 @@ import { runInNewContext } from 'node:vm';
 const AFTER_MS = 5_000;
 
 /**
- * After so many calls V8 compiles a function anew, with more care. By itself it waits for 400 and 3,000, and for 500
- * after the last new kind of value. Most functions here run a few times in each request, so that a coordinator would run
- * slow code for its first ten thousand requests.
+ * Numbers of calls after which V8 compiles a function again, into faster code. V8's own limits are 400 for the second
+ * compiler, 3,000 for the third, and 500 more after a value of a new type. Most functions of a coordinator are called once
+ * or a few times for each request, so it would run slow code for thousands of requests.
  */
 const COMPILED_AFTER = [
   '--invocation-count-for-maglev=100',

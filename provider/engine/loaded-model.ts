@@ -12,7 +12,7 @@ import type { ModelStore } from './stored/model-store.ts';
 import { ImageReader } from './vision/image-reader.ts';
 import { msPerOperation, usualOperations, whyNoTower } from './vision/native-tower.ts';
 
-/** What a load and its model's runner both need to know. */
+/** Options of a load that the runner of the model has too. */
 export interface LoadSettings {
   readonly model: Model;
   readonly backend: Backend;
@@ -22,7 +22,7 @@ export interface LoadSettings {
   readonly cacheIdleMs?: number;
   /** Whether tokens of answers are drafted and verified; default true. */
   readonly drafts?: boolean;
-  /** Where pages outlive the process; nothing is stored without it. */
+  /** Stores pages on the disk, for the next process; without it none are stored. */
   readonly store?: ModelStore;
   readonly guard?: Guard;
   /** Announced after a load in place of the speeds of the short trial. */
