@@ -8,8 +8,11 @@
  * the delay is its own fault.
  */
 const CUT_SHARE = 0.05;
-/** Attempts that may always be abandoned: with little traffic, 5 % rounds to zero. */
-const MIN_CUTS = 3;
+/**
+ * Attempts that may always be abandoned: with little traffic, 5 % is less than one. Enough for a small
+ * fleet of which most machines have just become silent.
+ */
+const MIN_CUTS = 10;
 /** Fewest attempts at the other providers that show whether those are in time. */
 const MIN_OTHERS_BEGUN = 10;
 const WINDOW_MS = 30_000;
