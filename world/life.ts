@@ -21,15 +21,15 @@ const SETTLED_MS = 60_000;
 const CUSTOMERS = [
   ['the usual customer', 100_000_000],
   [FORMER_CUSTOMER, 100_000_000],
-  [POOR_CUSTOMER, 20],
+  [POOR_CUSTOMER, 8],
 ] as const;
 /** Share of the requests of the two last customers. */
-const OTHER_CUSTOMERS_SHARE = 0.2;
+const OTHER_CUSTOMERS_SHARE = 0.4;
 const SHORTEST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 900;
+const LONGEST_PAUSE_MS = 1_850;
 const MOST_TOKENS = 60;
 /** Share of the customers who leave before their answer has ended. */
-const LEAVING_SHARE = 0.05;
+const LEAVING_SHARE = 0.1;
 
 /** The result of one world. */
 export interface Life {

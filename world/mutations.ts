@@ -73,9 +73,9 @@ const INGRESS: readonly Mutation[] = [
   },
   {
     name: 'a job runs although its money was refused',
-    file: 'coordinator/ingress/job-run.ts',
-    find: "else if (reply.ok) this.#happen({ type: 'held' });",
-    by: "else if (reply !== undefined) this.#happen({ type: 'held' });",
+    file: 'coordinator/ingress/job-calls.ts',
+    find: 'reply.forChoices === true);\n    if (reply?.ok) this.#heldWith(provider, chargeTerms(reply));\n    return reply;',
+    by: 'reply.forChoices === true);\n    if (reply) this.#heldWith(provider, undefined);\n    return reply && { ok: true };',
   },
   {
     name: 'an ingress keeps a key that was removed',
