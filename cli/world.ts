@@ -26,7 +26,7 @@ export function addCommands(program: Command): void {
     .option('--json', 'print the result of each world as one line of JSON')
     .option(
       '--mutations',
-      'break the program in one place after the other, and find for each the first seed that notices it',
+      'break the program in one place after the other, and find for each the first seed that notices it, or the faults that come with it',
     )
     .action((options: WorldCommand) => (options.mutations ? findMutations(options) : run(options)));
 }
@@ -84,32 +84,48 @@ async function findMutations({ seed: first, seeds }: WorldCommand): Promise<void
   // Makes the database, which every mutation uses.
   using _unchanged = await Worlds.prepare();
   let unseen = 0;
-  await onEachCore(mutations, async ({ name }) => {
+  await onEachCore(mutations, async ({ name, noticedWith }) => {
     using worlds = await Worlds.prepare({ mutation: name });
-    const found = await firstThatNotices(worlds, { first, seeds });
+    const found = noticedWith
+      ? await noticedIn(worlds, { seed: first, faults: noticedWith.faults })
+      : await firstThatNotices(worlds, { first, seeds });
     if (found === undefined) unseen += 1;
     console.log(
-      `${name}: ${found === undefined ? `not noticed by ${seeds} seeds` : `seed ${found.seed}, "${found.rule}"`}`,
+      `${name}: ${found === undefined ? 'not noticed' : `seed ${found.seed}${noticedWith ? ' with the faults of the mutation' : ''}, "${found.rule}"`}`,
     );
   });
   console.log(`${mutations.length - unseen} of ${mutations.length} mutations were noticed`);
   if (unseen > 0) process.exitCode = EXIT.failure;
 }
 
-/** A world that has no result notices the change as well: its process ended by it. */
+interface Noticed {
+  readonly seed: number;
+  readonly rule: string;
+}
+
 async function firstThatNotices(
   worlds: Worlds,
   { first, seeds }: { first: number; seeds: number },
-): Promise<{ seed: number; rule: string } | undefined> {
+): Promise<Noticed | undefined> {
   for (let seed = first; seed < first + seeds; seed += 1) {
-    try {
-      const [broken] = (await worlds.live({ seed })).violations;
-      if (broken !== undefined) return { seed, rule: broken.rule };
-    } catch (error) {
-      return { seed, rule: messageOf(error) };
-    }
+    const noticed = await noticedIn(worlds, { seed });
+    if (noticed !== undefined) return noticed;
   }
   return undefined;
+}
+
+/** A world that has no result notices the change as well: its process ended by it. */
+async function noticedIn(
+  worlds: Worlds,
+  wanted: Parameters<Worlds['live']>[0],
+): Promise<Noticed | undefined> {
+  const { seed } = wanted;
+  try {
+    const [broken] = (await worlds.live(wanted)).violations;
+    return broken && { seed, rule: broken.rule };
+  } catch (error) {
+    return { seed, rule: messageOf(error) };
+  }
 }
 
 /** Does the work for every item, for as many at once as the computer has cores. */

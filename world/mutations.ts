@@ -1,3 +1,5 @@
+import type { WorldFault } from './faults.ts';
+
 /**
  * One small change of the program that breaks it: a check dropped, a repetition removed, an order
  * swapped. The world must notice each of them.
@@ -8,6 +10,8 @@ export interface Mutation {
   /** The text that is replaced; it must occur exactly once in the file. */
   readonly find: string;
   readonly by: string;
+  /** Faults with which a world breaks this rule, for a change that few seeds notice. */
+  readonly noticedWith?: { readonly faults: readonly WorldFault[]; readonly rule: string };
 }
 
 const INGRESS: readonly Mutation[] = [
@@ -40,12 +44,27 @@ const INGRESS: readonly Mutation[] = [
     file: 'coordinator/ingress/core/job.ts',
     find: 'if (now < attempt.overdueAt) return stay(state);',
     by: 'if (now < state.endBy) return stay(state);',
+    noticedWith: {
+      rule: 'while only machines fail, a request that has no content yet is served by another one',
+      faults: [
+        { at: 8_000, kind: 'hostile', host: 'machine-4', forMs: 30_000, trick: 'never_answers' },
+        { at: 8_000, kind: 'kill', host: 'machine-2', forMs: 30_000 },
+        { at: 8_000, kind: 'kill', host: 'machine-3', forMs: 30_000 },
+      ],
+    },
   },
   {
     name: 'a place is used however long the hold took',
     file: 'coordinator/ingress/core/job.ts',
     find: 'if (isPlanFresh(held, now)) return dispatch',
     by: 'if (winner) return dispatch',
+    noticedWith: {
+      rule: 'a removed machine serves nothing after one second',
+      faults: [
+        { at: 10_000, kind: 'kill', host: 'settlement', forMs: 7_000 },
+        { at: 12_000, kind: 'removal', host: 'machine-4', forMs: 0 },
+      ],
+    },
   },
   {
     name: 'a stalled answer is never ended',
@@ -175,6 +194,10 @@ const ACCOUNTS_AND_TRUST: readonly Mutation[] = [
     file: 'coordinator/trust/enrolment.ts',
     find: 'await resolver.expel([provider]);',
     by: '',
+    noticedWith: {
+      rule: 'a removed machine serves nothing after one second',
+      faults: [{ at: 10_000, kind: 'removal', host: 'machine-4', forMs: 0 }],
+    },
   },
 ];
 

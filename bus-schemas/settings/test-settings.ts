@@ -74,7 +74,7 @@ export const testSettings = {
       minimum: 1,
       maximum: 1_000_000,
       unit: 'worlds',
-      shownDefault: '`6`',
+      shownDefault: '`15`',
       description:
         'number of worlds in `e2e/world`: the whole network in virtual time, with faults; `npm run worlds` runs 300',
     }),
