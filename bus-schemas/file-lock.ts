@@ -154,7 +154,8 @@ function moveAside(path: string): string | undefined {
   }
 }
 
-function isAlive(pid: number): boolean {
+/** Whether a process with this number runs, of whichever user. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { access, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -11,6 +11,7 @@ import { createDatabase } from './create-database.ts';
 import { postgresBinaries } from './postgres-binaries.ts';
 import type { PostgresOptions, PostgresServer } from './postgres-server.ts';
 import { POSTGRES_SETTINGS, POSTGRES_USER } from './postgres-server.ts';
+import { makeThrowawayFolder } from './throwaway-folder.ts';
 import type { Unprivileged } from './unprivileged.ts';
 import { unprivileged } from './unprivileged.ts';
 
@@ -30,7 +31,7 @@ export async function startLocalPostgres(
 ): Promise<PostgresServer> {
   const throwaway =
     options.dataDir === undefined
-      ? await mkdtemp(join(options.throwawayIn ?? tmpdir(), 'dinf-postgres-'))
+      ? await makeThrowawayFolder(options.throwawayIn ?? tmpdir(), 'dinf-postgres-')
       : undefined;
   const dataDir = resolve(options.dataDir ?? (throwaway as string));
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
