@@ -11,7 +11,8 @@ import { startTestNetwork, type TestNetwork } from './test-network.ts';
 
 /**
  * Two machines with the same model and a router in a process of its own. Each conversation is as likely on
- * one machine as on the other; only what the machines report sends it back to the one that has it.
+ * one machine as on the other; only what the machines report sends it back to one that has it. Both have it
+ * if the first answer was late and began again on the other machine.
  */
 const CALL = { timeoutMs: 5_000 };
 const PATIENT = { timeout: 60_000, interval: 100 };
@@ -29,7 +30,6 @@ interface Message {
 }
 
 interface Answered {
-  readonly by: string;
   readonly cachedShare: number;
   readonly messages: readonly Message[];
 }
@@ -87,14 +87,11 @@ async function restartRouter(): Promise<void> {
 }
 
 async function ask(messages: readonly Message[]): Promise<Answered> {
-  const { data, response } = await network
+  const { usage, choices } = await network
     .openai()
-    .chat.completions.create({ model: 'tiny', messages: [...messages], max_tokens: 4 })
-    .withResponse();
-  const { usage, choices } = data;
+    .chat.completions.create({ model: 'tiny', messages: [...messages], max_tokens: 4 });
   const cached = usage?.prompt_tokens_details?.cached_tokens ?? 0;
   return {
-    by: String(response.headers.get('x-provider-id')),
     cachedShare: cached / (usage?.prompt_tokens ?? 1),
     messages: [
       ...messages,
@@ -142,7 +139,6 @@ test.skipIf(!isQuiet)(
     );
     await restartRouter();
     const second = await askAll(first.map(({ messages }) => messages));
-    expect(second.map(({ by }) => by)).toEqual(first.map(({ by }) => by));
     for (const { cachedShare } of second) expect(cachedShare).toBeGreaterThan(0.5);
 
     await expect
@@ -154,7 +150,6 @@ test.skipIf(!isQuiet)(
     }
     await restartRouter();
     const third = await askAll(second.map(({ messages }) => messages));
-    expect(third.map(({ by }) => by)).toEqual(second.map(({ by }) => by));
     for (const { cachedShare } of third) expect(cachedShare).toBeGreaterThan(0.5);
   },
 );
