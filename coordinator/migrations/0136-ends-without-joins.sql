@@ -1,7 +1,4 @@
 -- expand
--- Ends a batch of jobs, as 0133 does. New is that a locked row and what changes it are summed in one list, where they were joined. Postgres
--- expects a few rows of these lists, so it compared each locked account with each change: 127,000 pairs for 256 jobs of as many accounts.
-
 -- The parts of a charge that are paid with promotional credit, as `promotional_parts` in 0090. Postgres puts a function that returns a table
 -- into the query that uses it; the older one it calls for each row.
 CREATE FUNCTION promotional_split(from_promotional bigint, fee bigint, referral bigint)
@@ -10,6 +7,8 @@ RETURNS TABLE (of_fee bigint, of_referral bigint, of_share bigint) LANGUAGE sql 
     greatest(0, from_promotional - fee - referral)
 $$;
 
+-- Ends a batch of jobs, as 0133 does. New is that a locked row and what changes it are summed in one list, where they were joined. Postgres
+-- expects a few rows of these lists, so it compared each locked account with each change: 127,000 pairs for 256 jobs of as many accounts.
 CREATE OR REPLACE FUNCTION ledger_end(
   jobs text[], revisions int[], outcomes text[], providers text[], payees text[], prompts bigint[], cacheds bigint[], completions bigint[],
   charges bigint[], shares bigint[], fees bigint[], referrals bigint[], digests bytea, digest_ends int[], facts bytea, fact_ends int[]
