@@ -13,6 +13,7 @@ import type { Quote } from '#coordinator/settlement/pricing/pricing.ts';
 import { PricingStore } from '#coordinator/settlement/pricing/pricing-store.ts';
 import { startPostgres } from '#testcontainers';
 import { measureBus } from './ledger-over-the-bus.ts';
+import { addPastJobs, timesOfUsage } from './past-jobs.ts';
 import { show, spread } from './statistics.ts';
 
 /**
@@ -20,8 +21,15 @@ import { show, spread } from './statistics.ts';
  * fee, sums and outbox, committed to disk. All variants are interleaved in one run.
  */
 const sizes = {
-  full: { rounds: 5, jobs: 60_000, single: 2_000, holds: 2_000, outageSeconds: 60 },
-  smoke: { rounds: 2, jobs: 5_000, single: 300, holds: 200, outageSeconds: 3 },
+  full: {
+    rounds: 5,
+    jobs: 60_000,
+    single: 2_000,
+    past: 5_000_000,
+    holds: 2_000,
+    outageSeconds: 60,
+  },
+  smoke: { rounds: 2, jobs: 5_000, single: 300, past: 20_000, holds: 200, outageSeconds: 3 },
 } as const;
 
 const ACCOUNTS = 10_000;
@@ -113,6 +121,20 @@ export async function benchLedger(name: keyof typeof sizes): Promise<void> {
     say(
       `the books proven from the first of ${newEntries} entries in ${Math.round(performance.now() - startedAt)} ms: ${driftedBalances} drifted`,
     );
+    await addPastJobs(url, accounts, size.past);
+    const afterPast: number[] = [];
+    for (let round = 0; round < size.rounds; round += 1)
+      afterPast.push(
+        await rate(batched, {
+          jobs: size.jobs,
+          inFlight: IN_FLIGHT,
+          accountOf: everybody,
+          providerOf,
+        }),
+      );
+    say(`full settlements a second beside ${size.past} past jobs    ${show(spread(afterPast), 0)}`);
+    for (const [page, ms] of await timesOfUsage(database, one(), size.past))
+      say(`  ${page.padEnd(34)} ${show(spread(ms), 1)} ms`);
     await database.end();
   }
   await measureBus(size, say);

@@ -43,21 +43,21 @@ export function RequestsPage() {
       <Filters filter={filter} choose={choose} />
       <Together of={[usage, keys]}>
         <Loaded of={usage}>
-          {({ data, next }) =>
-            data.length === 0 ? (
-              <Empty title={t.requests.emptyTitle} text={t.requests.empty} />
-            ) : (
-              <>
+          {({ data, next }) => (
+            <>
+              {data.length === 0 ? (
+                <Empty title={t.requests.emptyTitle} text={t.requests.empty} />
+              ) : (
                 <RequestTable
                   rows={data}
                   keys={knownValue(keys.state)}
                   caption={t.requests.title}
                   open={open}
                 />
-                <Pager next={next} before={before} go={setBefore} />
-              </>
-            )
-          }
+              )}
+              <Pager next={next} before={before} go={setBefore} />
+            </>
+          )}
         </Loaded>
       </Together>
       {opened !== undefined && <RequestDetails job={opened} close={() => open(undefined)} />}

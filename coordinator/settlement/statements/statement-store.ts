@@ -5,11 +5,26 @@ import { loadStatements, query } from '#coordinator/sql.ts';
 import { namedStatement, queryNamed } from '#coordinator/statement.ts';
 import { onlineSince } from '../archive/online-since.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), ['earnings', 'statement', 'usage']);
+const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'earnings',
+  'statement',
+  'usage',
+  'usage-limit',
+]);
 
 const LIFETIME_EARNINGS = namedStatement<{ amount: string }>('statements.lifetime-earnings')`
   SELECT coalesce(sum(amount), 0) AS amount FROM earnings WHERE account = ${'account'}`;
 
+/**
+ * Without names Postgres plans these for each page, by its filters. One plan for all pages would look through all
+ * jobs of an account for those of a key, or for a single job.
+ */
+const USAGE = { ...sql.usage, name: '' };
+const USAGE_LIMIT = { ...sql['usage-limit'], name: '' };
+/** Most jobs that one page looks through for those of a model. */
+const SEARCHED_JOBS = 5_000;
+/** Sorts before the name of any job. */
+const BEFORE_ANY_JOB = 'job';
 const START = new Date(0);
 const FOREVER = new Date(8.64e15 / 4);
 
@@ -92,23 +107,44 @@ export class StatementStore {
     const window = [
       from === undefined ? START : new Date(from),
       until === undefined ? FOREVER : new Date(until),
-    ];
-    const rows = await query<UsageRow>(this.#database, sql.usage, [
+    ] as const;
+    const place = [at, reference] as const;
+    const lowest =
+      model === undefined
+        ? undefined
+        : await this.#lowest([account, key ?? null, ...window, ...place]);
+    const rows = await query<UsageRow>(this.#database, USAGE, [
       account,
       key ?? null,
       model ?? null,
-      ...window,
-      at,
-      reference,
+      lowest === undefined ? window[0] : timeOfCursor(lowest),
+      window[1],
+      ...place,
       job ?? null,
       limit,
     ]);
     const last = rows.at(-1);
+    const next =
+      rows.length === limit && last
+        ? `${last.microseconds} ${last.job}`
+        : lowest && `${lowest} ${BEFORE_ANY_JOB}`;
     return {
       jobs: rows.map(asUsage),
       ...(await this.#onlineSince()),
-      ...(rows.length === limit && last && { next: `${last.microseconds} ${last.job}` }),
+      ...(next !== undefined && { next }),
     };
+  }
+
+  /**
+   * The time down to which a page looks for the jobs of a model, in microseconds: an account may have
+   * millions of jobs, and none of this model. Undefined if the page sees all that are left.
+   */
+  async #lowest(asked: readonly (string | Date | null)[]): Promise<string | undefined> {
+    const [row] = await query<{ microseconds: string }>(this.#database, USAGE_LIMIT, [
+      ...asked,
+      SEARCHED_JOBS,
+    ]);
+    return row?.microseconds;
   }
 
   async #onlineSince(): Promise<{ onlineSince?: number }> {
@@ -124,10 +160,13 @@ export class StatementStore {
  */
 function parseCursor(after: string): [string, string] {
   const end = after.indexOf(' ');
-  const microseconds = after.slice(0, end);
+  return [timeOfCursor(after.slice(0, end)), after.slice(end + 1)];
+}
+
+function timeOfCursor(microseconds: string): string {
   const toMilliseconds = new Date(Math.floor(Number(microseconds) / 1_000)).toISOString();
   const rest = microseconds.padStart(3, '0').slice(-3);
-  return [`${toMilliseconds.slice(0, -1)}${rest}Z`, after.slice(end + 1)];
+  return `${toMilliseconds.slice(0, -1)}${rest}Z`;
 }
 
 interface StatementRow {
