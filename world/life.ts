@@ -23,7 +23,7 @@ const CUSTOMERS = [
   [FORMER_CUSTOMER, 100_000_000],
   [POOR_CUSTOMER, 8],
 ] as const;
-/** Share of the requests of the two last customers. */
+/** Share of the requests whose customer is any of these; all others are of the first one. */
 const OTHER_CUSTOMERS_SHARE = 0.4;
 const SHORTEST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_850;
