@@ -46,6 +46,7 @@ const COMPOSERS = [
   'coordinator/trust/device-management/mdm.test.ts',
   'e2e/bench/archive.ts',
   'e2e/bench/ledger.ts',
+  'e2e/bench/past-jobs.ts',
   'e2e/bench/routing.ts',
   'e2e/console/money-page.prop.test.ts',
   'e2e/installed-package.ts',
