@@ -71,6 +71,16 @@ const INGRESS: readonly Mutation[] = [
     file: 'coordinator/ingress/core/job.ts',
     find: 'if (now >= state.endBy) return stalled();\n  if (hasContent(state))',
     by: 'if (hasContent(state)) return stay(state);\n  if (hasContent(state))',
+    // Otherwise another machine continues an answer long before its time has passed.
+    noticedWith: {
+      rule: 'every request ends in time',
+      faults: [
+        { at: 8_000, kind: 'hostile', host: 'machine-4', forMs: 20_000, trick: 'stops_midway' },
+        { at: 9_900, kind: 'kill', host: 'machine-1', forMs: 25_000 },
+        { at: 9_900, kind: 'kill', host: 'machine-2', forMs: 25_000 },
+        { at: 9_900, kind: 'kill', host: 'machine-3', forMs: 25_000 },
+      ],
+    },
   },
   {
     name: 'an answer is not continued after its machine failed',
