@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
 import { EXIT } from '#bus-schemas/exit-codes.ts';
+import { forEachAtOnce } from '#bus-schemas/for-each-at-once.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import type { Life } from '#world/life.ts';
 import type { Worlds } from '#world/worlds.ts';
@@ -46,7 +47,7 @@ async function run({ seed: first, seeds, story, json }: WorldCommand): Promise<v
     if (!json) await explain(worlds, life);
   };
   const onLine = (line: string): void => console.log(line);
-  await onEachCore(all, async (seed) => {
+  await forEachAtOnce(all, availableParallelism(), async (seed) => {
     try {
       await report(await worlds.live({ seed, ...(story && { onLine }) }));
     } catch (error) {
@@ -84,7 +85,7 @@ async function findMutations({ seed: first, seeds }: WorldCommand): Promise<void
   // Makes the database, which every mutation uses.
   using _unchanged = await Worlds.prepare();
   let unseen = 0;
-  await onEachCore(mutations, async ({ name, noticedWith }) => {
+  await forEachAtOnce(mutations, availableParallelism(), async ({ name, noticedWith }) => {
     using worlds = await Worlds.prepare({ mutation: name });
     const found = noticedWith
       ? await noticedIn(worlds, { seed: first, faults: noticedWith.faults })
@@ -126,16 +127,4 @@ async function noticedIn(
   } catch (error) {
     return { seed, rule: messageOf(error) };
   }
-}
-
-/** Does the work for every item, for as many at once as the computer has cores. */
-async function onEachCore<Item>(
-  items: readonly Item[],
-  work: (item: Item) => Promise<void>,
-): Promise<void> {
-  const left = items.values();
-  const worker = async (): Promise<void> => {
-    for (const item of left) await work(item);
-  };
-  await Promise.all(Array.from({ length: availableParallelism() }, worker));
 }

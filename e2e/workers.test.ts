@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CAN_SHARE_PORTS } from '#coordinator/worker-place.ts';
@@ -14,6 +14,7 @@ import {
   startCustomer,
   wishFor,
 } from './sealed/sealed-network.ts';
+import { socketsOf } from './sockets-of-process.ts';
 import { expectedText, startTestNetwork, type TestNetwork } from './test-network.ts';
 
 const WORKERS = 3;
@@ -35,7 +36,7 @@ function establishedAt(port: number): ReadonlySet<string> {
   return new Set(
     rows
       .filter(([, address, , state]) => address?.endsWith(local) && state === ESTABLISHED)
-      .map((fields) => `socket:[${fields[INODE]}]`),
+      .map((fields) => fields[INODE] ?? ''),
   );
 }
 
@@ -113,21 +114,7 @@ describe.skipIf(!CAN_SHARE_PORTS)(
     /** Number of connections that each worker has at this moment. */
     const connectionsOf = () => {
       const sockets = establishedAt(Number(new URL(target.url).port));
-      return pids().map(
-        (pid) =>
-          readdirSync(`/proc/${pid}/fd`).filter((descriptor) =>
-            sockets.has(openedAs(`/proc/${pid}/fd/${descriptor}`)),
-          ).length,
-      );
-    };
-
-    /** Empty if it was closed since it was listed. */
-    const openedAs = (descriptor: string): string => {
-      try {
-        return readlinkSync(descriptor);
-      } catch {
-        return '';
-      }
+      return pids().map((pid) => socketsOf(pid).filter((socket) => sockets.has(socket)).length);
     };
 
     test('connections are spread over all of them', async () => {

@@ -80,24 +80,12 @@ export async function benchLedger(name: keyof typeof sizes): Promise<void> {
     const one = () => accounts[0] as string;
     const providerOf = (index: number) => providers[index % PROVIDERS] as string;
     const rates = { everybody: [] as number[], one: [] as number[], single: [] as number[] };
-    await rate(batched, {
-      jobs: MAX_BATCH * 20,
-      inFlight: IN_FLIGHT,
-      accountOf: everybody,
-      providerOf,
-    });
+    const batchedRate = (jobs: number, accountOf: (index: number) => string) =>
+      rate(batched, { jobs, inFlight: IN_FLIGHT, accountOf, providerOf });
+    await batchedRate(MAX_BATCH * 20, everybody);
     for (let round = 0; round < size.rounds; round += 1) {
-      rates.everybody.push(
-        await rate(batched, {
-          jobs: size.jobs,
-          inFlight: IN_FLIGHT,
-          accountOf: everybody,
-          providerOf,
-        }),
-      );
-      rates.one.push(
-        await rate(batched, { jobs: size.jobs, inFlight: IN_FLIGHT, accountOf: one, providerOf }),
-      );
+      rates.everybody.push(await batchedRate(size.jobs, everybody));
+      rates.one.push(await batchedRate(size.jobs, one));
       rates.single.push(
         await rate(single, {
           jobs: size.single,
@@ -124,14 +112,7 @@ export async function benchLedger(name: keyof typeof sizes): Promise<void> {
     await addPastJobs(url, accounts, size.past);
     const afterPast: number[] = [];
     for (let round = 0; round < size.rounds; round += 1)
-      afterPast.push(
-        await rate(batched, {
-          jobs: size.jobs,
-          inFlight: IN_FLIGHT,
-          accountOf: everybody,
-          providerOf,
-        }),
-      );
+      afterPast.push(await batchedRate(size.jobs, everybody));
     say(`full settlements a second beside ${size.past} past jobs    ${show(spread(afterPast), 0)}`);
     for (const [page, ms] of await timesOfUsage(database, one(), size.past))
       say(`  ${page.padEnd(34)} ${show(spread(ms), 1)} ms`);

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { InferenceRequest, type TrustLevel } from '#bus-schemas';
+import { forEachAtOnce } from '#bus-schemas/for-each-at-once.ts';
 import { type Sealed, SealedClient, type SealedEvent } from '#client';
 import { startProxy } from '#client/proxy/proxy-server.ts';
 import { expectedText, type TestNetwork } from '../test-network.ts';
@@ -75,15 +76,11 @@ export async function manySealed(
 ): Promise<{ texts: string[]; expected: string[] }> {
   const requests = Array.from({ length: count }, (_, index) => `Secret ${index}`);
   const texts: string[] = [];
-  const waiting = requests.entries();
-  const sendAll = async (): Promise<void> => {
-    for (const [index, words] of waiting) {
-      const sealed = await openJob(customer, network, requestFor(words, SHORT));
-      const { text } = await answerOf(customer.client.run(sealed, `Bearer ${network.apiKey}`));
-      texts[index] = text;
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, sendAll));
+  await forEachAtOnce(requests.entries(), AT_ONCE, async ([index, words]) => {
+    const sealed = await openJob(customer, network, requestFor(words, SHORT));
+    const { text } = await answerOf(customer.client.run(sealed, `Bearer ${network.apiKey}`));
+    texts[index] = text;
+  });
   return {
     texts,
     expected: requests.map((words) => expectedText([{ role: 'user', content: words }], SHORT)),

@@ -81,7 +81,7 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
     group: 'Money',
     access: 'keyOrUser',
     summary: 'Requests and their cost, newest first',
-    description: `A person gets the whole account; an API key gets only its own requests. With \`model\`, a page looks through at most 5,000 requests, so it may have fewer rows than \`limit\`, or none, and still name a \`next\` one. ${CSV_HELP}`,
+    description: `A person gets the whole account; an API key gets only its own requests. With \`model\`, a page looks through a limited number of requests, so it may have fewer rows than \`limit\`, or none, and still name a \`next\` one. ${CSV_HELP}`,
     query: Type.Object(
       { ...PageQuery, key: optional(KeyId), model: optional(Type.String({ maxLength: 128 })) },
       strict,

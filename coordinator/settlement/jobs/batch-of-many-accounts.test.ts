@@ -1,9 +1,10 @@
-import type { Pool } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newJobId } from '#bus-schemas';
-import { connectDatabase } from '#coordinator';
-import { startTestDatabase, type TestDatabase } from '#testcontainers';
-import { collectPlans, mostRemoved, PRINTED_PLANS } from '../printed-plans-under-test.ts';
+import {
+  mostRemoved,
+  type PlannedDatabase,
+  startPlannedDatabase,
+} from '../printed-plans-under-test.ts';
 import { JobStore } from './job-store.ts';
 
 /** As many as a batch of settlement has. */
@@ -12,20 +13,11 @@ const HELD = 100;
 const CHARGED = 60;
 const FUNDS = 1_000;
 
-let postgres: TestDatabase;
-let database: Pool;
-let plans: string[];
+let planned: PlannedDatabase;
 beforeAll(async () => {
-  postgres = await startTestDatabase({ settings: PRINTED_PLANS });
-  database = connectDatabase(postgres.databaseUrl, { max: 1 });
-  // The server may stop before the pool has closed its connection.
-  database.on('error', () => undefined);
-  plans = collectPlans(database);
+  planned = await startPlannedDatabase();
 });
-afterAll(async () => {
-  await database?.end();
-  await postgres?.stop();
-});
+afterAll(() => planned?.[Symbol.asyncDispose]());
 
 async function hold(store: JobStore, jobs: readonly string[]): Promise<void> {
   const rows = jobs.map((job, index) => ({
@@ -72,6 +64,7 @@ const end = (store: JobStore, jobs: readonly string[]) =>
   );
 
 test('jobs of many accounts and keys begin and end in one batch, and no account is compared with the others', async () => {
+  const { database, plans } = planned;
   await database.query(
     `INSERT INTO ledger_accounts (id, kind, balance)
      SELECT 'consumer:acct_' || n, 'consumer', $2 FROM generate_series(0, $1 - 1) n`,

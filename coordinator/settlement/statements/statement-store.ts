@@ -28,6 +28,12 @@ const BEFORE_ANY_JOB = 'job';
 const START = new Date(0);
 const FOREVER = new Date(8.64e15 / 4);
 
+const windowOf = (from: number | undefined, until: number | undefined) =>
+  [
+    from === undefined ? START : new Date(from),
+    until === undefined ? FOREVER : new Date(until),
+  ] as const;
+
 /** Reads what accounts were charged, earned and used, in pages. */
 export class StatementStore {
   readonly #database: Pool;
@@ -46,10 +52,7 @@ export class StatementStore {
     until: number | undefined,
   ): Promise<Earnings> {
     type Row = Record<'source' | 'jobs' | 'promptTokens' | 'completionTokens' | 'amount', string>;
-    const window = [
-      from === undefined ? START : new Date(from),
-      until === undefined ? FOREVER : new Date(until),
-    ];
+    const window = windowOf(from, until);
     const rows = await query<Row>(this.#database, sql.earnings, [account, ...window]);
     const [lifetime] = await queryNamed(this.#database, LIFETIME_EARNINGS, { account });
     return {
@@ -73,10 +76,7 @@ export class StatementStore {
   }): Promise<AccountStatement> {
     const { account, from, until, after, limit } = page;
     const [at, reference] = after === undefined ? [START.toISOString(), ''] : parseCursor(after);
-    const window = [
-      from === undefined ? START : new Date(from),
-      until === undefined ? FOREVER : new Date(until),
-    ];
+    const window = windowOf(from, until);
     const rows = await query<StatementRow>(this.#database, sql.statement, [
       account,
       ...window,
@@ -104,10 +104,7 @@ export class StatementStore {
   }): Promise<AccountUsage> {
     const { account, job, key, model, from, until, after, limit } = page;
     const [at, reference] = after === undefined ? ['infinity', ''] : parseCursor(after);
-    const window = [
-      from === undefined ? START : new Date(from),
-      until === undefined ? FOREVER : new Date(until),
-    ] as const;
+    const window = windowOf(from, until);
     const place = [at, reference] as const;
     const lowest =
       model === undefined

@@ -1,9 +1,11 @@
-import { Client, type Pool } from 'pg';
+import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AccountUsage } from '#bus-schemas';
-import { connectDatabase } from '#coordinator';
-import { startTestDatabase, type TestDatabase } from '#testcontainers';
-import { collectPlans, mostRemoved, PRINTED_PLANS } from '../printed-plans-under-test.ts';
+import {
+  mostRemoved,
+  type PlannedDatabase,
+  startPlannedDatabase,
+} from '../printed-plans-under-test.ts';
 import { StatementStore } from './statement-store.ts';
 
 const ACCOUNT = 'acct_large';
@@ -12,27 +14,20 @@ const JOBS = 12_000;
 const RARE = [3, 5_000, 5_001, JOBS - 1];
 const PAGE = 20;
 
-let postgres: TestDatabase;
-let database: Pool;
+let planned: PlannedDatabase;
 let plans: string[];
 let store: StatementStore;
 beforeAll(async () => {
-  postgres = await startTestDatabase({ settings: PRINTED_PLANS });
-  database = connectDatabase(postgres.databaseUrl, { max: 1 });
-  // The server may stop before the pool has closed its connection.
-  database.on('error', () => undefined);
-  plans = collectPlans(database);
-  store = new StatementStore(database);
+  planned = await startPlannedDatabase();
+  plans = planned.plans;
+  store = new StatementStore(planned.database);
   await fill();
 });
-afterAll(async () => {
-  await database?.end();
-  await postgres?.stop();
-});
+afterAll(() => planned?.[Symbol.asyncDispose]());
 
 /** As the owner of the table, whom Postgres lets count its values for plans. */
 async function fill(): Promise<void> {
-  const owner = new Client({ connectionString: postgres.databaseUrl });
+  const owner = new Client({ connectionString: planned.postgres.databaseUrl });
   await owner.connect();
   // The newest job has the number 0. Four of the oldest are of another key. Older ones are of another account.
   await owner.query(

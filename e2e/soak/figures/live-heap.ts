@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { socketsOf } from '../../sockets-of-process.ts';
 
 /** Node options with which a process and its children can be asked for their heaps. */
 export const INSPECTED = '--inspect=127.0.0.1:0';
@@ -62,16 +63,7 @@ async function inspectorOf(pid: number): Promise<string | undefined> {
 }
 
 function listeningPorts(pid: number): number[] {
-  const sockets = new Set(
-    readdirSync(`/proc/${pid}/fd`).flatMap((file) => {
-      try {
-        return [/^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${file}`))?.[1] ?? ''];
-      } catch {
-        // The file was closed after it was listed.
-        return [];
-      }
-    }),
-  );
+  const sockets = new Set(socketsOf(pid));
   return readFileSync(`/proc/${pid}/net/tcp`, 'utf8')
     .split('\n')
     .slice(1)
