@@ -31,11 +31,13 @@ type Happening = typeof happening extends fc.Arbitrary<infer One> ? One : never;
 class RouterAt {
   readonly offset: number;
   readonly router: Router;
-  #jobs = 0;
+  /** Number of jobs so far, with those of the router before it. It decides whose the next one is. */
+  jobs: number;
   #sequence = 0;
 
-  constructor(offset: number) {
+  constructor(offset: number, jobs = 0) {
     this.offset = offset;
+    this.jobs = jobs;
     this.router = new Router({
       suite: SUITE_ID,
       queueDepth: 4,
@@ -84,10 +86,10 @@ class RouterAt {
   }
 
   #job() {
-    this.#jobs += 1;
+    this.jobs += 1;
     return {
-      job: `job_${String(this.#jobs).padStart(22, '0')}`,
-      account: `acct_${this.#jobs % 4}`,
+      job: `job_${String(this.jobs).padStart(22, '0')}`,
+      account: `acct_${this.jobs % 4}`,
     };
   }
 
@@ -124,7 +126,7 @@ class RouterAt {
 
 /** A new router with the memory of another one, stored at `storedAt` and read `ageMs` later. */
 function restarted(before: RouterAt, storedAt: number, ageMs: number): RouterAt {
-  const after = new RouterAt(3_000);
+  const after = new RouterAt(3_000, before.jobs);
   const now = storedAt + ageMs + after.offset;
   for (const machine of MACHINES) {
     const stored = before.router.memoryOf(machine, storedAt + before.offset);

@@ -54,7 +54,7 @@ const storedSpeed = Type.Object({
   /** Oldest first. */
   answers: Type.Array(
     Type.Object({
-      /** Equal numbers are answers to the same account. */
+      /** The number of the account: see `MeasuredSpeeds`. */
       by: count,
       tokenMs: amount,
       quietMs: amount,

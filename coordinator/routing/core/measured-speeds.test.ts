@@ -54,3 +54,13 @@ test('a slot without answers is dropped at once when it is not listed any more',
   measured.unlist('machine', 'made-up name');
   expect(measured.of('machine', 'made-up name')).not.toBe(record);
 });
+
+test('an account does not contribute more answers because a router began with stored ones', () => {
+  const before = speeds(['a', 20], ['a', 20], ['b', 20], ['b', 20]);
+  const after = new MeasuredSpeeds();
+  for (const stored of before.stored('machine', 0))
+    after.restore('machine', stored, { at: 0, now: 0, isOwn: false });
+  for (const account of ['a', 'a', 'b', 'b'])
+    after.learn('machine', 'build', answer(account, 5), 0);
+  expect(tokensPerSecond(after)).toBe(5);
+});

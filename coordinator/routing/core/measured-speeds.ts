@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { MAX_STORED_BUILDS, type StoredAt, type StoredSpeed } from './machine-memory.ts';
 
 /**
@@ -22,7 +23,8 @@ export interface MeasuredSpeed {
 }
 
 interface Answer {
-  readonly account: string;
+  /** The number of the account. */
+  readonly by: number;
   readonly tokenMs: number;
   readonly at: number;
 }
@@ -65,33 +67,28 @@ export class MeasuredSpeeds {
   ): void {
     const record = this.#records.get(provider)?.get(build);
     if (record === undefined || tokens < MIN_TOKENS) return;
-    const answer = { account, tokenMs: Math.max(1, tookMs) / tokens, at: now };
-    const ofOthers = record.answers.filter((other) => other.account !== account);
-    const ofAccount = record.answers.filter((other) => other.account === account);
+    const by = numberOf(account);
+    const answer = { by, tokenMs: Math.max(1, tookMs) / tokens, at: now };
+    const ofOthers = record.answers.filter((other) => other.by !== by);
+    const ofAccount = record.answers.filter((other) => other.by === by);
     const kept = [...ofOthers, ...ofAccount.slice(-(MAX_ANSWERS_OF_ACCOUNT - 1)), answer];
     updateSpeed(record, kept.toSorted((one, other) => one.at - other.at).slice(-MAX_ANSWERS));
   }
 
-  /**
-   * The measured answers of the provider's slots in the form that a later router reads. Accounts are
-   * replaced by numbers, because only the question which answers belong to one account matters.
-   */
+  /** The measured answers of the provider's slots in the form that a later router reads. */
   stored(provider: string, now: number): StoredSpeed[] {
     return [...(this.#records.get(provider) ?? [])]
       .filter(([, { answers }]) => answers.length > 0)
       .toSorted(([, one], [, other]) => lastOf(other.answers) - lastOf(one.answers))
       .slice(0, MAX_STORED_BUILDS)
-      .map(([build, { answers }]) => {
-        const accounts = [...new Set(answers.map(({ account }) => account))];
-        return {
-          build,
-          answers: answers.map(({ account, tokenMs, at }) => ({
-            by: accounts.indexOf(account),
-            tokenMs,
-            quietMs: Math.max(0, now - at),
-          })),
-        };
-      });
+      .map(([build, { answers }]) => ({
+        build,
+        answers: answers.map(({ by, tokenMs, at }) => ({
+          by,
+          tokenMs,
+          quietMs: Math.max(0, now - at),
+        })),
+      }));
   }
 
   /**
@@ -104,11 +101,7 @@ export class MeasuredSpeeds {
     { at: storedAt, now, isOwn }: StoredAt,
   ): void {
     const fresh = answers
-      .map(({ by, tokenMs, quietMs }) => ({
-        account: `stored ${by}`,
-        tokenMs,
-        at: storedAt - quietMs,
-      }))
+      .map(({ by, tokenMs, quietMs }) => ({ by, tokenMs, at: storedAt - quietMs }))
       .filter(({ at }) => now - at < FORGET_MS)
       .toSorted((one, other) => one.at - other.at);
     if (fresh.length === 0) return;
@@ -149,3 +142,11 @@ function updateSpeed(record: SpeedRecord, answers: readonly Answer[]): void {
 }
 
 const lastOf = (answers: readonly Answer[]) => answers.at(-1)?.at ?? 0;
+
+/**
+ * A number for each account, the same in every router, so that the answers of an account are
+ * counted together when one router takes over the records of another. Of 268 million numbers, two
+ * accounts rarely share one; if they do, each contributes fewer answers.
+ */
+const numberOf = (account: string): number =>
+  Number.parseInt(hash('sha256', account).slice(0, 7), 16);
