@@ -169,7 +169,7 @@ void MlxEngine::resizeCache(int pages) {
   for (LayerOf& layer : layers_) {
     if (!layer.shape->hasKeys()) continue;
     const int heads = layer.shape->kvHeads, headDim = layer.shape->headDim;
-    const mx::Shape shape{rows, heads, headDim}, start{0, 0, 0}, end{kept, heads, headDim};
+    const mx::Shape shape{heads, rows, headDim}, start{0, 0, 0}, end{heads, kept, headDim};
     for (mx::array* cache : {&layer.keys, &layer.values}) {
       const auto fresh = mx::zeros(shape, type_);
       *cache = kept == 0 ? fresh : mx::slice_update(fresh, mx::slice(*cache, start, end), start, end);
@@ -349,7 +349,7 @@ std::vector<mx::array> MlxEngine::anglesOf(const Step& step) {
   return angles;
 }
 
-MlxEngine::Pass MlxEngine::passOf(const Step& step) { return {step, listOf(step.places), anglesOf(step), groups(step)}; }
+MlxEngine::Pass MlxEngine::passOf(const Step& step) { return {step, Places(step.places), anglesOf(step), groups(step)}; }
 
 mx::array MlxEngine::runLayer(LayerOf& layer, const mx::array& before, const Pass& pass) {
   const auto input = normalised(before, layer.inputNorm);

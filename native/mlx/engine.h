@@ -2,6 +2,7 @@
 
 #include <mlx/mlx.h>
 
+#include <algorithm>
 #include <span>
 
 #include "../decoder/engine.h"
@@ -9,6 +10,20 @@
 namespace dinf::mlx {
 
 namespace mx = ::mlx::core;
+
+inline mx::array listOf(const std::vector<int32_t>& list) { return mx::array(list.data(), mx::Shape{static_cast<int>(list.size())}, mx::int32); }
+
+/// Places of the cache: the first one if they are consecutive, otherwise all of them.
+struct Places {
+  explicit Places(const std::vector<int32_t>& places) : count(places.size()) {
+    const auto isGap = [](int32_t one, int32_t next) { return next != one + 1; };
+    if (std::adjacent_find(places.begin(), places.end(), isGap) == places.end()) first = places.front();
+    else list = listOf(places);
+  }
+  int count = 0;
+  std::optional<int> first;
+  std::optional<mx::array> list;
+};
 
 /// The decoder as a graph of MLX operations. MLX runs it on Metal if the machine has it, otherwise
 /// on the processor. All calls must come from one thread: since MLX 0.31.2, a stream belongs to the
@@ -59,6 +74,7 @@ class MlxEngine final : public Engine {
     /// Experts beside a dense MLP, and the embedding of the layer.
     Weights besideGate, besideUp, besideDown, besideRouter, perLayerGate, perLayerProjection;
     std::optional<mx::array> besideInputNorm, besideOutputNorm, denseOutputNorm, routerNorm, shareScales, perLayerNorm, scale;
+    /// [head, place, number]: those of one head at consecutive places are beside one another, as MLX multiplies them.
     mx::array keys = mx::array(0.0f), values = mx::array(0.0f);
   };
   /// Consecutive rows of a step with states, each with as many tokens, and the slots of their states.
@@ -74,14 +90,21 @@ class MlxEngine final : public Engine {
     /// when some of them are chosen.
     const std::optional<mx::array>&shareScales, &choiceBias;
   };
-  /// Rows of a step for which attention is computed at once: several rows with one token each, or
-  /// one row with several tokens.
+  /// Rows of a group whose attention is computed at once, in layers with one window: as many places for each row, and which
+  /// of them each token attends to, in the form of MLX: all, those up to its own, or a mask.
+  struct Part {
+    int firstToken, rows;
+    Places places;
+    std::string mode;
+    std::optional<mx::array> mask;
+  };
+  /// Consecutive rows of a step with as many tokens each: several rows with one token, or one row with
+  /// several tokens.
   struct Group {
     std::vector<int> rows;
     int firstToken, tokens;
-    mx::array places = mx::array(0);
-    /// Attention masks; the key is the layer's window, in tokens.
-    std::map<int, mx::array> masks;
+    /// The key is the layer's window, in tokens.
+    std::map<int, std::vector<Part>> parts;
   };
 
   mx::array read(const Tensor& tensor, const mx::Shape& shape, mx::Dtype as);
@@ -100,6 +123,8 @@ class MlxEngine final : public Engine {
   /// The most likely tokens of the best groups.
   mx::array bestOfGroups(const mx::array& states);
   std::vector<Group> groups(const Step& step);
+  std::vector<Part> partsOf(const Step& step, const Group& group, const Layer& layer) const;
+  Part partOf(const Step& step, const Group& group, const Layer& layer, int firstRow, int rows) const;
   /// The layers of the model without that of its draft head.
   std::span<LayerOf> trunk() { return {layers_.data(), model_.layers.size()}; }
   /// The angles of each rope.
@@ -107,7 +132,7 @@ class MlxEngine final : public Engine {
   /// What the layers of a pass share.
   struct Pass {
     const Step& step;
-    mx::array places;
+    Places places;
     std::vector<mx::array> ropeAngles;
     std::vector<Group> groups;
   };
@@ -181,8 +206,6 @@ class MlxEngine final : public Engine {
   int states_ = 0;
   int steps_ = 0;
 };
-
-inline mx::array listOf(const std::vector<int32_t>& list) { return mx::array(list.data(), mx::Shape{static_cast<int>(list.size())}, mx::int32); }
 
 /// Multiplies by a matrix that is not in MXFP4.
 template <class Weights>

@@ -32,6 +32,8 @@ std::string MlxEngine::save(const Units& units, uint8_t* bytes) try {
   const int rows = model_.pageTokens;
   std::vector<mx::array> made;
   std::vector<int64_t> sizes;
+  /// In a saved page, all heads of a token are beside one another.
+  const auto pageOf = [&](const mx::array& cache, int page) { return mx::transpose(mx::slice(cache, {0, page * rows, 0}, {cache.shape(0), (page + 1) * rows, cache.shape(2)}), {1, 0, 2}); };
   const auto add = [&](const mx::array& array, int64_t size) {
     made.push_back(mx::contiguous(array));
     sizes.push_back(size);
@@ -39,10 +41,9 @@ std::string MlxEngine::save(const Units& units, uint8_t* bytes) try {
   for (const int32_t page : units.pages)
     for (const LayerOf& layer : trunk()) {
       if (!layer.shape->hasKeys()) continue;
-      const int heads = layer.shape->kvHeads, headDim = layer.shape->headDim;
       const int64_t size = int64_t{rows} * layer.shape->keyNumbers() * type_.size();
       for (const mx::array* cache : {&layer.keys, &layer.values})
-        add(page < cachePages_ ? mx::slice(*cache, {page * rows, 0, 0}, {(page + 1) * rows, heads, headDim}) : mx::array(0.0f), size);
+        add(page < cachePages_ ? pageOf(*cache, page) : mx::array(0.0f), size);
     }
   for (const int32_t slot : units.states)
     for (const LayerOf& layer : trunk()) {
@@ -79,9 +80,9 @@ std::string MlxEngine::restore(const Units& units, const uint8_t* bytes) try {
     for (mx::array* cache : {&layer.keys, &layer.values}) {
       std::vector<uint8_t> joined(pages * size);
       for (int i = 0; i < pages; i++) std::memcpy(joined.data() + i * size, bytes + i * pageBytes + at, size);
-      const auto update = arrayOf(joined.data(), {pages * rows, 1, layer.shape->kvHeads, layer.shape->headDim}, type_);
+      const auto update = arrayOf(joined.data(), {pages * rows, layer.shape->kvHeads, 1, layer.shape->headDim}, type_);
       // The assignment releases the old array, as in `attention`.
-      *cache = mx::scatter(*cache, places, update, 0);
+      *cache = mx::scatter(*cache, places, update, 1);
       made.push_back(*cache);
       at += size;
     }

@@ -33,6 +33,7 @@ const fixturesInParts = [
   'glm4-moe',
   'phi3-long',
 ] as const;
+const fixturesOfLongSequences = ['llama', 'gemma3', 'gpt-oss'] as const;
 
 // A driver that runs on the processor needs a long time to compile kernels for the first time.
 vi.setConfig({ testTimeout: 180_000 });
@@ -96,6 +97,49 @@ for (const { name: kind, create } of backendsUnderTest) {
           );
           expect(distance(last.logits as Float32Array, expected)).toBeLessThan(1e-5);
         }),
+    );
+
+    test.for(fixturesOn(kind, fixturesOfLongSequences))(
+      '%s: long and short sequences in pages that are together or scattered have the logits of each one alone',
+      (name) =>
+        withFixture(
+          backend,
+          name,
+          async (decoder, { prompt }) => {
+            const textOf = (length: number, shift: number) =>
+              Array.from({ length }, (_, i) => prompt[(i + shift) % prompt.length] as number);
+            const sequences = [
+              { tokens: textOf(141, 0), pages: [0, 1, 2, 3, 4] },
+              { tokens: textOf(141, 1), pages: [17, 11, 15, 12, 19] },
+              { tokens: textOf(150, 2), pages: [5, 6, 7, 8, 9] },
+              { tokens: textOf(141, 3), pages: [30, 31, 32, 33, 34] },
+              { tokens: textOf(20, 4), pages: [21] },
+              { tokens: textOf(30, 5), pages: [22] },
+            ];
+            const step = async (parts: Parameters<typeof stepOf>[0]) => [
+              ...((await decoder.step(stepOf(parts, true))).logits as Float32Array),
+            ];
+            const alone: number[] = [];
+            for (const { tokens, pages } of sequences)
+              for (let from = 0; from < tokens.length; from += 60) {
+                const part = tokens.slice(from, from + 60);
+                const logits = await step([{ tokens: part, from, pages, outputTokens: 'last' }]);
+                if (from + 60 >= tokens.length) alone.push(...logits);
+              }
+            const together = await step(
+              sequences.map(({ tokens, pages }) => ({
+                tokens: tokens.slice(-1),
+                from: tokens.length - 1,
+                pages,
+                outputTokens: 'last',
+              })),
+            );
+            expect(distance(Float32Array.from(together), Float32Array.from(alone))).toBeLessThan(
+              1e-5,
+            );
+          },
+          { pages: 40 },
+        ),
     );
 
     test.for(fixturesOn(kind, fixturesInParts))(
