@@ -57,11 +57,11 @@ export function addCommands(program: Command): void {
 
 async function test(args: readonly string[]): Promise<void> {
   const isWholeSuite = args.length === 0;
-  const [, ...failedChecks] = await Promise.all([
+  const checks = await Promise.all([
     prepareEngines(),
     ...(isWholeSuite ? [inOrder([TYPES]), inOrder(BESIDE_TYPES)] : []),
   ]);
-  const failed = failedChecks.flat();
+  const failed = checks.flat();
   if (!(await runTests(args))) failed.push('tests');
   if (failed.length > 0) throw new CommandError(EXIT.failure, `failed: ${failed.join(', ')}`);
 }
@@ -81,17 +81,19 @@ async function inOrder(checks: readonly Check[]): Promise<string[]> {
 }
 
 /**
- * Installs the drivers of the real engines and puts their variables into the environment of the
- * tests.
+ * Installs the drivers of the real engines, puts their variables into the environment of the tests, and
+ * builds the native code. Returns the name of the part that does not compile, if there is one: its tests
+ * would be left out, as if the library was missing.
  */
-async function prepareEngines(): Promise<void> {
+async function prepareEngines(): Promise<string[]> {
   const { findEngineDrivers } = await import('#testcontainers');
   const { cacheFolder } = await import('#provider');
   const { env, missing } = await findEngineDrivers(cacheFolder(process.env), process.env);
   Object.assign(process.env, env);
   for (const why of missing) process.stdout.write(`some engines are not tested: ${why}\n`);
   const { buildNative } = await import('#native/build.ts');
-  await buildNative({ root, only: ['mlx'], print: (line) => process.stdout.write(`${line}\n`) });
+  const built = await buildNative({ root, print: (line) => process.stdout.write(`${line}\n`) });
+  return built.state === 'failed' ? [`native/${built.addon}`] : [];
 }
 
 interface VitestRun {

@@ -100,7 +100,8 @@ interface Job {
 
 /**
  * Builds addons that are out of date. Prints nothing if all are current, and does not throw if a
- * build fails.
+ * build fails. What cannot be built is removed: an addon of older sources could answer wrongly, and would
+ * hide that the new ones do not compile.
  */
 export async function buildNative({ root, print, only }: BuildOrder): Promise<NativeBuild> {
   const jobs = addons
@@ -116,6 +117,7 @@ export async function buildNative({ root, print, only }: BuildOrder): Promise<Na
   const compiler = findCompiler();
   if (!compiler) {
     const stale = jobs.filter(isStale);
+    stale.forEach(remove);
     const without = stale.map(({ addon }) => addon.without).join('; ');
     const get =
       process.platform === 'darwin'
@@ -137,6 +139,7 @@ export async function buildNative({ root, print, only }: BuildOrder): Promise<Na
     print(`building native/${name}`);
     const failure = await build(job, compiler);
     if (failure === undefined) continue;
+    remove(job);
     print(`native/${name} could not be built: ${without}. Everything else works. ${failure}`);
     result = { state: 'failed', addon: name, log: failure };
   }
@@ -144,6 +147,11 @@ export async function buildNative({ root, print, only }: BuildOrder): Promise<Na
 }
 
 const stampPath = ({ root, addon }: Job) => join(buildFolder(root), `${addon.name}.stamp`);
+
+function remove(job: Job): void {
+  for (const path of [addonPath(job.root, job.addon.name), stampPath(job)])
+    rmSync(path, { force: true });
+}
 
 /** Returns the folder of a package, which the package manager may have put above `root`. */
 const packageFolder = (root: string, name: string) =>
