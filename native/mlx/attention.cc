@@ -89,14 +89,15 @@ MlxEngine::Part MlxEngine::partOf(const Step& step, const Group& group, const La
 mx::array MlxEngine::heads(const Weights& w, const mx::array& input, const LayerOf& layer) { return mx::reshape(multiply(w, input), {input.shape(0), w.weight.shape(0) / layer.shape->headDim, layer.shape->headDim}); }
 
 mx::array MlxEngine::rotated(mx::array x, const LayerOf& layer, const std::optional<mx::array>& norm, const Pass& pass) {
-  // Smaller heads use the first of the cosines and of the sines for the largest heads.
-  const int tokens = x.shape(0), count = x.shape(1), headDim = layer.shape->headDim, half = headDim / 2, pairs = model_.headDim / 2;
-  const auto& angles = pass.ropeAngles[layer.shape->rope];
-  const auto cos = mx::slice(angles, {0, 0, 0}, {tokens, 1, half}), sin = mx::slice(angles, {0, 0, pairs}, {tokens, 1, pairs + half});
+  const int tokens = x.shape(0), count = x.shape(1), headDim = layer.shape->headDim, half = headDim / 2;
   if (norm && model_.normsWholeProjections) x = mx::reshape(mx::fast::rms_norm(mx::reshape(x, {tokens, count * headDim}), *norm, model_.normEps), {tokens, count, headDim});
   else if (norm) x = mx::fast::rms_norm(x, *norm, model_.normEps);
-  const auto a = mx::slice(x, {0, 0, 0}, {tokens, count, half}), b = mx::slice(x, {0, 0, half}, {tokens, count, 2 * half});
-  return mx::concatenate({a * cos - b * sin, b * cos + a * sin}, -1);
+  // Smaller heads use the first of the angles for the largest heads.
+  const auto& [cosines, sines] = pass.ropeAngles[layer.shape->rope];
+  const auto cos = mx::slice(cosines, {0, 0, 0, 0}, {tokens, 1, 1, half}), sin = mx::slice(sines, {0, 0, 0, 0}, {tokens, 1, 2, half});
+  const auto halves = mx::reshape(x, {tokens, count, 2, half});
+  const auto swapped = mx::slice(halves, {0, 0, 1, 0}, {tokens, count, -3, half}, {1, 1, -1, 1});
+  return mx::reshape(halves * cos + swapped * sin, x.shape());
 }
 
 /// Returns the cache with what was made for tokens, [token, head, number], in its places.

@@ -341,11 +341,14 @@ mx::array MlxEngine::fromPerLayer(const LayerOf& layer, const mx::array& state, 
   return mx::fast::rms_norm(multiply(layer.perLayerProjection, activate(multiply(layer.perLayerGate, state), own)), layer.perLayerNorm, model_.normEps);
 }
 
-std::vector<mx::array> MlxEngine::anglesOf(const Step& step) {
-  const int tokens = step.tokens.size();
-  std::vector<mx::array> angles;
-  for (int rope = 0; rope < model_.ropes; rope++)
-    angles.push_back(mx::astype(mx::array(step.ropeAngles.data() + static_cast<size_t>(rope) * tokens * model_.headDim, mx::Shape{tokens, 1, model_.headDim}, mx::float32), type_));
+std::vector<MlxEngine::Angles> MlxEngine::anglesOf(const Step& step) {
+  const int tokens = step.tokens.size(), pairs = model_.headDim / 2;
+  std::vector<Angles> angles;
+  for (int rope = 0; rope < model_.ropes; rope++) {
+    const auto all = mx::astype(mx::array(step.ropeAngles.data() + static_cast<size_t>(rope) * tokens * model_.headDim, mx::Shape{tokens, 1, 2, pairs}, mx::float32), type_);
+    const auto sines = mx::slice(all, {0, 0, 1, 0}, {tokens, 1, 2, pairs});
+    angles.push_back({mx::slice(all, {0, 0, 0, 0}, {tokens, 1, 1, pairs}), mx::concatenate({mx::negative(sines), sines}, 2)});
+  }
   return angles;
 }
 

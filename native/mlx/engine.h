@@ -127,13 +127,18 @@ class MlxEngine final : public Engine {
   Part partOf(const Step& step, const Group& group, const Layer& layer, int firstRow, int rows) const;
   /// The layers of the model without that of its draft head.
   std::span<LayerOf> trunk() { return {layers_.data(), model_.layers.size()}; }
+  /// The angles of a rope, [token, 1, 1 or 2, pair]: the cosines, and the sines for the first half of a head, which are
+  /// negative, and for the second.
+  struct Angles {
+    mx::array cosines, sines;
+  };
   /// The angles of each rope.
-  std::vector<mx::array> anglesOf(const Step& step);
+  std::vector<Angles> anglesOf(const Step& step);
   /// What the layers of a pass share.
   struct Pass {
     const Step& step;
     Places places;
-    std::vector<mx::array> ropeAngles;
+    std::vector<Angles> ropeAngles;
     std::vector<Group> groups;
   };
   Pass passOf(const Step& step);
