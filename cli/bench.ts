@@ -23,6 +23,17 @@ export function addCommands(program: Command): void {
       ),
     );
   bench
+    .command('streams')
+    .description(
+      'measure the time between the frames of 500 and of 1,000 streams, in turns with the engine alone',
+    )
+    .option('--smoke', 'the small size, which shows that it works')
+    .action(async (_: object, command: Command) =>
+      (await import('#e2e/bench/streams.ts')).benchStreams(
+        command.optsWithGlobals()['smoke'] ? 'smoke' : 'full',
+      ),
+    );
+  bench
     .command('routing')
     .description('measure the time of a routing decision by the size of the fleet')
     .option('--smoke', 'the small size, which shows that it works')

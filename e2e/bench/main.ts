@@ -4,7 +4,7 @@ import { messageOf } from '#bus-schemas/message-of.ts';
 import type { BenchRun } from './history/entry.ts';
 import { circumstances, storeEntry } from './history/store-entry.ts';
 import { type Load, run } from './load.ts';
-import { cpuSecondsOfAll, processesOf } from './process-figures.ts';
+import { cpuSecondsOfAll, memoryOf } from './process-figures.ts';
 import { type Measured, startDirect, startOurs, startRival } from './processes.ts';
 import { percentile, rounded, show, spread } from './statistics.ts';
 
@@ -13,13 +13,12 @@ import { percentile, rounded, show, spread } from './statistics.ts';
  * interleaved.
  */
 const sizes = {
-  full: { rounds: 7, requests: { 1: 300, 16: 1_600, 64: 4_800 }, streams: 500, streamTokens: 250 },
-  smoke: { rounds: 2, requests: { 1: 60, 16: 320, 64: 640 }, streams: 100, streamTokens: 50 },
+  full: { rounds: 7, requests: { 1: 300, 16: 1_600, 64: 4_800 } },
+  smoke: { rounds: 2, requests: { 1: 60, 16: 320, 64: 640 } },
 } as const;
 type Size = (typeof sizes)[keyof typeof sizes];
 
 const SHORT_ANSWER_TOKENS = 8;
-const STREAM_TOKEN_MS = 20;
 const say = (line = '') => console.log(line);
 
 /** Prints the results. At full size it also stores them in docs/bench. */
@@ -31,40 +30,35 @@ export async function bench(name: keyof typeof sizes): Promise<void> {
   say(
     `${name} size; ${cpus().length} × ${model}; node ${process.version}. Times in ms; median of the rounds (least–most).`,
   );
-  {
-    await using direct = await startDirect(0);
-    await using ours = await startOurs(0);
-    await using rival = await startRival(direct.target, await freePort(), say);
-    const measured = [direct, ours, ...(rival ? [rival] : [])];
-    for (const { target } of measured)
-      await run(target, {
-        concurrency: 16,
-        requests: 400,
-        maxTokens: SHORT_ANSWER_TOKENS,
-        stream: false,
-      });
-    for (const stream of [false, true]) {
-      const answering = await answeringOf(measured, {
-        concurrency: 1,
-        requests: 1,
-        maxTokens: SHORT_ANSWER_TOKENS,
-        stream,
-      });
-      for (const concurrency of [1, 16, 64] as const)
-        runs.push(
-          ...(await compare(answering, size, {
-            concurrency,
-            requests: size.requests[concurrency],
-            maxTokens: SHORT_ANSWER_TOKENS,
-            stream,
-          })),
-        );
-    }
-    reportMemory('after the requests', ours.pid);
+  await using direct = await startDirect(0);
+  await using ours = await startOurs(0);
+  await using rival = await startRival(direct.target, await freePort(), say);
+  const measured = [direct, ours, ...(rival ? [rival] : [])];
+  for (const { target } of measured)
+    await run(target, {
+      concurrency: 16,
+      requests: 400,
+      maxTokens: SHORT_ANSWER_TOKENS,
+      stream: false,
+    });
+  for (const stream of [false, true]) {
+    const answering = await answeringOf(measured, {
+      concurrency: 1,
+      requests: 1,
+      maxTokens: SHORT_ANSWER_TOKENS,
+      stream,
+    });
+    for (const concurrency of [1, 16, 64] as const)
+      runs.push(
+        ...(await compare(answering, size, {
+          concurrency,
+          requests: size.requests[concurrency],
+          maxTokens: SHORT_ANSWER_TOKENS,
+          stream,
+        })),
+      );
   }
-  await using direct = await startDirect(STREAM_TOKEN_MS);
-  await using ours = await startOurs(STREAM_TOKEN_MS);
-  await holdStreams([direct, ours], size);
+  say(`  memory after the requests ${memoryOf(ours.pid)}`);
   if (entry !== undefined) say(`\nthe results are stored in ${storeEntry(entry, runs)}`);
 }
 
@@ -142,36 +136,6 @@ async function compare(
     p99Ms: rounded(spread(p99)),
     firstByteMs: rounded(spread(first50)),
   }));
-}
-
-async function holdStreams(
-  measured: readonly Measured[],
-  { streams, streamTokens }: Size,
-): Promise<void> {
-  say(`\n${streams} streams at once, ${STREAM_TOKEN_MS} ms a token, ${streamTokens} tokens each`);
-  for (const { target, pid } of measured) {
-    const { gapsMs, failed, firstBytesMs } = await run(target, {
-      concurrency: streams,
-      requests: streams,
-      maxTokens: streamTokens,
-      stream: true,
-    });
-    const p = (share: number) => percentile(gapsMs, share).toFixed(1);
-    say(
-      `  ${target.name.padEnd(20)} between frames p50 ${p(0.5)}  p99 ${p(0.99)}  p99.9 ${p(0.999)}  first content p50 ${percentile(firstBytesMs, 0.5).toFixed(1)}  failed ${failed}`,
-    );
-    if (target.name !== 'direct') reportMemory('with the streams', pid);
-  }
-}
-
-function reportMemory(when: string, pid: number): void {
-  const all = processesOf(pid);
-  const byName = Map.groupBy(all, ({ name }) => name);
-  const parts = [...byName].map(
-    ([name, group]) =>
-      `${name}${group.length > 1 ? ` ×${group.length}` : ''} ${group.reduce((sum, { megabytes }) => sum + megabytes, 0).toFixed(0)}`,
-  );
-  say(`  memory ${when} (resident MB): ${parts.join(', ')}`);
 }
 
 function freePort(): Promise<number> {

@@ -49,6 +49,16 @@ function readProcess(pid: number): ProcessFigures[] {
   }
 }
 
+/** The resident memory of a process and its descendants, by their names, as a text. */
+export function memoryOf(root: number): string {
+  const byName = Map.groupBy(processesOf(root), ({ name }) => name);
+  const parts = [...byName].map(([name, group]) => {
+    const all = group.reduce((sum, { megabytes }) => sum + megabytes, 0);
+    return `${name}${group.length > 1 ? ` ×${group.length}` : ''} ${all.toFixed(0)}`;
+  });
+  return `(resident MB): ${parts.join(', ')}`;
+}
+
 const TICKS_PER_SECOND = 100;
 
 /** Returns the processor time of a process and its descendants that run now, in seconds. */
