@@ -109,7 +109,7 @@ const INGRESS: readonly Mutation[] = [
   {
     name: 'an ingress keeps a key that was removed',
     file: 'coordinator/ingress/identity/key-cache.ts',
-    find: 'handle: (changed) => this.#forget((caller) => caller.key === changed.key),',
+    find: 'handle: ({ key }) => this.changed(key),',
     by: 'handle: () => undefined,',
   },
   {

@@ -216,6 +216,7 @@ export async function startIngress(
     heartbeatMs: config.heartbeatMs,
     linkUrl: config.linkUrl,
     consoleFolder: config.consoleFolder,
+    keys,
     consoleSessions,
     liveFeed,
     oidc,

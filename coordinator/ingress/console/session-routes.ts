@@ -6,6 +6,7 @@ import { ApiError } from '#http-api/errors.ts';
 import { accountRefusals, refusalError } from '#http-api/refusals.ts';
 import { type Api, asTime, LIST, listOf, optional, strict } from '../http/api.ts';
 import { sessionOf } from '../http/authenticate.ts';
+import type { SessionCache } from '../identity/session-cache.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
 import { checkConsolePage } from './same-origin.ts';
 import { sessionClientOf } from './session-client.ts';
@@ -33,13 +34,25 @@ const ListedSession = Type.Object({
 
 interface SessionRoutesDeps {
   readonly api: Api;
+  readonly consoleSessions: Pick<SessionCache, 'ended'>;
   /** Counts wrong codes by address. */
   readonly strangers: AddressLimiter;
   readonly now: () => number;
 }
 
 /** Routes by which a person signs in to the console with a link, signs out, and sees their sessions. */
-export function addSessionRoutes({ api, strangers, now }: SessionRoutesDeps): void {
+export function addSessionRoutes({
+  api,
+  consoleSessions,
+  strangers,
+  now,
+}: SessionRoutesDeps): void {
+  /** Ends one session of an account, or all of them, and returns their number. */
+  const end = async (which: { account: string; session?: string }): Promise<number> => {
+    const { ended } = await api.ask(services.accounts.endSessions, which);
+    consoleSessions.ended(ended);
+    return ended.length;
+  };
   api.route({
     ...common,
     method: 'POST',
@@ -81,9 +94,9 @@ export function addSessionRoutes({ api, strangers, now }: SessionRoutesDeps): vo
     reply: Type.Object({ ended: Type.Integer() }),
     handle: async ({ request, reply }) => {
       const { account, session } = sessionOf(request);
-      const { ended } = await api.ask(services.accounts.endSessions, { account, session });
+      const ended = await end({ account, session });
       dropSessionCookie({ request, reply });
-      return { ended: ended.length };
+      return { ended };
     },
   });
   api.route({
@@ -118,9 +131,9 @@ export function addSessionRoutes({ api, strangers, now }: SessionRoutesDeps): vo
     reply: Type.Object({ ended: Type.Integer() }),
     handle: async ({ request, reply }) => {
       const { account } = sessionOf(request);
-      const { ended } = await api.ask(services.accounts.endSessions, { account });
+      const ended = await end({ account });
       dropSessionCookie({ request, reply });
-      return { ended: ended.length };
+      return { ended };
     },
   });
   api.route({
@@ -134,11 +147,10 @@ export function addSessionRoutes({ api, strangers, now }: SessionRoutesDeps): vo
     reply: Type.Object({ ended: Type.Integer() }),
     handle: async ({ request, params }) => {
       const { account } = sessionOf(request);
-      const asked = { account, session: params.id };
-      const { ended } = await api.ask(services.accounts.endSessions, asked);
-      if (ended.length === 0)
+      const ended = await end({ account, session: params.id });
+      if (ended === 0)
         throw new ApiError('not_found', 'You have no such session, or it has ended.');
-      return { ended: ended.length };
+      return { ended };
     },
   });
 }

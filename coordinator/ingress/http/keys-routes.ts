@@ -3,6 +3,7 @@ import { byName, KeyId, type KeyRecord, newKeyId, SPENDING_WINDOWS, services } f
 import { Type } from '#bus-schemas/type.ts';
 import { makeApiKey } from '#coordinator/secrets.ts';
 import { ApiError } from '#http-api/errors.ts';
+import type { KeyCache } from '../identity/key-cache.ts';
 import { type Api, LIST, listOf } from './api.ts';
 import { callerOf, keyOf } from './authenticate.ts';
 import { changed, describe, Key, KeyChanges, NEW_KEY, type Spending } from './key-fields.ts';
@@ -21,7 +22,13 @@ const MAX_COUNTED = 1_000;
 
 const noSuchKey = () => new ApiError('not_found', 'You have no such key.');
 
-export function addKeysRoutes(api: Api, now: () => number): void {
+interface KeysRoutesDeps {
+  readonly api: Api;
+  readonly keys: Pick<KeyCache, 'changed'>;
+  readonly now: () => number;
+}
+
+export function addKeysRoutes({ api, keys: cache, now }: KeysRoutesDeps): void {
   const spending = async (key: string, account: string): Promise<Spending> =>
     (await api.ask(services.settlement.keySpending, { account, key })).keys[0] ?? UNUSED;
   const find = async (key: string, account: string): Promise<KeyRecord> => {
@@ -155,6 +162,7 @@ export function addKeysRoutes(api: Api, now: () => number): void {
         ...settings,
       });
       if (!updated.ok) throw noSuchKey();
+      cache.changed(params.id);
       return describe(updated.record, await spending(params.id, account));
     },
   });
@@ -179,6 +187,7 @@ export function addKeysRoutes(api: Api, now: () => number): void {
         hint,
       });
       if (!rotated.ok) throw noSuchKey();
+      cache.changed(params.id);
       return { key: text, data: describe(rotated.record, await spending(params.id, account)) };
     },
   });
@@ -197,6 +206,7 @@ export function addKeysRoutes(api: Api, now: () => number): void {
         account: callerOf(request).account,
       });
       if (!revoked) throw noSuchKey();
+      cache.changed(params.id);
       return { id: params.id, deleted: true };
     },
   });

@@ -8,6 +8,7 @@ import type { LiveFeed } from '../console/live/live-feed.ts';
 import { addOidcRoutes, type OidcRoutesDeps } from '../console/oidc/oidc-routes.ts';
 import { addPageRoutes } from '../console/page-routes.ts';
 import { addSessionRoutes } from '../console/session-routes.ts';
+import type { KeyCache } from '../identity/key-cache.ts';
 import type { SessionCache } from '../identity/session-cache.ts';
 import { addInstallRoutes, type InstallDeps } from '../install/install-routes.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
@@ -61,6 +62,7 @@ export interface RoutesDeps
   readonly catalog: CatalogCache;
   readonly strangers: AddressLimiter;
   readonly guesses: GuessLimiter;
+  readonly keys: KeyCache;
   readonly consoleSessions: SessionCache;
   readonly liveFeed: LiveFeed;
   readonly oidc: OidcRoutesDeps['oidc'];
@@ -99,7 +101,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   const usable = new UsableModels({ ...deps, api });
   addModelsRoutes(api, { ...deps, usable });
   addOllamaRoutes(server, { ...deps, usable });
-  addKeysRoutes(api, deps.now);
+  addKeysRoutes({ ...deps, api });
   addMoneyRoutes(api, deps);
   addRewardRoutes(api);
   addPromotionRoute(api);

@@ -57,7 +57,7 @@ export class KeyCache implements Disposable {
       bus.subscribe({
         subject: events.accountsKeyChanged,
         kind: KeyChanged,
-        handle: (changed) => this.#forget((caller) => caller.key === changed.key),
+        handle: ({ key }) => this.changed(key),
       }),
       bus.subscribe({
         subject: events.accountsAccountChanged,
@@ -77,6 +77,11 @@ export class KeyCache implements Disposable {
 
   async caller(keyText: string): Promise<KeyCaller> {
     return this.known(keyText) ?? callerOf(await this.#ask(keyText));
+  }
+
+  /** Called by this ingress after it has changed a key, since the event may come after its answer. */
+  changed(key: string): void {
+    this.#forget((caller) => caller.key === key);
   }
 
   #ask(keyText: string): Promise<Authenticated> {

@@ -34,7 +34,7 @@ export class SessionCache implements Disposable {
       bus.subscribe({
         subject: events.accountsSessionEnded,
         kind: SessionEnded,
-        handle: (ended) => this.#forget(({ session }) => session === ended.session),
+        handle: ({ session }) => this.ended([session]),
       }),
       bus.subscribe({
         subject: events.accountsAccountChanged,
@@ -65,6 +65,11 @@ export class SessionCache implements Disposable {
     const goodUntil = Math.min(session.expiresAt, this.#now() + KNOWN_MS);
     this.#known.set(digestOf(cookie), { session, goodUntil });
     return session;
+  }
+
+  /** Called by this ingress after it has ended sessions, since the events may come after its answer. */
+  ended(sessions: readonly string[]): void {
+    this.#forget(({ session }) => sessions.includes(session));
   }
 
   #forget(isEnded: (session: ConsoleSession) => boolean): void {
