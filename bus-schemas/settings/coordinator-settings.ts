@@ -117,7 +117,7 @@ export const apiSettings = {
     minimum: 1,
     maximum: 60_000,
     description:
-      'longest wait of a request until an ingress with more work than its processor can do begins it; then it refuses new ones with 429 `overloaded` ([capacity-planning.md](operating/capacity-planning.md#overload))',
+      'longest wait of a request until an ingress with more work than its processor can do begins it, four times as long in a burst; then it refuses new ones with 429 `overloaded` ([capacity-planning.md](operating/capacity-planning.md#overload))',
   }),
   DINF_DRAIN_NOTICE_MS: milliseconds({
     default: 5_000,

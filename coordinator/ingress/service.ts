@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import type { Server } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -14,6 +15,7 @@ import { coreKey, readCoreSeed } from '#coordinator/core-secret.ts';
 import { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
 import { TokenCounter } from '#coordinator/tokenizers/token-counter.ts';
 import { WindowCounts } from '#coordinator/window-counts.ts';
+import { CAN_SHARE_PORTS } from '#coordinator/worker-place.ts';
 import { MemoryBudget } from '#http-api/memory-budget.ts';
 import { closeServer, createServer, limitsOfNode, stopAccepting } from '#http-api/server.ts';
 import { counter, measured } from '#observability';
@@ -42,6 +44,7 @@ import { Api } from './http/api.ts';
 import { documentApi } from './http/api-document.ts';
 import { createAuth } from './http/authenticate.ts';
 import { limitConnections } from './http/connection-limit.ts';
+import { closeListener, expectFree, listenBeside, passOnTo } from './http/listeners.ts';
 import { RedirectHosts } from './http/redirect-hosts.ts';
 import { addRoutes } from './http/routes.ts';
 import { startTlsListener, type TlsListener } from './http/tls-listener.ts';
@@ -160,9 +163,11 @@ export async function startIngress(
     onRejected: (code) => rejected.inc({ code }),
     ...config,
   });
+  let others: readonly HttpServer[] = [];
   let tls: TlsListener | undefined;
   stack.defer(async () => {
-    await Promise.all([closeServer(server), tls?.[Symbol.asyncDispose]()]);
+    const closed = [closeServer(server), ...others.map(closeListener)];
+    await Promise.all([...closed, tls?.[Symbol.asyncDispose]()]);
   });
   // A proxy must not send its next request on a connection that is about to be closed.
   server.addHook('onRequest', async (_request, reply) => {
@@ -244,19 +249,22 @@ export async function startIngress(
   const limits = limitsOfNode(config);
   stack.use(await workers.listen(server, limits));
   const { https, sharesPorts } = config;
-  // Fastify passes it on to Node, although its types do not name it.
-  const address = { ...config.http, reusePort: sharesPorts };
+  if (!sharesPorts) await expectFree(config.http);
+  // Fastify passes `reusePort` on to Node, although its types do not name it.
+  const address = { ...config.http, reusePort: CAN_SHARE_PORTS };
   const url = await server.listen(address);
+  const create = () => passOnTo(server, createHttpServer(limits, server.routing));
+  others = await listenBeside(server.server, create);
   log.info({ url, ingress }, 'the API listens');
   if (https !== undefined) {
     const shared = { server, limits, log, metrics };
     tls = await startTlsListener({ ...shared, https, sharesPort: sharesPorts });
     log.info({ url: tls.url, ingress }, 'the API listens with TLS');
   }
-  const listeners = [server.server, ...(tls ? [tls.server] : [])];
+  const listeners = [server.server, ...others, ...(tls?.servers ?? [])];
   limitConnections(listeners, { log, metrics });
   measured(metrics, 'dinf_http_connections', () => openConnections(listeners));
-  for (const listener of listeners) stack.use(endVanishedClients({ server: listener, log }));
+  stack.use(endVanishedClients({ servers: listeners, log }));
   stack.use(jobs);
   stack.use(storedRuns);
   const batches = stack.use(

@@ -11,6 +11,8 @@ export interface LoadResult {
   readonly gapsMs: readonly number[];
   readonly perSecond: number;
   readonly failed: number;
+  /** How many of the failed requests the server refused because it had too many. */
+  readonly refused: number;
 }
 
 export interface Load {
@@ -52,15 +54,16 @@ export async function run(target: Target, load: Load): Promise<LoadResult> {
   const seconds = (performance.now() - startedAt) / 1_000;
   for (const client of clients) client[Symbol.dispose]();
   const good = exchanges.filter(isGood);
-  const bad = exchanges.find((exchange) => !isGood(exchange));
-  if (bad !== undefined && good.length === 0)
-    throw new Error(`${target.name} answered ${bad.status}: ${bad.body.slice(0, 300)}`);
+  const bad = exchanges.filter((exchange) => !isGood(exchange));
+  if (bad[0] !== undefined && good.length === 0)
+    throw new Error(`${target.name} answered ${bad[0].status}: ${bad[0].body.slice(0, 300)}`);
   return {
     latenciesMs: good.map(({ totalMs }) => totalMs),
     firstBytesMs: good.map(({ firstByteMs }) => firstByteMs),
     gapsMs: good.flatMap(({ gapsMs }) => gapsMs),
     perSecond: good.length / seconds,
-    failed: exchanges.length - good.length,
+    failed: bad.length,
+    refused: bad.filter(({ status }) => status === 429).length,
   };
 }
 

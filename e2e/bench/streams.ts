@@ -27,22 +27,24 @@ export async function benchStreams(name: keyof typeof sizes): Promise<void> {
       p99: [] as number[],
       first50: [] as number[],
       failed: 0,
+      refused: 0,
     }));
     for (let round = 0; round < rounds; round += 1) {
       for (const [index, { target }] of measured.entries()) {
         const load = { concurrency, requests: concurrency, maxTokens: tokens, stream: true };
-        const { gapsMs, failed, firstBytesMs } = await run(target, load);
+        const { gapsMs, failed, refused, firstBytesMs } = await run(target, load);
         const own = figures[index] as (typeof figures)[number];
         own.p50.push(percentile(gapsMs, 0.5));
         own.p99.push(percentile(gapsMs, 0.99));
         own.first50.push(percentile(firstBytesMs, 0.5));
         own.failed += failed;
+        own.refused += refused;
       }
     }
     for (const [index, { target }] of measured.entries()) {
-      const { p50, p99, first50, failed } = figures[index] as (typeof figures)[number];
+      const { p50, p99, first50, failed, refused } = figures[index] as (typeof figures)[number];
       console.log(
-        `  ${target.name.padEnd(20)} between frames p50 ${show(spread(p50))}  p99 ${show(spread(p99))}  first content p50 ${show(spread(first50))}  failed ${failed}`,
+        `  ${target.name.padEnd(20)} between frames p50 ${show(spread(p50))}  p99 ${show(spread(p99))}  first content p50 ${show(spread(first50))}  failed ${failed}, of which ${refused} were refused`,
       );
     }
     const ratios = figures[1]?.p99.map((ms, round) => ms / (figures[0]?.p99[round] ?? Number.NaN));

@@ -194,3 +194,53 @@ test('each token of a stream has a frame, and the tokens of an answer that is re
   expect(tokensByFrame(false)).toEqual([...Array.from({ length: 20 }, () => 1), 0]);
   expect(tokensByFrame(true)).toEqual([1, 10, 9]);
 });
+
+test('while frames are acknowledged late, tokens share them; then each is sent at once again', () => {
+  const sent: number[] = [];
+  const timers: { at: number; run: (now: number) => void }[] = [];
+  let now = 0;
+  const sender = new FrameSender(
+    {
+      window: 64,
+      seal: (_seq, plain) => plain,
+      send: ({ sealed }) => {
+        const { events } = FrameContent.decode(sealed);
+        sent.push(events.reduce((sum, event) => sum + (event.k === 'end' ? 0 : event.tokens), 0));
+      },
+      outlined: false,
+      whole: false,
+      onBlocked: () => {},
+      later: (delayMs, run) => timers.push({ at: now + delayMs, run }),
+    },
+    now,
+  );
+  /** The tokens of each frame, with a token every 20 ms until the time. */
+  const tokensUntil = (until: number): number[] => {
+    sent.length = 0;
+    for (; now < until; now += 20) {
+      sender.delta({ k: 'text', text: 'a', tokens: 1 }, now);
+      for (const timer of timers.splice(0)) {
+        if (timer.at < now + 20) timer.run(timer.at);
+        else timers.push(timer);
+      }
+    }
+    return [...sent];
+  };
+  const acknowledge = (received: number) =>
+    sender.flow({ received, window: 64, resend: false }, now);
+  const alone = Array(10).fill(1);
+  expect(tokensUntil(200)).toEqual(alone);
+  // Frame 3 was sent 140 ms ago, which is not late.
+  acknowledge(4);
+  expect(tokensUntil(400)).toEqual(alone);
+  // Frame 4 was sent 320 ms ago.
+  acknowledge(5);
+  const late = tokensUntil(800);
+  expect(late.length).toBeLessThan(15);
+  // Frame 5 was sent 700 ms ago.
+  acknowledge(6);
+  const later = tokensUntil(1_200);
+  expect(later.length).toBeLessThan(7);
+  acknowledge(2 * alone.length + late.length + later.length);
+  expect(tokensUntil(1_400).slice(1)).toEqual(alone.slice(1));
+});

@@ -50,6 +50,14 @@ const SPACING_MS = 2;
  * delayed, because routing measures when the first content arrives.
  */
 const WHOLE_SPACING_MS = 100;
+/**
+ * Time between a frame and its acknowledgement from which an ingress counts as late, in milliseconds:
+ * longer than the way around the earth. It then has more frames than it can handle, so tokens share
+ * frames for a part of this time, and for `MOST_SPACING_MS` at most.
+ */
+const LATE_MS = 250;
+const LATE_PART = 1 / 4;
+const MOST_SPACING_MS = 100;
 
 /**
  * Time without an acknowledgement after which frames are sent again, in milliseconds, if the last
@@ -68,7 +76,7 @@ const MAX_TEXT_UNITS = 32 * 1024;
 
 export class FrameSender {
   readonly #options: FrameSenderOptions;
-  readonly #kept = new Map<number, SealedFrame>();
+  readonly #kept = new Map<number, { readonly frame: SealedFrame; readonly sentAt: number }>();
   #waiting: Delta[] = [];
   #end: { readonly event: InferenceEnd; readonly receipt: Receipt } | undefined;
   #next = 0;
@@ -79,6 +87,7 @@ export class FrameSender {
   #endSent = false;
   #sentAt = Number.NEGATIVE_INFINITY;
   #gathering = false;
+  #spacingMs = SPACING_MS;
 
   constructor(options: FrameSenderOptions, now: number) {
     this.#options = options;
@@ -115,7 +124,7 @@ export class FrameSender {
   /** Time that a new piece waits for others, in milliseconds. */
   #waitMs(now: number): number {
     if (this.#options.whole) return this.#next === 0 ? SPACING_MS : WHOLE_SPACING_MS;
-    return now - this.#sentAt < SPACING_MS ? SPACING_MS : 0;
+    return now - this.#sentAt < this.#spacingMs ? this.#spacingMs : 0;
   }
 
   #gather(waitMs: number): void {
@@ -137,7 +146,13 @@ export class FrameSender {
     now: number,
   ): void {
     if (received > this.#next || received < this.#received) return;
-    if (received > this.#received) this.#movedAt = now;
+    const newest = this.#kept.get(received - 1);
+    if (newest !== undefined) {
+      this.#movedAt = now;
+      const lateMs = now - newest.sentAt;
+      this.#spacingMs =
+        lateMs < LATE_MS ? SPACING_MS : Math.min(MOST_SPACING_MS, LATE_PART * lateMs);
+    }
     for (let seq = this.#received; seq < received; seq += 1) this.#kept.delete(seq);
     this.#received = received;
     this.#window = Math.max(this.#window, window);
@@ -155,8 +170,8 @@ export class FrameSender {
     this.#movedAt = now;
     const until = Math.min(this.#next, this.#received + count);
     for (let seq = this.#received; seq < until; seq += 1) {
-      const frame = this.#kept.get(seq);
-      if (frame !== undefined) this.#options.send(frame);
+      const kept = this.#kept.get(seq);
+      if (kept !== undefined) this.#options.send(kept.frame);
     }
   }
 
@@ -188,7 +203,7 @@ export class FrameSender {
     this.#next += 1;
     this.#sentAt = now;
     if (this.#kept.size === 0) this.#movedAt = now;
-    this.#kept.set(seq, frame);
+    this.#kept.set(seq, { frame, sentAt: now });
     this.#options.send(frame);
     return true;
   }

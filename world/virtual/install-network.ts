@@ -36,21 +36,25 @@ export function installNetwork(world: () => SocketWorld): void {
   Object.assign(net, { connect, createConnection: connect, Socket });
   Object.assign(net.Server.prototype, {
     listen(this: Server, ...parameters: unknown[]): Server {
-      const [{ host, port }, listening] = normalized(parameters);
+      const [{ host, port, reusePort }, listening] = normalized(parameters);
       const { servers, time } = world();
       const owner = currentHost();
       const address = { address: host, family: 'IPv4', port: port || world().freePort() };
       const name = `${host}:${address.port}`;
       if (listening) this.once('listening', listening);
-      if (servers.has(name)) {
+      // The first of the servers that share a port gets all connections.
+      const isFirst = !servers.has(name);
+      if (!isFirst && !reusePort) {
         time.plan(0, () => this.emit('error', failure('EADDRINUSE', `listen EADDRINUSE ${name}`)));
         return this;
       }
-      servers.set(name, { server: this, host: owner });
-      owner?.onKill(() => servers.delete(name));
+      if (isFirst) {
+        servers.set(name, { server: this, host: owner });
+        owner?.onKill(() => servers.delete(name));
+      }
       const handle: Handle = {
         close: (done) => {
-          servers.delete(name);
+          if (isFirst) servers.delete(name);
           done?.();
         },
         getsockname: (to) => {
@@ -72,12 +76,12 @@ export function installNetwork(world: () => SocketWorld): void {
 /** Node's own function for the many forms of the parameters of `connect` and `listen`. */
 function normalized(
   parameters: unknown[],
-): [{ host: string; port: number }, (() => void) | undefined] {
+): [{ host: string; port: number; reusePort: boolean }, (() => void) | undefined] {
   const { _normalizeArgs: normalize } = net as unknown as {
     _normalizeArgs(
       list: unknown[],
-    ): [{ host?: string; port?: number | string }, (() => void) | null];
+    ): [{ host?: string; port?: number | string; reusePort?: boolean }, (() => void) | null];
   };
-  const [{ host = '', port = 0 }, done] = normalize(parameters);
-  return [{ host, port: Number(port) }, done ?? undefined];
+  const [{ host = '', port = 0, reusePort = false }, done] = normalize(parameters);
+  return [{ host, port: Number(port), reusePort }, done ?? undefined];
 }

@@ -5,9 +5,9 @@ import { counter } from '#observability';
 
 /**
  * File descriptors that the process needs for everything but clients: hub, database, files, pipes
- * of child processes.
+ * of child processes, listeners.
  */
-const OTHER_DESCRIPTORS = 64;
+const OTHER_DESCRIPTORS = 96;
 const FEWEST_CONNECTIONS = 8;
 /**
  * If there are descriptors for fewer clients than this, a warning at the start tells the operator
@@ -38,7 +38,7 @@ export function limitConnections(
   const openFiles = openFileLimit();
   const limit = connectionLimit(openFiles);
   if (limit === undefined) return;
-  for (const server of servers) server.maxConnections = limit;
+  shareLimit(servers, limit);
   if (limit < USUAL_CONNECTIONS)
     log.warn(
       { openFiles, connections: limit },
@@ -59,6 +59,24 @@ export function limitConnections(
     unsaid = 0;
   };
   for (const server of servers) server.on('drop', dropped);
+}
+
+/** Node limits the connections of one server: each may have what the others leave. */
+function shareLimit(servers: readonly Server[], limit: number): void {
+  const open = new Map(servers.map((server) => [server, 0]));
+  let total = 0;
+  const change = (server: Server, by: 1 | -1): void => {
+    total += by;
+    open.set(server, (open.get(server) ?? 0) + by);
+    for (const [each, own] of open) each.maxConnections = limit - total + own;
+  };
+  for (const server of servers) {
+    server.maxConnections = limit;
+    server.on('connection', (socket) => {
+      change(server, 1);
+      socket.once('close', () => change(server, -1));
+    });
+  }
 }
 
 /**

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createServer } from '#http-api/server.ts';
@@ -45,10 +46,11 @@ const ask = () =>
 
 test('an overloaded ingress answers 429 with Retry-After before it reads the body, and serves again when it can', async () => {
   expect((await ask()).statusCode).toBe(200);
-  // More than begin in one turn, each of which takes a second.
+  // More than begin in two turns, of which the second takes four seconds.
   const waiting = Array.from({ length: 300 }, () => admission.enter());
-  now += 1_000;
-  await new Promise((resolve) => setImmediate(resolve));
+  await turn();
+  now += 4_000;
+  await turn();
   expect(admission.isFull).toBe(true);
   read = 0;
   const refused = await server.inject({ method: 'POST', url: '/v1/chat/completions' });

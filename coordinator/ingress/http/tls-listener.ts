@@ -1,4 +1,4 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { unwatchFile, watchFile } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -9,11 +9,14 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { HttpsConfig } from '#coordinator/config.ts';
 import { expiryOf } from '#coordinator/founding/certificate-expiry.ts';
-import { closeWithin } from '#http-api/server.ts';
+import { CAN_SHARE_PORTS } from '#coordinator/worker-place.ts';
 import { measured } from '#observability';
+import { closeListener, expectFree, listenBeside, passOnTo } from './listeners.ts';
 
 /** Time between two checks whether the files of the certificate have changed, in milliseconds. */
 const CHECK_MS = 5_000;
+/** Length of the keys that encrypt session tickets, in bytes. */
+const TICKET_KEYS = 48;
 const DAY_MS = 86_400_000;
 /** A certificate with less time left than this is reported in the log, in milliseconds. */
 const SOON_MS = 14 * DAY_MS;
@@ -31,7 +34,7 @@ export interface TlsListenerOptions {
 }
 
 export interface TlsListener extends AsyncDisposable {
-  readonly server: Server;
+  readonly servers: readonly Server[];
   readonly url: string;
 }
 
@@ -49,16 +52,17 @@ export async function startTlsListener({
   checkMs = CHECK_MS,
 }: TlsListenerOptions): Promise<TlsListener> {
   let pair = await readPair(certificateFile, keyFile);
-  const server = createServer({ ...limits, ...pair, minVersion: 'TLSv1.2' }, plain.routing);
-  // WebSockets are opened by the listener without TLS, which has the handler for it.
-  server.on('upgrade', (...upgrade) => plain.server.emit('upgrade', ...upgrade));
+  // A client may continue its session on any of the listeners.
+  const ticketKeys = randomBytes(TICKET_KEYS);
+  const secure = (of: KeyPair) => ({ ...of, ticketKeys, minVersion: 'TLSv1.2' as const });
+  const create = () => passOnTo(plain, createServer({ ...limits, ...secure(pair) }, plain.routing));
   measured(metrics, 'dinf_https_certificate_expires_seconds', () => expiryOf(pair.cert) / 1_000);
   warnIfSoon(pair.cert, log);
   const reload = async (): Promise<void> => {
     try {
       const next = await readPair(certificateFile, keyFile);
       if (next.cert === pair.cert && next.key === pair.key) return;
-      server.setSecureContext({ ...next, minVersion: 'TLSv1.2' });
+      for (const server of servers) server.setSecureContext(secure(next));
       pair = next;
       log.info(
         { until: new Date(expiryOf(pair.cert)).toISOString() },
@@ -70,22 +74,21 @@ export async function startTlsListener({
       log.warn({ err: error }, 'the new certificate of the API cannot be used; the old one stays');
     }
   };
+  if (!sharesPort) await expectFree({ port, host });
+  const first = create();
+  first.listen({ port, host, reusePort: CAN_SHARE_PORTS });
+  await once(first, 'listening');
+  const servers = [first, ...(await listenBeside(first, create))];
   const files = [certificateFile, keyFile];
   const changed = () => void reload();
   for (const file of files) watchFile(file, { interval: checkMs, persistent: false }, changed);
-  server.listen({ port, host, reusePort: sharesPort });
-  await once(server, 'listening');
-  const { port: chosen } = server.address() as AddressInfo;
+  const { port: chosen } = first.address() as AddressInfo;
   return {
-    server,
+    servers,
     url: `https://${host}:${chosen}`,
     [Symbol.asyncDispose]: async () => {
       for (const file of files) unwatchFile(file, changed);
-      await closeWithin(server, () => {
-        server.close();
-        server.closeIdleConnections();
-        return once(server, 'close');
-      });
+      await Promise.all(servers.map(closeListener));
     },
   };
 }

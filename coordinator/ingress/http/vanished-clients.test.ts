@@ -69,7 +69,7 @@ describe.skipIf(!possible)(
         await once(server, 'listening');
         const { port } = server.address() as AddressInfo;
         using _watch = endVanishedClients({
-          server,
+          servers: [server],
           log: pino({ level: 'silent' }),
           lookEveryMs: 100,
           retransmissions: 4,

@@ -22,14 +22,14 @@ const ESTABLISHED = '01';
 const WORD_BYTES = 4;
 
 export interface VanishedClientsOptions {
-  readonly server: Server;
+  readonly servers: readonly Server[];
   readonly log: Logger;
   readonly lookEveryMs?: number;
   readonly retransmissions?: number;
 }
 
 export function endVanishedClients({
-  server,
+  servers,
   log,
   lookEveryMs = LOOK_EVERY_MS,
   retransmissions = RETRANSMISSIONS,
@@ -39,7 +39,7 @@ export function endVanishedClients({
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   };
-  server.on('connection', added);
+  for (const server of servers) server.on('connection', added);
   const look = async (): Promise<void> => {
     if (sockets.size === 0) return;
     const vanished = new Set(
@@ -69,7 +69,7 @@ export function endVanishedClients({
   return {
     [Symbol.dispose]: () => {
       clearInterval(timer);
-      server.off('connection', added);
+      for (const server of servers) server.off('connection', added);
     },
   };
 }
