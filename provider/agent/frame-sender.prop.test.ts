@@ -242,5 +242,5 @@ test('while frames are acknowledged late, tokens share them; then each is sent a
   const later = tokensUntil(1_200);
   expect(later.length).toBeLessThan(7);
   acknowledge(2 * alone.length + late.length + later.length);
-  expect(tokensUntil(1_400).slice(1)).toEqual(alone.slice(1));
+  expect(tokensUntil(1_400).slice(-5)).toEqual(alone.slice(-5));
 });
