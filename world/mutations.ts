@@ -230,7 +230,7 @@ const MACHINE: readonly Mutation[] = [
   {
     name: 'a machine does not send lost frames again',
     file: 'provider/agent/frame-sender.ts',
-    find: 'if (frame !== undefined) this.#options.send(frame);',
+    find: 'if (kept !== undefined) this.#options.send(kept.frame);',
     by: '',
   },
   {
