@@ -52,8 +52,10 @@ export async function startLocalPostgres(
   const stop = async (): Promise<void> => {
     await current.stop();
     if (throwaway !== undefined) {
-      await rm(place.dataDir, { recursive: true, force: true });
-      await rm(throwaway, { recursive: true, force: true });
+      // Processes of Postgres that are just ending may still write.
+      const thoroughly = { recursive: true, force: true, maxRetries: 3 };
+      await rm(place.dataDir, thoroughly);
+      await rm(throwaway, thoroughly);
     }
   };
   return {
