@@ -11,7 +11,7 @@ export interface LoadResult {
   readonly gapsMs: readonly number[];
   readonly perSecond: number;
   readonly failed: number;
-  /** How many of the failed requests the server refused because it had too many. */
+  /** Failed requests that the server refused with 429. */
   readonly refused: number;
 }
 

@@ -16,11 +16,8 @@ const ROUNDS = 10;
 const MOST_ROUND_SECONDS = 60;
 /** Largest growth of memory, in MiB a minute, that a soak of an hour or more may show. */
 const MOST_GROWTH = 0.2;
-/**
- * Growth that a shorter one may show from its middle to its end, in MiB. On a busy computer its memory
- * still fills for the first time then: 31 MiB were seen in six seconds.
- */
-const MOST_GROWN = 60;
+/** Growth that a shorter one may show from its middle to its end, in MiB. */
+const MOST_GROWN = 30;
 
 const cpu = createCpuBackend();
 const why = 'reason' in cpu ? ` (${cpu.reason})` : '';

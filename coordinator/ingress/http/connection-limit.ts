@@ -63,18 +63,14 @@ export function limitConnections(
 
 /** Node limits the connections of one server: each may have what the others leave. */
 function shareLimit(servers: readonly Server[], limit: number): void {
-  const open = new Map(servers.map((server) => [server, 0]));
-  let total = 0;
-  const change = (server: Server, by: 1 | -1): void => {
-    total += by;
-    open.set(server, (open.get(server) ?? 0) + by);
-    for (const [each, own] of open) each.maxConnections = limit - total + own;
-  };
   for (const server of servers) {
     server.maxConnections = limit;
+    const others = servers.filter((other) => other !== server);
     server.on('connection', (socket) => {
-      change(server, 1);
-      socket.once('close', () => change(server, -1));
+      for (const other of others) other.maxConnections -= 1;
+      socket.once('close', () => {
+        for (const other of others) other.maxConnections += 1;
+      });
     });
   }
 }
