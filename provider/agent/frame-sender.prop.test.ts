@@ -161,9 +161,9 @@ test('a full window blocks the engine, and the tokens that wait become one text'
   ]);
 });
 
-/** Sends twenty tokens in 190 ms and then the end; returns the number of tokens in each frame. */
-function tokensByFrame(whole: boolean): number[] {
-  const frames: FrameContent[] = [];
+/** A stream that gets a token every `tokenMs`; `frames` has the number of tokens in each frame. */
+function startStream({ whole, tokenMs }: { whole: boolean; tokenMs: number }) {
+  const frames: number[] = [];
   let timers: { at: number; run: (now: number) => void }[] = [];
   let now = 0;
   const sender = new FrameSender(
@@ -172,62 +172,50 @@ function tokensByFrame(whole: boolean): number[] {
       seal: (_seq, plain) => plain,
       outlined: false,
       whole,
-      send: ({ sealed }) => frames.push(FrameContent.decode(sealed)),
+      send: ({ sealed }) => {
+        const { events } = FrameContent.decode(sealed);
+        frames.push(events.reduce((sum, event) => sum + (event.k === 'end' ? 0 : event.tokens), 0));
+      },
       onBlocked: () => undefined,
       later: (delayMs, run) => timers.push({ at: now + delayMs, run }),
     },
-    0,
+    now,
   );
-  for (; now < 200; now += 10) {
-    const due = timers.filter(({ at }) => at <= now);
-    timers = timers.filter(({ at }) => at > now);
-    for (const { run } of due) run(now);
-    sender.delta({ k: 'text', text: 'a', tokens: 1 }, now);
-  }
-  sender.end(END, { job: 'job_0123456789abcdefghijkl', attempt: 1, build: 'sim-q4', ...END }, now);
-  return frames.map(({ events }) =>
-    events.reduce((sum, event) => sum + (event.k === 'end' ? 0 : event.tokens), 0),
-  );
+  return {
+    frames,
+    tokensUntil: (until: number): number[] => {
+      const before = frames.length;
+      for (; now < until; now += tokenMs) {
+        const due = timers.filter(({ at }) => at <= now);
+        timers = timers.filter(({ at }) => at > now);
+        for (const { run } of due) run(now);
+        sender.delta({ k: 'text', text: 'a', tokens: 1 }, now);
+      }
+      return frames.slice(before);
+    },
+    acknowledge: (received: number) => sender.flow({ received, window: 64, resend: false }, now),
+    end: () =>
+      sender.end(
+        END,
+        { job: 'job_0123456789abcdefghijkl', attempt: 1, build: 'sim-q4', ...END },
+        now,
+      ),
+  };
 }
 
 test('each token of a stream has a frame, and the tokens of an answer that is read whole share frames', () => {
+  const tokensByFrame = (whole: boolean): number[] => {
+    const { frames, tokensUntil, end } = startStream({ whole, tokenMs: 10 });
+    tokensUntil(200);
+    end();
+    return frames;
+  };
   expect(tokensByFrame(false)).toEqual([...Array.from({ length: 20 }, () => 1), 0]);
   expect(tokensByFrame(true)).toEqual([1, 10, 9]);
 });
 
 test('while frames are acknowledged late, tokens share them; then each is sent at once again', () => {
-  const sent: number[] = [];
-  const timers: { at: number; run: (now: number) => void }[] = [];
-  let now = 0;
-  const sender = new FrameSender(
-    {
-      window: 64,
-      seal: (_seq, plain) => plain,
-      send: ({ sealed }) => {
-        const { events } = FrameContent.decode(sealed);
-        sent.push(events.reduce((sum, event) => sum + (event.k === 'end' ? 0 : event.tokens), 0));
-      },
-      outlined: false,
-      whole: false,
-      onBlocked: () => {},
-      later: (delayMs, run) => timers.push({ at: now + delayMs, run }),
-    },
-    now,
-  );
-  /** The tokens of each frame, with a token every 20 ms until the time. */
-  const tokensUntil = (until: number): number[] => {
-    sent.length = 0;
-    for (; now < until; now += 20) {
-      sender.delta({ k: 'text', text: 'a', tokens: 1 }, now);
-      for (const timer of timers.splice(0)) {
-        if (timer.at < now + 20) timer.run(timer.at);
-        else timers.push(timer);
-      }
-    }
-    return [...sent];
-  };
-  const acknowledge = (received: number) =>
-    sender.flow({ received, window: 64, resend: false }, now);
+  const { frames, tokensUntil, acknowledge } = startStream({ whole: false, tokenMs: 20 });
   const alone = Array(10).fill(1);
   expect(tokensUntil(200)).toEqual(alone);
   // Frame 3 was sent 140 ms ago, which is not late.
@@ -235,12 +223,10 @@ test('while frames are acknowledged late, tokens share them; then each is sent a
   expect(tokensUntil(400)).toEqual(alone);
   // Frame 4 was sent 320 ms ago.
   acknowledge(5);
-  const late = tokensUntil(800);
-  expect(late.length).toBeLessThan(15);
+  expect(tokensUntil(800).length).toBeLessThan(15);
   // Frame 5 was sent 700 ms ago.
   acknowledge(6);
-  const later = tokensUntil(1_200);
-  expect(later.length).toBeLessThan(7);
-  acknowledge(2 * alone.length + late.length + later.length);
+  expect(tokensUntil(1_200).length).toBeLessThan(7);
+  acknowledge(frames.length);
   expect(tokensUntil(1_400).slice(-5)).toEqual(alone.slice(-5));
 });
