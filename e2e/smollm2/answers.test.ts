@@ -27,6 +27,7 @@ const MOST_TOKENS = 64;
  */
 const LEAST_LEAD = 0.001;
 const AT_ONCE = 8;
+const TOLD_EVERY = 10;
 /** Time of one answer of the slowest engine on a busy computer, in milliseconds. */
 const ANSWER_MS = 60_000;
 
@@ -80,6 +81,8 @@ for (const backend of engines) {
           if (answer.text !== expected.text && lead >= LEAST_LEAD)
             different.push({ lead, expected, answer });
           expect(answer).toMatchObject({ promptTokens: expected.promptTokens });
+          if (waiting.length % TOLD_EVERY === 0)
+            console.info(`${backend}: ${waiting.length} answers are not begun yet`);
         }
       };
       await Promise.all(Array.from({ length: AT_ONCE }, oneAfterTheOther));

@@ -10,7 +10,7 @@ import { FleetPage } from './fleet-page.tsx';
 import { IncidentsPage } from './incidents-page.tsx';
 import { MoneyPage } from './money-page.tsx';
 import { OperatorFrame } from './operator-frame.tsx';
-import { checkOperator, useOperatorSession } from './operator-session.ts';
+import { operatorSession } from './operator-session.ts';
 import { OperatorSignIn } from './operator-sign-in.tsx';
 import { PeoplePage } from './people-page.tsx';
 import { type PlaceName, usePageName } from './places.ts';
@@ -21,7 +21,7 @@ import { TrustPage } from './trust-page.tsx';
 
 /** The operators' pages, for people who signed in with an operator key. */
 export function OperatorApp() {
-  const state = useOperatorSession();
+  const state = operatorSession.use();
   const place = usePageName();
   switch (state.phase) {
     case 'checking':
@@ -30,13 +30,13 @@ export function OperatorApp() {
       return (
         <main class="alone">
           <h1>{o.product}</h1>
-          <Failed failure={state.failure} retry={() => void checkOperator()} />
+          <Failed failure={state.failure} retry={() => void operatorSession.check()} />
         </main>
       );
     case 'signed-out':
-      return <OperatorSignIn hasExpired={state.hasExpired} />;
+      return <OperatorSignIn hasExpired={state.because === 'expired'} />;
     case 'signed-in':
-      return <SignedIn place={place} operator={state.operator} />;
+      return <SignedIn place={place} operator={state.session.operator} />;
   }
 }
 

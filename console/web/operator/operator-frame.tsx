@@ -4,7 +4,7 @@ import { Frame } from '../parts/frame.tsx';
 import { LanguageChoice } from '../parts/language-choice.tsx';
 import { ThemeChoice } from '../parts/theme-choice.tsx';
 import { useAction } from '../state/action.ts';
-import { signOutOperator } from './operator-session.ts';
+import { operatorSession } from './operator-session.ts';
 import { PLACES, type PlaceName } from './places.ts';
 import { o } from './texts.ts';
 
@@ -53,7 +53,11 @@ function Operator({ name }: { name: string }) {
       <ThemeChoice />
       <LanguageChoice />
       <div class="account-actions">
-        <button type="button" class="link" onClick={() => action.run(signOutOperator)}>
+        <button
+          type="button"
+          class="link"
+          onClick={() => action.run(() => operatorSession.signOut())}
+        >
           {o.signOut}
         </button>
       </div>

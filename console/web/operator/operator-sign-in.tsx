@@ -2,7 +2,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { ActionFailure } from '../parts/action-failure.tsx';
 import { Field } from '../parts/field.tsx';
 import { useAction } from '../state/action.ts';
-import { signInAsOperator } from './operator-session.ts';
+import { operatorSession } from './operator-session.ts';
 import { o } from './texts.ts';
 
 export function OperatorSignIn({ hasExpired }: { hasExpired: boolean }) {
@@ -21,7 +21,7 @@ export function OperatorSignIn({ hasExpired }: { hasExpired: boolean }) {
           onSubmit={(event) => {
             event.preventDefault();
             const typed = key.trim();
-            if (typed !== '') action.run(() => signInAsOperator(typed));
+            if (typed !== '') action.run(() => operatorSession.signIn({ key: typed }));
           }}
         >
           <Field label={o.signIn.key}>

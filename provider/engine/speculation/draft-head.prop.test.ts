@@ -27,7 +27,10 @@ test('a draft head changes no token, whatever answers run together and however o
   const backend = 'reason' in cpu ? createReferenceBackend() : cpu.backend;
   const { model } = await openFixture('qwen3-next-head');
   await using decoder = await backend.load({ model, states: 8, ...LIMITS });
-  const running = (hasHead: boolean, { wrong = 0, repeatsText = false } = {}) => {
+  const running = (
+    options: Pick<Parameters<typeof answersOf>[0], 'drafter' | 'repeatsText'>,
+    wrong = 0,
+  ) => {
     let passes = 0;
     const change = (best: Int32Array) => {
       passes += 1;
@@ -38,9 +41,8 @@ test('a draft head changes no token, whatever answers run together and however o
       decoder,
       vocabulary: VOCABULARY,
       maxRunning: 3,
-      hasHead,
-      repeatsText,
       change,
+      ...options,
     });
   };
   await fc.assert(
@@ -49,12 +51,12 @@ test('a draft head changes no token, whatever answers run together and however o
       wrongEvery,
       fc.boolean(),
       async (requests, wrong, repeatsText) => {
-        const plain = running(false);
+        const plain = running({});
         const expected = [];
         for (const { prompt, maxTokens } of requests)
           expected.push(await plain.answer(prompt, maxTokens, `alone ${expected.length}`).tokens);
         await plain.scheduler.close();
-        const drafted = running(true, { wrong, repeatsText });
+        const drafted = running({ drafter: 'head', repeatsText }, wrong);
         const answers = requests.map(({ prompt, maxTokens, scope, cancelAfter }) =>
           drafted.answer(prompt, maxTokens, scope, cancelAfter),
         );

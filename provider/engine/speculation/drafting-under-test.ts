@@ -13,19 +13,18 @@ interface Options {
   readonly pages: number;
   readonly maxTokens: number;
   readonly maxRunning: number;
-  readonly hasHead: boolean;
-  /** True if an assistant drafts. */
-  readonly hasAssistant?: boolean;
-  /** True if repeated text is drafted too, before the head is asked. */
+  /** The part of the model that drafts; without it, nothing is drafted. */
+  readonly drafter?: 'head' | 'assistant';
+  /** True if repeated text is drafted too, before the drafter is asked. */
   readonly repeatsText?: boolean;
-  /** Changes what the head drafts. */
+  /** Changes what the drafter drafts. */
   readonly change?: (best: Int32Array) => Int32Array | Promise<Int32Array>;
 }
 
 export interface CountedAnswers {
   readonly scheduler: Scheduler;
   readonly steps: number;
-  /** Number of passes through the head. */
+  /** Number of passes through the drafter. */
   readonly drafts: number;
   readonly failures: readonly unknown[];
   /** The answer is cancelled after its token number `cancelAfter`. */
@@ -42,12 +41,11 @@ interface Answer {
   readonly tokens: Promise<readonly number[]>;
 }
 
-/** Answers of a model with a draft head or an assistant, on a clock on which each of its steps takes 100 ms and each draft 5 ms. */
+/** Answers of a model on a clock on which each of its steps takes 100 ms and each draft 5 ms. */
 export function answersOf({
   decoder,
   vocabulary,
-  hasHead,
-  hasAssistant = false,
+  drafter,
   repeatsText = false,
   change,
   ...limits
@@ -80,15 +78,15 @@ export function answersOf({
     }),
     ...limits,
     // A model with an assistant has no states.
-    states: hasAssistant ? 0 : 2 * limits.maxRunning + 2,
+    states: drafter === 'assistant' ? 0 : 2 * limits.maxRunning + 2,
     prefillMs: 100,
     speeds,
     clock,
-    ...((hasHead || hasAssistant) && {
+    ...(drafter !== undefined && {
       drafter: {
         begin: (task, pages, all) => [
           ...(repeatsText ? [new RepeatedText()] : []),
-          hasAssistant ? assistant.begin(all) : head.begin(task, pages),
+          drafter === 'assistant' ? assistant.begin(all) : head.begin(task, pages),
         ],
         keep: async () => {},
       },
