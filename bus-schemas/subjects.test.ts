@@ -10,6 +10,8 @@ test('a subject in the account of a provider appears in CORE with the id of the 
   const heard = provider.frames(ingress, job).replace(/^up\./, `up.${P}.`);
   expect(heard).toBe(core.frames(P, ingress, job));
   expect(parseFrameSubject(heard)).toEqual({ provider: P, job });
+  const everyGroup = core.everyFrameGroupOf(ingress);
+  expect(provider.frameGroup(ingress).replace(/^up\./, 'up.*.')).toBe(everyGroup);
   expect(providerOf(core.up(P, 'beat'))).toBe(P);
   expect(core.down(P, 'job').replace(`.${P}`, '')).toBe(provider.down('job'));
 });

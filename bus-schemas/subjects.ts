@@ -36,6 +36,7 @@ export const core = {
   frames: (provider: string, ingress: string, job: string) =>
     `up.${provider}.out.${ingress}.${job}`,
   everyFrameOf: (ingress: string) => `up.*.out.${ingress}.*`,
+  everyFrameGroupOf: (ingress: string) => `up.*.frames.${ingress}`,
   down: (provider: string, kind: DownKind) => `down.${provider}.${kind}`,
   cell: (cell: number) => `cell.${cell}`,
   everyCell: 'cell.*',
@@ -51,6 +52,7 @@ export const core = {
 export const provider = {
   up: (kind: UpKind) => `up.${kind}`,
   frames: (ingress: string, job: string) => `up.out.${ingress}.${job}`,
+  frameGroup: (ingress: string) => `up.frames.${ingress}`,
   down: (kind: DownKind) => `down.${kind}`,
   everyDown: 'down.>',
 } as const;

@@ -1,6 +1,6 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { core, DOWN_KINDS, Out, UP_KINDS } from '#bus-schemas';
+import { core, DOWN_KINDS, FrameGroup, Out, providerSubjects, UP_KINDS } from '#bus-schemas';
 import { type Attacker, arrives, type Heard, honest, hostile, listen } from './attackers.ts';
 import { readStream } from './read-stream.ts';
 import { expectedText, startTestNetwork, type TestNetwork } from './test-network.ts';
@@ -150,6 +150,7 @@ describe.each([
     const others = [
       `up.${victimId}.beat`,
       `up.${victimId}.out.in_000000000000.job_0000000000000000000000`,
+      `up.${victimId}.frames.in_000000000000`,
       `down.${victimId}.cancel`,
       `down.${victimId}.job`,
     ];
@@ -236,6 +237,12 @@ describe.each([
           subject,
           Out.encode({ t: 'refuse', attempt: out.attempt, reason: 'queue_full' }),
         );
+        const [, , , ingress = '', job = ''] = message.subject.split('.');
+        const frame = { ...out, job, seq: out.seq + 1, sealed };
+        attacker.publish(
+          providerSubjects.frameGroup(ingress),
+          FrameGroup.encode({ frames: [frame] }),
+        );
         forged += 1;
       },
     });
@@ -252,9 +259,10 @@ describe.each([
     await attacker.settle();
     await expectOwnWordsPass('after frames');
     expect(forged).toBeGreaterThan(0);
-    expect(
-      atCore.filter(({ subject }) => subject.startsWith(`up.${attackerId}.out.`)).length,
-    ).toBeGreaterThanOrEqual(forged);
+    for (const kind of ['out', 'frames'])
+      expect(
+        atCore.filter(({ subject }) => subject.startsWith(`up.${attackerId}.${kind}.`)).length,
+      ).toBeGreaterThanOrEqual(forged);
     await network.expectMoneyBalances();
     // Nobody is blamed for bytes that he did not send; that the secrets above were no messages is
     // not blame.

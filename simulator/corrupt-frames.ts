@@ -1,5 +1,5 @@
 import type { NatsConnection } from '@nats-io/nats-core';
-import { Out } from '#bus-schemas';
+import { withFrames } from './sent-frames.ts';
 
 /** Wraps a connection and flips one bit in every frame, as a broken or hostile provider would. */
 export function corruptFrames(connection: NatsConnection): NatsConnection {
@@ -7,18 +7,17 @@ export function corruptFrames(connection: NatsConnection): NatsConnection {
     get(target, property) {
       if (property === 'publish')
         return (subject: string, payload: Uint8Array) =>
-          target.publish(subject, subject.startsWith('up.out.') ? corrupted(payload) : payload);
+          target.publish(subject, corrupted(subject, payload));
       const value: unknown = Reflect.get(target, property, target);
       return typeof value === 'function' ? value.bind(target) : value;
     },
   });
 }
 
-/** The message with one bit of its frame flipped; other messages are returned as they are. */
-export function corrupted(payload: Uint8Array): Uint8Array {
-  const out = Out.decode(payload);
-  if (out.t !== 'frame') return payload;
-  const sealed = out.sealed.slice();
-  sealed[0] = (sealed[0] ?? 0) ^ 1;
-  return Out.encode({ ...out, sealed });
-}
+/** The message with one bit of each of its frames flipped. */
+export const corrupted = (subject: string, payload: Uint8Array): Uint8Array =>
+  withFrames(subject, payload, (frame) => {
+    const sealed = frame.sealed.slice();
+    sealed[0] = (sealed[0] ?? 0) ^ 1;
+    return { ...frame, sealed };
+  });

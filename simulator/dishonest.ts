@@ -1,6 +1,7 @@
 import type { NatsConnection } from '@nats-io/nats-core';
-import { Out, Receipts } from '#bus-schemas';
+import { Receipts } from '#bus-schemas';
 import type { Engine, Sink } from '#provider';
+import { withFrames } from './sent-frames.ts';
 
 /**
  * Wraps a connection and removes the signature from every receipt. A provider that does this can
@@ -26,11 +27,11 @@ function unsigned(subject: string, payload: Uint8Array): Uint8Array {
       ),
     });
   }
-  if (!subject.startsWith('up.out.')) return payload;
-  const out = Out.decode(payload);
-  if (out.t !== 'frame' || out.receipt === undefined) return payload;
-  const { signature: _, signingKey: __, ...receipt } = out.receipt;
-  return Out.encode({ ...out, receipt });
+  return withFrames(subject, payload, (frame) => {
+    if (frame.receipt === undefined) return frame;
+    const { signature: _, signingKey: __, ...receipt } = frame.receipt;
+    return { ...frame, receipt };
+  });
 }
 
 /**

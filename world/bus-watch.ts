@@ -1,4 +1,5 @@
-import { events, JobOrder, Out, TrustVerdict } from '#bus-schemas';
+import { events, JobOrder, TrustVerdict } from '#bus-schemas';
+import { framesIn } from '#simulator/sent-frames.ts';
 import type { Account } from './hub/bus-router.ts';
 import type { BusMessage } from './hub/parser.ts';
 
@@ -23,7 +24,7 @@ export class BusWatch {
 
   see(account: Account, { subject, payload }: BusMessage, now: number): void {
     if (subject.startsWith('up.')) this.lastMessages.set(account, now);
-    if (subject.startsWith('up.out.')) this.#sent(account, subject, payload);
+    this.#sent(account, subject, payload);
     if (account !== 'core') return;
     if (subject === events.trustVerdict) this.#judged(payload);
     const [, machine] = ORDER.exec(subject) ?? [];
@@ -34,12 +35,12 @@ export class BusWatch {
   }
 
   #sent(machine: Account, subject: string, payload: Buffer): void {
-    const out = Out.decode(payload);
-    if (out.t !== 'frame') return;
-    const name = `${machine} ${subject} ${out.attempt} ${out.seq}`;
-    const before = this.#frames.get(name);
-    if (before === undefined) this.#frames.set(name, Buffer.from(out.sealed));
-    else if (!before.equals(out.sealed)) this.changedFrames.set(machine, name);
+    for (const { job, attempt, seq, sealed } of framesIn(subject, payload)) {
+      const name = `${machine} ${job} ${attempt} ${seq}`;
+      const before = this.#frames.get(name);
+      if (before === undefined) this.#frames.set(name, Buffer.from(sealed));
+      else if (!before.equals(sealed)) this.changedFrames.set(machine, name);
+    }
   }
 
   #ordered({ job, attempt }: JobOrder, machine: Account): void {

@@ -1,7 +1,8 @@
 import type { NatsConnection } from '@nats-io/nats-core';
-import { Out, PROOF_BYTES, Receipts } from '#bus-schemas';
+import { PROOF_BYTES, Receipts } from '#bus-schemas';
 import type { Engine, Sink } from '#provider';
 import { corrupted } from '#simulator/corrupt-frames.ts';
+import { framesIn } from '#simulator/sent-frames.ts';
 import type { Host } from './virtual/host.ts';
 
 /** What a machine does that wants money for nothing, or harm. */
@@ -72,13 +73,12 @@ function tricky(sink: Sink, { trick }: Host): Sink {
 export function trickyConnection(connection: NatsConnection, host: Host): NatsConnection {
   let before: [subject: string, payload: Uint8Array] | undefined;
   const publish = (subject: string, payload: Uint8Array): void => {
-    const isFrame = subject.startsWith('up.out.');
     if (host.trick === 'forges_proofs' && subject === 'up.receipt')
       return connection.publish(subject, withForgedProofs(payload));
-    if (host.trick === 'spoils_frames' && isFrame)
-      return connection.publish(subject, corrupted(payload));
+    if (host.trick === 'spoils_frames')
+      return connection.publish(subject, corrupted(subject, payload));
     connection.publish(subject, payload);
-    if (host.trick !== 'repeats_frames' || !isFrame || Out.decode(payload).t !== 'frame') return;
+    if (host.trick !== 'repeats_frames' || framesIn(subject, payload).length === 0) return;
     connection.publish(subject, payload);
     if (before !== undefined) connection.publish(...before);
     before = [subject, payload];

@@ -46,6 +46,8 @@ const job = Type.Object({
    * The ingress and every copy of settlement read receipts of which several share one signature.
    */
   groups: optional(Type.Boolean()),
+  /** The ingress reads frames of several jobs from one message (`frame-group`). */
+  jointFrames: optional(Type.Boolean()),
   /** The sealed body is an `encoding-request` of this kind; absent if it asks for an answer. */
   encoding: optional(Encoding),
   part: countUpTo(MAX_PARTS - 1),

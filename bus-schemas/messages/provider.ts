@@ -153,6 +153,19 @@ export type Outline = Static<typeof outline>;
 
 const MAX_DETAIL_BYTES = 2_048;
 
+const frame = {
+  t: Type.Literal('frame'),
+  attempt: AttemptNumber,
+  seq: countUpTo(0xffff_ffff),
+  sealed: Bytes({ max: 256 * 1024 }),
+  outline: optional(outline),
+  /**
+   * Sent with the frame that ends the attempt. The ingress checks its signature, so that settlement can
+   * pay the provider at once.
+   */
+  receipt: optional(receipt),
+};
+
 /** All messages of a provider about one job, published on the subject of that job. */
 const out = Type.Union([
   Type.Object({ t: Type.Literal('accept'), attempt: AttemptNumber }),
@@ -169,18 +182,20 @@ const out = Type.Union([
      */
     detail: optional(Bytes({ max: MAX_DETAIL_BYTES })),
   }),
-  Type.Object({
-    t: Type.Literal('frame'),
-    attempt: AttemptNumber,
-    seq: countUpTo(0xffff_ffff),
-    sealed: Bytes({ max: 256 * 1024 }),
-    outline: optional(outline),
-    /**
-     * Sent with the frame that ends the attempt. The ingress checks its signature, so that
-     * settlement can pay the provider at once.
-     */
-    receipt: optional(receipt),
-  }),
+  Type.Object(frame),
 ]);
 export type Out = Static<typeof out>;
 export const Out = defineMessage('out', out);
+
+export const MAX_GROUPED_FRAMES = 256;
+const groupedFrame = Type.Object({ job: JobId, ...frame });
+export type GroupedFrame = Static<typeof groupedFrame>;
+/**
+ * Frames of one or several jobs for one ingress. Sent only for orders with `jointFrames`.
+ */
+export const FrameGroup = defineMessage(
+  'frame-group',
+  Type.Object({
+    frames: Type.Array(groupedFrame, { minItems: 1, maxItems: MAX_GROUPED_FRAMES }),
+  }),
+);

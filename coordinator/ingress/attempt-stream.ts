@@ -164,6 +164,7 @@ export class AttemptStream {
         ...(sealing.outlined && { outlined: true }),
         ...(!job.streamed && { whole: true }),
         ...(job.groups && { groups: true }),
+        jointFrames: true,
         ...(job.encoding !== undefined && { encoding: job.encoding }),
       },
       parts: sealing.parts,

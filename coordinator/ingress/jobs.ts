@@ -4,6 +4,7 @@ import {
   core,
   events,
   FIRST_CELL,
+  FrameGroup,
   inCell,
   LruMap,
   Out,
@@ -51,7 +52,19 @@ export class Jobs implements AsyncDisposable {
       bus.subscribe({
         subject: core.everyFrameOf(ingress),
         kind: Out,
-        handle: (out, subject) => this.#route(out, subject),
+        handle: (out, subject) => {
+          const { provider, job } = parseFrameSubject(subject);
+          this.#route(provider, job, out);
+        },
+        onInvalid: (error, subject) => this.#unreadable(error, subject),
+      }),
+      bus.subscribe({
+        subject: core.everyFrameGroupOf(ingress),
+        kind: FrameGroup,
+        handle: ({ frames }, subject) => {
+          const provider = providerOf(subject);
+          for (const frame of frames) this.#route(provider, frame.job, frame);
+        },
         onInvalid: (error, subject) => this.#unreadable(error, subject),
       }),
       bus.subscribe({ subject: events.trustDisconnected, kind: TrustDisconnected, handle: lost }),
@@ -119,8 +132,7 @@ export class Jobs implements AsyncDisposable {
       new JobFacts(choice, bus, now).ended(unstartedFact(choice, ingress, now()));
   }
 
-  #route(out: Out, subject: string): void {
-    const { provider, job } = parseFrameSubject(subject);
+  #route(provider: string, job: string, out: Out): void {
     if (this.#running.get(job)?.take(provider, out)) return;
     if (out.t === 'frame') this.#dismiss(provider, job, out);
   }

@@ -31,6 +31,7 @@ import { AgentTicker } from './agent-ticker.ts';
 import { Announcer } from './announcer.ts';
 import { Attester, type Identity } from './attester.ts';
 import { FaultReporter, faultKinds } from './fault-reporter.ts';
+import { FrameGroups } from './frame-groups.ts';
 import { JobDesk, type JobDeskOptions } from './job-desk.ts';
 import { limitedSlots } from './limited-slots.ts';
 import { ReceiptSigner } from './receipt-signer.ts';
@@ -125,6 +126,7 @@ export async function startAgent({
       log,
     }),
   );
+  const frameGroups = stack.use(new FrameGroups(publish));
   const receiptSigner = stack.use(new ReceiptSigner(signer, log));
   const reporter = new FaultReporter((counted) => {
     const report = { agentVersion: AGENT_VERSION, engine: engine.name, faults: counted };
@@ -149,7 +151,9 @@ export async function startAgent({
     log,
     clock,
     traceOf: otel && (await tracing(otel)),
-    send: (ingress, job, out) => publish(providerSubjects.frames(ingress, job), Out.encode(out)),
+    sendFrame: (order, frame) => frameGroups.send(order, frame),
+    sendReply: (ingress, job, reply) =>
+      publish(providerSubjects.frames(ingress, job), Out.encode(reply)),
     sign: (request) => receiptSigner.sign(request),
     onReceipt: (receipt, durationMs) => {
       receipts.add(receipt, clock());

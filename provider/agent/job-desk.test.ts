@@ -68,7 +68,8 @@ test('an exception in the engine refuses only its job, and its message reaches n
     engine,
     slots: () => engine.slots(),
     recipients: () => [recipient],
-    send: (_ingress, _job, out) => void said.push(out),
+    sendFrame: () => {},
+    sendReply: (_ingress, _job, out) => void said.push(out),
     sign: ({ receipt, onSigned }) => onSigned(receipt),
     onReceipt: () => undefined,
     log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
@@ -86,13 +87,14 @@ test('answers that end in one turn share a signature, except those for an ingres
   const recipient = new RelayRecipient(await generateSealingKeyPair());
   await using engine = createSimulatedEngine({ chip: 'm4-max', tokenMs: 60_000 });
   using signer = new ReceiptSigner(p256Signer(newP256Key()), pino({ level: 'silent' }));
-  const said: Out[] = [];
+  const sent: Receipt[] = [];
   const receipts = new Map<string, Receipt>();
   const desk = new JobDesk({
     engine,
     slots: () => engine.slots(),
     recipients: () => [recipient],
-    send: (_ingress, _job, out) => void said.push(out),
+    sendFrame: (_, { receipt }) => void (receipt && sent.push(receipt)),
+    sendReply: () => {},
     sign: (request) => signer.sign(request),
     onReceipt: (receipt) => void receipts.set(receipt.job, receipt),
     log: pino({ level: 'silent' }),
@@ -117,7 +119,6 @@ test('answers that end in one turn share a signature, except those for an ingres
   expect(first?.group).toBeDefined();
   expect(second?.signature).toEqual(first?.signature);
   expect(alone?.group).toBeUndefined();
-  const sent = said.flatMap((out) => (out.t === 'frame' && out.receipt ? [out.receipt] : []));
   expect(sent.toSorted((a, b) => a.job.localeCompare(b.job))).toEqual(
     [...receipts.values()].toSorted((a, b) => a.job.localeCompare(b.job)),
   );

@@ -35,7 +35,8 @@ export interface JobDeskOptions {
   readonly slots: () => readonly Slot[];
   /** Keys that a request may be sealed for, the current one first. */
   readonly recipients: () => readonly RelayRecipient[];
-  readonly send: (ingress: string, job: string, out: Out) => void;
+  readonly sendFrame: (order: JobOrder, frame: SealedFrame) => void;
+  readonly sendReply: (ingress: string, job: string, reply: Out) => void;
   readonly sign: (request: SigningRequest) => void;
   /** `durationMs` is the time since the attempt was accepted. */
   readonly onReceipt: (receipt: Receipt, durationMs: number) => void;
@@ -179,7 +180,7 @@ export class JobDesk {
 
   async #start(assembly: RequestAssembly, trace: AttemptTrace | undefined): Promise<void> {
     const { order } = assembly;
-    const { engine, slots, recipients, clock, sign, onReceipt, send } = this.#options;
+    const { engine, slots, recipients, clock, sign, onReceipt, sendFrame } = this.#options;
     const refuse = (refused: Refused) => {
       trace?.refused(refused.reason);
       this.#refuse(order, refused);
@@ -212,7 +213,7 @@ export class JobDesk {
       },
       sendFrame: (frame: SealedFrame) => {
         trace?.firstContent();
-        send(order.ingress, order.job, { t: 'frame', attempt: order.attempt, ...frame });
+        sendFrame(order, frame);
       },
     };
     try {
@@ -262,7 +263,7 @@ export class JobDesk {
     { ingress, job, attempt }: Pick<JobOrder, 'ingress' | 'job' | 'attempt'>,
     reply: OrderReply,
   ): void {
-    this.#options.send(ingress, job, { ...reply, attempt });
+    this.#options.sendReply(ingress, job, { ...reply, attempt });
   }
 
   /** Tells the ingress that the job was accepted; not needed after a frame, which implies it. */
