@@ -13,6 +13,8 @@ const LONGEST_CLOCK_MS = 600_000;
 const SECOND_FAULTS = 0.3;
 /** Longest interruption that ends no answer, in milliseconds. */
 const INTERRUPTION_MS = 2_000;
+/** Shorter pauses between two faults are too short for an answer to go on, in milliseconds. */
+const PAUSE_MS = 2_000;
 /** Time without faults after one that no other meets, in milliseconds. */
 const ALONE_MS = 8_000;
 const HUB = 'hub';
@@ -143,6 +145,17 @@ export const areInTurn = (faults: readonly WorldFault[]): boolean =>
       (kind === 'kill' || kind === 'freeze' || kind === 'cut') &&
       at + forMs + ALONE_MS <= (faults[index + 1]?.at ?? Number.POSITIVE_INFINITY),
   );
+
+/** The longest time without a pause of `PAUSE_MS` between two faults, in milliseconds. */
+export function longestTroubleMs(faults: readonly WorldFault[]): number {
+  let [longest, begin, end] = [0, 0, Number.NEGATIVE_INFINITY];
+  for (const { at, forMs } of faults) {
+    if (at >= end + PAUSE_MS) begin = at;
+    end = Math.max(end, at + forMs);
+    longest = Math.max(longest, end - begin);
+  }
+  return longest;
+}
 
 /** The ingresses are killed again and again while they stream answers. */
 function killedIngresses(random: SeededNumbers, { processes }: Hosts, span: Span): WorldFault[] {

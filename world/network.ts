@@ -95,10 +95,14 @@ export async function migrateWorld(world: World): Promise<void> {
   await world.time.runWhile(done, START_LIMIT_MS);
 }
 
+const NO_SERVER = new Set(['ECONNREFUSED', 'ECONNRESET']);
+/** What the clients of Postgres and of NATS say when a server does not answer. */
+const NO_ANSWER = /^(Connection terminated|connection disconnected|timeout)/;
+
+/** Whether a process could not start because Postgres or the hub cannot be reached. */
 const isUnreachable = (error: unknown): boolean =>
   error instanceof Error &&
-  'code' in error &&
-  ['ECONNREFUSED', 'ECONNRESET'].includes(String(error.code));
+  (('code' in error && NO_SERVER.has(String(error.code))) || NO_ANSWER.test(error.message));
 
 /** A whole network in a world: hub, database, each component in a process of its own, machines. */
 export class WorldNetwork implements AsyncDisposable {

@@ -1,6 +1,7 @@
 import { type BookEntry, endedWell } from '../customers.ts';
-import { areInTurn, interruptsAlone } from '../draw-faults.ts';
+import { areInTurn, interruptsAlone, longestTroubleMs } from '../draw-faults.ts';
 import { missingTokens, wrongTokens } from '../expected-answer.ts';
+import type { WorldFault } from '../faults.ts';
 import { JOB_MS } from '../network.ts';
 import { concerns, each, isOfMachine, onlyMachinesFail, type Rule, seconds } from './rule.ts';
 
@@ -8,9 +9,11 @@ import { concerns, each, isOfMachine, onlyMachinesFail, type Rule, seconds } fro
 const LONGEST_WAIT_MS = JOB_MS + 25_000;
 /**
  * Longest silence of a stream after its first content, in milliseconds: a process may be frozen for
- * 20 s. A machine that answers everything except for the job itself is given up after a minute.
+ * 20 s, and one fault may follow another. A machine that answers everything except for the job itself
+ * is given up after a minute.
  */
-const LONGEST_SILENCE_MS = 30_000;
+const longestSilenceMs = (faults: readonly WorldFault[]): number =>
+  10_000 + Math.max(20_000, longestTroubleMs(faults));
 /** Longest silence if one machine or leaf fails, in milliseconds: another one continues the answer. */
 const MOVED_WITHIN_MS = 5_000;
 /** After the last fault everything is served again within this time, in milliseconds. */
@@ -37,16 +40,18 @@ export const answerRules: readonly Rule[] = [
   },
   {
     name: 'an answer that has begun does not stay silent',
-    broken: ({ book, faults, machinesOf }) =>
-      each(book, ({ job = '', longestSilenceMs }) => {
+    broken: ({ book, faults, machinesOf }) => {
+      const limitMs = longestSilenceMs(faults);
+      return each(book, ({ job = '', longestSilenceMs }) => {
         const machines = machinesOf.get(job) ?? [];
         const isTricked = faults.some(
           (fault) => fault.kind === 'hostile' && concerns(fault, machines),
         );
-        return longestSilenceMs > LONGEST_SILENCE_MS && !isTricked
+        return longestSilenceMs > limitMs && !isTricked
           ? `was silent for ${seconds(longestSilenceMs)}`
           : undefined;
-      }),
+      });
+    },
   },
   {
     name: 'a request without content is refused by its status, not by an event of a stream',

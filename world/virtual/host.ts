@@ -20,6 +20,8 @@ export class Host {
   clockOffsetMs = 0;
   /** Until this time of the world the host does nothing, as after SIGSTOP. */
   frozenUntil = 0;
+  /** What it does as soon as it is no longer frozen, in this order. */
+  readonly held: (() => void)[] = [];
   /** Some of the messages that it passes on are lost, and some are sent twice. */
   isLossy = false;
   /** What this machine does against its customers or the network; undefined if it is honest. */

@@ -36,8 +36,8 @@ export class VirtualTime {
     const planned = { isCancelled: false };
     const fire = (): void => {
       if (planned.isCancelled || host?.isAlive === false) return;
-      if (host !== undefined && host.frozenUntil > this.now)
-        return this.#timeline.at(host.frozenUntil, fire);
+      if (host !== undefined && (host.frozenUntil > this.now || host.held.length > 0))
+        return this.#hold(host, fire);
       try {
         runOn(host, run);
       } catch (error) {
@@ -46,6 +46,19 @@ export class VirtualTime {
     };
     this.#timeline.after(Math.max(0, delayMs), fire);
     return planned;
+  }
+
+  /** A host that is frozen once more before it thaws still does everything in its order. */
+  #hold(host: Host, fire: () => void): void {
+    host.held.push(fire);
+    if (host.held.length === 1) this.#releaseHeld(host);
+  }
+
+  #releaseHeld(host: Host): void {
+    this.#timeline.at(host.frozenUntil, () => {
+      if (host.frozenUntil > this.now) return this.#releaseHeld(host);
+      for (const fire of host.held.splice(0)) this.#timeline.at(this.now, fire);
+    });
   }
 
   /** Runs the world until this time. */

@@ -33,6 +33,20 @@ test('a job that its machine reports again keeps its slot', () => {
   expect(reservations.of('job')).toBeDefined();
 });
 
+test('a slot of a machine that was removed is free a while later: its ingress was killed too', () => {
+  const reservations = new Reservations();
+  reservations.take({ ...place, job: 'job', at: 0 });
+  reservations.promised(place.provider, place.build).reported(['job']);
+  reservations.dropVanished(1_000);
+  reservations.unlist(place.provider, place.build);
+  reservations.dropVanished(2_000);
+  reservations.dropVanished(16_999);
+  expect(reservations.of('job')).toBeDefined();
+  reservations.dropVanished(17_000);
+  expect(reservations.of('job')).toBeUndefined();
+  expect(reservations.slotsKept).toBe(0);
+});
+
 test('a slot whose job never came to its machine is free after a minute: its ingress was killed', () => {
   const reservations = new Reservations();
   for (const job of ['unordered', 'running']) reservations.take({ ...place, job, at: 0 });

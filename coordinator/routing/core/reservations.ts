@@ -74,9 +74,12 @@ export class SlotPromises {
     }
   }
 
-  /** The machine has ended the job: an earlier report named it, and the last one does not. */
+  /**
+   * The machine has ended the job, or has left with it: an earlier report named it, and the last one
+   * does not, or there will be no other.
+   */
   hasVanished(job: string): boolean {
-    return this.#begun.has(job) && !this.#reportedJobs.has(job);
+    return this.#begun.has(job) && !(this.isListed && this.#reportedJobs.has(job));
   }
 
   isReported(job: string): boolean {
@@ -117,7 +120,7 @@ export class SlotPromises {
 const NO_JOBS: ReadonlySet<string> = new Set();
 
 /**
- * How long a slot is kept for the end of a job that its machine has ended, in milliseconds. The
+ * How long a slot is kept for the end of a job that its machine has ended or left with, in milliseconds. The
  * ingress reports this end at once, unless it was killed.
  */
 const VANISHED_MS = 15_000;
@@ -131,7 +134,7 @@ const UNSEEN_MS = 60_000;
 
 /**
  * The slots that are promised to jobs. A job holds its slot from the reservation to its end. If no
- * end is ever reported, the slot is free again some time after the machine has ended the job, after
+ * end is ever reported, the slot is free again some time after the machine has ended the job or left, after
  * a minute in which the machine never had the job, or when the job's time limit has passed.
  */
 export class Reservations {
